@@ -1,0 +1,5 @@
+"""hf-catalog's command line."""
+
+
+def main() -> None:
+    """Start the program."""

@@ -1,0 +1,293 @@
+"""The nouns of the catalog: what one stage hands to the next.
+
+    RepoRecord -> FileRecord -> ArtifactRecord -> Header -> LabelRecord -> Enrichment | Skipped -> rows
+
+Frozen, slotted, picklable dataclasses on the standard library alone, so that any stage may run in a thread, another
+process or another machine. Times are aware UTC datetimes; sizes are bytes; counts are exact integers; what is not known
+is None, never a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Json = Mapping[str, Any]
+"""A JSON object that came from outside: bounded in size and depth, its types still to be checked by the reader."""
+
+Depth = Literal["listing", "files", "headers"]
+Gated = Literal["auto", "manual"]
+Status = Literal["available", "gated", "private", "disabled", "gone"]
+SkipReason = Literal[
+    "gated", "private", "gone", "renamed", "disabled", "malformed", "too large", "unreadable", "failed"
+]
+Relation = Literal["finetune", "quantized", "adapter", "merge", "unknown"]
+Source = Literal[
+    "header", "tensors", "config", "api", "file", "card", "tag", "name", "owner", "size", "lineage", "fuzzy"
+]
+"""Where a piece of evidence comes from. `file` is a file's name, `name` the repo's, `owner` its publisher's."""
+Role = Literal["weights", "mmproj", "adapter", "imatrix", "draft", "tokenizer", "config", "index", "card", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRecord:
+    """One declared or inferred parent of a repo."""
+
+    parent: str  # repo id as written, perhaps of a repo that the catalog does not hold
+    relation: Relation
+    source: Source  # api, card, tag, header, name
+
+
+@dataclass(frozen=True, slots=True)
+class EvalRecord:
+    """One published evaluation result of a model card (`model-index`) or of the Hub's evalResults."""
+
+    task: str
+    dataset: str
+    metric: str
+    value: float
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class RepoRecord:
+    """One row of the Hub's listing, validated. `hub_id` (the Hub's `_id`) survives renames; `repo_id` does not."""
+
+    hub_id: str
+    repo_id: str
+    author: str | None = None
+    sha: str | None = None
+    created_at: datetime | None = None
+    last_modified: datetime | None = None
+    downloads: int | None = None
+    downloads_all_time: int | None = None
+    likes: int | None = None
+    trending_score: float | None = None
+    private: bool = False
+    gated: Gated | None = None
+    disabled: bool = False
+    pipeline_tag: str | None = None
+    library_name: str | None = None
+    license: str | None = None
+    used_storage: int | None = None
+    tags: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()  # of the card, as written
+    card: Json = field(default_factory=dict)  # bounded; never rendered
+    config: Json = field(default_factory=dict)
+    safetensors: Json = field(default_factory=dict)  # {"parameters": {dtype: n}, "total": n}
+    gguf: Json = field(default_factory=dict)  # {"total", "architecture", "context_length", ...}; one file's facts
+    edges: tuple[EdgeRecord, ...] = ()
+    evaluations: tuple[EvalRecord, ...] = ()
+    extra: Json = field(default_factory=dict)  # keys of the Hub that this version does not know
+
+    @property
+    def status(self) -> Status:
+        if self.disabled:
+            return "disabled"
+        if self.private:
+            return "private"
+        return "gated" if self.gated else "available"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One file of a repo's main revision."""
+
+    path: str
+    size: int | None = None
+    blob_id: str | None = None  # git sha1
+    sha256: str | None = None  # of LFS and Xet files only
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRecord:
+    """One thing that a person would load: one quant with its shards joined, or one sidecar.
+
+    `artifact` is unique in the repo: the file's path, or for shards the path without the shard's number.
+    `content` identifies the bytes: the file's sha256, or one over its shards' in order; None if one lacks its hash.
+    """
+
+    artifact: str
+    role: Role
+    format: str | None
+    paths: tuple[str, ...]
+    total_size: int | None
+    content: str | None = None
+    primary: bool = True  # False for a further copy of the same weights in another layout or precision
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the bytes say of one artifact, its shards merged."""
+
+    format: str  # gguf, safetensors
+    version: int | None
+    architecture: str | None
+    parameters: int | None  # logical, through packing
+    active_parameters: int | None
+    tensor_count: int
+    types: Mapping[str, int]  # tensor type -> elements as stored
+    quant: str | None  # the dominant scheme, canonical
+    quant_method: str | None
+    quant_share: float | None  # share of the parameters that the dominant scheme holds
+    bits_per_weight: float | None
+    context: int | None
+    size: int | None  # bytes of all files, as the header implies them
+    size_verified: bool | None  # the size identity held against the files' sizes; None where sizes are unknown
+    content: str | None = None  # ArtifactRecord.content
+    inferred: bool = False  # the parameter count was taken from elsewhere, not from tensors
+    requests: int = 0
+    bytes_read: int = 0
+    facts: Json = field(default_factory=dict)  # bounded: attention geometry, base models, tokenizer, quantizer, ...
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The length of a GGUF header's string array, learnt once: the next header with this tokenizer jumps it."""
+
+    key: str  # tokenizer.ggml.tokens
+    count: int
+    digest: str  # of the array's first bytes
+    length: int  # bytes of the whole array
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRecord:
+    """One piece of evidence for one label. Lists are a record an element; booleans are "true" and "false"."""
+
+    field: str
+    value: str
+    source: Source
+    rule: str  # what said so: a rule's name, a tag, a key of the config
+    weight: int  # 0 to 100
+    resolved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictRecord:
+    """A claim and a measurement that can't both be true."""
+
+    field: str
+    claimed: str
+    claimed_by: Source
+    measured: str
+    measured_by: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The resolved answer, one value a label. Claimed and measured stand side by side."""
+
+    family: str | None = None
+    version: str | None = None
+    base_family: str | None = None
+    base_version: str | None = None
+    release: str | None = None
+    size: str | None = None
+    parameters: int | None = None
+    approximate: bool = False
+    active_parameters: int | None = None
+    experts: int | None = None
+    tuning: tuple[str, ...] = ()
+    specialty: tuple[str, ...] = ()
+    format: str | None = None
+    quantized: bool | None = None
+    quant: str | None = None
+    quant_method: str | None = None
+    bits: float | None = None
+    group_size: int | None = None
+    qat: bool = False
+    imatrix: bool = False
+    dynamic: bool = False
+    context: int | None = None
+    languages: tuple[str, ...] = ()
+    parameters_measured: int | None = None
+    active_parameters_measured: int | None = None
+    quant_measured: str | None = None
+    bits_per_weight: float | None = None
+    context_measured: int | None = None
+    architecture: str | None = None
+    base_model: str | None = None
+    base_model_relation: Relation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Labels of a repo or of one artifact, with the evidence they rest on."""
+
+    labels: Labels
+    evidence: tuple[LabelRecord, ...]
+    conflicts: tuple[ConflictRecord, ...] = ()
+    edges: tuple[EdgeRecord, ...] = ()  # repos only: declared ones first, then those inferred from the name
+    unclaimed: tuple[str, ...] = ()  # tokens of the name that no rule claimed
+    vocabulary: str = ""  # digest of the vocabulary that said so
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something of the Hub that was left out, and why."""
+
+    repo_id: str
+    reason: SkipReason
+    detail: str
+    seen_at: datetime
+    hub_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the listing, validated and labelled, with the place to go on from."""
+
+    repos: tuple[tuple[RepoRecord, Labelled], ...]
+    skipped: tuple[Skipped, ...]
+    cursor: str | None  # opaque: where the next page starts; None after the last
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """All that one repo's visit found. `depth` says how deep the visit went."""
+
+    repo: RepoRecord
+    depth: Depth
+    labelled: Labelled
+    files: tuple[FileRecord, ...] = ()
+    artifacts: tuple[tuple[ArtifactRecord, Labelled], ...] = ()
+    headers: tuple[Header, ...] = ()  # newly read ones, keyed by their `content`
+    layouts: tuple[Layout, ...] = ()  # newly learnt ones
+    skipped: tuple[Skipped, ...] = ()  # parts that could not be read
+    renamed_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One repo that the frontier wants visited, with what the catalog knows of it."""
+
+    hub_id: str
+    repo_id: str
+    sha: str | None
+    depth: Depth | None  # the depth reached at this sha, None if never visited
+    lease: int  # fencing token: a later lease of the same repo is greater
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One crawl, from start to end. `outcome` is None while it runs."""
+
+    id: int
+    started_at: datetime
+    finished_at: datetime | None = None
+    outcome: Literal["complete", "stopped", "failed"] | None = None
+    kind: str = "full"  # full, incremental, repos
+    repos_seen: int = 0
+    repos_new: int = 0
+    repos_changed: int = 0
+    repos_unchanged: int = 0
+    repos_skipped: int = 0
+    repos_enriched: int = 0
+    api_requests: int = 0
+    resolver_requests: int = 0
+    bytes_read: int = 0
+    seconds_waited: float = 0.0
+    detail: str | None = None
