@@ -1,0 +1,93 @@
+"""The documents are true: every command that they show runs, and every link leads somewhere.
+
+A fenced block marked `sh` holds commands of this program. They run in order, a document after the other, in a folder
+where `hf-catalog demo` has run and with HF_ENDPOINT set to the sample Hub, so that `crawl` walks something.
+Blocks of another kind (`console`, `text`, `ini`) are not run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crawler.samplehub import SampleHub
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+SERVICES = ("serve", "schedule", "sample-hub")  # they run until they are told to stop
+BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+
+
+def commands(document: Path) -> list[str]:
+    """The command lines of a document's `sh` blocks: continued lines joined, comments left out."""
+    text = "\n".join(BLOCK.findall(document.read_text(encoding="utf-8"))).replace("\\\n", " ")
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder with the demo's catalog in it."""
+    folder = tmp_path_factory.mktemp("user")
+    subprocess.run(["hf-catalog", "demo"], cwd=folder, env=environment(), check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with SampleHub() as hub:
+        yield hub.endpoint
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The user's environment: this interpreter's programs first, no colours, nothing of a real account."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+    path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
+    return {**kept, "PATH": path, "NO_COLOR": "1", "HF_HUB_DISABLE_TELEMETRY": "1", **more}
+
+
+def run_service(line: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Start a service, let it live for a moment, and end it as a terminal would."""
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec {line}"], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(4)
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    return subprocess.CompletedProcess(line, process.returncode, out, err)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_shown_runs(document: Path, folder: Path, endpoint: str) -> None:
+    env = environment(HF_ENDPOINT=endpoint)
+    for line in commands(document):
+        if line.startswith(tuple(f"hf-catalog {name}" for name in SERVICES)):
+            done = run_service(line, folder, env)
+        else:
+            done = subprocess.run(
+                ["bash", "-c", line], cwd=folder, env=env, capture_output=True, text=True, timeout=100
+            )
+        assert done.returncode == 0, f"{document.name}: {line}\n{done.stdout[-800:]}\n{done.stderr[-1500:]}"
+        assert "Traceback" not in done.stderr, f"{document.name}: {line}\n{done.stderr[-1500:]}"
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CHANGELOG.md"], ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    missing = [
+        link for link in LINK.findall(document.read_text(encoding="utf-8")) if not (document.parent / link).exists()
+    ]
+    assert not missing, f"{document.name} links to {', '.join(missing)}"
+
+
+def test_the_readme_shows_commands() -> None:
+    assert len(commands(ROOT / "README.md")) >= 8
