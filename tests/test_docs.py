@@ -71,6 +71,10 @@ def run_service(line: str, folder: Path, env: dict[str, str]) -> subprocess.Comp
 def test_every_command_shown_runs(document: Path, folder: Path, endpoint: str) -> None:
     env = environment(HF_ENDPOINT=endpoint)
     for line in commands(document):
+        if line.startswith("export "):
+            key, _, value = line.removeprefix("export ").partition("=")
+            env[key] = value
+            continue
         if line.startswith(tuple(f"hf-catalog {name}" for name in SERVICES)):
             done = run_service(line, folder, env)
         else:
