@@ -1,5 +1,150 @@
-"""hf-catalog's command line."""
+"""hf-catalog's command line: the table of commands, each loaded only when it is asked for.
+
+`hf-catalog label NAME` must not pay for SQLAlchemy, pandas or the Hub's client, so a command is a name, the place it
+lives in and a line of help; the module behind it is imported when the command runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+from click.shell_completion import CompletionItem
 
 
-def main() -> None:
-    """Start the program."""
+class Entry(NamedTuple):
+    """Where a command lives (`module:attribute`) and what the list of commands says of it."""
+
+    target: str
+    help: str
+
+
+COMMANDS: dict[str, dict[str, Entry]] = {
+    "Start": {
+        "demo": Entry("crawler.cli.demo:demo", "A small Hub, a real crawl and a catalog to play with; no network."),
+        "crawl": Entry("crawler.cli.crawl:crawl", "Walk the Hub: discover, read, label, store; goes on where it was."),
+        "plan": Entry("crawler.cli.plan:plan", "Requests and time that a crawl needs, by kind of account."),
+        "schedule": Entry("crawler.cli.schedule:schedule", "Crawl on a timetable, until told to stop."),
+        "status": Entry("crawler.cli.status:status", "How the catalog and its crawls are."),
+        "doctor": Entry("crawler.cli.doctor:doctor", "What is wrong here, and how to mend it."),
+    },
+    "Label": {
+        "label": Entry("crawler.cli.label:label", "Decode names, with no network."),
+        "header": Entry("crawler.cli.header:header", "Read the header of a model file: local, by URL or on the Hub."),
+        "relabel": Entry(
+            "crawler.cli.relabel:relabel", "Bring the catalog to the current vocabulary, with no network."
+        ),
+        "vocabulary": Entry("crawler.cli.vocabulary:vocabulary", "The words behind the labels: ls, check, suggest."),
+    },
+    "Ask": {
+        "models": Entry("crawler.cli.models:models", "List models, look at one, draw its family: ls, info, tree."),
+        "search": Entry("crawler.cli.search:search", "Find models by words."),
+        "similar": Entry("crawler.cli.similar:similar", "Near-duplicates and re-uploads of a model."),
+        "compare": Entry("crawler.cli.compare:compare", "Models side by side."),
+        "fits": Entry("crawler.cli.fits:fits", "What runs on this much memory, how fast, and what is lost."),
+        "changes": Entry("crawler.cli.changes:changes", "What happened: new, changed, renamed and vanished models."),
+        "query": Entry("crawler.cli.query:query", "Read-only SQL, or a question by name."),
+    },
+    "Show": {
+        "export": Entry("crawler.cli.export:export", "Summaries and tables as CSV, Parquet or JSON lines."),
+        "report": Entry("crawler.cli.report:report", "One HTML page that needs nothing else."),
+        "charts": Entry("crawler.cli.charts:charts", "The report's charts as PNG and SVG."),
+        "serve": Entry("crawler.cli.serve:serve", "The catalog in a browser, by Datasette."),
+    },
+    "Keep": {
+        "db": Entry("crawler.cli.db:db", "upgrade, check, current, stats, backup, restore, optimize, prune, copy."),
+        "sample-hub": Entry("crawler.cli.sample_hub:sample_hub", "The small Hub of the demo, alone."),
+        "completion": Entry("crawler.cli.completion:completion", "Tab completion for bash, zsh or fish."),
+    },
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one only to run it."""
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        return {name: entry for section in COMMANDS.values() for name, entry in section.items()}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = self.entries.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in self.entries:
+            meant = ", ".join(close_to(args[0], self.entries))
+            raise click.UsageError(f"no command {args[0]!r}{f'; perhaps {meant}' if meant else ''}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, section in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, entry.help) for name, entry in section.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        named = [
+            CompletionItem(name, help=entry.help) for name, entry in self.entries.items() if name.startswith(incomplete)
+        ]
+        return named or click.Command.shell_complete(self, ctx, incomplete)
+
+
+def close_to(word: str, words: Sequence[str] | dict[str, Entry]) -> list[str]:
+    """The words that were probably meant."""
+    from difflib import get_close_matches
+
+    return get_close_matches(word, list(words), n=3)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "HF_CATALOG"},
+    epilog="Start with: hf-catalog demo. Help on one command: hf-catalog fits --help",
+)
+@click.version_option(None, "-V", "--version", package_name="hf-catalog", prog_name="hf-catalog")
+def cli() -> None:
+    """A catalog of the Hugging Face Hub in one SQL database.
+
+    Every label in it says where it comes from; what a name claims and what a file measures stand side by side.
+    """
+
+
+def misplaced_room() -> str | None:
+    """A package of another project that hides one of our rooms: `db` and `analysis` are common names.
+
+    Returns the folder it was found in, None where all is well. Nothing is imported to find out.
+    """
+    house = Path(__file__).resolve().parents[2]
+    for room in ("db", "analysis"):
+        spec = importlib.util.find_spec(room)
+        if spec is None or spec.origin is None or Path(spec.origin).resolve().parents[1] != house:
+            return f"{room} of {spec.origin if spec and spec.origin else 'nowhere'}"
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program and leave with its exit status (see failures.py for what they mean)."""
+    from crawler.cli import failures
+
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    stranger = misplaced_room()
+    if stranger:
+        failures.say(
+            f"another package stands where hf-catalog's own should: {stranger}",
+            "keep the program apart from other packages: pipx install hf-catalog, or uv tool install hf-catalog",
+        )
+        sys.exit(failures.USAGE)
+    sys.exit(failures.guarded(lambda: cli.main(words, prog_name="hf-catalog", standalone_mode=False), words))
