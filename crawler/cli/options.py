@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any, overload
 
 import click
 
+from analysis.units import parse_bandwidth, parse_context, parse_model_size, parse_size, parse_span, parse_when
+
 Command = Callable[..., Any]
 
 DEFAULT_DB = "catalog.db"
-
-UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
-BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
-NUMBER = r"(?P<number>\d+(?:\.\d+)?(?:e\d{1,2})?|\.\d+)"
-BYTES = re.compile(rf"{NUMBER}\s*(?P<unit>[kmgtp]?)(?P<binary>i?)(?P<b>b?)", re.IGNORECASE)
-PARAMETERS = re.compile(rf"{NUMBER}\s*(?P<unit>[KMBT])")
-SPAN = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|min|h|d|w)", re.IGNORECASE)
-SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
-def parse_size(text: str) -> int:
-    """Bytes from `16GB`, `16GiB`, `16G`, `7.5e9`, `512`; decimal unless it says `i`. ValueError for anything else."""
-    found = BYTES.fullmatch(text.strip())
-    if not found or (found["binary"] and not found["unit"]):
-        raise ValueError(text)
-    unit = found["unit"].lower()
-    return round(float(found["number"]) * (BINARY[unit] if found["binary"] else UNITS[unit]))
-
-
-def parse_span(text: str) -> timedelta:
-    """A span of time from `90s`, `30m`, `2h`, `7d`, `1w`. ValueError for anything else."""
-    found = SPAN.fullmatch(text.strip())
-    if not found:
-        raise ValueError(text)
-    return timedelta(seconds=float(found["number"]) * SECONDS[found["unit"].lower()])
-
-
-def parse_when(text: str, now: datetime | None = None) -> datetime:
-    """A moment (aware, UTC) from a span before now (`7d`), a date or an ISO 8601 time. ValueError for anything else."""
-    try:
-        return (now or datetime.now(UTC)) - parse_span(text)
-    except (ValueError, OverflowError):
-        moment = datetime.fromisoformat(text.strip())
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class Read(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
@@ -66,23 +32,10 @@ class Read(click.ParamType):  # type: ignore[type-arg]  # generic only in newer 
             self.fail(f"{value!r} is no {self.name}: write it as {self.examples}", param, ctx)
 
 
-def read_bandwidth(text: str) -> int:
-    """Bytes a second from `100GB/s` or `100GB`."""
-    return parse_size(re.sub(r"(?i)/s(ec)?$|ps$", "", text.strip()))
-
-
-def read_model_size(text: str) -> tuple[str, int]:
-    """How big a model is: ("parameters", 4e9) from `4B`, ("bytes", 3e9) from `3GB` or a bare number."""
-    found = PARAMETERS.fullmatch(text.strip())
-    if found:
-        scale = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}[found["unit"]]
-        return "parameters", round(float(found["number"]) * scale)
-    return "bytes", parse_size(text)
-
-
 SIZE = Read("size", parse_size, "16GB, 16GiB or 7.5e9")
-MODEL_SIZE = Read("size", read_model_size, "4B (parameters), 3GB, 3GiB or 3e9 (bytes of its files)")
-BANDWIDTH = Read("bandwidth", read_bandwidth, "100GB/s")
+MODEL_SIZE = Read("size", parse_model_size, "4B (parameters), 3GB, 3GiB or 3e9 (bytes of its files)")
+BANDWIDTH = Read("bandwidth", parse_bandwidth, "100GB/s")
+CONTEXT = Read("context length", parse_context, "8192, 32k or 1M")
 SPAN_OF_TIME = Read("duration", parse_span, "90s, 30m, 2h, 7d or 1w")
 WHEN = Read("time", parse_when, "7d, 24h, 2026-11-01 or 2026-11-01T12:00:00Z")
 

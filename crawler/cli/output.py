@@ -19,6 +19,10 @@ from datetime import date, datetime
 from itertools import chain, islice
 from typing import IO, Any, Literal
 
+from analysis.units import count_text, size_text
+
+__all__ = ["Column", "Printer", "cell_text", "count_text", "day_text", "printable", "size_text", "to_json"]
+
 Mode = Literal["human", "table", "json", "csv", "tsv", "nl"]
 Format = Callable[[Any], str]
 
@@ -57,28 +61,6 @@ def to_json(value: Any, indent: int | None = None) -> str:
     """JSON that is readable in any script and safe on a terminal."""
     text = json.dumps(value, ensure_ascii=False, default=jsonable, indent=indent)
     return UNPRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
-
-
-def size_text(number: float | None) -> str:
-    """Bytes in GB (10^9) for a person: `3.16 GB`, `150 GB`, `0.29 GB`; small files in MB or kB."""
-    if number is None:
-        return ""
-    for scale, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if abs(number) >= scale / 10 and (unit != "GB" or abs(number) >= 1e8):
-            value = number / scale
-            return f"{value:.0f} {unit}" if abs(value) >= 100 else f"{value:.3g} {unit}"
-    return f"{number:.0f} B"
-
-
-def count_text(number: float | None) -> str:
-    """A count for a person: `3.88B`, `270M`, `12,345`."""
-    if number is None:
-        return ""
-    for scale, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
-        if abs(number) >= scale:
-            value = number / scale
-            return f"{value:.0f}{unit}" if abs(value) >= 100 else f"{value:.3g}{unit}"
-    return f"{number:,.0f}"
 
 
 def day_text(moment: Any) -> str:
