@@ -160,17 +160,18 @@ def is_name(text: str) -> bool:
 
 
 class Rows:
-    """The answer, streamed: an iterator of tuples that holds the catalog open until its end or `close`.
+    """The answer, streamed: an iterator of tuples that holds a connection until its end or `close`.
 
     `columns` are the names; `truncated` says, after the last row, whether a limit left some out.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, limit: int | None) -> None:
+    def __init__(self, engine: Engine, clock: Clock, limit: int | None, *, owns_engine: bool = False) -> None:
         self.columns: tuple[str, ...] = ()
         self.truncated = False
         self._engine = engine
         self._clock = clock
         self._limit = limit
+        self._owns_engine = owns_engine
         self._connection: Connection | None = None
         self._result: CursorResult[Any] | None = None
 
@@ -181,7 +182,8 @@ class Rows:
         self.close()
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        assert self._result is not None
+        if self._result is None:
+            return
         try:
             for count, row in enumerate(self._result, 1):
                 if self._limit is not None and count > self._limit:
@@ -197,32 +199,91 @@ class Rows:
         """The rows as mappings."""
         return (dict(zip(self.columns, row, strict=True)) for row in self)
 
-    def ask(self, sql: str, values: Mapping[str, Any]) -> None:
+    def ask(self, sql: str, values: Mapping[str, Any]) -> Self:
         """Run the statement. Raises QueryRefused, QueryTimeout, QueryError."""
         try:
             self._connection = self._engine.connect()
-            if self._engine.dialect.name == "sqlite":
-                self._result = ask_sqlite(self._connection, sql, values, self._clock)
-            else:
-                self._result = ask_postgres(self._connection, sql, values, self._clock)
+            asked = ask_sqlite if self._engine.dialect.name == "sqlite" else ask_postgres
+            self._result = asked(self._connection, sql, values, self._clock)
             if not self._result.returns_rows:
                 raise QueryRefused(sql, "it returns no rows")
             self.columns = distinct(list(self._result.keys()))
         except Exception as error:
             self.close()
             raise self._clock.translated(error) from error
+        return self
 
     def close(self) -> None:
+        """Give the connection back, unguarded; `run`'s own engine goes with it."""
         connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if self._engine.dialect.name == "sqlite":
+        if connection is not None:
             raw = connection.connection.driver_connection
             if isinstance(raw, sqlite3.Connection):
                 raw.set_authorizer(None)
                 raw.set_progress_handler(None, 0)
-        connection.close()
+            connection.close()
+            if self._owns_engine:
+                self._engine.dispose()
+
+
+class Reader:
+    """A catalog open for several questions in a row; a context manager.
+
+    For the program's own SQL, whose values are of their types already: `all` gives tidy rows.
+    """
+
+    def __init__(self, db: str | Path, *, timeout: float | None = DEFAULT_TIMEOUT) -> None:
+        from db.engine import open_engine
+
+        self.timeout = timeout
+        self._engine = open_engine(db, read_only=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._engine.dispose()
+
+    def rows(self, sql: str, values: Mapping[str, Any] | None = None, *, limit: int | None = None) -> Rows:
+        """A streamed answer."""
+        return Rows(self._engine, Clock(sql, self.timeout), limit).ask(sql, values or {})
+
+    def all(self, sql: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Every row as a mapping, tidied: the same types whatever the engine."""
+        return [tidy(row) for row in self.rows(sql, values).dicts()]
+
+
+BOOLEANS = frozenset({
+    "quantized", "qat", "imatrix", "dynamic", "approximate", "main", "size_verified",
+    "inferred", "resolved", "declared",
+})  # fmt: skip
+LISTS = frozenset({"tuning", "specialty", "languages", "tags"})
+
+
+def tidy(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with booleans, lists and times as Python and JSON know them; SQLite keeps them as numbers and text."""
+    clean: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in BOOLEANS and isinstance(value, int):
+            clean[name] = bool(value)
+        elif name in LISTS and isinstance(value, str):
+            clean[name] = list_of(value)
+        elif isinstance(value, datetime):
+            clean[name] = iso(value)
+        else:
+            clean[name] = value
+    return clean
+
+
+def list_of(text: str | None) -> list[Any]:
+    """A JSON list of the catalog; empty where there is none."""
+    import json
+
+    try:
+        value = json.loads(text or "[]")
+    except ValueError:
+        return []
+    return value if isinstance(value, list) else []
 
 
 class Clock:
@@ -361,6 +422,4 @@ def run(
         missing = [name for name in bound_names(sql) if name not in values]
         if missing:
             raise BadParameter(missing[0], None, None)
-    rows = Rows(open_engine(db, read_only=True), Clock(sql, timeout), limit)
-    rows.ask(sql, values)
-    return rows
+    return Rows(open_engine(db, read_only=True), Clock(sql, timeout), limit, owns_engine=True).ask(sql, values)

@@ -55,7 +55,7 @@ WAYS: dict[str, Way] = {
     "db.errors.QueryError": Way(NO, "look at the columns with: hf-catalog query 'select * from models limit 1' --json"),
     "db.errors.CatalogError": Way(CATALOG, "look with: hf-catalog doctor"),
     "analysis.errors.HeaderError": Way(NO, "the file is not what its name says, or its upload broke off"),
-    "analysis.errors.QueryProblem": Way(NO, "see the questions with: hf-catalog query --list"),
+    "analysis.errors.QuestionError": Way(NO, "see the questions with: hf-catalog query --list"),
     "analysis.errors.AnalysisError": Way(NO, "see: hf-catalog --help"),
     "crawler.errors.HubUnreachable": Way(HUB, "check the network and --endpoint; what is stored is safe, run it again"),
     "crawler.errors.Offline": Way(HUB, "HF_HUB_OFFLINE is set: unset it to reach the Hub"),

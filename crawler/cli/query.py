@@ -1,0 +1,117 @@
+"""`hf-catalog query`: read-only SQL, or a question that comes with the program."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
+from crawler.cli.output import Column, Printer, cell_text, size_text
+
+ROWS_FOR_PEOPLE = 1000
+
+
+@click.command()
+@click.argument("sql", metavar="SQL|NAME|-", required=False)
+@click.option("--list", "listed", is_flag=True, help="Name the questions that come with the program.")
+@click.option(
+    "-p", "--param", "params", nargs=2, multiple=True, metavar="KEY VALUE", help="A parameter; may be given often."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help=f"Print no more rows than this, and say so; 0 for all (default: {ROWS_FOR_PEOPLE} in a table, else all).",
+)
+@click.option(
+    "--timeout", type=SPAN_OF_TIME, default="5m", show_default=True, help="Stop a query that runs for longer: 30s, 5m."
+)
+@db_option
+@output_options
+def query(
+    sql: str | None,
+    listed: bool,
+    params: tuple[tuple[str, str], ...],
+    limit: int | None,
+    timeout: timedelta,
+    db: str,
+    out: Printer,
+) -> None:
+    """Ask the catalog with SQL that only reads, or with a question by name; - reads SQL from stdin.
+
+    \b
+    Examples:
+      hf-catalog query --list
+      hf-catalog query quantized-copies -p model google/gemma-3-4b-it
+      hf-catalog query "select family, count(*) as repos from models group by family order by repos desc limit 5"
+      hf-catalog query "select * from models where family = :family" -p family gemma --csv > gemma.csv
+    """
+    from analysis.query import run
+
+    if listed:
+        list_questions(out)
+        return
+    if sql is None:
+        raise click.UsageError("say what to ask: SQL, the name of a question, or --list", click.get_current_context())
+    if sql == "-":
+        sql = sys.stdin.read()
+    if not sql.strip():
+        raise click.UsageError("the SQL is empty", click.get_current_context())
+    most = limit if limit is not None else ROWS_FOR_PEOPLE if out.for_people else 0
+    with run(db, sql, dict(params), limit=most or None, timeout=timeout.total_seconds()) as rows:
+        columns = [Column(name, text=text_of(name)) for name in rows.columns]
+        printed = out.rows(rows.dicts(), columns, names=rows.columns)
+    if rows.truncated:
+        out.say(f"The first {printed:,} rows; --limit 0 for all.")
+
+
+def text_of(name: str) -> Any:
+    """How a column's values are written for people: sizes in GB, what is known to be yes or no as such."""
+    from analysis.query import BOOLEANS
+
+    def size(value: Any) -> str:
+        return size_text(value) if isinstance(value, int | float) else cell_text(value)
+
+    def yes_or_no(value: Any) -> str:
+        return cell_text(bool(value)) if value in (0, 1) else cell_text(value)
+
+    if name in ("size", "bytes_read", "used_storage") or name.endswith(("_size", "_bytes")):
+        return size
+    return yes_or_no if name in BOOLEANS else cell_text
+
+
+def list_questions(out: Printer) -> None:
+    from analysis.query import questions
+
+    rows = [
+        {
+            "name": question.name,
+            "title": question.title,
+            "description": question.description,
+            "kind": question.kind,
+            "parameters": [
+                {
+                    "name": parameter.name,
+                    "type": parameter.type,
+                    "default": parameter.default,
+                    "description": parameter.description,
+                }
+                for parameter in question.parameters
+            ],
+        }
+        for question in questions()
+    ]
+
+    def parameters(value: Any) -> str:
+        return ", ".join(f"{each['name']}={each['default'] or ''}" for each in value)
+
+    out.rows(
+        rows,
+        [Column("name", clip=False), Column("title"), Column("parameters", text=parameters)],
+        id_key="name",
+    )
+    if out.for_people:
+        out.say("Ask one with: hf-catalog query NAME -p parameter value")
