@@ -1,10 +1,14 @@
 """What can go wrong in thinking.
 
 AnalysisError
-└── QuestionError          a question can't be asked
-    ├── UnknownQuestion   no question has this name
-    ├── BadParameter      a parameter is missing, unknown or not of its type
-    └── BadQuestion       a question's file is not whole
+├── QuestionError         a question can't be asked
+│   ├── UnknownQuestion   no question has this name
+│   ├── BadParameter      a parameter is missing, unknown or not of its type
+│   └── BadQuestion       a question's file is not whole
+├── UnknownModel          the catalog holds no model of this id
+├── UnknownPreset         no machine has this name
+├── NotAName              a text can't be a model's name: empty, too long, control characters
+└── VocabularyError       a file of the vocabulary is not as it must be
 """
 
 from __future__ import annotations
@@ -52,3 +56,47 @@ class BadQuestion(QuestionError):
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"question {name}: {problem}")
         self.name, self.problem = name, problem
+
+
+class UnknownModel(AnalysisError):
+    """The catalog holds no model of this id; `close` are ids like it."""
+
+    def __init__(self, repo_id: str, close: tuple[str, ...] = ()) -> None:
+        super().__init__(f"the catalog holds no model {repo_id!r}")
+        self.repo_id, self.close = repo_id, close
+        self.hint = f"perhaps {' or '.join(close)}" if close else f"look for it with: hf-catalog search {repo_id!r}"
+
+
+class UnknownPreset(AnalysisError):
+    """No machine has this name; `close` are names like it, `known` all of them."""
+
+    def __init__(self, name: str, close: tuple[str, ...], known: tuple[str, ...]) -> None:
+        super().__init__(f"no machine is named {name!r}")
+        self.name, self.close, self.known = name, close, known
+        self.hint = f"perhaps {', '.join(close)}" if close else f"there are {', '.join(known)}"
+
+
+class NotAName(AnalysisError, ValueError):
+    """`name` can't be a repo id or a file name; `reason` says why."""
+
+    hint = "a name is a repo id (owner/name) or a file name, at most 512 bytes, without control characters"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"not a name: {reason}")
+        self.name, self.reason = name, reason
+
+    def __reduce__(self) -> tuple[type[NotAName], tuple[str, str]]:
+        return type(self), (self.name, self.reason)
+
+
+class VocabularyError(AnalysisError):
+    """`entry` of the vocabulary's file `file` is not as it must be."""
+
+    hint = "the vocabulary is described in docs/vocabulary.md; check it with: hf-catalog vocabulary check"
+
+    def __init__(self, file: str, entry: str, reason: str) -> None:
+        super().__init__(f"{file}{f', entry {entry}' if entry else ''}: {reason}")
+        self.file, self.entry, self.reason = file, entry, reason
+
+    def __reduce__(self) -> tuple[type[VocabularyError], tuple[str, str, str]]:
+        return type(self), (self.file, self.entry, self.reason)
