@@ -7,6 +7,7 @@ AnalysisError
 │   └── BadQuestion       a question's file is not whole
 ├── UnknownModel          the catalog holds no model of this id
 ├── UnknownPreset         no machine has this name
+├── MissingExtra          an optional package is not installed
 ├── NotAName              a text can't be a model's name: empty, too long, control characters
 └── VocabularyError       a file of the vocabulary is not as it must be
 """
@@ -74,6 +75,15 @@ class UnknownPreset(AnalysisError):
         super().__init__(f"no machine is named {name!r}")
         self.name, self.close, self.known = name, close, known
         self.hint = f"perhaps {', '.join(close)}" if close else f"there are {', '.join(known)}"
+
+
+class MissingExtra(AnalysisError):
+    """`package` is not installed; the optional extra `extra` brings it."""
+
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(f"this needs the package {package}, which is not installed")
+        self.extra, self.package = extra, package
+        self.hint = f"install it with: pip install 'hf-catalog[{extra}]'"
 
 
 class NotAName(AnalysisError, ValueError):

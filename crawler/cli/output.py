@@ -122,6 +122,10 @@ class Column:
     text: Format = cell_text
     right: bool | None = None  # None: numbers stand right
     clip: bool = True  # False: never cut, an id that people copy
+    value: Callable[[Mapping[str, Any]], Any] | None = None  # of the whole row, where the key alone does not say it
+
+    def of(self, row: Mapping[str, Any]) -> Any:
+        return self.value(row) if self.value else row.get(self.key)
 
 
 @dataclass(slots=True)
@@ -255,7 +259,7 @@ class Printer:
         sample = list(islice(rows, WIDTH_SAMPLE))
         right = [stands_right(column, sample) for column in columns]
         titles = [printable(column.title if column.title is not None else column.key) for column in columns]
-        texts = [[column.text(row.get(column.key)) for column in columns] for row in sample]
+        texts = [[column.text(column.of(row)) for column in columns] for row in sample]
         widths = [
             max([display_width(title), *(display_width(line[at]) for line in texts)]) for at, title in enumerate(titles)
         ]
@@ -272,7 +276,7 @@ class Printer:
         print(f"\x1b[1m{heading}\x1b[0m" if self.colour else heading, file=self.stdout)
         print("  ".join("-" * width for width in widths), file=self.stdout)
         count = 0
-        for line in chain(texts, ([column.text(row.get(column.key)) for column in columns] for row in rows)):
+        for line in chain(texts, ([column.text(column.of(row)) for column in columns] for row in rows)):
             print(show(line), file=self.stdout)
             count += 1
         return count
@@ -286,7 +290,7 @@ def stands_right(column: Column, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Numbers stand right, so that their digits line up."""
     if column.right is not None:
         return column.right
-    values = [row.get(column.key) for row in rows]
+    values = [column.of(row) for row in rows]
     known = [value for value in values if value is not None]
     return bool(known) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
 

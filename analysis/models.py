@@ -1,0 +1,271 @@
+"""Models for people: the list with its filters, one model with all that is known of it, its lineage as a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from analysis.errors import UnknownModel
+from analysis.query import Reader
+
+SORTS: Mapping[str, str] = {
+    "downloads": "downloads desc",
+    "likes": "likes desc",
+    "trending": "trending_score desc",
+    "created": "created_at desc",
+    "modified": "last_modified desc",
+    "size": "total_size desc",
+    "parameters": "coalesce(parameters_measured, parameters) desc",
+    "name": "lower(repo_id)",
+    "first-seen": "first_seen desc",
+}
+NULLS_LAST = "case when {column} is null then 1 else 0 end, "
+MAX_DEPTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What to list. None and empty do not limit; several values of one kind are alternatives, `*` stands for any text.
+
+    `least` and `most` are ("parameters" | "bytes", number).
+    """
+
+    families: Sequence[str] = ()
+    quants: Sequence[str] = ()
+    formats: Sequence[str] = ()
+    authors: Sequence[str] = ()
+    tunings: Sequence[str] = ()
+    licenses: Sequence[str] = ()
+    tasks: Sequence[str] = ()
+    least: tuple[str, int] | None = None
+    most: tuple[str, int] | None = None
+    quantized: bool | None = None
+    qat: bool | None = None
+    gone: bool = False
+
+
+class Where:
+    """Conditions and their values, put together piece by piece."""
+
+    def __init__(self) -> None:
+        self.conditions: list[str] = []
+        self.values: dict[str, Any] = {}
+
+    def name(self, value: Any) -> str:
+        name = f"v{len(self.values)}"
+        self.values[name] = value
+        return f":{name}"
+
+    def any_of(self, pattern: str, wanted: Sequence[str]) -> None:
+        """`pattern` holds for one of these; {} in it is the comparison with one."""
+        if wanted:
+            self.conditions.append("(" + " or ".join(pattern.format(self.like(each)) for each in wanted) + ")")
+
+    def like(self, text: str) -> str:
+        """A comparison that ignores case; `*` stands for any text, all else for itself."""
+        if "*" not in text:
+            return f"= {self.name(text.lower())}"
+        escaped = text.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_").replace("*", "%")
+        return f"like {self.name(escaped)} escape '!'"
+
+    def __str__(self) -> str:
+        return " where " + " and ".join(self.conditions) if self.conditions else ""
+
+
+def list_models(reader: Reader, wanted: Filter, *, sort: str, limit: int | None) -> Iterator[dict[str, Any]]:
+    """Rows of the view `models`, tidied, in a stable order."""
+    from analysis.query import tidy
+
+    where = conditions(wanted)
+    order = SORTS[sort]
+    if order.endswith(" desc"):
+        order = NULLS_LAST.format(column=order.removesuffix(" desc")) + order
+    sql = f"select * from models{where} order by {order}, repo_id"
+    if limit:
+        sql += f" limit {int(limit)}"
+    return (tidy(row) for row in reader.rows(sql, where.values).dicts())
+
+
+def conditions(wanted: Filter) -> Where:
+    where = Where()
+    where.any_of("(lower(family) {0} or lower(base_family) {0})", wanted.families)
+    where.any_of("lower(author) {}", wanted.authors)
+    where.any_of("lower(license) {}", wanted.licenses)
+    where.any_of("lower(pipeline_tag) {}", wanted.tasks)
+    held = "select repo_id from artifacts_wide where lower({0}) {{0}} and role = 'weights'"
+    holds = f"(lower({{0}}) {{{{0}}}} or repo_id in ({held}))"
+    where.any_of(holds.format("quant"), wanted.quants)
+    where.any_of(holds.format("format"), wanted.formats)
+    for tuning in wanted.tunings:  # lists are JSON text
+        pattern = '%"' + tuning.lower() + '"%'
+        where.conditions.append(f"lower(tuning) like {where.name(pattern)}")
+    for bound, sign in ((wanted.least, ">="), (wanted.most, "<=")):
+        if bound is not None:
+            column = "coalesce(parameters_measured, parameters)" if bound[0] == "parameters" else "total_size"
+            where.conditions.append(f"{column} {sign} {where.name(bound[1])}")
+    if wanted.quantized is not None:
+        where.conditions.append("quantized" if wanted.quantized else "not coalesce(quantized, false)")
+    if wanted.qat is not None:
+        where.conditions.append("qat" if wanted.qat else "not coalesce(qat, false)")
+    if not wanted.gone:
+        where.conditions.append("status <> 'gone'")
+    return where
+
+
+def find_model(reader: Reader, repo_id: str) -> dict[str, Any]:
+    """One row of `models` by id: in any case of letters, under an earlier name, or by the Hub's `_id`.
+
+    Raises UnknownModel with ids that are close.
+    """
+    asked = repo_id.strip().removeprefix("https://huggingface.co/").strip("/")
+    for condition in (
+        "repo_id = :id",
+        "lower(repo_id) = lower(:id)",
+        "repo_id in (select r.repo_id from aliases a join repos r on r.id = a.repo where a.repo_id = :id)",
+        "hub_id = :id",
+    ):
+        found = reader.all(f"select * from models where {condition} order by downloads desc limit 1", {"id": asked})
+        if found:
+            return found[0]
+    raise UnknownModel(asked, close_ids(reader, asked))
+
+
+def close_ids(reader: Reader, asked: str) -> tuple[str, ...]:
+    """Ids that were perhaps meant: the same name of another owner, then names that begin alike."""
+    name = asked.rpartition("/")[2].lower()
+    escaped = name.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    rows = reader.all(
+        "select repo_id from repos where lower(repo_id) like :same escape '!' or lower(repo_id) like :begins escape '!'"
+        " order by length(repo_id), downloads desc limit 3",
+        {"same": f"%/{escaped}", "begins": f"%{escaped}%"},
+    )
+    return tuple(row["repo_id"] for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """All that is known of one model: rows of the catalog, tidied."""
+
+    model: dict[str, Any]
+    artifacts: list[dict[str, Any]]
+    evidence: list[dict[str, Any]]
+    conflicts: list[dict[str, Any]]
+    parents: list[dict[str, Any]]
+    relatives: list[dict[str, Any]]  # quantized copies of it, or of what it was made from
+    evaluations: list[dict[str, Any]]
+    changes: list[dict[str, Any]]
+    skips: list[dict[str, Any]]
+
+
+def info(reader: Reader, repo_id: str) -> Info:
+    """One model and what belongs to it. Raises UnknownModel."""
+    model = find_model(reader, repo_id)
+    values = {"id": model["repo_id"]}
+    family_of = model["base_model"] if model["base_model_relation"] == "quantized" else model["repo_id"]
+    return Info(
+        model=model,
+        artifacts=reader.all(
+            "select * from artifacts_wide where repo_id = :id order by role <> 'weights', total_size, artifact", values
+        ),
+        evidence=reader.all(
+            "select artifact, field, value, source, rule, weight, resolved from labels"
+            " where repo_id = :id and artifact is null order by field, weight desc, value",
+            values,
+        ),
+        conflicts=reader.all("select * from label_conflicts where repo_id = :id order by field, artifact", values),
+        parents=reader.all("select * from parents where repo_id = :id order by declared desc, parent", values),
+        relatives=reader.all(
+            "select repo_id, author, format, quant, bits_per_weight, qat, total_size, downloads from models"
+            " where (base_model = :family or repo_id = :family) and repo_id <> :id and status <> 'gone'"
+            " order by case when downloads is null then 1 else 0 end, downloads desc, repo_id limit 12",
+            {"family": family_of, **values},
+        ),
+        evaluations=reader.all(
+            "select e.task, e.dataset, e.metric, e.value, e.source from evaluations e join repos r on r.id = e.repo"
+            " where r.repo_id = :id order by e.position",
+            values,
+        ),
+        changes=reader.all("select * from changes where repo_id = :id order by seen_at desc limit 12", values),
+        skips=reader.all("select reason, detail, seen_at from skips where repo_id = :id order by seen_at", values),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One model in a tree. `missing`: the catalog does not hold it."""
+
+    repo_id: str
+    relation: str | None
+    depth: int
+    missing: bool
+    quant: str | None = None
+    downloads: int | None = None
+    children: tuple[Node, ...] = ()
+
+
+def tree(reader: Reader, repo_id: str) -> Node:
+    """The lineage of a model from its furthest known ancestor down. Raises UnknownModel."""
+    start = find_model(reader, repo_id)["repo_id"]
+    root, seen = start, {start}
+    while len(seen) <= MAX_DEPTH:
+        parents = reader.all(
+            "select coalesce(parent_id, parent) as parent, relation from parents where repo_id = :id"
+            " order by declared desc, case relation when 'unknown' then 1 else 0 end, parent limit 1",
+            {"id": root},
+        )
+        if not parents or parents[0]["parent"] in seen:
+            break
+        root = parents[0]["parent"]
+        seen.add(root)
+    return branch(reader, root, None, 0, set())
+
+
+def branch(reader: Reader, repo_id: str, relation: str | None, depth: int, seen: set[str]) -> Node:
+    """A model and what was made from it, most downloaded first."""
+    seen.add(repo_id)
+    own = reader.all("select quant, downloads from models where repo_id = :id", {"id": repo_id})
+    made = reader.all(
+        "select p.repo_id, p.relation from parents p join repos r on r.repo_id = p.repo_id"
+        " where coalesce(p.parent_id, p.parent) = :id"
+        " order by p.relation, case when r.downloads is null then 1 else 0 end, r.downloads desc, p.repo_id",
+        {"id": repo_id},
+    )
+    children = tuple(
+        branch(reader, row["repo_id"], row["relation"], depth + 1, seen)
+        for row in made
+        if row["repo_id"] not in seen and depth < MAX_DEPTH
+    )
+    quant, downloads = (own[0]["quant"], own[0]["downloads"]) if own else (None, None)
+    return Node(repo_id, relation, depth, not own, quant, downloads, children)
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The tree's nodes, parents before children."""
+    yield node
+    for child in node.children:
+        yield from walk(child)
+
+
+def changes(
+    reader: Reader,
+    *,
+    since: datetime,
+    families: Sequence[str] = (),
+    quants: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    limit: int | None = None,
+) -> Iterator[dict[str, Any]]:
+    """What happened since a moment, newest first: rows of the view `changes`."""
+    from analysis.query import tidy
+
+    where = Where()
+    where.conditions.append(f"seen_at >= {where.name(since)}")
+    where.any_of("lower(family) {}", families)
+    where.any_of("lower(quant) {}", quants)
+    where.any_of("kind {}", kinds)
+    sql = f"select * from changes{where} order by seen_at desc, repo_id, kind, subject"
+    if limit:
+        sql += f" limit {int(limit)}"
+    return (tidy(row) for row in reader.rows(sql, where.values).dicts())

@@ -1,0 +1,69 @@
+"""`hf-catalog changes`: what happened on the Hub, as the catalog saw it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from crawler.cli.options import WHEN, db_option, output_options
+from crawler.cli.output import Column, Printer
+
+ENTRIES = 200
+
+
+@click.command()
+@click.option("--since", type=WHEN, default="7d", show_default=True, metavar="TIME", help="7d, 24h or 2026-11-01.")
+@click.option("--family", multiple=True, metavar="NAME", help="Only this family; may be given often.")
+@click.option("--quant", multiple=True, metavar="SCHEME", help="Only this scheme; may be given often.")
+@click.option("--kind", multiple=True, metavar="KIND", help="new, renamed, commit, gone, 'new artifact', label ...")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "atom"]), default="table", help="atom: a feed for a reader."
+)
+@click.option("--limit", type=click.IntRange(min=0), default=ENTRIES, show_default=True, metavar="N", help="0 for all.")
+@db_option
+@output_options
+def changes(
+    since: datetime,
+    family: tuple[str, ...],
+    quant: tuple[str, ...],
+    kind: tuple[str, ...],
+    form: str,
+    limit: int,
+    db: str,
+    out: Printer,
+) -> None:
+    """What happened: new, renamed, changed and vanished models, newest first.
+
+    \b
+    Examples:
+      hf-catalog changes --since 7d --family gemma
+      hf-catalog changes --kind gone --since 30d --json
+      hf-catalog changes --format atom > changes.xml
+    """
+    from analysis.models import changes as happened
+    from analysis.query import Reader
+
+    with Reader(db) as reader:
+        rows = happened(reader, since=since, families=family, quants=quant, kinds=kind, limit=limit or None)
+        if form == "atom":
+            from analysis.feed import atom
+
+            out.stdout.write(atom(list(rows), db=db))
+            return
+        out.rows(rows, COLUMNS, id_key="repo_id", empty=f"Nothing happened since {since:%Y-%m-%d %H:%M} UTC.")
+
+
+def minute(value: Any) -> str:
+    return "" if value is None else str(value).replace("T", " ")[:16]
+
+
+COLUMNS = (
+    Column("seen_at", "when", text=minute, clip=False),
+    Column("kind"),
+    Column("repo_id", "repo"),
+    Column("subject"),
+    Column("before"),
+    Column("after"),
+)

@@ -1,0 +1,176 @@
+"""`hf-catalog fits`: what runs on this much memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crawler.cli.options import BANDWIDTH, CONTEXT, SIZE, db_option, output_options
+from crawler.cli.output import Column, Printer, count_text, size_text
+
+if TYPE_CHECKING:
+    from analysis.fits import Fit
+    from analysis.machines import Machine
+
+KV_TYPES = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
+
+
+@click.command()
+@click.option("--ram", type=SIZE, metavar="SIZE", help="Memory of the machine: 16GB, 16GiB.")
+@click.option("--vram", type=SIZE, metavar="SIZE", help="Memory of its graphics card.")
+@click.option(
+    "--bandwidth", type=BANDWIDTH, metavar="RATE", help="What the memory reads: 100GB/s (the card's, if any)."
+)
+@click.option("--context", type=CONTEXT, default="8192", show_default=True, metavar="N", help="Tokens: 8192, 32k.")
+@click.option(
+    "--kv-type", type=click.Choice(KV_TYPES, case_sensitive=False), default="f16", show_default=True,
+    help="How the engine keeps its cache of keys and values.",
+)  # fmt: skip
+@click.option("--family", multiple=True, metavar="NAME", help="Only this family: gemma; may be given often.")
+@click.option("--quant", multiple=True, metavar="SCHEME", help="Only this scheme: Q4_K_M; may be given often.")
+@click.option("--bits", type=float, metavar="N", help="Only schemes of so many bits: 4.")
+@click.option("--format", "formats", multiple=True, metavar="NAME", help="Only this format: gguf; may be given often.")
+@click.option("--author", multiple=True, metavar="NAME", help="Only this publisher; may be given often.")
+@click.option("--task", metavar="WORD", help="What it is for or how it was tuned: code, vision, instruct, embedding.")
+@click.option("--this-machine", is_flag=True, help="Take the memory of this computer.")
+@click.option("--preset", metavar="NAME", help="Take a common machine: laptop-16gb, rtx-4090-24gb; `list` names them.")
+@click.option("--all", "every", is_flag=True, help="Every artifact that fits, not only the best of each repo.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="Rows; 0 for all."
+)
+@db_option
+@output_options
+def fits(
+    ram: int | None,
+    vram: int | None,
+    bandwidth: int | None,
+    context: int,
+    kv_type: str,
+    family: tuple[str, ...],
+    quant: tuple[str, ...],
+    bits: float | None,
+    formats: tuple[str, ...],
+    author: tuple[str, ...],
+    task: str | None,
+    this_machine: bool,
+    preset: str | None,
+    every: bool,
+    limit: int,
+    db: str,
+    out: Printer,
+) -> None:
+    """What runs on this much memory, best first: needs, largest context, speed at most, and what is lost.
+
+    \b
+    Examples:
+      hf-catalog fits --ram 16GB --context 8192 --family gemma
+      hf-catalog fits --vram 24GB --ram 64GB --task code --context 32k --kv-type q8_0
+      hf-catalog fits --preset macbook-m4-16gb --bits 4
+      hf-catalog fits --this-machine --json
+    """
+    from analysis.fits import Wish
+    from analysis.fits import fits as reckon
+    from analysis.query import Reader
+
+    if preset and preset.lower() == "list":
+        list_presets(out)
+        return
+    machine = machine_of(ram, vram, bandwidth, this_machine, preset)
+    wish = Wish(
+        context=context,
+        kv_type=kv_type.lower(),
+        families=family,
+        formats=formats,
+        quants=quant,
+        authors=author,
+        bits=bits,
+        task=task,
+        every_artifact=every,
+    )
+    with Reader(db) as reader:
+        found = reckon(reader, machine, wish)
+    shown = found[: limit or None]
+    out.rows([fit.row() for fit in shown], COLUMNS, names=NAMES, id_key="repo_id", empty="Nothing fits.")
+    if out.for_people:
+        tell_how(out, machine, wish.kv_type, found, shown)
+
+
+def machine_of(
+    ram: int | None, vram: int | None, bandwidth: int | None, this_machine: bool, preset: str | None
+) -> Machine:
+    """The machine that the options describe; what is given by hand goes before what was found."""
+    from analysis.machines import Machine
+    from analysis.machines import preset as preset_machine
+    from analysis.machines import this_machine as look
+
+    machine = preset_machine(preset) if preset else look() if this_machine else Machine()
+    if ram is not None:
+        machine = replace(machine, ram=ram)
+    if vram is not None:
+        machine = replace(machine, vram=vram)
+    if bandwidth is not None:
+        fast = machine.vram is not None  # it is the faster memory's
+        machine = replace(machine, vram_bandwidth=bandwidth) if fast else replace(machine, ram_bandwidth=bandwidth)
+    if not machine.ram and not machine.vram:
+        raise click.UsageError(
+            "say how much memory: --ram 16GB, --vram 8GB, --this-machine or --preset NAME", click.get_current_context()
+        )
+    return machine
+
+
+def in_gigabytes(value: Any) -> str:
+    return "" if value is None else f"{value / 1e9:.1f} GB"
+
+
+NAMES = (
+    "repo_id", "artifact", "family", "format", "quant", "bits_per_weight", "qat", "parameters", "active_parameters",
+    "total_size", "needs", "weights", "cache", "compute", "runtime", "left", "context", "largest_context",
+    "tokens_per_second", "place", "loss", "perplexity_percent", "estimated", "author", "license", "gated", "downloads",
+)  # fmt: skip
+
+COLUMNS = (
+    Column("repo_id", "repo"),
+    Column("quant"),
+    Column("parameters", "size", text=count_text, right=True, clip=False),
+    Column("needs", text=in_gigabytes, right=True, clip=False),
+    Column("left", text=in_gigabytes, right=True, clip=False),
+    Column("largest_context", "context up to", text=lambda value: f"{value:,}", right=True, clip=False),
+    Column("tokens_per_second", "tokens/s at most", text=lambda value: f"{value:.0f}", right=True, clip=False),
+    Column("loss", "what is lost"),
+)
+
+
+def tell_how(out: Printer, machine: Machine, kv_type: str, found: list[Fit], shown: list[Fit]) -> None:
+    """How it was reckoned, in a few lines of talk."""
+    rest = len(found) - len(shown)
+    if rest > 0:
+        out.say(f"{rest:,} more fit; --limit 0 shows them, --all every quant of them.")
+    room = machine.vram_for_models + machine.ram_for_models
+    out.say(
+        f"On {machine.describe()}, of which {size_text(room)} are left to models: weights by the files' real bytes, "
+        f"a {kv_type} cache by the header's attention geometry, one batch's scratch memory, 0.27 GB for the program."
+    )
+    if machine.assumed:
+        out.say(f"Speed is an upper bound from memory bandwidth; assumed: {', '.join(machine.assumed)} (--bandwidth).")
+    if any(fit.estimated for fit in shown):
+        out.say("Where no header was read the cache is a guess from the size (`estimated` in --json).")
+
+
+def list_presets(out: Printer) -> None:
+    from analysis.machines import presets
+
+    rows = [
+        {
+            "name": name,
+            "title": machine.title,
+            "ram": machine.ram,
+            "vram": machine.vram,
+            "ram_bandwidth": machine.ram_bandwidth,
+            "vram_bandwidth": machine.vram_bandwidth,
+        }
+        for name, machine in presets().items()
+    ]
+    sizes = [Column(key, key.replace("_", " "), text=size_text, right=True) for key in list(rows[0])[2:]]
+    out.rows(rows, [Column("name", clip=False), Column("title"), *sizes])

@@ -1,0 +1,353 @@
+"""`hf-catalog models`: list them, look at one, draw its family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crawler.cli.options import MODEL_SIZE, db_option, output_options
+from crawler.cli.output import Column, Printer, cell_text, count_text, day_text, size_text
+
+if TYPE_CHECKING:
+    from analysis.models import Info, Node
+
+SORTS = ["downloads", "likes", "trending", "created", "modified", "size", "parameters", "name", "first-seen"]
+LAPTOP = 16 * 10**9
+CONTEXT = 8192
+
+
+@click.group()
+def models() -> None:
+    """List models, look at one, draw its family."""
+
+
+@models.command()
+@click.option("--family", multiple=True, metavar="NAME", help="gemma, llama, qwen; may be given often; * for any text.")
+@click.option("--quant", multiple=True, metavar="SCHEME", help="Q4_K_M, AWQ, 'IQ2*': of the repo or one of its files.")
+@click.option("--format", "formats", multiple=True, metavar="NAME", help="gguf, safetensors, mlx.")
+@click.option("--author", multiple=True, metavar="NAME", help="The publisher.")
+@click.option("--tuning", multiple=True, metavar="WORD", help="instruct, base, merge, abliterated; all that are given.")
+@click.option("--license", "licenses", multiple=True, metavar="NAME", help="apache-2.0, gemma.")
+@click.option("--task", multiple=True, metavar="NAME", help="The Hub's task: text-generation.")
+@click.option("--min-size", type=MODEL_SIZE, metavar="SIZE", help="4B parameters; 3GB, 3GiB or 3e9 bytes of files.")
+@click.option("--max-size", type=MODEL_SIZE, metavar="SIZE", help="As --min-size.")
+@click.option("--quantized/--full-precision", default=None, help="Quantized ones alone, or those that are not.")
+@click.option("--qat/--no-qat", default=None, help="With or without quantization-aware training.")
+@click.option("--gone", is_flag=True, help="Those too that have vanished from the Hub.")
+@click.option("--sort", type=click.Choice(SORTS), default="downloads", show_default=True)
+@click.option("--limit", type=click.IntRange(min=0), default=30, show_default=True, metavar="N", help="0 for all.")
+@db_option
+@output_options
+def ls(
+    family: tuple[str, ...],
+    quant: tuple[str, ...],
+    formats: tuple[str, ...],
+    author: tuple[str, ...],
+    tuning: tuple[str, ...],
+    licenses: tuple[str, ...],
+    task: tuple[str, ...],
+    min_size: tuple[str, int] | None,
+    max_size: tuple[str, int] | None,
+    quantized: bool | None,
+    qat: bool | None,
+    gone: bool,
+    sort: str,
+    limit: int,
+    db: str,
+    out: Printer,
+) -> None:
+    """List models, most downloaded first.
+
+    \b
+    Examples:
+      hf-catalog models ls --family gemma --quant Q4_0 --limit 10
+      hf-catalog models ls --format gguf --min-size 7B --max-size 9B --sort likes
+      hf-catalog models ls --author unsloth --json
+    """
+    from analysis.models import Filter, list_models
+    from analysis.query import Reader
+
+    wanted = Filter(
+        families=family,
+        quants=quant,
+        formats=formats,
+        authors=author,
+        tunings=tuning,
+        licenses=licenses,
+        tasks=task,
+        least=min_size,
+        most=max_size,
+        quantized=quantized,
+        qat=qat,
+        gone=gone,
+    )
+    with Reader(db) as reader:
+        out.rows(
+            list_models(reader, wanted, sort=sort, limit=limit or None),
+            LISTED,
+            id_key="repo_id",
+            empty="No model is like that.",
+        )
+
+
+def parameters(row: Mapping[str, Any]) -> int | None:
+    """As measured, else as claimed."""
+    measured: int | None = row["parameters_measured"]
+    claimed: int | None = row["parameters"]
+    return claimed if measured is None else measured
+
+
+LISTED = (
+    Column("repo_id", "repo"),
+    Column("family"),
+    Column("parameters", "size", text=count_text, right=True, clip=False, value=parameters),
+    Column("format"),
+    Column("quant"),
+    Column("total_size", "files", text=size_text, right=True, clip=False),
+    Column("downloads", text=count_text, right=True, clip=False),
+    Column("last_modified", "modified", text=day_text, clip=False),
+)
+
+
+@models.command()
+@click.argument("repo_id", metavar="ID")
+@db_option
+@output_options(table=False)
+def info(repo_id: str, db: str, out: Printer) -> None:
+    """One model for a person: what it is, what it claims, what was measured, its files, its family, its history.
+
+    \b
+    Example:
+      hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf
+    """
+    from analysis.fits import Geometries
+    from analysis.memory import estimate
+    from analysis.models import info as look
+    from analysis.query import Reader
+
+    with Reader(db) as reader:
+        found = look(reader, repo_id)
+        shapes = Geometries(reader)
+        needs = {
+            row["artifact"]: estimate(
+                row["total_size"], shapes.of(row), context=CONTEXT, parameters=row["parameters_measured"]
+            ).total
+            for row in found.artifacts
+            if row["role"] == "weights" and row["total_size"]
+        }
+    if out.quiet:
+        out.line(found.model["repo_id"])
+        return
+    whole = {
+        **found.model,
+        "artifacts": [{**row, "needs": needs.get(row["artifact"])} for row in found.artifacts],
+        "conflicts": found.conflicts,
+        "evidence": found.evidence,
+        "parents": found.parents,
+        "relatives": found.relatives,
+        "evaluations": found.evaluations,
+        "changes": found.changes,
+        "skips": found.skips,
+    }
+    out.object(whole, human=lambda: show(found, needs, out))
+
+
+def show(found: Info, needs: Mapping[str, int], out: Printer) -> None:
+    model = found.model
+    out.heading(model["repo_id"])
+    out.line(f"https://huggingface.co/{model['repo_id']}")
+    out.line(what_it_is(model))
+    out.line()
+    claims_and_measurements(model, out)
+    for row in found.conflicts:
+        where = f" of {row['artifact']}" if row["artifact"] else ""
+        claim, found_out = f"{row['claimed_by']} says {row['claimed']}", f"{row['measured_by']} {row['measured']}"
+        out.line(f"! {row['field']}{where}: {claim}, {found_out}")
+    show_artifacts(found, needs, out)
+    show_rows(out, "Made from", found.parents, [Column("parent", clip=False), Column("relation"), Column("source")])
+    show_rows(
+        out,
+        "The same weights by others",
+        found.relatives,
+        [
+            Column("repo_id", "repo"),
+            Column("format"),
+            Column("quant"),
+            Column("total_size", "files", text=size_text, right=True),
+            Column("downloads", text=count_text, right=True),
+        ],
+    )
+    show_quality(model, found.evaluations, out)
+    show_rows(
+        out,
+        "History",
+        found.changes,
+        [
+            Column("seen_at", "when", text=day_text),
+            Column("kind"),
+            Column("subject"),
+            Column("before"),
+            Column("after"),
+        ],
+    )
+    show_rows(out, "Left out", found.skips, [Column("reason"), Column("detail")])
+
+
+def what_it_is(model: Mapping[str, Any]) -> str:
+    """One sentence: whose it is, what it is for, how it may be used."""
+    family = " ".join(str(part) for part in (model["family"], model["version"], model["size"]) if part)
+    tuned = ", ".join((model["tuning"] or []) + (model["specialty"] or []))
+    parts = [
+        f"{family or 'a model of unknown family'}{f' ({tuned})' if tuned else ''}",
+        f"by {model['author']}" if model["author"] else None,
+        model["pipeline_tag"],
+        f"licence {model['license']}" if model["license"] else None,
+        f"access on request ({model['gated']})" if model["gated"] else None,
+        None if model["status"] in ("available", "gated") else f"now {model['status']}",
+        f"{count_text(model['downloads'])} downloads a month" if model["downloads"] is not None else None,
+        f"{count_text(model['likes'])} likes" if model["likes"] is not None else None,
+        f"changed {day_text(model['last_modified'])}" if model["last_modified"] else None,
+    ]
+    return "; ".join(str(part) for part in parts if part)
+
+
+def claims_and_measurements(model: Mapping[str, Any], out: Printer) -> None:
+    """Two columns: what names, cards and tags say, and what was counted."""
+    from analysis.quality import loss_text
+
+    count = f"{model['parameters']:,}" if model["parameters"] else ""
+    measured = f"{model['parameters_measured']:,}" if model["parameters_measured"] else ""
+    active, active_measured = model["active_parameters"], model["active_parameters_measured"]
+    bits = model["bits"]
+    rows = [
+        ("parameters", f"{'about ' if model['approximate'] and count else ''}{count}", measured),
+        ("of them active", f"{active:,}" if active else "", f"{active_measured:,}" if active_measured else ""),
+        ("scheme", model["quant"], model["quant_measured"]),
+        ("bits a weight", bits, round(model["bits_per_weight"], 2) if model["bits_per_weight"] else None),
+        ("context", cell_count(model["context"]), cell_count(model["context_measured"])),
+        ("architecture", None, model["architecture"]),
+        ("format", model["format"], None),
+        ("files", None, size_text(model["total_size"])),
+    ]
+    said = [{"": name, "claimed": claim, "measured": found} for name, claim, found in rows if claim or found]
+    out.rows(said, ["", "claimed", "measured"])
+    how = ", ".join(word for word in ("qat", "imatrix", "dynamic") if model[word])
+    if model["quantized"]:
+        lost = loss_text(model["quant"], qat=bool(model["qat"]), imatrix=bool(model["imatrix"]))
+        out.line(f"quantized{f' ({how})' if how else ''}: {lost}")
+
+
+def cell_count(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else ""
+
+
+def show_artifacts(found: Info, needs: Mapping[str, int], out: Printer) -> None:
+    """What one can download, smallest first, and whether a 16 GB laptop runs it."""
+    from analysis.machines import Machine
+
+    room = Machine(ram=LAPTOP).ram_for_models
+    rows = [
+        {
+            **row,
+            "needs": needs.get(row["artifact"]),
+            "fits": None if row["artifact"] not in needs else needs[row["artifact"]] <= room,
+        }
+        for row in found.artifacts
+        if row["role"] in ("weights", "mmproj", "adapter", "imatrix", "draft")
+    ]
+    show_rows(
+        out,
+        f"Files to run (needs: with a context of {CONTEXT:,})",
+        rows,
+        [
+            Column("artifact"),
+            Column("role"),
+            Column("quant"),
+            Column("bits_per_weight", "bits", text=lambda value: f"{value:.2f}" if value else "", right=True),
+            Column("total_size", "size", text=size_text, right=True, clip=False),
+            Column("needs", text=size_text, right=True, clip=False),
+            Column("fits", "in 16 GB", clip=False),
+        ],
+    )
+
+
+def show_quality(model: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]], out: Printer) -> None:
+    """What quantization cost it: published figures of the scheme, the card's own evaluations."""
+    from analysis.quality import finding, loss, sentence
+
+    if model["quantized"]:
+        out.line()
+        out.heading("What quantization costs")
+        known = loss(model["quant"], imatrix=bool(model["imatrix"]))
+        source = f" ({known.source.measured})" if known else ""
+        out.line(
+            f"precision: {sentence(model['quant'], qat=bool(model['qat']), imatrix=bool(model['imatrix']))}{source}"
+        )
+        for cost, title in (("accuracy", "accuracy"), ("bias", "bias and safety")):
+            told = finding(cost, model["bits_per_weight"] or model["bits"])  # type: ignore[arg-type]
+            out.line(f"{title}: {f'{told[0]} ({told[1].url})' if told else 'nobody measured it'}")
+    show_rows(
+        out,
+        "Evaluations that its card reports",
+        evaluations[:20],
+        [Column("task"), Column("dataset"), Column("metric"), Column("value", text=lambda value: f"{value:g}")],
+    )
+
+
+def show_rows(out: Printer, title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column | str]) -> None:
+    if rows:
+        out.line()
+        out.heading(title)
+        out.rows(rows, columns)
+
+
+@models.command()
+@click.argument("repo_id", metavar="ID")
+@db_option
+@output_options
+def tree(repo_id: str, db: str, out: Printer) -> None:
+    """The lineage of a model: what it comes from, and what was made of that.
+
+    \b
+    Example:
+      hf-catalog models tree google/gemma-3-4b-it
+    """
+    from analysis.models import tree as lineage
+    from analysis.models import walk
+    from analysis.query import Reader
+
+    with Reader(db) as reader:
+        root = lineage(reader, repo_id)
+    if out.mode == "human" and not out.quiet:
+        draw(root, out, repo_id)
+    elif out.mode == "json":
+        out.object(nested(root))
+    else:
+        keys = ("repo_id", "relation", "depth", "missing", "quant", "downloads")
+        out.rows([{key: getattr(node, key) for key in keys} for node in walk(root)], id_key="repo_id")
+
+
+def nested(node: Node) -> dict[str, Any]:
+    return {
+        "repo_id": node.repo_id,
+        "relation": node.relation,
+        "depth": node.depth,
+        "missing": node.missing,
+        "quant": node.quant,
+        "downloads": node.downloads,
+        "children": [nested(child) for child in node.children],
+    }
+
+
+def draw(node: Node, out: Printer, asked: str, before: str = "", branch: str = "", below: str = "") -> None:
+    """The tree with lines, the model that was asked for marked."""
+    said = [node.relation or "", node.quant or "", f"{count_text(node.downloads)} downloads" if node.downloads else ""]
+    if node.missing:
+        said.append("not in the catalog")
+    mark = "  <" if node.repo_id.lower() == asked.lower() else ""
+    out.line(f"{before}{branch}{node.repo_id}  {cell_text(', '.join(word for word in said if word))}".rstrip() + mark)
+    for at, child in enumerate(node.children):
+        last = at == len(node.children) - 1
+        draw(child, out, asked, before + below, "└── " if last else "├── ", "    " if last else "│   ")
