@@ -165,13 +165,22 @@ class Rows:
     `columns` are the names; `truncated` says, after the last row, whether a limit left some out.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, limit: int | None, *, owns_engine: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        limit: int | None,
+        *,
+        owns_engine: bool = False,
+        held: Connection | None = None,
+    ) -> None:
         self.columns: tuple[str, ...] = ()
         self.truncated = False
         self._engine = engine
         self._clock = clock
         self._limit = limit
         self._owns_engine = owns_engine
+        self._held = held
         self._connection: Connection | None = None
         self._result: CursorResult[Any] | None = None
 
@@ -202,7 +211,7 @@ class Rows:
     def ask(self, sql: str, values: Mapping[str, Any]) -> Self:
         """Run the statement. Raises QueryRefused, QueryTimeout, QueryError."""
         try:
-            self._connection = self._engine.connect()
+            self._connection = self._held or self._engine.connect()
             asked = ask_sqlite if self._engine.dialect.name == "sqlite" else ask_postgres
             self._result = asked(self._connection, sql, values, self._clock)
             if not self._result.returns_rows:
@@ -221,7 +230,8 @@ class Rows:
             if isinstance(raw, sqlite3.Connection):
                 raw.set_authorizer(None)
                 raw.set_progress_handler(None, 0)
-            connection.close()
+            if connection is not self._held:
+                connection.close()
             if self._owns_engine:
                 self._engine.dispose()
 
@@ -229,24 +239,35 @@ class Rows:
 class Reader:
     """A catalog open for several questions in a row; a context manager.
 
-    For the program's own SQL, whose values are of their types already: `all` gives tidy rows.
+    For the program's own SQL, whose values are of their types already: `all` gives tidy rows. With `snapshot` every
+    answer is of one moment, whatever a crawl writes meanwhile; the answers must then be read one after the other.
     """
 
-    def __init__(self, db: str | Path, *, timeout: float | None = DEFAULT_TIMEOUT) -> None:
+    def __init__(self, db: str | Path, *, timeout: float | None = DEFAULT_TIMEOUT, snapshot: bool = False) -> None:
         from db.engine import open_engine
 
         self.timeout = timeout
         self._engine = open_engine(db, read_only=True)
+        self._held = self._engine.connect() if snapshot else None
+        if self._held is not None and self.dialect == "postgresql":
+            self._held.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    @property
+    def dialect(self) -> str:
+        """sqlite or postgresql."""
+        return self._engine.dialect.name
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._held is not None:
+            self._held.close()
         self._engine.dispose()
 
     def rows(self, sql: str, values: Mapping[str, Any] | None = None, *, limit: int | None = None) -> Rows:
         """A streamed answer."""
-        return Rows(self._engine, Clock(sql, self.timeout), limit).ask(sql, values or {})
+        return Rows(self._engine, Clock(sql, self.timeout), limit, held=self._held).ask(sql, values or {})
 
     def all(self, sql: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Every row as a mapping, tidied: the same types whatever the engine."""
@@ -366,7 +387,8 @@ ACTIONS = {
 def ask_sqlite(connection: Connection, sql: str, values: Mapping[str, Any], clock: Clock) -> CursorResult[Any]:
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
-    connection.begin()  # before the guard, which lets no transaction begin or end
+    if not connection.in_transaction():
+        connection.begin()  # before the guard, which lets no transaction begin or end
     raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
     raw.set_authorizer(guard(clock))
     raw.set_progress_handler(lambda: int(clock.late()), STEPS)
@@ -377,9 +399,9 @@ def ask_sqlite(connection: Connection, sql: str, values: Mapping[str, Any], cloc
 def ask_postgres(connection: Connection, sql: str, values: Mapping[str, Any], clock: Clock) -> CursorResult[Any]:
     from sqlalchemy import BigInteger, DateTime, Double, Text, bindparam, text
 
-    if clock.timeout is not None:
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(clock.timeout * 1000)}")
-    connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+    if not connection.in_transaction():
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int((clock.timeout or 0) * 1000)}")
     types: dict[type, Any] = {int: BigInteger(), float: Double(), datetime: DateTime(timezone=True)}
     typed = [bindparam(name, value, type_=types.get(type(value), Text())) for name, value in values.items()]
     statement = text(sql).bindparams(*(each for each in typed if each.key in bound_names(sql)))

@@ -1,15 +1,12 @@
 """The only printer: data on stdout, talk on stderr, nothing of a stranger's reaches the terminal unescaped.
 
-Names, cards and headers come from anyone: control characters, terminal sequences and text-direction marks are shown as
-escapes, and a cell that a spreadsheet would run as a formula gets an apostrophe in CSV (OWASP, "CSV Injection").
+What makes a value safe is said in analysis/cells.py; here is how tables, objects and talk look.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 import os
-import re
 import shutil
 import sys
 import unicodedata
@@ -19,6 +16,7 @@ from datetime import date, datetime
 from itertools import chain, islice
 from typing import IO, Any, Literal
 
+from analysis.cells import csv_cell, jsonable, printable, to_json
 from analysis.units import count_text, size_text
 
 __all__ = ["Column", "Printer", "cell_text", "count_text", "day_text", "printable", "size_text", "to_json"]
@@ -26,41 +24,7 @@ __all__ = ["Column", "Printer", "cell_text", "count_text", "day_text", "printabl
 Mode = Literal["human", "table", "json", "csv", "tsv", "nl"]
 Format = Callable[[Any], str]
 
-# C0, DEL and C1 controls; line and paragraph separators; marks and isolates that turn text around; lone surrogates.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 WIDTH_SAMPLE = 500  # rows that decide the widths of a table; the rest streams
-
-
-def printable(text: str) -> str:
-    """Text that is safe on a terminal: what it would act on is written as an escape (`\\x1b`, `\\u202e`)."""
-    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
-
-
-def harmless(text: str) -> str:
-    """Text that a spreadsheet shows rather than runs."""
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def jsonable(value: Any) -> Any:
-    """What `json` does not know: times as ISO 8601 in UTC, bytes as hexadecimal, anything else as its text."""
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, set | frozenset | tuple):
-        return list(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    return str(value)
-
-
-def to_json(value: Any, indent: int | None = None) -> str:
-    """JSON that is readable in any script and safe on a terminal."""
-    text = json.dumps(value, ensure_ascii=False, default=jsonable, indent=indent)
-    return UNPRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
 def day_text(moment: Any) -> str:
@@ -306,18 +270,3 @@ def fitted(widths: Sequence[int], clips: Sequence[bool], terminal: int | None) -
             break
         fit[widest] -= 1
     return fit
-
-
-def csv_cell(value: Any, *, raw: bool = False) -> Any:
-    """A value for CSV: exact numbers, JSON for lists, and text that neither a terminal nor a spreadsheet runs."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return value
-    if isinstance(value, list | tuple | Mapping):
-        value = to_json(value)
-    elif not isinstance(value, str):
-        value = str(jsonable(value))
-    return value if raw else harmless(printable(value))
