@@ -3,13 +3,14 @@
 -- kind: report
 select
     family,
-    count(*) as repos,
-    sum(case when quantized then 1 else 0 end) as quantized_repos,
-    sum(downloads) as downloads,
-    sum(likes) as likes,
-    min(created_at) as first_created,
-    max(created_at) as last_created
-from models
-where family is not null
-group by family
-order by downloads desc, family
+    repos,
+    quantized_repos,
+    authors,
+    quants,
+    downloads,
+    quantized_downloads,
+    likes,
+    first_created,
+    last_created
+from families
+order by downloads desc nulls last, family

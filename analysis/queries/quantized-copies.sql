@@ -14,5 +14,5 @@ select
     m.downloads
 from models as m
 join artifacts_wide as a on a.repo_id = m.repo_id
-where lower(m.base_model) = lower(:model) and a.role = 'weights' and m.quantized
-order by a.total_size, m.repo_id, a.artifact
+where lower(m.base_model) = lower(:model) and a.role = 'weights' and m.quantized and m.status <> 'gone'
+order by a.total_size nulls last, m.repo_id, a.artifact

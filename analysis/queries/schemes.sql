@@ -1,4 +1,4 @@
--- title: Quantization schemes by downloads
+-- title: Quantization schemes
 -- description: Which schemes exist, how many artifacts and repos carry them, and how wide they really are.
 -- kind: report
 select
@@ -9,6 +9,6 @@ select
     round(cast(avg(bits_per_weight) as numeric), 2) as mean_bits_per_weight,
     sum(total_size) as total_size
 from artifacts_wide
-where role = 'weights' and quant is not null
+where role = 'weights' and quant is not null and status <> 'gone'
 group by quant, quant_method
 order by artifacts desc, quant, quant_method

@@ -1,0 +1,23 @@
+-- title: Best copy of a model under so many GB
+-- description: The files of a model and of its quantized copies that take no more than this, the most bits a weight
+--   first. Files alone: `hf-catalog fits` adds the cache and tells what runs.
+-- kind: interactive
+-- param: model | text | google/gemma-3-4b-it | repo id of the original
+-- param: size | size | 4GB | the most that the files may take
+select
+    a.repo_id,
+    a.artifact,
+    a.format,
+    a.quant,
+    a.bits_per_weight,
+    a.total_size,
+    a.qat,
+    a.imatrix,
+    a.dynamic,
+    a.downloads
+from artifacts_wide as a
+where
+    (lower(a.base_model) = lower(:model) and a.base_model_relation = 'quantized' or lower(a.repo_id) = lower(:model))
+    and a.role = 'weights' and a.main and a.status <> 'gone' and a.total_size <= :size
+order by coalesce(a.bits_per_weight, a.bits) desc nulls last, a.qat desc nulls last, a.downloads desc nulls last, a.repo_id, a.artifact
+limit 30

@@ -1,0 +1,15 @@
+-- title: Families that grow
+-- description: How many repos each family gained since a moment, and how many it had before.
+-- kind: report
+-- param: since | date | 365d | from when on a repo counts as new: 90d, 2026-01-01
+select
+    family,
+    sum(case when created_at >= :since then 1 else 0 end) as new_repos,
+    sum(case when created_at < :since then 1 else 0 end) as earlier_repos,
+    sum(case when created_at >= :since and quantized then 1 else 0 end) as new_quantized_repos,
+    sum(case when created_at >= :since then downloads else 0 end) as downloads_of_new,
+    max(created_at) as last_created
+from models
+where family is not null and created_at is not null and status <> 'gone'
+group by family
+order by new_repos desc, family

@@ -1,0 +1,15 @@
+-- title: Licences by family
+-- description: Under which licences the repos of each family stand, as their cards say.
+-- kind: report
+-- param: family | text | | one family alone; empty for all
+select
+    family,
+    license,
+    count(*) as repos,
+    count(distinct author) as publishers,
+    sum(case when gated is not null then 1 else 0 end) as gated_repos,
+    sum(downloads) as downloads
+from models
+where family is not null and status <> 'gone' and (:family is null or lower(family) = lower(:family))
+group by family, license
+order by family, repos desc, license nulls last

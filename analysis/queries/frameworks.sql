@@ -1,0 +1,15 @@
+-- title: Formats by framework
+-- description: Which containers the repos of each library hold: GGUF for llama.cpp, MLX, safetensors for transformers ...
+-- kind: report
+select
+    m.library_name,
+    a.format,
+    count(distinct m.repo_id) as repos,
+    count(*) as artifacts,
+    count(distinct a.quant) as schemes,
+    sum(a.total_size) as total_size
+from models as m
+join artifacts_wide as a on a.repo_id = m.repo_id
+where a.role = 'weights' and a.format is not null and m.status <> 'gone'
+group by m.library_name, a.format
+order by repos desc, m.library_name nulls last, a.format

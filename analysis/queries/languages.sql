@@ -1,0 +1,13 @@
+-- title: Languages
+-- description: How many repos say that they speak a language (ISO 639-1), and who says so.
+-- kind: report
+select
+    l.value as language,
+    count(distinct l.repo_id) as repos,
+    count(distinct m.family) as families,
+    sum(m.downloads) as downloads
+from (select distinct repo_id, value from labels where field = 'languages' and resolved and artifact is null) as l
+join models as m on m.repo_id = l.repo_id
+where m.status <> 'gone'
+group by l.value
+order by repos desc, language

@@ -1,0 +1,15 @@
+-- title: Bits that a scheme promises, and bits that it takes
+-- description: Nominal bits of each scheme against measured bits a weight, least and most: embeddings that stay wide and
+--   rows that fit no block make small models far wider than their scheme's name.
+-- kind: report
+select
+    quant,
+    max(bits) as nominal_bits,
+    count(*) as measured_artifacts,
+    round(cast(min(bits_per_weight) as numeric), 2) as least_bits_per_weight,
+    round(cast(avg(bits_per_weight) as numeric), 2) as mean_bits_per_weight,
+    round(cast(max(bits_per_weight) as numeric), 2) as most_bits_per_weight
+from artifacts_wide
+where role = 'weights' and quant is not null and bits_per_weight is not null
+group by quant
+order by nominal_bits desc nulls last, quant

@@ -1,0 +1,13 @@
+-- title: Tasks
+-- description: What models are for, as the Hub says: repos, quantized ones, families, downloads.
+-- kind: report
+select
+    pipeline_tag,
+    count(*) as repos,
+    sum(case when quantized then 1 else 0 end) as quantized_repos,
+    count(distinct family) as families,
+    sum(downloads) as downloads
+from models
+where status <> 'gone'
+group by pipeline_tag
+order by downloads desc nulls last, pipeline_tag nulls last

@@ -1,0 +1,14 @@
+-- title: Popular models that nobody has quantized
+-- description: Text generators at full precision with no quantized copy in the catalog, most downloaded first.
+-- kind: report
+select m.repo_id, m.family, m.size, m.license, m.gated, m.total_size, m.downloads
+from models as m
+where
+    not coalesce(m.quantized, false) and m.pipeline_tag = 'text-generation' and m.status <> 'gone'
+    and not exists (
+        select 1
+        from parents as p
+        where coalesce(p.parent_id, p.parent) = m.repo_id and p.relation = 'quantized'
+    )
+order by m.downloads desc nulls last, m.repo_id
+limit 200
