@@ -291,3 +291,16 @@ class RunRecord:
     bytes_read: int = 0
     seconds_waited: float = 0.0
     detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RepoFilter:
+    """Which repos a crawl is about. All conditions hold at once; an empty one does not narrow."""
+
+    authors: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()  # substrings of the id, any case
+    tags: tuple[str, ...] = ()  # all of them
+    min_downloads: int | None = None
+    repo_ids: tuple[str, ...] = ()
+    since: datetime | None = None  # last modified at or after
+    limit: int | None = None  # the most downloaded so many

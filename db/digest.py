@@ -1,0 +1,71 @@
+"""Sixty-four bits that tell whether something is what it was.
+
+Equal digests mean equal content for every purpose here: with three million repos, the chance that any changed one keeps
+its digest is below one in a million million a crawl.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+from db.records import LabelRecord, RepoRecord
+
+
+def _plain(value: Any) -> Any:
+    """Mappings and tuples of any make, for json."""
+    return dict(value) if isinstance(value, Mapping) else list(value)
+
+
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def to_json(value: Any) -> str:
+    """Canonical JSON, ASCII alone: equal values give equal text, and no lone surrogate reaches the database."""
+    return _encoder.encode(value)
+
+
+def bits(text: str) -> int:
+    """64 bits as a signed number, the way both engines keep integers."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def facts_of(repo: RepoRecord) -> str:
+    """What repo_facts keeps: all that has no column of its own, without what is empty."""
+    facts = {
+        "card": repo.card,
+        "config": repo.config,
+        "safetensors": repo.safetensors,
+        "gguf": repo.gguf,
+        "languages": repo.languages,
+        "extra": repo.extra,
+    }
+    return to_json({key: value for key, value in facts.items() if value})
+
+
+def repo_digest(repo: RepoRecord, facts: str) -> int:
+    """Over all that the listing says of a repo but its counters (downloads, likes, trend)."""
+    rest = (
+        repo.repo_id,
+        repo.author,
+        repo.sha,
+        repo.created_at and repo.created_at.timestamp(),
+        repo.last_modified and repo.last_modified.timestamp(),
+        repo.private,
+        repo.gated,
+        repo.disabled,
+        repo.pipeline_tag,
+        repo.library_name,
+        repo.license,
+        repo.used_storage,
+        repo.tags,
+        [(edge.parent, edge.relation, edge.source) for edge in repo.edges],
+        [(result.task, result.dataset, result.metric, result.value, result.source) for result in repo.evaluations],
+    )
+    return bits(to_json(rest) + facts)
+
+
+def evidence_key(record: LabelRecord) -> int:
+    return bits("\x1f".join((record.field, record.value, record.source, record.rule, str(record.weight))))

@@ -1,0 +1,233 @@
+"""Opening a catalog: a file of SQLite, or a database of PostgreSQL by URL.
+
+SQLite runs in WAL mode, so that readers never wait for the crawl nor see half a page of it. Writers begin with BEGIN
+IMMEDIATE: a transaction that will write takes its place in the queue at once and can't fail half-way. Readers open the
+file read-only and forbid writing once more by `query_only`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+
+from db.errors import (
+    CatalogBusy,
+    CatalogDamaged,
+    CatalogError,
+    CatalogMissing,
+    CatalogNewer,
+    CatalogOutdated,
+    CatalogUnreachable,
+)
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for another one."""
+
+APPLICATION_ID = 0x68666361  # "hfca": `file catalog.db` and we know ours
+
+
+def is_url(db: str | Path) -> bool:
+    return isinstance(db, str) and "://" in db
+
+
+def catalog_url(db: str | Path) -> URL:
+    """The catalog's URL. A bare path is a SQLite file; `postgresql://` means psycopg."""
+    if not is_url(db):
+        return URL.create("sqlite", database=str(db))
+    try:
+        url = make_url(str(db))
+    except ArgumentError as error:
+        raise CatalogError(str(db), f"{db} is no database URL: {error}", "give a path or postgresql://...") from None
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise CatalogError(
+            shown(url), f"{shown(url)}: only SQLite and PostgreSQL hold a catalog", "give a path or postgresql://..."
+        )
+    return url
+
+
+def shown(url: URL | str | Path) -> str:
+    """The catalog's name for messages: the path, or the URL without its password."""
+    url = url if isinstance(url, URL) else catalog_url(url)
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+
+
+def open_engine(db: str | Path, *, read_only: bool, create: bool = False, check: bool = True) -> Engine:
+    """An engine on the catalog. Readers (`read_only`) find it at this version's schema, or get a clear error.
+
+    Writers open through `Store.open`, which migrates first. `create` allows a file that does not exist yet; `check`
+    False leaves the schema's version unlooked at (migrations, `db check`).
+    Raises CatalogMissing, CatalogDamaged, CatalogNewer, CatalogOutdated, CatalogUnreachable.
+    """
+    url = catalog_url(db)
+    if url.get_backend_name() == "sqlite":
+        engine = _sqlite(url, read_only=read_only, create=create)
+    else:
+        engine = _postgresql(url, read_only=read_only)
+    if check:
+        try:
+            _check_revision(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+    return engine
+
+
+def _sqlite(url: URL, *, read_only: bool, create: bool) -> Engine:
+    path = Path(url.database or "")
+    if not path.exists():
+        if not create or read_only:
+            raise CatalogMissing(str(path))
+        if not path.parent.is_dir():
+            raise CatalogError(
+                str(path),
+                f"can't make {path}: no folder {path.parent}",
+                "make the folder, or name another path with --db",
+            )
+    elif path.is_dir():
+        raise CatalogDamaged(str(path), "it is a folder")
+    else:
+        _check_magic(path)
+
+    def connect() -> sqlite3.Connection:
+        mode = "ro" if read_only else "rwc" if create else "rw"
+        uri = f"{path.absolute().as_uri()}?mode={mode}"
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        _settle(connection, read_only=read_only)
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+    engine = engine.execution_options(catalog=str(path), read_only=read_only)
+    event.listen(engine, "begin", _begin_read if read_only else _begin_write)
+    return engine
+
+
+def _settle(connection: sqlite3.Connection, *, read_only: bool) -> None:
+    pragmas = [
+        "foreign_keys=on",
+        "cache_size=-65536",
+        "mmap_size=1073741824",
+        "temp_store=memory",
+        "trusted_schema=off",
+    ]
+    if read_only:
+        pragmas += ["query_only=on"]
+    else:
+        pragmas += ["journal_mode=wal", "synchronous=normal", "wal_autocheckpoint=4000", "journal_size_limit=67108864"]
+    try:
+        for pragma in pragmas:
+            connection.execute(f"pragma {pragma}")
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        path = "the catalog"
+        if "locked" in str(error) or "busy" in str(error):
+            raise CatalogBusy(path, str(error)) from None
+        raise CatalogDamaged(path, str(error)) from None
+
+
+def _begin_write(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("begin" if reading else "begin immediate")
+
+
+def _begin_read(connection: Connection) -> None:
+    connection.exec_driver_sql("begin")
+
+
+def _check_magic(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        raise CatalogDamaged(str(path), error.strerror or str(error)) from None
+    if start and start != b"SQLite format 3\0":
+        raise CatalogDamaged(str(path), "it is no SQLite database")
+
+
+def _postgresql(url: URL, *, read_only: bool) -> Engine:
+    options: dict[str, Any] = {
+        "options": "-c timezone=UTC" + (" -c default_transaction_read_only=on" if read_only else "")
+    }
+    try:
+        engine = create_engine(url, connect_args={**options, "connect_timeout": 10}, pool_pre_ping=True)
+    except (ModuleNotFoundError, NoSuchModuleError):
+        hint = "install it with: pip install 'hf-catalog[postgres]'"
+        raise CatalogError(shown(url), f"{shown(url)} needs the PostgreSQL driver", hint) from None
+    engine = engine.execution_options(catalog=shown(url), read_only=read_only)
+    try:
+        with engine.connect():
+            pass
+    except OperationalError as error:
+        engine.dispose()
+        raise CatalogUnreachable(shown(url), str(error.orig).strip().splitlines()[0]) from None
+    return engine
+
+
+def catalog_name(engine: Engine | Connection) -> str:
+    return str(engine.get_execution_options().get("catalog", "the catalog"))
+
+
+def revision(engine: Engine) -> str | None:
+    """The schema's revision, None if there is none. Raises CatalogDamaged for a file that is no database."""
+    try:
+        with engine.connect() as connection:
+            return read_revision(connection)
+    except DBAPIError as error:
+        raise translated(error, catalog_name(engine)) from None
+
+
+def read_revision(connection: Connection) -> str | None:
+    where = (
+        "sqlite_master where type = 'table' and name"
+        if connection.dialect.name == "sqlite"
+        else ("information_schema.tables where table_schema = current_schema() and table_name")
+    )
+    if not connection.exec_driver_sql(f"select 1 from {where} = 'alembic_version'").first():
+        return None
+    row = connection.exec_driver_sql("select version_num from alembic_version").first()
+    return str(row[0]) if row else None
+
+
+def translated(error: DBAPIError, db: str) -> CatalogError:
+    """The catalog's own error for one of the driver."""
+    why = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    if "locked" in why or "busy" in why:
+        return CatalogBusy(db, why)
+    if "full" in why:
+        return CatalogError(db, f"{db} can't grow: {why}", "make room on the disk; nothing that was stored is lost")
+    if "readonly" in why or "unable to open" in why:
+        return CatalogError(db, f"{db} can't be opened: {why}", "check the file's permissions")
+    return CatalogDamaged(db, why)
+
+
+def _check_revision(engine: Engine) -> None:
+    from db.migrate import known_revisions
+
+    known = known_revisions()
+    found = revision(engine)
+    if found == known[-1]:
+        return
+    if found is None and _is_foreign(engine):
+        raise CatalogDamaged(catalog_name(engine), "it is a database, but no catalog")
+    if found is not None and found not in known:
+        raise CatalogNewer(catalog_name(engine), found, known[-1])
+    raise CatalogOutdated(catalog_name(engine), found, known[-1])
+
+
+def _is_foreign(engine: Engine) -> bool:
+    """Somebody else's SQLite database: tables, but none of ours."""
+    if engine.dialect.name != "sqlite":
+        return False
+    with engine.connect() as connection:
+        return bool(connection.exec_driver_sql("select 1 from sqlite_master limit 1").first())
+
+
+def raw(path: str | Path) -> closing[sqlite3.Connection]:
+    """A plain SQLite connection, for copying files and the pragmas that look at them; closes at the end of `with`."""
+    return closing(sqlite3.connect(str(path), timeout=BUSY_SECONDS, isolation_level=None))

@@ -1,0 +1,110 @@
+"""What can go wrong with a catalog.
+
+    CatalogError
+    ├── CatalogMissing     there is no catalog where one was asked for
+    ├── CatalogDamaged     the file is no catalog, or its bytes are broken
+    ├── CatalogNewer       a later version of the program made it
+    ├── CatalogOutdated    an earlier version made it, and a reader must not change it
+    ├── CatalogLocked      another crawl holds it
+    ├── CatalogBusy        another program kept it locked for longer than we wait
+    └── CatalogUnreachable the server of a catalog given by URL does not answer
+    QueryError
+    ├── QueryRefused       the statement is not a reading one, or is no SQL
+    └── QueryTimeout       the statement ran for longer than it may
+
+Each message names the catalog and each `hint` says the way out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class CatalogError(Exception):
+    """The catalog can't be used. `db` names it, `hint` says what to do."""
+
+    hint: str = "hf-catalog db check --db PATH says what is wrong"
+
+    def __init__(self, db: str, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.db = db
+        if hint is not None:
+            self.hint = hint
+
+
+class CatalogMissing(CatalogError):
+    def __init__(self, db: str) -> None:
+        super().__init__(
+            db, f"no catalog at {db}", f"make one with: hf-catalog crawl --db {db}   (or: hf-catalog demo)"
+        )
+
+
+class CatalogDamaged(CatalogError):
+    def __init__(self, db: str, why: str) -> None:
+        super().__init__(
+            db, f"{db} is not a readable catalog: {why}", "name another with --db, or: hf-catalog db restore"
+        )
+
+
+class CatalogNewer(CatalogError):
+    def __init__(self, db: str, revision: str, head: str) -> None:
+        super().__init__(
+            db,
+            f"{db} was made by a newer hf-catalog (schema {revision}; this version knows {head})",
+            "upgrade hf-catalog, or name another catalog with --db",
+        )
+        self.revision, self.head = revision, head
+
+
+class CatalogOutdated(CatalogError):
+    def __init__(self, db: str, revision: str | None, head: str) -> None:
+        super().__init__(
+            db,
+            f"{db} has schema {revision or 'none'}; this version needs {head}",
+            f"bring it up to date with: hf-catalog db upgrade --db {db}",
+        )
+        self.revision, self.head = revision, head
+
+
+class CatalogLocked(CatalogError):
+    def __init__(self, db: str, pid: int, host: str, since: datetime) -> None:
+        super().__init__(
+            db,
+            f"{db} is held by a crawl: process {pid} on {host}, since {since:%Y-%m-%d %H:%M:%S} UTC",
+            "wait for it or stop it; a crawl that died is noticed by itself on the same host",
+        )
+        self.pid, self.host, self.since = pid, host, since
+
+
+class CatalogBusy(CatalogError):
+    def __init__(self, db: str, why: str) -> None:
+        super().__init__(db, f"{db} is busy: {why}", "another program is writing to it; try again when it is done")
+
+
+class CatalogUnreachable(CatalogError):
+    def __init__(self, db: str, why: str) -> None:
+        super().__init__(db, f"{db} does not answer: {why}", "check the URL, the server and its password")
+
+
+class QueryError(Exception):
+    """A statement was not answered. `sql` is the statement, `hint` says what to do."""
+
+    hint: str = "see the tables and columns in docs/schema.md"
+
+    def __init__(self, sql: str, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.sql = sql
+        if hint is not None:
+            self.hint = hint
+
+
+class QueryRefused(QueryError):
+    """Not a statement that reads, or not SQL that the engine understands."""
+
+
+class QueryTimeout(QueryError):
+    def __init__(self, sql: str, seconds: float) -> None:
+        super().__init__(
+            sql, f"the query ran for more than {seconds:g} s and was stopped", "narrow it, or raise --timeout"
+        )
+        self.seconds = seconds

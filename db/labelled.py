@@ -1,0 +1,172 @@
+"""Labels into rows: the resolved values wide, the evidence interned, conflicts and unclaimed tokens beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from db.digest import evidence_key, to_json
+from db.models import (
+    ARTIFACT_LABELS,
+    LABELS,
+    conflicts,
+    evidence,
+    label_evidence,
+    repo_labels,
+    tags,
+    unclaimed,
+    vocabularies,
+)
+from db.records import Labelled, LabelRecord, Labels
+from db.rows import Row, Rows
+
+LABEL_NAMES = tuple(name for name, _, _ in LABELS)
+ARTIFACT_LABEL_NAMES = tuple(name for name, _, _ in ARTIFACT_LABELS)
+_LISTS = frozenset(("tuning", "specialty", "languages"))
+
+REPO_LABEL_COLUMNS = ("repo", *LABEL_NAMES, "vocabulary", "depth", "digest")
+_EVIDENCE_COLUMNS = ("id", "key", "field", "value", "source", "rule", "weight")
+_CONFLICT_COLUMNS = ("repo", "artifact", "field", "claimed", "claimed_by", "measured", "measured_by")
+
+MEMORY = 200_000
+"""How many interned values are kept in memory before all of them are forgotten: about 60 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRepo:
+    """The labels of one repo with what they rest on."""
+
+    repo: int
+    labelled: Labelled
+    depth: str
+    digest: int
+
+
+def label_values(labels: Labels, names: Sequence[str]) -> Row:
+    """The labels in the order of `names`; lists as JSON text."""
+    return tuple([_json_list(labels, name) if name in _LISTS else getattr(labels, name) for name in names])
+
+
+def _json_list(labels: Labels, name: str) -> str:
+    values = getattr(labels, name)
+    return to_json(values) if values else "[]"
+
+
+class Interned:
+    """Numbers of tags, evidence and vocabularies. Forgets everything when a transaction fails."""
+
+    def __init__(self) -> None:
+        self._tags: dict[str, int] = {}
+        self._evidence: dict[LabelRecord | tuple[Any, ...], int] = {}
+        self._vocabularies: dict[str, int] = {}
+
+    def forget(self) -> None:
+        self._tags.clear()
+        self._evidence.clear()
+        self._vocabularies.clear()
+
+    def tags(self, rows: Rows, wanted: Iterable[str]) -> dict[str, int]:
+        """Numbers of these tags at least; new ones are stored."""
+        known = self._tags
+        if len(known) > MEMORY:
+            known.clear()
+        missing = {tag for tag in wanted if tag not in known}
+        if missing:
+            known.update(rows.select_in("select tag, id from tags where tag in ({})", missing))
+            new = sorted(tag for tag in missing if tag not in known)
+            first = rows.next_id(tags)
+            numbered = [(first + place, tag) for place, tag in enumerate(new)]
+            rows.insert(tags, ("id", "tag"), numbered)
+            known.update((tag, number) for number, tag in numbered)
+        return known
+
+    def evidence(self, rows: Rows, records: Iterable[LabelRecord]) -> dict[tuple[Any, ...], int]:
+        """Numbers of these pieces at least, by (field, value, source, rule, weight)."""
+        known = self._evidence
+        if len(known) > MEMORY:
+            known.clear()
+        missing: dict[int, tuple[Any, ...]] = {}
+        for record in records:
+            piece = (record.field, record.value, record.source, record.rule, record.weight)
+            if piece not in known:
+                missing[evidence_key(record)] = piece
+        if missing:
+            stored = dict(rows.select_in('select "key", id from evidence where "key" in ({})', missing))
+            first = rows.next_id(evidence)
+            new: list[Row] = []
+            for key, piece in missing.items():
+                if key not in stored:
+                    stored[key] = first + len(new)
+                    new.append((stored[key], key, *piece))
+                known[piece] = stored[key]
+            rows.insert(evidence, _EVIDENCE_COLUMNS, new)
+        return known  # type: ignore[return-value]
+
+    def vocabulary(self, rows: Rows, digest: str, at: datetime) -> int:
+        number = self._vocabularies.get(digest)
+        if number is None:
+            found = rows.select("select id from vocabularies where digest = ?", (digest,))
+            if found:
+                number = int(found[0][0])
+            else:
+                number = rows.next_id(vocabularies)
+                rows.insert(vocabularies, ("id", "digest", "first_used"), [(number, digest, at)])
+            self._vocabularies[digest] = number
+        return number
+
+
+def write_repo_labels(
+    rows: Rows, interned: Interned, items: Sequence[LabelledRepo], at: datetime, *, fresh: bool
+) -> None:
+    """The resolved labels of repos. `fresh` says that none of them has labels yet."""
+    values = [
+        (
+            item.repo,
+            *label_values(item.labelled.labels, LABEL_NAMES),
+            interned.vocabulary(rows, item.labelled.vocabulary, at),
+            item.depth,
+            item.digest,
+        )
+        for item in items
+    ]
+    if fresh:
+        rows.insert(repo_labels, REPO_LABEL_COLUMNS, values)
+    else:
+        rows.upsert(repo_labels, ("repo",), REPO_LABEL_COLUMNS, values)
+        rows.delete(unclaimed, ("repo",), [(item.repo,) for item in items])
+    tokens = [(item.repo, token) for item in items for token in dict.fromkeys(item.labelled.unclaimed)]
+    rows.insert(unclaimed, ("repo", "token"), tokens)
+    write_evidence(rows, interned, [(item.repo, 0, item.labelled) for item in items], fresh=fresh)
+
+
+def write_evidence(rows: Rows, interned: Interned, items: Sequence[tuple[int, int, Labelled]], *, fresh: bool) -> None:
+    """What labels rest on: (repo, artifact or 0, labelled)."""
+    if not fresh:
+        owners = [(repo, artifact) for repo, artifact, _ in items]
+        rows.delete(label_evidence, ("repo", "artifact"), owners)
+        rows.delete(conflicts, ("repo", "artifact"), owners)
+    numbers = interned.evidence(rows, (record for _, _, labelled in items for record in labelled.evidence))
+    links: list[Row] = []
+    for repo, artifact, labelled in items:
+        marked: dict[int, bool] = {}
+        for record in labelled.evidence:
+            number = numbers[record.field, record.value, record.source, record.rule, record.weight]
+            marked[number] = record.resolved or marked.get(number, False)
+        links += [(repo, artifact, number, resolved) for number, resolved in marked.items()]
+    rows.insert(label_evidence, ("repo", "artifact", "evidence", "resolved"), links)
+    disputes: dict[tuple[int, int, str], Row] = {}
+    for repo, artifact, labelled in items:
+        for conflict in labelled.conflicts:
+            row = (
+                repo,
+                artifact,
+                conflict.field,
+                conflict.claimed,
+                conflict.claimed_by,
+                conflict.measured,
+                conflict.measured_by,
+            )
+            disputes.setdefault((repo, artifact, conflict.field), row)
+    rows.insert(conflicts, _CONFLICT_COLUMNS, disputes.values())

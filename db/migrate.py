@@ -1,0 +1,175 @@
+"""Bringing a catalog to this version's schema, and back.
+
+Tables are migrated (Alembic, `db/migrations/versions`), views are rebuilt: dropped before the first migration and
+made anew after the last, from `db/views/*.sql`. All of it is one transaction: a migration that fails leaves the
+catalog as it was. A SQLite catalog of an older schema is copied beside itself first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from db.engine import APPLICATION_ID, catalog_name, catalog_url, open_engine, raw, read_revision, revision, translated
+from db.errors import CatalogDamaged, CatalogNewer
+
+
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """Every schema that this version knows, oldest first: the names of the migrations, numbered in order."""
+    names = (item.name for item in files("db.migrations.versions").iterdir())
+    return tuple(sorted(name[:-3] for name in names if name.endswith(".py") and name[0].isdigit()))
+
+
+def head() -> str:
+    """The schema that this version needs."""
+    return known_revisions()[-1]
+
+
+def current(db: str | Path) -> str | None:
+    """The schema that the catalog has; None if it has none. Raises CatalogMissing, CatalogDamaged."""
+    engine = open_engine(db, read_only=True, check=False)
+    try:
+        return revision(engine)
+    finally:
+        engine.dispose()
+
+
+def upgrade(db: str | Path, *, create: bool = False, backup: bool = True) -> Path | None:
+    """Brings the catalog to `head()`; returns the backup's path if one was made.
+
+    Raises CatalogMissing (unless `create`), CatalogNewer, CatalogDamaged, CatalogBusy.
+    """
+    engine = open_engine(db, read_only=False, create=create, check=False)
+    try:
+        return upgrade_engine(engine, db, backup=backup)
+    finally:
+        engine.dispose()
+
+
+def upgrade_engine(engine: Engine, db: str | Path, *, backup: bool = True) -> Path | None:
+    found = revision(engine)
+    if found == head():
+        return None
+    if found is not None and found not in known_revisions():
+        raise CatalogNewer(catalog_name(engine), found, head())
+    saved = _save(db, found) if backup and found is not None and engine.dialect.name == "sqlite" else None
+    migrate_engine(engine, head())
+    return saved
+
+
+def downgrade(db: str | Path, target: str) -> None:
+    """Takes the catalog back to an earlier schema (`base` takes all of it away)."""
+    engine = open_engine(db, read_only=False, check=False)
+    try:
+        migrate_engine(engine, target, forward=False)
+    finally:
+        engine.dispose()
+
+
+def migrate_engine(engine: Engine, target: str, *, forward: bool = True) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "db:migrations")
+    config.set_main_option("path_separator", "os")
+    try:
+        if engine.dialect.name == "sqlite":
+            _prepare_sqlite(engine)
+        with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext('hf-catalog migrate'))")
+            _refuse_strangers(connection)
+            drop_views(connection)
+            config.attributes["connection"] = connection
+            (command.upgrade if forward else command.downgrade)(config, target)
+            if target == head():
+                create_views(connection)
+    except DBAPIError as error:
+        raise translated(error, catalog_name(engine)) from error
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Rebuilding a table in place needs foreign keys off, which only works outside a transaction."""
+    with engine.connect() as connection:
+        driver: Any = connection.connection.dbapi_connection
+        driver.execute(f"pragma application_id={APPLICATION_ID}")
+
+
+def _refuse_strangers(connection: Connection) -> None:
+    """A database with tables of somebody else is never made into a catalog."""
+    if connection.dialect.name != "sqlite" or read_revision(connection) is not None:
+        return
+    if connection.exec_driver_sql("select 1 from sqlite_master limit 1").first():
+        raise CatalogDamaged(catalog_name(connection), "it is a database, but no catalog")
+
+
+def _save(db: str | Path, found: str) -> Path:
+    path = Path(str(catalog_url(db).database))
+    copy = path.with_name(f"{path.name}.{found}.{datetime.now(UTC):%Y%m%dT%H%M%S}.backup")
+    with raw(path) as connection:
+        connection.execute("vacuum into ?", (str(copy),))
+    return copy
+
+
+# ---- views ----------------------------------------------------------------------------------------------------------
+
+
+def view_sources(dialect: str) -> Iterator[tuple[str, str]]:
+    """(name, SQL) of every view in the order of their making: `name.postgresql.sql` stands for `name.sql` there.
+
+    A view may use another: `-- needs: NAME ...` in its first lines says so.
+    """
+    texts: dict[str, str] = {}
+    folder = sorted(files("db.views").iterdir(), key=lambda item: len(item.name))
+    for item in folder:
+        name, _, rest = item.name.partition(".")
+        if rest in ("sql", f"{dialect}.sql"):
+            texts[name] = item.read_text(encoding="utf-8")
+    done: list[str] = []
+    while len(done) < len(texts):
+        ready = sorted(name for name in texts if name not in done and needs(texts[name]) <= set(done))
+        if not ready:
+            raise ValueError(f"views that need each other: {sorted(set(texts) - set(done))}")
+        done += ready
+    return ((name, texts[name]) for name in done)
+
+
+def needs(text: str) -> set[str]:
+    lines = (line for line in text.splitlines() if line.startswith("-- needs:"))
+    return {name for line in lines for name in line.removeprefix("-- needs:").split()}
+
+
+def drop_views(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        rows = connection.exec_driver_sql("select name from sqlite_master where type = 'view'")
+        for (name,) in rows.all():
+            connection.exec_driver_sql(f'drop view "{name}"')
+    else:
+        rows = connection.exec_driver_sql(
+            "select table_name from information_schema.views where table_schema = current_schema()"
+        )
+        for (name,) in rows.all():
+            connection.exec_driver_sql(f'drop view if exists "{name}" cascade')
+
+
+def create_views(connection: Connection) -> None:
+    for name, text in view_sources(connection.dialect.name):
+        connection.exec_driver_sql(
+            f"create view {name} as\n{text}".replace("%", "%%")
+            if _escapes(connection)
+            else f"create view {name} as\n{text}"
+        )
+
+
+def _escapes(connection: Connection) -> bool:
+    """psycopg reads % as a placeholder's start."""
+    return connection.dialect.paramstyle in ("format", "pyformat")

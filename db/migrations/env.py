@@ -1,0 +1,37 @@
+"""Alembic's way in: runs the migrations on the connection that db.migrate hands over, or on HF_CATALOG_DB."""
+
+from __future__ import annotations
+
+import os
+
+from alembic import context
+from sqlalchemy import Connection
+
+from db.engine import open_engine
+from db.models import metadata
+
+
+def is_ours(name: str | None, kind: str, parent_names: object) -> bool:
+    """Autogenerate looks at the tables of db.models alone: the search index keeps shadow tables of its own."""
+    return kind != "table" or name in metadata.tables
+
+
+def run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        include_name=is_ours,
+        render_as_batch=connection.dialect.name == "sqlite",
+        transaction_per_migration=False,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+handed = context.config.attributes.get("connection")
+if handed is not None:
+    run(handed)
+else:
+    engine = open_engine(os.environ.get("HF_CATALOG_DB", "catalog.db"), read_only=False, create=True, check=False)
+    with engine.begin() as connection:
+        run(connection)

@@ -1,0 +1,65 @@
+"""Labels made anew from what is stored, into rows: no file and no counter changes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from db.labelled import (
+    ARTIFACT_LABEL_NAMES,
+    Interned,
+    LabelledRepo,
+    label_values,
+    write_evidence,
+    write_repo_labels,
+)
+from db.models import artifacts, edges, search_pending
+from db.pages import edge_rows, tell_labels
+from db.records import RunRecord
+from db.rows import Rows
+from db.stored import Relabelled
+
+
+@dataclass(frozen=True, slots=True)
+class RelabelCounts:
+    """What a relabelling did: repos written, labels of theirs that came out otherwise than before."""
+
+    repos: int = 0
+    labels: int = 0
+
+    def __add__(self, other: RelabelCounts) -> RelabelCounts:
+        return RelabelCounts(self.repos + other.repos, self.labels + other.labels)
+
+
+def save_labels(
+    rows: Rows, interned: Interned, run: RunRecord | None, batch: Sequence[Relabelled], at: datetime
+) -> RelabelCounts:
+    """Writes those whose repo is still as it was read. In the caller's transaction."""
+    numbers = [item.stored.number for item in batch]
+    now = dict(map(tuple, rows.select_in("select id, digest from repos where id in ({})", numbers)))
+    items = [item for item in batch if now.get(item.stored.number) == item.stored.digest]
+    told = tell_labels(rows, run, at, [(item.stored.number, item.labelled) for item in items])
+    labels = [LabelledRepo(i.stored.number, i.labelled, i.stored.depth, i.stored.digest) for i in items]
+    write_repo_labels(rows, interned, labels, at, fresh=False)
+    rows.delete(edges, ("repo",), [(item.stored.number,) for item in items])
+    parents = edge_rows([(item.stored.number, item.stored.record, item.labelled) for item in items])
+    rows.insert(edges, ("repo", "parent", "relation", "source", "declared"), parents)
+    _save_artifacts(rows, interned, items)
+    rows.insert_new(search_pending, ("repo",), [(item.stored.number,) for item in items])
+    return RelabelCounts(len(items), told)
+
+
+def _save_artifacts(rows: Rows, interned: Interned, items: Sequence[Relabelled]) -> None:
+    numbers = [item.stored.number for item in items]
+    sql = "select repo, artifact, id from artifacts where repo in ({})"
+    held = {(repo, artifact): number for repo, artifact, number in rows.select_in(sql, numbers)}
+    labelled = [
+        (item.stored.number, held[item.stored.number, artifact.artifact], labelled)
+        for item in items
+        for artifact, labelled in item.artifacts
+        if (item.stored.number, artifact.artifact) in held
+    ]
+    values = [(*label_values(found.labels, ARTIFACT_LABEL_NAMES), number) for _, number, found in labelled]
+    rows.update(artifacts, ARTIFACT_LABEL_NAMES, "id", values)
+    write_evidence(rows, interned, labelled, fresh=False)

@@ -1,0 +1,126 @@
+"""Rows into tables, many at a time: the driver's own executemany with SQL that is written once.
+
+SQLAlchemy's Core would build a dictionary a row and look at each value's type again; a page of a thousand repos is
+thirty thousand rows, so here each table's columns are compiled once into SQL text and one list of value converters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Table
+
+Row = tuple[Any, ...]
+Convert = Callable[[Any], Any]
+
+CHUNK = 1000
+"""How many values one `IN (...)` takes."""
+
+
+@lru_cache(maxsize=256)
+def _converters(table: Table, columns: tuple[str, ...], dialect: Dialect) -> tuple[tuple[int, Convert], ...]:
+    """(place, converter) of the columns whose values the driver does not take as they are."""
+    found: list[tuple[int, Convert]] = []
+    for place, name in enumerate(columns):
+        process = table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
+        if process is not None:
+            found.append((place, process))
+    return tuple(found)
+
+
+class Rows:
+    """Writes and reads rows of one connection in its open transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.dialect = connection.dialect
+        self.mark = "?" if self.dialect.paramstyle == "qmark" else "%s"
+
+    def insert(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        self._many(
+            table, columns, rows, f"insert into {table.name} ({_names(columns)}) values ({self._marks(len(columns))})"
+        )
+
+    def insert_new(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> int:
+        """Leaves rows out that are there already; returns how many were new."""
+        sql = (
+            f"insert into {table.name} ({_names(columns)}) values ({self._marks(len(columns))}) on conflict do nothing"
+        )
+        return self._many(table, columns, rows, sql)
+
+    def upsert(self, table: Table, key: Sequence[str], columns: Sequence[str], rows: Iterable[Row]) -> None:
+        """`columns` starts with `key`; the others replace what is there."""
+        rest = columns[len(key) :]
+        update = ", ".join(f'"{name}" = excluded."{name}"' for name in rest)
+        action = f"do update set {update}" if rest else "do nothing"
+        sql = (
+            f"insert into {table.name} ({_names(columns)}) values ({self._marks(len(columns))})"
+            f" on conflict ({_names(key)}) {action}"
+        )
+        self._many(table, columns, rows, sql)
+
+    def update(self, table: Table, columns: Sequence[str], key: str, rows: Iterable[Row]) -> None:
+        """Each row: the columns' new values, then the key's."""
+        sets = ", ".join(f'"{name}" = {self.mark}' for name in columns)
+        self._many(table, (*columns, key), rows, f'update {table.name} set {sets} where "{key}" = {self.mark}')
+
+    def delete(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        where = " and ".join(f'"{name}" = {self.mark}' for name in columns)
+        self._many(table, columns, rows, f"delete from {table.name} where {where}")
+
+    def select(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Any]:
+        """Rows of a statement written with `?` marks; values must be the driver's own."""
+        return self.connection.exec_driver_sql(sql.replace("?", self.mark), tuple(values)).all()
+
+    def select_in(self, sql: str, values: Iterable[Any]) -> Iterator[Any]:
+        """Rows of a statement whose `{}` is a list of values, however many."""
+        pool = list(values)
+        for start in range(0, len(pool), CHUNK):
+            part = pool[start : start + CHUNK]
+            yield from self.connection.exec_driver_sql(sql.format(self._marks(len(part))), tuple(part))
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
+        return int(self.connection.exec_driver_sql(sql.replace("?", self.mark), tuple(values)).rowcount)
+
+    def next_id(self, table: Table) -> int:
+        """The first free number. Safe because writers come one at a time (see db.store)."""
+        return int(self.connection.exec_driver_sql(f"select coalesce(max(id), 0) + 1 from {table.name}").scalar_one())
+
+    def value(self, table: Table, column: str, value: Any) -> Any:
+        """A value as the driver takes it."""
+        process = table.c[column].type.dialect_impl(self.dialect).bind_processor(self.dialect)
+        return value if process is None or value is None else process(value)
+
+    def result(self, table: Table, column: str) -> Convert:
+        """What turns the driver's value of a column back into Python's."""
+        process = table.c[column].type.dialect_impl(self.dialect).result_processor(self.dialect, None)
+        return process or (lambda value: value)
+
+    def _marks(self, count: int) -> str:
+        return ", ".join([self.mark] * count)
+
+    def _many(self, table: Table, columns: Sequence[str], rows: Iterable[Row], sql: str) -> int:
+        values = self._converted(table, tuple(columns), rows)
+        if not values:
+            return 0
+        return int(self.connection.exec_driver_sql(sql, values).rowcount)
+
+    def _converted(self, table: Table, columns: tuple[str, ...], rows: Iterable[Row]) -> list[Row]:
+        converters = _converters(table, columns, self.dialect)
+        if not converters:
+            return list(rows)
+        return [_apply(row, converters) for row in rows]
+
+
+def _apply(row: Row, converters: tuple[tuple[int, Convert], ...]) -> Row:
+    values = list(row)
+    for place, convert in converters:
+        if values[place] is not None:
+            values[place] = convert(values[place])
+    return tuple(values)
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)

@@ -1,0 +1,32 @@
+-- Each repo's parents, one row a parent with the likeliest relation. parent_id is the parent's id of today where the
+-- catalog holds it (perhaps renamed since), unknown where it does not.
+select
+    r.repo_id,
+    e.parent,
+    coalesce(p.repo_id, q.repo_id) as parent_id,
+    e.relation,
+    e.source,
+    e.declared
+from edges e
+join repos r on r.id = e.repo
+left join repos p on p.repo_id = e.parent and p.status <> 'gone'
+left join aliases a on a.repo_id = e.parent and p.id is null
+left join repos q on q.id = a.repo
+where not exists (
+    select 1
+    from edges o
+    where o.repo = e.repo and o.parent = e.parent
+        and (
+            case when o.declared then 0 else 1 end,
+            case o.relation when 'unknown' then 1 else 0 end,
+            case o.source when 'api' then 0 when 'card' then 1 when 'tag' then 2 when 'header' then 3 else 4 end,
+            o.relation,
+            o.source
+        ) < (
+            case when e.declared then 0 else 1 end,
+            case e.relation when 'unknown' then 1 else 0 end,
+            case e.source when 'api' then 0 when 'card' then 1 when 'tag' then 2 when 'header' then 3 else 4 end,
+            e.relation,
+            e.source
+        )
+)

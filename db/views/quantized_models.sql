@@ -1,0 +1,34 @@
+-- needs: models
+-- Models whose weights are quantized, beside the model they were made from, if the catalog holds it.
+select
+    m.repo_id,
+    m.author,
+    m.family,
+    m.version,
+    m.size,
+    m.format,
+    m.quant,
+    m.quant_measured,
+    m.quant_method,
+    m.bits,
+    m.bits_per_weight,
+    m.qat,
+    m.imatrix,
+    m.dynamic,
+    coalesce(m.parameters_measured, m.parameters) as parameters,
+    m.total_size,
+    m.artifact_count,
+    m.downloads,
+    m.likes,
+    m.license,
+    m.status,
+    m.last_modified,
+    m.base_model,
+    b.author as base_author,
+    b.downloads as base_downloads,
+    b.total_size as base_total_size,
+    b.license as base_license,
+    b.status as base_status
+from models m
+left join repos b on b.repo_id = m.base_model and b.status <> 'gone'
+where m.quantized

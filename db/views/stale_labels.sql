@@ -1,0 +1,23 @@
+-- Repos whose labels are not of the current vocabulary, or were made before the repo changed: `relabel` mends the first
+-- two reasons offline, the next crawl the third.
+select
+    r.repo_id,
+    case
+        when l.repo is null then 'unlabelled'
+        when l.vocabulary <> (select max(v.id) from vocabularies v) then 'vocabulary'
+        when l.digest <> r.digest then 'repo changed'
+        else 'files changed'
+    end as reason,
+    v.digest as vocabulary,
+    l.depth,
+    r.downloads,
+    r.last_modified
+from repos r
+left join repo_labels l on l.repo = r.id
+left join vocabularies v on v.id = l.vocabulary
+left join visits t on t.repo = r.id
+where
+    l.repo is null
+    or l.vocabulary <> (select max(w.id) from vocabularies w)
+    or l.digest <> r.digest
+    or t.sha <> r.sha
