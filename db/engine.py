@@ -160,6 +160,7 @@ def _postgresql(url: URL, *, read_only: bool) -> Engine:
         hint = "install it with: pip install 'hf-catalog[postgres]'"
         raise CatalogError(shown(url), f"{shown(url)} needs the PostgreSQL driver", hint) from None
     engine = engine.execution_options(catalog=shown(url), read_only=read_only)
+    event.listen(engine, "connect", _plain_numbers)
     try:
         with engine.connect():
             pass
@@ -167,6 +168,18 @@ def _postgresql(url: URL, *, read_only: bool) -> Engine:
         engine.dispose()
         raise CatalogUnreachable(shown(url), str(error.orig).strip().splitlines()[0]) from None
     return engine
+
+
+def _plain_numbers(connection: Any, _: Any) -> None:
+    """Sums and averages come as int and float, as they do on SQLite, instead of Decimal."""
+    from psycopg.adapt import Loader
+
+    class Number(Loader):
+        def load(self, data: Any) -> int | float:
+            text = bytes(data).decode()
+            return int(text) if text.lstrip("-").isdigit() else float(text)
+
+    connection.adapters.register_loader("numeric", Number)
 
 
 def catalog_name(engine: Engine | Connection) -> str:

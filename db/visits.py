@@ -198,9 +198,10 @@ def header_values(header: Header) -> Row:
 
 
 def header_numbers(rows: Rows, contents: Iterable[str]) -> dict[str, int]:
-    keys = {rows.value(headers, "content", content): content for content in contents}
+    keys = [rows.value(headers, "content", content) for content in contents]  # the driver's own, which do not compare
+    hexed = rows.result(headers, "content")
     found = rows.select_in("select content, id from headers where content in ({})", keys)
-    return {keys[bytes(row[0])]: row[1] for row in found}
+    return {hexed(content): number for content, number in found}
 
 
 def save_artifacts(

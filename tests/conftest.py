@@ -3,11 +3,51 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import shutil
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.servers import PostgreSQL, running_postgresql
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A real PostgreSQL server with a database `catalog_template` that holds an empty catalog."""
+    from db.migrate import upgrade
+
+    with running_postgresql() as server:
+        server.execute("create database catalog_template template template0 encoding 'UTF8' locale 'C'")
+        upgrade(server.url("catalog_template"), create=True)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file that holds an empty catalog."""
+    from db.migrate import upgrade
+
+    path = tmp_path_factory.mktemp("template") / "catalog.db"
+    upgrade(path, create=True)
+    return path
+
+
+@pytest.fixture
+def sqlite_db(sqlite_template: Path, tmp_path: Path) -> str:
+    """An empty catalog of this test's own, as a file of SQLite."""
+    return str(shutil.copy(sqlite_template, tmp_path / "catalog.db"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def db(request: pytest.FixtureRequest) -> str:
+    """An empty catalog of this test's own: once as a file of SQLite, once as a database of PostgreSQL."""
+    if request.param == "sqlite":
+        path: str = request.getfixturevalue("sqlite_db")
+        return path
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    return server.create("catalog_template")
 
 
 @pytest.fixture(scope="session")

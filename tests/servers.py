@@ -1,0 +1,88 @@
+"""Real servers for tests: PostgreSQL from the system's package, in a folder of its own, gone when the tests are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
+OPTIONS = "-c listen_addresses='' -c fsync=off -c full_page_writes=off -c shared_buffers=32MB -c max_connections=40"
+
+
+class PostgreSQL:
+    """A running server that speaks through a socket in `folder`; makes a fresh database for each test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._names = (f"test{number}" for number in count())
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
+
+    def create(self, template: str = "template0") -> str:
+        """The URL of a new database, a copy of another one that nobody is connected to."""
+        name = next(self._names)
+        self.execute(f"create database {name} template {template} encoding 'UTF8' locale 'C'")
+        return self.url(name)
+
+    def execute(self, sql: str, database: str = "postgres") -> Any:
+        import psycopg
+
+        with psycopg.connect(f"host={self.folder} user=postgres dbname={database}", autocommit=True) as connection:
+            return connection.execute(sql)
+
+
+def postgresql_binaries() -> Path | None:
+    """The folder that has initdb and pg_ctl."""
+    found = [
+        match for pattern in FOLDERS for match in sorted(Path("/").glob(pattern[1:])) if (match / "initdb").exists()
+    ]
+    on_path = shutil.which("initdb")
+    return found[-1] if found else Path(on_path).parent if on_path and shutil.which("pg_ctl") else None
+
+
+@contextmanager
+def running_postgresql() -> Iterator[PostgreSQL]:
+    """A server for the length of the block; skips the test that asks for it where there can be none."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'hf-catalog[postgres]'")
+    binaries = postgresql_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server on this machine: apt-get install postgresql")
+    user = "postgres" if hasattr(os, "geteuid") and os.geteuid() == 0 else None  # the server refuses to run as root
+    folder = Path(tempfile.mkdtemp(prefix="hf-catalog-pg-"))
+    try:
+        if user is not None:
+            shutil.chown(folder, user)
+        run(binaries / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N", user=user)
+        options = f"{OPTIONS} -c unix_socket_directories='{folder}'"
+        run(binaries / "pg_ctl", "-D", folder / "data", "-l", folder / "log", "-w", "-o", options, "start", user=user)
+        try:
+            yield PostgreSQL(folder)
+        finally:
+            run(binaries / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop", user=user)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(*command: str | Path, user: str | None) -> None:
+    done = subprocess.run(
+        [str(part) for part in command],
+        user=user,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,  # the server inherits it: a pipe would never end
+        stderr=subprocess.PIPE if "initdb" in str(command[0]) else subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode != 0:
+        why = (done.stderr or b"").decode(errors="replace").strip().splitlines()[-1:]
+        raise RuntimeError(f"{Path(command[0]).name} failed with {done.returncode}: {' '.join(why)}")
