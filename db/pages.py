@@ -25,6 +25,7 @@ from db.models import (
 )
 from db.records import EdgeRecord, Labelled, Page, RepoRecord, RunRecord, Skipped
 from db.rows import Row, Rows
+from db.search import digits
 from db.types import Bool
 
 _STATE = (
@@ -289,7 +290,14 @@ def _update(
 def _count(rows: Rows, counted: Sequence[tuple[Known, RepoRecord]], at: datetime) -> None:
     columns = ("downloads", "downloads_all_time", "likes", "trending_score", "last_seen")
     rows.update(repos, columns, "id", [(*_counters(state, record), at, state.repo) for state, record in counted])
+    grown = [state.repo for state, record in counted if _grown(state, record)]
+    rows.insert_new(search_pending, ("repo",), [(repo,) for repo in grown])
     _count_days(rows, counted, at)
+
+
+def _grown(state: Known, record: RepoRecord) -> bool:
+    """Its downloads have another order of magnitude now, which its search document holds."""
+    return digits(state.counters[0]) != digits(_counters(state, record)[0])
 
 
 def _count_days(rows: Rows, counted: Sequence[tuple[Known, RepoRecord]], at: datetime) -> None:

@@ -70,6 +70,11 @@ class Rows:
         where = " and ".join(f'"{name}" = {self.mark}' for name in columns)
         self._many(table, columns, rows, f"delete from {table.name} where {where}")
 
+    def many(self, sql: str, rows: Sequence[Row]) -> None:
+        """A statement with `?` marks for each of the rows; values must be the driver's own."""
+        if rows:
+            self.connection.exec_driver_sql(sql.replace("?", self.mark), list(rows))
+
     def select(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Any]:
         """Rows of a statement written with `?` marks; values must be the driver's own."""
         return self.connection.exec_driver_sql(sql.replace("?", self.mark), tuple(values)).all()

@@ -1,22 +1,267 @@
-"""Full-text search over ids, families, tasks and telling tags: FTS5 trigram, pg_trgm."""
+"""Full-text search over ids, families, tasks, telling tags and card summaries: FTS5 trigram, or pg_trgm.
+
+A document is a line of the id's words and a line of all others, each word with a space on both sides:
+
+     google gemma 3 4b it qat q4 0 gguf\n image text to text transformers conversational ~d6
+
+so any piece of a word of three letters or more is found, `4b` is found where a word starts with it, and `3` where it is
+a word. `~d6` is the number of digits of the downloads: a word that half the Hub holds is looked for among the most
+downloaded first. Documents are made anew for repos in `search_pending`, a batch a transaction.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Engine
+import json
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from db.engine import catalog_name, open_engine, translated
+from db.models import search_documents, search_pending
 from db.rows import Rows
 
 BATCH = 2000
+"""Documents that one transaction makes."""
+
+TELLING = 40  # tags of a document
+LONGEST = 1000  # letters of a document: cards are strangers' text
+DIGITS = 12  # of downloads
+
+FEW = 4000
+"""So many matches are all looked at; of more, the most downloaded."""
+
+ENOUGH = 400
+"""Of a common word, so many of the most downloaded matches are ranked."""
+
+_DULL = ("base_model:", "region:", "dataset:", "license:", "arxiv:", "doi:", "deploy:", "model-index")
+_DULL_TAGS = frozenset(("endpoints_compatible", "autotrain_compatible", "text-generation-inference", "custom_code"))
+_SUMMARIES = ("model_name", "summary", "short_description", "description", "model_summary")
 
 
-def create_index(connection: Connection) -> None: ...
+def create_index(connection: Connection) -> None:
+    """The index over search_documents. Where PostgreSQL lacks pg_trgm, search works without one, slowly."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(
+            "create virtual table search_index using fts5("
+            "text, content='search_documents', content_rowid='repo', tokenize='trigram', detail='none', columnsize=0)"
+        )
+        return
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql("create extension if not exists pg_trgm")
+            connection.exec_driver_sql("create index search_index on search_documents using gin (text gin_trgm_ops)")
+    except DBAPIError:
+        pass  # no contrib modules on that server, or no right to add one
 
 
-def drop_index(connection: Connection) -> None: ...
+def drop_index(connection: Connection) -> None:
+    kind = "table" if connection.dialect.name == "sqlite" else "index"
+    connection.exec_driver_sql(f"drop {kind} if exists search_index")
 
 
-def refresh(rows: Rows, most: int) -> int:
-    return 0
+# ---- documents ------------------------------------------------------------------------------------------------------
 
 
-def optimize(engine: Engine) -> None: ...
+def words(text: str) -> str:
+    """Text as search sees it: small letters, digits and dots, words parted by one space."""
+    return re.sub(r"[^\w.]+|_", " ", text.casefold()).strip()
+
+
+def document(repo_id: str, labels: Iterable[str | None], tags: Iterable[str], facts: str, downloads: int | None) -> str:
+    """What search looks at of one repo."""
+    name = words(repo_id)
+    known = set(name.split())
+    rest: list[str] = []
+    telling = [tag for tag in tags if tag not in _DULL_TAGS and not tag.startswith(_DULL)][:TELLING]
+    for text in (*labels, *telling, *_summaries(facts)):
+        said = "" if text is None else words(text)
+        if said and said not in known:
+            known.add(said)
+            rest.append(said)
+    return f" {name} \n {' '.join(rest)[:LONGEST]} {_magnitude(downloads)}"
+
+
+def _summaries(facts: str) -> list[str]:
+    """What a card says of itself in a sentence."""
+    if not any(f'"{name}"' in facts for name in _SUMMARIES):
+        return []
+    card = json.loads(facts).get("card", {})
+    found = [card.get(name) for name in _SUMMARIES] if isinstance(card, dict) else []
+    return [text for text in found if isinstance(text, str)]
+
+
+def _magnitude(downloads: int | None) -> str:
+    return f"~d{digits(downloads):x}"
+
+
+def digits(downloads: int | None) -> int:
+    return min(len(str(downloads)), DIGITS) if downloads else 0
+
+
+def refresh(rows: Rows, most: int = BATCH) -> int:
+    """Makes pending documents anew, `most` of them; returns how many. In the caller's transaction."""
+    pending = [row[0] for row in rows.select("select repo from search_pending order by repo limit ?", (most,))]
+    if not pending:
+        return 0
+    old = dict(map(tuple, rows.select_in("select repo, text from search_documents where repo in ({})", pending)))
+    new = [(repo, text) for repo, text in _documents(rows, pending) if old.get(repo) != text]
+    if rows.dialect.name == "sqlite":
+        over = [(repo, old[repo]) for repo, _ in new if repo in old]
+        rows.many("insert into search_index (search_index, rowid, text) values ('delete', ?, ?)", over)
+        rows.many("insert into search_index (rowid, text) values (?, ?)", new)
+    rows.upsert(search_documents, ("repo",), ("repo", "text"), new)
+    rows.delete(search_pending, ("repo",), [(repo,) for repo in pending])
+    return len(pending)
+
+
+def _documents(rows: Rows, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
+    tags: dict[int, list[str]] = defaultdict(list)
+    sql = (
+        "select l.repo, t.tag from repo_tags l join tags t on t.id = l.tag where l.repo in ({})"
+        " order by l.repo, l.position"
+    )
+    for repo, tag in rows.select_in(sql, numbers):
+        tags[repo].append(tag)
+    sql = (
+        "select r.id, r.repo_id, r.downloads, f.facts, l.family, l.base_family, l.quant, l.format, r.pipeline_tag,"
+        " r.library_name from repos r left join repo_facts f on f.repo = r.id left join repo_labels l on l.repo = r.id"
+        " where r.id in ({})"
+    )
+    for repo, repo_id, downloads, facts, *labels in rows.select_in(sql, numbers):
+        yield repo, document(repo_id, labels, tags.get(repo, ()), facts or "", downloads)
+
+
+def optimize(engine: Engine) -> None:
+    """After a crawl: fresh statistics for the planner, where much has changed."""
+    if engine.dialect.name != "sqlite":
+        return
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("pragma analysis_limit=1000")
+        cursor.execute("pragma optimize")
+        cursor.close()
+    finally:
+        connection.close()
+
+
+# ---- questions ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One model that matches. `score` grows with the match and with the downloads; it has no unit."""
+
+    repo_id: str
+    score: float
+    downloads: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found, best first; `unknown` are words that no model holds, `pending` models not yet indexed."""
+
+    hits: tuple[Hit, ...]
+    unknown: tuple[str, ...] = ()
+    pending: int = 0
+
+
+def pieces(text: str) -> list[str]:
+    """What a person looks for, as it stands in documents: `q4_0` is "q4 0", `4b` begins a word, `3` is one."""
+    found = dict.fromkeys(said for said in (words(word) for word in text.split()) if said)
+    return [said if len(said) > 2 else f" {said}" if len(said) == 2 else f" {said} " for said in found]
+
+
+def find(db: str | Path, text: str, limit: int = 20) -> Found:
+    """The models that hold all the words, the best match first. Raises CatalogError."""
+    engine = open_engine(db, read_only=True)
+    try:
+        with engine.connect() as connection:
+            return search(Rows(connection), text, limit)
+    except DBAPIError as error:
+        raise translated(error, catalog_name(engine)) from error
+    finally:
+        engine.dispose()
+
+
+def search(rows: Rows, text: str, limit: int) -> Found:
+    wanted = pieces(text)
+    pending = int(rows.select("select count(*) from search_pending")[0][0])
+    if not wanted:
+        return Found((), (), pending)
+    matches = _matches(rows, wanted)
+    hits = [
+        Hit(repo_id, _score(wanted, text, repo_id, held, downloads), downloads) for repo_id, downloads, held in matches
+    ]
+    hits.sort(key=lambda hit: (-hit.score, hit.repo_id))
+    unknown = () if hits else tuple(piece.strip() for piece in wanted if not any(True for _ in _matches(rows, [piece])))
+    return Found(tuple(hits[:limit]), unknown, pending)
+
+
+def _score(wanted: Sequence[str], text: str, repo_id: str, held: str, downloads: int | None) -> float:
+    """0 to 3 for how well the words match, on average; 6 more where they are the whole name; 0.3 for each tenfold more
+    downloads."""
+    name, _, rest = held.partition("\n")
+    match = 0.0
+    for piece in wanted:
+        word = piece.strip()
+        if f" {word} " in name:
+            match += 3
+        elif f" {word}" in name:
+            match += 2.5
+        elif word in name:
+            match += 1.5
+        else:
+            match += 1 if f" {word} " in rest else 0.5
+    exact = 6.0 if words(text) in (name.strip(), words(repo_id.partition("/")[2])) else 0.0
+    return round(match / len(wanted) + exact + 0.3 * math.log10(1 + (downloads or 0)), 3)
+
+
+def _matches(rows: Rows, wanted: Sequence[str]) -> Iterator[Any]:
+    """(repo_id, downloads, document) of repos that hold all the pieces: all of a few, the most downloaded of many."""
+    if rows.dialect.name == "sqlite":
+        yield from _matches_sqlite(rows, wanted)
+        return
+    holds = " and ".join(["d.text like ?"] * len(wanted))
+    sql = (
+        f"select r.repo_id, r.downloads, d.text from search_documents d join repos r on r.id = d.repo"
+        f" where {holds} and r.status <> 'gone' order by r.downloads desc nulls last, r.id limit {FEW}"
+    )
+    yield from rows.select(sql, [_like(piece) for piece in wanted])
+
+
+def _matches_sqlite(rows: Rows, wanted: Sequence[str]) -> Iterator[Any]:
+    """The index knows which trigrams a document holds, not where: the pieces themselves are looked for in its text."""
+    query = " AND ".join(f'"{trigram}"' for trigram in dict.fromkeys(t for piece in wanted for t in _trigrams(piece)))
+    sql = (
+        "select r.repo_id, r.downloads, d.text from search_index s join search_documents d on d.repo = s.rowid"
+        " join repos r on r.id = s.rowid where search_index match ? and r.status <> 'gone' limit ?"
+    )
+    counted = "select count(*) from (select 1 from search_index where search_index match ? limit ?)"
+    if rows.select(counted, (query, FEW + 1))[0][0] <= FEW:
+        yield from (row for row in rows.select(sql, (query, FEW)) if all(piece in row[2] for piece in wanted))
+        return
+    count = 0
+    for magnitude in range(DIGITS, -1, -1):
+        for row in rows.select(sql, (f'{query} AND "~d{magnitude:x}"', FEW)):
+            if all(piece in row[2] for piece in wanted):
+                count += 1
+                yield row
+        if count >= ENOUGH:
+            return
+
+
+def _trigrams(piece: str) -> Iterator[str]:
+    return (piece[start : start + 3] for start in range(len(piece) - 2))
+
+
+def _like(piece: str) -> str:
+    escaped = re.sub(r"([\\%_])", r"\\\1", piece)
+    return f"%{escaped}%"
