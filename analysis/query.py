@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
@@ -133,8 +134,19 @@ def parse_parameter(question: str, text: str) -> Parameter:
 
 def bound_names(sql: str) -> list[str]:
     """The `:name` parameters of a statement, without those in strings, comments and PostgreSQL's `::type` casts."""
-    bare = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL)
-    return re.findall(r"(?<![:\w]):([A-Za-z_]\w*)", bare)
+    return re.findall(r"(?<![:\w]):([A-Za-z_]\w*)", bare_sql(sql))
+
+
+def bare_sql(sql: str) -> str:
+    """A statement without its strings, quoted names and comments."""
+    return re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL)
+
+
+def streams(sql: str) -> bool:
+    """Whether PostgreSQL's cursor takes it, which knows queries alone: what writes must meet the READ ONLY transaction
+    and be told so, rather than a syntax error."""
+    words = re.findall(r"[a-z]+", bare_sql(sql).lower())
+    return words[:1] in (["select"], ["with"], ["values"]) and not {"insert", "update", "delete", "merge"} & set(words)
 
 
 @cache
@@ -193,12 +205,13 @@ class Rows:
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         if self._result is None:
             return
+        sqlite = self._engine.dialect.name == "sqlite"
         try:
             for count, row in enumerate(self._result, 1):
                 if self._limit is not None and count > self._limit:
                     self.truncated = True
                     break
-                yield tuple(row)
+                yield tuple(row) if sqlite else tuple(plain_number(value) for value in row)
         except Exception as error:
             raise self._clock.translated(error) from error
         finally:
@@ -276,7 +289,7 @@ class Reader:
 
 BOOLEANS = frozenset({
     "quantized", "qat", "imatrix", "dynamic", "approximate", "main", "size_verified",
-    "inferred", "resolved", "declared",
+    "inferred", "resolved", "declared", "missing", "cycle", "root",
 })  # fmt: skip
 LISTS = frozenset({"tuning", "specialty", "languages", "tags"})
 
@@ -294,6 +307,13 @@ def tidy(row: Mapping[str, Any]) -> dict[str, Any]:
         else:
             clean[name] = value
     return clean
+
+
+def plain_number(value: Any) -> Any:
+    """PostgreSQL's numeric (sums of 64 bits, rounded figures) as the number that SQLite gives; all else as it is."""
+    if not isinstance(value, Decimal):
+        return value
+    return int(value) if value.as_tuple().exponent == 0 else float(value)
 
 
 def list_of(text: str | None) -> list[Any]:
@@ -405,7 +425,7 @@ def ask_postgres(connection: Connection, sql: str, values: Mapping[str, Any], cl
     types: dict[type, Any] = {int: BigInteger(), float: Double(), datetime: DateTime(timezone=True)}
     typed = [bindparam(name, value, type_=types.get(type(value), Text())) for name, value in values.items()]
     statement = text(sql).bindparams(*(each for each in typed if each.key in bound_names(sql)))
-    return connection.execution_options(stream_results=True).execute(statement)
+    return connection.execute(statement, execution_options={"stream_results": streams(sql)})
 
 
 def plain_value(text: str) -> Any:

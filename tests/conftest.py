@@ -51,6 +51,30 @@ def db(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The small catalog of tests/small_catalog.py as a file of SQLite; to be read, never written."""
+    from tests.small_catalog import build
+
+    path = tmp_path_factory.mktemp("small") / "catalog.db"
+    build(path)
+    return str(path)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def small_on_both(request: pytest.FixtureRequest) -> str:
+    """The small catalog, once as a file of SQLite, once as a database of PostgreSQL; to be read, never written."""
+    from tests.small_catalog import build
+
+    if request.param == "sqlite":
+        path: str = request.getfixturevalue("small")
+        return path
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    url = server.create("catalog_template")
+    build(url)
+    return url
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of recorded data beside the checkout; tests that need it skip where it is absent."""
     named = os.environ.get("HF_CATALOG_SHARED")
