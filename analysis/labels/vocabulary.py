@@ -23,7 +23,7 @@ FILES = ("families", "tuning", "specialty", "formats", "languages", "quants", "w
 class Entry:
     """One thing that words can name: `label` says what kind of thing, `value` is its canonical form."""
 
-    label: str  # family, tuning, specialty, format, language, scheme, float, size word, role, flag, publisher, noise
+    label: str  # family, tuning, specialty, format, language, scheme, float, size word, role, flag, publisher, owner, noise
     value: str
     about: str
     file: str
@@ -42,6 +42,8 @@ class Vocabulary:
     suffixes: Mapping[str, str]  # what quantizers add to a GGUF scheme -> meaning
     anywhere: tuple[tuple[str, Entry], ...]  # families read inside longer words, longest first
     endings: tuple[tuple[str, Entry], ...]  # families read at the end of longer words, longest first
+    codes: Mapping[str, Entry]  # ISO 639-1 code -> language
+    owners: Mapping[str, Entry]  # lower-case account -> what it lends its repos
     entries: tuple[Entry, ...]
 
     def find(self, label: str, value: str) -> Entry | None:
@@ -49,7 +51,16 @@ class Vocabulary:
 
 
 # What a table of a file is: label of its entries and the keys that an entry may hold, with their types.
-_FAMILY = {"for": list, "versions": list, "letters": str, "first": bool, "suffix": str, "base": bool, "it": bool}
+_FAMILY = {
+    "for": list,
+    "versions": list,
+    "letters": str,
+    "first": bool,
+    "suffix": str,
+    "base": bool,
+    "it": bool,
+    "tunes": bool,
+}
 _TABLES: dict[tuple[str, str], tuple[str, dict[str, type | tuple[type, ...]]]] = {
     ("families", "lines"): ("family", _FAMILY),
     ("families", "brands"): ("family", _FAMILY),
@@ -67,6 +78,7 @@ _TABLES: dict[tuple[str, str], tuple[str, dict[str, type | tuple[type, ...]]]] =
     ("words", "roles"): ("role", {}),
     ("words", "flags"): ("flag", {}),
     ("words", "publishers"): ("publisher", {}),
+    ("words", "owners"): ("owner", {"format": str, "method": str}),
     ("words", "noise"): ("noise", {}),
 }
 
@@ -148,7 +160,11 @@ def _compile(
     spelled: dict[str, Entry] = {}
     anywhere: list[tuple[str, Entry]] = []
     endings: list[tuple[str, Entry]] = []
+    owners: dict[str, Entry] = {}
     for entry in entries:
+        if entry.label == "owner":
+            owners |= dict.fromkeys(entry.words, entry)
+            continue
         for word in entry.words:
             if word in spelled:
                 other = spelled[word]
@@ -167,9 +183,7 @@ def _compile(
             (anywhere if suffix == "any" else endings).append((entry.value, entry))
     for word, entry in glued.items():
         words.setdefault(word, entry)
-    longest = {
-        first: tuple(sorted(found, key=lambda item: -len(item[0]))) for first, found in phrases.items()
-    }
+    longest = {first: tuple(sorted(found, key=lambda item: -len(item[0]))) for first, found in phrases.items()}
     return Vocabulary(
         digest,
         words,
@@ -178,6 +192,8 @@ def _compile(
         suffixes,
         tuple(sorted(anywhere, key=lambda item: -len(item[0]))),
         tuple(sorted(endings, key=lambda item: -len(item[0]))),
+        {entry.value: entry for entry in entries if entry.label == "language"},
+        owners,
         entries,
     )
 

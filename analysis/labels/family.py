@@ -1,0 +1,87 @@
+"""Whose model it is: the brand that the name states, the foundation under it, and the versions of both."""
+
+from __future__ import annotations
+
+from analysis.labels import version
+from analysis.labels.reading import Draft, Sheet
+from analysis.labels.tokens import FAMILY, SHORT, SIZE, TUNING
+from analysis.labels.vocabulary import Entry
+
+
+def read(sheet: Sheet, draft: Draft) -> None:
+    places = found(sheet) if sheet.mask & FAMILY else []
+    if not places and sheet.mask & SHORT:
+        places = shorthand(sheet)
+    own, base = choose(sheet, places)
+    for at in places:
+        entry = entry_of(sheet, at)
+        sheet.claims[at] = ("family", entry.value, sheet.pieces[at].unit or entry.file)
+    if own is not None:
+        draft.family = entry_of(sheet, own).value
+        if base is not None:
+            draft.base_family = entry_of(sheet, base).value
+            sheet.claims[base] = ("base_family", draft.base_family, sheet.pieces[base].unit or "families.toml")
+        elif entry_of(sheet, own).facts["kind"] == "lines":
+            draft.base_family = draft.family
+    version.read(sheet, draft, own, base)
+
+
+def entry_of(sheet: Sheet, at: int) -> Entry:
+    entry = sheet.pieces[at].entry
+    assert entry is not None
+    return entry
+
+
+def found(sheet: Sheet) -> list[int]:
+    """Places of families; words of common speech count only where the name begins."""
+    places = []
+    for index, piece in enumerate(sheet.pieces):
+        if piece.kind & FAMILY:
+            entry = piece.entry
+            if index and entry is not None and entry.facts.get("first"):
+                sheet.claims[index] = ("noise", piece.text, "a word of common speech here")
+                continue
+            places.append(index)
+    return places
+
+
+def shorthand(sheet: Sheet) -> list[int]:
+    """`L3.1` is Llama 3.1 and `MN` Mistral Nemo where no family is named."""
+    for index, piece in enumerate(sheet.pieces[:4]):
+        if piece.kind & SHORT and (index == 0 or "." in piece.unit or sheet.pieces[index - 1].kind & SIZE):
+            return [index]
+    return []
+
+
+def choose(sheet: Sheet, places: list[int]) -> tuple[int | None, int | None]:
+    """Of all families in the name: the model's own, and the foundation it stands on."""
+    lines: list[int] = []
+    brands: list[int] = []
+    for at in places:
+        kind = entry_of(sheet, at).facts["kind"]
+        if kind == "lines":
+            lines.append(at)
+        elif kind == "brands":
+            brands.append(at)
+    if brands:
+        return brands[0], lines[0] if lines else None
+    if not lines:
+        return None, None
+    first = lines[0]
+    value = entry_of(sheet, first).value
+    other = next((at for at in lines[1:] if entry_of(sheet, at).value != value), None)
+    if other is None:
+        return first, None
+    if entry_of(sheet, other).facts.get("tunes"):
+        return other, first
+    if sheet.mask & TUNING and distilled_after(sheet, other):
+        return first, None
+    return first, other
+
+
+def distilled_after(sheet: Sheet, at: int) -> bool:
+    """`A-B-Distill`: B taught A."""
+    return any(
+        piece.kind & TUNING and piece.entry is not None and piece.entry.value == "distill"
+        for piece in sheet.pieces[at + 1 : at + 4]
+    )

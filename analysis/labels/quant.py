@@ -1,0 +1,183 @@
+"""How a model was quantized, as its name says: scheme, method, bits, container, and the flags around them."""
+
+from __future__ import annotations
+
+from analysis.labels.reading import Draft, Sheet
+from analysis.labels.tokens import BITS, FLAG, FLOAT, FORMAT, GGUF, GROUP, NOISE, ROLE, SCHEME, Piece
+from analysis.labels.vocabulary import Entry
+
+READS = BITS | FLAG | FLOAT | FORMAT | GGUF | GROUP | SCHEME | ROLE
+
+# What a bitsandbytes model is, by its bits; 4 where the name does not say.
+BITSANDBYTES = {4: "BNB-NF4", 8: "BNB-INT8"}
+# Words that say bits but not whose: any method's own scheme stands above them.
+PLAIN = 4  # ranks below this
+
+
+def read(sheet: Sheet, draft: Draft) -> None:
+    if not sheet.mask & READS:
+        return
+    found = Found()
+    for index, piece in enumerate(sheet.pieces):
+        kind = piece.kind
+        if kind & READS:
+            found.take(sheet, index, piece)
+    found.settle(draft)
+
+
+def owner(draft: Draft, entry: Entry) -> None:
+    """An account that publishes one format lends it to a name that states none."""
+    if draft.format is None:
+        draft.format = entry.facts.get("format")
+        if draft.format == "mlx":
+            as_mlx(draft)
+
+
+class Found:
+    """What a name says of its quantization, before it is weighed."""
+
+    __slots__ = (
+        "bits", "bits_unit", "dynamic", "floats", "format", "gguf", "group", "imatrix", "qat", "quantized", "schemes",
+        "share", "unquantized",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.format: Entry | None = None
+        self.gguf: str | None = None
+        self.share = 0.0
+        self.floats: list[str] = []
+        self.schemes: list[Piece] = []
+        self.bits: float | None = None
+        self.bits_unit = ""
+        self.group: int | None = None
+        self.qat = self.imatrix = self.dynamic = self.quantized = self.unquantized = False
+
+    def take(self, sheet: Sheet, index: int, piece: Piece) -> None:
+        kind = piece.kind
+        if kind & GGUF:
+            if piece.number >= self.share:  # shares of a mix count by size, else the last one counts
+                self.gguf, self.share = piece.unit, piece.number
+            if piece.unit in ("F32", "F16", "BF16"):
+                self.floats.append(piece.unit)
+        elif kind & SCHEME:
+            self.schemes.append(piece)
+        elif kind & FLOAT:
+            assert piece.entry is not None
+            self.floats.append(piece.entry.value)
+        elif kind & FORMAT:
+            assert piece.entry is not None
+            if self.format is None or self.format.value not in ("gguf", "mlx"):
+                self.format = piece.entry
+        elif kind & BITS:
+            if self.bits is None or piece.unit in ("bpw", "bits") and self.bits_unit not in ("bpw",):
+                self.bits, self.bits_unit = piece.number, piece.unit
+        elif kind & GROUP:
+            self.group = int(piece.number)
+        elif kind & FLAG:
+            assert piece.entry is not None
+            self.flag(piece.entry.value)
+        elif piece.entry is not None and piece.entry.value == "imatrix":
+            self.imatrix = True
+
+    def flag(self, value: str) -> None:
+        if value == "qat":
+            self.qat = True
+        elif value == "dynamic":
+            self.dynamic = True
+        elif value == "imatrix":
+            self.imatrix = True
+        elif value == "unquantized":
+            self.unquantized = True
+        else:
+            self.quantized = True
+
+    def settle(self, draft: Draft) -> None:
+        draft.qat, draft.imatrix, draft.group_size = self.qat, self.imatrix, self.group
+        if draft.format is None and self.format is not None:
+            draft.format = self.format.value
+        if self.unquantized:
+            draft.quantized = False
+            if self.floats:
+                draft.quant, draft.bits = self.floats[-1], full_bits(self.floats[-1])
+            return
+        if self.gguf is not None:
+            self.settle_gguf(draft)
+        elif self.schemes:
+            self.settle_scheme(draft)
+        elif self.bits is not None:
+            self.settle_bits(draft)
+        elif self.floats:
+            draft.quant, draft.bits, draft.quantized = self.floats[-1], full_bits(self.floats[-1]), False
+        elif self.imatrix or self.dynamic or self.quantized:
+            draft.quantized = True
+        if draft.quant_method is None and draft.quantized and draft.format in METHODS:
+            draft.quant_method = draft.format
+        draft.dynamic = self.dynamic and draft.quant_method not in ("fp8", "compressed-tensors")
+
+    def settle_gguf(self, draft: Draft) -> None:
+        scheme = self.gguf or ""
+        draft.quant, draft.quantized = scheme, True
+        draft.bits = self.bits if self.bits_unit == "bpw" else nominal_bits(scheme)
+        draft.quant_method = "gguf"
+
+    def settle_scheme(self, draft: Draft) -> None:
+        best = max(self.schemes, key=rank)
+        entry = best.entry
+        draft.quantized = True
+        bits = self.bits
+        if entry is None:
+            draft.quant = best.claim[1] if best.claim else None
+            draft.bits = best.number
+            method = next((piece.entry.facts.get("method") for piece in self.schemes if piece.entry is not None), None)
+            draft.quant_method = method or (draft.format if best.unit == "web" else "compressed-tensors")
+            return
+        facts = entry.facts
+        draft.quant, draft.quant_method = entry.value, facts.get("method")
+        if bits is None:
+            bits = next((piece.number for piece in self.schemes if piece.number and piece is not best), None)
+        draft.bits = facts.get("bits") or bits or facts.get("usual")
+        if entry.value == "BNB":
+            draft.quant = BITSANDBYTES.get(int(draft.bits or 0))
+        if draft.format is None or facts.get("format"):
+            draft.format = facts.get("format", draft.format)
+        if draft.format == "mlx":
+            as_mlx(draft)
+        elif draft.quant_method is None and draft.format in METHODS:
+            draft.quant_method = draft.format
+
+    def settle_bits(self, draft: Draft) -> None:
+        draft.bits, draft.quantized = self.bits, True
+        if self.bits_unit == "mlx" and draft.format is None:
+            draft.format = "mlx"
+        if draft.format == "mlx":
+            as_mlx(draft)
+        elif self.bits == 1.58:
+            draft.quant, draft.quant_method = "BITNET", "bitnet"
+
+
+def as_mlx(draft: Draft) -> None:
+    """MLX's own schemes are named by their bits alone."""
+    if draft.quantized:
+        draft.quant_method = "mlx"
+        bits = draft.bits
+        if draft.quant in (None, "INT4", "INT8") and bits is not None:
+            draft.quant = f"MLX-{bits:g}BIT"
+
+
+METHODS = {"gguf", "ggml", "mlx", "onnx", "openvino", "mlc"}
+
+
+def rank(piece: Piece) -> int:
+    if piece.entry is None:
+        return 7
+    found: int = piece.entry.facts.get("rank", 5)
+    return found
+
+
+def full_bits(scheme: str) -> float:
+    return 64 if "64" in scheme else 32 if "32" in scheme else 16
+
+
+def nominal_bits(scheme: str) -> float:
+    """The digit in a GGUF scheme's name: 4 of Q4_K_M, 2 of IQ2_XXS, 4 of MXFP4_MOE."""
+    return float(next((letter for letter in scheme if letter.isdigit()), 0))

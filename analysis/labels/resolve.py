@@ -1,0 +1,663 @@
+"""From evidence to labels: what a repo and each of its artifacts is, and where claim and measurement can't both be true.
+
+For every label the strongest evidence decides (analysis.labels.evidence.WEIGHT): header and tensor shapes before
+config.json, the API's summary, a file's name, the card, the repo's name, its family's. What is claimed (by names, cards,
+tags) and what is measured (in headers, config.json, the API's counts) are separate labels. A claimed scheme stands as long
+as the measurements allow it; where they do not, the measured one is the answer and the contradiction is told.
+
+The same input always gives the same labels; nothing here knows the clock, the network or the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from analysis.labels import NameLabels
+from analysis.labels.evidence import (
+    FLAGS,
+    LISTS,
+    SIDECARS,
+    Pieces,
+    architecture_evidence,
+    artifact_weights,
+    card_edges,
+    card_evidence,
+    config_evidence,
+    gguf_evidence,
+    header_evidence,
+    histogram,
+    lineage_evidence,
+    name_evidence,
+    named,
+    owner_evidence,
+    piece,
+    safetensors_evidence,
+    said,
+    scheme_bits,
+    size_evidence,
+    tag_edge,
+    tag_evidence,
+    task_evidence,
+    text,
+)
+from analysis.labels.evidence import MOST_TAGS, RELATIONS
+from analysis.labels.vocabulary import vocabulary
+from db.records import (
+    ArtifactRecord,
+    ConflictRecord,
+    EdgeRecord,
+    Header,
+    Labelled,
+    LabelRecord,
+    Labels,
+    Relation,
+    RepoRecord,
+    Source,
+)
+
+LEAST = 20
+"""Evidence that weighs less is kept and decides nothing."""
+
+Best = dict[str, LabelRecord]
+
+_READ: Mapping[str, Any] = {
+    "parameters": int, "active_parameters": int, "experts": int, "group_size": int, "context": int, "bits": float,
+    "parameters_measured": int, "active_parameters_measured": int, "bits_per_weight": float, "context_measured": int,
+    "quantized": "true".__eq__,
+}  # fmt: skip
+"""How the values that are no texts are read back from evidence."""
+_FIELDS = frozenset(Labels.__dataclass_fields__)
+_CLAIMS: frozenset[Source] = frozenset(("file", "card", "name", "tag", "lineage", "owner", "fuzzy"))
+_CONTAINER = {"mlx": "safetensors", "exl2": "safetensors", "exl3": "safetensors"}
+"""Formats whose files are another format's."""
+
+
+def label_repo(
+    repo: RepoRecord,
+    artifacts: Sequence[tuple[ArtifactRecord, Labelled]] = (),
+    headers: Mapping[str, Header] = {},
+) -> Labelled:
+    """The labels of a repo: from its listing alone, or with its artifacts rolled up (`headers` by artifact)."""
+    name = named(repo.repo_id)
+    claimed = name_evidence(name, "name") if name else ()
+    edges = edges_of(repo, name)
+    parent = likeliest(edges)
+    relation = parent.relation if parent else None
+    if parent and parent.relation == "unknown":
+        relation = inferred_relation(repo, name, edges)
+    pieces = [*claimed, *owner_evidence(repo.author or (name.owner if name else None))]
+    for tag in repo.tags[:MOST_TAGS]:
+        pieces += tag_evidence(tag)
+    pieces += card_evidence(repo)
+    pieces += task_evidence(repo.pipeline_tag)
+    lineage = lineage_of(edges, relation, name)
+    pieces += lineage
+    packed = config_evidence(repo.config)
+    pieces += packed
+    pieces += summary_evidence(repo, name, packed, lineage)
+    if artifacts:
+        pieces += roll_up(artifacts, headers, name)
+    if parent:
+        pieces.append(piece("base_model", parent.parent, parent.source, f"edge {parent.source}", 60))
+        if relation:
+            rule = "relation" if relation == parent.relation else "inferred"
+            pieces.append(piece("base_model_relation", relation, parent.source, rule, 60))
+    best = strongest(pieces)
+    architecture = best.get("architecture")
+    if architecture and ("family" not in best or "base_family" not in best):
+        pieces += architecture_evidence(architecture.value, architecture.source)
+        best = strongest(pieces)
+    silent = parameterless(name, best)
+    if silent:
+        best.pop("parameters", None)
+    conflicts = contradictions(pieces, best, silent=silent, artifacts=artifacts)
+    labels, evidence = decided(pieces, best, drop=("parameters",) if silent else ())
+    return Labelled(labels, evidence, conflicts, edges, name.unclaimed if name else (), vocabulary().digest)
+
+
+def label_artifact(
+    repo: RepoRecord,
+    artifact: ArtifactRecord,
+    header: Header | None = None,
+    siblings: Sequence[ArtifactRecord] = (),
+    headers: Mapping[str, Header] = {},
+) -> Labelled:
+    """The labels of one artifact. `siblings`: the repo's artifacts; `headers`: theirs, as far as read, by artifact.
+
+    A sibling's header tells how many parameters this one has, if both are quants of one model.
+    """
+    file = named(artifact.artifact)
+    name = named(repo.repo_id)
+    weights = artifact.role == "weights"
+    pieces = list(name_evidence(file, "file") if file else ())
+    if artifact.format:
+        pieces.append(piece("format", artifact.format, "file", "extension", 70))
+    if weights:
+        pieces += borrowed(repo, artifact, file, name, siblings)
+    if header:
+        pieces += header_evidence(header)
+    elif weights:
+        pieces += derived(repo, artifact, siblings, headers)
+    measured = strongest(pieces).get("parameters_measured")
+    if header is None and measured and weights:
+        pieces += size_evidence(artifact.total_size, int(measured.value), f"{artifact.total_size} bytes")
+    best = strongest(pieces)
+    refine_format(pieces, best)
+    silent = not weights
+    if silent:
+        best.pop("parameters", None)
+    conflicts = contradictions(pieces, best, silent=silent, header=header)
+    labels, evidence = decided(pieces, best, drop=("parameters",) if silent else ())
+    return Labelled(labels, evidence, conflicts, (), file.unclaimed if file else (), vocabulary().digest)
+
+
+# ---- the strongest evidence -----------------------------------------------------------------------------------------
+
+
+def strongest(pieces: Iterable[LabelRecord]) -> Best:
+    """The piece that decides each label of one value: the heaviest, of equals the first."""
+    best: Best = {}
+    for each in pieces:
+        known = best.get(each.field)
+        if (known is None or each.weight > known.weight) and each.weight >= LEAST:
+            best[each.field] = each
+    return best
+
+
+def claim(pieces: Iterable[LabelRecord], field: str) -> LabelRecord | None:
+    """The strongest of those who only say so."""
+    found = [each for each in pieces if each.field == field and each.source in _CLAIMS and each.weight >= LEAST]
+    return max(found, key=lambda each: each.weight, default=None)
+
+
+def decided(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] = ()) -> tuple[Labels, Pieces]:
+    """Labels of the deciding pieces, and all evidence with the deciding ones marked."""
+    values: dict[str, Any] = {}
+    lists: dict[str, list[str]] = {field: [] for field in LISTS}
+    evidence: dict[LabelRecord, None] = {}
+    for each in pieces:
+        field = each.field
+        if field in lists:
+            if each.value not in lists[field]:
+                lists[field].append(each.value)
+            resolved = True
+        elif field in FLAGS:
+            values[field] = resolved = True
+        else:
+            resolved = best.get(field) is each
+        if resolved:
+            each = piece(field, each.value, each.source, each.rule, each.weight, True)  # noqa: PLW2901
+        evidence[each] = None
+    for field, each in best.items():
+        if field in _FIELDS and field not in lists and field not in FLAGS and field not in drop:
+            read = _READ.get(field)
+            values[field] = read(each.value) if read else each.value
+    values |= {field: tuple(found) for field, found in lists.items() if found}
+    return Labels(**values), tuple(evidence)
+
+
+# ---- where it comes from --------------------------------------------------------------------------------------------
+
+_TRUST: Mapping[Source, int] = {"api": 0, "card": 1, "tag": 2, "header": 3, "name": 4}
+
+
+def edges_of(repo: RepoRecord, name: NameLabels | None) -> tuple[EdgeRecord, ...]:
+    """The repo's parents: those that the API, the card and the tags declare, else one that its name tells."""
+    edges: dict[EdgeRecord, None] = dict.fromkeys(repo.edges)
+    edges.update(dict.fromkeys(card_edges(repo.card)))
+    for tag in repo.tags[:MOST_TAGS]:
+        if tag.startswith("base_model:"):
+            edge = tag_edge(tag)
+            if edge:
+                edges[edge] = None
+    own = repo.repo_id.lower()
+    declared = tuple(edge for edge in edges if edge.parent.lower() != own)
+    if declared:
+        return declared
+    inferred = named_parent(name) if name else None
+    return (inferred,) if inferred else ()
+
+
+def likeliest(edges: Sequence[EdgeRecord]) -> EdgeRecord | None:
+    """The first parent, by who says so; its relation is the first that anybody states for it."""
+    if not edges:
+        return None
+    first = min(edges, key=lambda edge: _TRUST.get(edge.source, 9))
+    if first.relation != "unknown":
+        return first
+    stated = (edge.relation for edge in edges if edge.parent == first.parent and edge.relation != "unknown")
+    return EdgeRecord(first.parent, next(stated, "unknown"), first.source)
+
+
+def inferred_relation(repo: RepoRecord, name: NameLabels | None, edges: Sequence[EdgeRecord]) -> Relation:
+    """How a repo came from its parent, where nobody says it: as the Hub itself guesses."""
+    if repo.library_name == "peft" or (name and "lora" in name.tuning):
+        return "adapter"
+    if len({edge.parent for edge in edges}) > 1 or (name and "merge" in name.tuning):
+        return "merge"
+    if (name and name.quantized) or "quantization_config" in repo.config or "gguf" in repo.tags:
+        return "quantized"
+    return "finetune"
+
+
+def named_parent(name: NameLabels) -> EdgeRecord | None:
+    """`bartowski/ilsp_Llama-Krikri-8B-Instruct-GGUF` names its parent's owner: ilsp/Llama-Krikri-8B-Instruct."""
+    if not name.quantized or not name.format or name.owner is None:
+        return None
+    owner, mark, rest = name.name.partition("_")
+    if not mark or not rest or not owner or not any(letter.isalpha() for letter in owner):
+        return None
+    parent = named(f"{owner}/{rest}")
+    if parent is None or name.owner.lower() not in _FULL_ID_OWNERS:
+        return None
+    ending = f"-{name.format}"
+    if not rest.lower().endswith(ending):
+        return None
+    return EdgeRecord(f"{owner}/{rest[: -len(ending)]}", "quantized", "name")
+
+
+_FULL_ID_OWNERS = frozenset(("bartowski",))
+"""Publishers who write the parent's whole id, with `_` for `/`, into their names."""
+
+
+def lineage_of(edges: Sequence[EdgeRecord], relation: Relation | None, name: NameLabels | None) -> Pieces:
+    """What the parents' names claim, where they agree; the brand of a name on another foundation keeps its own."""
+    if not edges or relation is None:
+        return ()
+    parents = list(dict.fromkeys(edge.parent for edge in edges))[:8]
+    found = lineage_evidence(parents[0], relation)
+    for parent in parents[1:] if relation == "merge" else ():
+        others = {(each.field, each.value) for each in lineage_evidence(parent, relation)}
+        found = tuple(each for each in found if (each.field, each.value) in others)
+    if name is None or not found:
+        return found
+    theirs = {each.field: each for each in found}
+    without = set()
+    if name.family and theirs.get("family") and theirs["family"].value != name.family:
+        without |= {"family", "version", "release"}
+        if name.base_family in (None, name.family) and "base_family" not in theirs:
+            without |= {"base_family", "base_version"}
+    if name.size or name.parameters or name.active_parameters or {"pruned", "lora"} & set(name.tuning):
+        without |= {"size", "parameters", "active_parameters", "experts", "approximate"}
+    if name.version:
+        without.add("version")
+    return tuple(each for each in found if each.field not in without)
+
+
+# ---- the API's summaries, weighed against the claim -----------------------------------------------------------------
+
+
+def summary_evidence(repo: RepoRecord, name: NameLabels | None, packed: Pieces, lineage: Pieces) -> Pieces:
+    """The `safetensors` and `gguf` blocks. A count that can't be the model's own decides nothing."""
+    if not repo.safetensors and not repo.gguf:
+        return ()
+    stated = name.parameters if name else None
+    if stated is None:
+        stated = next((int(each.value) for each in lineage if each.field == "parameters"), None)
+    scheme_told = any(each.field == "quantized" for each in packed) or bool(
+        name and _CONTAINER.get(name.format or "", name.format) not in (None, "safetensors", "pytorch")
+    )
+    found = list(safetensors_evidence(repo.safetensors, scheme_told)) if repo.safetensors else []
+    if stated:
+        bits = next((float(each.value) for each in packed if each.field == "bits"), None) or (name and name.bits)
+        found = [unpacked(each, repo, stated, bits or None) for each in found]
+    for each in gguf_evidence(repo.gguf) if repo.gguf else ():
+        if each.field == "parameters_measured":
+            clip = repo.gguf.get("architecture") in ("clip", "imatrix")
+            if clip or (stated and int(each.value) < stated / 2):  # a projector, a draft or one shard of many
+                found.append(said(each.field, each.value, "api", "gguf.total of a part", 10))
+                continue
+        found.append(each)
+    return tuple(found)
+
+
+def unpacked(each: LabelRecord, repo: RepoRecord, stated: int, bits: float | None) -> LabelRecord:
+    """A count of packed words, where unpacking it meets what the name states; else the count as it is."""
+    if each.field != "parameters_measured" or int(each.value) >= stated * 0.7 or not bits or bits > 8:
+        return each
+    held = histogram(repo.safetensors)
+    words = sum(held.get(dtype, 0) for dtype in ("I32", "U32"))
+    octets = held.get("U8", 0)
+    parameters = round(int(each.value) + words * (32 / bits - 1) + octets * (8 / bits - 1))
+    if abs(parameters / stated - 1) <= 0.25:
+        return said("parameters_measured", parameters, "api", "safetensors.parameters, words unpacked", each.weight)
+    return each
+
+
+# ---- one artifact ---------------------------------------------------------------------------------------------------
+
+
+def borrowed(
+    repo: RepoRecord,
+    artifact: ArtifactRecord,
+    file: NameLabels | None,
+    name: NameLabels | None,
+    siblings: Sequence[ArtifactRecord],
+) -> Pieces:
+    """What the repo's evidence says of this artifact: config.json of the tensors beside it, the name of the only one."""
+    found: list[LabelRecord] = []
+    container = artifact.format
+    if container in ("safetensors", "pytorch") and "/" not in artifact.artifact:
+        found += config_evidence(repo.config)
+        for tag in repo.tags[:MOST_TAGS]:
+            found += [each for each in tag_evidence(tag) if each.field == "format" and each.value in _CONTAINER]
+        if name and name.format in _CONTAINER:
+            found.append(piece("format", name.format or "", "name", "name", 50))
+    others = [a for a in artifact_weights(siblings) if a.format == container and a.artifact != artifact.artifact]
+    own_word = file is not None and (file.quant is not None or file.quantized is not None)
+    if name and not own_word and not others and _CONTAINER.get(name.format or "", name.format) in (None, container):
+        taken = ("quantized", "quant", "quant_method", "bits", "group_size", "qat", "imatrix", "dynamic")
+        found += [each for each in name_evidence(name, "name") if each.field in taken]
+    if container == "gguf" and "imatrix" in repo.tags and file is not None and file.quantized:
+        found += tag_evidence("imatrix")
+    return tuple(found)
+
+
+def derived(
+    repo: RepoRecord, artifact: ArtifactRecord, siblings: Sequence[ArtifactRecord], headers: Mapping[str, Header]
+) -> Pieces:
+    """What others tell of an artifact whose header was not read: its siblings' headers, the API's blocks."""
+    found: list[LabelRecord] = []
+    peers = [a for a in artifact_weights(siblings) if a.artifact in headers and a.format == artifact.format]
+    for peer in peers:
+        header = headers[peer.artifact]
+        if header.parameters and not header.inferred and one_model(artifact, peer):
+            rule = f"header of {peer.artifact}"[:200]
+            found.append(said("parameters_measured", header.parameters, "header", rule, 78))
+            if header.active_parameters:
+                found.append(said("active_parameters_measured", header.active_parameters, "header", rule, 78))
+            if header.architecture:
+                found.append(said("architecture", header.architecture, "header", rule, 78))
+            if header.context:
+                found.append(said("context_measured", header.context, "header", rule, 78))
+            break
+    if artifact.format == "gguf":
+        block = gguf_evidence(repo.gguf)
+        total = next((int(each.value) for each in block if each.field == "parameters_measured"), None)
+        size = artifact.total_size
+        if total is None or size is None or 1 <= size * 8 / total <= 34:
+            found += [each for each in block if each.field != "format"]
+    elif artifact.format == "safetensors" and artifact.primary and "/" not in artifact.artifact:
+        told = any(each.field == "quantized" for each in config_evidence(repo.config))
+        found += [each for each in safetensors_evidence(repo.safetensors, told) if each.field != "format"]
+    return tuple(found)
+
+
+def one_model(one: ArtifactRecord, other: ArtifactRecord) -> bool:
+    """Whether two files are quants of one model, as far as their names tell."""
+    a, b = named(one.artifact), named(other.artifact)
+    if a is None or b is None:
+        return False
+    return a.parameters == b.parameters and a.size == b.size and (a.family, a.version) == (b.family, b.version)
+
+
+def refine_format(pieces: list[LabelRecord], best: Best) -> None:
+    """A safetensors file of MLX or ExLlama is in their format: the extension alone does not tell."""
+    format_ = best.get("format")
+    if format_ is None or format_.value != "safetensors":
+        return
+    special = [each for each in pieces if each.field == "format" and each.value in _CONTAINER]
+    if special:
+        best["format"] = max(special, key=lambda each: each.weight)
+
+
+# ---- roll-up --------------------------------------------------------------------------------------------------------
+
+_SHARED = ("quant_method", "bits", "group_size", "quant_measured", "bits_per_weight")
+_COUNTED = ("parameters_measured", "active_parameters_measured", "architecture", "context_measured")
+
+
+def roll_up(
+    artifacts: Sequence[tuple[ArtifactRecord, Labelled]], headers: Mapping[str, Header], name: NameLabels | None
+) -> Pieces:
+    """What a repo's artifacts say of the repo: the main format, what all its quants share, the model's own counts.
+
+    Sidecars (projectors, drafts, adapters, importance matrices) are not the model and are never counted, unless there is
+    nothing else.
+    """
+    held = [(a, labelled) for a, labelled in artifacts if a.role == "weights" and a.primary]
+    if not held:
+        held = [(a, labelled) for a, labelled in artifacts if a.role in ("adapter", "draft")]
+    if not held:
+        return ()
+    main = main_format(held, name)
+    held = [(a, labelled) for a, labelled in held if labelled.labels.format == main]
+    found: list[LabelRecord] = []
+    if main:
+        found.append(piece("format", main, "file", f"{len(held)} artifacts", 70))
+    quants = {labelled.labels.quant for _, labelled in held}
+    if len(quants) == 1 and None not in quants:
+        found += [each for field in ("quant", *_SHARED) if (each := basis(held[0][1], field)) and shared(held, field)]
+    kinds = {labelled.labels.quantized for _, labelled in held}
+    if True in kinds or kinds == {False}:
+        decider = next(labelled for _, labelled in held if labelled.labels.quantized is (True in kinds))
+        each = basis(decider, "quantized")
+        if each:
+            found.append(each)
+    for field in ("imatrix", "dynamic", "qat"):
+        flagged = next((each for _, labelled in held if (each := basis(labelled, field))), None)
+        if flagged:
+            found.append(flagged)
+    counted = counting(held, headers, name)
+    if counted:
+        found += [each for field in _COUNTED if (each := basis(counted, field))]
+    for field in ("family", "version", "base_family", "base_version", "size", "parameters", "active_parameters", "experts"):
+        values = {getattr(labelled.labels, field) for _, labelled in held}
+        if len(values) == 1 and None not in values:
+            found.append(piece(field, text(values.pop()), "file", "file names agree", 38))
+    return tuple(found)
+
+
+def basis(labelled: Labelled, field: str) -> LabelRecord | None:
+    """The evidence that gave an artifact's label its value."""
+    return next((each for each in labelled.evidence if each.resolved and each.field == field), None)
+
+
+def shared(held: Sequence[tuple[ArtifactRecord, Labelled]], field: str) -> bool:
+    values = [getattr(labelled.labels, field) for _, labelled in held]
+    return all(value == values[0] for value in values)
+
+
+def main_format(held: Sequence[tuple[ArtifactRecord, Labelled]], name: NameLabels | None) -> str | None:
+    """The format that a repo is about: the one in its name, else safetensors, else the one with the most bytes."""
+    sizes: dict[str | None, int] = {}
+    for artifact, labelled in held:
+        format_ = labelled.labels.format
+        sizes[format_] = sizes.get(format_, 0) + (artifact.total_size or 0)
+    if name and name.format in sizes:
+        return name.format
+    for preferred in ("mlx", "exl3", "exl2", "safetensors"):
+        if preferred in sizes:
+            return preferred
+    return max(sizes, key=lambda format_: (sizes[format_], format_ or ""))
+
+
+def counting(
+    held: Sequence[tuple[ArtifactRecord, Labelled]], headers: Mapping[str, Header], name: NameLabels | None
+) -> Labelled | None:
+    """The artifact whose counts are the model's: of a pipeline its transformer, else verified before derived, then the
+    one nearest to the claim; None where a repo holds models of different sizes."""
+    known = [(a, labelled) for a, labelled in held if labelled.labels.parameters_measured]
+    if not known:
+        return held[0][1] if len(held) == 1 else None
+    central = [(a, labelled) for a, labelled in known if a.artifact.startswith(("transformer/", "unet/"))]
+    if central:
+        known = central[:1]
+    counts = [labelled.labels.parameters_measured or 0 for _, labelled in known]
+    stated = name.parameters if name else None
+    if max(counts) > 1.5 * min(counts):
+        if stated is None:
+            return None
+        known = [item for item, held_ in zip(known, counts, strict=True) if 0.5 < held_ / stated < 2]
+        if not known:
+            return None
+
+    def rank(item: tuple[ArtifactRecord, Labelled]) -> tuple[bool, bool, bool, int]:
+        artifact, labelled = item
+        header = headers.get(artifact.artifact)
+        read = header is not None and not header.inferred
+        verified = bool(header and header.size_verified)
+        return (read, verified, labelled.labels.quantized is False, labelled.labels.parameters_measured or 0)
+
+    return max(known, key=rank)[1]
+
+
+# ---- contradictions -------------------------------------------------------------------------------------------------
+
+_RIVALS = frozenset((
+    "GPTQ", "AWQ", "HQQ", "AQLM", "QUIP", "SPQR", "VPTQ", "EETQ", "QUANTO", "EXL2", "EXL3", "BNB-NF4", "BNB-INT8", "BITNET",
+))  # fmt: skip
+"""Schemes that exclude each other."""
+
+
+def parameterless(name: NameLabels | None, best: Best) -> bool:
+    """Whether the size in a name is another model's: drafts and adapters are named after what they serve."""
+    return name is not None and name.role in SIDECARS
+
+
+def contradictions(
+    pieces: Sequence[LabelRecord],
+    best: Best,
+    *,
+    silent: bool,
+    header: Header | None = None,
+    artifacts: Sequence[tuple[ArtifactRecord, Labelled]] = (),
+) -> tuple[ConflictRecord, ...]:
+    """Claims and measurements that can't both be true. A refuted scheme gives way to the measured one in `best`."""
+    found: list[ConflictRecord] = []
+    if not silent:
+        for field in ("parameters", "active_parameters"):
+            said_, counted = claim(pieces, field), best.get(f"{field}_measured")
+            if said_ and counted and apart(int(said_.value), int(counted.value)):
+                found.append(against(field, said_, counted))
+    said_, counted = claim(pieces, "context"), best.get("context_measured")
+    if said_ and counted and apart(int(said_.value), int(counted.value)):
+        found.append(against("context", said_, counted))
+    scheme = refuted_scheme(pieces, best, header)
+    if scheme:
+        found.append(scheme)
+    said_, counted = claim(pieces, "quantized"), measured(pieces, "quantized")
+    if said_ and counted and said_.value != counted.value:
+        found.append(against("quantized", said_, counted))
+    said_, counted = claim(pieces, "bits"), measured(pieces, "bits")
+    if said_ and counted and said_.weight > 25 and abs(float(said_.value) - float(counted.value)) >= 1:
+        found.append(against("bits", said_, counted))
+    container = refuted_format(pieces, artifacts)
+    if container:
+        found.append(container)
+    return tuple(found)
+
+
+def against(field: str, said_: LabelRecord, counted: LabelRecord) -> ConflictRecord:
+    return ConflictRecord(field, said_.value, said_.source, counted.value, counted.source)
+
+
+def apart(one: float, other: float) -> bool:
+    """More than a factor of two."""
+    return one > 2 * other or other > 2 * one
+
+
+def measured(pieces: Iterable[LabelRecord], field: str) -> LabelRecord | None:
+    """The strongest of those who looked."""
+    found = [each for each in pieces if each.field == field and each.source not in _CLAIMS and each.weight >= LEAST]
+    return max(found, key=lambda each: each.weight, default=None)
+
+
+def refuted_scheme(pieces: Sequence[LabelRecord], best: Best, header: Header | None) -> ConflictRecord | None:
+    """The claimed scheme against what was measured: another scheme, or bits a weight that it can't have."""
+    said_ = claim(pieces, "quant")
+    counted, width = best.get("quant_measured"), best.get("bits_per_weight")
+    if said_ is None:
+        if counted and "quant" not in best:
+            best["quant"] = counted
+        return None
+    best["quant"] = said_
+    if header is not None and said_.value in vocabulary().gguf or (header and header.format == "gguf"):
+        if header and not mix_agrees(said_.value, header):
+            if counted:
+                best["quant"] = counted
+                return against("quant", said_, counted)
+            return ConflictRecord("quant", said_.value, said_.source, f"{header.bits_per_weight:.2f} bits", "tensors")
+        return None
+    if counted and counted.source != "size" and not compatible(said_, counted, pieces):
+        best["quant"] = counted
+        return against("quant", said_, counted)
+    if width and out_of_range(said_.value, float(width.value), best.get("parameters_measured")):
+        return ConflictRecord("quant", said_.value, said_.source, f"{float(width.value):.2f} bits a weight", width.source)
+    return None
+
+
+def compatible(said_: LabelRecord, counted: LabelRecord, pieces: Iterable[LabelRecord]) -> bool:
+    """Whether a claimed scheme can be what config.json or the tensors' types show."""
+    if said_.value == counted.value:
+        return True
+    if said_.value in _RIVALS and counted.value in _RIVALS:
+        return False
+    bits = next((float(e.value) for e in pieces if e.field == "bits" and e.source == said_.source), None)
+    one = bits if bits is not None else scheme_bits(said_.value)
+    other = next((float(e.value) for e in pieces if e.field == "bits" and e.source == counted.source), None)
+    other = other if other is not None else scheme_bits(counted.value)
+    return one is None or other is None or abs(one - other) < 1
+
+
+def mix_agrees(scheme: str, header: Header) -> bool:
+    """Whether a GGUF file's tensors can be what its name says.
+
+    A scheme is a mix: Q4_K_M holds Q6_K too, and rows that do not divide by 256 fall back to other types. So it is refuted
+    only where no tensor has its width and the bits a weight are far from usual, or where they are too few.
+    """
+    usual, bits = typical_bits(scheme), header.bits_per_weight
+    if usual is None or bits is None:
+        return True
+    if bits < 0.7 * usual:
+        return False
+    if bits <= 1.25 * usual:
+        return True
+    whole = sum(header.types.values())
+    width = scheme_bits(scheme)
+    own = sum(n for kind, n in header.types.items() if scheme_bits(kind) == width)
+    return bool(whole) and own >= 0.05 * whole
+
+
+def typical_bits(scheme: str) -> float | None:
+    """Bits a weight that files of a GGUF or full-precision scheme usually have."""
+    usual = vocabulary().gguf.get(scheme)
+    if usual is None and vocabulary().find("float", scheme):
+        return scheme_bits(scheme)
+    if usual is None:
+        stem = scheme.rpartition("_")[0]
+        usual = vocabulary().gguf.get(stem)
+    return usual
+
+
+def out_of_range(scheme: str, bits: float, parameters: LabelRecord | None) -> bool:
+    """Whether files can't have so many bits a weight under a scheme. Small models keep large embeddings at high bits."""
+    usual = typical_bits(scheme)
+    small = parameters is not None and int(parameters.value) < 1_500_000_000
+    if usual is not None:
+        return bits < 0.7 * usual or bits > (2.8 if small else 1.6) * usual
+    usual = scheme_bits(scheme)
+    if usual is None:
+        return bits > 15.5
+    return bits < 0.75 * usual or (bits > 15.5 and usual < 12) or bits > (4 if small else 2.5) * usual + 2
+
+
+def refuted_format(
+    pieces: Sequence[LabelRecord], artifacts: Sequence[tuple[ArtifactRecord, Labelled]]
+) -> ConflictRecord | None:
+    """A container that the name claims and no file has."""
+    said_ = next((each for each in pieces if each.field == "format" and each.source == "name"), None)
+    if said_ is None:
+        return None
+    wanted = _CONTAINER.get(said_.value, said_.value)
+    if artifacts:
+        held = {artifact.format for artifact, _ in artifacts if artifact.role in ("weights", *SIDECARS)}
+        if held and wanted not in held and None not in held:
+            shown = next((e for e in pieces if e.field == "format" and e.source == "file"), None)
+            return against("format", said_, shown) if shown else None
+        return None
+    tagged = {_CONTAINER.get(e.value, e.value): e for e in pieces if e.field == "format" and e.source == "tag"}
+    if tagged and wanted == "gguf" and wanted not in tagged:
+        return against("format", said_, max(tagged.values(), key=lambda each: each.weight))
+    return None

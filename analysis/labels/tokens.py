@@ -1,0 +1,362 @@
+"""From a text to pieces: where its words begin and end, and what each could mean by itself.
+
+A name is cut at its separators (`2.5` stays whole) and every word is looked up in the `Lexicon`, which reads a new word
+once and remembers: names repeat their words a million times. What a word means beside others is the recognisers' part.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from analysis.labels.vocabulary import Entry, Vocabulary
+
+
+class Token(NamedTuple):
+    """One token of a name. `label` None: no rule claimed it. `start` and `end` index the text as it was given."""
+
+    text: str
+    start: int
+    end: int
+    label: str | None
+    value: str | None
+    rule: str | None
+
+
+Claim = tuple[str, str, str]  # label, value, rule
+
+# What a piece is by itself, a bit each, so that a name knows at once which recognisers it needs.
+(
+    FAMILY, SHORT, NUMBER, VERSION, LETTER, SIZE, ACTIVE, EFFECTIVE, MIX, EXPERTS, TIMES, TUNING, SPECIALTY, FORMAT, SCHEME,
+    GGUF, FLOAT, BITS, GROUP, FLAG, ROLE, CODE, LANGUAGE, SIZE_WORD, PUBLISHER, OPENS, NOISE,
+) = (1 << bit for bit in range(27))  # fmt: skip
+WORD = 0
+
+_KINDS = {
+    "family": FAMILY,
+    "tuning": TUNING,
+    "specialty": SPECIALTY,
+    "format": FORMAT,
+    "language": LANGUAGE,
+    "float": FLOAT,
+    "scheme": SCHEME,
+    "size word": SIZE_WORD,
+    "role": ROLE,
+    "flag": FLAG,
+    "publisher": PUBLISHER,
+    "noise": NOISE,
+}
+# What a piece of this kind claims if no recogniser says otherwise.
+_CLAIMS = {
+    "tuning": "tuning",
+    "specialty": "specialty",
+    "format": "format",
+    "language": "languages",
+    "scheme": "quant",
+    "float": "quant",
+    "size word": "noise",
+    "flag": "how",
+    "role": "role",
+    "publisher": "publisher",
+    "noise": "noise",
+}
+
+
+class Piece:
+    """A word, or a part of one, and what it is by itself. Shared by all names that hold it: never changed.
+
+    `number` and `unit` are the word's measure: parameters and their letter, bits, a group, or a version as `unit`.
+    """
+
+    __slots__ = ("claim", "entry", "kind", "number", "text", "unit")
+
+    def __init__(
+        self,
+        text: str,
+        kind: int = WORD,
+        claim: Claim | None = None,
+        *,
+        entry: Entry | None = None,
+        number: float = 0,
+        unit: str = "",
+    ) -> None:
+        self.text, self.kind, self.claim, self.entry, self.number, self.unit = text, kind, claim, entry, number, unit
+
+
+Pieces = tuple[tuple[int, Piece], ...]  # (offset in the word, piece)
+
+# Separators; a dot between digits stays inside its word.
+cut = re.compile(r"[-_/\s+,;:()\[\]{}@=~|&!'\"#%*<>?\\^`$]|(?<![0-9])\.|\.(?![0-9])").split
+
+UNITS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+_COUNT = r"[0-9]{1,4}(?:[._][0-9]{1,3})?|[0-9]{1,3}[pd][0-9]{1,2}"
+_PATTERNS = (  # tried in this order; the first that matches the whole lower-case word wins
+    ("number", r"[0-9]+(?:[._][0-9]+)*"),
+    ("size", rf"({_COUNT})([kmbt])(?:n|illion|params?)?"),
+    ("version", r"(?:v|ver|version|rev)\.?([0-9]{1,4}(?:[._][0-9]{1,4})*[a-z]?)(?:final|beta|alpha|fix|rc[0-9]?|it)?"),
+    ("mix", rf"([0-9]{{1,3}})[x×]({_COUNT})([bm])"),
+    ("active", rf"a({_COUNT})([bm])"),
+    ("effective", r"e([0-9]{1,3}(?:\.[0-9]{1,2})?)b"),
+    ("bloom", r"([0-9]{1,2})([bm])([0-9]{1,2})"),
+    ("pair", rf"({_COUNT})b-?a?({_COUNT})b"),
+    ("bpw", r"([0-9]{1,2}(?:[._][0-9]{1,4})?)bpw(?:h[0-9])?|bpw([0-9]{1,2}(?:\.[0-9]{1,4})?)"),
+    ("bits", r"([0-9]{1,2}(?:\.[0-9]{1,3})?)-?bits?(?:mlx|awq)?"),
+    ("activation", r"w([0-9]{1,2})a([0-9]{1,2})(?:fp|o)?(?:g([0-9]{1,4}))?(?:kv[0-9]+)?"),
+    ("web", r"q([0-9])(f16|f32|bf16)"),
+    ("mlx", r"oq([2-8])(?:e|plus)?|mx([2-8])|([2-8])b?it-?mlx|mlx-?([2-8])(?:bit)?"),
+    ("group", r"g(?:s|roup)?(16|32|64|128|256|512|1024)|(16|32|64|128|256|512|1024)g"),
+    ("share", r"([0-9]{2})(i?q[0-9].*|b?f16|f32)"),
+    ("times", r"x([0-9]{1,2})|([0-9]{1,2})x"),
+    ("experts", r"([0-9]{1,3})e"),
+    ("short", r"(l|q|g|mn|ms|ml|y)([0-9](?:\.[0-9])?)"),
+    ("letter", r"([a-z])([0-9]{1,2}(?:\.[0-9]{1,2})?)"),
+    (
+        "noise",
+        r"(?:e|ep|epochs?|steps?|ckpts?|cp|checkpoints?|iters?|iteration|lr|bs|batch|batchsize|seed|wd|seq|len|maxlen|rank"
+        r"|r|alpha|runs?|fold|layers?|[lnhtdfksp]|top|topk|stage|phase|part|split|set|exp|trial|num|b|beta|gen|round|level"
+        r"|day|lora|dim|c|m|sm|cu|cuda|sp|drop|warmup|kl|eps|temp|ctx|patch|gpu|pct|chunk|bin|idx|id|no|hz|samples?)"
+        r"[0-9]+(?:[._][0-9]+)?[kmbh]?"
+        r"|[0-9]+(?:[._][0-9]+)?(?:ep|epochs?|steps?|ksteps?|h|hrs?|hours?|hz|khz|px|ms|gb|mb|kb|tb|shots?|way|th|nd|st|rd"
+        r"|s|d|layers?|l|experts?|pct|percent|p|c|n|w|v|alp|lam|lr|iters?|it|ctx|tokens?|tok|samples?|k?examples|kn|fps"
+        r"|min|class|classes|labels|ways|hop|days?|y|yr|epo|r|heads?|gpus?|batch|bs|e[0-9]*)"
+        r"|(?=[0-9a-f]{0,64}[0-9])(?=[0-9a-f]{0,64}[a-f])[0-9a-f]{7,64}|0x[0-9a-f]+",
+    ),
+)
+_DIGITS = re.compile("|".join(f"(?P<{name}>(?:{pattern})\\Z)" for name, pattern in _PATTERNS))
+_HAS_DIGIT = re.compile(r"[0-9]").search
+_HEAD = re.compile(r"[a-z]+(?![a-z])")
+_HEAD_DIGITS = re.compile(r"[a-z]+[0-9]+(?=[a-z])")
+_AFTER_FAMILY = re.compile(r"v?([0-9]{1,2}(?:[._][0-9]{1,2})*n?)(?=[A-Z]|[a-z]{3}|\Z)")
+_SIZE_THEN_WORD = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,2})?[bBM](?=[A-Z][A-Za-z])|[0-9]{1,3}(?:\.[0-9])?[bB](?=[a-z]{4})")
+_WORD_THEN_SIZE = re.compile(r"[A-Za-z]{3,}(?=[0-9]{1,3}(?:[._][0-9]{1,2})?[bB]\Z)")
+_HUMP = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:[._][0-9]+)*[bBmM]?(?![a-z])|[^A-Za-z0-9]+|[0-9]+")
+_SHORTHAND = {"l": "llama", "q": "qwen", "g": "gemma", "mn": "mistral", "ms": "mistral", "ml": "mistral", "y": "yi"}
+_BARE_BITS = re.compile(r"i?q([1-8])\Z")
+LONGEST_WORD = 64
+MOST_WORDS = 200_000
+
+
+class Lexicon(dict[str, Pieces]):
+    """word -> its pieces, filled as words are met and emptied before it grows large.
+
+    `phrases` maps what several words say together, their separators as `-`, to the piece that they make.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.gguf = spellings(vocabulary)
+        self.phrases: dict[str, Entry | str] = {}
+        lengths: dict[str, set[int]] = {}
+        for scheme, canonical in self.gguf.items():
+            self._add_phrase(scheme.lower().replace("_", "-"), canonical, lengths)
+        for found in vocabulary.phrases.values():
+            for parts, entry in found:
+                self._add_phrase("-".join(parts), entry, lengths)
+        self.opens = {first: tuple(sorted(sizes, reverse=True)) for first, sizes in lengths.items()}
+        self.anywhere = dict(vocabulary.anywhere)
+        self.endings = dict(vocabulary.endings)
+        self._inside = re.compile("|".join(map(re.escape, self.anywhere)) or r"(?!)").search
+        self._ending = re.compile(f"({'|'.join(map(re.escape, self.endings)) or '(?!)'})[0-9.]*\\Z").search
+
+    def _add_phrase(self, phrase: str, meaning: Entry | str, lengths: dict[str, set[int]]) -> None:
+        size = phrase.count("-") + 1
+        if size > 1 and phrase not in self.phrases:
+            self.phrases[phrase] = meaning
+            lengths.setdefault(phrase[: phrase.index("-")], set()).add(size)
+
+    def __missing__(self, word: str) -> Pieces:
+        if len(self) >= MOST_WORDS:
+            self.clear()
+        self[word] = pieces = tuple(self.read(word, word.lower()))
+        return pieces
+
+    def read(self, word: str, lower: str) -> list[tuple[int, Piece]]:
+        """The pieces of one word. A word that nothing knows is one piece without a kind."""
+        opens = OPENS if lower in self.opens else 0
+        known = self.vocabulary.words.get(lower)
+        if known is not None:
+            return [(0, piece_of(word, known, opens=opens))]
+        if not word or len(word) > LONGEST_WORD:
+            return [(0, Piece(word))] if word else []
+        if _HAS_DIGIT(word):
+            found = self.read_number(word, lower, opens)
+            if found is not None:
+                return [(0, found)]
+            pair = _DIGITS.match(lower)
+            if pair is not None:
+                return self._pair(word, pair)
+        elif (language := self.vocabulary.codes.get(lower)) is not None:
+            return [(0, Piece(word, CODE | opens, None, entry=language))]
+        if opens:
+            return [(0, Piece(word, opens))]
+        return (
+            self.read_glued(word, lower) or self.read_humps(word) or self.read_inside(word, lower) or [(0, Piece(word))]
+        )
+
+    def read_number(self, word: str, lower: str, opens: int) -> Piece | None:
+        """Sizes, versions, bits, groups and the noise of training: a word with digits that follows a pattern."""
+        scheme = self.gguf.get(word.upper())
+        if scheme is not None:
+            return gguf_piece(word, scheme, opens)
+        if found := _BARE_BITS.match(lower):
+            return Piece(word, BITS | opens, ("bits", found[1], "bits"), number=float(found[1]), unit="q")
+        match = _DIGITS.match(lower)
+        if match is None or match.lastgroup == "pair":
+            return None
+        return self._number(word, match, opens)
+
+    def _number(self, word: str, match: re.Match[str], opens: int) -> Piece | None:
+        name = match.lastgroup or ""
+        values = [value for value in match.groups()[match.lastindex or 0 :] if value is not None]
+        if name == "number":
+            return Piece(word, NUMBER | opens, None, unit=word.replace("_", "."))
+        if name == "size":
+            return Piece(word, SIZE | opens, None, number=count(values[0]) * UNITS[values[1]], unit=values[1])
+        if name == "version":
+            return Piece(word, VERSION | opens, None, unit=values[0].replace("_", "."))
+        if name == "mix":
+            return Piece(word, MIX, None, number=count(values[1]) * UNITS[values[2]], unit=values[0])
+        if name == "active":
+            return Piece(word, ACTIVE, None, number=count(values[0]) * UNITS[values[1]])
+        if name == "effective":
+            return Piece(word, EFFECTIVE, None, number=float(values[0]) * 1e9)
+        if name == "bloom":
+            number = float(f"{values[0]}.{values[2]}") * UNITS[values[1]]
+            return Piece(word, SIZE, None, number=number, unit=values[1])
+        if name in ("bpw", "bits", "mlx"):
+            bits = float(values[0].replace("_", "."))
+            if 0 < bits <= 16:
+                return Piece(word, BITS | opens, ("bits", f"{bits:g}", "bits"), number=bits, unit=name)
+            return Piece(word)
+        if name == "activation":
+            scheme = f"W{values[0]}A{values[1]}"
+            rule = "weights and activations"
+            return Piece(word, SCHEME, ("quant", scheme, rule), number=float(values[0]), unit="activation")
+        if name == "web":
+            rule = "weights and arithmetic"
+            return Piece(word, SCHEME | opens, ("quant", word.upper(), rule), number=float(values[0]), unit="web")
+        if name == "group":
+            return Piece(word, GROUP, ("group_size", values[0], "group"), number=float(values[0]))
+        if name == "share":
+            scheme = self.gguf.get(values[1].upper(), values[1].upper())
+            return Piece(word, GGUF | opens, ("quant", scheme, "share of a mix"), number=float(values[0]), unit=scheme)
+        if name == "times":
+            return Piece(word, TIMES, None, number=float(values[0]))
+        if name == "experts":
+            return Piece(word, EXPERTS, ("noise", word, "training or measure"), number=float(values[0]), unit=word[-1])
+        if name == "short":
+            family = self.vocabulary.words.get(_SHORTHAND[values[0]])
+            return Piece(word, SHORT | LETTER, None, entry=family, unit=values[1])
+        if name == "letter":
+            return Piece(word, LETTER, None, unit=word.upper())
+        return Piece(word, NOISE, ("noise", word, "training or measure"))
+
+    def _pair(self, word: str, pair: re.Match[str]) -> list[tuple[int, Piece]]:
+        """`1b14b` and `30bA3b`: two sizes glued."""
+        at = pair.end("pair") - len(word)
+        at = re.match(rf"(?:{_COUNT})b-?", word.lower()).end()  # type: ignore[union-attr]
+        return [*self._shift(0, word[:at].rstrip("-")), *self._shift(at, word[at:])]
+
+    def read_glued(self, word: str, lower: str) -> list[tuple[int, Piece]] | None:
+        """`Qwen2.5`, `llama7b`, `gemma3n`, `Qwen3Guard`: a family with what follows it; `8BInstruct`, `model7b`."""
+        words = self.vocabulary.words
+        for pattern in (_HEAD_DIGITS, _HEAD):
+            head = pattern.match(lower)
+            if head is not None and 1 < head.end() < len(word):
+                entry = words.get(head[0])
+                if entry is None:
+                    continue
+                if entry.label in ("family", "publisher"):
+                    return [(0, piece_of(word[: head.end()], entry)), *self._rest(word, head.end())]
+                if lower[head.end() :].isdigit():
+                    return self._split(word, head.end())  # `instruct2`, `chat3`: the word and its number
+        found = _SIZE_THEN_WORD.match(word) or _WORD_THEN_SIZE.match(word)
+        return self._split(word, found.end()) if found else None
+
+    def _rest(self, word: str, at: int) -> list[tuple[int, Piece]]:
+        """What follows a family inside its word: a version, and then what may come."""
+        rest = word[at:]
+        found = _AFTER_FAMILY.match(rest)
+        if found is None or (size := _DIGITS.match(rest.lower())) and size.lastgroup in ("size", "mix", "bloom"):
+            return self._shift(at, rest)
+        version = Piece(rest[: found.end()], VERSION, None, unit=found[1].replace("_", "."), number=1)
+        return [(at, version), *self._shift(at + found.end(), rest[found.end() :])]
+
+    def _shift(self, offset: int, text: str) -> list[tuple[int, Piece]]:
+        return [(offset + start, piece) for start, piece in self[text]]
+
+    def _split(self, word: str, at: int) -> list[tuple[int, Piece]]:
+        return self._shift(0, word[:at]) + self._shift(at, word[at:])
+
+    def read_humps(self, word: str) -> list[tuple[int, Piece]] | None:
+        """`DarkQwen3`, `NeuralHermes`, `MiniGuard`: words glued by their capitals, if one of them is known."""
+        humps = [(found.start(), found[0]) for found in _HUMP.finditer(word)]
+        if not 2 <= len(humps) <= 8:
+            return None
+        pieces: list[tuple[int, Piece]] = []
+        known = False
+        for index, (start, hump) in enumerate(humps):
+            entry = self.vocabulary.words.get(hump.lower())
+            if entry is not None and len(hump) > 3 and not (entry.facts.get("first") and index):
+                pieces.append((start, piece_of(hump, entry)))
+                known = True
+            elif hump[0].isdigit() and pieces:
+                if pieces[-1][1].kind == FAMILY and hump[-1].isdigit():
+                    pieces.append((start, Piece(hump, VERSION, None, unit=hump.replace("_", "."), number=1)))
+                elif hump[-1] in "bB":
+                    pieces += self._shift(start, hump)
+                    known = True
+                else:
+                    pieces.append((start, Piece(hump)))
+            else:
+                pieces.append((start, Piece(hump)))
+        return pieces if known else None
+
+    def read_inside(self, word: str, lower: str) -> list[tuple[int, Piece]] | None:
+        """`openllama`, `LegalBERT`: a family inside or at the end of a word."""
+        if found := self._inside(lower):
+            at, end = found.span()
+            head = [(0, Piece(word[:at]))] if at else []
+            tail = self._rest(word, end) if end < len(word) else []
+            return [*head, (at, piece_of(word[at:end], self.anywhere[found[0]], "inside a word")), *tail]
+        if (found := self._ending(lower)) and found.start() >= 2:
+            end = found.end(1)
+            tail = self._rest(word, end) if end < len(word) else []
+            return [(0, piece_of(word[:end], self.endings[found[1]], "end of a word")), *tail]
+        return None
+
+    def phrase(self, text: str, meaning: Entry | str) -> Piece:
+        """The piece that several words make together."""
+        return gguf_piece(text, meaning) if isinstance(meaning, str) else piece_of(text, meaning)
+
+
+def piece_of(text: str, entry: Entry, rule: str = "", *, opens: int = 0) -> Piece:
+    """The piece that a vocabulary's word makes."""
+    label = _CLAIMS.get(entry.label)
+    claim = None if label is None else (label, entry.value, rule or entry.file)
+    number = entry.facts.get("bits", 0)
+    return Piece(text, _KINDS[entry.label] | opens, claim, entry=entry, number=number, unit=rule)
+
+
+def gguf_piece(text: str, scheme: str, opens: int = 0) -> Piece:
+    return Piece(text, GGUF | opens, ("quant", scheme, "quants.toml"), unit=scheme)
+
+
+def count(text: str) -> float:
+    """`1.5`, `1_5`, `1p5` and `1d5` are one and a half."""
+    return float(text.replace("_", ".").replace("p", ".").replace("d", "."))
+
+
+def spellings(vocabulary: Vocabulary) -> dict[str, str]:
+    """Spelling in capitals -> canonical GGUF scheme: with suffixes, and without underscores where letters make it plain."""
+    schemes = {scheme: scheme for scheme in vocabulary.gguf}
+    for scheme in vocabulary.gguf:
+        for suffix in vocabulary.suffixes:
+            schemes.setdefault(f"{scheme}_{suffix}", f"{scheme}_{suffix}")
+    for scheme in tuple(schemes):
+        head, *tail = scheme.split("_")
+        if tail and not tail[0][0].isdigit():
+            schemes.setdefault(head + "".join(tail), scheme)
+            schemes.setdefault("_".join([head + tail[0], *tail[1:]]), scheme)
+    return schemes
