@@ -1,0 +1,81 @@
+"""`hf-catalog search`: models by words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from crawler.cli.options import db_option, output_options
+from crawler.cli.output import Column, Printer, count_text, day_text, size_text
+
+
+@click.command()
+@click.argument("text", nargs=-1, required=True)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N")
+@db_option
+@output_options
+def search(text: tuple[str, ...], limit: int, db: str, out: Printer) -> None:
+    """Find models that hold all the words in their id, family, tags or card summary, in any order.
+
+    The best match comes first; of equals, the most downloaded. Three letters or more are found inside words, two at the
+    start of one.
+
+    \b
+    Examples:
+      hf-catalog search 'gemma qat 4b'
+      hf-catalog search llama instruct q4_k_m --limit 50 --json
+    """
+    from analysis.query import Reader
+    from db.search import find, pieces
+
+    asked = " ".join(text)
+    if not pieces(asked):
+        raise click.UsageError(f"{asked!r} holds no letter and no digit to look for", click.get_current_context())
+    found = find(db, asked, limit)
+    scores = {hit.repo_id: hit.score for hit in found.hits}
+    with Reader(db) as reader:
+        marks = {f"v{place}": repo_id for place, repo_id in enumerate(scores)}
+        named = ", ".join(f":{name}" for name in marks)
+        rows = reader.all(f"select * from models where repo_id in ({named})", marks) if marks else []
+    ranked = sorted(rows, key=lambda row: list(scores).index(row["repo_id"]))
+    out.rows(
+        ({name: row.get(name, scores[row["repo_id"]]) for name in NAMES} for row in ranked),
+        COLUMNS,
+        names=NAMES,
+        id_key="repo_id",
+        empty=nothing(asked, found.unknown),
+    )
+    if found.pending:
+        out.say(f"{found.pending:,} models are not in the index yet: hf-catalog db optimize")
+
+
+def nothing(asked: str, unknown: tuple[str, ...]) -> str:
+    """Why nothing was found."""
+    if unknown:
+        return f"No model holds {', '.join(repr(word) for word in unknown)}."
+    return f"No model holds all of {asked!r}."
+
+
+def size(row: Mapping[str, Any]) -> int | None:
+    """As measured, else as claimed."""
+    measured: int | None = row["parameters_measured"]
+    claimed: int | None = row["parameters"]
+    return claimed if measured is None else measured
+
+
+NAMES = (
+    *("repo_id", "score", "family", "version", "size", "parameters", "parameters_measured", "tuning", "format"),
+    *("quant", "total_size", "downloads", "likes", "pipeline_tag", "license", "status", "last_modified"),
+)
+COLUMNS = (
+    Column("repo_id", "repo", clip=False),
+    Column("family"),
+    Column("parameters", "size", text=count_text, right=True, clip=False, value=size),
+    Column("format"),
+    Column("quant"),
+    Column("total_size", "files", text=size_text, right=True, clip=False),
+    Column("downloads", text=count_text, right=True, clip=False),
+    Column("last_modified", "modified", text=day_text, clip=False),
+)
