@@ -1,8 +1,8 @@
 """Evidence: what each source says of a model, one small function a source.
 
-A function takes one source's data (a name, the tags, the card, a block of the API, config.json, a header, sizes, the base
-model's id) and returns pieces of evidence; analysis.labels.resolve weighs them. Everything but our own vocabulary comes
-from strangers: each value's type and size is checked here, and what is not as it should be says nothing.
+A function takes one source's data (a name, the tags, the card, a block of the API, config.json, a header, sizes, the
+base model's id) and returns pieces of evidence; analysis.labels.resolve weighs them. Everything but our own vocabulary
+comes from strangers: each value's type and size is checked here, and what is not as it should be says nothing.
 """
 
 from __future__ import annotations
@@ -38,10 +38,19 @@ CLAIMS = (
 """Labels that a name may claim, one value each."""
 LISTS = ("tuning", "specialty", "languages")
 FLAGS = ("approximate", "qat", "imatrix", "dynamic")
-LINEAGE = ("family", "version", "base_family", "base_version", "release", "size", "parameters", "active_parameters", "experts")
+LINEAGE = (
+    "family", "version", "base_family", "base_version", "release", "size", "parameters", "active_parameters", "experts",
+)  # fmt: skip
 """What a copy takes from the model it is a copy of, where its own name is silent."""
 SIDECARS = frozenset(("mmproj", "adapter", "imatrix", "draft"))
 """Roles whose names carry the size of the model that they belong to."""
+
+
+_TOKEN = {
+    "parameters": "size", "approximate": "size", "base_family": "family", "quantized": "quant", "quant_method": "quant",
+    "bits": "quant", "qat": "how", "imatrix": "how", "dynamic": "how",
+}  # fmt: skip
+"""The label of the token that a field was read from, where it is another's."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -98,63 +107,56 @@ def words(value: object, most: int) -> Sequence[str]:
 # ---- names ----------------------------------------------------------------------------------------------------------
 
 
-def name_evidence(labels: NameLabels, source: Source, without: Iterable[str] = ()) -> Pieces:
-    """What a repo's or a file's name claims (`source` name or file), but for the fields in `without`."""
+def name_evidence(labels: NameLabels, source: Source) -> Pieces:
+    """What a repo's or a file's name claims (`source` name or file). A format that its owner lends is the owner's."""
     rules = {token.label: token.rule for token in labels.tokens if token.label}
     weight = WEIGHT[source]
     found = []
     for field in CLAIMS:
         value = getattr(labels, field)
-        if value is not None and field not in without:
-            found.append(piece(field, text(value), source, rules.get(field) or "name", weight))
+        if value is not None:
+            found.append(piece(field, text(value), source, rules.get(_TOKEN.get(field, field)) or "name", weight))
     for field in LISTS:
-        if field not in without:
-            found += [piece(field, value, source, rules.get(field) or "name", weight) for value in getattr(labels, field)]
+        values = getattr(labels, field)
+        if values:
+            rule = rules.get(field) or "name"
+            found += [piece(field, value, source, rule, weight) for value in values]
     for field in FLAGS:
-        if getattr(labels, field) and field not in without:
-            found.append(piece(field, "true", source, rules.get(field) or "name", weight))
+        if getattr(labels, field):
+            found.append(piece(field, "true", source, rules.get(_TOKEN.get(field, field)) or "name", weight))
+    lent = lent_format(labels.owner) if "format" not in rules else None
+    if lent and lent == labels.format:
+        found = [each for each in found if each.field != "format"]
+        found.append(piece("format", lent, "owner", "publisher", WEIGHT["owner"]))
     return tuple(found)
 
 
-# Publishers known for one container or method: what their names are worth where nothing else speaks.
-PUBLISHERS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "mlx-community": (("format", "mlx"),),
-    "mradermacher": (("format", "gguf"), ("quantized", "true")),
-    "bartowski": (("quantized", "true"),),
-    "thebloke": (("quantized", "true"),),
-    "lonestriker": (("quantized", "true"),),
-    "turboderp": (("quantized", "true"),),
-    "quantfactory": (("format", "gguf"), ("quantized", "true")),
-    "maziyarpanahi": (),
-    "ggml-org": (("format", "gguf"),),
-    "second-state": (("format", "gguf"), ("quantized", "true")),
-    "lmstudio-community": (("quantized", "true"),),
-    "unsloth": (),
-    "redhatai": (),
-    "neuralmagic": (),
-    "cyankiwi": (("quantized", "true"),),
-    "casperhansen": (("quantized", "true"),),
-    "isTA-daslab".lower(): (("quantized", "true"),),
-    "onnx-community": (("format", "onnx"),),
-    "xenova": (("format", "onnx"),),
-    "mlc-ai": (("format", "mlc"),),
-    "openvino": (("format", "openvino"),),
-    "litert-community": (("format", "tflite"),),
-    "qualcomm": (),
-    "devquasar": (("quantized", "true"),),
-    "legraphista": (("format", "gguf"), ("quantized", "true")),
-    "rinna": (),
-}
+def lent_format(owner: str | None) -> str | None:
+    """The one format that an account publishes."""
+    known = vocabulary().owners.get(owner.lower()) if owner else None
+    return known.facts.get("format") if known else None
+
+
+QUANTIZERS = frozenset((
+    "mradermacher", "bartowski", "thebloke", "lonestriker", "turboderp", "quantfactory", "cyankiwi", "casperhansen",
+    "ista-daslab", "devquasar", "legraphista", "richarderkhov", "lmstudio-community", "second-state", "tensorblock",
+    "mungert", "cognitivecomputations-gguf", "redhatai", "neuralmagic", "unsloth", "mlx-community", "maziyarpanahi",
+    "ubergarm", "zeroww", "nightmedia", "artusdev", "bullerwins", "gaianet",
+))  # fmt: skip
+"""Accounts known for quantizing other people's models."""
+NOTHING_ELSE = QUANTIZERS - {"redhatai", "neuralmagic", "unsloth", "mlx-community", "maziyarpanahi"}
+"""Of these, the ones that publish hardly anything else."""
 
 
 def owner_evidence(owner: str | None) -> Pieces:
-    """Who published it: evidence of format and of who quantized it, never of family, size or version."""
-    known = PUBLISHERS.get(owner.lower()) if owner else None
-    if not known:
+    """Who published it: evidence of who quantized it, never of family, size or version."""
+    low = owner.lower() if owner else ""
+    if owner is None or low not in QUANTIZERS:
         return ()
-    found = [piece(field, value, "owner", "publisher", WEIGHT["owner"]) for field, value in known]
-    if ("quantized", "true") in known:
-        found.append(piece("quantizer", str(owner), "owner", "publisher", WEIGHT["owner"]))
+    weight = WEIGHT["owner"]
+    found = [piece("quantizer", owner, "owner", "publisher", weight)]
+    if low in NOTHING_ELSE:
+        found.append(piece("quantized", "true", "owner", "publisher", weight))
     return tuple(found)
 
 
@@ -162,14 +164,14 @@ def owner_evidence(owner: str | None) -> Pieces:
 
 # Containers by tag. The Hub tags every container that a repo holds, so the weights say which one speaks for it.
 _CONTAINERS: Mapping[str, int] = {
-    "mlx": 49, "exl2": 49, "exl3": 49, "mlc": 49, "gguf": 47, "ggml": 46, "safetensors": 46, "openvino": 44, "onnx": 44,
+    "mlx": 49, "exl2": 49, "exl3": 49, "mlc": 49, "gguf": 46, "ggml": 45, "safetensors": 47, "openvino": 44, "onnx": 44,
     "coreml": 44, "tflite": 44, "executorch": 44, "nemo": 43, "ctranslate2": 43, "tensorrt": 43, "rkllm": 43,
     "pytorch": 42, "paddle": 41, "tensorflow": 40, "flax": 40,
 }  # fmt: skip
 SAFETENSORS_API = 48
 _TAGGED_TUNING = frozenset((
-    "merge", "lora", "sft", "dpo", "orpo", "kto", "ppo", "grpo", "abliterated", "uncensored", "mergekit", "peft", "qlora",
-    "heretic", "decensored", "distillation", "distill", "finetune", "finetuned",
+    "merge", "lora", "sft", "dpo", "orpo", "kto", "ppo", "grpo", "abliterated", "uncensored", "mergekit", "peft",
+    "qlora", "heretic", "decensored", "distillation", "distill",
 ))  # fmt: skip
 _BITS_TAG = re.compile(r"([1-8])-?bits?")
 _LANGUAGE_TAG = re.compile(r"[a-z]{2,3}")
@@ -190,7 +192,8 @@ def tag_evidence(tag: str) -> Pieces:
         return (piece("imatrix", "true", "tag", tag, weight),)
     if low in ("quantized", "quantization"):
         return (piece("quantized", "true", "tag", tag, weight),)
-    entry = vocabulary().words.get(low.replace("_", "-")) or vocabulary().words.get(low.replace("-", "").replace("_", ""))
+    known = vocabulary().words
+    entry = known.get(low) or known.get(low.replace("-", "").replace("_", ""))
     if entry is None:
         return ()
     if entry.label == "format" and entry.value in _CONTAINERS:
@@ -287,7 +290,8 @@ def library_evidence(library: str) -> Pieces:
     """The library that a repo is for, where it has a container of its own."""
     low = library.lower()
     entry = vocabulary().words.get(low)
-    if entry and entry.label == "format" and entry.value in _CONTAINERS and entry.value not in ("pytorch", "safetensors"):
+    container = entry.value if entry and entry.label == "format" else ""
+    if entry and container in _CONTAINERS and container not in ("pytorch", "safetensors"):
         return (piece("format", entry.value, "card", "library_name", _CONTAINERS[entry.value]),)
     if low == "peft":
         return (piece("tuning", "lora", "card", "library_name", WEIGHT["card"]),)
@@ -333,10 +337,11 @@ _METHODS: Mapping[str, tuple[str | None, str]] = {
     "autoround": ("AUTOROUND", "autoround"), "intel/auto-round": ("AUTOROUND", "autoround"),
     "exl2": ("EXL2", "exl2"), "exl3": ("EXL3", "exl3"), "bitnet": ("BITNET", "bitnet"), "fp8": ("FP8", "fp8"),
     "fbgemm_fp8": ("FP8", "fp8"), "mxfp4": ("MXFP4", "mxfp4"), "mxfp8": ("MXFP8", "mxfp8"), "nvfp4": ("NVFP4", "nvfp4"),
-    "sinq": ("SINQ", "sinq"), "bitsandbytes": (None, "bitsandbytes"), "compressed-tensors": (None, "compressed-tensors"),
-    "modelopt": (None, "modelopt"), "higgs": (None, "higgs"), "quark": (None, "quark"), "fp_quant": (None, "fp_quant"),
-    "marlin": ("GPTQ", "gptq"), "gptq_marlin": ("GPTQ", "gptq"), "awq_marlin": ("AWQ", "awq"), "w8a8_int8": ("W8A8", "w8a8"),
-    "mlx": (None, "mlx"), "metal": (None, "metal"), "gguf": (None, "gguf"),
+    "sinq": ("SINQ", "sinq"), "bitsandbytes": (None, "bitsandbytes"), "modelopt": (None, "modelopt"),
+    "compressed-tensors": (None, "compressed-tensors"), "higgs": (None, "higgs"), "quark": (None, "quark"),
+    "fp_quant": (None, "fp_quant"), "marlin": ("GPTQ", "gptq"), "gptq_marlin": ("GPTQ", "gptq"),
+    "awq_marlin": ("AWQ", "awq"), "w8a8_int8": ("W8A8", "w8a8"), "mlx": (None, "mlx"), "metal": (None, "metal"),
+    "gguf": (None, "gguf"),
 }  # fmt: skip
 _PACKINGS: Mapping[str, Mapping[int, str]] = {
     # compressed-tensors: format of the weights -> bits -> scheme
@@ -346,11 +351,13 @@ _PACKINGS: Mapping[str, Mapping[int, str]] = {
 }  # fmt: skip
 _ALGORITHMS: Mapping[str, tuple[str, float]] = {
     # ModelOpt: quant_algo -> scheme, bits
-    "NVFP4": ("NVFP4", 4), "NVFP4_AWQ": ("NVFP4", 4), "FP8": ("FP8", 8), "FP8_PB_WO": ("FP8", 8), "W4A16_AWQ": ("AWQ", 4),
-    "W4A8_AWQ": ("W4A8", 4), "INT8_SQ": ("W8A8", 8), "W8A8_SQ_PER_CHANNEL": ("W8A8", 8), "MXFP4": ("MXFP4", 4),
-    "FP8_PER_CHANNEL_PER_TOKEN": ("FP8", 8), "MXFP8": ("MXFP8", 8),
+    "NVFP4": ("NVFP4", 4), "NVFP4_AWQ": ("NVFP4", 4), "FP8": ("FP8", 8), "FP8_PB_WO": ("FP8", 8),
+    "W4A16_AWQ": ("AWQ", 4), "W4A8_AWQ": ("W4A8", 4), "INT8_SQ": ("W8A8", 8), "W8A8_SQ_PER_CHANNEL": ("W8A8", 8),
+    "MXFP4": ("MXFP4", 4), "FP8_PER_CHANNEL_PER_TOKEN": ("FP8", 8), "MXFP8": ("MXFP8", 8),
 }  # fmt: skip
-DEFAULT_BITS: Mapping[str, float] = {"awq": 4, "gptq": 4, "fp8": 8, "mxfp4": 4, "eetq": 8, "bitnet": 1.58, "nvfp4": 4, "mxfp8": 8}
+_USUAL_BITS: Mapping[str | None, float] = {
+    "awq": 4, "gptq": 4, "fp8": 8, "mxfp4": 4, "eetq": 8, "bitnet": 1.58, "nvfp4": 4, "mxfp8": 8,
+}  # fmt: skip
 
 
 def config_evidence(config: Json) -> Pieces:
@@ -430,8 +437,8 @@ def packed_scheme(
         scheme = mode.upper() if mode in ("mxfp4", "mxfp8", "nvfp4") else f"MLX-{text(bits)}BIT" if bits else None
     elif method in ("auto-round", "autoround") and word(packing.get("data_type")) in ("mx_fp", "nv_fp"):
         scheme = "MXFP4" if packing.get("data_type") == "mx_fp" else "NVFP4"
-    if bits is None and canonical in DEFAULT_BITS:
-        bits = DEFAULT_BITS[canonical]
+    if bits is None:
+        bits = _USUAL_BITS.get(canonical)
     return scheme, bits, group, canonical
 
 
@@ -473,8 +480,8 @@ def histogram(safetensors: Json) -> dict[str, int]:
 def safetensors_evidence(safetensors: Json, quantized: bool) -> Pieces:
     """The Hub's own count of the tensors; `quantized` says that config.json speaks of a quantization.
 
-    The Hub has already unpacked 4-bit integers when it counts, but not NVFP4's pairs (whose scales it counts, one for 16
-    weights). `total` is partly what the author wrote and may be anything; the histogram is counted.
+    The Hub has already unpacked 4-bit integers when it counts, but not always NVFP4's pairs. `total` is partly what the
+    author wrote and may be anything; the histogram is counted.
     """
     held = histogram(safetensors)
     if not held:
@@ -515,7 +522,7 @@ def full_precision(scheme: str, source: Source, rule: str, weight: int) -> Piece
 def counted(held: Mapping[str, int]) -> tuple[int, str]:
     """Parameters behind a histogram, and how they were counted.
 
-    NVFP4 keeps two weights a byte and one F8 scale for 16 of them: where U8 and F8 stand so, the pairs were not unpacked.
+    NVFP4 keeps two weights a byte and one F8 scale for 16 of them: where U8 and F8 stand so, pairs were not unpacked.
     """
     whole = sum(n for dtype, n in held.items() if dtype not in _BOOKKEEPING) or sum(held.values())
     bytes_, eight = held.get("U8", 0), held.get("F8_E4M3", 0)
@@ -538,7 +545,7 @@ def gguf_evidence(gguf: Json) -> Pieces:
     if context:
         found.append(said("context_measured", context, "api", "gguf.context_length"))
     if found:
-        found.append(piece("format", "gguf", "api", "gguf", 47))
+        found.append(piece("format", "gguf", "api", "gguf", 46))
     return tuple(found)
 
 
@@ -594,7 +601,7 @@ def lineage_evidence(parent: str, relation: Relation) -> Pieces:
         return ()
     fields = LINEAGE if relation in ("quantized", "finetune") else LINEAGE[:4]
     weight = WEIGHT["lineage"]
-    rule = f"base_model {parent}" if len(parent) <= 100 else "base_model"
+    rule = "base_model"
     found = []
     for field in fields:
         value = getattr(labels, field)
@@ -603,6 +610,7 @@ def lineage_evidence(parent: str, relation: Relation) -> Pieces:
     if relation == "quantized":
         for field in ("tuning", "specialty"):
             found += [piece(field, value, "lineage", rule, weight) for value in getattr(labels, field)]
+        found.append(piece("quantized", "true", "lineage", "relation quantized", weight))
     if labels.approximate and "parameters" in fields:
         found.append(piece("approximate", "true", "lineage", rule, weight))
     return tuple(found)

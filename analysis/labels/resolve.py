@@ -1,9 +1,9 @@
-"""From evidence to labels: what a repo and each of its artifacts is, and where claim and measurement can't both be true.
+"""From evidence to labels: what a repo and each of its artifacts is, and which claims can't be true.
 
 For every label the strongest evidence decides (analysis.labels.evidence.WEIGHT): header and tensor shapes before
-config.json, the API's summary, a file's name, the card, the repo's name, its family's. What is claimed (by names, cards,
-tags) and what is measured (in headers, config.json, the API's counts) are separate labels. A claimed scheme stands as long
-as the measurements allow it; where they do not, the measured one is the answer and the contradiction is told.
+config.json, the API's summary, a file's name, the card, the repo's name, its family's. What is claimed (by names,
+cards, tags) and what is measured (in headers, config.json, the API's counts) are separate labels. A claimed scheme
+stands as long as the measurements allow it; else the measured one is the answer and the contradiction is told.
 
 The same input always gives the same labels; nothing here knows the clock, the network or the database.
 """
@@ -16,7 +16,9 @@ from typing import Any
 from analysis.labels import NameLabels
 from analysis.labels.evidence import (
     FLAGS,
+    LINEAGE,
     LISTS,
+    MOST_TAGS,
     SIDECARS,
     Pieces,
     architecture_evidence,
@@ -41,7 +43,6 @@ from analysis.labels.evidence import (
     task_evidence,
     text,
 )
-from analysis.labels.evidence import MOST_TAGS, RELATIONS
 from analysis.labels.vocabulary import vocabulary
 from db.records import (
     ArtifactRecord,
@@ -131,8 +132,9 @@ def label_artifact(
     name = named(repo.repo_id)
     weights = artifact.role == "weights"
     pieces = list(name_evidence(file, "file") if file else ())
-    if artifact.format:
-        pieces.append(piece("format", artifact.format, "file", "extension", 70))
+    container = container_of(artifact)
+    if container:
+        pieces.append(piece("format", container, "file", "extension", 70))
     if weights:
         pieces += borrowed(repo, artifact, file, name, siblings)
     if header:
@@ -153,6 +155,11 @@ def label_artifact(
 
 
 # ---- the strongest evidence -----------------------------------------------------------------------------------------
+
+
+def container_of(artifact: ArtifactRecord) -> str | None:
+    """The format of an artifact's files, whatever they hold."""
+    return _CONTAINER.get(artifact.format or "", artifact.format)
 
 
 def strongest(pieces: Iterable[LabelRecord]) -> Best:
@@ -187,7 +194,7 @@ def decided(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] = ())
         else:
             resolved = best.get(field) is each
         if resolved:
-            each = piece(field, each.value, each.source, each.rule, each.weight, True)  # noqa: PLW2901
+            each = piece(field, each.value, each.source, each.rule, each.weight, True)
         evidence[each] = None
     for field, each in best.items():
         if field in _FIELDS and field not in lists and field not in FLAGS and field not in drop:
@@ -203,31 +210,34 @@ _TRUST: Mapping[Source, int] = {"api": 0, "card": 1, "tag": 2, "header": 3, "nam
 
 
 def edges_of(repo: RepoRecord, name: NameLabels | None) -> tuple[EdgeRecord, ...]:
-    """The repo's parents: those that the API, the card and the tags declare, else one that its name tells."""
-    edges: dict[EdgeRecord, None] = dict.fromkeys(repo.edges)
-    edges.update(dict.fromkeys(card_edges(repo.card)))
+    """The repo's parents: those that the card, the tags and the API declare, in the card's order, else one that its
+    name tells. The same however the API's edges were ordered."""
+    found: dict[EdgeRecord, None] = dict.fromkeys(card_edges(repo.card))
     for tag in repo.tags[:MOST_TAGS]:
         if tag.startswith("base_model:"):
             edge = tag_edge(tag)
             if edge:
-                edges[edge] = None
+                found[edge] = None
+    if len(repo.edges) > 1:
+        found |= dict.fromkeys(sorted(repo.edges, key=lambda edge: (edge.parent, edge.relation, edge.source)))
+    elif repo.edges:
+        found[repo.edges[0]] = None
     own = repo.repo_id.lower()
-    declared = tuple(edge for edge in edges if edge.parent.lower() != own)
-    if declared:
+    declared = tuple([edge for edge in found if edge.parent.lower() != own])
+    if declared or name is None:
         return declared
-    inferred = named_parent(name) if name else None
+    inferred = named_parent(name)
     return (inferred,) if inferred else ()
 
 
 def likeliest(edges: Sequence[EdgeRecord]) -> EdgeRecord | None:
-    """The first parent, by who says so; its relation is the first that anybody states for it."""
+    """The first parent that is named, said by the most trustworthy; its relation is the first that anybody states."""
     if not edges:
         return None
-    first = min(edges, key=lambda edge: _TRUST.get(edge.source, 9))
-    if first.relation != "unknown":
-        return first
-    stated = (edge.relation for edge in edges if edge.parent == first.parent and edge.relation != "unknown")
-    return EdgeRecord(first.parent, next(stated, "unknown"), first.source)
+    parent = edges[0].parent
+    same = [edge for edge in edges if edge.parent == parent]
+    source = min((edge.source for edge in same), key=lambda source: _TRUST.get(source, 9))
+    return EdgeRecord(parent, next((edge.relation for edge in same if edge.relation != "unknown"), "unknown"), source)
 
 
 def inferred_relation(repo: RepoRecord, name: NameLabels | None, edges: Sequence[EdgeRecord]) -> Relation:
@@ -274,15 +284,15 @@ def lineage_of(edges: Sequence[EdgeRecord], relation: Relation | None, name: Nam
         return found
     theirs = {each.field: each for each in found}
     without = set()
+    if name.version:
+        without.add("version")
     if name.family and theirs.get("family") and theirs["family"].value != name.family:
         without |= {"family", "version", "release"}
         if name.base_family in (None, name.family) and "base_family" not in theirs:
             without |= {"base_family", "base_version"}
     if name.size or name.parameters or name.active_parameters or {"pruned", "lora"} & set(name.tuning):
         without |= {"size", "parameters", "active_parameters", "experts", "approximate"}
-    if name.version:
-        without.add("version")
-    return tuple(each for each in found if each.field not in without)
+    return tuple(each for each in found if each.field not in without and text(getattr(name, each.field)) != each.value)
 
 
 # ---- the API's summaries, weighed against the claim -----------------------------------------------------------------
@@ -335,16 +345,16 @@ def borrowed(
     name: NameLabels | None,
     siblings: Sequence[ArtifactRecord],
 ) -> Pieces:
-    """What the repo's evidence says of this artifact: config.json of the tensors beside it, the name of the only one."""
+    """What the repo says of this artifact: its config.json of the tensors beside it, its name of the only one."""
     found: list[LabelRecord] = []
-    container = artifact.format
+    container = container_of(artifact)
     if container in ("safetensors", "pytorch") and "/" not in artifact.artifact:
         found += config_evidence(repo.config)
         for tag in repo.tags[:MOST_TAGS]:
             found += [each for each in tag_evidence(tag) if each.field == "format" and each.value in _CONTAINER]
         if name and name.format in _CONTAINER:
             found.append(piece("format", name.format or "", "name", "name", 50))
-    others = [a for a in artifact_weights(siblings) if a.format == container and a.artifact != artifact.artifact]
+    others = [a for a in artifact_weights(siblings) if container_of(a) == container and a.artifact != artifact.artifact]
     own_word = file is not None and (file.quant is not None or file.quantized is not None)
     if name and not own_word and not others and _CONTAINER.get(name.format or "", name.format) in (None, container):
         taken = ("quantized", "quant", "quant_method", "bits", "group_size", "qat", "imatrix", "dynamic")
@@ -359,7 +369,8 @@ def derived(
 ) -> Pieces:
     """What others tell of an artifact whose header was not read: its siblings' headers, the API's blocks."""
     found: list[LabelRecord] = []
-    peers = [a for a in artifact_weights(siblings) if a.artifact in headers and a.format == artifact.format]
+    container = container_of(artifact)
+    peers = [a for a in artifact_weights(siblings) if a.artifact in headers and container_of(a) == container]
     for peer in peers:
         header = headers[peer.artifact]
         if header.parameters and not header.inferred and one_model(artifact, peer):
@@ -378,7 +389,7 @@ def derived(
         size = artifact.total_size
         if total is None or size is None or 1 <= size * 8 / total <= 34:
             found += [each for each in block if each.field != "format"]
-    elif artifact.format == "safetensors" and artifact.primary and "/" not in artifact.artifact:
+    elif container == "safetensors" and artifact.primary and "/" not in artifact.artifact:
         told = any(each.field == "quantized" for each in config_evidence(repo.config))
         found += [each for each in safetensors_evidence(repo.safetensors, told) if each.field != "format"]
     return tuple(found)
@@ -413,8 +424,8 @@ def roll_up(
 ) -> Pieces:
     """What a repo's artifacts say of the repo: the main format, what all its quants share, the model's own counts.
 
-    Sidecars (projectors, drafts, adapters, importance matrices) are not the model and are never counted, unless there is
-    nothing else.
+    Sidecars (projectors, drafts, adapters, importance matrices) are not the model and are never counted, unless there
+    is nothing else.
     """
     held = [(a, labelled) for a, labelled in artifacts if a.role == "weights" and a.primary]
     if not held:
@@ -442,7 +453,7 @@ def roll_up(
     counted = counting(held, headers, name)
     if counted:
         found += [each for field in _COUNTED if (each := basis(counted, field))]
-    for field in ("family", "version", "base_family", "base_version", "size", "parameters", "active_parameters", "experts"):
+    for field in LINEAGE:
         values = {getattr(labelled.labels, field) for _, labelled in held}
         if len(values) == 1 and None not in values:
             found.append(piece(field, text(values.pop()), "file", "file names agree", 38))
@@ -506,7 +517,7 @@ def counting(
 # ---- contradictions -------------------------------------------------------------------------------------------------
 
 _RIVALS = frozenset((
-    "GPTQ", "AWQ", "HQQ", "AQLM", "QUIP", "SPQR", "VPTQ", "EETQ", "QUANTO", "EXL2", "EXL3", "BNB-NF4", "BNB-INT8", "BITNET",
+    "GPTQ", "AWQ", "HQQ", "AQLM", "QUIP", "SPQR", "VPTQ", "EETQ", "QUANTO", "EXL2", "EXL3", "BNB-NF4", "BNB-INT8",
 ))  # fmt: skip
 """Schemes that exclude each other."""
 
@@ -573,18 +584,20 @@ def refuted_scheme(pieces: Sequence[LabelRecord], best: Best, header: Header | N
             best["quant"] = counted
         return None
     best["quant"] = said_
-    if header is not None and said_.value in vocabulary().gguf or (header and header.format == "gguf"):
-        if header and not mix_agrees(said_.value, header):
+    if header is not None and header.format == "gguf":
+        if not mix_agrees(said_.value, header):
             if counted:
                 best["quant"] = counted
                 return against("quant", said_, counted)
-            return ConflictRecord("quant", said_.value, said_.source, f"{header.bits_per_weight:.2f} bits", "tensors")
+            bits = f"{header.bits_per_weight:.2f} bits a weight"
+            return ConflictRecord("quant", said_.value, said_.source, bits, "tensors")
         return None
     if counted and counted.source != "size" and not compatible(said_, counted, pieces):
         best["quant"] = counted
         return against("quant", said_, counted)
     if width and out_of_range(said_.value, float(width.value), best.get("parameters_measured")):
-        return ConflictRecord("quant", said_.value, said_.source, f"{float(width.value):.2f} bits a weight", width.source)
+        bits = f"{float(width.value):.2f} bits a weight"
+        return ConflictRecord("quant", said_.value, said_.source, bits, width.source)
     return None
 
 
@@ -604,8 +617,8 @@ def compatible(said_: LabelRecord, counted: LabelRecord, pieces: Iterable[LabelR
 def mix_agrees(scheme: str, header: Header) -> bool:
     """Whether a GGUF file's tensors can be what its name says.
 
-    A scheme is a mix: Q4_K_M holds Q6_K too, and rows that do not divide by 256 fall back to other types. So it is refuted
-    only where no tensor has its width and the bits a weight are far from usual, or where they are too few.
+    A scheme is a mix: Q4_K_M holds Q6_K too, and rows that do not divide by 256 fall back to other types. So it is
+    refuted only where no tensor has its width and the bits a weight are far from usual, or where they are too few.
     """
     usual, bits = typical_bits(scheme), header.bits_per_weight
     if usual is None or bits is None:
@@ -632,7 +645,7 @@ def typical_bits(scheme: str) -> float | None:
 
 
 def out_of_range(scheme: str, bits: float, parameters: LabelRecord | None) -> bool:
-    """Whether files can't have so many bits a weight under a scheme. Small models keep large embeddings at high bits."""
+    """Whether files can't have so many bits a weight under a scheme. Small models keep large embeddings as they are."""
     usual = typical_bits(scheme)
     small = parameters is not None and int(parameters.value) < 1_500_000_000
     if usual is not None:
@@ -652,7 +665,7 @@ def refuted_format(
         return None
     wanted = _CONTAINER.get(said_.value, said_.value)
     if artifacts:
-        held = {artifact.format for artifact, _ in artifacts if artifact.role in ("weights", *SIDECARS)}
+        held = {container_of(artifact) for artifact, _ in artifacts if artifact.role in ("weights", *SIDECARS)}
         if held and wanted not in held and None not in held:
             shown = next((e for e in pieces if e.field == "format" and e.source == "file"), None)
             return against("format", said_, shown) if shown else None
