@@ -1,0 +1,77 @@
+"""`hf-catalog schedule`: the service that keeps a catalog fresh."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="catalog.toml",
+    show_default=True,
+    metavar="FILE",
+    help="The timetable; docs/operations.md describes it.",
+)
+@click.option("--once", is_flag=True, help="Run what is due now, then end: for cron and other schedulers.")
+@click.option("--check", is_flag=True, help="Read the timetable, say when each job runs next, and end.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How stderr is written.",
+)
+def schedule(config: Path, once: bool, check: bool, log_format: str) -> None:
+    """Run as a service: crawl, enrich, export and tidy up on a timetable, until told to stop.
+
+    SIGTERM and Ctrl-C let the running job finish its page. What was missed while the service was down is caught up
+    once. How it is: hf-catalog status.
+
+    \b
+    Examples:
+      hf-catalog schedule --config catalog.toml
+      hf-catalog schedule --config catalog.toml --check
+      hf-catalog schedule --config catalog.toml --log-format json 2>> schedule.log
+    """
+    from crawler.timetable import read_timetable
+
+    timetable = read_timetable(config)
+    if check:
+        for job in timetable.jobs.values():
+            when = (
+                f"every {job.every}"
+                if job.every
+                else f"cron {job.cron}"
+                if job.cron
+                else f"after {', '.join(job.after)}"
+            )
+            click.echo(f"{job.name}: {when}: hf-catalog {' '.join(job.run)}")
+        return
+    from crawler.schedule import Service, serve
+
+    serve(Service(timetable, last_crawls=last_crawls(timetable.db)), once=once, json_lines=log_format == "json")
+
+
+def last_crawls(db: str) -> dict[str, datetime]:
+    """When the last complete crawl of the whole Hub began, by kind; nothing where there is no catalog yet."""
+    from analysis.query import Reader
+    from db.errors import CatalogError
+
+    sql = (
+        "select kind, max(started_at) as started_at from crawl_runs"
+        " where outcome = 'complete' and scope = '' and kind in ('full', 'incremental') group by kind"
+    )
+    try:
+        with Reader(db) as reader:
+            found = {row["kind"]: row["started_at"] for row in reader.all(sql)}
+    except CatalogError:
+        return {}
+    moments = {kind: at if isinstance(at, datetime) else datetime.fromisoformat(at) for kind, at in found.items() if at}
+    if "full" in moments:  # a sweep sees all that an incremental walk would
+        moments["incremental"] = max(moments["full"], moments.get("incremental", moments["full"]))
+    return moments
