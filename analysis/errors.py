@@ -8,6 +8,14 @@ AnalysisError
 ├── UnknownModel          the catalog holds no model of this id
 ├── UnknownPreset         no machine has this name
 ├── MissingExtra          an optional package is not installed
+├── UnknownTable          an export has no table of this name
+├── ExportRefused         a folder is none that an export may be written to, or compared with
+├── HeaderError           a file's header can't be read: where, what was expected, what stood there
+│   ├── NotThisFormat     the file is something else: a pointer, a web page, nothing
+│   ├── HeaderTruncated   the file ends before its header does
+│   ├── HeaderMalformed   what the header says can't be
+│   └── HeaderBeyondLimits  it is larger than any honest header
+├── SourceError           the bytes of a file can't be had
 ├── NotAName              a text can't be a model's name: empty, too long, control characters
 └── VocabularyError       a file of the vocabulary is not as it must be
 """
@@ -77,6 +85,27 @@ class UnknownPreset(AnalysisError):
         self.hint = f"perhaps {', '.join(close)}" if close else f"there are {', '.join(known)}"
 
 
+class UnknownTable(AnalysisError):
+    """An export has no table of this name; `close` are names like it."""
+
+    hint = "see what there is with: hf-catalog export --list"
+
+    def __init__(self, name: str, close: tuple[str, ...] = ()) -> None:
+        perhaps = f"; perhaps {', '.join(close)}" if close else ""
+        super().__init__(f"no table, summary or question is named {name!r}{perhaps}")
+        self.name, self.close = name, close
+
+
+class ExportRefused(AnalysisError):
+    """`folder` is none that an export may be written to, or compared with; `reason` says why."""
+
+    hint = "name a folder that does not exist yet, or one that holds an earlier export and nothing else"
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(f"{folder}: {reason}")
+        self.folder, self.reason = folder, reason
+
+
 class MissingExtra(AnalysisError):
     """`package` is not installed; the optional extra `extra` brings it."""
 
@@ -84,6 +113,50 @@ class MissingExtra(AnalysisError):
         super().__init__(f"this needs the package {package}, which is not installed")
         self.extra, self.package = extra, package
         self.hint = f"install it with: pip install 'hf-catalog[{extra}]'"
+
+
+class HeaderError(AnalysisError):
+    """The header of the file `name` can't be read: at byte `offset` there should be `expected`, and there is `got`."""
+
+    hint = "the file is not what its name says, or its upload broke off"
+
+    def __init__(self, name: str, offset: int, expected: str, got: str) -> None:
+        super().__init__(f"{name}: byte {offset:,}: expected {expected}, got {got}")
+        self.name, self.offset, self.expected, self.got = name, offset, expected, got
+
+    def __reduce__(self) -> tuple[type[HeaderError], tuple[str, int, str, str]]:
+        return type(self), (self.name, self.offset, self.expected, self.got)
+
+
+class NotThisFormat(HeaderError):
+    """The file is of another kind than its name says: a Git LFS pointer, a web page, an older format, nothing."""
+
+
+class HeaderTruncated(HeaderError):
+    """The file ends before its header does."""
+
+
+class HeaderMalformed(HeaderError):
+    """The header contradicts itself, its format or the size of its file."""
+
+
+class HeaderBeyondLimits(HeaderError):
+    """The header asks for more than any honest one; analysis/headers/limits.py lists how much that is."""
+
+    hint = "the limits are listed in docs/headers.md"
+
+
+class SourceError(AnalysisError):
+    """The bytes of the file `name` can't be had; `reason` says why."""
+
+    hint = "check that the file is there and may be read"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name, self.reason = name, reason
+
+    def __reduce__(self) -> tuple[type[SourceError], tuple[str, str]]:
+        return type(self), (self.name, self.reason)
 
 
 class NotAName(AnalysisError, ValueError):

@@ -1,0 +1,93 @@
+"""Learnt lengths of a GGUF header's big arrays: what lets a reader jump a tokenizer instead of fetching it.
+
+99 % of a GGUF header is its tokenizer: arrays of strings whose bytes can only be counted by walking them, megabytes of
+them, and the same in every quant of a model and in most models of a family. So an array that was walked once is
+remembered: how many elements, a digest of its first bytes, how long it is. The next header that shows the same count
+and digest is jumped, and read on behind it, where the caller checks that a well-formed header goes on.
+
+Two kinds of layout are kept, told apart by their key:
+
+    tokenizer.ggml.tokens      this array alone; another array follows
+    tokenizer.ggml.tokens+2    this array and two more that follow it without anything between: the whole tokenizer
+                               in one jump, behind which the small keys and the tensors stand
+
+A layout learnt from a dishonest file costs a read: nothing is taken from it but a place to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import NamedTuple
+
+from db.records import Layout
+
+DIGESTED = 2048
+"""Bytes of an array that its digest is over."""
+
+WORTH = 1024
+"""Elements from which on an array of strings is worth a jump: it holds 8 KiB at least, more than its digest covers."""
+
+
+class Jump(NamedTuple):
+    """A place to look at: `length` bytes behind an array's first element, past `more` further keys."""
+
+    length: int
+    more: int
+    last: bool  # no array is expected behind it
+
+
+@dataclass(frozen=True, slots=True)
+class Big:
+    """A big array that a reader came by: its key, elements, digest (of strings alone), and where its elements lie."""
+
+    key: str
+    count: int
+    digest: str | None
+    start: int
+    end: int
+    keys: int = 1  # keys it stands for: more than one where it was jumped as a run
+
+
+def digest(first: bytes) -> str:
+    """What an array is known by, from its first bytes."""
+    return sha256(first[:DIGESTED]).hexdigest()[:32]
+
+
+class Layouts:
+    """The known layouts, looked up by what a reader sees of an array."""
+
+    def __init__(self, layouts: Iterable[Layout] = ()) -> None:
+        self._jumps: dict[tuple[str, int, str], list[Jump]] = {}
+        for layout in layouts:
+            name, plus, more = layout.key.partition("+")
+            if plus and not more.isdigit():
+                continue
+            jump = Jump(layout.length, int(more or 0), bool(plus))
+            self._jumps.setdefault((name, layout.count, layout.digest), []).append(jump)
+
+    @classmethod
+    def of(cls, layouts: Sequence[Layout] | Layouts) -> Layouts:
+        """Layouts as given, or made ready for looking up."""
+        return layouts if isinstance(layouts, Layouts) else cls(layouts)
+
+    def find(self, key: str, count: int, first: str) -> Iterator[Jump]:
+        """Where such an array may end: whole runs before single arrays, the latest learnt before older ones."""
+        found = self._jumps.get((key, count, first), ())
+        latest = found[::-1]
+        return iter([jump for jump in latest if jump.last] + [jump for jump in latest if not jump.last])
+
+
+def learnt(runs: Iterable[Sequence[Big]]) -> tuple[Layout, ...]:
+    """The layouts of big arrays that followed each other: of each array of strings alone, and on to the run's end."""
+    found = []
+    for run in runs:
+        for at, big in enumerate(run):
+            if big.digest is None:
+                continue
+            if big.keys == 1 and at < len(run) - 1:
+                found.append(Layout(big.key, big.count, big.digest, big.end - big.start))
+            more = sum(later.keys for later in run[at:]) - 1
+            found.append(Layout(f"{big.key}+{more}", big.count, big.digest, run[-1].end - big.start))
+    return tuple(found)
