@@ -7,6 +7,7 @@ file read-only and forbid writing once more by `query_only`.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -93,7 +94,7 @@ def _sqlite(url: URL, *, read_only: bool, create: bool) -> Engine:
     elif path.is_dir():
         raise CatalogDamaged(str(path), "it is a folder")
     else:
-        _check_magic(path)
+        check_magic(path)
 
     def connect() -> sqlite3.Connection:
         mode = "ro" if read_only else "rwc" if create else "rw"
@@ -120,15 +121,28 @@ def _settle(connection: sqlite3.Connection, *, read_only: bool) -> None:
         pragmas += ["query_only=on"]
     else:
         pragmas += ["journal_mode=wal", "synchronous=normal", "wal_autocheckpoint=4000", "journal_size_limit=67108864"]
+        pragmas += ["secure_delete=off"]
     try:
         for pragma in pragmas:
             connection.execute(f"pragma {pragma}")
+        _add_mathematics(connection)
     except sqlite3.DatabaseError as error:
         connection.close()
         path = "the catalog"
         if "locked" in str(error) or "busy" in str(error):
             raise CatalogBusy(path, str(error)) from None
         raise CatalogDamaged(path, str(error)) from None
+
+
+def _add_mathematics(connection: sqlite3.Connection) -> None:
+    """Some builds of SQLite lack the logarithm and the power that the frontier ranks by."""
+    known = {
+        name for (name,) in connection.execute("select name from pragma_function_list where name in ('ln', 'power')")
+    }
+    if "ln" not in known:
+        connection.create_function("ln", 1, math.log, deterministic=True)
+    if "power" not in known:
+        connection.create_function("power", 2, math.pow, deterministic=True)
 
 
 def _begin_write(connection: Connection) -> None:
@@ -140,7 +154,8 @@ def _begin_read(connection: Connection) -> None:
     connection.exec_driver_sql("begin")
 
 
-def _check_magic(path: Path) -> None:
+def check_magic(path: Path) -> None:
+    """Raises CatalogDamaged for a file that is no SQLite database."""
     try:
         with path.open("rb") as file:
             start = file.read(16)
@@ -207,9 +222,11 @@ def read_revision(connection: Connection) -> str | None:
     return str(row[0]) if row else None
 
 
-def translated(error: DBAPIError, db: str) -> CatalogError:
+def translated(error: DBAPIError | sqlite3.Error, db: str) -> CatalogError:
     """The catalog's own error for one of the driver."""
-    why = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    lines = str(cause).strip().splitlines()
+    why = lines[0] if lines else type(cause).__name__
     if "locked" in why or "busy" in why:
         return CatalogBusy(db, why)
     if "full" in why:
@@ -241,6 +258,6 @@ def _is_foreign(engine: Engine) -> bool:
         return bool(connection.exec_driver_sql("select 1 from sqlite_master limit 1").first())
 
 
-def raw(path: str | Path) -> closing[sqlite3.Connection]:
+def raw(path: str | Path, *, timeout: float = BUSY_SECONDS) -> closing[sqlite3.Connection]:
     """A plain SQLite connection, for copying files and the pragmas that look at them; closes at the end of `with`."""
-    return closing(sqlite3.connect(str(path), timeout=BUSY_SECONDS, isolation_level=None))
+    return closing(sqlite3.connect(str(path), timeout=timeout, isolation_level=None))

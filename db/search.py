@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from db.engine import catalog_name, open_engine, translated
@@ -138,18 +138,10 @@ def _documents(rows: Rows, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
         yield repo, document(repo_id, labels, tags.get(repo, ()), facts or "", downloads)
 
 
-def optimize(engine: Engine) -> None:
-    """After a crawl: fresh statistics for the planner, where much has changed."""
-    if engine.dialect.name != "sqlite":
-        return
-    connection = engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        cursor.execute("pragma analysis_limit=1000")
-        cursor.execute("pragma optimize")
-        cursor.close()
-    finally:
-        connection.close()
+def rebuild(connection: Connection) -> None:
+    """The index anew from the documents."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("insert into search_index (search_index) values ('rebuild')")
 
 
 # ---- questions ------------------------------------------------------------------------------------------------------

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Self
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
-from db import lock, pages, relabel, runs, search, stored, visits
+from db import lock, optimize, pages, prune, relabel, runs, search, stored, visits
 from db.engine import catalog_name, open_engine, revision, translated
 from db.errors import CatalogMissing
 from db.frontier import Frontier
 from db.labelled import Interned
 from db.migrate import upgrade_engine
 from db.pages import PageCounts
+from db.prune import Pruned
 from db.records import (
     Depth,
     Enrichment,
@@ -100,7 +101,7 @@ class Store:
         except BaseException as error:
             self._interned.forget()
             self._frontier.forget()
-            if isinstance(error, DBAPIError):
+            if isinstance(error, OperationalError) or type(error) is DatabaseError:
                 raise translated(error, self.db) from error
             raise
 
@@ -115,7 +116,7 @@ class Store:
         try:
             with self._reader.connect() as connection:
                 yield Rows(connection)
-        except DBAPIError as error:
+        except (OperationalError, DatabaseError) as error:
             raise translated(error, self.db) from error
 
     # ---- crawls -----------------------------------------------------------------------------------------------------
@@ -148,7 +149,7 @@ class Store:
         with self._writing() as rows:
             runs.finish(rows, run)
         self.index()
-        search.optimize(self._engine)
+        optimize.settle(self._engine)
 
     def save_page(self, run: RunRecord, scope: str, page: Page) -> PageCounts:
         """A page of the listing, the cursor after it and its counts in the run's row."""
@@ -277,6 +278,37 @@ class Store:
         with self._reading() as rows:
             return stored.read_layouts(rows)
 
+    # ---- care -------------------------------------------------------------------------------------------------------
+
+    def prune(self, *, daily: timedelta, events: timedelta | None = None, dry_run: bool = False) -> Pruned:
+        """Thins out history older than `daily` to a row a week, drops events older than `events` and what nothing uses.
+
+        Call it inside `crawling`. A `dry_run` counts and writes nothing.
+        """
+        now = self._clock()
+        until = None if events is None else now - events
+        with self._reading() as rows:
+            ranges = list(prune.steps(rows))
+        found = Pruned()
+        for first, last in ranges:
+            with self._undone(dry_run) as rows:
+                found += prune.prune_repos(rows, first, last, daily_until=now - daily, events_until=until)
+        with self._undone(dry_run) as rows:
+            found += prune.prune_unused(rows)
+        self._interned.forget()
+        return found
+
+    @contextmanager
+    def _undone(self, dry_run: bool) -> Iterator[Rows]:
+        """A transaction that is rolled back at its end if it is a dry run."""
+        try:
+            with self._writing() as rows:
+                yield rows
+                if dry_run:
+                    raise _RollBack
+        except _RollBack:
+            pass
+
     # ---- labels, offline --------------------------------------------------------------------------------------------
 
     def stored(self, hub_ids: Iterable[str]) -> dict[str, RepoRecord]:
@@ -298,14 +330,8 @@ class Store:
         self, run: RunRecord | None, batch: Sequence[Relabelled], *, dry_run: bool = False
     ) -> RelabelCounts:
         """Labels made anew; events tell which came out otherwise. A `dry_run` counts them and writes nothing."""
-        try:
-            with self._writing() as rows:
-                counts = relabel.save_labels(rows, self._interned, run, batch, self._clock())
-                if dry_run:
-                    raise _RollBack
-        except _RollBack:
-            return counts
-        return counts
+        with self._undone(dry_run) as rows:
+            return relabel.save_labels(rows, self._interned, run, batch, self._clock())
 
 
 class _RollBack(Exception):

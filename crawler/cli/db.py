@@ -1,0 +1,232 @@
+"""`hf-catalog db`: keep the catalog."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from crawler.cli.failures import NO, CommandError
+from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
+from crawler.cli.output import Column, Printer, size_text
+
+
+@click.group()
+def db() -> None:
+    """Keep the catalog: its schema, its health, its copies, its size."""
+
+
+@db.command()
+@click.option("--no-backup", is_flag=True, help="Do not copy a catalog of an older schema beside itself first.")
+@db_option
+@output_options(table=False)
+def upgrade(no_backup: bool, db: str, out: Printer) -> None:
+    """Bring a catalog of an earlier version to this version's schema, with a copy beside it first.
+
+    \b
+    Examples:
+      hf-catalog db upgrade
+      hf-catalog db upgrade --db postgresql:///catalog
+    """
+    from db.migrate import current, head
+    from db.migrate import upgrade as bring
+
+    before = current(db)
+    saved = bring(db, backup=not no_backup)
+    after = head()
+    answer = {"before": before, "after": after, "backup": None if saved is None else str(saved)}
+    if before == after:
+        out.object(answer, lambda: out.line(f"The schema is {after}: nothing to do."))
+        return
+    out.object(answer, lambda: out.line(f"The schema is {after} now, it was {before or 'none'}."))
+    if saved is not None:
+        out.say(f"The catalog as it was: {saved}")
+
+
+@db.command()
+@db_option
+@output_options(table=False)
+def current(db: str, out: Printer) -> None:
+    """The schema that the catalog has, and the one that this version needs.
+
+    \b
+    Example:
+      hf-catalog db current --json
+    """
+    from db.migrate import current as found_in
+    from db.migrate import head, known_revisions
+
+    found, needed = found_in(db), head()
+    if found == needed:
+        state, advice = "current", ""
+    elif found is None:
+        state, advice = "none", "it holds no catalog yet"
+    elif found in known_revisions():
+        state, advice = "older", "bring it up to date with: hf-catalog db upgrade"
+    else:
+        state, advice = "newer", "it was made by a newer hf-catalog: upgrade the program"
+    answer = {"db": db, "revision": found, "needed": needed, "state": state}
+    out.object(answer, lambda: out.line(f"{found or 'none'} ({state}; this version needs {needed})"))
+    if advice:
+        out.say(advice)
+
+
+@db.command()
+@db_option
+@output_options
+def check(db: str, out: Printer) -> int:
+    """Whether the catalog is whole: bytes, schema, views, and rows that belong to each other. Exit status 1 if not.
+
+    \b
+    Examples:
+      hf-catalog db check
+      hf-catalog db check --json
+    """
+    from db.checkup import check as look
+
+    found = look(db)
+    out.rows((asdict(each) for each in found), (Column("check"), Column("ok"), Column("detail")), id_key="check")
+    wrong = [each for each in found if not each.ok]
+    if not wrong:
+        out.say(f"{db} is whole.")
+        return 0
+    names = ", ".join(each.check for each in wrong)
+    raise CommandError(f"{db} is not whole: {names}", "go back to a copy with: hf-catalog db restore BACKUP", NO)
+
+
+@db.command()
+@db_option
+@output_options
+def stats(db: str, out: Printer) -> None:
+    """How big the catalog is, table by table, with the indexes.
+
+    \b
+    Examples:
+      hf-catalog db stats
+      hf-catalog db stats --json
+    """
+    from db.stats import stats as measured
+
+    found = measured(db)
+    if out.mode in ("json", "nl"):
+        out.object(asdict(found))
+        return
+    columns = (Column("table"), Column("rows", right=True), Column("size", text=size_text, right=True))
+    out.rows((asdict(each) for each in found.tables), columns, id_key="table")
+    free = f", {size_text(found.free)} of it free" if found.free else ""
+    log = f", and {size_text(found.log)} of log" if found.log else ""
+    out.say(f"{found.db}: {found.engine}, schema {found.revision}, {size_text(found.size)}{free}{log}.")
+
+
+@db.command()
+@click.argument("file", required=False, metavar="[FILE]")
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@db_option
+@output_options(table=False)
+def backup(file: str | None, force: bool, db: str, out: Printer) -> None:
+    """Copy the catalog as it is at this moment into one compact file; a crawl may go on meanwhile.
+
+    Without FILE the copy lies beside the catalog, with the time in its name.
+
+    \b
+    Examples:
+      hf-catalog db backup
+      hf-catalog db backup /media/disk/catalog.db --force
+    """
+    from db.backup import backup as copy
+
+    path = copy(db, file, replace=force)
+    answer = {"db": db, "backup": str(path), "size": path.stat().st_size}
+    if out.quiet:
+        out.line(str(path))
+        return
+    out.object(answer, lambda: out.line(f"{path} ({size_text(path.stat().st_size)})"))
+
+
+@db.command()
+@click.argument("file", metavar="BACKUP")
+@db_option
+@output_options(table=False)
+def restore(file: str, db: str, out: Printer) -> None:
+    """Put a backup in the catalog's place, once it is known to be whole. The replaced catalog is kept beside it.
+
+    \b
+    Example:
+      hf-catalog db backup before.db --force && hf-catalog db restore before.db
+    """
+    from db.backup import restore as put_back
+
+    old = put_back(file, db)
+    answer = {"db": db, "restored_from": file, "replaced": None if old is None else str(old)}
+    out.object(answer, lambda: out.line(f"{db} is as it was in {file}."))
+    if old is not None:
+        out.say(f"What was there until now: {old}")
+
+
+@db.command()
+@click.option("--vacuum", is_flag=True, help="Also pack the file: that takes its size on the disk once more.")
+@db_option
+@output_options(table=False)
+def optimize(vacuum: bool, db: str, out: Printer) -> None:
+    """Make the catalog fast: index what waits to be, merge the search index, renew the planner's statistics.
+
+    \b
+    Examples:
+      hf-catalog db optimize
+      hf-catalog db optimize --vacuum
+    """
+    from db.optimize import optimize as tidy
+    from db.store import Store
+
+    with Store.open(db) as store:
+        indexed = store.index()
+    tidy(db, vacuum=vacuum)
+    words = f"{indexed:,} models indexed, statistics renewed{', file packed' if vacuum else ''}."
+    out.object({"db": db, "indexed": indexed, "vacuumed": vacuum}, lambda: out.line(words))
+
+
+@db.command()
+@click.option("--daily", type=SPAN_OF_TIME, default="90d", show_default=True, help="Keep metrics by day for so long.")
+@click.option("--events", type=SPAN_OF_TIME, default=None, help="Drop change events older than this (default: none).")
+@click.option("--dry-run", is_flag=True, help="Count what would go, and leave it.")
+@db_option
+@output_options(table=False)
+def prune(daily: timedelta, events: timedelta | None, dry_run: bool, db: str, out: Printer) -> None:
+    """Thin out old history: metrics by day for a while, then one row a week; drop what nothing refers to.
+
+    \b
+    Examples:
+      hf-catalog db prune --dry-run
+      hf-catalog db prune --daily 30d --events 365d
+    """
+    from db.store import Store
+
+    with Store.open(db) as store, store.crawling():
+        gone = asdict(store.prune(daily=daily, events=events, dry_run=dry_run))
+    would = "would go" if dry_run else "dropped"
+    told = ", ".join(f"{count:,} {name}" for name, count in gone.items() if count) or "nothing"
+    out.object({**gone, "dry_run": dry_run}, lambda: out.line(f"{told} {would}."))
+    if any(gone.values()) and not dry_run:
+        out.say("hf-catalog db optimize --vacuum gives the room back to the disk.")
+
+
+@db.command(name="copy")
+@click.argument("source", metavar="SRC")
+@click.argument("target", metavar="DST")
+@output_options
+def copy_(source: str, target: str, out: Printer) -> None:
+    """Copy a catalog into a new one, SQLite or PostgreSQL either way, with counts and checksums of every table.
+
+    \b
+    Examples:
+      hf-catalog db copy catalog.db postgresql:///catalog
+      hf-catalog db copy postgresql://me@server/catalog copy.db
+    """
+    from db.copying import copy
+
+    done = copy(source, target, lambda table, rows: out.detail(f"{table}: {rows:,} rows"))
+    rows: list[dict[str, Any]] = [asdict(each) for each in done]
+    out.rows(rows, (Column("table"), Column("rows", right=True), Column("checksum", clip=False)), id_key="table")
+    out.say(f"{sum(each.rows for each in done):,} rows, equal on both sides.")
