@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from analysis.labels import version
 from analysis.labels.reading import Draft, Sheet
-from analysis.labels.tokens import FAMILY, SHORT, SIZE, TUNING
+from analysis.labels.tokens import FAMILY, PUBLISHER, SHORT, SIZE, TUNING
 from analysis.labels.vocabulary import Entry
 
 
 def read(sheet: Sheet, draft: Draft) -> None:
     places = found(sheet) if sheet.mask & FAMILY else []
-    if not places and sheet.mask & SHORT:
-        places = shorthand(sheet)
     own, base = choose(sheet, places)
+    if own is None and sheet.mask & SHORT:
+        own = shorthand(sheet)
+        places = places if own is None else [*places, own]
     for at in places:
         entry = entry_of(sheet, at)
         sheet.claims[at] = ("family", entry.value, sheet.pieces[at].unit or entry.file)
@@ -38,19 +39,26 @@ def found(sheet: Sheet) -> list[int]:
     for index, piece in enumerate(sheet.pieces):
         if piece.kind & FAMILY:
             entry = piece.entry
-            if index and entry is not None and entry.facts.get("first"):
+            if index and entry is not None and entry.facts.get("first") and not introduced(sheet, index):
                 sheet.claims[index] = ("noise", piece.text, "a word of common speech here")
                 continue
             places.append(index)
     return places
 
 
-def shorthand(sheet: Sheet) -> list[int]:
-    """`L3.1` is Llama 3.1 and `MN` Mistral Nemo where no family is named."""
+def introduced(sheet: Sheet, index: int) -> bool:
+    """Whether only publishers stand before a piece, or one word and `_`, as in `google_gemma-3-4b`."""
+    pieces = sheet.pieces
+    return all(piece.kind & PUBLISHER for piece in pieces[:index]) or (index == 1 and sheet.before(1) == "_")
+
+
+def shorthand(sheet: Sheet) -> int | None:
+    """`L3.1` is Llama 3.1 and `MS3.2` Mistral Small 3.2 where no family is named."""
     for index, piece in enumerate(sheet.pieces[:4]):
-        if piece.kind & SHORT and (index == 0 or "." in piece.unit or sheet.pieces[index - 1].kind & SIZE):
-            return [index]
-    return []
+        if piece.kind & SHORT:
+            plain = index == 0 or "." in piece.unit or sheet.pieces[index - 1].kind & SIZE or introduced(sheet, index)
+            return index if plain else None
+    return None
 
 
 def choose(sheet: Sheet, places: list[int]) -> tuple[int | None, int | None]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import accumulate
 
 from analysis.errors import NotAName
 from analysis.labels import family, files, quant, size, tuning, version
@@ -116,43 +117,46 @@ def shifted(sheet: Sheet, offset: int) -> tuple[Token, ...]:
 
 def sheet_of(text: str) -> Sheet:
     """The pieces of a text, phrases and split decimals joined."""
-    words = lexicon()
+    words = cut(text)
+    known = lexicon()
     pieces: list[Piece] = []
     starts: list[int] = []
     mask = at = 0
-    for word in cut(text):
-        for offset, piece in words[word]:
+    for word in words:
+        for offset, piece in known[word]:
             pieces.append(piece)
             starts.append(at + offset)
             mask |= piece.kind
         at += len(word) + 1
     if mask & OPENS:
-        mask = join_phrases(text, pieces, starts, words)
+        pieces, starts, mask = join_phrases(text, words, known)
     if mask & NUMBER and "_" in text:
         mask = join_decimals(text, pieces, starts)
     return Sheet(text, pieces, starts, mask)
 
 
-def join_phrases(text: str, pieces: list[Piece], starts: list[int], words: Lexicon) -> int:
-    """Several words that are one thing: `gpt-oss`, `Q4_K_M`. The longest wins. Returns the new mask."""
+def join_phrases(text: str, words: list[str], known: Lexicon) -> tuple[list[Piece], list[int], int]:
+    """The pieces of a text where several words may be one thing: `gpt-oss`, `Q4_K_M`. The longest phrase wins."""
+    ends = list(accumulate((len(word) + 1 for word in words), initial=0))  # word n is text[ends[n] : ends[n + 1] - 1]
+    pieces: list[Piece] = []
+    starts: list[int] = []
     mask = at = 0
-    while at < len(pieces):
-        piece = pieces[at]
-        if piece.kind & OPENS:
-            start = starts[at]
-            for length in words.opens.get(piece.text.lower(), ()):
-                last = at + length - 1
-                if last >= len(pieces):
-                    continue
-                said = text[start : starts[last] + len(pieces[last].text)]
-                meaning = words.phrases.get(said.lower().replace("_", "-").replace(".", "-").replace(" ", "-"))
-                if meaning is not None:
-                    pieces[at : last + 1] = [words.phrase(said, meaning)]
-                    del starts[at + 1 : last + 1]
+    while at < len(words):
+        start = ends[at]
+        found: tuple[tuple[int, Piece], ...] = known[words[at]]
+        length = 1
+        if found and found[0][1].kind & OPENS:
+            lower = words[at].lower()
+            for more in known.opens.get(lower) or known.opens.get(lower[2:], ()):
+                if at + more <= len(words) and (joined := known.phrase(text[start : ends[at + more] - 1])):
+                    found, length = ((0, joined),), more
                     break
-        mask |= pieces[at].kind
-        at += 1
-    return mask
+        for offset, piece in found:
+            pieces.append(piece)
+            starts.append(start + offset)
+            mask |= piece.kind
+        at += length
+    return pieces, starts, mask
 
 
 USUAL_SIZES = {10, 11, 12, 13, 14, 15, 16, 20, 21, 22, 24, 26, 27, 28, 30, 32, 33, 34, 35, 36, 40, 65, 70, 72, 80, 90}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.labels.reading import Draft, Sheet
-from analysis.labels.tokens import BITS, FLAG, FLOAT, FORMAT, GGUF, GROUP, NOISE, ROLE, SCHEME, Piece
+from analysis.labels.tokens import BITS, FLAG, FLOAT, FORMAT, GGUF, GROUP, NUMBER, PUBLISHER, ROLE, SCHEME, SIZE, Piece
 from analysis.labels.vocabulary import Entry
 
 READS = BITS | FLAG | FLOAT | FORMAT | GGUF | GROUP | SCHEME | ROLE
@@ -33,6 +33,12 @@ def owner(draft: Draft, entry: Entry) -> None:
             as_mlx(draft)
 
 
+def unsloth(sheet: Sheet, index: int) -> bool:
+    """`unsloth-bnb-4bit` is the account's dynamic kind, which leaves some layers at 16 bits."""
+    piece = sheet.pieces[index]
+    return bool(piece.kind & PUBLISHER) and piece.entry is not None and piece.entry.value == "unsloth"
+
+
 class Found:
     """What a name says of its quantization, before it is weighed."""
 
@@ -60,7 +66,12 @@ class Found:
             if piece.unit in ("F32", "F16", "BF16"):
                 self.floats.append(piece.unit)
         elif kind & SCHEME:
+            if index == 0 and sheet.mask & SIZE and len(sheet.pieces) > 1 and sheet.pieces[1].kind & SIZE:
+                sheet.claims[0] = None  # `fp4-14b`: a model that is called so
+                return
             self.schemes.append(piece)
+            if index and piece.entry is not None and piece.entry.value == "BNB" and unsloth(sheet, index - 1):
+                self.dynamic = True
         elif kind & FLOAT:
             assert piece.entry is not None
             self.floats.append(piece.entry.value)
@@ -69,7 +80,9 @@ class Found:
             if self.format is None or self.format.value not in ("gguf", "mlx"):
                 self.format = piece.entry
         elif kind & BITS:
-            if self.bits is None or piece.unit in ("bpw", "bits") and self.bits_unit not in ("bpw",):
+            if not piece.number:
+                piece = self.spelled(sheet, index)
+            if piece.number and self.bits is None or piece.unit in ("bpw", "bits") and self.bits_unit not in ("bpw",):
                 self.bits, self.bits_unit = piece.number, piece.unit
         elif kind & GROUP:
             self.group = int(piece.number)
@@ -78,6 +91,16 @@ class Found:
             self.flag(piece.entry.value)
         elif piece.entry is not None and piece.entry.value == "imatrix":
             self.imatrix = True
+
+    def spelled(self, sheet: Sheet, index: int) -> Piece:
+        """`4-bit`: the number stands before the word."""
+        piece = sheet.pieces[index]
+        before = sheet.pieces[index - 1] if index else piece
+        if before.kind & NUMBER and before.unit.replace(".", "", 1).isdigit() and 0 < float(before.unit) <= 16:
+            bits = float(before.unit)
+            sheet.claims[index - 1] = sheet.claims[index] = ("bits", f"{bits:g}", "bits")
+            return Piece(piece.text, BITS, number=bits, unit="bits")
+        return piece
 
     def flag(self, value: str) -> None:
         if value == "qat":
@@ -147,6 +170,8 @@ class Found:
 
     def settle_bits(self, draft: Draft) -> None:
         draft.bits, draft.quantized = self.bits, True
+        if self.bits_unit == "q" and draft.format in ("gguf", "ggml"):
+            draft.quant, draft.quant_method = f"Q{self.bits:g}", draft.format
         if self.bits_unit == "mlx" and draft.format is None:
             draft.format = "mlx"
         if draft.format == "mlx":

@@ -60,6 +60,8 @@ from db.records import (
 LEAST = 20
 """Evidence that weighs less is kept and decides nothing."""
 
+SIZES = ("parameters", "active_parameters", "experts")
+
 Best = dict[str, LabelRecord]
 
 _READ: Mapping[str, Any] = {
@@ -109,11 +111,10 @@ def label_repo(
     if architecture and ("family" not in best or "base_family" not in best):
         pieces += architecture_evidence(architecture.value, architecture.source)
         best = strongest(pieces)
-    silent = parameterless(name, best)
-    if silent:
-        best.pop("parameters", None)
+    refine_format(pieces, best)
+    silent = name is not None and name.role in SIDECARS  # drafts and adapters are named after what they serve
     conflicts = contradictions(pieces, best, silent=silent, artifacts=artifacts)
-    labels, evidence = decided(pieces, best, drop=("parameters",) if silent else ())
+    labels, evidence = decided(pieces, best, drop=SIZES if silent else ())
     return Labelled(labels, evidence, conflicts, edges, name.unclaimed if name else (), vocabulary().digest)
 
 
@@ -147,10 +148,8 @@ def label_artifact(
     best = strongest(pieces)
     refine_format(pieces, best)
     silent = not weights
-    if silent:
-        best.pop("parameters", None)
     conflicts = contradictions(pieces, best, silent=silent, header=header)
-    labels, evidence = decided(pieces, best, drop=("parameters",) if silent else ())
+    labels, evidence = decided(pieces, best, drop=SIZES if silent else ())
     return Labelled(labels, evidence, conflicts, (), file.unclaimed if file else (), vocabulary().digest)
 
 
@@ -179,7 +178,8 @@ def claim(pieces: Iterable[LabelRecord], field: str) -> LabelRecord | None:
 
 
 def decided(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] = ()) -> tuple[Labels, Pieces]:
-    """Labels of the deciding pieces, and all evidence with the deciding ones marked."""
+    """Labels of the deciding pieces, and all evidence with the deciding ones marked; nothing decides a dropped field."""
+    best = {field: each for field, each in best.items() if field not in drop}
     values: dict[str, Any] = {}
     lists: dict[str, list[str]] = {field: [] for field in LISTS}
     evidence: dict[LabelRecord, None] = {}
@@ -197,7 +197,7 @@ def decided(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] = ())
             each = piece(field, each.value, each.source, each.rule, each.weight, True)
         evidence[each] = None
     for field, each in best.items():
-        if field in _FIELDS and field not in lists and field not in FLAGS and field not in drop:
+        if field in _FIELDS and field not in lists and field not in FLAGS:
             read = _READ.get(field)
             values[field] = read(each.value) if read else each.value
     values |= {field: tuple(found) for field, found in lists.items() if found}
@@ -292,7 +292,13 @@ def lineage_of(edges: Sequence[EdgeRecord], relation: Relation | None, name: Nam
             without |= {"base_family", "base_version"}
     if name.size or name.parameters or name.active_parameters or {"pruned", "lora"} & set(name.tuning):
         without |= {"size", "parameters", "active_parameters", "experts", "approximate"}
-    return tuple(each for each in found if each.field not in without and text(getattr(name, each.field)) != each.value)
+    return tuple([each for each in found if each.field not in without and not says(name, each)])
+
+
+def says(name: NameLabels, each: LabelRecord) -> bool:
+    """Whether a name says the same as a piece of evidence."""
+    own = getattr(name, each.field)
+    return each.value in own if isinstance(own, tuple) else own is not None and text(own) == each.value
 
 
 # ---- the API's summaries, weighed against the claim -----------------------------------------------------------------
@@ -386,13 +392,27 @@ def derived(
     if artifact.format == "gguf":
         block = gguf_evidence(repo.gguf)
         total = next((int(each.value) for each in block if each.field == "parameters_measured"), None)
-        size = artifact.total_size
-        if total is None or size is None or 1 <= size * 8 / total <= 34:
-            found += [each for each in block if each.field != "format"]
+        if total is None or artifact.total_size is None or 1 <= artifact.total_size * 8 / total <= 34:
+            doubtful = total is not None and misfit(artifact, total)
+            for each in block:
+                if each.field == "parameters_measured" and doubtful:
+                    found.append(said(each.field, each.value, "api", "gguf.total against name and size", 10))
+                elif each.field != "format":
+                    found.append(each)
     elif container == "safetensors" and artifact.primary and "/" not in artifact.artifact:
         told = any(each.field == "quantized" for each in config_evidence(repo.config))
         found += [each for each in safetensors_evidence(repo.safetensors, told) if each.field != "format"]
     return tuple(found)
+
+
+def misfit(artifact: ArtifactRecord, total: int) -> bool:
+    """Whether a count of parameters is another file's: name and bytes agree with each other and not with it."""
+    file = named(artifact.artifact)
+    usual = typical_bits(file.quant) if file and file.quant else None
+    if file is None or file.parameters is None or usual is None or not artifact.total_size:
+        return False
+    implied = artifact.total_size * 8 / usual
+    return 0.6 < implied / file.parameters < 1.7 and not 0.6 < implied / total < 1.7
 
 
 def one_model(one: ArtifactRecord, other: ArtifactRecord) -> bool:
@@ -520,11 +540,6 @@ _RIVALS = frozenset((
     "GPTQ", "AWQ", "HQQ", "AQLM", "QUIP", "SPQR", "VPTQ", "EETQ", "QUANTO", "EXL2", "EXL3", "BNB-NF4", "BNB-INT8",
 ))  # fmt: skip
 """Schemes that exclude each other."""
-
-
-def parameterless(name: NameLabels | None, best: Best) -> bool:
-    """Whether the size in a name is another model's: drafts and adapters are named after what they serve."""
-    return name is not None and name.role in SIDECARS
 
 
 def contradictions(

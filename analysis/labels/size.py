@@ -4,121 +4,204 @@ from __future__ import annotations
 
 from analysis.labels.reading import Draft, Sheet
 from analysis.labels.tokens import (
-    ACTIVE, EFFECTIVE, EXPERTS, MIX, NUMBER, ROLE, SIZE, SIZE_WORD, TIMES, TUNING, Piece,
+    ACTIVE, EFFECTIVE, EXPERTS, FAMILY, FLAG, MIX, ROLE, SIZE, SIZE_WORD, TIMES, TUNING,
 )  # fmt: skip
 
 READS = ACTIVE | EFFECTIVE | EXPERTS | MIX | SIZE | SIZE_WORD | TIMES
 
 # Context lengths that names state, in thousands.
-CONTEXTS = {2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 100, 128, 131, 160, 192, 200, 256, 262, 320, 384, 450, 512, 1000, 1024, 2048, 4096}
+CONTEXTS = {2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 100, 120, 128, 131, 160, 192, 200, 256, 262, 320, 384, 450, 512, 1000,
+            1024, 1048, 2048, 4096}  # fmt: skip
+MILLIONS = {1, 2, 4, 10}
+# Experts from which on a size before them counts one token's parameters, as Llama 4's `17B-16E` does.
+ACTIVE_FROM = 16
 
 
 def read(sheet: Sheet, draft: Draft) -> None:
     if not sheet.mask & READS:
         return
+    found: dict[int, int] = {}
     counts: list[int] = []
-    mix = active = effective = experts = word = None
     for index, piece in enumerate(sheet.pieces):
-        kind = piece.kind
-        if kind & READS:
-            if kind & SIZE:
-                counts.append(index)
-            elif kind & MIX:
-                mix = index if mix is None else mix
-            elif kind & ACTIVE:
-                active = index if active is None else active
-            elif kind & EFFECTIVE:
-                effective = index
-            elif kind & EXPERTS:
-                experts = index
-            elif kind & SIZE_WORD and word is None:
-                word = index
+        kind = piece.kind & READS
+        if kind & SIZE:
+            counts.append(index)
+        elif kind:
+            found.setdefault(kind, index)
+    if counts:
+        counts = [index for index in counts if is_count(sheet, draft, index, counts, found)]
+    if MIX in found:
+        mixture(sheet, draft, found[MIX])
+    elif counts:
+        total(sheet, draft, counts, found)
+    if ACTIVE in found:
+        active(sheet, draft, found[ACTIVE])
+    if EFFECTIVE in found:
+        piece = sheet.pieces[found[EFFECTIVE]]
+        draft.size, draft.active_parameters = piece.text.upper(), round(piece.number)
+        sheet.claims[found[EFFECTIVE]] = ("size", draft.size, "effective parameters")
+    if draft.size is None and SIZE_WORD in found:
+        entry = sheet.pieces[found[SIZE_WORD]].entry
+        assert entry is not None
+        draft.size = entry.value
+        sheet.claims[found[SIZE_WORD]] = ("size", entry.value, entry.file)
+    if of_another(sheet):
+        draft.parameters = draft.active_parameters = draft.experts = None
+        draft.approximate = False
+    for index, piece in enumerate(sheet.pieces):
+        if sheet.claims[index] is None and piece.kind & READS:
+            sheet.claims[index] = ("noise", piece.text, "number")
+
+
+def is_count(sheet: Sheet, draft: Draft, index: int, counts: list[int], found: dict[int, int]) -> bool:
+    """Whether a number with a letter counts parameters; contexts, tokens and data are claimed as what they are."""
+    piece = sheet.pieces[index]
+    unit, number = piece.unit, piece.number
+    billions = MIX in found or any(sheet.pieces[other].unit == "b" for other in counts)
+    if index and sheet.pieces[index - 1].kind & FLAG and unit == "m":
+        rule = "profile of a quantizer"
+    elif unit == "k":
+        if number / 1e3 in CONTEXTS or beside_context(sheet, index):
+            return claim_context(sheet, draft, index, round(number / 1e3 * 1024))
+        if number >= 1e5 and not billions:
+            return True
+        rule = "thousands"
+    elif unit == "m":
+        if number / 1e6 in MILLIONS and (billions or tuned_before(sheet, index)) and (ACTIVE in found or follows(counts, index, sheet)):
+            return claim_context(sheet, draft, index, round(number / 1e6 * (1 << 20)))
+        if not billions or not family_between(sheet, index, counts) and number >= 5e7:
+            return True
+        rule = "data"
+    elif beside(sheet, index, ("tokens", "token", "tok")):
+        rule = "tokens of training"
+    elif unit == "t":
+        if ACTIVE in found or (len(counts) == 1 and MIX not in found and number <= 3e12):
+            return True
+        rule = "tokens of training"
+    elif number == 0:
+        rule = "number"
+    else:
+        return True
+    sheet.claims[index] = ("noise", piece.text, rule)
+    return False
+
+
+def claim_context(sheet: Sheet, draft: Draft, index: int, context: int) -> bool:
+    """128k is 131072, 1M is 1048576, 200k is 200 times 1024. Always False: it is no count."""
+    draft.context = context
+    sheet.claims[index] = ("context", str(context), "context")
+    return False
+
+
+def beside(sheet: Sheet, index: int, words: tuple[str, ...]) -> bool:
+    return index + 1 < len(sheet.pieces) and sheet.pieces[index + 1].text.lower() in words
+
+
+def beside_context(sheet: Sheet, index: int) -> bool:
+    words = ("context", "ctx", "contextwindow")
+    return beside(sheet, index, words) or bool(index and sheet.pieces[index - 1].text.lower() in words)
+
+
+def tuned_before(sheet: Sheet, index: int) -> bool:
+    return any(piece.kind & TUNING for piece in sheet.pieces[:index])
+
+
+def follows(counts: list[int], index: int, sheet: Sheet) -> bool:
+    """Contexts come after the size or, where there is none, at the end of what the model is called."""
+    before = [other for other in counts if other < index and sheet.pieces[other].unit == "b"]
+    return bool(before) or len(counts) == 1 and sheet.pieces[index].text[-1] == "M"
+
+
+def family_between(sheet: Sheet, index: int, counts: list[int]) -> bool:
+    """`Instruct-3M-Llama3-70B`: the count that follows the family is its size, the one before it is none."""
+    later = next((other for other in counts if other > index and sheet.pieces[other].unit == "b"), None)
+    return later is None or any(piece.kind & FAMILY for piece in sheet.pieces[index:later])
+
+
+def mixture(sheet: Sheet, draft: Draft, index: int) -> None:
+    """`8x7B`: experts share their attention, so the total is less than the product."""
+    piece = sheet.pieces[index]
+    draft.experts = int(piece.unit)
+    draft.size = f"{draft.experts}x{canonical(piece.text.lower().replace('×', 'x').split('x')[1])}"
+    draft.parameters, draft.approximate = mixed(piece.number, draft.experts), True
+    sheet.claims[index] = ("size", draft.size, "experts")
+
+
+def mixed(each: float, experts: float) -> int:
+    return int(each * (0.25 + 0.75 * experts))
+
+
+def total(sheet: Sheet, draft: Draft, counts: list[int], found: dict[int, int]) -> None:
     pieces, claims = sheet.pieces, sheet.claims
-    counts = own_counts(sheet, draft, counts, active, mix)
-    total = counts[0] if counts else None
-    if mix is not None:
-        piece = pieces[mix]
-        draft.size = f"{int(piece.unit)}x{canonical(piece.text.lower().split('x')[-1])}"
-        draft.experts = int(piece.unit)
-        draft.parameters = int(piece.number * (0.25 + 0.75 * draft.experts))
-        draft.approximate = True
-        claims[mix] = ("size", draft.size, "experts")
-    elif total is not None:
-        piece = pieces[total]
-        draft.size = canonical(piece.text)
-        draft.parameters = round(piece.number)
-        claims[total] = ("size", draft.size, "size")
-        if experts is not None and experts == total + 1:
+    own = counts[0]
+    if len(counts) > 1:
+        second = counts[1]
+        if second == own + 1 and pieces[own].number < pieces[second].number and "moe" in sheet.text.lower():
+            draft.active_parameters = round(pieces[own].number)
+            claims[own] = ("active_parameters", str(draft.active_parameters), "the smaller of a mixture's two sizes")
+            own = second
+        else:
+            own = shrunk(sheet, counts)
+    piece = pieces[own]
+    draft.parameters, draft.size = round(piece.number), canonical(piece.text)
+    claims[own] = ("size", draft.size, "size")
+    experts = found.get(EXPERTS)
+    if experts is not None and experts == own + 1:
+        draft.experts = int(pieces[experts].number)
+        draft.size = f"{draft.size}-{draft.experts}E"
+        claims[experts] = ("experts", str(draft.experts), "experts")
+        if draft.experts >= ACTIVE_FROM:
             draft.active_parameters, draft.parameters = draft.parameters, None
-            draft.experts = int(pieces[experts].number)
-            draft.size = f"{draft.size}-{draft.experts}E"
-            claims[experts] = ("experts", str(draft.experts), "experts")
-    if active is not None:
-        piece = pieces[active]
-        draft.active_parameters = round(piece.number)
-        text = canonical(piece.text)
-        claims[active] = ("active_parameters", str(draft.active_parameters), "active")
-        draft.size = text if draft.size is None else f"{draft.size}-{text}"
-    if effective is not None:
-        piece = pieces[effective]
-        claims[effective] = ("size", canonical(piece.text), "effective")
-        draft.active_parameters = round(piece.number)
-        draft.size = canonical(piece.text)
-    if draft.size is None and word is not None:
-        entry = pieces[word].entry
-        draft.size = entry.value if entry is not None else None
-        claims[word] = ("size", draft.size or "", "words.toml")
-    for index in sheet_left(sheet):
-        claims[index] = ("noise", pieces[index].text, "number")
+    times = found.get(TIMES)
+    if times is not None and "moe" in sheet.text.lower() and draft.parameters is not None:
+        draft.experts = int(pieces[times].number)
+        draft.parameters, draft.approximate = mixed(draft.parameters, draft.experts), True
+        claims[times] = ("experts", str(draft.experts), "times a mixture")
 
 
-def sheet_left(sheet: Sheet) -> list[int]:
-    return [
-        index
-        for index, piece in enumerate(sheet.pieces)
-        if sheet.claims[index] is None and piece.kind & (SIZE | ACTIVE | EFFECTIVE | MIX | TIMES | EXPERTS)
-    ]
+SHRINKS = {"distill", "pruned"}
+
+
+def shrunk(sheet: Sheet, counts: list[int]) -> int:
+    """Of two totals the model's own: after `distill`, `pruned` or `dense` the smaller one, else the first."""
+    own = counts[0]
+    for later in counts[1:]:
+        if sheet.pieces[later].number < sheet.pieces[own].number and any(
+            (piece.kind & TUNING and piece.entry is not None and piece.entry.value in SHRINKS)
+            or piece.text.lower() == "dense"
+            for piece in sheet.pieces[own:later]
+        ):
+            own = later
+    return own
+
+
+def active(sheet: Sheet, draft: Draft, index: int) -> None:
+    piece = sheet.pieces[index]
+    draft.active_parameters = round(piece.number)
+    text = canonical(piece.text)
+    draft.size = text if draft.size is None else f"{draft.size}-{text}"
+    sheet.claims[index] = ("active_parameters", str(draft.active_parameters), "active parameters")
+
+
+def of_another(sheet: Sheet) -> bool:
+    """Drafts and adapters are named after the model they serve: its size is not theirs."""
+    if sheet.mask & ROLE and any(
+        piece.kind & ROLE and piece.entry is not None and piece.entry.value == "draft" for piece in sheet.pieces
+    ):
+        return True
+    if sheet.mask & FAMILY and "for" in sheet.text:
+        pieces = sheet.pieces
+        return any(
+            piece.kind & FAMILY and index and pieces[index - 1].text.lower() == "for" for index, piece in enumerate(pieces)
+        )
+    return False
 
 
 def canonical(text: str) -> str:
-    return text.upper().replace("_", ".")
-
-
-def own_counts(sheet: Sheet, draft: Draft, counts: list[int], active: int | None, mix: int | None) -> list[int]:
-    """Which of the counts is the model's own size; contexts, tokens and data sizes are told apart."""
-    pieces, claims = sheet.pieces, sheet.claims
-    kept: list[int] = []
-    billions = any(pieces[index].unit == "b" for index in counts) or mix is not None
-    for index in counts:
-        piece = pieces[index]
-        unit, number = piece.unit, piece.number
-        if unit == "k":
-            thousands = number / 1e3
-            if thousands in CONTEXTS:
-                draft.context = window(number, 1e3)
-                claims[index] = ("context", str(draft.context), "context")
-            elif thousands >= 100 and not billions:
-                kept.append(index)
-            else:
-                claims[index] = ("noise", piece.text, "thousands")
-        elif unit == "t":
-            if active is not None or (len(counts) == 1 and mix is None and number <= 3e12):
-                kept.append(index)
-            else:
-                claims[index] = ("noise", piece.text, "tokens of training")
-        elif unit == "m" and (billions or sheet.mask & TUNING) and number / 1e6 in (1, 2, 4, 10) and piece.text[-1] == "M":
-            draft.context = window(number, 1e6)
-            claims[index] = ("context", str(draft.context), "context")
-        elif unit == "m" and billions:
-            claims[index] = ("noise", piece.text, "data")
-        elif index + 1 < len(pieces) and pieces[index + 1].text.lower() in ("tokens", "token", "tok"):
-            claims[index] = ("noise", piece.text, "tokens of training")
-        else:
-            kept.append(index)
-    return kept
-
-
-def window(number: float, unit: float) -> int:
-    """128k is 131072, 1M is 1048576, 200k is 200 x 1024, as llama.cpp and model cards count."""
-    binary = {1e3: 1024, 1e6: 1 << 20}[unit]
-    return round(number / unit * binary)
+    """`1_8b`, `0p6b` and `1b5` as 1.8B, 0.6B and 1.5B; a letter before the number is no part of it."""
+    text = text.upper().replace("_", ".").lstrip("BCDFGHIJKLMNOPQRSTUVWXYZ")
+    if text[-1:].isdigit():
+        unit = "B" if "B" in text else "M"
+        whole, _, part = text.partition(unit)
+        return f"{whole}.{part}{unit}"
+    return text.replace("P", ".").replace("D", ".") if text[:1].isdigit() else text

@@ -89,16 +89,17 @@ Pieces = tuple[tuple[int, Piece], ...]  # (offset in the word, piece)
 cut = re.compile(r"[-_/\s+,;:()\[\]{}@=~|&!'\"#%*<>?\\^`$]|(?<![0-9])\.|\.(?![0-9])").split
 
 UNITS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
-_COUNT = r"[0-9]{1,4}(?:[._][0-9]{1,3})?|[0-9]{1,3}[pd][0-9]{1,2}"
+_COUNT = r"[0-9]{1,3}(?:[._][0-9]{1,3})?|[0-9]{4}(?=[km])|[0-9]{1,3}[pd][0-9]{1,2}"
 _PATTERNS = (  # tried in this order; the first that matches the whole lower-case word wins
     ("number", r"[0-9]+(?:[._][0-9]+)*"),
     ("size", rf"({_COUNT})([kmbt])(?:n|illion|params?)?"),
     ("version", r"(?:v|ver|version|rev)\.?([0-9]{1,4}(?:[._][0-9]{1,4})*[a-z]?)(?:final|beta|alpha|fix|rc[0-9]?|it)?"),
+    ("lettered", rf"[b-df-uw-z](?:({_COUNT})(b)|([0-9]{{2,3}})(m))"),
     ("mix", rf"([0-9]{{1,3}})[x×]({_COUNT})([bm])"),
     ("active", rf"a({_COUNT})([bm])"),
     ("effective", r"e([0-9]{1,3}(?:\.[0-9]{1,2})?)b"),
     ("bloom", r"([0-9]{1,2})([bm])([0-9]{1,2})"),
-    ("pair", rf"({_COUNT})b-?a?({_COUNT})b"),
+    ("pair", rf"({_COUNT})ba?({_COUNT})b"),
     ("bpw", r"([0-9]{1,2}(?:[._][0-9]{1,4})?)bpw(?:h[0-9])?|bpw([0-9]{1,2}(?:\.[0-9]{1,4})?)"),
     ("bits", r"([0-9]{1,2}(?:\.[0-9]{1,3})?)-?bits?(?:mlx|awq)?"),
     ("activation", r"w([0-9]{1,2})a([0-9]{1,2})(?:fp|o)?(?:g([0-9]{1,4}))?(?:kv[0-9]+)?"),
@@ -126,11 +127,12 @@ _DIGITS = re.compile("|".join(f"(?P<{name}>(?:{pattern})\\Z)" for name, pattern 
 _HAS_DIGIT = re.compile(r"[0-9]").search
 _HEAD = re.compile(r"[a-z]+(?![a-z])")
 _HEAD_DIGITS = re.compile(r"[a-z]+[0-9]+(?=[a-z])")
-_AFTER_FAMILY = re.compile(r"v?([0-9]{1,2}(?:[._][0-9]{1,2})*n?)(?=[A-Z]|[a-z]{3}|\Z)")
+_AFTER_FAMILY = re.compile(r"v?([0-9]{1,2}(?:[._][0-9]{1,2})*n?)(?=[A-Z]|[a-z]{3}|[aeAE][0-9]|\Z)")
 _SIZE_THEN_WORD = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,2})?[bBM](?=[A-Z][A-Za-z])|[0-9]{1,3}(?:\.[0-9])?[bB](?=[a-z]{4})")
-_WORD_THEN_SIZE = re.compile(r"[A-Za-z]{3,}(?=[0-9]{1,3}(?:[._][0-9]{1,2})?[bB]\Z)")
+_WORD_THEN_SIZE = re.compile(r"[A-Za-z]{3,}(?=[0-9]{1,3}(?:[._][0-9]{1,2})?[bB]\Z|[0-9]{2,3}[mM]\Z)")
 _HUMP = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:[._][0-9]+)*[bBmM]?(?![a-z])|[^A-Za-z0-9]+|[0-9]+")
 _SHORTHAND = {"l": "llama", "q": "qwen", "g": "gemma", "mn": "mistral", "ms": "mistral", "ml": "mistral", "y": "yi"}
+_HYPHENS = str.maketrans("_. ", "---")
 _BARE_BITS = re.compile(r"i?q([1-8])\Z")
 LONGEST_WORD = 64
 MOST_WORDS = 200_000
@@ -172,49 +174,50 @@ class Lexicon(dict[str, Pieces]):
         return pieces
 
     def read(self, word: str, lower: str) -> list[tuple[int, Piece]]:
+        """The pieces of one word; the first one opens a phrase if the word does."""
+        pieces = self.read_word(word, lower)
+        if lower in self.opens:
+            pieces[0] = (0, opening(pieces[0][1]))
+        return pieces
+
+    def read_word(self, word: str, lower: str) -> list[tuple[int, Piece]]:
         """The pieces of one word. A word that nothing knows is one piece without a kind."""
-        opens = OPENS if lower in self.opens else 0
         known = self.vocabulary.words.get(lower)
         if known is not None:
-            return [(0, piece_of(word, known, opens=opens))]
+            return [(0, piece_of(word, known))]
         if not word or len(word) > LONGEST_WORD:
             return [(0, Piece(word))] if word else []
         if _HAS_DIGIT(word):
-            found = self.read_number(word, lower, opens)
+            found = self.read_number(word, lower)
             if found is not None:
-                return [(0, found)]
-            pair = _DIGITS.match(lower)
-            if pair is not None:
-                return self._pair(word, pair)
+                return found
         elif (language := self.vocabulary.codes.get(lower)) is not None:
-            return [(0, Piece(word, CODE | opens, None, entry=language))]
-        if opens:
-            return [(0, Piece(word, opens))]
+            return [(0, Piece(word, CODE, None, entry=language))]
         return (
             self.read_glued(word, lower) or self.read_humps(word) or self.read_inside(word, lower) or [(0, Piece(word))]
         )
 
-    def read_number(self, word: str, lower: str, opens: int) -> Piece | None:
+    def read_number(self, word: str, lower: str) -> list[tuple[int, Piece]] | None:
         """Sizes, versions, bits, groups and the noise of training: a word with digits that follows a pattern."""
         scheme = self.gguf.get(word.upper())
         if scheme is not None:
-            return gguf_piece(word, scheme, opens)
+            return [(0, gguf_piece(word, scheme))]
         if found := _BARE_BITS.match(lower):
-            return Piece(word, BITS | opens, ("bits", found[1], "bits"), number=float(found[1]), unit="q")
+            return [(0, Piece(word, BITS, ("bits", found[1], "bits"), number=float(found[1]), unit="q"))]
         match = _DIGITS.match(lower)
-        if match is None or match.lastgroup == "pair":
+        if match is None:
             return None
-        return self._number(word, match, opens)
+        return self._pair(word) if match.lastgroup == "pair" else [(0, self._number(word, match))]
 
-    def _number(self, word: str, match: re.Match[str], opens: int) -> Piece | None:
+    def _number(self, word: str, match: re.Match[str]) -> Piece:
         name = match.lastgroup or ""
         values = [value for value in match.groups()[match.lastindex or 0 :] if value is not None]
         if name == "number":
-            return Piece(word, NUMBER | opens, None, unit=word.replace("_", "."))
-        if name == "size":
-            return Piece(word, SIZE | opens, None, number=count(values[0]) * UNITS[values[1]], unit=values[1])
+            return Piece(word, NUMBER, None, unit=word.replace("_", "."))
+        if name in ("size", "lettered"):
+            return Piece(word, SIZE, None, number=count(values[0]) * UNITS[values[1]], unit=values[1])
         if name == "version":
-            return Piece(word, VERSION | opens, None, unit=values[0].replace("_", "."))
+            return Piece(word, VERSION, None, unit=values[0].replace("_", "."))
         if name == "mix":
             return Piece(word, MIX, None, number=count(values[1]) * UNITS[values[2]], unit=values[0])
         if name == "active":
@@ -227,7 +230,7 @@ class Lexicon(dict[str, Pieces]):
         if name in ("bpw", "bits", "mlx"):
             bits = float(values[0].replace("_", "."))
             if 0 < bits <= 16:
-                return Piece(word, BITS | opens, ("bits", f"{bits:g}", "bits"), number=bits, unit=name)
+                return Piece(word, BITS, ("bits", f"{bits:g}", "bits"), number=bits, unit=name)
             return Piece(word)
         if name == "activation":
             scheme = f"W{values[0]}A{values[1]}"
@@ -235,12 +238,13 @@ class Lexicon(dict[str, Pieces]):
             return Piece(word, SCHEME, ("quant", scheme, rule), number=float(values[0]), unit="activation")
         if name == "web":
             rule = "weights and arithmetic"
-            return Piece(word, SCHEME | opens, ("quant", word.upper(), rule), number=float(values[0]), unit="web")
+            return Piece(word, SCHEME, ("quant", word.upper(), rule), number=float(values[0]), unit="web")
         if name == "group":
             return Piece(word, GROUP, ("group_size", values[0], "group"), number=float(values[0]))
         if name == "share":
             scheme = self.gguf.get(values[1].upper(), values[1].upper())
-            return Piece(word, GGUF | opens, ("quant", scheme, "share of a mix"), number=float(values[0]), unit=scheme)
+            more = OPENS if values[1] in self.opens else 0
+            return Piece(word, GGUF | more, ("quant", scheme, "share of a mix"), number=float(values[0]), unit=scheme)
         if name == "times":
             return Piece(word, TIMES, None, number=float(values[0]))
         if name == "experts":
@@ -252,11 +256,9 @@ class Lexicon(dict[str, Pieces]):
             return Piece(word, LETTER, None, unit=word.upper())
         return Piece(word, NOISE, ("noise", word, "training or measure"))
 
-    def _pair(self, word: str, pair: re.Match[str]) -> list[tuple[int, Piece]]:
+    def _pair(self, word: str) -> list[tuple[int, Piece]]:
         """`1b14b` and `30bA3b`: two sizes glued."""
-        at = pair.end("pair") - len(word)
-        at = re.match(rf"(?:{_COUNT})b-?", word.lower()).end()  # type: ignore[union-attr]
-        return [*self._shift(0, word[:at].rstrip("-")), *self._shift(at, word[at:])]
+        return self._split(word, word.lower().index("b") + 1)
 
     def read_glued(self, word: str, lower: str) -> list[tuple[int, Piece]] | None:
         """`Qwen2.5`, `llama7b`, `gemma3n`, `Qwen3Guard`: a family with what follows it; `8BInstruct`, `model7b`."""
@@ -302,7 +304,7 @@ class Lexicon(dict[str, Pieces]):
                 pieces.append((start, piece_of(hump, entry)))
                 known = True
             elif hump[0].isdigit() and pieces:
-                if pieces[-1][1].kind == FAMILY and hump[-1].isdigit():
+                if pieces[-1][1].kind & FAMILY and hump[-1].isdigit():
                     pieces.append((start, Piece(hump, VERSION, None, unit=hump.replace("_", "."), number=1)))
                 elif hump[-1] in "bB":
                     pieces += self._shift(start, hump)
@@ -326,21 +328,33 @@ class Lexicon(dict[str, Pieces]):
             return [(0, piece_of(word[:end], self.endings[found[1]], "end of a word")), *tail]
         return None
 
-    def phrase(self, text: str, meaning: Entry | str) -> Piece:
-        """The piece that several words make together."""
-        return gguf_piece(text, meaning) if isinstance(meaning, str) else piece_of(text, meaning)
+    def phrase(self, text: str) -> Piece | None:
+        """The piece that several words make together, None if they make none."""
+        said = text.lower().translate(_HYPHENS)
+        meaning = self.phrases.get(said)
+        if meaning is not None:
+            return gguf_piece(text, meaning) if isinstance(meaning, str) else piece_of(text, meaning)
+        if said[:2].isdigit() and isinstance(scheme := self.phrases.get(said[2:]), str):
+            return Piece(text, GGUF, ("quant", scheme, "share of a mix"), number=float(said[:2]), unit=scheme)
+        return None
 
 
-def piece_of(text: str, entry: Entry, rule: str = "", *, opens: int = 0) -> Piece:
+def opening(piece: Piece) -> Piece:
+    """The same piece, said to open a phrase."""
+    kind = piece.kind | OPENS
+    return Piece(piece.text, kind, piece.claim, entry=piece.entry, number=piece.number, unit=piece.unit)
+
+
+def piece_of(text: str, entry: Entry, rule: str = "") -> Piece:
     """The piece that a vocabulary's word makes."""
     label = _CLAIMS.get(entry.label)
     claim = None if label is None else (label, entry.value, rule or entry.file)
     number = entry.facts.get("bits", 0)
-    return Piece(text, _KINDS[entry.label] | opens, claim, entry=entry, number=number, unit=rule)
+    return Piece(text, _KINDS[entry.label], claim, entry=entry, number=number, unit=rule)
 
 
-def gguf_piece(text: str, scheme: str, opens: int = 0) -> Piece:
-    return Piece(text, GGUF | opens, ("quant", scheme, "quants.toml"), unit=scheme)
+def gguf_piece(text: str, scheme: str) -> Piece:
+    return Piece(text, GGUF, ("quant", scheme, "quants.toml"), unit=scheme)
 
 
 def count(text: str) -> float:

@@ -67,12 +67,9 @@ def after(sheet: Sheet, at: int, label: str) -> str | None:
             claims[index] = (label, piece.text.upper(), "version")
             return piece.text.upper()
         if kind & (NUMBER | VERSION):
-            if kind & VERSION and piece.text[0] in "vV" and piece.text[0].lower() in letters:
-                value = f"V{piece.unit}"
-            elif kind & NUMBER and not plausible(piece, index == at + 1):
+            if kind & NUMBER and not plausible(piece, index == at + 1):
                 return None
-            else:
-                value = piece.unit
+            value = piece.unit
             claims[index] = (label, value, "version")
             return value
         if not kind & PASSED:
