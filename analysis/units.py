@@ -71,8 +71,8 @@ def size_text(number: float | None) -> str:
     """Bytes for a person, in GB (10^9) where that is readable: `3.16 GB`, `150 GB`, `0.29 GB`, `4.7 MB`, `12 B`."""
     if number is None:
         return ""
-    for scale, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if abs(number) >= scale / 10:
+    for scale, unit, least in ((1e9, "GB", 0.1), (1e6, "MB", 0.1), (1e3, "kB", 1.0)):
+        if abs(number) >= scale * least:
             value = number / scale
             return f"{value:,.0f} {unit}" if abs(value) >= 100 else f"{value:.3g} {unit}"
     return f"{number:.0f} B"

@@ -1,0 +1,83 @@
+"""`hf-catalog export`: the catalog as files in a folder."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crawler.cli.options import WHEN, db_option, output_options
+from crawler.cli.output import Column, Printer, size_text
+
+if TYPE_CHECKING:
+    from analysis.export import Written
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), required=False)
+@click.option("--only", multiple=True, metavar="NAME", help="Only this summary, table or question; may be given often.")
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "parquet", "jsonl"]), default="csv", show_default=True,
+    help="How tables are written.",
+)  # fmt: skip
+@click.option("--since", type=WHEN, metavar="TIME", help="Only what is new or changed since then: 7d, 2026-11-01.")
+@click.option(
+    "--diff", type=click.Path(path_type=Path), metavar="OLD", help="Say what changed since an earlier export."
+)
+@click.option("--raw", is_flag=True, help="Leave cells that a spreadsheet would run as they are.")
+@click.option("--list", "listed", is_flag=True, help="Name what --only may ask for.")
+@db_option
+@output_options(table=False)
+def export(
+    folder: Path | None,
+    only: tuple[str, ...],
+    form: str,
+    since: datetime | None,
+    diff: Path | None,
+    listed: bool,
+    db: str,
+    out: Printer,
+) -> None:
+    """Write summaries and tables into DIR, with a manifest.json of counts and hashes.
+
+    Everything is of one moment; an earlier export in DIR is replaced when the new one is whole.
+
+    \b
+    Examples:
+      hf-catalog export summaries
+      hf-catalog export week --since 7d --only models --only changes --format jsonl
+      hf-catalog export today --diff yesterday
+      hf-catalog export lake --format parquet
+    """
+    from analysis.export import export as write
+    from analysis.export import names
+
+    if listed:
+        out.rows([{"name": name} for name in names()], id_key="name")
+        return
+    if folder is None:
+        raise click.UsageError("say where to: hf-catalog export DIR", click.get_current_context())
+    manifest = write(
+        db, folder, only=only, form=form, since=since, diff=diff, raw=out.raw, told=lambda file: tell(out, file)  # type: ignore[arg-type]
+    )  # fmt: skip
+    if out.quiet:
+        for file in manifest["files"]:
+            out.line(str(folder / file["name"]))
+    elif out.mode == "json":
+        out.object(manifest)
+    else:
+        out.rows(manifest["files"], COLUMNS)
+        out.say(f"{folder}: the catalog as of {manifest['catalog_time'] or 'no crawl yet'}; hashes in manifest.json.")
+
+
+def tell(out: Printer, file: Written) -> None:
+    out.detail(f"{file.name}: {file.rows:,} rows, {size_text(file.size)}")
+
+
+COLUMNS = (
+    Column("name", "file", clip=False),
+    Column("rows", text=lambda value: f"{value:,}", right=True),
+    Column("size", text=size_text, right=True),
+)
