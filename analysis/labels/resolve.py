@@ -178,7 +178,7 @@ def claim(pieces: Iterable[LabelRecord], field: str) -> LabelRecord | None:
 
 
 def decided(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] = ()) -> tuple[Labels, Pieces]:
-    """Labels of the deciding pieces, and all evidence with the deciding ones marked; nothing decides a dropped field."""
+    """Labels of the deciding pieces, and all evidence with these marked; nothing decides a dropped field."""
     best = {field: each for field, each in best.items() if field not in drop}
     values: dict[str, Any] = {}
     lists: dict[str, list[str]] = {field: [] for field in LISTS}
