@@ -8,17 +8,23 @@ catalog as it was. A SQLite catalog of an older schema is copied beside itself f
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import SetColumnComment, SetTableComment
 
 from db.engine import APPLICATION_ID, catalog_name, catalog_url, open_engine, raw, read_revision, revision, translated
 from db.errors import CatalogDamaged, CatalogNewer
+from db.models import metadata
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 
 @cache
@@ -75,33 +81,58 @@ def downgrade(db: str | Path, target: str) -> None:
 
 
 def migrate_engine(engine: Engine, target: str, *, forward: bool = True) -> None:
+    """Runs the migrations to `target` with the views out of the way, in one transaction."""
     from alembic import command
+
+    try:
+        with engine.connect() as connection, _rebuilding(connection), connection.begin():
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext('hf-catalog migrate'))")
+            _refuse_strangers(connection)
+            drop_views(connection)
+            (command.upgrade if forward else command.downgrade)(alembic_config(connection), target)
+            if target == head():
+                create_views(connection)
+                write_comments(connection)
+            _check_foreign_keys(connection)
+    except DBAPIError as error:
+        raise translated(error, catalog_name(engine)) from error
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Alembic's settings without its file, so that an installed package finds its migrations."""
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", "db:migrations")
     config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _rebuilding(connection: Connection) -> Iterator[None]:
+    """SQLite rebuilds a table by dropping the old one: with foreign keys on, its children's rows would go with it.
+
+    The switch only works outside a transaction, so it is thrown past SQLAlchemy's own BEGIN.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"pragma application_id={APPLICATION_ID}")
+    driver.execute("pragma foreign_keys=off")
     try:
-        if engine.dialect.name == "sqlite":
-            _prepare_sqlite(engine)
-        with engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext('hf-catalog migrate'))")
-            _refuse_strangers(connection)
-            drop_views(connection)
-            config.attributes["connection"] = connection
-            (command.upgrade if forward else command.downgrade)(config, target)
-            if target == head():
-                create_views(connection)
-    except DBAPIError as error:
-        raise translated(error, catalog_name(engine)) from error
+        yield
+    finally:
+        driver.execute("pragma foreign_keys=on")
 
 
-def _prepare_sqlite(engine: Engine) -> None:
-    """Rebuilding a table in place needs foreign keys off, which only works outside a transaction."""
-    with engine.connect() as connection:
-        driver: Any = connection.connection.dbapi_connection
-        driver.execute(f"pragma application_id={APPLICATION_ID}")
+def _check_foreign_keys(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        broken = connection.exec_driver_sql("pragma foreign_key_check").first()
+        if broken is not None:
+            raise CatalogDamaged(catalog_name(connection), f"a row of {broken[0]} belongs to nothing")
 
 
 def _refuse_strangers(connection: Connection) -> None:
@@ -168,6 +199,16 @@ def create_views(connection: Connection) -> None:
             if _escapes(connection)
             else f"create view {name} as\n{text}"
         )
+
+
+def write_comments(connection: Connection) -> None:
+    """What db.models says of tables and columns, where the engine keeps it."""
+    if connection.dialect.name != "postgresql":
+        return
+    for table in metadata.sorted_tables:
+        connection.execute(SetTableComment(table))
+        for column in table.columns:
+            connection.execute(SetColumnComment(column))
 
 
 def _escapes(connection: Connection) -> bool:

@@ -51,10 +51,13 @@ class Rows:
         return self._many(table, columns, rows, sql)
 
     def upsert(self, table: Table, key: Sequence[str], columns: Sequence[str], rows: Iterable[Row]) -> None:
-        """`columns` starts with `key`; the others replace what is there."""
+        """`columns` starts with `key`; the others replace what is there, where it differs: equal rows write nothing."""
         rest = columns[len(key) :]
         update = ", ".join(f'"{name}" = excluded."{name}"' for name in rest)
-        action = f"do update set {update}" if rest else "do nothing"
+        old = ", ".join(f'{table.name}."{name}"' for name in rest)
+        new = ", ".join(f'excluded."{name}"' for name in rest)
+        differs = "is not" if self.dialect.name == "sqlite" else "is distinct from"
+        action = f"do update set {update} where ({old}) {differs} ({new})" if rest else "do nothing"
         sql = (
             f"insert into {table.name} ({_names(columns)}) values ({self._marks(len(columns))})"
             f" on conflict ({_names(key)}) {action}"

@@ -1,0 +1,135 @@
+"""Records for tests of the catalog: one call a noun, everything plausible, each thing changeable by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from db.records import (
+    ArtifactRecord,
+    ConflictRecord,
+    EdgeRecord,
+    Enrichment,
+    EvalRecord,
+    FileRecord,
+    Header,
+    Labelled,
+    LabelRecord,
+    Labels,
+    Layout,
+    Page,
+    RepoRecord,
+    Skipped,
+)
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+VOCABULARY = "v1"
+
+
+def content(name: str) -> str:
+    return sha256(name.encode()).hexdigest()
+
+
+def repo(number: int, **changes: Any) -> RepoRecord:
+    """A plain repo; its number makes its ids."""
+    values: dict[str, Any] = {
+        "hub_id": f"{number:024x}",
+        "repo_id": f"acme/gemma-3-{number}b-it-GGUF",
+        "author": "acme",
+        "sha": f"{number:040x}",
+        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "last_modified": datetime(2026, 5, 1, tzinfo=UTC),
+        "downloads": 100 * number,
+        "likes": number,
+        "trending_score": 0.5,
+        "pipeline_tag": "text-generation",
+        "library_name": "gguf",
+        "license": "gemma",
+        "tags": ("gguf", "conversational", f"tag-{number % 3}"),
+        "languages": ("en",),
+        "card": {"license": "gemma", "summary": "A model for tests."},
+        "edges": (EdgeRecord("google/gemma-3-4b-it", "quantized", "card"),),
+        "evaluations": (EvalRecord("text-generation", "MMLU", "accuracy", 61.5, "card"),),
+    }
+    return RepoRecord(**{**values, **changes})
+
+
+def labelled(**changes: Any) -> Labelled:
+    """Labels of such a repo; evidence for family and quant."""
+    vocabulary = changes.pop("vocabulary", VOCABULARY)
+    values: dict[str, Any] = {
+        "family": "gemma",
+        "version": "3",
+        "tuning": ("instruct",),
+        "format": "gguf",
+        "quantized": True,
+        "quant": "Q4_0",
+        "bits": 4.0,
+    }
+    labels = Labels(**{**values, **changes})
+    evidence = tuple(
+        LabelRecord(field, str(getattr(labels, field)), "name", f"{field}-rule", 50, resolved=True)
+        for field in ("family", "quant")
+        if getattr(labels, field) is not None
+    )
+    return Labelled(labels, evidence, unclaimed=("frobnitz",), vocabulary=vocabulary)
+
+
+def page(numbers: Sequence[int], cursor: str | None = None, **changes: Any) -> Page:
+    return Page(tuple((repo(number, **changes), labelled()) for number in numbers), (), cursor)
+
+
+def header(name: str) -> Header:
+    return Header(
+        format="gguf",
+        version=3,
+        architecture="gemma3",
+        parameters=3_880_099_328,
+        active_parameters=None,
+        tensor_count=444,
+        types={"Q4_0": 3_000_000_000, "F16": 880_099_328},
+        quant="Q4_0",
+        quant_method="gguf",
+        quant_share=0.77,
+        bits_per_weight=6.4,
+        context=131072,
+        size=3_100_000_000,
+        size_verified=True,
+        content=content(name),
+        requests=2,
+        bytes_read=65536,
+        facts={"geometry": {"layers": 34}},
+    )
+
+
+def enrichment(number: int, *, files: Sequence[str] = ("a-Q4_0.gguf",), **changes: Any) -> Enrichment:
+    """A visit that found these files, each an artifact with a header, a conflict and evidence of its own."""
+    record = changes.pop("record", None) or repo(number)
+    artifacts = tuple(
+        (
+            ArtifactRecord(path, "weights", "gguf", (path,), 1000 + number, content(path)),
+            Labelled(
+                Labels(format="gguf", quant="Q4_0", quantized=True, bits_per_weight=6.4),
+                (LabelRecord("quant", "Q4_0", "header", "dominant", 90, resolved=True),),
+                (ConflictRecord("bits", "4", "file", "6.4", "size"),),
+                vocabulary=VOCABULARY,
+            ),
+        )
+        for path in files
+    )
+    values: dict[str, Any] = {
+        "repo": record,
+        "depth": "headers",
+        "labelled": labelled(quant_measured="Q4_0"),
+        "files": tuple(FileRecord(path, 1000 + number, f"{number:040x}", content(path)) for path in files),
+        "artifacts": artifacts,
+        "headers": tuple(header(path) for path in files),
+        "layouts": (Layout("tokenizer.ggml.tokens", 262144, "d1", 4_000_000),),
+    }
+    return Enrichment(**{**values, **changes})
+
+
+def skipped(number: int, reason: Any = "gated", detail: str = "ask first") -> Skipped:
+    return Skipped(repo(number).repo_id, reason, detail, NOON)
