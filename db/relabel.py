@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from db.labelled import (
     ARTIFACT_LABEL_NAMES,
+    LABEL_NAMES,
     Interned,
     LabelledRepo,
     label_values,
@@ -15,21 +17,52 @@ from db.labelled import (
     write_repo_labels,
 )
 from db.models import artifacts, edges, search_pending
-from db.pages import edge_rows, tell_labels
+from db.pages import edge_rows, label_changes, tell_labels
 from db.records import RunRecord
 from db.rows import Rows
 from db.stored import Relabelled
 
+EXAMPLES = 3
+"""How many changes of one label are kept to be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelChange:
+    """One label of one repo that came out otherwise; values as text, None where there was or is none."""
+
+    repo_id: str
+    field: str
+    before: str | None
+    after: str | None
+
 
 @dataclass(frozen=True, slots=True)
 class RelabelCounts:
-    """What a relabelling did: repos written, labels of theirs that came out otherwise than before."""
+    """What a relabelling did: repos written, labels of theirs that came out otherwise, in all and by label."""
 
     repos: int = 0
     labels: int = 0
+    fields: Mapping[str, int] = field(default_factory=dict)
+    examples: tuple[LabelChange, ...] = ()
 
     def __add__(self, other: RelabelCounts) -> RelabelCounts:
-        return RelabelCounts(self.repos + other.repos, self.labels + other.labels)
+        return RelabelCounts(
+            self.repos + other.repos,
+            self.labels + other.labels,
+            Counter(self.fields) + Counter(other.fields),
+            few((*self.examples, *other.examples)),
+        )
+
+
+def few(changes: Sequence[LabelChange]) -> tuple[LabelChange, ...]:
+    """The first changes of each label."""
+    kept: Counter[str] = Counter()
+    found = []
+    for change in changes:
+        kept[change.field] += 1
+        if kept[change.field] <= EXAMPLES:
+            found.append(change)
+    return tuple(found)
 
 
 def save_labels(
@@ -39,7 +72,8 @@ def save_labels(
     numbers = [item.stored.number for item in batch]
     now = dict(map(tuple, rows.select_in("select id, digest from repos where id in ({})", numbers)))
     items = [item for item in batch if now.get(item.stored.number) == item.stored.digest]
-    told = tell_labels(rows, run, at, [(item.stored.number, item.labelled) for item in items])
+    changes = list(differences(rows, items))
+    tell_labels(rows, run, at, [(item.stored.number, item.labelled) for item in items])
     labels = [LabelledRepo(i.stored.number, i.labelled, i.stored.depth, i.stored.digest) for i in items]
     write_repo_labels(rows, interned, labels, at, fresh=False)
     rows.delete(edges, ("repo",), [(item.stored.number,) for item in items])
@@ -47,7 +81,18 @@ def save_labels(
     rows.insert(edges, ("repo", "parent", "relation", "source", "declared"), parents)
     _save_artifacts(rows, interned, items)
     rows.insert_new(search_pending, ("repo",), [(item.stored.number,) for item in items])
-    return RelabelCounts(len(items), told)
+    return RelabelCounts(len(items), len(changes), Counter(change.field for change in changes), few(changes))
+
+
+def differences(rows: Rows, items: Sequence[Relabelled]) -> Iterator[LabelChange]:
+    """Labels that these would change. A repo that had none yet changes nothing."""
+    sql = f"select repo, {', '.join(LABEL_NAMES)} from repo_labels where repo in ({{}})"
+    before = {row[0]: tuple(row[1:]) for row in rows.select_in(sql, [item.stored.number for item in items])}
+    for item in items:
+        if item.stored.number in before:
+            new = label_values(item.labelled.labels, LABEL_NAMES)
+            for name, old, now in label_changes(before[item.stored.number], new):
+                yield LabelChange(item.stored.record.repo_id, name, old, now)
 
 
 def _save_artifacts(rows: Rows, interned: Interned, items: Sequence[Relabelled]) -> None:

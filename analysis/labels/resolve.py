@@ -153,6 +153,19 @@ def label_artifact(
     return Labelled(labels, evidence, conflicts, (), file.unclaimed if file else (), vocabulary().digest)
 
 
+def label_whole(
+    repo: RepoRecord, artifacts: Sequence[ArtifactRecord], headers: Mapping[str, Header] = {}
+) -> tuple[Labelled, tuple[tuple[ArtifactRecord, Labelled], ...]]:
+    """The labels of a repo and of each of its artifacts, from all that is known of them; `headers` by artifact."""
+    labelled = tuple(
+        [
+            (each, label_artifact(repo, each, headers.get(each.artifact), artifacts, headers=headers))
+            for each in artifacts
+        ]
+    )
+    return label_repo(repo, labelled, headers), labelled
+
+
 # ---- the strongest evidence -----------------------------------------------------------------------------------------
 
 

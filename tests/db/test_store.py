@@ -13,6 +13,7 @@ from analysis.query import Reader
 from db import runs
 from db.errors import CatalogLocked, CatalogMissing
 from db.records import EdgeRecord, Page, RepoFilter, RunRecord, Skipped
+from db.relabel import LabelChange
 from db.store import Store
 from db.stored import Relabelled
 from tests.db.made import NOON, content, enrichment, labelled, page, repo, skipped
@@ -361,7 +362,9 @@ def test_relabelling_needs_no_network_and_touches_only_stale_repos(
     rehearsal = store.save_labels(run, done, dry_run=True)
     assert ask("select distinct family from models") == [{"family": "gemma"}]
     assert store.save_labels(run, done) == rehearsal
-    assert (rehearsal.repos, rehearsal.labels) == (2, 2)
+    assert (rehearsal.repos, rehearsal.labels) == (2, 3)
+    assert dict(rehearsal.fields) == {"family": 2, "quant_measured": 1}
+    assert rehearsal.examples[0] == LabelChange(repo(1).repo_id, "family", "gemma", "gemma3")
     assert ask("select distinct family from models") == [{"family": "gemma3"}]
     assert list(store.stale("v2")) == [] and ask("select * from stale_labels") == []
     assert ask("select distinct parent, declared from parents order by parent") == [

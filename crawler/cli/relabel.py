@@ -1,0 +1,101 @@
+"""`hf-catalog relabel`: labels by the vocabulary of today, from what the catalog holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crawler.cli.options import db_option, output_options
+from crawler.cli.output import Column, Printer
+
+if TYPE_CHECKING:
+    from db.relabel import RelabelCounts
+    from db.store import Store
+    from db.stored import Relabelled, StoredRepo
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would change and write nothing.")
+@db_option
+@output_options(table=False)
+def relabel(dry_run: bool, db: str, out: Printer) -> None:
+    """Bring the catalog's labels to the current vocabulary, with no network.
+
+    Only repos whose labels another vocabulary made are looked at. Each batch is written by itself: broken off, the same
+    command goes on where it was.
+
+    \b
+    Examples:
+      hf-catalog relabel --dry-run
+      hf-catalog relabel --db catalog.db --json
+    """
+    from analysis.labels.vocabulary import vocabulary
+    from db.relabel import RelabelCounts
+    from db.store import Store
+
+    digest = vocabulary().digest
+    started = monotonic()
+    done = RelabelCounts()
+    with Store.open(db) as store, nullcontext() if dry_run else store.crawling():
+        for counts in relabelled(store, digest, dry_run=dry_run):
+            done += counts
+            out.detail(f"{done.repos:,} repos, {done.labels:,} labels changed")
+    if not dry_run and done.repos:
+        with Store.open(db) as store:
+            store.index()
+    show(done, digest, monotonic() - started, dry_run, out)
+
+
+def relabelled(store: Store, digest: str, *, dry_run: bool) -> Iterator[RelabelCounts]:
+    """Batch by batch: read, label, write."""
+    for batch in store.stale(digest):
+        yield store.save_labels(None, [anew(stored) for stored in batch], dry_run=dry_run)
+
+
+def anew(stored: StoredRepo) -> Relabelled:
+    """One repo's labels by the current vocabulary, its artifacts' too."""
+    from analysis.labels.resolve import label_whole
+    from db.stored import Relabelled
+
+    labelled, artifacts = label_whole(stored.record, stored.artifacts, stored.headers)
+    return Relabelled(stored, labelled, artifacts)
+
+
+def show(done: RelabelCounts, digest: str, seconds: float, dry_run: bool, out: Printer) -> None:
+    fields = sorted(done.fields.items(), key=lambda item: (-item[1], item[0]))
+    found: dict[str, Any] = {
+        "vocabulary": digest,
+        "dry_run": dry_run,
+        "repos": done.repos,
+        "labels": done.labels,
+        "fields": dict(fields),
+        "examples": [
+            {"repo_id": each.repo_id, "field": each.field, "before": each.before, "after": each.after}
+            for each in done.examples
+        ],
+        "seconds": round(seconds, 3),
+    }
+    out.object(found, human=lambda: tell(found, out))
+
+
+def tell(found: dict[str, Any], out: Printer) -> None:
+    """For people: how much, which labels, and what it looks like."""
+    if not found["repos"]:
+        out.line(f"All labels are of the current vocabulary ({found['vocabulary']}).")
+        return
+    would = "would be" if found["dry_run"] else "were"
+    out.line(
+        f"{found['repos']:,} repos {would} labelled anew with vocabulary {found['vocabulary']};"
+        f" {found['labels']:,} labels {'would change' if found['dry_run'] else 'changed'}."
+    )
+    if out.quiet or not found["fields"]:
+        return
+    out.line()
+    first = {each["field"]: each for each in reversed(found["examples"])}
+    rows = [{"label": field, "changes": count, **first.get(field, {})} for field, count in found["fields"].items()]
+    example = Column("repo_id", "for example", clip=False)
+    out.rows(rows, [Column("label"), Column("changes"), example, Column("before"), Column("after")])
