@@ -255,7 +255,13 @@ def _is_foreign(engine: Engine) -> bool:
     if engine.dialect.name != "sqlite":
         return False
     with engine.connect() as connection:
-        return bool(connection.exec_driver_sql("select 1 from sqlite_master limit 1").first())
+        return has_tables(connection)
+
+
+def has_tables(connection: Connection) -> bool:
+    """Whether a SQLite database holds anything, a catalog that was taken back to nothing aside."""
+    sql = "select 1 from sqlite_master where name <> 'alembic_version' and substr(name, 1, 7) <> 'sqlite_' limit 1"
+    return connection.exec_driver_sql(sql).first() is not None
 
 
 def raw(path: str | Path, *, timeout: float = BUSY_SECONDS) -> closing[sqlite3.Connection]:

@@ -19,7 +19,17 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import SetColumnComment, SetTableComment
 
-from db.engine import APPLICATION_ID, catalog_name, catalog_url, open_engine, raw, read_revision, revision, translated
+from db.engine import (
+    APPLICATION_ID,
+    catalog_name,
+    catalog_url,
+    has_tables,
+    open_engine,
+    raw,
+    read_revision,
+    revision,
+    translated,
+)
 from db.errors import CatalogDamaged, CatalogNewer
 from db.models import metadata
 
@@ -139,7 +149,7 @@ def _refuse_strangers(connection: Connection) -> None:
     """A database with tables of somebody else is never made into a catalog."""
     if connection.dialect.name != "sqlite" or read_revision(connection) is not None:
         return
-    if connection.exec_driver_sql("select 1 from sqlite_master limit 1").first():
+    if has_tables(connection):
         raise CatalogDamaged(catalog_name(connection), "it is a database, but no catalog")
 
 

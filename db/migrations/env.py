@@ -13,7 +13,7 @@ from db.models import metadata
 
 def is_ours(name: str | None, kind: str, parent_names: object) -> bool:
     """Autogenerate looks at the tables of db.models alone: the search index keeps shadow tables of its own."""
-    return kind != "table" or name in metadata.tables
+    return name != "search_index" and (kind != "table" or name in metadata.tables)
 
 
 def run(connection: Connection) -> None:

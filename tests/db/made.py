@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -133,3 +134,25 @@ def enrichment(number: int, *, files: Sequence[str] = ("a-Q4_0.gguf",), **change
 
 def skipped(number: int, reason: Any = "gated", detail: str = "ask first") -> Skipped:
     return Skipped(repo(number).repo_id, reason, detail, NOON)
+
+
+def fill(db: str) -> None:
+    """A catalog with rows in every table, all but the lock and the queue of search through the store's own calls."""
+    from db import lock
+    from db.store import Store
+
+    moment = NOON
+    with Store.open(db, create=True, clock=lambda: moment) as store:
+        run = store.start_run("full", "", "https://hub.example")
+        store.save_page(run, "", page([1, 2, 3]))
+        store.save_enrichments(run, [(enrichment(1), 0)])
+        store.claim(1, "headers")
+        store.finish_run(replace(run, outcome="complete", finished_at=moment))
+        moment += timedelta(days=1)
+        second = store.start_run("full", "", "https://hub.example")
+        renamed = repo(1, repo_id="acme/renamed", sha="a" * 40, downloads=5)
+        store.save_page(second, "", Page(((renamed, labelled(family="gemma3")),), (skipped(9),), "next"))
+        store.note_absences("", [repo(3).hub_id])
+        with store._writing() as rows:
+            lock.take(rows, db, moment)
+            rows.execute("insert into search_pending (repo) values (2)")
