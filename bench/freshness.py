@@ -8,8 +8,8 @@ repos), and the rest on visits, one request a repo. Quotas are those of three mi
 simulated.
 
 Popularity and change: with `--metrics` (daily snapshots: date,id,downloads,likes,lastModified), each repo takes the
-commits of a real one of its own place among the downloads, which follow a Zipf law as long as the Hub's tail (most repos
-have next to none). Without it, commits decline exponentially with the same mean.
+commits of a real one of its own place among the downloads, which follow a Zipf law as long as the Hub's tail (most
+repos have next to none). Without it, commits decline exponentially with the same mean.
 
 Fresh means: the last visit saw the present commit. Orders:
   frontier      db.frontier's priority over the repos that the listing shows as new or changed
