@@ -360,7 +360,7 @@ class Reader:
                     (length,) = unpack(data, at)
                     at += step + length
                 done = left
-            except StructError:
+            except (StructError, OverflowError):  # beyond what was fetched, or beyond any file
                 pass
             left -= done
             passed, window.position = at - window.index, window.start + at

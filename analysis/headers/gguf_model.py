@@ -285,9 +285,9 @@ def agrees(claim: str, layers: Sequence[tuple[Tensor, str]]) -> bool:
     """Whether the matrices are of the scheme that a name claims.
 
     A tenth of those whose rows its blocks fit must be of its main types: mixes of several types are usual, and where
-    rows do not fit (a hidden size that 256 does not divide) llama-quantize falls back to another type. All together must
-    not take half as many bits again as that type: then little is left of the scheme. Full precision mixes with nothing,
-    so half of all must be of it.
+    rows do not fit (a hidden size that 256 does not divide) llama-quantize falls back to another type. All together
+    must not take half as many bits again as that type: then little is left of the scheme. Full precision mixes with
+    nothing, so half of all must be of it.
     """
     main = ggml.main_types(claim)
     if not main:

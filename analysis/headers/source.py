@@ -166,6 +166,8 @@ class Window:
                 f"{expected} of {length:,} bytes",
             )  # fmt: skip
         self.position += length
+        if self.position > self.end:
+            self.ahead = min(self.ahead, limits.HEAD_BYTES)  # what stands behind may be little
 
     def truncated(self, length: int, expected: str) -> HeaderTruncated:
         there = max(0, (self.size if self.size is not None else self.end) - self.position)
