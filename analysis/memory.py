@@ -23,6 +23,15 @@ KV_BYTES: Mapping[str, float] = {
     "q4_0": 18 / 32, "iq4_nl": 18 / 32,
 }  # fmt: skip
 
+# Bits a weight of whole files by scheme, embeddings and norms included: llama.cpp's tools/quantize/README.md, measured
+# on Llama 3.1 8B (revision 311c2c9f). Smaller models come out wider: their embeddings weigh more.
+SCHEME_BITS: Mapping[str, float] = {
+    "F32": 32.0, "F16": 16.0005, "BF16": 16.0005, "Q8_0": 8.5008, "Q6_K": 6.5633, "Q5_K_M": 5.7036, "Q5_K_S": 5.5704,
+    "Q4_K_M": 4.8944, "IQ4_NL": 4.6818, "Q4_K_S": 4.6672, "IQ4_XS": 4.4597, "Q3_K_L": 4.2979, "IQ3_M": 3.7628,
+    "IQ3_S": 3.6606, "Q3_K_S": 3.6429, "IQ3_XS": 3.4977, "IQ3_XXS": 3.2548, "Q2_K": 3.1593, "Q2_K_S": 2.9697,
+    "IQ2_M": 2.9294, "IQ2_S": 2.7403, "IQ2_XS": 2.5882, "IQ2_XXS": 2.3824, "IQ1_M": 2.1460, "IQ1_S": 2.0042,
+}  # fmt: skip
+
 MIB = 2**20
 GIB = 2**30
 BATCH = 512  # tokens that llama.cpp computes at once (n_ubatch)
@@ -140,11 +149,8 @@ def geometry(facts: Mapping[str, Any], architecture: str | None = None) -> Geome
     kv_heads = per_layer(facts.get("kv_heads"), layers) or tuple((head_list or ())[:layers])
     head = embedding // most_heads if embedding and most_heads else None
     key, value = whole(facts.get("key_length"), 65_536) or head, whole(facts.get("value_length"), 65_536) or head
-    latent = None
-    rank = whole(facts.get("kv_lora_rank"), 65_536)
-    if rank:
-        rope = whole(facts.get("rope_dim"), 65_536) or 64
-        latent = rank + rope
+    latent = latent_length(facts, kv_heads)
+    if latent is not None:
         kv_heads = kv_heads or (1,) * layers
     recurrent = recurrent_layers(facts, architecture, kv_heads, layers)
     if architecture in NO_CACHE or facts.get("causal") is False:
@@ -174,6 +180,20 @@ def geometry(facts: Mapping[str, Any], architecture: str | None = None) -> Geome
         recurrent_layers=sum(recurrent),
         trained_context=whole(facts.get("context"), 10**9),
     )
+
+
+def latent_length(facts: Mapping[str, Any], kv_heads: Sequence[int]) -> int | None:
+    """Elements of the latent vector under multi-head latent attention; None where whole heads are kept.
+
+    GGUF files made before llama.cpp knew it (April 2025) give the rank, but keep all heads: many of them, each with its
+    lengths of key and value.
+    """
+    rank = whole(facts.get("kv_lora_rank"), 65_536)
+    if rank is None:
+        return None
+    if max(kv_heads, default=1) > 1 and facts.get("key_length") and facts.get("value_length"):
+        return None
+    return rank + (whole(facts.get("rope_dim"), 65_536) or 64)
 
 
 def local_layers(facts: Mapping[str, Any], architecture: str, layers: int) -> tuple[bool, ...]:
@@ -260,11 +280,19 @@ def compute_buffer(shape: Geometry | None, context: int, *, flash_attention: boo
     """
     if shape is None:
         return 300 * MIB
-    wide = BATCH * (shape.vocabulary + shape.embedding) * 4
     cells = max((shape.cells(context, layer) for layer, heads in enumerate(shape.kv_heads) if heads), default=0)
-    mask = cells * BATCH * (4 + 2) if flash_attention else cells * BATCH * 4
     scores = 0 if flash_attention else cells * BATCH * shape.heads * 4
-    return wide + mask + scores
+    return wide_bytes(shape) + mask_bytes(cells, flash_attention=flash_attention) + scores
+
+
+def wide_bytes(shape: Geometry) -> int:
+    """The logits of a batch and its widest activations, in F32."""
+    return BATCH * (shape.vocabulary + shape.embedding) * 4
+
+
+def mask_bytes(cells: int, *, flash_attention: bool) -> int:
+    """What each token of a batch may see: F32, and a copy in F16 for flash attention (gguf-parser leaves both out)."""
+    return cells * BATCH * (4 + 2 if flash_attention else 4)
 
 
 def estimate(

@@ -47,6 +47,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "similar": Entry("crawler.cli.similar:similar", "Near-duplicates and re-uploads of a model."),
         "compare": Entry("crawler.cli.compare:compare", "Models side by side."),
         "fits": Entry("crawler.cli.fits:fits", "What runs on this much memory, how fast, and what is lost."),
+        "memory": Entry("crawler.cli.memory:memory", "Parameters times bits is bytes: what 32, 16, 8 and 4 bits take."),
         "changes": Entry("crawler.cli.changes:changes", "What happened: new, changed, renamed and vanished models."),
         "query": Entry("crawler.cli.query:query", "Read-only SQL, or a question by name."),
     },

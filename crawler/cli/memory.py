@@ -1,0 +1,78 @@
+"""`hf-catalog memory`: parameters times bits is bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from analysis.units import parse_model_size
+from crawler.cli.options import Read, output_options
+from crawler.cli.output import Column, Printer, count_text, size_text
+
+SIZES = ("1B", "4B", "8B", "14B", "32B", "70B")
+BITS = (32.0, 16.0, 8.0, 4.0)
+
+
+def parse_parameters(text: str) -> int:
+    kind, number = parse_model_size(text if text[-1:].isalpha() else f"{text}B")
+    if kind != "parameters" or not number:
+        raise ValueError(text)
+    return number
+
+
+PARAMETERS = Read("number of parameters", parse_parameters, "4B, 270M or 1.5T")
+
+
+@click.command()
+@click.argument("sizes", metavar="[SIZE]...", nargs=-1, type=PARAMETERS)
+@click.option("--bits", type=click.FloatRange(0.5, 64), multiple=True, metavar="N", help="Bits a weight; may be often.")
+@click.option("--quant", multiple=True, metavar="SCHEME", help="A scheme of llama.cpp: Q4_K_M; may be given often.")
+@output_options
+def memory(sizes: tuple[int, ...], bits: tuple[float, ...], quant: tuple[str, ...], out: Printer) -> None:
+    """Parameters times bits is bytes: what weights take, and what fewer bits save. No catalog needed.
+
+    \b
+    Examples:
+      hf-catalog memory
+      hf-catalog memory 14B --quant Q8_0 --quant Q4_K_M
+      hf-catalog memory 671B --bits 8 --bits 1.58 --json
+    """
+    widths = widths_of(bits, quant)
+    rows = [row(size, name, width) for size in sizes or map(parse_parameters, SIZES) for name, width in widths]
+    if not out.for_people:
+        out.rows(rows, id_key="bytes")
+        return
+    columns = [Column("parameters", "size", text=count_text, right=True, clip=False)]
+    columns += [Column(name, name, text=size_text, right=True, clip=False) for name, _ in widths]
+    by_size: dict[int, dict[str, Any]] = {}
+    for each in rows:
+        by_size.setdefault(each["parameters"], {"parameters": each["parameters"]})[each["width"]] = each["bytes"]
+    out.rows(by_size.values(), columns)
+    saved = (f"{name} save {1 - width / 32:.0%}" for name, width in widths if width < 32)
+    out.say(f"Of 32 bits, {', '.join(saved)}. Weights alone: `hf-catalog fits` adds the cache and the program.")
+
+
+def widths_of(bits: tuple[float, ...], quants: tuple[str, ...]) -> list[tuple[str, float]]:
+    """Names and bits a weight of what to reckon, widest first."""
+    from analysis.memory import SCHEME_BITS
+
+    found = {f"{width:g} bits": width for width in bits or (() if quants else BITS)}
+    for name in quants:
+        if name.upper() not in SCHEME_BITS:
+            known = ", ".join(SCHEME_BITS)
+            raise click.UsageError(f"no width is known of {name!r}; there are {known}", click.get_current_context())
+        found[name.upper()] = SCHEME_BITS[name.upper()]
+    return sorted(found.items(), key=lambda item: -item[1])
+
+
+def row(parameters: int, name: str, width: float) -> dict[str, Any]:
+    from analysis.memory import saving, weight_bytes
+
+    return {
+        "parameters": parameters,
+        "width": name,
+        "bits": width,
+        "bytes": weight_bytes(parameters, width),
+        "saved_percent": round(100 * saving(width), 1),
+    }
