@@ -1,0 +1,550 @@
+"""Pages of the listing into repos: each row validated by itself, and a walk that can be broken off anywhere.
+
+A walk goes in an order that does not move while one walks: by date of creation, oldest first. The cursor is the Hub's
+own and says everything; a Hub that refuses the direction is walked newest first, one that refuses a key is asked
+without it. The next page is on its way while this one is labelled and stored.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
+
+from crawler.errors import BadAnswer, HubFailing, RequestRefused
+from crawler.hub import HEAVY, LIGHT, Hub
+from crawler.settings import PAGE
+from db.records import EdgeRecord, EvalRecord, Gated, Json, Relation, RepoFilter, RepoRecord, Skipped
+
+HUB_ID = re.compile(r"[0-9a-f]{24}")
+REPO_ID = re.compile(r"[A-Za-z0-9_.-]{1,96}(?:/[A-Za-z0-9_.-]{1,96})?")
+SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+MOST_TAGS = 1000
+MOST_TAG = 300
+MOST_TEXT = 300  # of one word: an author, a licence, a language
+MOST_PARENTS = 50
+MOST_RESULTS = 200
+MOST_VALUE = 4096  # of one value of a card or a config, as JSON
+MOST_OBJECT = 16384  # of a whole card or config, as JSON
+BIG = 2**63 - 1
+
+NOISE = frozenset((
+    "model-index", "widget", "extra_gated_prompt", "extra_gated_fields", "extra_gated_heading", "inference",
+    "extra_gated_description", "extra_gated_button_content", "co2_eq_emissions", "chat_template", "chat_template_jinja",
+    "tokenizer_config", "processor_config", "additional_chat_templates", "thumbnail",
+))  # fmt: skip
+"""Keys of cards, configs and the gguf block that are long, templates, or said elsewhere."""
+
+NAMED = frozenset((*LIGHT, *HEAVY, "_id", "id", "modelId", "siblings", "gguf", "widgetData", "spaces"))
+"""Keys that have a place of their own or none on purpose; any other is kept in `extra`."""
+
+
+class Malformed(ValueError):
+    """A row is not what it must be; the message names the key."""
+
+
+# ---- one row --------------------------------------------------------------------------------------------------------
+
+
+def parse_repo(row: Any, now: datetime | None = None) -> RepoRecord | Skipped:
+    """One row of the listing, or one answer about a repo, made sure of: a RepoRecord, or why it is left out.
+
+    What names a repo and what is counted must be of its type, else the row is malformed. Blocks that others write
+    (card, config, safetensors, gguf, evaluations) are taken as far as they make sense, bounded, and never rendered.
+    """
+    try:
+        return _repo(row)
+    except Malformed as error:
+        named, known = (row.get("id"), row.get("_id")) if isinstance(row, dict) else (None, None)
+        repo_id = named if isinstance(named, str) and REPO_ID.fullmatch(named) else "?"
+        hub_id = known if isinstance(known, str) and HUB_ID.fullmatch(known) else None
+        return Skipped(repo_id, "malformed", str(error), now or datetime.now(UTC), hub_id)
+
+
+def _repo(row: Any) -> RepoRecord:
+    if type(row) is not dict:
+        raise Malformed(f"a row is {kind_of(row)}, no object")
+    get = row.get
+    hub_id, repo_id = get("_id"), get("id")
+    if type(hub_id) is not str or not HUB_ID.fullmatch(hub_id):
+        raise Malformed(f"_id is {shown(hub_id)}")
+    if type(repo_id) is not str or not REPO_ID.fullmatch(repo_id):
+        raise Malformed(f"id is {shown(repo_id)}")
+    card, config, gguf = get("cardData"), get("config"), get("gguf")
+    card = bounded(card) if type(card) is dict and card else {}
+    tags = tags_of(get("tags"))
+    return RepoRecord(
+        hub_id=hub_id,
+        repo_id=repo_id,
+        author=word(get("author")) or (repo_id.partition("/")[0] if "/" in repo_id else None),
+        sha=sha_of(get("sha")),
+        created_at=moment(get("createdAt"), "createdAt"),
+        last_modified=moment(get("lastModified"), "lastModified"),
+        downloads=whole(get("downloads"), "downloads"),
+        downloads_all_time=whole(get("downloadsAllTime"), "downloadsAllTime"),
+        likes=whole(get("likes"), "likes"),
+        trending_score=score(get("trendingScore")),
+        private=flag(get("private"), "private"),
+        gated=gate(get("gated")),
+        disabled=flag(get("disabled"), "disabled"),
+        pipeline_tag=word(get("pipeline_tag")),
+        library_name=word(get("library_name")),
+        license=license_of(card, tags),
+        used_storage=whole(get("usedStorage"), "usedStorage"),
+        tags=tags,
+        languages=languages_of(card.get("language")),
+        card=card,
+        config=bounded(config) if type(config) is dict and config else {},
+        safetensors=safetensors_of(get("safetensors")),
+        gguf=bounded(gguf) if type(gguf) is dict and gguf else {},
+        edges=parents_of(get("baseModels")),
+        evaluations=evaluations_of(get("model-index"), get("cardData"), get("evalResults")),
+        extra={} if NAMED.issuperset(row) else extra_of(row),
+    )
+
+
+def kind_of(value: Any) -> str:
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+    }
+    return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
+def shown(value: Any) -> str:
+    """A stranger's value in few, plain signs."""
+    if isinstance(value, str):
+        return ascii(value[:80])
+    return kind_of(value)
+
+
+def whole(value: Any, key: str) -> int | None:
+    if value is None or (type(value) is int and 0 <= value <= BIG):
+        return value
+    if type(value) is float and value == value and 0 <= value <= 2**53 and value == int(value):
+        return int(value)
+    raise Malformed(f"{key} is {shown(value)}{'' if type(value) is not int else ' out of bounds'}")
+
+
+def score(value: Any) -> float | None:
+    if value is None:
+        return None
+    if type(value) in (int, float) and abs(value) < 1e15:  # no NaN passes
+        return float(value)
+    raise Malformed(f"trendingScore is {shown(value)}")
+
+
+def flag(value: Any, key: str) -> bool:
+    if value is None or type(value) is bool:
+        return bool(value)
+    raise Malformed(f"{key} is {shown(value)}")
+
+
+def gate(value: Any) -> Gated | None:
+    if value in (None, False):
+        return None
+    if value == "manual":
+        return "manual"
+    if value in (True, "auto"):
+        return "auto"
+    raise Malformed(f"gated is {shown(value)}")
+
+
+def sha_of(value: Any) -> str | None:
+    if value is None or (type(value) is str and SHA.fullmatch(value)):
+        return value
+    raise Malformed(f"sha is {shown(value)}")
+
+
+def moment(value: Any, key: str) -> datetime | None:
+    """A time as the Hub writes it; one without a zone is UTC."""
+    if value is None:
+        return None
+    if type(value) is str and len(value) <= 40:
+        try:
+            found = datetime.fromisoformat(value)
+            found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+            if 2000 <= found.year < 2200:
+                return found
+        except (ValueError, OverflowError):
+            pass
+    raise Malformed(f"{key} is {shown(value)}")
+
+
+def word(value: Any) -> str | None:
+    """A short text of printable signs; anything else is unknown."""
+    return value if type(value) is str and 0 < len(value) <= MOST_TEXT and value.isprintable() else None
+
+
+def tags_of(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if type(value) is not list:
+        raise Malformed(f"tags is {kind_of(value)}")
+    for tag in value:
+        if type(tag) is not str or not 0 < len(tag) <= MOST_TAG or not tag.isprintable():
+            break
+    else:
+        if len(value) <= MOST_TAGS:
+            return tuple(dict.fromkeys(value))
+    kept = [tag for tag in value if type(tag) is str and 0 < len(tag) <= MOST_TAG and tag.isprintable()]
+    return tuple(dict.fromkeys(kept[:MOST_TAGS]))
+
+
+def license_of(card: Json, tags: Sequence[str]) -> str | None:
+    said = card.get("license")
+    if type(said) is list and said:
+        said = said[0]
+    if said == "other":
+        said = card.get("license_name") or said
+    return word(said) or next((word(tag[8:]) for tag in tags if tag.startswith("license:")), None)
+
+
+def languages_of(said: Any) -> tuple[str, ...]:
+    if type(said) is str:
+        said = [said]
+    return tuple(dict.fromkeys(each for each in said[:MOST_TAGS] if word(each))) if type(said) is list else ()
+
+
+def safetensors_of(said: Any) -> Json:
+    """{"parameters": {dtype: n}, "total": n} of what is in it and makes sense."""
+    if type(said) is not dict:
+        return {}
+    found: dict[str, Any] = {}
+    counted = said.get("parameters")
+    if type(counted) is dict:
+        kept = {
+            dtype: n
+            for dtype, n in list(counted.items())[:64]
+            if word(dtype) and len(dtype) <= 32 and type(n) is int and 0 <= n <= BIG
+        }
+        if kept:
+            found["parameters"] = kept
+    total = said.get("total")
+    if type(total) is int and 0 <= total <= BIG:
+        found["total"] = total
+    return found
+
+
+def parents_of(said: Any) -> tuple[EdgeRecord, ...]:
+    """`baseModels`: {"relation": ..., "models": [{"_id", "id"}, ...]}."""
+    if type(said) is not dict or type(said.get("models")) is not list:
+        return ()
+    stated = said.get("relation")
+    relation: Relation = stated if stated in ("finetune", "quantized", "adapter", "merge") else "unknown"
+    names = (model.get("id") for model in said["models"][:MOST_PARENTS] if type(model) is dict)
+    known = (name for name in names if type(name) is str and REPO_ID.fullmatch(name))
+    return tuple(EdgeRecord(name, relation, "api") for name in dict.fromkeys(known))
+
+
+def evaluations_of(index: Any, card: Any, results: Any) -> tuple[EvalRecord, ...]:
+    """Of the card's model-index and of the repo's own evaluation files; at most MOST_RESULTS."""
+    if index is None and type(card) is dict:
+        index = card.get("model-index")
+    if not index and not results:
+        return ()
+    found = [*_index_results(index), *_file_results(results)]
+    return tuple(dict.fromkeys(found[:MOST_RESULTS]))
+
+
+def _index_results(index: Any) -> Iterator[EvalRecord]:
+    for model in objects(index):
+        for result in objects(model.get("results")):
+            task, dataset = of_object(result.get("task")), of_object(result.get("dataset"))
+            task_name = word(task.get("name")) or word(task.get("type")) or ""
+            dataset_name = word(dataset.get("name")) or word(dataset.get("type")) or ""
+            for metric in objects(result.get("metrics")):
+                value = figure(metric.get("value"))
+                if value is not None:
+                    name = word(metric.get("name")) or word(metric.get("type")) or ""
+                    yield EvalRecord(task_name, dataset_name, name, value, "card")
+
+
+def _file_results(results: Any) -> Iterator[EvalRecord]:
+    for result in objects(results):
+        dataset, value = of_object(result.get("dataset")), figure(result.get("value"))
+        name = word(dataset.get("id")) or word(result.get("dataset_id"))
+        if value is not None and name:
+            task = word(dataset.get("task_id")) or word(result.get("task_id")) or ""
+            yield EvalRecord(task, name, "", value, "api")
+
+
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    if type(value) is list:
+        yield from (each for each in value[:MOST_RESULTS] if type(each) is dict)
+
+
+def of_object(value: Any) -> dict[str, Any]:
+    return value if type(value) is dict else {}
+
+
+def figure(value: Any) -> float | None:
+    """A number, or a text that is one: `71.3`, `71.3%`."""
+    if type(value) is str and len(value) < 24:
+        try:
+            value = float(value.removesuffix("%"))
+        except ValueError:
+            return None
+    return float(value) if type(value) in (int, float) and abs(value) < 1e15 else None
+
+
+def extra_of(row: Mapping[str, Any]) -> Json:
+    """Keys of a later Hub, so that nothing it says is lost."""
+    return bounded({key: value for key, value in row.items() if key not in NAMED and value is not None})
+
+
+# ---- a stranger's object, bounded ----------------------------------------------------------------------------------
+
+
+def bounded(value: Mapping[str, Any]) -> Json:
+    """An object whose texts hold no control signs, whose values are small and which is small itself.
+
+    What is too large is left out: each value by itself, then, if the whole is still too large, the largest.
+    """
+    kept: dict[str, Any] = {}
+    for key, item in value.items():
+        if key in NOISE or not word(key) or item is None:
+            continue
+        kind = type(item)
+        if kind is str:
+            if len(item) <= MOST_VALUE and item.isprintable():
+                kept[key] = item
+        elif kind is bool or kind is float or kind is int:
+            if -BIG <= item <= BIG:  # neither NaN nor infinity, nor more digits than a database takes
+                kept[key] = item
+        elif kind is list or kind is dict:
+            small = clean(item, 6)
+            if small is not None and len(json.dumps(small)) <= MOST_VALUE:
+                kept[key] = small
+    if len(kept) > 8 and len(json.dumps(kept)) > MOST_OBJECT:
+        sizes = sorted((len(json.dumps(item)), key) for key, item in kept.items())
+        total = sum(size for size, _ in sizes)
+        while total > MOST_OBJECT - 16 * len(kept) and sizes:
+            size, key = sizes.pop()
+            del kept[key]
+            total -= size
+    return kept
+
+
+def clean(value: Any, depth: int) -> Any:
+    """A JSON value without what is not printable, at most so deep and 1,000 items wide; None for what is left out."""
+    kind = type(value)
+    if kind is str:
+        return value if len(value) <= MOST_VALUE and value.isprintable() else None
+    if kind is bool:
+        return value
+    if kind is int or kind is float:
+        return value if -BIG <= value <= BIG else None
+    if depth == 0:
+        return None
+    if kind is list:
+        return [small for item in value[:1000] if (small := clean(item, depth - 1)) is not None]
+    if kind is dict:
+        pairs = ((key, clean(item, depth - 1)) for key, item in list(value.items())[:1000] if word(key))
+        return {key: small for key, small in pairs if small is not None and key not in NOISE}
+    return None
+
+
+# ---- a walk ---------------------------------------------------------------------------------------------------------
+
+Order = Literal["createdAt", "lastModified", "downloads"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One page as it was read: validated rows, those left out, and where to go on (None after the last)."""
+
+    repos: tuple[RepoRecord, ...]
+    skipped: tuple[Skipped, ...]
+    cursor: str | None
+    thin: bool = False  # read without the heavy keys: what the catalog has of them is to be kept
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One page as it came."""
+
+    rows: list[Any]
+    following: str | None
+    thin: bool
+
+
+class Bound(Protocol):
+    """Where a walk ends before the listing does."""
+
+    def counted(self, repos: Sequence[RepoRecord]) -> int:
+        """How many of the next rows still count; fewer than there are ends the walk, and so may `done`."""
+        ...
+
+    @property
+    def done(self) -> bool: ...
+
+
+@dataclass(slots=True)
+class Walk:
+    """A walk through the listing of a scope (one author at most) in one order, to the listing's end or to a bound."""
+
+    hub: Hub
+    scope: RepoFilter
+    order: Order = "createdAt"
+    bound: Bound | None = None
+    page: int = PAGE
+    size: int = 0  # rows to ask for now
+    thin: bool = False  # ask without the heavy keys
+    good: int = 0  # pages that went well since the last that did not
+    directed: bool = True  # oldest first
+    refused: set[str] = field(default_factory=set)  # keys that this Hub does not know
+    repeated: int = 0  # rows that came twice
+    _recent: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=8))
+    _cursors: set[int] = field(default_factory=set)
+
+    def pages(self, cursor: str | None = None) -> Iterator[Listed]:
+        """The pages from a cursor on. The next one is read while the caller works on the last."""
+        self.size = self.size or self.page
+        with ThreadPoolExecutor(1, "listing") as ahead:
+            waiting: Future[Raw] | None = ahead.submit(self._read, cursor)
+            try:
+                while waiting is not None:
+                    raw = waiting.result()
+                    waiting = None
+                    if self.bound is None and raw.following is not None:
+                        waiting = ahead.submit(self._read, raw.following)
+                    listed = self._listed(raw)
+                    if self.bound is not None and listed.cursor is not None:
+                        waiting = ahead.submit(self._read, listed.cursor)
+                    yield listed
+            finally:
+                if waiting is not None:
+                    waiting.cancel()
+
+    def _listed(self, raw: Raw) -> Listed:
+        now, following = datetime.now(UTC), raw.following
+        repos, skipped, seen = [], [], set()
+        for row in raw.rows:
+            found = parse_repo(row, now)
+            if isinstance(found, Skipped):
+                skipped.append(found)
+            elif found.hub_id in seen or any(found.hub_id in page for page in self._recent):
+                self.repeated += 1
+            else:
+                seen.add(found.hub_id)
+                repos.append(found)
+        self._recent.append(frozenset(seen))
+        if self.bound is not None:
+            counted = self.bound.counted(repos)
+            if counted < len(repos) or self.bound.done:
+                repos, following = repos[:counted], None
+        return Listed(tuple(fitting(self.scope, repos)), tuple(skipped), following, raw.thin)
+
+    def _read(self, cursor: str | None) -> Raw:
+        """One page, asked for in less and less until the Hub manages: half the rows, then without the heavy keys.
+
+        After four good pages it is asked for more again.
+        """
+        failed = 0
+        while True:
+            thin = self.thin
+            try:
+                rows, following = self.hub.page(self._params(), cursor)
+                if following is not None and hash(following) in self._cursors:
+                    raise BadAnswer(self.hub.endpoint, "/api/models", "the listing runs in a circle")
+            except RequestRefused as refused:
+                self._yield_to(refused)
+            except (HubFailing, BadAnswer) as error:
+                failed += 1
+                if failed > self.hub.tries:
+                    raise
+                self.good = 0
+                if isinstance(error, HubFailing):
+                    self.thin = self.size < self.page
+                    self.size = max(self.size // 2, min(50, self.page))
+                self.hub.pacer.pause(self.hub.pause_before(failed))
+            else:
+                self.good += 1
+                if self.good >= 4:
+                    self.size, self.thin, self.good = min(self.size * 2, self.page), False, 0
+                if following is not None:
+                    self._cursors.add(hash(following))
+                return Raw(rows, following, thin)
+
+    def _params(self) -> list[tuple[str, str]]:
+        scope = self.scope
+        params = [("sort", self.order), ("limit", str(self.size))]
+        if self.order == "createdAt" and self.directed:
+            params.append(("direction", "1"))
+        params += [("author", name) for name in scope.authors[:1]]
+        params += [("search", text) for text in scope.search[:1]]
+        params += [("filter", tag) for tag in scope.tags]
+        wanted = LIGHT if self.thin else (*LIGHT, *HEAVY)
+        return params + [("expand", key) for key in wanted if key not in self.refused]
+
+    def _yield_to(self, refused: RequestRefused) -> None:
+        """Asks for less of what the Hub does not know; raises what it refuses for good."""
+        detail = refused.detail.lower()
+        wanted = {key for key in (*LIGHT, *HEAVY) if key not in self.refused}
+        named = {key for key in wanted if key.lower() in detail}
+        if "direction" not in detail and "ascending" not in detail and 3 < len(named) < len(wanted):
+            self.refused |= wanted - named  # its words list what it knows
+        elif self.order == "createdAt" and self.directed:
+            self.directed = False
+        else:
+            raise refused
+
+
+def one_by_one(scope: RepoFilter) -> tuple[RepoFilter, ...]:
+    """The scopes to walk for this one: the Hub lists one author at a time."""
+    return tuple(replace(scope, authors=(name,)) for name in scope.authors) or (scope,)
+
+
+def fitting(scope: RepoFilter, repos: Sequence[RepoRecord]) -> Sequence[RepoRecord]:
+    """Those that fit the scope, where the Hub can't be asked for all of it: it takes one text to search for."""
+    if len(scope.search) < 2:
+        return repos
+    texts = [text.lower() for text in scope.search]
+    return [repo for repo in repos if all(text in repo.repo_id.lower() for text in texts)]
+
+
+@dataclass(slots=True)
+class ChangedSince:
+    """The bound of a walk by date of change, newest first."""
+
+    moment: datetime
+    done: bool = False
+
+    def counted(self, repos: Sequence[RepoRecord]) -> int:
+        old = (
+            at for at, repo in enumerate(repos) if repo.last_modified is not None and repo.last_modified < self.moment
+        )
+        count = next(old, len(repos))
+        self.done = count < len(repos)
+        return count
+
+
+@dataclass(slots=True)
+class MostDownloaded:
+    """The bound of a walk by downloads, most first: so many repos, and none with fewer downloads than `least`."""
+
+    left: int | None = None
+    least: int | None = None
+    done: bool = False
+
+    def counted(self, repos: Sequence[RepoRecord]) -> int:
+        least = self.least
+        low = (at for at, repo in enumerate(repos) if least is not None and (repo.downloads or 0) < least)
+        count = next(low, len(repos))
+        self.done = count < len(repos)
+        if self.left is not None:
+            count = min(count, self.left)
+            self.left -= count
+            self.done = self.done or self.left == 0
+        return count

@@ -1,0 +1,195 @@
+"""Discovery against the catalog: which walk is due, its pages stored one by one, and what a whole walk did not see.
+
+    full         every repo of the scope, oldest first; until one has come to its end, and again with `full`
+    incremental  what changed since, by date of change, newest first, an hour beyond what is known
+    repos        the most downloaded, the recently changed, or those named: no walk of which an end would mean anything
+
+A repo that a full walk did not see is not gone: listings lose rows and find them again. It is gone when two looks at it
+do not find it either, and only while the Hub still answers for a repo that it has just listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from analysis.labels.resolve import label_repo
+from crawler.discover import Bound, ChangedSince, Listed, MostDownloaded, Order, Walk, parse_repo
+from crawler.enrich import skipped
+from crawler.errors import RepoTrouble
+from crawler.hub import LIGHT, Hub
+from crawler.ledger import Ledger
+from crawler.settings import CrawlSettings, scope_text
+from db.records import Labelled, Page, RepoRecord, Skipped, Wanted
+from db.store import Store
+
+Kind = Literal["full", "incremental", "repos"]
+
+PROBES = 2
+"""Direct looks that must not find a repo before it counts as gone."""
+
+
+def kind_due(store: Store, settings: CrawlSettings) -> Kind:
+    """Which walk is due. One that was broken off goes on."""
+    if not settings.whole:
+        return "repos"
+    scope = scope_text(settings.scope)
+    if settings.full or not store.swept(scope) or store.open_sweep(scope) or store.cursor(scope, "full") is not None:
+        return "full"
+    return "incremental"
+
+
+def sweep(ledger: Ledger, executor: Executor) -> None:
+    """Walks the listing to its end, or to the bound of the scope, and accounts for what a full walk did not see."""
+    store, kind, scope = ledger.store, ledger.run.kind, ledger.scope
+    walk = walk_of(ledger)
+    if not (kind == "full" and store.open_sweep(scope)):
+        for listed in walk.pages(store.cursor(scope, kind)):
+            ledger.paged(store.save_page(ledger.run, scope, page_of(ledger, listed)))
+            ledger.told("discover", ledger.run.repos_seen)
+    if walk.repeated:
+        ledger.notes.append(f"{walk.repeated:,} rows of the listing came twice")
+    if kind == "full":
+        look_after(ledger, executor)
+        store.restart(scope, "full")
+    ledger.keep()
+
+
+def walk_of(ledger: Ledger) -> Walk:
+    settings, scope = ledger.settings, ledger.settings.scope
+    order: Order = "createdAt"
+    bound: Bound | None = None
+    if ledger.run.kind == "incremental":
+        newest = ledger.store.watermark(ledger.scope)
+        order = "lastModified"
+        bound = ChangedSince(newest - settings.lag) if newest is not None else None
+    elif scope.since is not None:
+        order, bound = "lastModified", ChangedSince(scope.since)
+    elif ledger.run.kind == "repos":
+        order, bound = "downloads", MostDownloaded(scope.limit, scope.min_downloads)
+    page = settings.page if scope.limit is None else min(settings.page, scope.limit)
+    return Walk(ledger.hub, scope, order, bound, max(page, 1))
+
+
+def page_of(ledger: Ledger, listed: Listed) -> Page:
+    """A page, labelled. Where the Hub was spared the heavy keys, what the catalog has of them stays."""
+    repos, private = public(ledger, listed.repos)
+    if listed.thin:
+        held = ledger.store.stored([repo.hub_id for repo in repos])
+        repos = [with_heavy(repo, held.get(repo.hub_id)) for repo in repos]
+    labelled: list[tuple[RepoRecord, Labelled]] = []
+    unlabelled: list[Skipped] = []
+    for repo in repos:
+        try:
+            labelled.append((repo, label_repo(repo)))
+        except Exception as error:  # one repo that trips the labels must not end a walk of millions
+            why = RepoTrouble("failed", f"a bug in its labels: {type(error).__name__}: {error}")
+            unlabelled.append(skipped(Wanted(repo.hub_id, repo.repo_id, None, None, 0), why))
+    return Page(tuple(labelled), (*listed.skipped, *private, *unlabelled), listed.cursor)
+
+
+def public(ledger: Ledger, repos: Sequence[RepoRecord]) -> tuple[Sequence[RepoRecord], list[Skipped]]:
+    """Without those that only our token sees, unless they are wanted; known ones are noted to be private."""
+    hidden = [] if ledger.settings.include_private else [repo for repo in repos if repo.private]
+    if not hidden:
+        return repos, []
+    known = ledger.store.stored([repo.hub_id for repo in hidden])
+    for hub_id in known:
+        ledger.store.set_status(ledger.run, hub_id, "private")
+    why = RepoTrouble("private", "only this token sees it; --include-private takes it in")
+    left_out = [skipped(Wanted(r.hub_id, r.repo_id, None, None, 0), why) for r in hidden if r.hub_id not in known]
+    return [repo for repo in repos if not repo.private], left_out
+
+
+def with_heavy(repo: RepoRecord, held: RepoRecord | None) -> RepoRecord:
+    if held is None:
+        return repo
+    return replace(
+        repo,
+        card=held.card,
+        config=held.config,
+        safetensors=held.safetensors,
+        gguf=held.gguf,
+        edges=tuple(edge for edge in held.edges if edge.source == "api"),
+        evaluations=held.evaluations,
+        languages=held.languages,
+        license=repo.license or held.license,
+    )
+
+
+# ---- what a full walk did not see -----------------------------------------------------------------------------------
+
+
+def look_after(ledger: Ledger, executor: Executor) -> None:
+    """Looks at each repo that the walk did not see, and at those that earlier walks did not."""
+    store, scope = ledger.store, ledger.scope
+    store.note_absences(scope, [wanted.hub_id for wanted in store.missing(scope, ledger.settings.scope)])
+    absent = store.absent()
+    if not absent:
+        return
+    if not answers(ledger.hub):
+        ledger.notes.append(f"{len(absent):,} repos were not seen; the Hub does not answer for single ones now")
+        return
+    done, found = 0, 0
+    for _ in range(PROBES):
+        lost = []
+        for wanted, answer in probes(ledger.hub, executor, absent):
+            done += 1
+            if isinstance(answer, RepoRecord) and answer.hub_id == wanted.hub_id:
+                found += 1
+                take_in(ledger, answer)
+            elif isinstance(answer, Skipped) and answer.reason == "disabled":
+                store.set_status(ledger.run, wanted.hub_id, "disabled")
+                store.probed(wanted.hub_id, found=True, at=datetime.now(UTC))
+            elif isinstance(answer, RepoRecord) or answer.reason in ("gone", "private", "renamed"):
+                if store.probed(wanted.hub_id, found=False, at=datetime.now(UTC)) >= PROBES:
+                    store.set_status(ledger.run, wanted.hub_id, "gone")
+                else:
+                    lost.append(wanted)
+            ledger.told("probe", done, len(absent))
+        absent = lost
+    if found:
+        ledger.notes.append(f"{found:,} repos that the listing did not show were found by a look at them")
+
+
+def answers(hub: Hub) -> bool:
+    """Whether the Hub answers for a repo that it lists itself. Raises TokenRefused."""
+    rows, _ = hub.page([("sort", "createdAt"), ("limit", "1"), ("expand", "sha")], tries=hub.tries)
+    if not rows or not isinstance(rows[0], dict) or not isinstance(rows[0].get("id"), str):
+        return False
+    try:
+        return bool(hub.info(rows[0]["id"], expand=("sha",)))
+    except RepoTrouble:
+        return False
+
+
+def probes(hub: Hub, executor: Executor, absent: Iterable[Wanted]) -> Iterable[tuple[Wanted, RepoRecord | Skipped]]:
+    wanted = list(absent)
+    for start in range(0, len(wanted), 256):
+        batch = wanted[start : start + 256]
+        yield from zip(batch, executor.map(probe, [hub] * len(batch), batch), strict=True)
+
+
+def probe(hub: Hub, wanted: Wanted) -> RepoRecord | Skipped:
+    """One look at one repo, without its files. Raises what ends a run."""
+    try:
+        return parse_repo(hub.info(wanted.repo_id, expand=LIGHT))
+    except RepoTrouble as trouble:
+        return skipped(wanted, trouble)
+
+
+def take_in(ledger: Ledger, repo: RepoRecord) -> None:
+    """A repo that the listing passed over: stored as if it had shown it."""
+    store = ledger.store
+    store.probed(repo.hub_id, found=True, at=datetime.now(UTC))
+    if repo.private and not ledger.settings.include_private:
+        store.set_status(ledger.run, repo.hub_id, "private")
+        return
+    held = store.stored([repo.hub_id]).get(repo.hub_id)
+    whole = with_heavy(repo, held)
+    aside = replace(ledger.run, kind="repos")  # a page that is no part of the walk
+    counts = store.save_page(aside, ledger.scope, Page(((whole, label_repo(whole)),), (), None))
+    ledger.paged(counts)
