@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from analysis.labels.evidence import FULL_FROM, QUANTIZED_BELOW, header_evidence
 from analysis.memory import tokens_a_second, weight_bytes
 from analysis.units import size_text
 from db.records import EvalRecord, Header, Labelled, LabelRecord
@@ -26,8 +27,6 @@ SignalName = Literal["size", "documentation", "framework", "performance"]
 
 PATH = Path(__file__).with_name("runtimes.toml")
 FULL = frozenset(("F64", "F32", "F16", "BF16"))
-QUANTIZED_BELOW = 12.0  # bits a weight: 8-bit schemes with their scales and unquantized embeddings stay under it
-FULL_FROM = 14.0  # half precision is 16 bits; a few 8-bit tensors may be among them
 LAPTOP = 100e9  # bytes a second: the memory of a laptop of today
 SAME = 0.002  # relative difference of results that rounding explains
 NEAR = 0.15  # results of a quantized copy stay this near to its base's
@@ -66,7 +65,7 @@ class Subject:
             parameters=header.parameters,
             active_parameters=header.active_parameters,
             size=header.size,
-            evidence=evidence or from_header(header),
+            evidence=evidence or header_evidence(header),
         )
 
     @classmethod
@@ -118,12 +117,6 @@ class Subject:
 
 def result(row: Mapping[str, Any]) -> EvalRecord:
     return EvalRecord(row["task"], row["dataset"], row["metric"], row["value"], row.get("source", "card"))
-
-
-def from_header(header: Header) -> tuple[LabelRecord, ...]:
-    from analysis.labels.evidence import header_evidence
-
-    return header_evidence(header)
 
 
 def signals(subject: Subject) -> tuple[Signal, Signal, Signal, Signal]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from analysis.errors import NotAName
@@ -174,7 +174,6 @@ _TAGGED_TUNING = frozenset((
     "qlora", "heretic", "decensored", "distillation", "distill",
 ))  # fmt: skip
 _BITS_TAG = re.compile(r"([1-8])-?bits?")
-_LANGUAGE_TAG = re.compile(r"[a-z]{2,3}")
 _TAG_NOISE = ("base_model:", "license:", "arxiv:", "dataset:", "region:", "doi:", "deploy:", "diffusers:")
 
 
@@ -192,6 +191,8 @@ def tag_evidence(tag: str) -> Pieces:
         return (piece("imatrix", "true", "tag", tag, weight),)
     if low in ("quantized", "quantization"):
         return (piece("quantized", "true", "tag", tag, weight),)
+    if low in language_codes() and low == tag:
+        return (piece("languages", tag, "tag", tag, weight),)
     known = vocabulary().words
     entry = known.get(low) or known.get(low.replace("-", "").replace("_", ""))
     if entry is None:
@@ -202,8 +203,6 @@ def tag_evidence(tag: str) -> Pieces:
         return scheme_pieces(entry.value, "tag", tag, weight)
     if entry.label == "tuning" and low in _TAGGED_TUNING:
         return (piece("tuning", entry.value, "tag", tag, weight),)
-    if entry.label == "language" and _LANGUAGE_TAG.fullmatch(tag) and tag == entry.value:
-        return (piece("languages", entry.value, "tag", tag, weight),)
     return ()
 
 
@@ -298,6 +297,12 @@ def library_evidence(library: str) -> Pieces:
     return ()
 
 
+@cache
+def language_codes() -> frozenset[str]:
+    """ISO 639-1 codes that the vocabulary knows."""
+    return frozenset(entry.value for entry in vocabulary().entries if entry.label == "language")
+
+
 @lru_cache(maxsize=1 << 10)
 def language_code(written: str) -> str | None:
     """ISO 639-1 code of a language as a card writes it: `en`, `en-US`, `english`."""
@@ -306,7 +311,7 @@ def language_code(written: str) -> str | None:
         entry = vocabulary().words.get(form)
         if entry and entry.label == "language":
             return entry.value
-        if vocabulary().find("language", form):
+        if form in language_codes():
             return form
     return None
 
@@ -574,17 +579,66 @@ def header_evidence(header: Header) -> Pieces:
     if header.quant:
         full = vocabulary().find("float", header.quant) is not None
         found.append(said("quantized", not full, "tensors", "types"))
-    if any(str(key).startswith(("quantize.imatrix", "imatrix")) for key in header.facts):
+    if table(header.facts.get("imatrix")):
         found.append(said("imatrix", True, "header", "quantize.imatrix"))
+    quantizer = word(header.facts.get("quantized_by"))
+    if quantizer:
+        found.append(said("quantizer", quantizer, "header", "general.quantized_by"))
+    return (*found, *titled(header))
+
+
+TITLE = 42
+"""Weight of the name that a header gives its model: below file and repo, above lineage."""
+
+
+def titled(header: Header) -> Pieces:
+    """What `general.name` claims, for files that are called `model.gguf`."""
+    title = word(header.facts.get("name"))
+    labels = named(title.replace(" ", "-")) if title else None
+    if labels is None or labels.kind != "repo":
+        return ()
+    values = ((field, getattr(labels, field)) for field in LINEAGE)
+    return tuple([said(field, value, "header", "general.name", TITLE) for field, value in values if value is not None])
+
+
+def header_edges(headers: Iterable[Header]) -> tuple[EdgeRecord, ...]:
+    """Repos that headers name as what their model was made from: perhaps the parent, perhaps its parent."""
+    found: dict[EdgeRecord, None] = {}
+    for header in headers:
+        bases = header.facts.get("base_models")
+        for base in bases[:MOST_PARENTS] if isinstance(bases, list | tuple) else ():
+            parent = word(table(base).get("repo"))
+            if parent and "/" in parent:
+                found[EdgeRecord(parent, "unknown", "header")] = None
     return tuple(found)
 
 
-def size_evidence(size: int | None, parameters: int | None, rule: str) -> Pieces:
+def size_evidence(size: int | None, parameters: int | None) -> Pieces:
     """Bits a weight from bytes and parameters, where the figure is one that weights can have."""
     if not size or not parameters:
         return ()
     bits = size * 8 / parameters
-    return (said("bits_per_weight", round(bits, 4), "size", rule),) if 0.8 <= bits <= 66 else ()
+    return (said("bits_per_weight", round(bits, 4), "size", "bytes over parameters"),) if 0.8 <= bits <= 66 else ()
+
+
+QUANTIZED_BELOW = 12.0  # bits a weight: 8-bit schemes with their scales and unquantized embeddings stay under it
+FULL_FROM = 14.0  # half precision is 16 bits; a few 8-bit tensors may be among them
+
+
+def width_evidence(bits: float, *, certain: bool) -> Pieces:
+    """What the bits a weight tell of `quantized`; it decides nothing where parameters were not counted in this file."""
+    if QUANTIZED_BELOW <= bits < FULL_FROM:
+        return ()
+    return (said("quantized", bits < QUANTIZED_BELOW, "size", "bits a weight", WEIGHT["size"] if certain else 15),)
+
+
+ONLY_QUANTIZED = frozenset(("exl2", "exl3", "rkllm"))
+"""Containers that hold nothing else: the programs that load them take quantized weights alone."""
+
+
+def framework_evidence(container: LabelRecord) -> Pieces:
+    """That such a container holds quantized weights."""
+    return (piece("quantized", "true", container.source, f"framework of {container.value}", 42),)
 
 
 # ---- lineage --------------------------------------------------------------------------------------------------------

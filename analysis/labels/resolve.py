@@ -19,6 +19,7 @@ from analysis.labels.evidence import (
     LINEAGE,
     LISTS,
     MOST_TAGS,
+    ONLY_QUANTIZED,
     SIDECARS,
     Pieces,
     architecture_evidence,
@@ -26,7 +27,9 @@ from analysis.labels.evidence import (
     card_edges,
     card_evidence,
     config_evidence,
+    framework_evidence,
     gguf_evidence,
+    header_edges,
     header_evidence,
     histogram,
     lineage_evidence,
@@ -42,6 +45,7 @@ from analysis.labels.evidence import (
     tag_evidence,
     task_evidence,
     text,
+    width_evidence,
 )
 from analysis.labels.vocabulary import vocabulary
 from db.records import (
@@ -84,10 +88,10 @@ def label_repo(
     """The labels of a repo: from its listing alone, or with its artifacts rolled up (`headers` by artifact)."""
     name = named(repo.repo_id)
     claimed = name_evidence(name, "name") if name else ()
-    edges = edges_of(repo, name)
+    edges = edges_of(repo, name, headers)
     parent = likeliest(edges)
     relation = parent.relation if parent else None
-    if parent and parent.relation == "unknown":
+    if parent and parent.relation == "unknown" and parent.source != "header":
         relation = inferred_relation(repo, name, edges)
     pieces = [*claimed, *owner_evidence(repo.author or (name.owner if name else None))]
     for tag in repo.tags[:MOST_TAGS]:
@@ -106,12 +110,11 @@ def label_repo(
         if relation:
             rule = "relation" if relation == parent.relation else "inferred"
             pieces.append(piece("base_model_relation", relation, parent.source, rule, 60))
-    best = strongest(pieces)
+    best = settled(pieces)
     architecture = best.get("architecture")
     if architecture and ("family" not in best or "base_family" not in best):
         pieces += architecture_evidence(architecture.value, architecture.source)
-        best = strongest(pieces)
-    refine_format(pieces, best)
+        best = settled(pieces)
     silent = name is not None and name.role in SIDECARS  # drafts and adapters are named after what they serve
     conflicts = contradictions(pieces, best, silent=silent, artifacts=artifacts)
     labels, evidence = decided(pieces, best, drop=SIZES if silent else ())
@@ -142,12 +145,14 @@ def label_artifact(
         pieces += header_evidence(header)
     elif weights:
         pieces += derived(repo, artifact, siblings, headers)
-    measured = strongest(pieces).get("parameters_measured")
-    if header is None and measured and weights:
-        pieces += size_evidence(artifact.total_size, int(measured.value), f"{artifact.total_size} bytes")
-    best = strongest(pieces)
-    refine_format(pieces, best)
-    silent = not weights
+    counted = strongest(pieces).get("parameters_measured")
+    if header is None and counted and weights:
+        pieces += size_evidence(artifact.total_size, int(counted.value))
+    width = strongest(pieces).get("bits_per_weight")
+    if width and weights:
+        pieces += width_evidence(float(width.value), certain=header is not None)
+    best = settled(pieces)
+    silent = not weights or (header is not None and header.facts.get("role") in SIDECARS)
     conflicts = contradictions(pieces, best, silent=silent, header=header)
     labels, evidence = decided(pieces, best, drop=SIZES if silent else ())
     return Labelled(labels, evidence, conflicts, (), file.unclaimed if file else (), vocabulary().digest)
@@ -222,9 +227,9 @@ def decided(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] = ())
 _TRUST: Mapping[Source, int] = {"api": 0, "card": 1, "tag": 2, "header": 3, "name": 4}
 
 
-def edges_of(repo: RepoRecord, name: NameLabels | None) -> tuple[EdgeRecord, ...]:
-    """The repo's parents: those that the card, the tags and the API declare, in the card's order, else one that its
-    name tells. The same however the API's edges were ordered."""
+def edges_of(repo: RepoRecord, name: NameLabels | None, headers: Mapping[str, Header] = {}) -> tuple[EdgeRecord, ...]:
+    """The repo's parents: those that the card, the tags and the API declare, in the card's order, else those of its
+    headers, else one that its name tells. The same however the API's edges were ordered."""
     found: dict[EdgeRecord, None] = dict.fromkeys(card_edges(repo.card))
     for tag in repo.tags[:MOST_TAGS]:
         if tag.startswith("base_model:"):
@@ -236,6 +241,8 @@ def edges_of(repo: RepoRecord, name: NameLabels | None) -> tuple[EdgeRecord, ...
     elif repo.edges:
         found[repo.edges[0]] = None
     own = repo.repo_id.lower()
+    if not found and headers:
+        found |= dict.fromkeys(header_edges(headers[artifact] for artifact in sorted(headers)))
     declared = tuple([edge for edge in found if edge.parent.lower() != own])
     if declared or name is None:
         return declared
@@ -436,14 +443,20 @@ def one_model(one: ArtifactRecord, other: ArtifactRecord) -> bool:
     return a.parameters == b.parameters and a.size == b.size and (a.family, a.version) == (b.family, b.version)
 
 
-def refine_format(pieces: list[LabelRecord], best: Best) -> None:
-    """A safetensors file of MLX or ExLlama is in their format: the extension alone does not tell."""
-    format_ = best.get("format")
-    if format_ is None or format_.value != "safetensors":
-        return
-    special = [each for each in pieces if each.field == "format" and each.value in _CONTAINER]
-    if special:
-        best["format"] = max(special, key=lambda each: each.weight)
+def settled(pieces: list[LabelRecord]) -> Best:
+    """The strongest evidence, once the format is known: a safetensors file of MLX or ExLlama is in their format, which
+    the extension alone does not tell, and what such a format implies is added to the evidence."""
+    best = strongest(pieces)
+    container = best.get("format")
+    if container and container.value == "safetensors":
+        special = [each for each in pieces if each.field == "format" and each.value in _CONTAINER]
+        container = max(special, key=lambda each: each.weight, default=container)
+    if container and container.value in ONLY_QUANTIZED:
+        pieces += framework_evidence(container)
+        best = strongest(pieces)
+    if container:
+        best["format"] = container
+    return best
 
 
 # ---- roll-up --------------------------------------------------------------------------------------------------------
@@ -460,7 +473,7 @@ def roll_up(
     Sidecars (projectors, drafts, adapters, importance matrices) are not the model and are never counted, unless there
     is nothing else.
     """
-    held = [(a, labelled) for a, labelled in artifacts if a.role == "weights" and a.primary]
+    held = [(a, labelled) for a, labelled in artifacts if a.role == "weights" and a.primary and is_model(a, headers)]
     if not held:
         held = [(a, labelled) for a, labelled in artifacts if a.role in ("adapter", "draft")]
     if not held:
@@ -491,6 +504,12 @@ def roll_up(
         if len(values) == 1 and None not in values:
             found.append(piece(field, text(values.pop()), "file", "file names agree", 38))
     return tuple(found)
+
+
+def is_model(artifact: ArtifactRecord, headers: Mapping[str, Header]) -> bool:
+    """Whether a file that its path takes for weights is no sidecar by its header's own word."""
+    header = headers.get(artifact.artifact)
+    return header is None or header.facts.get("role") not in SIDECARS
 
 
 def basis(labelled: Labelled, field: str) -> LabelRecord | None:
@@ -648,13 +667,15 @@ def mix_agrees(scheme: str, header: Header) -> bool:
     A scheme is a mix: Q4_K_M holds Q6_K too, and rows that do not divide by 256 fall back to other types. So it is
     refuted only where no tensor has its width and the bits a weight are far from usual, or where they are too few.
     """
+    if header.quant == scheme:  # the reader has held the name against the layers' matrices
+        return True
     usual, bits = typical_bits(scheme), header.bits_per_weight
     if usual is None or bits is None:
         return True
     if bits < 0.7 * usual:
         return False
-    if bits <= 1.25 * usual:
-        return True
+    if bits <= 1.25 * usual or bits > 1.5 * usual:
+        return bits <= 1.25 * usual
     whole = sum(header.types.values())
     width = scheme_bits(scheme)
     own = sum(n for kind, n in header.types.items() if scheme_bits(kind) == width)
