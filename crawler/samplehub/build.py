@@ -1,0 +1,509 @@
+"""From a repo's facts to the repo: its files, the API's blocks about it, its card and its tags."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from crawler.samplehub import config as configs
+from crawler.samplehub.card import card_of, readme, result, tags_of
+from crawler.samplehub.content import Content, Small, Sparse
+from crawler.samplehub.facts import Book, Facts, moment
+from crawler.samplehub.gguf import GgufFile, Header, Info, Value, split
+from crawler.samplehub.mixes import file_type, type_of
+from crawler.samplehub.packing import Scheme, Stored, quantization_config, stored
+from crawler.samplehub.repo import Json, Parts, Repo, hub_time
+from crawler.samplehub.safetensors import Entry, model_files, weights_file
+from crawler.samplehub.tensors import Geometry, Tensor, plan_of, projector_plan
+
+GB = 10**9
+ATTRIBUTES = b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n*.gguf filter=lfs diff=lfs merge=lfs -text\n"
+CHAT = (
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+
+
+def build(facts: Facts, book: Book) -> Repo:
+    return Builder(facts, book).repo()
+
+
+class Builder:
+    """Makes one repo; nothing that costs anything is made before it is asked for."""
+
+    def __init__(self, facts: Facts, book: Book) -> None:
+        self.facts = facts
+        self.book = book
+
+    @cached_property
+    def geometry(self) -> Geometry | None:
+        geometry = self.book.geometries.get(self.facts.geometry)
+        if geometry is not None and self.facts.dtype:
+            geometry = replace(geometry, dtype=self.facts.dtype)
+        return geometry
+
+    def repo(self) -> Repo:
+        f = self.facts
+        parts = Parts(
+            files=self.files,
+            branches={name: self._branch(bits) for name, bits in f.branches.items()},
+            safetensors=self.safetensors,
+            gguf=self.gguf,
+            config=self.shown_config,
+            card=self.card,
+        )
+        return Repo(
+            id=f.id,
+            created=hub_time(moment(f.created)),
+            modified=f.last_modified,
+            downloads=f.downloads,
+            likes=f.likes,
+            tags=self.tags(),
+            pipeline=f.pipeline or None,
+            library=f.library or None,
+            gated=f.gated or False,
+            private=f.private,
+            disabled=f.disabled,
+            base=f.base,
+            relation=(f.relation or ("quantized" if f.store == "gguf" or f.scheme else "finetune")) if f.base else None,
+            parts=parts,
+        )
+
+    # ---- what the API says of it -----------------------------------------------------------------------------------
+
+    def card(self) -> Json:
+        f = self.facts
+        return card_of(
+            license_=f.license or None,
+            license_name=f.license_name or None,
+            languages=f.languages,
+            library=f.library or None,
+            pipeline=f.pipeline or None,
+            base=f.base,
+            relation=f.relation or None,
+            relation_said=f.relation_said,
+            tags=f.tags,
+            datasets=f.datasets,
+            quantizer=f.quantized_by or None,
+            results=[result(name.split(" ")[0], name, "acc", value) for name, value in f.evals.items()],
+            name=f.id.rpartition("/")[2],
+        )
+
+    def tags(self) -> tuple[str, ...]:
+        f = self.facts
+        formats = {"safetensors": ["safetensors"], "gguf": ["gguf"], "adapter": ["safetensors"]}.get(f.store, [])
+        if f.store == "pipeline":
+            formats = ["diffusers", "safetensors"]
+        automatic = [*f.automatic]
+        if f.evals:
+            automatic.append("eval-results")
+        if f.store == "gguf" and (f.imatrix or f.imatrix_file):
+            automatic.append("imatrix")
+        automatic += scheme_tags(f.scheme) if f.scheme else []
+        if f.pipeline in ("text-generation", "image-text-to-text") and "it" in words(f.id) | words(f.geometry):
+            automatic.append("conversational")
+        shown = self.geometry is not None and f.store == "safetensors" and not f.no_config
+        return tags_of(
+            library=f.library or None,
+            formats=formats,
+            model_type=self.geometry.type if shown and self.geometry else None,
+            pipeline=f.pipeline or None,
+            extra=f.tags,
+            languages=f.languages,
+            datasets=f.datasets,
+            base=f.base,
+            relation=f.relation or ("quantized" if f.store == "gguf" or f.scheme else "finetune"),
+            license_=f.license or None,
+            automatic=automatic,
+        )
+
+    def safetensors(self) -> Json | None:
+        """Parameters by type, as the Hub counts them."""
+        f = self.facts
+        if f.no_metadata or f.store not in ("safetensors", "adapter", "pipeline") or not f.main:
+            return None
+        counts: dict[str, int] = {}
+        for tensor in self.tensors():
+            if tensor.parameters:
+                counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.parameters
+        return {"parameters": counts, "total": sum(counts.values())} if counts else None
+
+    def gguf(self) -> Json | None:
+        """The block about one file: the half-precision one where there is one, else the first."""
+        f, g = self.facts, self.geometry
+        if f.store != "gguf" or g is None:
+            return None
+        names = {quant: self._gguf_name(quant) for quant in f.quants}
+        whole = [quant for quant in f.quants if quant in ("F16", "BF16")]
+        quant = (whole or sorted(f.quants, key=lambda quant: names[quant].lower()))[0]
+        header = self._gguf_header(quant)
+        block: Json = {
+            "total": sum(tensor.elements for tensor in plan_of(g) if tensor.gguf),
+            "architecture": g.gguf,
+            "context_length": g.context,
+        }
+        tokenizer = self.book.tokenizers.get(g.tokenizer)
+        if tokenizer is not None and g.plan == "decoder":
+            block["chat_template"] = CHAT
+        if tokenizer is not None and tokenizer.specials:
+            block |= {"bos_token": tokenizer.specials[0], "eos_token": tokenizer.specials[-1]}
+        if f.imatrix_file:
+            block["quantize_imatrix_file"] = f.imatrix_file
+        return block | {"totalFileSize": sum(h.length + h.data for h in split(header, self._split_bytes()))}
+
+    def config(self) -> Json | None:
+        """config.json itself."""
+        f, g = self.facts, self.geometry
+        if g is None or f.store == "adapter":
+            return None
+        quantization = quantization_config(f.scheme) if f.scheme else None
+        config = configs.config_json(g, quantization)
+        if f.scheme and f.scheme.method.startswith("mlx"):
+            config["quantization"] = config["quantization_config"]
+        return config
+
+    def shown_config(self) -> Json | None:
+        """What the API knows of config.json: nothing for most GGUF repos."""
+        f = self.facts
+        if f.no_config or (f.store == "gguf" and not f.gguf_config) or f.store in ("adapter", "files", "pipeline"):
+            return None
+        return self.config()
+
+    # ---- files -----------------------------------------------------------------------------------------------------
+
+    def files(self) -> dict[str, Content]:
+        f = self.facts
+        files: dict[str, Content] = {
+            ".gitattributes": Small(lambda: ATTRIBUTES),
+            "README.md": Small(lambda: readme(self.card(), f.id)),
+        }
+        if f.main:
+            files |= STORED[f.store](self)
+        files |= {path: self._opaque(path, size) for path, size in f.files.items()}
+        return files
+
+    def _opaque(self, path: str, size: int) -> Content:
+        if size < 1_000_000 and not path.endswith((".safetensors", ".gguf", ".bin", ".onnx", ".pt", ".pth")):
+            return Small(lambda: bytes(size) if "." not in path else b" " * size)
+        return Sparse(f"{self.facts.copy_of or self.facts.id} {path} {size}", size)
+
+    def _settings(self) -> dict[str, Content]:
+        """config.json and the small files beside it."""
+        config = self.config()
+        files: dict[str, Content] = {}
+        if config is not None:
+            files["config.json"] = Small(lambda: json.dumps(config, indent=2).encode())
+        if self.geometry is not None and self.geometry.tokenizer in self.book.tokenizers:
+            vocab = self.book.tokenizers[self.geometry.tokenizer].vocab
+            files["tokenizer.json"] = Sparse(f"tokenizer {self.geometry.tokenizer}", vocab * 68)
+            files["tokenizer_config.json"] = Small(lambda: json.dumps({"chat_template": CHAT}).encode())
+            files["generation_config.json"] = Small(lambda: b'{"do_sample": true, "transformers_version": "4.56.0"}')
+        return files
+
+    def tensors(self) -> list[Stored]:
+        if self.facts.store == "adapter":
+            return list(self._adapter())
+        if self.facts.store == "pipeline":
+            parts = [self._component(folder) for folder in self._main_component()]
+            return [Stored(tensor.name, g.dtype, tensor.shape) for g in parts for tensor in plan_of(g)]
+        if self.geometry is None:
+            return []
+        return list(stored(plan_of(self.geometry), self.geometry, self.facts.scheme))
+
+    def _safetensors(self) -> dict[str, Content]:
+        f = self.facts
+        files = self._settings()
+        metadata = {"format": "mlx"} if f.scheme and f.scheme.method.startswith("mlx") else {"format": "pt"}
+        tensors = self.tensors()
+        logical = sum(tensor.elements for tensor in plan_of(self.geometry)) if self.geometry else None
+        largest = int(f.shard * GB)
+        files |= model_files(
+            f.copy_of or f.id,
+            tensors,
+            folder=f.folder,
+            metadata=metadata,
+            total_parameters=logical if metadata["format"] == "mlx" else None,
+            largest=largest,
+        )
+        if f.consolidated:
+            whole = model_files(f"{f.id} consolidated", tensors, stem="consolidated", metadata={}, largest=1 << 60)
+            files |= whole | {"params.json": Small(lambda: b'{"dim": 0}')}
+        if f.bin:
+            size = sum(tensor.bytes * max(1, tensor.experts) for tensor in tensors)
+            files["pytorch_model.bin"] = Sparse(f"{f.id} bin", size + 30_000)
+        if f.older_config and f.scheme:
+            quantization = quantization_config(f.scheme) or {}
+            older = configs.quantize_config(quantization)
+            files["quantize_config.json"] = Small(lambda: json.dumps(older, indent=2).encode())
+        if f.scheme and f.scheme.method.startswith("modelopt"):
+            algo = "NVFP4" if "nvfp4" in f.scheme.method else "FP8"
+            about = {"producer": {"name": "modelopt", "version": "0.33.0"}, "quantization": {"quant_algo": algo}}
+            files["hf_quant_config.json"] = Small(lambda: json.dumps(about, indent=2).encode())
+        if f.scheme and f.scheme.method == "quanto":
+            kind = f"qint{f.scheme.bits}"
+            names = [tensor.name for tensor in tensors if tensor.name.endswith("._data")]
+            qmap = {name.removesuffix(".weight._data"): {"weights": kind, "activations": "none"} for name in names}
+            files["quanto_qmap.json"] = Small(lambda: json.dumps(qmap).encode())
+        return files
+
+    def _branch(self, bits: float) -> Callable[[], dict[str, Content]]:
+        """The files of a branch that holds the model at other bits a weight, as EXL2 and EXL3 repos have them."""
+
+        def make() -> dict[str, Content]:
+            scheme = self.facts.scheme or Scheme("exl2")
+            other = replace(scheme, bits=int(bits), options={**scheme.options, "bits": bits})
+            facts = replace(self.facts, scheme=other, main=True, copy_of=f"{self.facts.id} at {bits}")
+            builder = Builder(facts, self.book)
+            return builder.files()
+
+        return make
+
+    # ---- GGUF ------------------------------------------------------------------------------------------------------
+
+    def _split_bytes(self) -> int:
+        return int(self.facts.split * GB)
+
+    def _gguf_name(self, quant: str) -> str:
+        f = self.facts
+        repo = f.id.rpartition("/")[2]
+        name = f.name or repo.removesuffix("-GGUF").removesuffix("-gguf").removesuffix("-i1")
+        return f.file.format(name=name, lower=name.lower(), quant=quant, quant_lower=quant.lower(), folder=quant)
+
+    def _gguf_header(self, quant: str) -> Header:
+        g = self.geometry
+        if g is None:
+            raise ValueError(f"{self.facts.id} has quants but no geometry")
+        return gguf_header(self.facts, g, self.book, quant)
+
+    def _gguf_files(self) -> dict[str, Content]:
+        f, g = self.facts, self.geometry
+        if g is None:
+            return {}
+        files: dict[str, Content] = {}
+        if f.gguf_config:
+            config = configs.config_json(g)
+            files["config.json"] = Small(lambda: json.dumps(config, indent=2).encode())
+        for quant in f.quants:
+            files |= self._one_quant(quant)
+        for path in f.mmproj:
+            files[path] = GgufFile(f"{f.geometry} {path}", lambda path=path: projector_header(f, g, path))  # type: ignore[misc]
+        if f.imatrix_file:
+            if f.imatrix_file.endswith(".dat"):
+                size = sum(4 * tensor.shape[-1] for tensor in plan_of(g) if tensor.linear)
+                files[f.imatrix_file] = Sparse(f"{f.id} {f.imatrix_file}", size)
+            else:
+                files[f.imatrix_file] = GgufFile(f"{f.id} {f.imatrix_file}", lambda: imatrix_header(g))
+        if f.draft:
+            small = self.book.geometries[f.draft]
+            make = lambda: gguf_header(f, small, self.book, "Q8_0")  # noqa: E731
+            files[f.draft_file] = GgufFile(f"{f.id} {f.draft_file}", make)
+        return files
+
+    def _one_quant(self, quant: str) -> dict[str, Content]:
+        f = self.facts
+        path = self._gguf_name(quant)
+        facts = f"{f.copy_of or f.id} {quant}"
+        header = self._gguf_header(quant)
+        if header.data <= self._split_bytes():
+            return {path: GgufFile(facts, lambda: self._gguf_header(quant))}
+        count = len(split(header, self._split_bytes()))
+        stem = path.removesuffix(".gguf")
+        if "/" not in path and f.file.startswith("{folder}"):
+            stem = f"{quant}/{stem}"
+
+        def shard(number: int) -> Callable[[], Header]:
+            return lambda: split(self._gguf_header(quant), self._split_bytes())[number]
+
+        return {
+            f"{stem}-{number + 1:05d}-of-{count:05d}.gguf": GgufFile(f"{facts} {number}", shard(number))
+            for number in range(count)
+        }
+
+    # ---- adapters and pipelines ------------------------------------------------------------------------------------
+
+    def _adapter(self) -> Iterable[Stored]:
+        f, g = self.facts, self.geometry
+        if g is None:
+            return
+        for tensor in plan_of(g):
+            if tensor.linear and tensor.role in f.targets and not tensor.experts:
+                stem = "base_model.model." + tensor.name.removesuffix(".weight")
+                yield Stored(f"{stem}.lora_A.weight", "F32", (f.rank, tensor.shape[1]))
+                yield Stored(f"{stem}.lora_B.weight", "F32", (tensor.shape[0], f.rank))
+
+    def _adapter_files(self) -> dict[str, Content]:
+        f = self.facts
+        config = {
+            "base_model_name_or_path": f.base[0] if f.base else None,
+            "lora_alpha": 2 * f.rank,
+            "lora_dropout": 0.05,
+            "peft_type": "LORA",
+            "r": f.rank,
+            "target_modules": [f"{letter}_proj" for letter in f.targets],
+            "task_type": "CAUSAL_LM",
+        }
+        files = model_files(f.id, list(self._adapter()), stem="adapter_model")
+        return files | {"adapter_config.json": Small(lambda: json.dumps(config, indent=2).encode())}
+
+    def _component(self, folder: str) -> Geometry:
+        return self.book.geometries[self.facts.components[folder]]
+
+    def _main_component(self) -> list[str]:
+        """The folder that counts as the size of a pipeline."""
+        return [folder for folder in ("transformer", "unet") if folder in self.facts.components][:1]
+
+    def _pipeline(self) -> dict[str, Content]:
+        f = self.facts
+        files: dict[str, Content] = {}
+        about: Json = {"_class_name": f.pipeline_class, "_diffusers_version": "0.30.0"}
+        for folder, name in f.components.items():
+            g = self.book.geometries[name]
+            stem = "model" if folder.startswith("text_encoder") else "diffusion_pytorch_model"
+            tensors = list(stored(plan_of(g), g, None))
+            facts = f"component {name} {g.dtype}"
+            files |= model_files(facts, tensors, stem=stem, folder=f"{folder}/", largest=10 * GB)
+            settings = configs.config_json(g)
+            files[f"{folder}/config.json"] = Small(lambda settings=settings: json.dumps(settings).encode())  # type: ignore[misc]
+            about[folder] = ["transformers" if folder.startswith("text_encoder") else "diffusers", g.architecture]
+        files["model_index.json"] = Small(lambda: json.dumps(about, indent=2).encode())
+        return files
+
+
+STORED: dict[str, Callable[[Builder], dict[str, Content]]] = {
+    "safetensors": Builder._safetensors,
+    "gguf": Builder._gguf_files,
+    "adapter": Builder._adapter_files,
+    "pipeline": Builder._pipeline,
+    "files": Builder._settings,
+}
+
+
+def words(text: str) -> set[str]:
+    found = set(text.lower().replace("_", "-").split("/")[-1].split("-"))
+    return found | ({"it"} if found & {"instruct", "chat", "thinking", "r1", "oss"} else set())
+
+
+def scheme_tags(scheme: Scheme) -> list[str]:
+    """What the Hub adds for a quantization that config.json states."""
+    if scheme.method.startswith("mlx"):
+        return ["mlx", f"{scheme.bits}-bit"]
+    if scheme.method.startswith("modelopt"):
+        return ["8-bit", "modelopt"]
+    named = {"bnb-4bit": ["4-bit", "bitsandbytes"], "bnb-8bit": ["8-bit", "bitsandbytes"]}
+    if scheme.method in named:
+        return named[scheme.method]
+    if scheme.method in ("gptq", "awq", "exl2", "exl3", "auto-round", "mxfp4", "aqlm", "bitnet"):
+        bits = {"mxfp4": 8, "aqlm": 2, "bitnet": 2}.get(scheme.method, scheme.bits)
+        return [f"{bits}-bit", scheme.method]
+    if "quantized" in scheme.method:
+        return ["compressed-tensors"]
+    return ["fp8"] if scheme.method in ("fp8", "fbgemm_fp8") else [scheme.method]
+
+
+# ---- headers of GGUF files -------------------------------------------------------------------------------------------
+
+
+def general(f: Facts, g: Geometry, kind: str = "model") -> dict[str, Value]:
+    keys: dict[str, Value] = {"general.architecture": g.gguf, "general.type": kind}
+    name = f.name or (f.base[0] if f.base else f.id).rpartition("/")[2]
+    keys["general.name"] = name.replace("-", " ")
+    if f.quantized_by:
+        keys["general.quantized_by"] = f.quantized_by
+    if f.license:
+        keys["general.license"] = f.license
+    if f.base:
+        keys["general.base_model.count"] = len(f.base)
+        for at, base in enumerate(f.base):
+            owner, _, name = base.rpartition("/")
+            keys[f"general.base_model.{at}.name"] = name.replace("-", " ")
+            keys[f"general.base_model.{at}.organization"] = owner
+            keys[f"general.base_model.{at}.repo_url"] = f"https://huggingface.co/{base}"
+    if f.languages:
+        keys["general.languages"] = list(f.languages)
+    return keys
+
+
+def gguf_header(f: Facts, g: Geometry, book: Book, quant: str) -> Header:
+    """The header of one quant of a model."""
+    tokenizer = book.tokenizers.get(g.tokenizer)
+    before = general(f, g) | configs.gguf_keys(g)
+    after: dict[str, Value] = {}
+    if tokenizer is not None:
+        for name, number in (("bos", tokenizer.bos), ("eos", tokenizer.eos), ("padding", tokenizer.pad)):
+            if number is not None:
+                after[f"tokenizer.ggml.{name}_token_id"] = number
+        after["tokenizer.chat_template"] = CHAT
+    after |= {"general.quantization_version": 2, "general.file_type": file_type(quant)}
+    if f.imatrix and quant not in ("F16", "BF16", "F32", "Q8_0"):
+        after |= {
+            "quantize.imatrix.file": f.imatrix_file or "imatrix.gguf",
+            "quantize.imatrix.dataset": "calibration_datav3.txt",
+            "quantize.imatrix.entries_count": sum(tensor.linear for tensor in plan_of(g)),
+            "quantize.imatrix.chunks_count": 125,
+        }
+    return Header(gguf_tensors(g, quant, f.imatrix, f.ends), before, after, tokenizer)
+
+
+def gguf_tensors(g: Geometry, quant: str, imatrix: bool = False, ends: str = "") -> list[Info]:
+    """The tensors as llama.cpp's converter writes them: experts stacked, dimensions the other way round."""
+    infos = []
+    if g.rope_freqs:
+        infos.append(Info("rope_freqs.weight", (g.head_dim // 2,), "F32"))
+    for tensor in plan_of(g):
+        if tensor.gguf is None:
+            continue
+        dims = tensor.shape[::-1] + ((tensor.experts,) if tensor.experts else ())
+        if len(tensor.shape) == 3 and tensor.role in ("gate_up", "down"):  # (experts, in, out) in the source
+            experts, columns, rows = tensor.shape
+            turned = Tensor(tensor.name, (rows, columns), tensor.role, tensor.layer, tensor.gguf, experts)
+            infos += split_gate_up(turned, g, quant, imatrix)
+            continue
+        own = ends if tensor.role in ("embedding", "output") else ""
+        infos.append(Info(tensor.gguf, dims, own or type_of(tensor, g, quant, imatrix)))
+    return infos
+
+
+def split_gate_up(tensor: Tensor, g: Geometry, quant: str, imatrix: bool) -> list[Info]:
+    """Fused experts, which the converter writes as gate and up."""
+    rows, columns = tensor.shape
+    name = tensor.gguf or ""
+    kind = type_of(tensor, g, quant, imatrix)
+    if tensor.role == "down":
+        return [Info(name, (columns, rows, tensor.experts), kind)]
+    return [Info(name.replace("gate_up", part), (columns, rows // 2, tensor.experts), kind) for part in ("gate", "up")]
+
+
+def projector_header(f: Facts, g: Geometry, path: str) -> Header:
+    """The vision tower that llama.cpp keeps in a file of its own; its type is in its name."""
+    kind = next((name for name in ("BF16", "F16", "F32", "Q8_0") if name in path.upper()), "F16")
+    infos = [
+        Info(t.gguf or t.name, t.shape[::-1], kind if len(t.shape) > 1 and t.shape[-1] % 32 == 0 else "F32")
+        for t in projector_plan(g)
+    ]
+    keys = general(f, replace(g, gguf="clip"), "mmproj")
+    if g.vision is not None:
+        keys |= configs.clip_keys(g.vision, g.vision.projector[-1] if g.vision.projector else 0)
+    return Header(infos, keys, {"general.quantization_version": 2, "general.file_type": file_type(kind)})
+
+
+def imatrix_header(g: Geometry) -> Header:
+    """An importance matrix in its newer form: sums of squares and counts, a pair for each matrix."""
+    infos = []
+    for tensor in plan_of(g):
+        if tensor.linear and tensor.gguf:
+            experts = max(1, tensor.experts)
+            infos.append(Info(f"{tensor.gguf}.in_sum2", (tensor.shape[-1], experts), "F32"))
+            infos.append(Info(f"{tensor.gguf}.counts", (1, experts), "F32"))
+    keys: dict[str, Value] = {
+        "general.type": "imatrix",
+        "imatrix.datasets": ["calibration_datav3.txt"],
+        "imatrix.chunk_count": 125,
+        "imatrix.chunk_size": 512,
+    }
+    return Header(infos, keys, {})
+
+
+__all__ = ["Any", "Builder", "Entry", "build", "gguf_header", "gguf_tensors", "weights_file"]

@@ -1,0 +1,154 @@
+"""GGUF files from facts: the header byte for byte, and the size that follows from it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+from crawler.samplehub.content import Sparse
+from crawler.samplehub.mixes import TYPES
+from crawler.samplehub.tokens import Tokenizer, arrays, arrays_length, key, text
+
+ALIGNMENT = 32
+VERSION = 3
+
+Value = str | int | float | bool | Sequence[int] | Sequence[bool] | Sequence[str] | Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """One tensor of a GGUF file; the first dimension is the one that lies together in memory."""
+
+    name: str
+    dims: tuple[int, ...]
+    type: str
+
+    @property
+    def bytes(self) -> int:
+        kind = TYPES[self.type]
+        return prod(self.dims) // kind.block * kind.bytes
+
+
+@dataclass(eq=False)
+class Header:
+    """What precedes the data: key-values, the tokenizer's arrays, further key-values, tensors."""
+
+    tensors: Sequence[Info]
+    before: Mapping[str, Value]
+    after: Mapping[str, Value]
+    tokenizer: Tokenizer | None = None
+
+    @cached_property
+    def _edges(self) -> tuple[bytes, bytes]:
+        """What stands before the tokenizer's arrays, and behind them."""
+        count = len(self.before) + len(self.after)
+        if self.tokenizer is not None:
+            count += 3 + bool(self.tokenizer.pre) + self.tokenizer.scores + bool(self.tokenizer.merges)
+        start = b"GGUF" + struct.pack("<IQQ", VERSION, len(self.tensors), count)
+        start += b"".join(key_value(name, value) for name, value in self.before.items())
+        end = b"".join(key_value(name, value) for name, value in self.after.items())
+        return start, end + tensor_infos(self.tensors)
+
+    @property
+    def length(self) -> int:
+        """Bytes up to where the data starts, without making the arrays where their length is known."""
+        start, end = self._edges
+        between = arrays_length(self.tokenizer) if self.tokenizer is not None else 0
+        return aligned(len(start) + between + len(end))
+
+    def encode(self) -> bytes:
+        start, end = self._edges
+        whole = start + (arrays(self.tokenizer)[0] if self.tokenizer is not None else b"") + end
+        return whole + bytes(aligned(len(whole)) - len(whole))
+
+    @cached_property
+    def data(self) -> int:
+        """Bytes of the data: where the last tensor ends, padded."""
+        return sum(aligned(tensor.bytes) for tensor in self.tensors)
+
+
+class GgufFile(Sparse):
+    """A GGUF file of the sample Hub; its header is made when somebody reads it."""
+
+    def __init__(self, facts: str, make: Callable[[], Header]) -> None:
+        self._make = make
+        super().__init__(facts, self._measure, lambda: self.header().encode())
+
+    def header(self) -> Header:
+        return self._make()
+
+    def _measure(self) -> int:
+        header = self.header()
+        return header.length + header.data
+
+
+def aligned(length: int) -> int:
+    return length + -length % ALIGNMENT
+
+
+def tensor_infos(tensors: Sequence[Info]) -> bytes:
+    parts = []
+    offset = 0
+    for tensor in tensors:
+        rank = len(tensor.dims)
+        parts.append(text(tensor.name.encode()))
+        parts.append(struct.pack(f"<I{rank}QIQ", rank, *tensor.dims, TYPES[tensor.type].number, offset))
+        offset += aligned(tensor.bytes)
+    return b"".join(parts)
+
+
+def key_value(name: str, value: Value) -> bytes:
+    """One key-value; whole numbers are u32 where they fit (u16 for split.no and split.count), floats f32."""
+    if isinstance(value, bool):
+        return key(name, 7) + bytes((value,))
+    if isinstance(value, str):
+        return key(name, 8) + text(value.encode())
+    if isinstance(value, int):
+        if name in ("split.no", "split.count"):
+            return key(name, 2) + struct.pack("<H", value)
+        if name == "split.tensors.count":
+            return key(name, 5) + struct.pack("<i", value)
+        return key(name, 4) + struct.pack("<I", value) if value < 1 << 32 else key(name, 10) + struct.pack("<Q", value)
+    if isinstance(value, float):
+        return key(name, 6) + struct.pack("<f", value)
+    return key(name, 9) + array_body(list(value))
+
+
+def array_body(values: Sequence[str | int | float | bool]) -> bytes:
+    kind, pack = 5, "i"
+    if values and isinstance(values[0], str):
+        body = b"".join(text(str(value).encode()) for value in values)
+        return struct.pack("<IQ", 8, len(values)) + body
+    if values and isinstance(values[0], bool):
+        kind, pack = 7, "?"
+    elif values and isinstance(values[0], float):
+        kind, pack = 6, "f"
+    return struct.pack("<IQ", kind, len(values)) + struct.pack(f"<{len(values)}{pack}", *values)
+
+
+def split(header: Header, largest: int) -> list[Header]:
+    """The shards of a file that is too large for one, as llama-gguf-split cuts it.
+
+    All key-values are in the first shard; the others know their number, and no more. `largest` is in bytes of data.
+    """
+    if header.data <= largest:
+        return [header]
+    groups: list[list[Info]] = [[]]
+    filled = 0
+    for tensor in header.tensors:
+        if groups[-1] and filled + tensor.bytes > largest:
+            groups.append([])
+            filled = 0
+        groups[-1].append(tensor)
+        filled += aligned(tensor.bytes)
+    shards = []
+    for number, group in enumerate(groups):
+        place = {"split.no": number, "split.count": len(groups), "split.tensors.count": len(header.tensors)}
+        if number == 0:
+            shards.append(Header(group, header.before, {**header.after, **place}, header.tokenizer))
+        else:
+            shards.append(Header(group, place, {}))
+    return shards

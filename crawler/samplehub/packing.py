@@ -1,0 +1,483 @@
+"""How quantizers store a matrix: the tensors that stand in a safetensors file in its place, and what config.json says.
+
+Each method is one function from a matrix of N rows and K columns to the tensors that its writer makes. `counted` is how
+many parameters the Hub's own counter sees in a tensor: it unpacks containers of small integers and leaves out scales
+where it knows the method, and takes elements as they are where it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import ceil, prod
+from typing import Any, Final
+
+from crawler.samplehub.tensors import Geometry, Shape, Tensor
+
+BYTES: Final[Mapping[str, int]] = {
+    "F64": 8,
+    "I64": 8,
+    "F32": 4,
+    "I32": 4,
+    "U32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I16": 2,
+    "F8_E4M3": 1,
+    "F8_E8M0": 1,
+    "I8": 1,
+    "U8": 1,
+    "BOOL": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One tensor of a safetensors file, or one for each of `experts` experts (`{e}` in the name)."""
+
+    name: str
+    dtype: str
+    shape: Shape
+    experts: int = 0
+    counted: int | None = None  # per tensor; None: its elements
+
+    @property
+    def bytes(self) -> int:
+        return prod(self.shape) * BYTES[self.dtype]
+
+    @property
+    def parameters(self) -> int:
+        """What the Hub counts, over all experts."""
+        each = prod(self.shape) if self.counted is None else self.counted
+        return each * max(1, self.experts)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """How a repo's weights are quantized."""
+
+    method: str
+    bits: int = 4
+    group: int = 128
+    dtype: str = "BF16"  # of what stays as it is
+    keep: tuple[str, ...] = ()  # roles and parts of names that stay as they are
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+Pack = Callable[[Tensor, Scheme, str], Iterator[Stored]]
+
+
+def stored(tensors: Iterator[Tensor] | tuple[Tensor, ...], g: Geometry, scheme: Scheme | None) -> Iterator[Stored]:
+    """What the file holds: each matrix packed by the scheme, the rest in the model's own type."""
+    for tensor in tensors:
+        if scheme is None or not is_packed(tensor, scheme):
+            dtype = scheme.dtype if scheme else g.dtype
+            yield Stored(tensor.name, dtype, tensor.shape, tensor.experts)
+            continue
+        stem = tensor.name.removesuffix(".weight")
+        for part in PACKS[scheme.method](tensor, scheme, stem):
+            yield Stored(part.name, part.dtype, part.shape, tensor.experts, part.counted)
+
+
+def is_packed(tensor: Tensor, scheme: Scheme) -> bool:
+    if any(word == tensor.role or word in tensor.name for word in scheme.keep):
+        return False
+    if scheme.method == "mxfp4":
+        return len(tensor.shape) == 3 and tensor.role in ("gate_up", "down")
+    if scheme.method in ("mlx", "mlx-mxfp4") and tensor.role in ("embedding", "output", "router"):
+        return tensor.role != "router" or scheme.method == "mlx"
+    if scheme.method in ("exl2", "exl3") and tensor.role == "output":
+        return True
+    return tensor.linear
+
+
+def words(count: int, bits: int) -> int:
+    """32-bit words that hold so many small integers, without gaps."""
+    return ceil(count * bits / 32)
+
+
+# ---- the methods ---------------------------------------------------------------------------------------------------
+
+
+def gptq(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    groups = k // s.group if s.group > 0 else 1
+    yield Stored(f"{stem}.qweight", "I32", (words(k, s.bits), n), counted=n * k)
+    yield Stored(f"{stem}.qzeros", "I32", (groups, words(n, s.bits)), counted=0)
+    yield Stored(f"{stem}.scales", "F16", (groups, n), counted=0)
+    if s.method == "gptq":
+        yield Stored(f"{stem}.g_idx", "I32", (k,), counted=0)
+
+
+def awq(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    yield Stored(f"{stem}.qweight", "I32", (k, words(n, s.bits)), counted=n * k)
+    yield Stored(f"{stem}.qzeros", "I32", (k // s.group, words(n, s.bits)), counted=0)
+    yield Stored(f"{stem}.scales", "F16", (k // s.group, n), counted=0)
+
+
+def bnb4(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    blocks = n * k // 64
+    kind = s.options.get("bnb_4bit_quant_type", "nf4")
+    yield Stored(f"{stem}.weight", "U8", (n * k // 2, 1), counted=n * k)
+    yield Stored(f"{stem}.weight.absmax", "U8", (blocks,))
+    yield Stored(f"{stem}.weight.quant_map", "F32", (16,))
+    yield Stored(f"{stem}.weight.nested_absmax", "F32", (ceil(blocks / 256),))
+    yield Stored(f"{stem}.weight.nested_quant_map", "F32", (256,))
+    yield Stored(f"{stem}.weight.quant_state.bitsandbytes__{kind}", "U8", (len(str((n, k))) + 120,))
+
+
+def bnb8(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    yield Stored(f"{stem}.weight", "I8", (n, k))
+    yield Stored(f"{stem}.SCB", "F32", (n,))
+    yield Stored(f"{stem}.weight_format", "U8", ())
+
+
+def pack_quantized(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    groups = k // s.group if s.group > 0 else 1
+    yield Stored(f"{stem}.weight_packed", "I32", (n, words(k, s.bits)), counted=n * k)
+    yield Stored(f"{stem}.weight_scale", s.dtype, (n, groups), counted=0)
+    yield Stored(f"{stem}.weight_shape", "I64", (2,), counted=0)
+
+
+def int_quantized(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    yield Stored(f"{stem}.weight", "I8", t.shape)
+    yield Stored(f"{stem}.weight_scale", s.dtype, (t.shape[0], 1))
+
+
+def float_quantized(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    yield Stored(f"{stem}.weight", "F8_E4M3", t.shape)
+    yield Stored(f"{stem}.weight_scale", s.dtype, (t.shape[0], 1) if s.options.get("dynamic", True) else (1,))
+    if not s.options.get("dynamic", True):
+        yield Stored(f"{stem}.input_scale", s.dtype, (1,))
+
+
+def fp8_block(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    yield Stored(f"{stem}.weight", "F8_E4M3", (n, k))
+    yield Stored(f"{stem}.weight_scale_inv", s.options.get("scale_dtype", "F32"), (ceil(n / 128), ceil(k / 128)))
+
+
+def fbgemm_fp8(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    yield Stored(f"{stem}.weight", "F8_E4M3", t.shape)
+    yield Stored(f"{stem}.weight_scale", "F32", (t.shape[0], 1))
+
+
+def nvfp4_pack_quantized(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    yield Stored(f"{stem}.weight_packed", "U8", (n, k // 2), counted=n * k)
+    yield Stored(f"{stem}.weight_scale", "F8_E4M3", (n, k // 16))
+    yield Stored(f"{stem}.weight_global_scale", "F32", (1,))
+    yield Stored(f"{stem}.input_global_scale", "F32", (1,))
+
+
+def mxfp4_pack_quantized(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    yield Stored(f"{stem}.weight_packed", "U8", (n, k // 2), counted=n * k)
+    yield Stored(f"{stem}.weight_scale", "U8", (n, k // 32), counted=0)
+
+
+def modelopt_nvfp4(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    yield Stored(f"{stem}.weight", "U8", (n, k // 2))
+    yield Stored(f"{stem}.weight_scale", "F8_E4M3", (n, k // 16))
+    yield Stored(f"{stem}.weight_scale_2", "F32", ())
+    yield Stored(f"{stem}.input_scale", "F32", ())
+
+
+def modelopt_fp8(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    yield Stored(f"{stem}.weight", "F8_E4M3", t.shape)
+    yield Stored(f"{stem}.weight_scale", "F32", ())
+    yield Stored(f"{stem}.input_scale", "F32", ())
+
+
+def mxfp4(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    """gpt-oss: all experts of a layer together, in blocks of 32; the matrix is (experts, in, out) before packing."""
+    experts, columns, rows = t.shape
+    yield Stored(f"{stem}_blocks", "U8", (experts, rows, columns // 32, 16), counted=experts * rows * columns)
+    yield Stored(f"{stem}_scales", "U8", (experts, rows, columns // 32), counted=0)
+
+
+def mlx(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    yield Stored(f"{stem}.weight", "U32", (n, k * s.bits // 32), counted=n * k)
+    yield Stored(f"{stem}.scales", s.dtype, (n, k // s.group), counted=0)
+    yield Stored(f"{stem}.biases", s.dtype, (n, k // s.group), counted=0)
+
+
+def mlx_mxfp4(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    yield Stored(f"{stem}.weight", "U32", (n, k * s.bits // 32), counted=n * k)
+    yield Stored(f"{stem}.scales", "U8", (n, k // 32), counted=0)
+
+
+def hqq(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    group = s.group if s.group > 0 else 64
+    yield Stored(f"{stem}.W_q", "U8", (n * k // group * s.bits // 8, group))
+    yield Stored(f"{stem}.scale", "F16", (n * k // group, 1))
+    yield Stored(f"{stem}.zero", "F16", (n * k // group, 1))
+    yield Stored(f"{stem}.nbits", "I64", ())
+    yield Stored(f"{stem}.group_size", "I64", ())
+    yield Stored(f"{stem}.shape", "I64", (2,))
+
+
+def aqlm(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    width = int(s.options.get("in_group_size", 8))
+    books = int(s.options.get("num_codebooks", 1))
+    bits = int(s.options.get("nbits_per_codebook", 16))
+    yield Stored(f"{stem}.codes", "I16" if bits > 8 else "I8", (n, k // width, books), counted=n * k)
+    yield Stored(f"{stem}.codebooks", "F16", (books, 2**bits, 1, width))
+    yield Stored(f"{stem}.scales", "F16", (n, 1, 1, 1))
+
+
+def exl2(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    bits = float(s.options.get("head_bits" if t.role == "output" else "bits", s.bits))
+    groups = max(1, k // 128)
+    yield Stored(f"{stem}.q_weight", "I32", (round(k * bits / 32), n))
+    yield Stored(f"{stem}.q_scale", "I32", (groups, n // 8))
+    yield Stored(f"{stem}.q_scale_max", "F16", (groups,))
+    yield Stored(f"{stem}.q_groups", "I16", (2 * groups,))
+    yield Stored(f"{stem}.q_invperm", "I16" if k < 1 << 15 else "I32", (k,))
+
+
+def exl3(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    bits = int(s.options.get("head_bits", 6)) if t.role == "output" else s.bits
+    n = ceil(n / 128) * 128
+    yield Stored(f"{stem}.trellis", "I16", (k // 16, n // 16, 16 * bits))
+    yield Stored(f"{stem}.suh", "F16", (k,))
+    yield Stored(f"{stem}.svh", "F16", (n,))
+    yield Stored(f"{stem}.mcg", "I32", ())
+
+
+def bitnet(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    yield Stored(f"{stem}.weight", "U8", (n // 4, k))
+    yield Stored(f"{stem}.weight_scale", "BF16", (1,))
+
+
+def eetq(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    yield Stored(f"{stem}.weight", "I8", (k, n))
+    yield Stored(f"{stem}.weight_scales", "F16", (n,))
+
+
+def quanto(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    if s.bits == 4:
+        yield Stored(f"{stem}.weight._data._data", "U8", (n * k // s.group // 2, s.group))
+        yield Stored(f"{stem}.weight._scale", s.dtype, (n * k // s.group, 1))
+        yield Stored(f"{stem}.weight._shift", s.dtype, (n * k // s.group, 1))
+    else:
+        yield Stored(f"{stem}.weight._data", "I8", (n, k))
+        yield Stored(f"{stem}.weight._scale", s.dtype, (n, 1))
+    yield Stored(f"{stem}.input_scale", s.dtype, ())
+    yield Stored(f"{stem}.output_scale", s.dtype, ())
+
+
+def torchao(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    if s.bits == 8:
+        dtype = "F8_E4M3" if s.options.get("float") else "I8"
+        yield Stored(f"{stem}._weight_qdata", dtype, (n, k))
+        yield Stored(f"{stem}._weight_scale", "F32", (n, 1))
+    else:
+        yield Stored(f"{stem}._weight_qdata", "U8", (n, k // 2))
+        yield Stored(f"{stem}._weight_scale", s.dtype, (n, k // s.group))
+        yield Stored(f"{stem}._weight_zero_point", s.dtype, (n, k // s.group))
+
+
+def higgs(t: Tensor, s: Scheme, stem: str) -> Iterator[Stored]:
+    n, k = t.shape
+    yield Stored(f"{stem}.weight", "I16", (n * s.bits // 16, k))
+    yield Stored(f"{stem}.scales", "F16", (n * k // 1024 // 4, 4))
+    yield Stored(f"{stem}.tables", "F16", (2 ** (2 * s.bits), 2))
+    yield Stored(f"{stem}.tables2", "F32", (2 ** (2 * s.bits), 2 ** (2 * s.bits), 1))
+
+
+PACKS: Final[Mapping[str, Pack]] = {
+    "gptq": gptq,
+    "auto-round": gptq,
+    "awq": awq,
+    "bnb-4bit": bnb4,
+    "bnb-8bit": bnb8,
+    "pack-quantized": pack_quantized,
+    "int-quantized": int_quantized,
+    "float-quantized": float_quantized,
+    "nvfp4-pack-quantized": nvfp4_pack_quantized,
+    "mxfp4-pack-quantized": mxfp4_pack_quantized,
+    "fp8": fp8_block,
+    "fbgemm_fp8": fbgemm_fp8,
+    "modelopt-nvfp4": modelopt_nvfp4,
+    "modelopt-fp8": modelopt_fp8,
+    "mxfp4": mxfp4,
+    "mlx": mlx,
+    "mlx-mxfp4": mlx_mxfp4,
+    "hqq": hqq,
+    "aqlm": aqlm,
+    "exl2": exl2,
+    "exl3": exl3,
+    "bitnet": bitnet,
+    "eetq": eetq,
+    "quanto": quanto,
+    "torchao": torchao,
+    "higgs": higgs,
+}
+
+
+# ---- what config.json says -----------------------------------------------------------------------------------------
+
+
+def quantization_config(s: Scheme) -> dict[str, Any] | None:
+    """`quantization_config`, as each method's writer spells it; None where it writes none."""
+    if s.method in CONFIGS:
+        return {**CONFIGS[s.method](s), **{k: v for k, v in s.options.items() if k in SAID}}
+    if s.method in COMPRESSED:
+        return compressed(s)
+    return None
+
+
+SAID = frozenset({"in_group_size", "num_codebooks", "nbits_per_codebook", "linear_class", "quantization_mode"})
+
+CONFIGS: Final[Mapping[str, Callable[[Scheme], dict[str, Any]]]] = {
+    "gptq": lambda s: {
+        "bits": s.bits,
+        "checkpoint_format": "gptq",
+        "damp_percent": 0.1,
+        "desc_act": bool(s.options.get("desc_act", False)),
+        "group_size": s.group,
+        "quant_method": "gptq",
+        "sym": True,
+        "true_sequential": True,
+    },
+    "auto-round": lambda s: {
+        "autoround_version": "0.5.1",
+        "bits": s.bits,
+        "data_type": "int",
+        "group_size": s.group,
+        "packing_format": "auto_round:auto_gptq",
+        "quant_method": "auto-round",
+        "sym": True,
+    },
+    "awq": lambda s: {
+        "bits": s.bits,
+        "group_size": s.group,
+        "modules_to_not_convert": None,
+        "quant_method": "awq",
+        "version": "gemm",
+        "zero_point": True,
+    },
+    "bnb-4bit": lambda s: {
+        "_load_in_4bit": True,
+        "_load_in_8bit": False,
+        "bnb_4bit_compute_dtype": "bfloat16",
+        "bnb_4bit_quant_storage": "uint8",
+        "bnb_4bit_quant_type": s.options.get("bnb_4bit_quant_type", "nf4"),
+        "bnb_4bit_use_double_quant": True,
+        "load_in_4bit": True,
+        "load_in_8bit": False,
+        "quant_method": "bitsandbytes",
+    },
+    "bnb-8bit": lambda s: {
+        "_load_in_4bit": False,
+        "_load_in_8bit": True,
+        "llm_int8_threshold": 6.0,
+        "load_in_4bit": False,
+        "load_in_8bit": True,
+        "quant_method": "bitsandbytes",
+    },
+    "fp8": lambda s: {
+        "activation_scheme": "dynamic",
+        "fmt": "e4m3",
+        "quant_method": "fp8",
+        "weight_block_size": [128, 128],
+    },
+    "fbgemm_fp8": lambda s: {
+        "activation_scale_ub": 1200.0,
+        "modules_to_not_convert": ["lm_head"],
+        "quant_method": "fbgemm_fp8",
+    },
+    "modelopt-nvfp4": lambda s: {
+        "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"num_bits": 4, "group_size": 16}}},
+        "ignore": ["lm_head"],
+        "quant_algo": "NVFP4",
+        "quant_method": "modelopt",
+    },
+    "modelopt-fp8": lambda s: {"ignore": ["lm_head"], "quant_algo": "FP8", "quant_method": "modelopt"},
+    "mxfp4": lambda s: {
+        "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router", "lm_head"],
+        "quant_method": "mxfp4",
+    },
+    "mlx": lambda s: {"bits": s.bits, "group_size": s.group, "mode": "affine"},
+    "mlx-mxfp4": lambda s: {"bits": s.bits, "group_size": 32, "mode": "mxfp4"},
+    "hqq": lambda s: {
+        "quant_config": {"weight_quant_params": {"nbits": s.bits, "group_size": s.group, "axis": 1}},
+        "quant_method": "hqq",
+    },
+    "aqlm": lambda s: {
+        "linear_weights_not_to_quantize": ["lm_head.weight"],
+        "out_group_size": 1,
+        "quant_method": "aqlm",
+    },
+    "exl2": lambda s: {
+        "bits": s.options.get("bits", s.bits),
+        "calibration": {"dataset": "(default)", "length": 2048, "rows": 115},
+        "head_bits": s.options.get("head_bits", 6),
+        "quant_method": "exl2",
+        "version": "0.2.9",
+    },
+    "exl3": lambda s: {
+        "bits": s.options.get("bits", s.bits),
+        "calibration": {"cols": 2048, "rows": 100},
+        "head_bits": s.options.get("head_bits", 6),
+        "quant_method": "exl3",
+        "version": "0.0.6",
+    },
+    "bitnet": lambda s: {"linear_class": "autobitlinear", "quant_method": "bitnet", "quantization_mode": "offline"},
+    "eetq": lambda s: {"modules_to_not_convert": ["lm_head"], "quant_method": "eetq", "weights": "int8"},
+    "torchao": lambda s: {
+        "modules_to_not_convert": None,
+        "quant_method": "torchao",
+        "quant_type": {"default": {"_type": s.options.get("type", "Int4WeightOnlyConfig"), "_version": 1}},
+    },
+    "higgs": lambda s: {"bits": s.bits, "group_size": 256, "hadamard_size": 512, "p": 2, "quant_method": "higgs"},
+}
+
+COMPRESSED = frozenset(
+    {"pack-quantized", "int-quantized", "float-quantized", "nvfp4-pack-quantized", "mxfp4-pack-quantized"}
+)
+
+
+def compressed(s: Scheme) -> dict[str, Any]:
+    """compressed-tensors, as llm-compressor writes it: one group of settings for all linear layers."""
+    floating = s.method not in ("pack-quantized", "int-quantized")
+    group = {"nvfp4-pack-quantized": 16, "mxfp4-pack-quantized": 32}.get(s.method, s.group)
+    weights: dict[str, Any] = {
+        "dynamic": False,
+        "group_size": group if s.method not in ("int-quantized", "float-quantized") else None,
+        "num_bits": s.bits,
+        "strategy": "channel" if s.method in ("int-quantized", "float-quantized") else "group",
+        "symmetric": True,
+        "type": "float" if floating else "int",
+    }
+    inputs = None
+    if s.method in ("int-quantized", "float-quantized"):
+        inputs = {"dynamic": True, "num_bits": s.bits, "strategy": "token", "type": weights["type"]}
+    elif s.method == "nvfp4-pack-quantized":
+        inputs = {"dynamic": "local", "group_size": 16, "num_bits": 4, "strategy": "tensor_group", "type": "float"}
+    group_0 = {"format": s.method, "input_activations": inputs, "targets": ["Linear"], "weights": weights}
+    return {
+        "config_groups": {"group_0": group_0},
+        "format": s.method,
+        "ignore": ["lm_head"],
+        "kv_cache_scheme": None,
+        "quant_method": "compressed-tensors",
+        "quantization_status": "compressed",
+        "version": "0.10.2",
+    }

@@ -1,0 +1,400 @@
+"""From a model's geometry to its tensors: names and shapes as transformers and llama.cpp write them.
+
+A plan lists each tensor once; experts of one layer that differ in nothing but their number share an entry, so that
+a model of a hundred thousand tensors is still a short list until somebody asks for its header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+Shape = tuple[int, ...]
+
+LINEAR = frozenset({"q", "k", "v", "o", "qkv", "gate", "up", "down", "gate_up", "latent"})
+"""Roles of the matrices that quantizers pack; embeddings, routers, norms and biases stay as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor, or one for each of `experts` experts, whose number replaces `{e}` in the name."""
+
+    name: str
+    shape: Shape  # rows first, as PyTorch has it
+    role: str
+    layer: int | None = None
+    gguf: str | None = None  # None where the converter leaves it out
+    experts: int = 0
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape) * max(1, self.experts)
+
+    @property
+    def linear(self) -> bool:
+        return self.role in LINEAR and len(self.shape) == 2
+
+
+@dataclass(frozen=True, slots=True)
+class Vision:
+    """A vision tower of plain transformer blocks, and the projector behind it."""
+
+    layers: int
+    hidden: int
+    ffn: int
+    patch: int = 14
+    image: int = 448
+    projector: tuple[int, ...] = ()  # shapes of its matrices, flattened: rows, columns, rows, columns ...
+    gated: bool = False
+    type: str = "siglip_vision_model"
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What all shapes of a model follow from. Zero means that it has none of it."""
+
+    name: str
+    type: str  # model_type of config.json
+    architecture: str  # of config.json
+    plan: str = "decoder"
+    gguf: str = ""  # llama.cpp's name of the architecture
+    layers: int = 0
+    hidden: int = 0
+    heads: int = 0
+    kv_heads: int = 0
+    head_dim: int = 0
+    ffn: int = 0
+    vocab: int = 0
+    context: int = 0
+    tied: bool = False
+    tokenizer: str = ""
+    dtype: str = "BF16"
+    prefix: str = "model."
+    bias: tuple[str, ...] = ()  # of q, k, v, o, mlp, output, experts, router
+    qk_norm: str = ""  # head, or full
+    norms: str = "pre"  # pre, sandwich, post, parallel
+    norm_bias: bool = False
+    gated: bool = True
+    fused: tuple[str, ...] = ()  # of qkv, gate_up, experts
+    sinks: bool = False
+    sliding_window: int = 0
+    sliding_pattern: int = 0
+    rope_theta: float = 10000.0
+    experts: int = 0
+    experts_used: int = 0
+    expert_ffn: int = 0
+    expert_names: tuple[str, ...] = ("gate_proj", "up_proj", "down_proj")
+    moe_block: str = "mlp"
+    router: str = "gate"
+    shared_ffn: int = 0
+    shared_gate: bool = False
+    shared_name: str = "shared_expert"
+    dense_layers: int = 0  # so many first layers have no experts
+    router_correction: bool = False
+    q_lora: int = 0
+    kv_lora: int = 0
+    rope_dim: int = 0
+    nope_dim: int = 0
+    v_dim: int = 0
+    mtp: int = 0  # further layers that predict more than one token
+    output_stored: bool = False  # tied, but the file holds it all the same
+    rope_freqs: bool = False  # llama.cpp's converter adds the factors of long contexts
+    vision: Vision | None = None
+    stack: tuple[tuple[str, Shape, int], ...] = ()
+    parameters: int = 0  # the true count, where it is known: checked by a test
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)  # further keys of config.json
+
+    @property
+    def q_dim(self) -> int:
+        return self.heads * self.head_dim
+
+    @property
+    def kv_dim(self) -> int:
+        return self.kv_heads * self.head_dim
+
+
+def plan_of(geometry: Geometry) -> tuple[Tensor, ...]:
+    """All tensors of a model, in the order in which its file holds them."""
+    return _plan(geometry)
+
+
+@lru_cache(maxsize=256)
+def _plan(geometry: Geometry) -> tuple[Tensor, ...]:
+    return tuple(PLANS[geometry.plan](geometry))
+
+
+def parameters_of(geometry: Geometry) -> int:
+    return sum(tensor.elements for tensor in plan_of(geometry))
+
+
+# ---- decoders ------------------------------------------------------------------------------------------------------
+
+
+def decoder(g: Geometry) -> Iterator[Tensor]:
+    """Llama and what grew from it: Mistral, Qwen, Gemma, Phi, GLM, DeepSeek, gpt-oss ..."""
+    if g.vision is not None:
+        yield from vision_tower(g, g.vision)
+    yield Tensor(f"{g.prefix}embed_tokens.weight", (g.vocab, g.hidden), "embedding", None, "token_embd.weight")
+    for layer in range(g.layers):
+        yield from block(g, layer, f"{g.prefix}layers.{layer}.", f"blk.{layer}.")
+    yield from norm(g, f"{g.prefix}norm", "output_norm", None)
+    if not g.tied or g.output_stored:
+        head = g.prefix.removesuffix("model.") + "lm_head.weight" if g.prefix.endswith("model.") else "lm_head.weight"
+        yield Tensor(head, (g.vocab, g.hidden), "output", None, None if g.tied else "output.weight")
+        if "output" in g.bias:
+            yield Tensor(head.replace("weight", "bias"), (g.vocab,), "bias", None, "output.bias")
+    for layer in range(g.layers, g.layers + g.mtp):
+        yield from multi_token(g, layer)
+
+
+def block(g: Geometry, layer: int, hf: str, blk: str) -> Iterator[Tensor]:
+    if g.norms in ("pre", "sandwich", "parallel"):
+        yield from norm(g, f"{hf}input_layernorm", f"{blk}attn_norm", layer)
+    yield from (latent_attention if g.kv_lora else attention)(g, layer, f"{hf}self_attn.", blk)
+    if g.norms == "pre":
+        yield from norm(g, f"{hf}post_attention_layernorm", f"{blk}ffn_norm", layer)
+    elif g.norms in ("sandwich", "post"):
+        yield from norm(g, f"{hf}post_attention_layernorm", f"{blk}post_attention_norm", layer)
+        if g.norms == "sandwich":
+            yield from norm(g, f"{hf}pre_feedforward_layernorm", f"{blk}ffn_norm", layer)
+        yield from norm(g, f"{hf}post_feedforward_layernorm", f"{blk}post_ffw_norm", layer)
+    if g.experts and layer >= g.dense_layers:
+        yield from mixture(g, layer, f"{hf}{g.moe_block}.", blk)
+    else:
+        yield from mlp(g, layer, f"{hf}mlp.", blk, g.ffn)
+
+
+def norm(g: Geometry, hf: str, gguf: str | None, layer: int | None, width: int = 0) -> Iterator[Tensor]:
+    yield Tensor(f"{hf}.weight", (width or g.hidden,), "norm", layer, gguf and f"{gguf}.weight")
+    if g.norm_bias:
+        yield Tensor(f"{hf}.bias", (width or g.hidden,), "bias", layer, gguf and f"{gguf}.bias")
+
+
+def matrix(
+    g: Geometry, role: str, hf: str, gguf: str | None, layer: int | None, rows: int, columns: int, bias: str = ""
+) -> Iterator[Tensor]:
+    yield Tensor(f"{hf}.weight", (rows, columns), role, layer, gguf and f"{gguf}.weight")
+    if bias in g.bias:
+        yield Tensor(f"{hf}.bias", (rows,), "bias", layer, gguf and f"{gguf}.bias")
+
+
+def attention(g: Geometry, layer: int, hf: str, blk: str) -> Iterator[Tensor]:
+    if "qkv" in g.fused:
+        yield from matrix(g, "qkv", f"{hf}qkv_proj", f"{blk}attn_qkv", layer, g.q_dim + 2 * g.kv_dim, g.hidden, "q")
+    else:
+        yield from matrix(g, "q", f"{hf}q_proj", f"{blk}attn_q", layer, g.q_dim, g.hidden, "q")
+        yield from matrix(g, "k", f"{hf}k_proj", f"{blk}attn_k", layer, g.kv_dim, g.hidden, "k")
+        yield from matrix(g, "v", f"{hf}v_proj", f"{blk}attn_v", layer, g.kv_dim, g.hidden, "v")
+    yield from matrix(g, "o", f"{hf}o_proj", f"{blk}attn_output", layer, g.hidden, g.q_dim, "o")
+    if g.qk_norm:
+        widths = (g.head_dim, g.head_dim) if g.qk_norm == "head" else (g.q_dim, g.kv_dim)
+        for letter, width in zip("qk", widths, strict=True):
+            gguf = f"{blk}attn_{letter}_norm.weight"
+            yield Tensor(f"{hf}{letter}_norm.weight", (width,), "norm", layer, gguf)
+    if g.sinks:
+        yield Tensor(f"{hf}sinks", (g.heads,), "norm", layer, f"{blk}attn_sinks.weight")
+
+
+def latent_attention(g: Geometry, layer: int, hf: str, blk: str) -> Iterator[Tensor]:
+    """DeepSeek's multi-head latent attention: low-rank queries, and keys and values from one latent vector."""
+    q_rows = g.heads * (g.nope_dim + g.rope_dim)
+    if g.q_lora:
+        yield from matrix(g, "latent", f"{hf}q_a_proj", f"{blk}attn_q_a", layer, g.q_lora, g.hidden)
+        yield Tensor(f"{hf}q_a_layernorm.weight", (g.q_lora,), "norm", layer, f"{blk}attn_q_a_norm.weight")
+        yield from matrix(g, "latent", f"{hf}q_b_proj", f"{blk}attn_q_b", layer, q_rows, g.q_lora)
+    else:
+        yield from matrix(g, "q", f"{hf}q_proj", f"{blk}attn_q", layer, q_rows, g.hidden)
+    yield from matrix(
+        g, "latent", f"{hf}kv_a_proj_with_mqa", f"{blk}attn_kv_a_mqa", layer, g.kv_lora + g.rope_dim, g.hidden
+    )
+    yield Tensor(f"{hf}kv_a_layernorm.weight", (g.kv_lora,), "norm", layer, f"{blk}attn_kv_a_norm.weight")
+    kv_rows = g.heads * (g.nope_dim + g.v_dim)
+    yield from matrix(g, "latent", f"{hf}kv_b_proj", f"{blk}attn_kv_b", layer, kv_rows, g.kv_lora)
+    yield from matrix(g, "o", f"{hf}o_proj", f"{blk}attn_output", layer, g.hidden, g.heads * g.v_dim)
+
+
+def mlp(g: Geometry, layer: int, hf: str, blk: str, width: int, suffix: str = "") -> Iterator[Tensor]:
+    if not g.gated:
+        yield from matrix(g, "up", f"{hf}up_proj", f"{blk}ffn_up{suffix}", layer, width, g.hidden, "mlp")
+    elif "gate_up" in g.fused:
+        yield from matrix(g, "gate_up", f"{hf}gate_up_proj", f"{blk}ffn_up{suffix}", layer, 2 * width, g.hidden, "mlp")
+    else:
+        yield from matrix(g, "gate", f"{hf}gate_proj", f"{blk}ffn_gate{suffix}", layer, width, g.hidden, "mlp")
+        yield from matrix(g, "up", f"{hf}up_proj", f"{blk}ffn_up{suffix}", layer, width, g.hidden, "mlp")
+    yield from matrix(g, "down", f"{hf}down_proj", f"{blk}ffn_down{suffix}", layer, g.hidden, width, "mlp")
+
+
+def mixture(g: Geometry, layer: int, hf: str, blk: str) -> Iterator[Tensor]:
+    """A router and its experts; the shared expert, where there is one, behind them."""
+    yield Tensor(f"{hf}{g.router}.weight", (g.experts, g.hidden), "router", layer, f"{blk}ffn_gate_inp.weight")
+    if "router" in g.bias:
+        yield Tensor(f"{hf}{g.router}.bias", (g.experts,), "bias", layer, f"{blk}ffn_gate_inp.bias")
+    if g.router_correction:
+        bias = f"{hf}{g.router}.e_score_correction_bias"
+        yield Tensor(bias, (g.experts,), "bias", layer, f"{blk}exp_probs_b.bias")
+    if "experts" in g.fused:
+        yield from fused_experts(g, layer, f"{hf}experts.", blk)
+    else:
+        gate, up, down = g.expert_names
+        for role, name, shape in (
+            ("gate", gate, (g.expert_ffn, g.hidden)),
+            ("up", up, (g.expert_ffn, g.hidden)),
+            ("down", down, (g.hidden, g.expert_ffn)),
+        ):
+            gguf = f"{blk}ffn_{role}_exps.weight"
+            yield Tensor(f"{hf}experts.{{e}}.{name}.weight", shape, role, layer, gguf, g.experts)
+    if g.shared_ffn:
+        yield from mlp(g, layer, f"{hf}{g.shared_name}.", blk, g.shared_ffn, "_shexp")
+        if g.shared_gate:
+            gguf = f"{blk}ffn_gate_inp_shexp.weight"
+            yield Tensor(f"{hf}shared_expert_gate.weight", (1, g.hidden), "router", layer, gguf)
+
+
+def fused_experts(g: Geometry, layer: int, hf: str, blk: str) -> Iterator[Tensor]:
+    """All experts of a layer in one tensor: (experts, in, out), as gpt-oss and Llama 4 store them."""
+    width = g.expert_ffn
+    for name, shape, gguf in (
+        ("gate_up_proj", (g.experts, g.hidden, 2 * width), "ffn_gate_up_exps"),
+        ("down_proj", (g.experts, width, g.hidden), "ffn_down_exps"),
+    ):
+        role = "gate_up" if name == "gate_up_proj" else "down"
+        yield Tensor(f"{hf}{name}", shape, role, layer, f"{blk}{gguf}.weight")
+        if "experts" in g.bias:
+            yield Tensor(f"{hf}{name}_bias", (shape[0], shape[2]), "bias", layer, f"{blk}{gguf}.bias")
+
+
+def multi_token(g: Geometry, layer: int) -> Iterator[Tensor]:
+    """A layer that predicts a further token; converters leave it out."""
+    hf = f"{g.prefix}layers.{layer}."
+    yield Tensor(f"{hf}embed_tokens.weight", (g.vocab, g.hidden), "embedding", layer)
+    yield Tensor(f"{hf}enorm.weight", (g.hidden,), "norm", layer)
+    yield Tensor(f"{hf}hnorm.weight", (g.hidden,), "norm", layer)
+    yield Tensor(f"{hf}eh_proj.weight", (g.hidden, 2 * g.hidden), "other", layer)
+    for tensor in block(g, layer, hf, ""):
+        yield Tensor(tensor.name, tensor.shape, tensor.role, layer, None, tensor.experts)
+    yield Tensor(f"{hf}shared_head.norm.weight", (g.hidden,), "norm", layer)
+    yield Tensor(f"{hf}shared_head.head.weight", (g.vocab, g.hidden), "output", layer)
+
+
+# ---- vision --------------------------------------------------------------------------------------------------------
+
+
+def vision_tower(g: Geometry, v: Vision, hf: str = "vision_tower.vision_model.") -> Iterator[Tensor]:
+    """A SigLIP-like tower. llama.cpp keeps it in a file of its own (mmproj), so no tensor has a GGUF name here."""
+
+    def with_bias(name: str, *shape: int) -> Iterator[Tensor]:
+        yield Tensor(f"{name}.weight", shape, "vision")
+        yield Tensor(f"{name}.bias", shape[:1], "vision")
+
+    positions = (v.image // v.patch) ** 2
+    yield from with_bias(f"{hf}embeddings.patch_embedding", v.hidden, 3, v.patch, v.patch)
+    yield Tensor(f"{hf}embeddings.position_embedding.weight", (positions, v.hidden), "vision")
+    for layer in range(v.layers):
+        at = f"{hf}encoder.layers.{layer}."
+        yield from with_bias(f"{at}layer_norm1", v.hidden)
+        yield from with_bias(f"{at}layer_norm2", v.hidden)
+        for letter in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            yield from with_bias(f"{at}self_attn.{letter}", v.hidden, v.hidden)
+        if v.gated:
+            yield from with_bias(f"{at}mlp.gate_proj", v.ffn, v.hidden)
+        yield from with_bias(f"{at}mlp.fc1", v.ffn, v.hidden)
+        yield from with_bias(f"{at}mlp.fc2", v.hidden, v.ffn)
+    yield from with_bias(f"{hf}post_layernorm", v.hidden)
+    shapes = list(zip(v.projector[::2], v.projector[1::2], strict=True))
+    for number, shape in enumerate(shapes):
+        name = "multi_modal_projector.mm_input_projection_weight" if len(shapes) == 1 else f"projector.linear_{number}"
+        yield Tensor(name, shape, "vision")
+    if shapes:
+        yield Tensor("multi_modal_projector.mm_soft_emb_norm.weight", (v.hidden,), "vision")
+
+
+def projector_plan(g: Geometry) -> Iterator[Tensor]:
+    """What an mmproj file holds: the tower and the projector, under llama.cpp's names."""
+    if g.vision is None:
+        return
+    for tensor in vision_tower(g, g.vision):
+        name = tensor.name
+        for old, new in MMPROJ_NAMES:
+            name = name.replace(old, new)
+        yield Tensor(tensor.name, tensor.shape, tensor.role, None, name)
+
+
+MMPROJ_NAMES = (
+    ("vision_tower.vision_model.encoder.layers.", "v.blk."),
+    ("vision_tower.vision_model.embeddings.patch_embedding", "v.patch_embd"),
+    ("vision_tower.vision_model.embeddings.position_embedding", "v.position_embd"),
+    ("vision_tower.vision_model.post_layernorm", "v.post_ln"),
+    ("self_attn.q_proj", "attn_q"),
+    ("self_attn.k_proj", "attn_k"),
+    ("self_attn.v_proj", "attn_v"),
+    ("self_attn.out_proj", "attn_out"),
+    ("layer_norm1", "ln1"),
+    ("layer_norm2", "ln2"),
+    ("mlp.gate_proj", "ffn_gate"),
+    ("mlp.fc1", "ffn_up"),
+    ("mlp.fc2", "ffn_down"),
+    ("multi_modal_projector.mm_input_projection_weight", "mm.input_projection.weight"),
+    ("multi_modal_projector.mm_soft_emb_norm", "mm.soft_emb_norm"),
+    ("projector.linear_", "mm."),
+)
+
+
+# ---- everything else -----------------------------------------------------------------------------------------------
+
+
+def encoder(g: Geometry) -> Iterator[Tensor]:
+    """BERT and its kin: learnt positions, a pooler, biases everywhere."""
+    p = g.prefix
+
+    def with_bias(name: str, gguf: str | None, role: str, layer: int | None, *shape: int) -> Iterator[Tensor]:
+        yield Tensor(f"{name}.weight", shape, role, layer, gguf and f"{gguf}.weight")
+        yield Tensor(f"{name}.bias", shape[:1], "bias", layer, gguf and f"{gguf}.bias")
+
+    e = f"{p}embeddings."
+    types = int(g.extra.get("type_vocab_size", 2))
+    yield Tensor(f"{e}word_embeddings.weight", (g.vocab, g.hidden), "embedding", None, "token_embd.weight")
+    positions = int(g.extra.get("max_position_embeddings", g.context))
+    yield Tensor(f"{e}position_embeddings.weight", (positions, g.hidden), "other", None, "position_embd.weight")
+    yield Tensor(f"{e}token_type_embeddings.weight", (types, g.hidden), "other", None, "token_types.weight")
+    yield from with_bias(f"{e}LayerNorm", "token_embd_norm", "norm", None, g.hidden)
+    for layer in range(g.layers):
+        at, blk = f"{p}encoder.layer.{layer}.", f"blk.{layer}."
+        for letter, name in (("q", "query"), ("k", "key"), ("v", "value")):
+            yield from with_bias(f"{at}attention.self.{name}", f"{blk}attn_{letter}", letter, layer, g.hidden, g.hidden)
+        yield from with_bias(f"{at}attention.output.dense", f"{blk}attn_output", "o", layer, g.hidden, g.hidden)
+        yield from with_bias(f"{at}attention.output.LayerNorm", f"{blk}attn_output_norm", "norm", layer, g.hidden)
+        yield from with_bias(f"{at}intermediate.dense", f"{blk}ffn_up", "up", layer, g.ffn, g.hidden)
+        yield from with_bias(f"{at}output.dense", f"{blk}ffn_down", "down", layer, g.hidden, g.ffn)
+        yield from with_bias(f"{at}output.LayerNorm", f"{blk}layer_output_norm", "norm", layer, g.hidden)
+    yield from stacked(g)
+
+
+def stacked(g: Geometry) -> Iterator[Tensor]:
+    """Tensors written out one by one: (name, shape, times), `{}` in the name stands for the number."""
+    for name, shape, times in g.stack:
+        for number in range(times):
+            full = name.replace("{}", str(number))
+            role = "norm" if len(shape) == 1 else "other"
+            matrix_role = "up" if len(shape) == 2 and "embed" not in name and name.endswith(".weight") else role
+            yield Tensor(full, shape, matrix_role, number if "{}" in name else None, full)
+
+
+PLANS: dict[str, Callable[[Geometry], Iterator[Tensor]]] = {
+    "decoder": decoder,
+    "encoder": encoder,
+    "stack": stacked,
+    "projector": projector_plan,
+}
+
+
+def expanded(tensors: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Each expert's tensor under its own name, layer by layer."""
+    for tensor in tensors:
+        if not tensor.experts:
+            yield tensor
+            continue
+        for number in range(tensor.experts):
+            yield Tensor(tensor.name.replace("{e}", str(number)), tensor.shape, tensor.role, tensor.layer)

@@ -1,0 +1,110 @@
+"""Tokenizers of GGUF headers: arrays as long as the real ones, of words that nobody trained.
+
+What a header reader meets is the length and the shape of these arrays (megabytes of strings), not what they say. The
+words are made from the tokenizer's name, so that all quants of a model, and all models of a family, share them byte
+for byte, as they do on the Hub.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from array import array
+from dataclasses import dataclass
+from functools import lru_cache
+
+MARK = b"\x01\x02"
+CHUNK = 2048
+CODES = 64 * 64
+LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-+"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """How a GGUF header describes a tokenizer.
+
+    Args:
+        name: what the words are made from.
+        model: tokenizer.ggml.model, gpt2 (byte pairs, with merges) or llama (sentence pieces, with scores) or bert.
+        pre: tokenizer.ggml.pre.
+        vocab, merges: lengths of the arrays.
+        bos, eos, pad: numbers of the special tokens, None where there is none.
+        scores: whether there is an array of scores.
+    """
+
+    name: str
+    model: str
+    vocab: int
+    pre: str = ""
+    merges: int = 0
+    scores: bool = False
+    bos: int | None = None
+    eos: int | None = None
+    pad: int | None = None
+    specials: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=4)
+def arrays(tokenizer: Tokenizer) -> tuple[bytes, int]:
+    """The tokenizer's key-values as GGUF bytes, without special tokens' numbers, and how many they are.
+
+    A few of them are kept: they are megabytes each, and siblings are read one after the other.
+    """
+    parts = [key("tokenizer.ggml.model", 8) + text(tokenizer.model.encode())]
+    if tokenizer.pre:
+        parts.append(key("tokenizer.ggml.pre", 8) + text(tokenizer.pre.encode()))
+    words = strings(tokenizer.name, tokenizer.vocab, tokenizer.specials, b"")
+    parts.append(array_of("tokenizer.ggml.tokens", 8, tokenizer.vocab) + words)
+    if tokenizer.scores:
+        scores = array("f", range(0, -tokenizer.vocab, -1))
+        parts.append(array_of("tokenizer.ggml.scores", 6, tokenizer.vocab) + scores.tobytes())
+    kinds = b"\x03\0\0\0" * len(tokenizer.specials) + b"\x01\0\0\0" * (tokenizer.vocab - len(tokenizer.specials))
+    parts.append(array_of("tokenizer.ggml.token_type", 5, tokenizer.vocab) + kinds)
+    if tokenizer.merges:
+        pairs = strings(tokenizer.name + " merges", tokenizer.merges, (), b" ")
+        parts.append(array_of("tokenizer.ggml.merges", 8, tokenizer.merges) + pairs)
+    return b"".join(parts), len(parts)
+
+
+@lru_cache(maxsize=256)
+def arrays_length(tokenizer: Tokenizer) -> int:
+    """Bytes of the arrays; remembered, since the size of every file with this tokenizer depends on it."""
+    return len(arrays(tokenizer)[0])
+
+
+def strings(seed: str, count: int, first: tuple[str, ...], joint: bytes) -> bytes:
+    """`count` GGUF strings, all different: `first`, then words that are made by the thousand from one pattern."""
+    dice = random.Random(seed)
+    head = b"".join(text(word.encode()) for word in first[:count])
+    left = count - min(count, len(first))
+    pattern = [word(dice, joint) for _ in range(min(CHUNK, left))]
+    whole = b"".join(pattern)
+    rounds, rest = divmod(left, CHUNK) if left >= CHUNK else (0, left)
+    body = b"".join(whole.replace(MARK, code(number)) for number in range(rounds))
+    tail = b"".join(pattern[:rest]).replace(MARK, code(rounds))
+    return head + body + tail
+
+
+def word(dice: random.Random, joint: bytes) -> bytes:
+    """A word with a gap for two letters that tell its round; some begin with the space of byte-pair encoders."""
+    length = min(24, 3 + int(dice.expovariate(0.22)))
+    letters = bytes(dice.choice(LETTERS[:26]) for _ in range(length))
+    start = "Ġ".encode() if dice.random() < 0.4 else b""
+    middle = letters[: length // 2] + MARK + (joint + start if joint else b"") + letters[length // 2 :]
+    return text(start + middle + code(dice.randrange(CODES)))
+
+
+def code(number: int) -> bytes:
+    return bytes((LETTERS[number // 64 % 64], LETTERS[number % 64]))
+
+
+def text(value: bytes) -> bytes:
+    return struct.pack("<Q", len(value)) + value
+
+
+def key(name: str, kind: int) -> bytes:
+    return text(name.encode()) + struct.pack("<I", kind)
+
+
+def array_of(name: str, kind: int, count: int) -> bytes:
+    return key(name, 9) + struct.pack("<IQ", kind, count)
