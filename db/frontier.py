@@ -167,17 +167,15 @@ class Frontier:
             self._ranked.clear()
             self._asked = (depth, scope)
         claimed: list[Wanted] = []
+        ranked = False
         while len(claimed) < n:
-            fresh = not self._ranked
-            if fresh:
+            if not self._ranked:
+                if ranked:
+                    break  # what is left is being taken by others at this moment
                 self._ranked.extend(self._rank(rows, max(n, BUFFER), depth, scope, now))
-                if not self._ranked:
-                    break
+                ranked = True
             ids = [self._ranked.popleft() for _ in range(min(n - len(claimed), len(self._ranked), CHUNK))]
-            got = self._lease(rows, ids, depth, now)
-            claimed += got
-            if fresh and not got:
-                break  # all that is free is being taken by others at this moment
+            claimed += self._lease(rows, ids, depth, now)
         return claimed
 
     def _rank(self, rows: Rows, n: int, depth: Depth, scope: RepoFilter | None, now: datetime) -> Sequence[int]:
@@ -187,33 +185,30 @@ class Frontier:
         return rows.connection.execute(statement.order_by(order, repos.c.id).limit(n)).scalars().all()
 
     def _lease(self, rows: Rows, ids: Sequence[int], depth: Depth, now: datetime) -> list[Wanted]:
-        columns = (
-            repos.c.id,
-            repos.c.hub_id,
-            repos.c.repo_id,
-            repos.c.sha,
-            visits.c.sha,
-            visits.c.depth,
-            visits.c.lease,
-        )
+        place = {number: index for index, number in enumerate(ids)}
+        if rows.dialect.name == "postgresql":
+            # First the locks, then the look: one statement would see the leases as they were before it had the locks.
+            held = select(repos.c.id).where(repos.c.id.in_(ids)).with_for_update(skip_locked=True)
+            ids = rows.connection.execute(held).scalars().all()
+        columns = [repos.c.id, repos.c.hub_id, repos.c.repo_id, repos.c.sha]
+        columns += [visits.c.sha, visits.c.depth, visits.c.lease]
         statement: Select[Any] = (
             select(*columns)
             .select_from(repos.outerjoin(visits, visits.c.repo == repos.c.id))
             .where(repos.c.id.in_(ids), _reachable(), _unmet(depth), _free(now))
         )
-        if rows.dialect.name == "postgresql":
-            statement = statement.with_for_update(of=repos, skip_locked=True)
-        place = {number: index for index, number in enumerate(ids)}
         found = sorted(rows.connection.execute(statement).all(), key=lambda row: place[row[0]])
-        leases = [(row[0], (row[6] or 0) + 1, now + LEASE, 0) for row in found]
-        sql = ("repo", "lease", "leased_until")
-        rows.insert_new(visits, (*sql, "failures"), leases)
-        rows.update(
-            visits, ("lease", "leased_until"), "repo", [(lease, until, repo) for repo, lease, until, _ in leases]
+        until = now + LEASE
+        leases = [(row[0], (row[6] or 0) + 1) for row in found]
+        rows.insert_new(
+            visits,
+            ("repo", "lease", "leased_until", "failures"),
+            [(repo, lease, until, 0) for repo, lease in leases],
         )
+        rows.update(visits, ("lease", "leased_until"), "repo", [(lease, until, repo) for repo, lease in leases])
         return [
-            Wanted(row[1], row[2], row[3], row[5] if row[4] is not None and row[4] == row[3] else None, lease[1])
-            for row, lease in zip(found, leases, strict=True)
+            Wanted(hub_id, repo_id, sha, depth if seen is not None and seen == sha else None, lease)
+            for (_, hub_id, repo_id, sha, seen, depth, _), (_, lease) in zip(found, leases, strict=True)
         ]
 
     @staticmethod

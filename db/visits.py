@@ -116,7 +116,8 @@ def _save(
     labelled = LabelledRepo(state.repo, found.labelled, found.depth, state.digest)
     write_repo_labels(rows, interned, [labelled], at, fresh=False)
     layout_rows = [(layout.key, layout.count, layout.digest, layout.length) for layout in found.layouts]
-    rows.insert_new(layouts, ("key", "count", "digest", "length"), layout_rows)
+    # The latest word counts: a length from a dishonest file is put right by the next honest one.
+    rows.upsert(layouts, ("key", "count", "digest"), ("key", "count", "digest", "length"), layout_rows)
     _save_skips(rows, run, found)
     _close(rows, state.repo, visit, found, at)
     rows.insert_new(search_pending, ("repo",), [(state.repo,)])

@@ -1,0 +1,136 @@
+"""Several at once: readers beside a crawl, a crawl that is killed, crawlers on one server, hosts that die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.query import Reader
+from db.checkup import check
+from db.frontier import LEASE
+from db.store import Store
+from tests.db.made import enrichment, page, repo
+from tests.db.writer import REPOS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def crawl(db: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A crawl in a process of its own; ended without a word at the end of the block, if it is still there."""
+    command = [sys.executable, "-m", "tests.db.writer", db, *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def lines(process: subprocess.Popen[str], count: int) -> list[str]:
+    assert process.stdout is not None
+    return [process.stdout.readline().strip() for _ in range(count)]
+
+
+def test_readers_see_whole_pages_and_a_killed_crawl_leaves_a_whole_catalog(db: str) -> None:
+    looks: list[int] = []
+    with crawl(db, "pages") as process:
+        lines(process, 1)
+        while not looks or looks[-1] < 10 * REPOS:
+            with Reader(db, snapshot=True) as reader:
+                looks.append(whole_pages(reader))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert looks == sorted(looks)
+    assert [finding for finding in check(db) if not finding.ok] == []
+    with Store.open(db) as store, store.crawling():  # the dead crawl's lock is taken over
+        with Reader(db) as reader:
+            stored = whole_pages(reader)
+        assert store.cursor("", "full") == f"page {stored // REPOS}"
+        run = store.start_run("full", "", "https://hub.example")
+        assert store.save_page(run, "", page(range(stored + 1, stored + 6), None)).new == 5
+
+
+def whole_pages(reader: Reader) -> int:
+    """How many repos there are; each with its labels and tags, none of a page alone."""
+    (row,) = reader.all(
+        "select (select count(*) from repos) as repos, (select count(*) from repo_labels) as labels,"
+        " (select count(*) from repo_tags) as tags, (select coalesce(max(repos_seen), 0) from crawl_runs) as seen"
+    )
+    assert row["repos"] % REPOS == 0
+    assert (row["labels"], row["tags"], row["seen"]) == (row["repos"], row["repos"] * 3, row["repos"])
+    return int(row["repos"])
+
+
+# ---- several crawlers on one server ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server_db(postgresql: Any) -> str:
+    """A catalog on PostgreSQL with sixty repos to visit."""
+    url: str = postgresql.create("catalog_template")
+    with Store.open(url) as store:
+        store.save_page(store.start_run("full", "", "https://hub.example"), "", page(range(1, 61)))
+    return url
+
+
+def test_two_crawlers_never_wait_for_each_others_claims(server_db: str) -> None:
+    with Store.open(server_db) as one, Store.open(server_db) as other:
+        with one._writing(numbered=False) as rows:
+            first = one._frontier.claim(rows, 20, "headers", None, datetime.now(UTC))
+            second = other.claim(20, "headers")  # while the first claim is not committed
+        assert len(first) == len(second) == 20
+        assert not {wanted.hub_id for wanted in first} & {wanted.hub_id for wanted in second}
+
+
+def test_a_killed_hosts_work_returns_and_none_is_done_twice(server_db: str) -> None:
+    with crawl(server_db, "hold", "15") as dead:
+        held = dict(line.split() for line in lines(dead, 15))
+    with crawl(server_db, "visits", "4") as one, crawl(server_db, "visits", "4") as other:
+        done = [process.communicate(timeout=60)[0].split("\n") for process in (one, other)]
+    visited = [line.split()[0] for output in done for line in output if line]
+    assert len(visited) == len(set(visited)) == 45
+    assert not set(visited) & held.keys()
+    later = datetime.now(UTC) + LEASE + timedelta(minutes=1)
+    with Store.open(server_db, clock=lambda: later) as store:
+        run = store.start_run("repos", "", "https://hub.example")
+        returned = store.claim(60, "headers")
+        assert {wanted.hub_id for wanted in returned} == held.keys()
+        number = int(returned[0].hub_id, 16)
+        late = (enrichment(number), int(held[returned[0].hub_id]))  # the dead host was only slow
+        assert store.save_enrichments(run, [late]) == 0
+        assert store.save_enrichments(run, [(enrichment(number), returned[0].lease)]) == 1
+    assert [finding for finding in check(server_db) if not finding.ok] == []
+
+
+def test_a_lease_that_was_given_back_is_free_at_once(db: str) -> None:
+    with Store.open(db) as store:
+        store.save_page(store.start_run("full", "", "https://hub.example"), "", page([1, 2]))
+        wanted = store.claim(2, "headers")
+        assert store.claim(2, "headers") == []
+        store.release(wanted[:1])
+        again = store.claim(2, "headers")
+        assert [each.hub_id for each in again] == [wanted[0].hub_id]
+        assert again[0].lease > wanted[0].lease
+
+
+def test_the_backlog_is_what_a_crawl_has_still_to_visit(db: str) -> None:
+    with Store.open(db) as store:
+        run = store.start_run("full", "", "https://hub.example")
+        store.save_page(run, "", page([1, 2, 3]))
+        assert (store.backlog("listing"), store.backlog("files"), store.backlog("headers")) == (0, 3, 3)
+        files_only = enrichment(1, depth="files", headers=(), artifacts=())
+        store.save_enrichments(run, [(files_only, 0), (enrichment(2), 0)])
+        assert (store.backlog("files"), store.backlog("headers")) == (1, 2)
+        (again,) = (each for each in store.claim(5, "headers") if each.hub_id == repo(1).hub_id)
+        assert again.depth == "files"
