@@ -7,8 +7,8 @@ import re
 from analysis.labels.reading import Draft, Sheet
 
 _EXTENSION = re.compile(
-    r"\.(gguf|ggml|safetensors|bin|pt|pth|ckpt|onnx|onnx_data|pte|tflite|litertlm|task|nemo|h5|msgpack|mlmodel|mlpackage|engine|rkllm|dat"
-    r"|llamafile|xml|npz|json|jinja|txt|md|model|pdparams|exl2|tiktoken|zip|yaml|yml|py|index\.json)\Z",
+    r"\.(index\.json|gguf|ggml|safetensors|bin|pt|pth|ckpt|onnx|onnx_data|pte|tflite|litertlm|task|nemo|h5|msgpack|mlmodel|mlpackage|engine|rkllm|dat"
+    r"|llamafile|xml|npz|json|jinja|txt|md|model|pdparams|exl2|tiktoken|zip|yaml|yml|py)\Z",
     re.I,
 )
 _SHARD = re.compile(r"[-_.]?(?:part[-_]?)?([0-9]{1,5})[-_]of[-_]([0-9]{1,5})(?=\.|\Z|[-_])", re.I)
@@ -62,41 +62,49 @@ def claim(sheet: Sheet, start: int, end: int, label: str, value: str, rule: str)
             sheet.claims[index] = (label, value, rule)
 
 
-_ROLES = (
-    ("mmproj", re.compile(r"mm-?proj|projector", re.I)),
-    ("draft", re.compile(r"(?:\A|[-_.])(?:mtp[-_]|draft|dflash|eagle|dspark|speculator|medusa|assistant[-_.](?=[bfq][0-9f]))", re.I)),
-    ("adapter", re.compile(r"(?:\A|[-_.])(?:adapter|lora)(?=[-_.])", re.I)),
+_DRAFT = re.compile(
+    r"\A(?:mtp|nextn)[-_.]|(?:\A|[-_.])(?:draft|drafter|dflash2?|eagle[23]?|dspark|speculator|medusa)(?=[-_.]|\Z)"
+    r"|[-_.]assistant[-_.](?=i?q[0-9]|b?f16|f32)",
+    re.I,
 )
+_ROLES = (
+    ("mmproj", re.compile(r"mm-?proj|(?:\A|[-_.])projector(?=[-_.]|\Z)", re.I)),
+    ("draft", _DRAFT),
+    ("tokenizer", re.compile(r"\Aggml-vocab-", re.I)),
+)
+_ADAPTER = re.compile(r"(?:\A|[-_.])(?:adapter|lora)(?=[-_.]|\Z)", re.I)
+ADAPTER_SCHEMES = {None, "F32", "F16", "BF16", "Q8_0"}  # adapters are not quantized further
+PLAIN_ROLES = {"json": "config", "yaml": "config", "yml": "config", "jinja": "config", "py": "config", "xml": "config",
+               "model": "tokenizer", "tiktoken": "tokenizer", "index.json": "index"}  # fmt: skip
 
 
 def role(sheet: Sheet, draft: Draft) -> None:
-    text = sheet.text
-    found = _EXTENSION.search(text)
+    """The part that a file plays. Sidecars are named after the model they serve: its size is not theirs."""
+    found = _EXTENSION.search(sheet.text)
     extension = found[1].lower() if found else ""
-    stem = text[: found.start()].lower() if found else text.lower()
-    if extension in ("json", "yaml", "yml", "jinja", "py", "xml"):
-        draft.role = "index" if "index" in stem else "tokenizer" if "tokenizer" in stem or stem == "vocab" else "config"
-        return
-    if extension == "index.json":
-        draft.role = "index"
-        return
-    if extension in ("md", "txt"):
-        draft.role = "card" if stem == "readme" else "tokenizer" if stem in ("vocab", "merges") else "other"
-        return
-    if extension in ("model", "tiktoken"):
-        draft.role = "tokenizer"
-        return
-    if draft.imatrix and draft.quant is None or extension == "dat":
+    stem = sheet.text[: found.start()] if found else sheet.text
+    draft.role = plain_role(stem.lower(), extension)
+    if draft.role is None and (extension == "dat" or draft.imatrix and draft.quant is None):
         draft.role = "imatrix"
-        return
-    for name, pattern in _ROLES:
-        if pattern.search(text):
-            draft.role = name
-            if name in ("draft", "mmproj"):
-                draft.parameters, draft.active_parameters, draft.experts = None, None, None
-                draft.approximate = False
-            return
-    draft.role = "weights" if draft.format else "other"
+    if draft.role is None:
+        draft.role = next((name for name, pattern in _ROLES if pattern.search(stem)), None)
+    if draft.role in ("draft", "mmproj", "tokenizer"):
+        draft.parameters = draft.active_parameters = draft.experts = None
+        draft.approximate = False
+    if draft.role is None:
+        adapts = draft.quant in ADAPTER_SCHEMES and _ADAPTER.search(stem) is not None
+        draft.role = "adapter" if adapts else "weights" if draft.format else "other"
+
+
+def plain_role(stem: str, extension: str) -> str | None:
+    """Roles that the extension decides."""
+    if extension == "json":
+        return (
+            "index" if stem.endswith("index") else "tokenizer" if stem.startswith(("tokenizer", "vocab")) else "config"
+        )
+    if extension in ("md", "txt"):
+        return "card" if stem == "readme" else "tokenizer" if stem in ("vocab", "merges") else "other"
+    return PLAIN_ROLES.get(extension)
 
 
 # What a folder or a repo says of a file that does not say it itself.

@@ -60,6 +60,8 @@ class Found:
 
     def take(self, sheet: Sheet, index: int, piece: Piece) -> None:
         kind = piece.kind
+        if kind & (GGUF | SCHEME | BITS):
+            self.unquantized = False
         if kind & GGUF:
             if piece.number >= self.share:  # shares of a mix count by size, else the last one counts
                 self.gguf, self.share = piece.unit, piece.number
@@ -70,6 +72,8 @@ class Found:
                 sheet.claims[0] = None  # `fp4-14b`: a model that is called so
                 return
             self.schemes.append(piece)
+            if piece.entry is not None and piece.entry.facts.get("follows"):
+                self.follow(sheet, index + 1)
             if index and piece.entry is not None and piece.entry.value == "BNB" and unsloth(sheet, index - 1):
                 self.dynamic = True
         elif kind & FLOAT:
@@ -92,6 +96,12 @@ class Found:
         elif piece.entry is not None and piece.entry.value == "imatrix":
             self.imatrix = True
 
+    def follow(self, sheet: Sheet, index: int) -> None:
+        """`MoQ-7.55`: the number after the scheme is its bits."""
+        if index < len(sheet.pieces) and sheet.pieces[index].kind & NUMBER and "." in sheet.pieces[index].unit:
+            self.bits, self.bits_unit = float(sheet.pieces[index].unit), "bpw"
+            sheet.claims[index] = ("bits", sheet.pieces[index].unit, "bits")
+
     def spelled(self, sheet: Sheet, index: int) -> Piece:
         """`4-bit`: the number stands before the word."""
         piece = sheet.pieces[index]
@@ -110,7 +120,9 @@ class Found:
         elif value == "imatrix":
             self.imatrix = True
         elif value == "unquantized":
-            self.unquantized = True
+            self.unquantized = True  # of what was said so far: `qat-q4_0-unquantized.Q3_K_L` is Q3_K_L
+            self.gguf, self.share, self.bits, self.imatrix = None, 0.0, None, False
+            self.schemes.clear()
         else:
             self.quantized = True
 
@@ -118,7 +130,7 @@ class Found:
         draft.qat, draft.imatrix, draft.group_size = self.qat, self.imatrix, self.group
         if draft.format is None and self.format is not None:
             draft.format = self.format.value
-        if self.unquantized:
+        if self.unquantized and not self.imatrix:
             draft.quantized = False
             if self.floats:
                 draft.quant, draft.bits = self.floats[-1], full_bits(self.floats[-1])
@@ -158,7 +170,7 @@ class Found:
         draft.quant, draft.quant_method = entry.value, facts.get("method")
         if bits is None:
             bits = next((piece.number for piece in self.schemes if piece.number and piece is not best), None)
-        draft.bits = facts.get("bits") or bits or facts.get("usual")
+        draft.bits = facts.get("bits") or best.number or bits or facts.get("usual")
         if entry.value == "BNB":
             draft.quant = BITSANDBYTES.get(int(draft.bits or 0))
         if draft.format is None or facts.get("format"):
@@ -203,6 +215,13 @@ def full_bits(scheme: str) -> float:
     return 64 if "64" in scheme else 32 if "32" in scheme else 16
 
 
+# Under two bits the digit says little: llama.cpp's own figures for its types.
+ONE_BIT = {"IQ1_S": 1.56, "IQ1_M": 1.75, "IQ1_BN": 1.62, "IQ1_KT": 1.75, "TQ1_0": 1.69, "PTQ1_0": 1.69}
+
+
 def nominal_bits(scheme: str) -> float:
     """The digit in a GGUF scheme's name: 4 of Q4_K_M, 2 of IQ2_XXS, 4 of MXFP4_MOE."""
+    for name, bits in ONE_BIT.items():
+        if scheme.startswith(name):
+            return bits
     return float(next((letter for letter in scheme if letter.isdigit()), 0))

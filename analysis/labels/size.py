@@ -67,7 +67,11 @@ def is_count(sheet: Sheet, draft: Draft, index: int, counts: list[int], found: d
             return True
         rule = "thousands"
     elif unit == "m":
-        if number / 1e6 in MILLIONS and (billions or tuned_before(sheet, index)) and (ACTIVE in found or follows(counts, index, sheet)):
+        if (
+            number / 1e6 in MILLIONS
+            and (billions or tuned_before(sheet, index))
+            and (ACTIVE in found or follows(counts, index, sheet))
+        ):
             return claim_context(sheet, draft, index, round(number / 1e6 * (1 << 20)))
         if not billions or not family_between(sheet, index, counts) and number >= 5e7:
             return True
@@ -122,7 +126,8 @@ def mixture(sheet: Sheet, draft: Draft, index: int) -> None:
     """`8x7B`: experts share their attention, so the total is less than the product."""
     piece = sheet.pieces[index]
     draft.experts = int(piece.unit)
-    draft.size = f"{draft.experts}x{canonical(piece.text.lower().replace('×', 'x').split('x')[1])}"
+    each = max(piece.text.lower().replace("×", "x").split("x"), key=lambda part: part[-1] in "bm")  # 8x7b, and 7bx8
+    draft.size = f"{draft.experts}x{canonical(each)}"
     draft.parameters, draft.approximate = mixed(piece.number, draft.experts), True
     sheet.claims[index] = ("size", draft.size, "experts")
 
@@ -192,7 +197,8 @@ def of_another(sheet: Sheet) -> bool:
     if sheet.mask & FAMILY and "for" in sheet.text:
         pieces = sheet.pieces
         return any(
-            piece.kind & FAMILY and index and pieces[index - 1].text.lower() == "for" for index, piece in enumerate(pieces)
+            piece.kind & FAMILY and index and pieces[index - 1].text.lower() == "for"
+            for index, piece in enumerate(pieces)
         )
     return False
 

@@ -91,13 +91,14 @@ cut = re.compile(r"[-_/\s+,;:()\[\]{}@=~|&!'\"#%*<>?\\^`$]|(?<![0-9])\.|\.(?![0-
 UNITS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 _COUNT = r"[0-9]{1,3}(?:[._][0-9]{1,3})?|[0-9]{4}(?=[km])|[0-9]{1,3}[pd][0-9]{1,2}"
 _PATTERNS = (  # tried in this order; the first that matches the whole lower-case word wins
-    ("number", r"[0-9]+(?:[._][0-9]+)*"),
+    ("number", r"[0-9]+(?:[._][0-9]+)*n?"),
     ("size", rf"({_COUNT})([kmbt])(?:n|illion|params?)?"),
     ("version", r"(?:v|ver|version|rev)\.?([0-9]{1,4}(?:[._][0-9]{1,4})*[a-z]?)(?:final|beta|alpha|fix|rc[0-9]?|it)?"),
     ("lettered", rf"[b-df-uw-z](?:({_COUNT})(b)|([0-9]{{2,3}})(m))"),
     ("mix", rf"([0-9]{{1,3}})[x×]({_COUNT})([bm])"),
     ("active", rf"a({_COUNT})([bm])"),
     ("effective", r"e([0-9]{1,3}(?:\.[0-9]{1,2})?)b"),
+    ("xim", rf"({_COUNT})([bm])x([0-9]{{1,2}})"),
     ("bloom", r"([0-9]{1,2})([bm])([0-9]{1,2})"),
     ("pair", rf"({_COUNT})ba?({_COUNT})b"),
     ("bpw", r"([0-9]{1,2}(?:[._][0-9]{1,4})?)bpw(?:h[0-9])?|bpw([0-9]{1,2}(?:\.[0-9]{1,4})?)"),
@@ -128,12 +129,17 @@ _HAS_DIGIT = re.compile(r"[0-9]").search
 _HEAD = re.compile(r"[a-z]+(?![a-z])")
 _HEAD_DIGITS = re.compile(r"[a-z]+[0-9]+(?=[a-z])")
 _AFTER_FAMILY = re.compile(r"v?([0-9]{1,2}(?:[._][0-9]{1,2})*n?)(?=[A-Z]|[a-z]{3}|[aeAE][0-9]|\Z)")
-_SIZE_THEN_WORD = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,2})?[bBM](?=[A-Z][A-Za-z])|[0-9]{1,3}(?:\.[0-9])?[bB](?=[a-z]{4})")
+_SIZE_THEN_WORD = re.compile(
+    r"[0-9]{1,3}(?:\.[0-9]{1,2})?[bBM](?=[A-Z][A-Za-z])|[0-9]{1,3}(?:\.[0-9])?[bB](?=[a-z]{4})"
+)
 _WORD_THEN_SIZE = re.compile(r"[A-Za-z]{3,}(?=[0-9]{1,3}(?:[._][0-9]{1,2})?[bB]\Z|[0-9]{2,3}[mM]\Z)")
-_HUMP = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:[._][0-9]+)*[bBmM]?(?![a-z])|[^A-Za-z0-9]+|[0-9]+")
+_HUMP = re.compile(
+    r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:[._][0-9]+)*[bBmM]?(?![a-z])|[^A-Za-z0-9]+|[0-9]+"
+)
 _SHORTHAND = {"l": "llama", "q": "qwen", "g": "gemma", "mn": "mistral", "ms": "mistral", "ml": "mistral", "y": "yi"}
 _HYPHENS = str.maketrans("_. ", "---")
 _BARE_BITS = re.compile(r"i?q([1-8])\Z")
+_SHORTEST = {"tuning": 3, "specialty": 3, "noise": 2, "size word": 4, "format": 3}  # letters of a word among humps
 LONGEST_WORD = 64
 MOST_WORDS = 200_000
 
@@ -187,10 +193,16 @@ class Lexicon(dict[str, Pieces]):
             return [(0, piece_of(word, known))]
         if not word or len(word) > LONGEST_WORD:
             return [(0, Piece(word))] if word else []
+        if lower in ("bit", "bits"):
+            return [(0, Piece(word, BITS))]
         if _HAS_DIGIT(word):
             found = self.read_number(word, lower)
             if found is not None:
                 return found
+        elif word == "MN":
+            return [(0, Piece(word, SHORT, None, entry=self.vocabulary.words.get("mistral")))]
+        elif len(word) == 1:
+            return [(0, Piece(word, NOISE, ("noise", word, "a letter")))]
         elif (language := self.vocabulary.codes.get(lower)) is not None:
             return [(0, Piece(word, CODE, None, entry=language))]
         return (
@@ -220,6 +232,8 @@ class Lexicon(dict[str, Pieces]):
             return Piece(word, VERSION, None, unit=values[0].replace("_", "."))
         if name == "mix":
             return Piece(word, MIX, None, number=count(values[1]) * UNITS[values[2]], unit=values[0])
+        if name == "xim":
+            return Piece(word, MIX, None, number=count(values[0]) * UNITS[values[1]], unit=values[2])
         if name == "active":
             return Piece(word, ACTIVE, None, number=count(values[0]) * UNITS[values[1]])
         if name == "effective":
@@ -292,7 +306,7 @@ class Lexicon(dict[str, Pieces]):
         return self._shift(0, word[:at]) + self._shift(at, word[at:])
 
     def read_humps(self, word: str) -> list[tuple[int, Piece]] | None:
-        """`DarkQwen3`, `NeuralHermes`, `MiniGuard`: words glued by their capitals, if one of them is known."""
+        """`DarkQwen3`, `NeuralHermes`, `MiniGuard`: words glued by their capitals, if one of them means something."""
         humps = [(found.start(), found[0]) for found in _HUMP.finditer(word)]
         if not 2 <= len(humps) <= 8:
             return None
@@ -300,9 +314,9 @@ class Lexicon(dict[str, Pieces]):
         known = False
         for index, (start, hump) in enumerate(humps):
             entry = self.vocabulary.words.get(hump.lower())
-            if entry is not None and len(hump) > 3 and not (entry.facts.get("first") and index):
+            if entry is not None and len(hump) >= _SHORTEST.get(entry.label, 4) and not (index and entry.facts.get("first")):
                 pieces.append((start, piece_of(hump, entry)))
-                known = True
+                known = known or entry.label not in ("noise", "publisher")
             elif hump[0].isdigit() and pieces:
                 if pieces[-1][1].kind & FAMILY and hump[-1].isdigit():
                     pieces.append((start, Piece(hump, VERSION, None, unit=hump.replace("_", "."), number=1)))
@@ -310,7 +324,9 @@ class Lexicon(dict[str, Pieces]):
                     pieces += self._shift(start, hump)
                     known = True
                 else:
-                    pieces.append((start, Piece(hump)))
+                    pieces.append((start, Piece(hump, NOISE, ("noise", hump, "number"))))
+            elif len(hump) == 1:
+                pieces.append((start, Piece(hump, NOISE, ("noise", hump, "a letter"))))
             else:
                 pieces.append((start, Piece(hump)))
         return pieces if known else None
@@ -319,7 +335,7 @@ class Lexicon(dict[str, Pieces]):
         """`openllama`, `LegalBERT`: a family inside or at the end of a word."""
         if found := self._inside(lower):
             at, end = found.span()
-            head = [(0, Piece(word[:at]))] if at else []
+            head = self._head(word[:at]) if at else []
             tail = self._rest(word, end) if end < len(word) else []
             return [*head, (at, piece_of(word[at:end], self.anywhere[found[0]], "inside a word")), *tail]
         if (found := self._ending(lower)) and found.start() >= 2:
@@ -327,6 +343,11 @@ class Lexicon(dict[str, Pieces]):
             tail = self._rest(word, end) if end < len(word) else []
             return [(0, piece_of(word[:end], self.endings[found[1]], "end of a word")), *tail]
         return None
+
+    def _head(self, text: str) -> list[tuple[int, Piece]]:
+        """What stands before a family inside a word, if that is a word by itself: the `tiny` of `tinycodellama`."""
+        entry = self.vocabulary.words.get(text.lower())
+        return [(0, Piece(text) if entry is None or entry.label == "family" else piece_of(text, entry))]
 
     def phrase(self, text: str) -> Piece | None:
         """The piece that several words make together, None if they make none."""
@@ -350,6 +371,8 @@ def piece_of(text: str, entry: Entry, rule: str = "") -> Piece:
     label = _CLAIMS.get(entry.label)
     claim = None if label is None else (label, entry.value, rule or entry.file)
     number = entry.facts.get("bits", 0)
+    if entry.facts.get("digit"):
+        number = float(next((letter for letter in text if letter.isdigit()), 0))
     return Piece(text, _KINDS[entry.label], claim, entry=entry, number=number, unit=rule)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from analysis.labels.reading import Draft, Sheet
-from analysis.labels.tokens import CODE, FAMILY, LANGUAGE, SIZE, SPECIALTY, TUNING
+from analysis.labels.tokens import (
+    ACTIVE, CODE, EFFECTIVE, FAMILY, LANGUAGE, MIX, SIZE, SPECIALTY, TUNING,
+)  # fmt: skip
 
 READS = CODE | LANGUAGE | SPECIALTY | TUNING | FAMILY
 
@@ -11,50 +13,87 @@ READS = CODE | LANGUAGE | SPECIALTY | TUNING | FAMILY
 def read(sheet: Sheet, draft: Draft) -> None:
     if not sheet.mask & READS:
         return
+    traits = Traits(sheet, draft)
     tunings: list[str] = []
     specialties: list[str] = []
     languages: list[str] = []
-    pieces, claims = sheet.pieces, sheet.claims
-    codes = sum(1 for piece in pieces if piece.kind & CODE) if sheet.mask & CODE else 0
-    sized_by_base = False
-    instructs = False
-    for piece in pieces:
-        if piece.kind & FAMILY and piece.entry is not None:
-            facts = piece.entry.facts
-            sized_by_base = sized_by_base or bool(facts.get("base"))
-            instructs = instructs or bool(facts.get("it"))
-    for index, piece in enumerate(pieces):
-        kind = piece.kind
-        entry = piece.entry
-        if entry is None or not kind & READS:
+    for index, piece in enumerate(sheet.pieces):
+        kind = piece.kind & READS
+        if not kind or piece.entry is None:
             continue
         if kind & TUNING:
-            if entry.value == "base" and piece.text.lower() == "base" and sized_by_base and draft.parameters is None:
-                if draft.size is None:
-                    draft.size = "base"
-                claims[index] = ("size", "base", "size word")
-            elif piece.text.lower() == "it" and not (instructs or (index and pieces[index - 1].kind & SIZE)):
-                claims[index] = None
-                if codes:
-                    add(languages, "it")
-                    claims[index] = ("languages", "it", "language code")
-            else:
-                add(tunings, entry.value)
+            read_tuning(sheet, draft, index, traits, tunings, languages)
         elif kind & SPECIALTY:
-            add(specialties, entry.value)
+            add(specialties, piece.entry.value)
         elif kind & LANGUAGE:
-            add(languages, entry.value)
+            add(languages, piece.entry.value)
         elif kind & CODE:
-            if instructs and piece.text.lower() == "pt":
-                add(tunings, "base")
-                claims[index] = ("tuning", "base", "pretrained")
-            elif entry.facts.get("bare") or codes > 1:
-                add(languages, entry.value)
-                claims[index] = ("languages", entry.value, "language code")
-        elif entry.value == draft.family or entry.value == draft.base_family:
-            for word in entry.facts.get("for", ()):
+            read_code(sheet, index, traits, tunings, languages)
+        elif piece.entry.value in (draft.family, draft.base_family):
+            for word in piece.entry.facts.get("for", ()):
                 add(tunings if word == "reasoning" else specialties, word)
+    if draft.family == "deepseek" and draft.version is not None and draft.version[0] == "R":
+        add(tunings, "reasoning")
     draft.tuning, draft.specialty, draft.languages = tuple(tunings), tuple(specialties), tuple(languages)
+
+
+class Traits:
+    """What the families of a name say of its words: are `it` and `pt` tunings, `base` a size, codes languages?"""
+
+    __slots__ = ("base_is_size", "codes", "it_is_tuning", "speaks")
+
+    def __init__(self, sheet: Sheet, draft: Draft) -> None:
+        self.base_is_size = self.it_is_tuning = self.speaks = False
+        self.codes = 0
+        for piece in sheet.pieces:
+            if piece.kind & FAMILY and piece.entry is not None:
+                facts = piece.entry.facts
+                self.base_is_size = self.base_is_size or bool(facts.get("base"))
+                self.it_is_tuning = self.it_is_tuning or bool(facts.get("it"))
+                self.speaks = self.speaks or not SPEAKS.isdisjoint(facts.get("for", ()))
+            elif piece.kind & CODE:
+                self.codes += 1
+        self.speaks = self.speaks or self.base_is_size
+
+
+SPEAKS = {"audio", "asr", "tts", "translation"}  # lines whose names end in the language they speak
+
+
+def read_tuning(
+    sheet: Sheet, draft: Draft, index: int, traits: Traits, tunings: list[str], languages: list[str]
+) -> None:
+    """Most words mean one thing; `base`, `it` and `assistant` do not."""
+    piece, claims = sheet.pieces[index], sheet.claims
+    assert piece.entry is not None
+    word = piece.text.lower()
+    if word == "base" and traits.base_is_size and draft.parameters is None:
+        draft.size = draft.size or "base"
+        claims[index] = ("size", "base", "size word")
+    elif word == "it" and not (traits.it_is_tuning or sheet.mask & (SIZE | ACTIVE | EFFECTIVE | MIX)):
+        if traits.codes or traits.speaks:
+            add(languages, "it")
+            claims[index] = ("languages", "it", "language code")
+        elif index and index == len(claims) - 1:
+            add(tunings, "instruct")
+        else:
+            claims[index] = None
+    elif word == "assistant" and "instruct" in tunings:
+        draft.parameters = draft.active_parameters = None  # Gemma's `-it-assistant` guesses ahead for `-it`
+        claims[index] = ("role", "draft", "an assistant of the tuned model")
+    else:
+        add(tunings, piece.entry.value)
+
+
+def read_code(sheet: Sheet, index: int, traits: Traits, tunings: list[str], languages: list[str]) -> None:
+    """Two letters are a language where they can hardly be anything else: beside another code, or in a line that speaks."""
+    piece = sheet.pieces[index]
+    assert piece.entry is not None
+    if traits.it_is_tuning and piece.text.lower() == "pt":
+        add(tunings, "base")
+        sheet.claims[index] = ("tuning", "base", "pretrained")
+    elif piece.entry.facts.get("bare") or traits.codes > 1 or traits.speaks:
+        add(languages, piece.entry.value)
+        sheet.claims[index] = ("languages", piece.entry.value, "language code")
 
 
 def add(values: list[str], value: str) -> None:

@@ -41,7 +41,12 @@ def releases(sheet: Sheet, draft: Draft) -> None:
                 sheet.claims[index] = ("release", text, "date")
             elif len(text) == 4 and "2019" < text < "2030":
                 previous = pieces[index - 1] if index else None
-                if previous is not None and previous.kind & NUMBER and previous.text.isdigit() and int(previous.text) <= 12:
+                if (
+                    previous is not None
+                    and previous.kind & NUMBER
+                    and previous.text.isdigit()
+                    and int(previous.text) <= 12
+                ):
                     said = f"{previous.text}-{text}"
                     draft.release = draft.release or said
                     sheet.claims[index - 1] = sheet.claims[index] = ("release", said, "month and year")
@@ -55,7 +60,7 @@ def after(sheet: Sheet, at: int, label: str) -> str | None:
     pieces, claims = sheet.pieces, sheet.claims
     piece = pieces[at]
     if piece.kind & SHORT:
-        return piece.unit
+        return piece.unit or None
     entry = piece.entry
     letters = entry.facts.get("letters", "") if entry is not None else ""
     for index in range(at + 1, min(at + 4, len(pieces))):

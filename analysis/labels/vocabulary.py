@@ -72,7 +72,15 @@ _TABLES: dict[tuple[str, str], tuple[str, dict[str, type | tuple[type, ...]]]] =
     ("quants", "floats"): ("float", {"bits": int}),
     ("quants", "schemes"): (
         "scheme",
-        {"method": str, "bits": (int, float), "format": str, "rank": int, "usual": (int, float)},
+        {
+            "method": str,
+            "bits": (int, float),
+            "format": str,
+            "rank": int,
+            "usual": (int, float),
+            "digit": bool,
+            "follows": bool,
+        },
     ),
     ("words", "size_words"): ("size word", {}),
     ("words", "roles"): ("role", {}),
