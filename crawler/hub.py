@@ -184,6 +184,10 @@ class Hub:
 
     # ---- what is asked ------------------------------------------------------------------------------------------
 
+    def greet(self) -> None:
+        """Makes sure that there is a Hub at the endpoint, and that it takes the token. Raises what ends a run."""
+        self.page([("limit", "1"), ("expand", "sha")], tries=self.tries)
+
     def page(self, params: Params, cursor: str | None = None, *, tries: int = 1) -> tuple[list[Any], str | None]:
         """One page of the listing: its rows as they came, and the cursor of the next page.
 
@@ -243,6 +247,10 @@ class Hub:
         """A file's bytes, read in pieces."""
         return HttpSource(self, repo_id, path, revision, size)
 
+    def web_source(self, url: str) -> HttpSource:
+        """A file anywhere on the web, read in pieces; the token stays at home."""
+        return HttpSource(self, "", urlsplit(url).path.rpartition("/")[2] or url, "", None, signed=url)
+
     def small_file(self, repo_id: str, path: str, revision: str = "main", most: int = 1 << 20) -> bytes:
         """A file of `most` bytes at most, whole."""
         return self.piece(repo_id, path, revision, 0, most).data
@@ -271,7 +279,7 @@ class Hub:
         def once() -> Piece:
             answer = self._follow("resolve", known[0] or self.endpoint + place, [], ranged, cut=start + length)
             abroad = origin(answer.url) != self._origin
-            if answer.status == 403 and abroad:
+            if answer.status == 403 and abroad and repo_id:
                 known[0] = None  # the signature's hour is over: the Hub gives another
                 raise Broken("the link to the file's bytes has expired")
             piece = self._bytes_of(answer, start, length, answer.url if abroad else None, repo_id)

@@ -148,6 +148,11 @@ class Pacer:
                 self._changed.release()
 
     @property
+    def asked_to_stop(self) -> bool:
+        """Somebody said stop; a spent budget or time is not meant."""
+        return self._stopped is not None
+
+    @property
     def stopped(self) -> str | None:
         """Why no request may go any more; None while they may."""
         if self._stopped is None and self._budget is not None and self._spent >= self._budget:

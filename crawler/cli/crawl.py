@@ -1,0 +1,187 @@
+"""`hf-catalog crawl`: from the Hub into the catalog."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crawler.cli.failures import BROKEN_OFF, NO, USAGE, CommandError
+from crawler.cli.options import db_option, output_options
+from crawler.cli.output import Printer, size_text
+from crawler.cli.scope import crawl_options
+
+if TYPE_CHECKING:
+    from crawler.hub import Hub
+    from crawler.pace import Pacer
+    from crawler.settings import CrawlSettings
+    from db.records import RunRecord
+    from db.store import Store
+
+
+@click.command()
+@crawl_options
+@click.option("--dry-run", is_flag=True, help="Say what would be done; ask nothing, write nothing.")
+@click.option("--mirror", is_flag=True, help="The endpoint is a mirror of the Hub that the catalog was made from.")
+@db_option
+@output_options(table=False)
+def crawl(
+    settings: CrawlSettings, endpoint: str | None, dry_run: bool, mirror: bool, db: str, out: Printer
+) -> int | None:
+    """Walk the Hub: discover repos, read their files and headers, label them, store them.
+
+    The first crawl walks the whole listing, later ones only what changed since; --full walks it all again. A crawl that
+    was broken off goes on where it was. Ctrl-C finishes the page; a second one stops at once.
+
+    \b
+    Examples:
+      hf-catalog crawl --limit 2000 --depth listing
+      hf-catalog crawl --author google --depth headers
+      hf-catalog crawl --repo google/gemma-3-4b-it-qat-q4_0-gguf --depth headers
+      hf-catalog crawl --budget 900 --max-time 1h
+    """
+    if dry_run:
+        from crawler.cli.plan import say_what_is_due
+
+        say_what_is_due(settings, db, out)
+        return None
+    from crawler.hub import Hub
+    from crawler.pace import Pacer
+    from db.store import Store
+
+    seconds = None if settings.max_time is None else settings.max_time.total_seconds()
+    pacer = Pacer(budget=settings.budget, max_time=seconds)
+    hub = Hub(endpoint, pacer=pacer)
+    if not mirror:
+        refuse_another_hub(db, hub.endpoint)
+    if is_new(db):
+        hub.greet()  # no network: no empty catalog is left behind
+    with Store.open(db, create=True) as store, polite_end(pacer, out):
+        runs = crawled(store, hub, settings, out)
+    answer(runs, hub, db, out)
+    nothing_read = settings.scope.repo_ids and all(run.repos_seen == 0 for run in runs if run.outcome == "complete")
+    return NO if nothing_read else None
+
+
+def is_new(db: str) -> bool:
+    return "://" not in db and not os.path.exists(db)  # noqa: PTH110  # a URL is no path
+
+
+def crawled(store: Store, hub: Hub, settings: CrawlSettings, out: Printer) -> list[RunRecord]:
+    """The crawl, watched by a progress bar where somebody looks."""
+    from crawler.pipeline import crawl as walk
+
+    if not out.shows_progress:
+        return walk(store, hub, settings)
+    from crawler.cli.progress import Bar
+
+    with Bar(hub.pacer, settings) as bar:
+        return walk(store, hub, settings, bar.tell)
+
+
+@contextmanager
+def polite_end(pacer: Pacer, out: Printer) -> Iterator[None]:
+    """SIGINT and SIGTERM end the crawl after the page or visit in hand; a second one ends it now."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if pacer.asked_to_stop:
+            sys.stderr.write("\nBroken off.\n")
+            sys.stderr.flush()
+            os._exit(BROKEN_OFF)  # transactions are whole or not at all, whatever the moment
+        pacer.stop(f"asked to by {signal.Signals(number).name}")
+        out.say("Finishing what is in hand; once more to stop now.")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def refuse_another_hub(db: str, endpoint: str) -> None:
+    """A catalog is of one Hub: a walk of another would find everything gone. On loopback the port may differ."""
+    from urllib.parse import urlsplit
+
+    from db.errors import CatalogError
+
+    def host(url: str) -> str:
+        parts = urlsplit(url)
+        name = parts.hostname or ""
+        return "loopback" if name in ("localhost", "127.0.0.1", "::1") else f"{name}:{parts.port or parts.scheme}"
+
+    if is_new(db):
+        return
+    from analysis.query import Reader
+
+    try:
+        with Reader(db) as reader:
+            known = reader.all("select endpoint from crawl_runs order by id desc limit 1")
+    except CatalogError:
+        return  # Store.open says what is wrong with it, or mends it
+    if known and host(known[0]["endpoint"]) != host(endpoint):
+        raise CommandError(
+            f"{db} is a catalog of {known[0]['endpoint']}, not of {endpoint}",
+            "name another catalog with --db; if this is a mirror of that Hub, say --mirror",
+            USAGE,
+        )
+
+
+# ---- the answer -----------------------------------------------------------------------------------------------------
+
+
+def total(runs: Sequence[RunRecord]) -> RunRecord:
+    """Several runs in one: their counts added up, the last one's end."""
+    whole = runs[-1]
+    for run in runs[:-1]:
+        counts = {
+            name: getattr(whole, name) + getattr(run, name)
+            for name in run.__dataclass_fields__
+            if name.startswith("repos_")
+            or name in ("api_requests", "resolver_requests", "bytes_read", "seconds_waited")
+        }
+        whole = replace(whole, **counts, started_at=min(run.started_at, whole.started_at))
+    return whole
+
+
+def answer(runs: Sequence[RunRecord], hub: Hub, db: str, out: Printer) -> None:
+    run = total(runs)
+    seconds = ((run.finished_at or run.started_at) - run.started_at).total_seconds()
+    quota = {bucket: hub.pacer.quota(bucket) for bucket in ("api", "resolvers")}
+    facts: dict[str, Any] = asdict(run)
+    facts |= {"seconds": round(seconds, 3), "endpoint": hub.endpoint, "db": db}
+    facts["quota"] = {bucket: {"left": left, "of": of} for bucket, (left, of) in quota.items() if of is not None}
+    if out.quiet and out.mode != "json":
+        return
+    out.object(facts, lambda: for_people(run, seconds, hub, db, out))
+    if run.outcome == "stopped":
+        out.say(f"Stopped: {run.detail}. The same command goes on where this one ended.")
+
+
+def for_people(run: RunRecord, seconds: float, hub: Hub, db: str, out: Printer) -> None:
+    kinds = {"full": "full walk", "incremental": "changes", "repos": "a choice of repos"}
+    out.heading(f"{hub.endpoint} into {db}: {kinds.get(run.kind, run.kind)}, {run.outcome}")
+    left_out = f"; {run.repos_skipped:,} left out (hf-catalog query 'select * from skips')" if run.repos_skipped else ""
+    out.line(
+        f"  repos     {run.repos_seen:,} seen: {run.repos_new:,} new, {run.repos_changed:,} changed,"
+        f" {run.repos_unchanged:,} unchanged{left_out}"
+    )
+    out.line(f"  visited   {run.repos_enriched:,}")
+    out.line(
+        f"  asked     {run.api_requests:,} API and {run.resolver_requests:,} file requests,"
+        f" {size_text(run.bytes_read)}, {run.seconds_waited:.0f} s waited for the quota"
+    )
+    left, of = hub.pacer.quota("api")
+    if left is not None and of is not None:
+        out.line(f"  quota     {left:,} of {of:,} API requests left in this window")
+    rate = run.repos_seen / seconds if seconds else 0.0
+    out.line(f"  took      {seconds:.1f} s{f', {rate:,.0f} repos a second' if run.repos_seen >= 1000 else ''}")
+    if run.detail and run.outcome != "stopped":
+        out.line(f"  note      {run.detail}")

@@ -1,0 +1,142 @@
+"""`hf-catalog plan`: what a crawl would cost, before it is begun."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crawler.cli.options import db_option, output_options
+from crawler.cli.output import Column, Printer
+from crawler.cli.scope import crawl_options
+
+if TYPE_CHECKING:
+    from crawler.forecast import Work
+    from crawler.settings import CrawlSettings
+
+SHOWN = ("anonymous", "free", "pro", "enterprise")
+
+
+@click.command()
+@crawl_options
+@db_option
+@output_options
+def plan(settings: CrawlSettings, endpoint: str | None, db: str, out: Printer) -> None:
+    """Requests and time that each depth of a crawl needs, by kind of account. Asks nothing of the network.
+
+    With a catalog it reckons with what that holds and lacks; without one, with the documented size of the Hub.
+
+    \b
+    Examples:
+      hf-catalog plan
+      hf-catalog plan --limit 2000
+      hf-catalog plan --author google --json
+    """
+    from crawler.forecast import PLANS, forecast
+
+    work, known = work_of(settings, db)
+    rows: list[dict[str, Any]] = []
+    for cost in forecast(work):
+        row = {"depth": cost.depth, "repos": cost.repos, "api_requests": cost.api_requests}
+        row |= {"resolver_requests": cost.resolver_requests}
+        rows.append(row | {f"{name}_seconds": round(cost.seconds[name]) for name in PLANS})
+    columns = [
+        Column("depth", clip=False),
+        Column("repos", text=lambda n: f"{n:,}"),
+        Column("api_requests", "API requests", text=lambda n: f"{n:,}"),
+        Column("resolver_requests", "file requests", text=lambda n: f"{n:,}"),
+        *(Column(f"{name}_seconds", name, text=span_text, right=True) for name in SHOWN),
+    ]
+    out.rows(rows, columns, names=list(rows[0]), id_key="depth")
+    if out.for_people:
+        out.say(known)
+        out.say("A depth's figures hold those of the depths above it. What is stored already is not asked for again.")
+
+
+def span_text(seconds: Any) -> str:
+    """A span of time for people: 40 s, 12 min, 5.2 h, 20.8 d."""
+    value = float(seconds or 0)
+    for unit, size in (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
+        if value >= 1.5 * size:
+            return f"{value / size:.3g} {unit}"
+    return "at once" if value < 1 else f"{value:.0f} s"
+
+
+def work_of(settings: CrawlSettings, db: str) -> tuple[Work, str]:
+    """What is to be done, as far as is known, and a sentence on where that is known from."""
+    from crawler.forecast import HUB_REPOS, WITH_WEIGHTS, Work
+    from db.errors import CatalogMissing
+
+    try:
+        return _work_with_catalog(settings, db)
+    except CatalogMissing:
+        pass
+    scope = settings.scope
+    count = len(scope.repo_ids) or scope.limit or HUB_REPOS
+    where = f"No catalog at {db}: reckoned with {count:,} repos"
+    where += "." if scope.limit or scope.repo_ids else ", about what the Hub holds late in 2026."
+    return Work(count, count, round(count * WITH_WEIGHTS)), where
+
+
+def _work_with_catalog(settings: CrawlSettings, db: str) -> tuple[Work, str]:
+    from analysis.query import Reader
+    from crawler.forecast import HUB_REPOS, WITH_WEIGHTS, Work
+    from crawler.settings import scope_text
+    from crawler.sweep import kind_due
+    from db.store import Store
+
+    with Reader(db) as reader:
+        facts = reader.all("select count(*) as repos, min(first_seen) as since, max(first_seen) as until from repos")[0]
+        weights = reader.all("select count(*) as n from models where format in ('gguf', 'safetensors', 'mlx')")[0]["n"]
+    with Store.open(db) as store:
+        kind = kind_due(store, settings)
+        swept = store.swept(scope_text(settings.scope)) or store.swept("")
+        files, headers = store.backlog("files", settings.scope), store.backlog("headers", settings.scope)
+    known, scope = int(facts["repos"]), settings.scope
+    share = weights / known if known else WITH_WEIGHTS
+    if kind == "incremental":
+        return Work(0, files, round(headers * share)), f"{db} knows {known:,} repos; only what changed is listed again."
+    if swept and kind == "full":
+        return Work(known, files, round(headers * share)), f"{db} knows {known:,} repos; all are listed again."
+    count = len(scope.repo_ids) or scope.limit or max(known, HUB_REPOS)
+    new = max(0, count - known)
+    work = Work(count, files + new, round((headers + new) * share))
+    return work, f"{db} knows {known:,} repos; reckoned with {count:,}."
+
+
+def say_what_is_due(settings: CrawlSettings, db: str, out: Printer) -> None:
+    """What `crawl --dry-run` says: which walk, from where, and what it would ask."""
+    from crawler.forecast import forecast
+    from crawler.settings import scope_text
+    from crawler.sweep import kind_due
+    from db.errors import CatalogMissing
+    from db.store import Store
+
+    scope = scope_text(settings.scope)
+    try:
+        with Store.open(db) as store:
+            kind: str = kind_due(store, settings)
+            resumes = kind != "repos" and store.cursor(scope, kind) is not None
+    except CatalogMissing:
+        kind, resumes = ("full" if settings.whole else "repos"), False
+    work, known = work_of(settings, db)
+    cost = next(cost for cost in forecast(work) if cost.depth == settings.depth)
+    facts = {
+        "kind": kind,
+        "scope": scope,
+        "resumes": resumes,
+        "depth": settings.depth,
+        "repos_to_visit": 0 if settings.depth == "listing" else cost.repos,
+        "api_requests": cost.api_requests,
+        "resolver_requests": cost.resolver_requests,
+    }
+
+    def human() -> None:
+        going = "goes on where it was broken off" if resumes else "starts anew"
+        out.line(
+            f"{kind} crawl{f' of {scope}' if scope else ' of the whole Hub'} to the depth of {settings.depth}; {going}"
+        )
+        out.line(f"about {cost.api_requests:,} API and {cost.resolver_requests:,} file requests")
+        out.say(f"{known} Nothing was asked, nothing was written.")
+
+    out.object(facts, human)

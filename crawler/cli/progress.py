@@ -1,0 +1,62 @@
+"""The progress bar of a crawl: what is done, how fast, how long it will take, and how long the Hub makes us wait."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from crawler.pace import Pacer
+from crawler.pipeline import Progress as Told
+from crawler.settings import CrawlSettings
+
+STAGES = {"discover": "Discovering", "probe": "Looking for the missing", "enrich": "Visiting"}
+
+
+class Speed(ProgressColumn):
+    """Repos a second, or how long the quota keeps us waiting."""
+
+    def __init__(self, pacer: Pacer) -> None:
+        super().__init__()
+        self._pacer = pacer
+
+    def render(self, task: Task) -> Text:
+        until = self._pacer.waiting_until
+        if until is not None and (left := until - time.monotonic()) > 1:
+            return Text(f"quota spent, {left:.0f} s to wait", style="yellow")
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+
+class Bar:
+    """A context manager; `tell` is what a crawl calls."""
+
+    def __init__(self, pacer: Pacer, settings: CrawlSettings) -> None:
+        self._limit = settings.scope.limit
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}{task.fields[of]}"),
+            Speed(pacer),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def tell(self, told: Told) -> None:
+        total = told.total if told.total is not None else self._limit
+        if told.stage not in self._tasks:
+            self._tasks[told.stage] = self._bar.add_task(STAGES[told.stage], total=total, of="")
+        of = f" of {total:,}" if total is not None else " repos"
+        self._bar.update(self._tasks[told.stage], completed=told.done, total=total, of=of)
