@@ -8,6 +8,9 @@ from analysis.labels.tokens import FAMILY, PUBLISHER, SHORT, SIZE, TUNING
 from analysis.labels.vocabulary import Entry
 
 
+READS = FAMILY | SHORT
+
+
 def read(sheet: Sheet, draft: Draft) -> None:
     places = found(sheet) if sheet.mask & FAMILY else []
     own, base = choose(sheet, places)
@@ -65,16 +68,17 @@ def choose(sheet: Sheet, places: list[int]) -> tuple[int | None, int | None]:
     """Of all families in the name: the model's own, and the foundation it stands on."""
     lines: list[int] = []
     brands: list[int] = []
+    minor: list[int] = []
     for at in places:
-        kind = entry_of(sheet, at).facts["kind"]
-        if kind == "lines":
+        facts = entry_of(sheet, at).facts
+        if facts["kind"] == "lines":
             lines.append(at)
-        elif kind == "brands":
-            brands.append(at)
+        elif facts["kind"] == "brands":
+            (minor if "minor" in facts else brands).append(at)
     if brands:
         return brands[0], lines[0] if lines else None
     if not lines:
-        return None, None
+        return minor[0] if minor else None, None
     first = lines[0]
     value = entry_of(sheet, first).value
     other = next((at for at in lines[1:] if entry_of(sheet, at).value != value), None)

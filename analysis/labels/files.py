@@ -6,11 +6,6 @@ import re
 
 from analysis.labels.reading import Draft, Sheet
 
-_EXTENSION = re.compile(
-    r"\.(index\.json|gguf|ggml|safetensors|bin|pt|pth|ckpt|onnx|onnx_data|pte|tflite|litertlm|task|nemo|h5|msgpack|mlmodel|mlpackage|engine|rkllm|dat"
-    r"|llamafile|xml|npz|json|jinja|txt|md|model|pdparams|exl2|tiktoken|zip|yaml|yml|py)\Z",
-    re.I,
-)
 _SHARD = re.compile(r"[-_.]?(?:part[-_]?)?([0-9]{1,5})[-_]of[-_]([0-9]{1,5})(?=\.|\Z|[-_])", re.I)
 FORMATS = {
     "gguf": "gguf",
@@ -38,8 +33,14 @@ FORMATS = {
 }
 
 
+# Containers by extension, and what else repos hold.
+EXTENSIONS = {*FORMATS, "dat", "npz", "json", "jinja", "txt", "md", "model", "tiktoken", "yaml", "yml", "py", "xml"}
+_EXTENSION = re.compile(rf"\.(index\.json|{'|'.join(sorted(EXTENSIONS, key=len, reverse=True))})\Z", re.I)
+
+
 def is_file(text: str) -> bool:
-    return _EXTENSION.search(text) is not None
+    dot = text.rfind(".")
+    return dot >= 0 and text[dot + 1 :].lower() in EXTENSIONS
 
 
 def read(sheet: Sheet, draft: Draft) -> None:

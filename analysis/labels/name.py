@@ -31,8 +31,8 @@ def read_name(text: str) -> NameLabels:
     if not text.isprintable() or not 0 < len(text) <= MOST_BYTES or not text.isascii():
         check(text)
     draft = Draft(text)
-    repo, colons, path = text.partition("::")
-    if colons and "/" in repo:
+    if "::" in text and "/" in text.partition("::")[0]:
+        repo, _, path = text.partition("::")
         read_file_of_repo(draft, repo, path)
     elif files.is_file(text):
         draft.kind = "file"
@@ -60,15 +60,16 @@ def check(text: str) -> None:
 def read_repo(draft: Draft, owner: str, name: str, offset: int) -> None:
     sheet = sheet_of(name)
     recognise(draft, sheet)
-    tokens = sheet.tokens() if not offset else shifted(sheet, offset)
     if owner:
         draft.owner = owner
         known = lexicon().vocabulary.owners.get(owner.lower())
         if known is not None:
             quant.owner(draft, known)
-        tokens = (Token(owner, 0, len(owner), "owner", owner, "owner"), *tokens)
-    draft.tokens = tokens
-    draft.unclaimed = sheet.unclaimed()
+        draft.tokens = sheet.tokens(offset, Token(owner, 0, len(owner), "owner", owner, "owner"))
+    else:
+        draft.tokens = sheet.tokens(offset)
+    if None in sheet.claims:
+        draft.unclaimed = sheet.unclaimed()
 
 
 def read_path(draft: Draft, path: str, offset: int) -> None:
@@ -78,16 +79,15 @@ def read_path(draft: Draft, path: str, offset: int) -> None:
     files.read(sheet, draft)
     recognise(draft, sheet)
     files.role(sheet, draft)
-    tokens = shifted(sheet, offset + len(path) - len(base))
-    unclaimed = sheet.unclaimed()
+    draft.tokens = sheet.tokens(offset + len(path) - len(base))
+    draft.unclaimed = sheet.unclaimed()
     if folder:
         above = Draft(folder)
         sheet = sheet_of(folder)
         recognise(above, sheet)
         files.fill(draft, above)
-        tokens = shifted(sheet, offset) + tokens
-        unclaimed = sheet.unclaimed() + unclaimed
-    draft.tokens, draft.unclaimed = tokens, unclaimed
+        draft.tokens = sheet.tokens(offset) + draft.tokens
+        draft.unclaimed = sheet.unclaimed() + draft.unclaimed
 
 
 def read_file_of_repo(draft: Draft, repo: str, path: str) -> None:
@@ -104,15 +104,17 @@ def read_file_of_repo(draft: Draft, repo: str, path: str) -> None:
 
 def recognise(draft: Draft, sheet: Sheet) -> None:
     """One recogniser a label, in the order that settles their conflicts."""
-    quant.read(sheet, draft)
-    family.read(sheet, draft)
-    size.read(sheet, draft)
-    tuning.read(sheet, draft)
-
-
-def shifted(sheet: Sheet, offset: int) -> tuple[Token, ...]:
-    sheet.starts = [start + offset for start in sheet.starts]
-    return sheet.tokens()
+    mask = sheet.mask
+    if mask & quant.READS:
+        quant.read(sheet, draft)
+    if mask & family.READS:
+        family.read(sheet, draft)
+    elif mask & version.READS:
+        version.read(sheet, draft, None, None)
+    if mask & size.READS:
+        size.read(sheet, draft)
+    if mask & tuning.READS:
+        tuning.read(sheet, draft)
 
 
 def sheet_of(text: str) -> Sheet:
@@ -123,16 +125,33 @@ def sheet_of(text: str) -> Sheet:
     starts: list[int] = []
     mask = at = 0
     for word in words:
-        for offset, piece in known[word]:
-            pieces.append(piece)
-            starts.append(at + offset)
-            mask |= piece.kind
+        found = known[word]
+        if found.__class__ is Piece:
+            pieces.append(found)  # type: ignore[arg-type]
+            starts.append(at)
+            mask |= found.kind  # type: ignore[union-attr]
+        else:
+            for offset, piece in found:  # type: ignore[union-attr]
+                pieces.append(piece)
+                starts.append(at + offset)
+                mask |= piece.kind
         at += len(word) + 1
-    if mask & OPENS:
+    if mask & OPENS and holds_phrase(words, known):
         pieces, starts, mask = join_phrases(text, words, known)
     if mask & NUMBER and "_" in text:
         mask = join_decimals(text, pieces, starts)
     return Sheet(text, pieces, starts, mask)
+
+
+def holds_phrase(words: list[str], known: Lexicon) -> bool:
+    """Whether some word opens a phrase that the next word goes on with."""
+    openers = known.openers
+    last: set[str] | None = None
+    for word in words:
+        if last is not None and word.lower() in last:
+            return True
+        last = openers.get(word)
+    return False
 
 
 def join_phrases(text: str, words: list[str], known: Lexicon) -> tuple[list[Piece], list[int], int]:
@@ -143,9 +162,9 @@ def join_phrases(text: str, words: list[str], known: Lexicon) -> tuple[list[Piec
     mask = at = 0
     while at < len(words):
         start = ends[at]
-        found: tuple[tuple[int, Piece], ...] = known[words[at]]
+        found = known.pieces(words[at])
         length = 1
-        if found and found[0][1].kind & OPENS:
+        if words[at] in known.openers:
             lower = words[at].lower()
             for more in known.opens.get(lower) or known.opens.get(lower[2:], ()):
                 if at + more <= len(words) and (joined := known.phrase(text[start : ends[at + more] - 1])):

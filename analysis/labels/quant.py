@@ -15,8 +15,6 @@ PLAIN = 4  # ranks below this
 
 
 def read(sheet: Sheet, draft: Draft) -> None:
-    if not sheet.mask & READS:
-        return
     found = Found()
     for index, piece in enumerate(sheet.pieces):
         kind = piece.kind

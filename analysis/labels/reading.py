@@ -123,14 +123,18 @@ class Sheet:
         previous = self.starts[index - 1] + len(self.pieces[index - 1].text)
         return self.text[previous:start]
 
-    def tokens(self) -> tuple[Token, ...]:
-        new = tuple.__new__
-        return tuple(
-            [
-                new(Token, (piece.text, start, start + len(piece.text), *(claim or (None, None, None))))
-                for piece, start, claim in zip(self.pieces, self.starts, self.claims, strict=True)
-            ]
-        )
+    def tokens(self, offset: int = 0, *before: Token) -> tuple[Token, ...]:
+        """All pieces with their claims, after those given, their places moved by `offset`."""
+        found = list(before)
+        add, new = found.append, tuple.__new__
+        for piece, start, claim in zip(self.pieces, self.starts, self.claims, strict=True):
+            text = piece.text
+            start += offset
+            if claim is None:
+                add(new(Token, (text, start, start + len(text), None, None, None)))
+            else:
+                add(new(Token, (text, start, start + len(text), claim[0], claim[1], claim[2])))
+        return tuple(found)
 
     def unclaimed(self) -> tuple[str, ...]:
         return tuple([piece.text for piece, claim in zip(self.pieces, self.claims, strict=True) if claim is None])

@@ -18,8 +18,6 @@ ACTIVE_FROM = 16
 
 
 def read(sheet: Sheet, draft: Draft) -> None:
-    if not sheet.mask & READS:
-        return
     found: dict[int, int] = {}
     counts: list[int] = []
     for index, piece in enumerate(sheet.pieces):

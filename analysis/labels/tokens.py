@@ -84,6 +84,7 @@ class Piece:
 
 
 Pieces = tuple[tuple[int, Piece], ...]  # (offset in the word, piece)
+Word = Piece | Pieces  # what a word is: most are one piece
 
 # Separators; a dot between digits stays inside its word.
 cut = re.compile(r"[-_/\s+,;:()\[\]{}@=~|&!'\"#%*<>?\\^`$]|(?<![0-9])\.|\.(?![0-9])").split
@@ -144,7 +145,7 @@ LONGEST_WORD = 64
 MOST_WORDS = 200_000
 
 
-class Lexicon(dict[str, Pieces]):
+class Lexicon(dict[str, Word]):
     """word -> its pieces, filled as words are met and emptied before it grows large.
 
     `phrases` maps what several words say together, their separators as `-`, to the piece that they make.
@@ -155,6 +156,8 @@ class Lexicon(dict[str, Pieces]):
         self.vocabulary = vocabulary
         self.gguf = spellings(vocabulary)
         self.phrases: dict[str, Entry | str] = {}
+        self.seconds: dict[str, set[str]] = {}  # first word of phrases -> their second words
+        self.openers: dict[str, set[str]] = {}  # the same by the words as they are written in names
         lengths: dict[str, set[int]] = {}
         for scheme, canonical in self.gguf.items():
             self._add_phrase(scheme.lower().replace("_", "-"), canonical, lengths)
@@ -171,19 +174,30 @@ class Lexicon(dict[str, Pieces]):
         size = phrase.count("-") + 1
         if size > 1 and phrase not in self.phrases:
             self.phrases[phrase] = meaning
+            first, second = phrase.split("-")[:2]
+            self.seconds.setdefault(first, set()).add(second)
             lengths.setdefault(phrase[: phrase.index("-")], set()).add(size)
 
-    def __missing__(self, word: str) -> Pieces:
+    def __missing__(self, word: str) -> Word:
         if len(self) >= MOST_WORDS:
             self.clear()
-        self[word] = pieces = tuple(self.read(word, word.lower()))
-        return pieces
+            self.openers.clear()
+        pieces = self.read(word, word.lower())
+        found: Word = pieces[0][1] if len(pieces) == 1 else tuple(pieces)
+        self[word] = found
+        return found
+
+    def pieces(self, word: str) -> Pieces:
+        found = self[word]
+        return ((0, found),) if isinstance(found, Piece) else found
 
     def read(self, word: str, lower: str) -> list[tuple[int, Piece]]:
         """The pieces of one word; the first one opens a phrase if the word does."""
         pieces = self.read_word(word, lower)
-        if lower in self.opens:
+        first = lower if lower in self.opens else lower[2:] if lower[:2].isdigit() else ""
+        if first in self.opens:
             pieces[0] = (0, opening(pieces[0][1]))
+            self.openers[word] = self.seconds[first]
         return pieces
 
     def read_word(self, word: str, lower: str) -> list[tuple[int, Piece]]:
@@ -257,8 +271,7 @@ class Lexicon(dict[str, Pieces]):
             return Piece(word, GROUP, ("group_size", values[0], "group"), number=float(values[0]))
         if name == "share":
             scheme = self.gguf.get(values[1].upper(), values[1].upper())
-            more = OPENS if values[1] in self.opens else 0
-            return Piece(word, GGUF | more, ("quant", scheme, "share of a mix"), number=float(values[0]), unit=scheme)
+            return Piece(word, GGUF, ("quant", scheme, "share of a mix"), number=float(values[0]), unit=scheme)
         if name == "times":
             return Piece(word, TIMES, None, number=float(values[0]))
         if name == "experts":
@@ -300,7 +313,7 @@ class Lexicon(dict[str, Pieces]):
         return [(at, version), *self._shift(at + found.end(), rest[found.end() :])]
 
     def _shift(self, offset: int, text: str) -> list[tuple[int, Piece]]:
-        return [(offset + start, piece) for start, piece in self[text]]
+        return [(offset + start, piece) for start, piece in self.pieces(text)]
 
     def _split(self, word: str, at: int) -> list[tuple[int, Piece]]:
         return self._shift(0, word[:at]) + self._shift(at, word[at:])

@@ -11,8 +11,6 @@ READS = CODE | LANGUAGE | SPECIALTY | TUNING | FAMILY
 
 
 def read(sheet: Sheet, draft: Draft) -> None:
-    if not sheet.mask & READS:
-        return
     traits = Traits(sheet, draft)
     tunings: list[str] = []
     specialties: list[str] = []

@@ -16,8 +16,11 @@ _RELEASE = re.compile(
 NOT_DATES = {"1024", "1212"}
 
 
+READS = NUMBER | VERSION | LETTER | SHORT
+
+
 def read(sheet: Sheet, draft: Draft, own: int | None, base: int | None) -> None:
-    if not sheet.mask & (NUMBER | VERSION | LETTER | SHORT):
+    if not sheet.mask & READS:
         return
     if sheet.mask & NUMBER:
         releases(sheet, draft)

@@ -60,6 +60,7 @@ _FAMILY = {
     "base": bool,
     "it": bool,
     "tunes": bool,
+    "minor": bool,
 }
 _TABLES: dict[tuple[str, str], tuple[str, dict[str, type | tuple[type, ...]]]] = {
     ("families", "lines"): ("family", _FAMILY),
