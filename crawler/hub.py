@@ -182,6 +182,14 @@ class Hub:
     def seconds_waited(self) -> float:
         return self.pacer.seconds_waited
 
+    @property
+    def offline(self) -> bool:
+        return self._offline
+
+    @property
+    def is_local(self) -> bool:
+        return self._origin[1] in ("localhost", "127.0.0.1", "::1")
+
     # ---- what is asked ------------------------------------------------------------------------------------------
 
     def greet(self) -> None:
@@ -196,6 +204,12 @@ class Hub:
         """
         asked = [*params] if cursor is None else [*params, ("cursor", cursor)]
         return self._patiently("/api/models", lambda: self._list("list", "/api/models", asked, cursor), tries)
+
+    def account(self) -> str:
+        """The name of the token's owner. Raises TokenRefused."""
+        told, _ = self._patiently("/api/whoami-v2", lambda: self._json("info", "/api/whoami-v2", []))
+        name = told.get("name") if isinstance(told, dict) else None
+        return name if isinstance(name, str) and name.isprintable() else "somebody"
 
     def info(self, repo_id: str, revision: str | None = None, *, expand: Sequence[str] | None = None) -> Json:
         """All that the Hub tells of one repo, files with sizes and hashes among it, in one request.
