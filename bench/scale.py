@@ -1,0 +1,319 @@
+"""How a catalog of so many repos loads, grows and answers: `python -m bench.scale --repos 100000`.
+
+Everything is written through the store as a crawl does it, and timed inside the store's calls alone. The measure for
+the load is plain sqlite3: the very rows that came out of it, put by executemany into an equal empty schema with the
+same pragmas.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bench.imagined import ImaginedHub, pages, read_names
+from db.checkup import check
+from db.engine import open_engine
+from db.migrate import upgrade, view_sources
+from db.models import metadata, metrics
+from db.records import Page
+from db.rows import Rows
+from db.search import search
+from db.store import Store
+
+PAGE = 1000
+VISITS = 100  # that are stored together
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+SEARCHES = (
+    "gemma qat 4b",
+    "llama",
+    "qwen 7b instruct gguf",
+    "bert",
+    "q4_0",
+    "whisper large",
+    "zzzz",
+    "text classification",
+)
+
+
+class Watch:
+    """Seconds spent inside `with watch:`."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.times: list[float] = []
+
+    def __enter__(self) -> Watch:
+        self._from = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.times.append(time.perf_counter() - self._from)
+        self.seconds += self.times[-1]
+
+
+def say(text: str) -> None:
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repos", type=int, default=100_000)
+    parser.add_argument("--visited", type=float, default=1.0, help="share of the repos that are visited for files")
+    parser.add_argument("--history", type=int, default=4, help="rows of metrics a repo, of days gone by")
+    parser.add_argument("--names", type=Path, help="a file of real repo ids, one a line")
+    parser.add_argument("--db", type=Path, help="keep the catalog here (default: a temporary folder)")
+    parser.add_argument("--keep", action="store_true", help="go on with the catalog that --db holds already")
+    parser.add_argument("--no-raw", action="store_true", help="leave out the comparison with plain sqlite3")
+    parser.add_argument("--no-reports", action="store_true", help="leave out the queries marked as reports")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="scale-", dir=options.db.parent if options.db else None))
+    try:
+        print(json.dumps(run(options, folder), indent=2))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Every measurement in turn; seconds, bytes and rows a second."""
+    db = options.db or folder / "scale.db"
+    hub = ImaginedHub(options.repos, read_names(options.names))
+    found: dict[str, Any] = {"repos": options.repos}
+    if not options.keep:
+        found |= load(hub, db, options)
+        if not options.no_raw:
+            found |= against_raw(db, folder / "raw.db", found)
+    found["bytes"] = db.stat().st_size
+    found["rows"] = table_rows(db)
+    found |= grow(hub, db)
+    found["search"] = searches(db)
+    found["views"] = views(db)
+    found["queries"] = questions(db, reports=not options.no_reports)
+    found |= exported(db)
+    found["check"] = [finding.check for finding in check(db) if not finding.ok]
+    found["peak_memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return found
+
+
+def load(hub: ImaginedHub, db: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """A first crawl: every page, the history of a year, every visit, the search index."""
+    listed, visited, indexed, told = Watch(), Watch(), Watch(), Watch()
+    with Store.open(db, create=True, clock=lambda: NOW) as store:
+        run = store.start_run("full", "", "https://hub.example")
+        index, store.index = store.index, lambda most=None: 0  # type: ignore[method-assign]  # timed apart
+        for number, records in enumerate(pages(hub, range(1, hub.size + 1), PAGE), 1):
+            listing = Page(tuple((record, hub.labelled(record)) for record in records), (), f"page {number}")
+            with listed:
+                store.save_page(run, "", listing)
+            if number % 100 == 0:
+                say(f"{number * PAGE:,} listed, {listed.seconds:.0f} s")
+        with told:
+            remember(store, hub.size, options.history)
+        last = int(hub.size * options.visited)
+        for start in range(1, last + 1, VISITS):
+            found = [(hub.enrichment(number), 0) for number in range(start, min(start + VISITS, last + 1))]
+            with visited:
+                store.save_enrichments(run, found)
+            if start % (100 * VISITS) == 1:
+                say(f"{start - 1:,} visited, {visited.seconds:.0f} s")
+        with indexed:
+            index()
+        store.finish_run(replace(run, outcome="complete", finished_at=NOW))
+    whole = listed.seconds + visited.seconds + indexed.seconds + told.seconds
+    say(f"loaded in {whole:.0f} s")
+    return {
+        "list_seconds": listed.seconds,
+        "listed_a_second": hub.size / listed.seconds,
+        "visit_seconds": visited.seconds,
+        "visited_a_second": last / max(visited.seconds, 1e-9),
+        "index_seconds": indexed.seconds,
+        "history_seconds": told.seconds,
+        "load_seconds": whole,
+    }
+
+
+def remember(store: Store, repos: int, rows_each: int) -> None:
+    """Metrics of days gone by, the popular repos' more often: what a year of daily crawls would have left."""
+    days = [date(2025, 6, 1) + timedelta(days=day) for day in range(0, 360, max(1, 360 // max(rows_each, 1)))][
+        :rows_each
+    ]
+    columns = ("repo", "day", "downloads", "likes", "trending_score")
+    for first in range(1, repos + 1, 20_000):
+        numbers = range(first, min(first + 20_000, repos + 1))
+        with store._writing() as rows:
+            rows.insert(
+                metrics, columns, ((n, day, n % 1000 + at, 1, 0.0) for n in numbers for at, day in enumerate(days))
+            )
+
+
+def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """Plain sqlite3 puts the same rows into the same schema."""
+    upgrade(raw, create=True)
+    source = sqlite3.connect(f"file:{db}?mode=ro", uri=True)
+    target = sqlite3.connect(raw, isolation_level=None)
+    for pragma in ("journal_mode=wal", "synchronous=normal", "wal_autocheckpoint=4000", "cache_size=-65536"):
+        target.execute(f"pragma {pragma}")
+    target.execute("pragma mmap_size=1073741824")
+    watch, rows = Watch(), 0
+    for table in metadata.sorted_tables:
+        cursor = source.execute(f"select * from {table.name}")
+        names = [column[0] for column in cursor.description]
+        listed = ", ".join(f'"{name}"' for name in names)
+        marks = ", ".join("?" * len(names))
+        while chunk := cursor.fetchmany(30 * PAGE):  # about what a page writes
+            rows += len(chunk)
+            with watch:
+                target.execute("begin immediate")
+                target.executemany(f"insert into {table.name} ({listed}) values ({marks})", chunk)
+                if table.name == "search_documents":
+                    target.executemany("insert into search_index (rowid, text) values (?, ?)", chunk)
+                target.execute("commit")
+    target.close()
+    source.close()
+    raw.unlink()
+    say(f"plain sqlite3: {rows:,} rows in {watch.seconds:.0f} s")
+    return {
+        "raw_seconds": watch.seconds,
+        "rows_written": rows,
+        "load_against_raw": watch.seconds / found["load_seconds"],
+    }
+
+
+def table_rows(db: Path) -> dict[str, int]:
+    with sqlite3.connect(db) as connection:
+        names = [table.name for table in metadata.sorted_tables]
+        return {name: connection.execute(f"select count(*) from {name}").fetchone()[0] for name in names}
+
+
+def grow(hub: ImaginedHub, db: Path) -> dict[str, Any]:
+    """The next day's crawl: pages where every repo has other counters, pages where every repo has a new commit."""
+    counted, changed, unchanged = Watch(), Watch(), Watch()
+    with Store.open(db, clock=lambda: NOW + timedelta(days=1)) as store:
+        run = store.start_run("incremental", "", "https://hub.example")
+        spread = hub.chance(0).sample(range(1, hub.size + 1), min(hub.size, 10 * PAGE))
+        for number, records in enumerate(pages(hub, spread, min(PAGE, len(spread) // 4 + 1))):
+            for watch, some in (
+                (unchanged, records),
+                (counted, [replace(record, downloads=(record.downloads or 0) * 2 + 1) for record in records]),
+                (changed, [replace(r, sha="f" * 40, likes=7, tags=(*r.tags, "new"), license="mit") for r in records]),
+            ):
+                listing = Page(tuple((record, hub.labelled(record)) for record in some), (), f"{number}")
+                with watch:
+                    store.save_page(run, "", listing)
+        store.finish_run(replace(run, outcome="stopped", finished_at=NOW))
+    return {
+        "incremental_page": {
+            "unchanged": spread_of(unchanged.times),
+            "counters": spread_of(counted.times),
+            "changed": spread_of(changed.times),
+        }
+    }
+
+
+def spread_of(times: Sequence[float]) -> dict[str, float]:
+    """Milliseconds."""
+    ordered = sorted(times)
+    return {
+        "p50": round(1000 * statistics.median(ordered), 1),
+        "p95": round(1000 * ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))], 1),
+        "first": round(1000 * times[0], 1),
+    }
+
+
+def timed(ask: Callable[[], Any], times: int = 5) -> dict[str, float]:
+    """The first time, with a cold cache of the connection's, and the spread of those after it."""
+    watch = Watch()
+    for _ in range(times):
+        with watch:
+            ask()
+        if watch.seconds > 20:
+            break
+    return spread_of(watch.times)
+
+
+def searches(db: Path) -> dict[str, Any]:
+    engine = open_engine(db, read_only=True)
+    try:
+        with engine.connect() as connection:
+            rows = Rows(connection)
+            return {text: timed(lambda text=text: search(rows, text, 20)) for text in SEARCHES}  # type: ignore[misc]
+    finally:
+        engine.dispose()
+
+
+def views(db: Path) -> dict[str, Any]:
+    """One repo's rows of each view, which is how people look; the whole of those that are sums."""
+    engine = open_engine(db, read_only=True)
+    found: dict[str, Any] = {}
+    try:
+        with engine.connect() as connection:
+            (repo_id,) = connection.exec_driver_sql("select repo_id from models order by downloads desc limit 1").one()
+            for name, _ in view_sources("sqlite"):
+                columns = tuple(connection.exec_driver_sql(f"select * from {name} limit 0").keys())
+                of_repos = "repo_id" in columns
+                sql = f"select * from {name}" + (" where repo_id = ?" if of_repos else "")
+                values = (repo_id,) if of_repos else ()
+                found[name] = timed(lambda s=sql, v=values: connection.exec_driver_sql(s, v).all())  # type: ignore[misc]
+                say(f"view {name}: {found[name]}")
+    finally:
+        engine.dispose()
+    return found
+
+
+def questions(db: Path, *, reports: bool) -> dict[str, Any]:
+    """Every question that comes with the program, with the most quantized model where it asks for one."""
+    from analysis.query import questions as shipped
+    from analysis.query import run as ask
+
+    with sqlite3.connect(db) as connection:
+        sql = "select parent from edges where relation = 'quantized' group by parent order by count(*) desc limit 1"
+        model = (connection.execute(sql).fetchone() or ["none/none"])[0]
+    found: dict[str, Any] = {}
+    for question in shipped():
+        if question.kind == "report" and not reports:
+            continue
+        given = {p.name: model for p in question.parameters if p.name in ("model", "repo", "repo_id", "id")}
+        times = 5 if question.kind == "interactive" else 2
+        spread = timed(lambda q=question.name, g=given: answered(ask, db, q, g), times)  # type: ignore[misc]
+        found[question.name] = {"kind": question.kind, **spread}
+        say(f"query {question.name}: {found[question.name]}")
+    return found
+
+
+def answered(ask: Callable[..., Any], db: Path, name: str, given: dict[str, str]) -> int:
+    try:
+        with ask(db, name, given, limit=1000, timeout=300) as rows:
+            return sum(1 for _ in rows)
+    except Exception as error:  # a question that takes too long is a finding, not the end
+        say(f"{name}: {error}")
+        return -1
+
+
+def exported(db: Path) -> dict[str, Any]:
+    """The view models as CSV, as `hf-catalog export` streams it."""
+    from analysis.cells import csv_cell
+    from analysis.query import Reader
+
+    def lines(reader: Reader) -> Iterator[str]:
+        for row in reader.rows("select * from models"):
+            yield ",".join(str(csv_cell(value)) for value in row)
+
+    watch, count = Watch(), 0
+    with Reader(db) as reader, watch:
+        count = sum(len(line) for line in lines(reader))
+    return {"export_models_seconds": watch.seconds, "export_models_bytes": count}
+
+
+if __name__ == "__main__":
+    main()
