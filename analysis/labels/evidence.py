@@ -685,9 +685,13 @@ def architecture_evidence(architecture: str, source: Source) -> Pieces:
     if labels is None or labels.family is None:
         return ()
     rule = f"architecture {architecture}"
-    family = labels.base_family or labels.family
-    found = [piece("family", labels.family, source, rule, 22), piece("base_family", family, source, rule, 22)]
-    return tuple(found)
+    claims = {
+        "family": labels.family,
+        "version": labels.version,
+        "base_family": labels.base_family or labels.family,
+        "base_version": labels.base_version,
+    }
+    return tuple([piece(field, value, source, rule, 22) for field, value in claims.items() if value])
 
 
 def artifact_weights(artifacts: Iterable[ArtifactRecord]) -> list[ArtifactRecord]:

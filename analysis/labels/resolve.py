@@ -98,7 +98,7 @@ def label_repo(
         pieces += tag_evidence(tag)
     pieces += card_evidence(repo)
     pieces += task_evidence(repo.pipeline_tag)
-    lineage = lineage_of(edges, relation, name)
+    lineage = lineage_of(edges, parent, relation, name)
     pieces += lineage
     packed = config_evidence(repo.config)
     pieces += packed
@@ -113,7 +113,8 @@ def label_repo(
     best = settled(pieces)
     architecture = best.get("architecture")
     if architecture and ("family" not in best or "base_family" not in best):
-        pieces += architecture_evidence(architecture.value, architecture.source)
+        guessed = architecture_evidence(architecture.value, architecture.source)
+        pieces += [each for each in guessed if "family" not in best or each.field.startswith("base_")]
         best = settled(pieces)
     silent = name is not None and name.role in SIDECARS  # drafts and adapters are named after what they serve
     conflicts = contradictions(pieces, best, silent=silent, artifacts=artifacts)
@@ -251,13 +252,17 @@ def edges_of(repo: RepoRecord, name: NameLabels | None, headers: Mapping[str, He
 
 
 def likeliest(edges: Sequence[EdgeRecord]) -> EdgeRecord | None:
-    """The first parent that is named, said by the most trustworthy; its relation is the first that anybody states."""
+    """The first parent with a relation, else the first, said by the most trustworthy.
+
+    The Hub writes the relation into the tags of the parent that a card names; a parent without one was often copied
+    from the tags of that parent's own card.
+    """
     if not edges:
         return None
-    parent = edges[0].parent
-    same = [edge for edge in edges if edge.parent == parent]
-    source = min((edge.source for edge in same), key=lambda source: _TRUST.get(source, 9))
-    return EdgeRecord(parent, next((edge.relation for edge in same if edge.relation != "unknown"), "unknown"), source)
+    related = {edge.parent: edge.relation for edge in reversed(edges) if edge.relation != "unknown"}
+    parent = next((edge.parent for edge in edges if edge.parent in related), edges[0].parent)
+    source = min((edge.source for edge in edges if edge.parent == parent), key=lambda source: _TRUST.get(source, 9))
+    return EdgeRecord(parent, related.get(parent, "unknown"), source)
 
 
 def inferred_relation(repo: RepoRecord, name: NameLabels | None, edges: Sequence[EdgeRecord]) -> Relation:
@@ -273,16 +278,11 @@ def inferred_relation(repo: RepoRecord, name: NameLabels | None, edges: Sequence
 
 def named_parent(name: NameLabels) -> EdgeRecord | None:
     """`bartowski/ilsp_Llama-Krikri-8B-Instruct-GGUF` names its parent's owner: ilsp/Llama-Krikri-8B-Instruct."""
-    if not name.quantized or not name.format or name.owner is None:
-        return None
-    owner, mark, rest = name.name.partition("_")
-    if not mark or not rest or not owner or not any(letter.isalpha() for letter in owner):
-        return None
-    parent = named(f"{owner}/{rest}")
-    if parent is None or name.owner.lower() not in _FULL_ID_OWNERS:
+    if name.owner is None or name.owner.lower() not in _FULL_ID_OWNERS or name.format is None:
         return None
     ending = f"-{name.format}"
-    if not rest.lower().endswith(ending):
+    owner, _, rest = name.name.partition("_")
+    if not rest.lower().endswith(ending) or not any(letter.isalpha() for letter in owner):
         return None
     return EdgeRecord(f"{owner}/{rest[: -len(ending)]}", "quantized", "name")
 
@@ -291,28 +291,37 @@ _FULL_ID_OWNERS = frozenset(("bartowski",))
 """Publishers who write the parent's whole id, with `_` for `/`, into their names."""
 
 
-def lineage_of(edges: Sequence[EdgeRecord], relation: Relation | None, name: NameLabels | None) -> Pieces:
-    """What the parents' names claim, where they agree; the brand of a name on another foundation keeps its own."""
-    if not edges or relation is None:
+def lineage_of(
+    edges: Sequence[EdgeRecord], parent: EdgeRecord | None, relation: Relation | None, name: NameLabels | None
+) -> Pieces:
+    """What the parent's name claims, of a merge where all parents agree; a name's own brand stays its own."""
+    if parent is None or relation is None:
         return ()
-    parents = list(dict.fromkeys(edge.parent for edge in edges))[:8]
-    found = lineage_evidence(parents[0], relation)
-    for parent in parents[1:] if relation == "merge" else ():
-        others = {(each.field, each.value) for each in lineage_evidence(parent, relation)}
+    found = lineage_evidence(parent.parent, relation)
+    for other in {edge.parent for edge in edges} if relation == "merge" else ():
+        others = {(each.field, each.value) for each in lineage_evidence(other, relation)}
         found = tuple(each for each in found if (each.field, each.value) in others)
     if name is None or not found:
         return found
     theirs = {each.field: each for each in found}
     without = set()
+    if name.parameters or name.active_parameters or {"pruned", "lora"} & set(name.tuning):
+        without |= {"size", "parameters", "active_parameters", "experts", "approximate"}
     if name.version:
         without.add("version")
-    if name.family and theirs.get("family") and theirs["family"].value != name.family:
+    if name.family and "family" in theirs and theirs["family"].value != name.family:
         without |= {"family", "version", "release"}
-        if name.base_family in (None, name.family) and "base_family" not in theirs:
-            without |= {"base_family", "base_version"}
-    if name.size or name.parameters or name.active_parameters or {"pruned", "lora"} & set(name.tuning):
-        without |= {"size", "parameters", "active_parameters", "experts", "approximate"}
+        found = (*found, *foundation(theirs, name))
     return tuple([each for each in found if each.field not in without and not says(name, each)])
+
+
+def foundation(theirs: Best, name: NameLabels) -> Pieces:
+    """The version of the foundation that a brand is built on, where the base model is that foundation itself."""
+    family, version = theirs["family"], theirs.get("version")
+    below = theirs.get("base_family", family).value
+    if version is None or below != family.value or name.base_family not in (None, name.family, below):
+        return ()
+    return (piece("base_version", version.value, "lineage", version.rule, version.weight),)
 
 
 def says(name: NameLabels, each: LabelRecord) -> bool:
@@ -575,7 +584,7 @@ _RIVALS = frozenset((
 
 
 def contradictions(
-    pieces: Sequence[LabelRecord],
+    pieces: list[LabelRecord],
     best: Best,
     *,
     silent: bool,
@@ -622,25 +631,36 @@ def measured(pieces: Iterable[LabelRecord], field: str) -> LabelRecord | None:
     return max(found, key=lambda each: each.weight, default=None)
 
 
-def refuted_scheme(pieces: Sequence[LabelRecord], best: Best, header: Header | None) -> ConflictRecord | None:
+def adopt(counted: LabelRecord, pieces: list[LabelRecord], best: Best) -> None:
+    """The measured scheme becomes the answer, and its bits, where only claims tell them."""
+    scheme = piece("quant", counted.value, counted.source, counted.rule, counted.weight)
+    pieces.append(scheme)
+    best["quant"] = scheme
+    bits = scheme_bits(counted.value)
+    if bits is not None and ("bits" not in best or best["bits"].source in _CLAIMS):
+        best["bits"] = piece("bits", text(bits), counted.source, counted.rule, counted.weight)
+        pieces.append(best["bits"])
+
+
+def refuted_scheme(pieces: list[LabelRecord], best: Best, header: Header | None) -> ConflictRecord | None:
     """The claimed scheme against what was measured: another scheme, or bits a weight that it can't have."""
     said_ = claim(pieces, "quant")
     counted, width = best.get("quant_measured"), best.get("bits_per_weight")
     if said_ is None:
         if counted and "quant" not in best:
-            best["quant"] = counted
+            adopt(counted, pieces, best)
         return None
     best["quant"] = said_
     if header is not None and header.format == "gguf":
         if not mix_agrees(said_.value, header):
             if counted:
-                best["quant"] = counted
+                adopt(counted, pieces, best)
                 return against("quant", said_, counted)
             bits = f"{header.bits_per_weight:.2f} bits a weight"
             return ConflictRecord("quant", said_.value, said_.source, bits, "tensors")
         return None
     if counted and counted.source != "size" and not compatible(said_, counted, pieces):
-        best["quant"] = counted
+        adopt(counted, pieces, best)
         return against("quant", said_, counted)
     if width and out_of_range(said_.value, float(width.value), best.get("parameters_measured")):
         bits = f"{float(width.value):.2f} bits a weight"
