@@ -73,3 +73,20 @@ LAYOUT_TRIES = 3
 
 REQUESTS = 200
 """Reads of one GGUF file. A walk of the largest allowed header takes 30."""
+
+# ---- safetensors ----------------------------------------------------------------------------------------------------
+
+SAFETENSORS_HEAD = 100_000
+"""The first read of a safetensors file: 97 of 100 headers end within it (huggingface_hub's own figure)."""
+
+SAFETENSORS_HEADER_BYTES = 25_000_000
+"""The JSON of one file; huggingface_hub and @huggingface/hub refuse more too."""
+
+SAFETENSORS_TENSORS = 200_000
+"""Tensors of one file."""
+
+SAFETENSORS_ALL_TENSORS = 1_000_000
+"""Tensors of all shards together; the largest in use hold half of it."""
+
+METADATA_KEYS = 250_000
+"""Entries of `__metadata__`: torchao keeps one a tensor."""
