@@ -1,0 +1,142 @@
+"""`hf-catalog demo`: a small Hub on this machine, a real crawl of it, and a catalog to play with."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crawler.cli.options import output_options
+from crawler.cli.output import Column, Printer, count_text, size_text
+
+if TYPE_CHECKING:
+    from analysis.query import Reader
+    from db.records import RunRecord
+
+RAM = 16_000_000_000
+CONTEXT = 8192
+SHOWN = 8
+
+
+@click.command()
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=".",
+    show_default=True,
+    help="Where demo.db is made.",
+)
+@output_options(table=False)
+def demo(folder: Path, out: Printer) -> None:
+    """Start a small Hub on this machine, crawl it over HTTP as if it were the real one, and show what came of it.
+
+    Needs no network and no token. Run again, it shows that a Hub that did not change is crawled with hardly a request.
+
+    \b
+    Examples:
+      hf-catalog demo
+      hf-catalog demo --dir /tmp
+    """
+    from analysis.query import Reader
+
+    db = folder / "demo.db"
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    run, repos = crawled(db, out)
+    seconds = time.monotonic() - started
+    with Reader(db) as reader:
+        facts = {"db": str(db), "seconds": round(seconds, 3), "hub_repos": repos, "crawl": asdict(run), **shown(reader)}
+    out.object(facts, lambda: for_people(facts, run, out))
+
+
+def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
+    """The sample Hub started, crawled to the last header with a token that may read gated repos, and stopped."""
+    from crawler.cli.crawl import crawled as watched
+    from crawler.cli.crawl import refuse_another_hub, total
+    from crawler.hub import Hub
+    from crawler.samplehub import MEMBER, SampleHub
+    from crawler.settings import CrawlSettings
+    from db.store import Store
+
+    with SampleHub() as sample:
+        refuse_another_hub(str(db), sample.endpoint)
+        out.say(f"A Hub with {len(sample.catalog):,} repos at {sample.endpoint}; crawling it into {db}.")
+        hub = Hub(sample.endpoint, MEMBER, offline=False)
+        with Store.open(db, create=True) as store:
+            return total(watched(store, hub, CrawlSettings(depth="headers"), out)), len(sample.catalog)
+
+
+def shown(reader: Reader) -> dict[str, Any]:
+    """What the summary is made of."""
+    from analysis.fits import Wish, fits
+    from analysis.machines import Machine
+
+    counts = reader.all(
+        "select count(*) as repos, count(distinct family) as families, count(distinct author) as publishers,"
+        " sum(total_size) as bytes, sum(artifact_count) as artifacts from models"
+    )[0]
+    counts["headers"] = reader.all("select count(*) as n from headers")[0]["n"]
+    fitting = fits(reader, Machine(ram=RAM), Wish(context=CONTEXT))
+    return {
+        "counts": counts,
+        "families": reader.all(
+            "select family, count(*) as repos, sum(total_size) as total_size from models"
+            f" where family is not null group by family order by repos desc, family limit {SHOWN}"
+        ),
+        "schemes": reader.all(
+            "select quant, quant_method, count(*) as artifacts, count(distinct repo_id) as repos,"
+            " avg(bits_per_weight) as bits_per_weight from artifacts_wide where role = 'weights' and quant is not null"
+            f" group by quant, quant_method order by artifacts desc, quant limit {SHOWN}"
+        ),
+        "fits_16gb": [fit.row() for fit in fitting[:SHOWN]],
+        "conflicts": reader.all("select count(*) as n from label_conflicts")[0]["n"],
+    }
+
+
+def for_people(facts: dict[str, Any], run: RunRecord, out: Printer) -> None:
+    counts = facts["counts"]
+    out.heading(
+        f"{counts['repos']:,} repos of {counts['families']:,} families by {counts['publishers']:,} publishers:"
+        f" {counts['artifacts']:,} artifacts, {size_text(counts['bytes'])}"
+    )
+    out.line()
+    out.heading("Families")
+    out.rows(facts["families"], [Column("family"), Column("repos"), Column("total_size", "size", text=size_text)])
+    out.line()
+    out.heading("Quantization schemes, and the bits a weight that they really take")
+    bits = Column("bits_per_weight", "bits a weight", text=lambda value: "" if value is None else f"{value:.2f}")
+    out.rows(facts["schemes"], [Column("quant"), Column("quant_method", "method"), Column("artifacts"), bits])
+    out.line()
+    out.heading(f"The most capable that run in 16 GB of memory with a context of {CONTEXT:,}")
+    columns = [
+        Column("repo_id", "repo", clip=False),
+        Column("quant"),
+        Column("parameters", text=count_text, right=True),
+        Column("needs", text=size_text, right=True),
+        Column("total_size", "files", text=size_text, right=True),
+    ]
+    out.rows(facts["fits_16gb"], columns, empty="Nothing fits.")
+    out.line()
+    out.heading("What it cost")
+    out.line(
+        f"  {run.api_requests:,} API and {run.resolver_requests:,} file requests, {size_text(run.bytes_read)},"
+        f" {facts['seconds']:.1f} s; {run.repos_new:,} repos new, {run.repos_enriched:,} visited,"
+        f" {counts['headers']:,} headers known, {facts['conflicts']:,} labels in conflict with what was measured"
+    )
+    out.line()
+    out.heading("What to try next")
+    for line in NEXT:
+        out.line(f"  {line.format(db=facts['db'])}")
+
+
+NEXT = (
+    "hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf --db {db}",
+    "hf-catalog fits --ram 16GB --context 8192 --family gemma --db {db}",
+    'hf-catalog query "select repo_id, quant, size, total_size from quantized_models limit 10" --db {db}',
+    "hf-catalog export summaries --db {db}",
+    "hf-catalog crawl --limit 2000 --depth listing    (the real Hub, into catalog.db)",
+)
