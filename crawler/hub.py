@@ -125,6 +125,7 @@ class Piece:
     data: bytes
     size: int | None
     signed: str | None
+    ranged: bool = True  # False: the server sent all that stands before it too
 
 
 class Broken(Exception):
@@ -313,7 +314,7 @@ class Hub:
             told = number(answer.headers.get("content-length"))
             if len(answer.body) < min(start + length, told if told is not None else start + length):
                 raise Broken("the file broke off")
-            return Piece(answer.body[start : start + length], told, signed)
+            return Piece(answer.body[start : start + length], told, signed, ranged=False)
         first, last, size = content_range(answer.headers)
         if first != start or last is None:
             raise Broken(f"bytes from {start} are due, {answer.headers.get('content-range')!r} came")

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from crawler.hub import Hub
 
 
+MOST_WASTED = 64 << 20
+"""Bytes that a server which ignores Range may send for nothing before its file is given up."""
+
+
 class HttpSource:
     """A ByteSource over one file of a repo.
 
@@ -18,14 +22,17 @@ class HttpSource:
     renewed. The Hub counts reading a weights file as a download, so nobody should read one twice.
     """
 
-    def __init__(self, hub: Hub, repo_id: str, path: str, revision: str, size: int | None) -> None:
+    def __init__(
+        self, hub: Hub, repo_id: str, path: str, revision: str, size: int | None, signed: str | None = None
+    ) -> None:
         self._hub = hub
         self._repo_id, self._path, self._revision = repo_id, path, revision
-        self._signed: str | None = None
+        self._signed = signed
         self.name = path
         self.size = size
         self.requests = 0
         self.bytes_read = 0
+        self._wasted = 0
 
     def read(self, start: int, length: int) -> bytes:
         """`length` bytes from `start`, fewer only at the file's end.
@@ -43,6 +50,9 @@ class HttpSource:
         except RepoTrouble as trouble:
             raise FileTrouble(self.name, trouble.reason, trouble.detail) from trouble
         self._signed = piece.signed
+        self._wasted += 0 if piece.ranged else start
+        if self._wasted > MOST_WASTED:
+            raise FileTrouble(self.name, "unreadable", "its server sends all of it for every piece of it")
         self.requests += 1
         self.bytes_read += len(piece.data)
         if self.size is None:

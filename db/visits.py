@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from db.digest import facts_of, to_json
 from db.labelled import (
@@ -40,7 +40,7 @@ from db.pages import (
     tell_labels,
     write_children,
 )
-from db.records import ArtifactRecord, Enrichment, FileRecord, Header, Labelled, RunRecord
+from db.records import ArtifactRecord, Enrichment, Header, Labelled, RepoRecord, RunRecord
 from db.rows import Row, Rows
 
 DEPTHS = {"listing": 0, "files": 1, "headers": 2}
@@ -66,7 +66,12 @@ HEADER_COLUMNS = [
     "bytes_read",
     "facts",
 ]
+Artifact = tuple[ArtifactRecord, Labelled]
 _ARTIFACT_COLUMNS = ("repo", "artifact", "role", "file_count", "paths", "total_size", "content", "main", "header")
+
+
+Told = tuple[int, str, str | None, str | None, str | None]
+"""An event: repo, kind, subject, before, after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,101 +83,123 @@ class Visit:
     lease: int
 
 
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """One visit that is to be stored, with what the catalog has of its repo."""
+
+    state: Known
+    visit: Visit
+    found: Enrichment
+
+    @property
+    def repo(self) -> int:
+        return self.state.repo
+
+    @property
+    def moved_on(self) -> bool:
+        """An earlier commit was looked at: what differs now is news."""
+        return self.visit.sha is not None and self.visit.sha != self.found.repo.sha
+
+
 def save_enrichments(
     rows: Rows, interned: Interned, run: RunRecord, items: Sequence[tuple[Enrichment, int]], at: datetime
 ) -> int:
     """Stores those whose lease is still the latest; returns how many. In the caller's transaction."""
-    known = known_repos(rows, [enrichment.repo.hub_id for enrichment, _ in items])
-    numbers = [state.repo for state in known.values()]
+    latest = {enrichment.repo.hub_id: (enrichment, lease) for enrichment, lease in items}
+    known = known_repos(rows, latest)
     sql = "select repo, sha, depth, lease from visits where repo in ({})"
-    seen = {row[0]: Visit(row[1], row[2], row[3]) for row in rows.select_in(sql, numbers)}
-    saved = 0
-    for enrichment, lease in items:
-        state = known.get(enrichment.repo.hub_id)
-        if state is None:
-            continue
+    seen = {row[0]: Visit(row[1], row[2], row[3]) for row in rows.select_in(sql, [s.repo for s in known.values()])}
+    kept = []
+    for hub_id, state in known.items():
+        found, lease = latest[hub_id]
         visit = seen.get(state.repo, Visit(None, None, 0))
-        if lease and visit.lease != lease:
-            continue
-        _save(rows, interned, run, state, visit, enrichment, at)
-        saved += 1
-    return saved
+        if not lease or visit.lease == lease:
+            kept.append(Visited(state, visit, found))
+    if kept:
+        _save(rows, interned, run, kept, at)
+    return len(kept)
 
 
-def _save(
-    rows: Rows, interned: Interned, run: RunRecord, state: Known, visit: Visit, found: Enrichment, at: datetime
-) -> None:
-    moved_on = visit.sha is not None and visit.sha != found.repo.sha
-    if moved_on:
-        tell_labels(rows, run, at, [(state.repo, found.labelled)])
-    _save_repo(rows, run, state, found, at)
-    if state.sha != found.repo.sha or found.repo.edges or found.repo.tags:
-        write_children(rows, interned, [(state.repo, found.repo, found.labelled)], fresh=False)
-    if found.depth != "listing":
-        told = save_files(rows, state.repo, found.files, changes=moved_on)
-        known = save_headers(rows, found.headers, at)
-        told += save_artifacts(rows, interned, state.repo, found.artifacts, known, changes=moved_on)
-        tell(rows, run, at, told)
-    labelled = LabelledRepo(state.repo, found.labelled, found.depth, state.digest)
-    write_repo_labels(rows, interned, [labelled], at, fresh=False)
-    layout_rows = [(layout.key, layout.count, layout.digest, layout.length) for layout in found.layouts]
-    # The latest word counts: a length from a dishonest file is put right by the next honest one.
-    rows.upsert(layouts, ("key", "count", "digest"), ("key", "count", "digest", "length"), layout_rows)
-    _save_skips(rows, run, found)
-    _close(rows, state.repo, visit, found, at)
-    rows.insert_new(search_pending, ("repo",), [(state.repo,)])
+def _save(rows: Rows, interned: Interned, run: RunRecord, items: Sequence[Visited], at: datetime) -> None:
+    tell_labels(rows, run, at, [(item.repo, item.found.labelled) for item in items if item.moved_on])
+    _save_repos(rows, run, items, at)
+    write_children(rows, interned, [(item.repo, item.found.repo, item.found.labelled) for item in items], fresh=False)
+    deep = [item for item in items if item.found.depth != "listing"]
+    read = save_headers(rows, [header for item in deep for header in item.found.headers], at)
+    tell(rows, run, at, [*save_files(rows, deep), *save_artifacts(rows, interned, deep, read)])
+    labels = [LabelledRepo(item.repo, item.found.labelled, item.found.depth, item.state.digest) for item in items]
+    write_repo_labels(rows, interned, labels, at, fresh=False)
+    learnt = [(layout.key, layout.count, layout.digest, layout.length) for i in items for layout in i.found.layouts]
+    rows.insert_new(layouts, ("key", "count", "digest", "length"), learnt)
+    _save_skips(rows, run, items)
+    _close(rows, items, at)
+    rows.insert_new(search_pending, ("repo",), [(item.repo,) for item in items])
 
 
-def _save_repo(rows: Rows, run: RunRecord, state: Known, found: Enrichment, at: datetime) -> None:
-    """What the visit knows better than the listing: the commit, the id, the files' sum. Counters stay the listing's."""
-    record = found.repo
-    tell(rows, run, at, repo_events(state, record))
-    if state.repo_id != record.repo_id:
-        give_up_ids(rows, run, [record], {record.hub_id}, at)
-        rename(rows, [(state, record)], at)
-    changes: dict[str, Any] = {"repo_id": record.repo_id, "author": record.author, "status": record.status}
-    changes |= {"sha": record.sha, "gated": record.gated, "last_seen": at}
-    optional = {
-        "last_modified": record.last_modified,
-        "pipeline_tag": record.pipeline_tag,
-        "library_name": record.library_name,
-        "license": record.license,
-        "used_storage": record.used_storage,
-    }
-    changes |= {name: value for name, value in optional.items() if value is not None}
-    if found.depth != "listing":
-        sizes = [file.size for file in found.files]
-        changes["total_size"] = None if None in sizes else sum(size for size in sizes if size is not None)
-        changes["file_count"] = len(found.files)
-    rows.update(repos, tuple(changes), "id", [(*changes.values(), state.repo)])
-    rows.upsert(repo_facts, ("repo",), ("repo", "facts"), [(state.repo, facts_of(record))])
+_VISITED_COLUMNS = ("repo_id", "author", "status", "sha", "gated", "last_seen")
+_KEPT_COLUMNS = ("last_modified", "pipeline_tag", "library_name", "license", "used_storage")
 
 
-def save_files(
-    rows: Rows, repo: int, files: Iterable[FileRecord], *, changes: bool
-) -> list[tuple[int, str, str | None, str | None, str | None]]:
-    """The files as they are now; returns what changed as events if `changes` are to be told."""
-    hexed = rows.result(repo_files, "sha256")
-    stored = {
-        row[0]: (row[1], hexed(row[2]), hexed(row[3]))
-        for row in rows.select("select path, size, blob_id, sha256 from repo_files where repo = ?", (repo,))
-    }
-    now = {file.path: (file.size, file.blob_id, file.sha256) for file in files}
-    rows.delete(repo_files, ("repo", "path"), [(repo, path) for path in stored if path not in now])
-    written = [(repo, path, *facts) for path, facts in now.items() if stored.get(path) != facts]
+def _save_repos(rows: Rows, run: RunRecord, items: Sequence[Visited], at: datetime) -> None:
+    """What the visits know better than the listing: the commit, the id, the files' sum. Counters stay the listing's."""
+    tell(rows, run, at, [event for item in items for event in repo_events(item.state, item.found.repo)])
+    renamed = [item for item in items if item.state.repo_id != item.found.repo.repo_id]
+    give_up_ids(rows, run, [i.found.repo for i in renamed], {i.found.repo.hub_id for i in items}, at)
+    rename(rows, [(item.state, item.found.repo) for item in renamed], at)
+    for deep in (False, True):
+        some = [item for item in items if (item.found.depth != "listing") is deep]
+        columns = (*_VISITED_COLUMNS, *_KEPT_COLUMNS, *(("total_size", "file_count") if deep else ()))
+        values = [(*_repo_values(i.found.repo, at), *(_sizes(i.found) if deep else ()), i.repo) for i in some]
+        rows.update(repos, columns, "id", values, keep=_KEPT_COLUMNS)
+    facts = [(item.repo, facts_of(item.found.repo)) for item in items]
+    rows.upsert(repo_facts, ("repo",), ("repo", "facts"), facts)
+
+
+def _repo_values(record: RepoRecord, at: datetime) -> Row:
+    """The values of `_VISITED_COLUMNS` and `_KEPT_COLUMNS`."""
+    kept = (record.last_modified, record.pipeline_tag, record.library_name, record.license, record.used_storage)
+    return (record.repo_id, record.author, record.status, record.sha, record.gated, at, *kept)
+
+
+def _sizes(found: Enrichment) -> tuple[int | None, int]:
+    """Bytes of all files, unknown if one file's are, and how many files there are."""
+    sizes = [file.size for file in found.files]
+    return (None if None in sizes else sum(size for size in sizes if size is not None), len(sizes))
+
+
+def save_files(rows: Rows, items: Sequence[Visited]) -> list[Told]:
+    """The files as they are now; returns what changed since an earlier commit."""
+    blob, sha = rows.result(repo_files, "blob_id"), rows.result(repo_files, "sha256")
+    stored: dict[int, dict[str, Row]] = defaultdict(dict)
+    sql = "select repo, path, size, blob_id, sha256 from repo_files where repo in ({})"
+    for repo, path, size, blob_id, sha256 in rows.select_in(sql, [item.repo for item in items]):
+        stored[repo][path] = (size, blob(blob_id), sha(sha256))
+    over: list[Row] = []
+    written: list[Row] = []
+    told: list[Told] = []
+    for item in items:
+        before, repo = stored[item.repo], item.repo
+        now = {file.path: (file.size, file.blob_id, file.sha256) for file in item.found.files}
+        over += [(repo, path) for path in before if path not in now]
+        written += [(repo, path, *facts) for path, facts in now.items() if before.get(path) != facts]
+        if item.moved_on:
+            told += _file_events(repo, before, now)
+    rows.delete(repo_files, ("repo", "path"), over)
     rows.upsert(repo_files, ("repo", "path"), ("repo", "path", "size", "blob_id", "sha256"), written)
-    if not changes:
-        return []
-    told: list[tuple[int, str, str | None, str | None, str | None]] = []
-    for path in sorted(stored.keys() | now.keys()):
-        before, after = stored.get(path), now.get(path)
-        if before != after:
-            kind = "new file" if before is None else "removed file" if after is None else "changed file"
-            told.append((repo, kind, path, _file_text(before), _file_text(after)))
     return told
 
 
-def _file_text(facts: tuple[int | None, str | None, str | None] | None) -> str | None:
+def _file_events(repo: int, before: Mapping[str, Row], now: Mapping[str, Row]) -> list[Told]:
+    told: list[Told] = []
+    for path in sorted(before.keys() | now.keys()):
+        old, new = before.get(path), now.get(path)
+        if old != new:
+            kind = "new file" if old is None else "removed file" if new is None else "changed file"
+            told.append((repo, kind, path, _file_text(old), _file_text(new)))
+    return told
+
+
+def _file_text(facts: Row | None) -> str | None:
     if facts is None:
         return None
     return to_json({"size": facts[0], "blob_id": facts[1], "sha256": facts[2]})
@@ -205,42 +232,60 @@ def header_numbers(rows: Rows, contents: Iterable[str]) -> dict[str, int]:
     return {hexed(content): number for content, number in found}
 
 
-def save_artifacts(
+def save_artifacts(rows: Rows, interned: Interned, items: Sequence[Visited], read: Mapping[str, int]) -> list[Told]:
+    """The artifacts as they are now, linked to their headers, whoever's visit read those."""
+    stored: dict[int, dict[str, int]] = defaultdict(dict)
+    sql = "select repo, artifact, id from artifacts where repo in ({})"
+    for repo, name, number in rows.select_in(sql, [item.repo for item in items]):
+        stored[repo][name] = number
+    now = {item.repo: {a.artifact: (a, labelled) for a, labelled in item.found.artifacts} for item in items}
+    over = [(repo, number) for repo in now for name, number in stored[repo].items() if name not in now[repo]]
+    for table in (label_evidence, conflicts):
+        rows.delete(table, ("repo", "artifact"), over)
+    rows.delete(artifacts, ("id",), [(number,) for _, number in over])
+    contents = {a.content for held in now.values() for a, _ in held.values() if a.content is not None}
+    numbers = {**read, **header_numbers(rows, contents - read.keys())}
+    told = [event for item in items if item.moved_on for event in _artifact_events(item.repo, stored, now)]
+    _write_artifacts(rows, interned, now, stored, numbers)
+    return told
+
+
+def _artifact_events(
+    repo: int, stored: Mapping[int, Mapping[str, int]], now: Mapping[int, Mapping[str, Artifact]]
+) -> list[Told]:
+    before, after = stored[repo], now[repo]
+    told: list[Told] = [
+        (repo, "new artifact", name, None, after[name][1].labels.quant) for name in after if name not in before
+    ]
+    told += [(repo, "removed artifact", name, None, None) for name in before if name not in after]
+    return told
+
+
+def _write_artifacts(
     rows: Rows,
     interned: Interned,
-    repo: int,
-    found: Sequence[tuple[ArtifactRecord, Labelled]],
-    read: Mapping[str, int],
-    *,
-    changes: bool,
-) -> list[tuple[int, str, str | None, str | None, str | None]]:
-    """The artifacts as they are now, linked to their headers, whoever's visit read those."""
-    stored = dict(rows.select("select artifact, id from artifacts where repo = ?", (repo,)))
-    now = {artifact.artifact: (artifact, labelled) for artifact, labelled in found}
-    removed = [(repo, number) for name, number in stored.items() if name not in now]
-    for table in (label_evidence, conflicts):
-        rows.delete(table, ("repo", "artifact"), removed)
-    rows.delete(artifacts, ("id",), [(number,) for _, number in removed])
-    unread = [a.content for a, _ in now.values() if a.content is not None and a.content not in read]
-    numbers = {**read, **header_numbers(rows, unread)}
-    first = rows.next_id(artifacts)
-    new = [name for name in now if name not in stored]
-    ids = {**stored, **{name: first + place for place, name in enumerate(new)}}
+    now: Mapping[int, Mapping[str, Artifact]],
+    stored: Mapping[int, Mapping[str, int]],
+    headers: Mapping[str, int],
+) -> None:
     columns = ("id", *_ARTIFACT_COLUMNS, *ARTIFACT_LABEL_NAMES)
-    values = [
-        (ids[name], *_artifact_values(repo, artifact, numbers), *label_values(labelled.labels, ARTIFACT_LABEL_NAMES))
-        for name, (artifact, labelled) in now.items()
-    ]
-    rows.upsert(artifacts, ("id",), columns, values)
-    write_evidence(
-        rows, interned, [(repo, ids[name], labelled) for name, (_, labelled) in now.items()], fresh=not stored
-    )
-    if not changes:
-        return []
-    told: list[tuple[int, str, str | None, str | None, str | None]] = []
-    told += [(repo, "new artifact", name, None, now[name][1].labels.quant) for name in new]
-    told += [(repo, "removed artifact", name, None, None) for name in stored if name not in now]
-    return told
+    free = rows.next_id(artifacts)
+    values: dict[bool, list[Row]] = {True: [], False: []}
+    labels: dict[bool, list[tuple[int, int, Labelled]]] = {True: [], False: []}
+    for repo, held in now.items():
+        for name, (artifact, labelled) in held.items():
+            number = stored[repo].get(name)
+            fresh = number is None
+            if number is None:
+                number, free = free, free + 1
+            facts = _artifact_values(repo, artifact, headers)
+            values[fresh].append((number, *facts, *label_values(labelled.labels, ARTIFACT_LABEL_NAMES)))
+            labels[fresh].append((repo, number, labelled))
+    rows.insert(artifacts, columns, values[True])
+    rows.upsert(artifacts, ("id",), columns, values[False])
+    for fresh, some in labels.items():
+        if some:
+            write_evidence(rows, interned, some, fresh=fresh)
 
 
 def _artifact_values(repo: int, artifact: ArtifactRecord, numbers: Mapping[str, int]) -> Row:
@@ -259,19 +304,22 @@ def _artifact_values(repo: int, artifact: ArtifactRecord, numbers: Mapping[str, 
     )
 
 
-def _save_skips(rows: Rows, run: RunRecord, found: Enrichment) -> None:
-    stays = {(skip.reason, skip.detail) for skip in found.skipped}
-    sql = "select reason, detail from skips where repo_id = ?"
-    old = [(row[0], row[1]) for row in rows.select(sql, (found.repo.repo_id,))]
-    over = [(found.repo.repo_id, *row) for row in old if row not in stays]
+def _save_skips(rows: Rows, run: RunRecord, items: Sequence[Visited]) -> None:
+    """What could not be read now; what could not be read before and was now is forgotten."""
+    stays = {item.found.repo.repo_id: {(skip.reason, skip.detail) for skip in item.found.skipped} for item in items}
+    sql = "select repo_id, reason, detail from skips where repo_id in ({})"
+    over = [tuple(row) for row in rows.select_in(sql, stays) if (row[1], row[2]) not in stays[row[0]]]
     rows.delete(skips, ("repo_id", "reason", "detail"), over)
-    save_skips(rows, run, found.skipped)
+    save_skips(rows, run, [skip for item in items for skip in item.found.skipped])
 
 
-def _close(rows: Rows, repo: int, visit: Visit, found: Enrichment, at: datetime) -> None:
-    """The visit is over: its depth counts, its lease is free. A shallower look at this commit takes nothing away."""
-    depth = found.depth
-    if visit.sha == found.repo.sha and visit.depth is not None and DEPTHS[visit.depth] > DEPTHS[depth]:
-        depth = visit.depth  # type: ignore[assignment]
+def _close(rows: Rows, items: Sequence[Visited], at: datetime) -> None:
+    """The visits are over: their depth counts, their leases are free. A shallower look at a commit takes nothing away."""
     columns = ("repo", "sha", "depth", "visited_at", "lease", "leased_until", "failures")
-    rows.upsert(visits, ("repo",), columns, [(repo, found.repo.sha, depth, at, visit.lease, None, 0)])
+    values = []
+    for item in items:
+        depth: str = item.found.depth
+        if item.visit.sha == item.found.repo.sha and item.visit.depth is not None:
+            depth = max(depth, item.visit.depth, key=DEPTHS.__getitem__)
+        values.append((item.repo, item.found.repo.sha, depth, at, item.visit.lease, None, 0))
+    rows.upsert(visits, ("repo",), columns, values)

@@ -6,7 +6,7 @@ Rules, stated once:
                  that repeats the embeddings of an architecture that ties them
     active       parameters but those of experts that a token is not sent to: of each tensor of experts the share
                  expert_used_count / experts is active, shared experts and leading dense layers wholly, embeddings too;
-                 a table of per-layer embeddings (Gemma 3n), of which a token reads one row a layer, is not
+                 layers that only predict further tokens are not, nor is a table of per-layer embeddings (Gemma 3n)
     bits         bytes of all tensors' data over their elements
     scheme       what the file's name says, else what general.file_type says, where the tensors agree; else the type
                  that most elements of the layers' matrices are stored in
@@ -38,6 +38,7 @@ CLAIM = re.compile(
     r"(?<![a-z0-9])(i?q[1-8](?:_[a-z0-9]+)*|tq[12]_0|mxfp4(?:_moe)?|nvfp4|bf16|f16|f32|fp16|fp32)(?![a-z0-9])", re.I
 )
 SPLIT = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf$)", re.I)
+LAYER = re.compile(r"^blk\.(\d{1,6})\.")
 REPO_URL = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)/?$")
 
 GEOMETRY: Mapping[str, str] = {
@@ -119,7 +120,8 @@ def read_gguf(
         bytes_read += source.bytes_read - before[1]
     actual = [sizes.get(path) for path in paths]
     header = header_of(files, actual, artifact, requests, bytes_read)
-    return header, learnt(run for file in files for run in file.runs)
+    taught = learnt(run for file in files for run in file.runs)
+    return header, tuple(layout for layout in taught if layout not in known)
 
 
 def header_of(
@@ -210,9 +212,13 @@ def count_active(
         return None
     used = most(file.keys.get(f"{architecture}.expert_used_count"))
     declared = most(file.keys.get(f"{architecture}.expert_count"))
+    layers = (file.whole(f"{architecture}.block_count") or 0) - (
+        most(file.keys.get(f"{architecture}.nextn_predict_layers")) or 0
+    )
     idle = 0
     for tensor in tensors:
-        if tensor.name == "per_layer_token_embd.weight":
+        layer = LAYER.match(tensor.name)
+        if tensor.name == "per_layer_token_embd.weight" or (layer and 0 < layers <= int(layer[1])):
             idle += tensor.elements
             continue
         if EXPERTS.search(tensor.name) and tensor.shape:

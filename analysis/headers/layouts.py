@@ -72,6 +72,11 @@ class Layouts:
         """Layouts as given, or made ready for looking up."""
         return layouts if isinstance(layouts, Layouts) else cls(layouts)
 
+    def __contains__(self, layout: Layout) -> bool:
+        name, plus, more = layout.key.partition("+")
+        jump = Jump(layout.length, int(more or 0), bool(plus))
+        return jump in self._jumps.get((name, layout.count, layout.digest), ())
+
     def find(self, key: str, count: int, first: str) -> Iterator[Jump]:
         """Where such an array may end: whole runs before single arrays, the latest learnt before older ones."""
         found = self._jumps.get((key, count, first), ())

@@ -1,0 +1,282 @@
+"""`hf-catalog header`: what a model file really is, from the few kilobytes that it begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from crawler.cli.options import db_option, output_options
+from crawler.cli.output import Printer, count_text, size_text
+
+if TYPE_CHECKING:
+    from analysis.signals import Signal
+    from crawler.hub import Hub
+    from crawler.opened import Opened
+    from db.records import Header, Layout
+
+BAR = 24  # characters of the longest bar
+TYPES = 8  # bars at most
+BLOCKS = " ▏▎▍▌▋▊▉█"
+WIDE = 14  # of the names on the left
+
+
+@click.command()
+@click.argument("target", metavar="PATH | URL | REPO[::FILE]")
+@db_option
+@output_options(table=False)
+@click.pass_context
+def header(ctx: click.Context, target: str, db: str, out: Printer) -> None:
+    """Read the header of a GGUF or safetensors model: a file here, behind a URL, or in a repo.
+
+    Tokenizers that the catalog knows are jumped, so that a header of megabytes costs kilobytes.
+
+    \b
+    Examples:
+      hf-catalog header model-Q4_K_M.gguf
+      hf-catalog header google/gemma-3-4b-it-qat-q4_0-gguf
+      hf-catalog header unsloth/Qwen3-8B-GGUF::Qwen3-8B-Q4_K_M.gguf --json
+    """
+    from crawler.cli.failures import NO, CommandError
+    from crawler.errors import RepoTrouble
+    from crawler.opened import opened
+
+    asked = ctx.get_parameter_source("db") is not ParameterSource.DEFAULT
+    try:
+        found = opened(target, door)
+        read, _ = found.read(known_layouts(db, asked))
+    except RepoTrouble as trouble:
+        message = f"{target}: {trouble.reason}: {trouble.detail}"
+        raise CommandError(message, WAYS.get(trouble.reason, LOOK), NO) from trouble
+    told = verdicts(found, read)
+    if out.quiet and out.mode == "human":
+        out.line(read.quant or "")
+        return
+    out.object(as_object(read, told), human=lambda: show(found, read, told, out))
+
+
+LOOK = "look at it on the Hub: its name may be another, its files of another kind"
+WAYS: Mapping[str, str] = {
+    "gated": "ask for access on its page, then set HF_TOKEN",
+    "private": "set HF_TOKEN to a token that may read it",
+    "gone": "check its name with: hf-catalog search NAME",
+}
+
+
+def door(endpoint: str | None) -> Hub:
+    from crawler.hub import Hub
+
+    return Hub(endpoint)
+
+
+def known_layouts(db: str, asked: bool) -> tuple[Layout, ...]:
+    """The layouts that the catalog learnt. Without a catalog there are none, unless one was asked for by name."""
+    from pathlib import Path
+
+    if not asked and not Path(db).exists():
+        return ()
+    from analysis.query import Reader
+    from db.errors import CatalogError
+    from db.records import Layout
+
+    try:
+        with Reader(db) as reader:
+            rows = reader.all("select key, count, digest, length from layouts")
+    except CatalogError:
+        if asked:
+            raise
+        return ()
+    return tuple(Layout(row["key"], row["count"], row["digest"], row["length"]) for row in rows)
+
+
+def verdicts(found: Opened, read: Header) -> tuple[Signal, ...]:
+    """The four signals, of the header and of the names that it stands under."""
+    from analysis.labels.evidence import header_evidence, name_evidence, named
+    from analysis.signals import Subject, signals
+
+    names = named(found.artifact.artifact)
+    evidence = (*header_evidence(read), *(name_evidence(names, "file") if names else ()))
+    return signals(Subject.of_header(read, evidence))
+
+
+def as_object(read: Header, told: Sequence[Signal]) -> dict[str, Any]:
+    """The header for programs."""
+    keys = (
+        "format", "version", "architecture", "parameters", "active_parameters", "tensor_count", "types", "quant",
+        "bits_per_weight", "context", "size", "size_verified", "requests", "bytes_read",
+    )  # fmt: skip
+    more = {
+        "quant_method": read.quant_method,
+        "quant_share": read.quant_share,
+        "inferred": read.inferred,
+        "content": read.content,
+        "signals": {signal.name: {"quantized": signal.verdict, "reason": signal.reason} for signal in told},
+    }
+    return {key: getattr(read, key) for key in keys} | {"facts": {**read.facts, **more}}
+
+
+# ---- for people -----------------------------------------------------------------------------------------------------
+
+
+def show(found: Opened, read: Header, told: Sequence[Signal], out: Printer) -> None:
+    out.heading(found.artifact.artifact)
+    for name, text in lines(read, found.artifact.total_size):
+        if text:
+            out.line(f"  {name.ljust(WIDE)}  {text}")
+    out.line()
+    for at, text in enumerate(bars(read.types)):
+        out.line(f"  {('tensor types' if at == 0 else '').ljust(WIDE)}  {text}")
+    out.line()
+    from analysis.signals import majority
+
+    out.line(f"  is it quantized?  {says(majority(told))}")
+    for signal in told:
+        out.line(f"    {signal.name.ljust(13)}  {says(signal.verdict).ljust(7)}  {signal.reason}")
+    out.line()
+    out.line(f"  {'read'.ljust(WIDE)}  {cost_text(found, read)}")
+    if found.others:
+        others = ", ".join(found.others[:6]) + (" ..." if len(found.others) > 6 else "")
+        out.say(f"It holds {len(found.others)} more; name one after ::\n  {others}")
+
+
+def cost_text(found: Opened, read: Header) -> str:
+    """What reading took; of what is far away also what it took with finding it."""
+    own = f"{plural(read.requests, 'request')}, {size_text(read.bytes_read)}"
+    if found.hub is None:
+        return own.replace("request", "piece")
+    told = found.hub.counters
+    asked = told.api_requests + told.resolver_requests + told.cdn_requests
+    return f"{own} of the file; {plural(asked, 'request')}, {size_text(told.bytes_read)} in all"
+
+
+def lines(read: Header, held: int | None) -> list[tuple[str, str]]:
+    """What there is to say, a line each; empty where it is unknown."""
+    facts = read.facts
+    made = facts.get("quantized_by")
+    return [
+        ("what", " ".join(str(part) for part in (facts.get("name"), role_text(facts)) if part)),
+        ("format", f"{read.format}{f' version {read.version}' if read.version else ''}"),
+        ("architecture", read.architecture or ""),
+        ("parameters", parameters_text(read)),
+        ("active", active_text(read)),
+        ("scheme", scheme_text(read)),
+        ("bits a weight", f"{read.bits_per_weight:.2f}" if read.bits_per_weight else ""),
+        ("size", size_line(read, held)),
+        ("context", f"{read.context:,} tokens" if read.context else ""),
+        ("memory", memory_text(read)),
+        ("tokenizer", tokenizer_text(facts.get("tokenizer") or {})),
+        ("base model", ", ".join(base_text(base) for base in facts.get("base_models") or ())),
+        ("quantizer", str(made) if made else imatrix_text(facts.get("imatrix") or {})),
+        ("license", str(facts.get("license") or "")),
+    ]
+
+
+def role_text(facts: Mapping[str, Any]) -> str:
+    role = facts.get("role")
+    return f"({role})" if role and role != "weights" else ""
+
+
+def parameters_text(read: Header) -> str:
+    if read.parameters is None:
+        return "unknown" if read.tensor_count else "none: no tensors"
+    how = ", taken from its base model" if read.inferred else f" in {plural(read.tensor_count, 'tensor')}"
+    split = read.facts.get("split") or {}
+    part = "" if split.get("complete", True) else f"; {split['files']} of {split['count']} files, so not all of it"
+    return f"{exactly(read.parameters)}{how}{part}"
+
+
+def active_text(read: Header) -> str:
+    if read.active_parameters is None:
+        return "unknown" if read.facts.get("experts") else ""
+    if read.active_parameters == read.parameters:
+        return "all of them"
+    experts = read.facts.get("experts") or {}
+    rule = f": {experts['used']} of {experts['count']} experts a token" if experts.get("used") else ""
+    return f"{exactly(read.active_parameters)}{rule}"
+
+
+def exactly(count: int) -> str:
+    """A count for a person, and to the last digit: `268M (268,098,176)`."""
+    short = count_text(count)
+    return f"{short} ({count:,})" if short != f"{count:,}" else short
+
+
+def scheme_text(read: Header) -> str:
+    if read.quant is None:
+        return "unknown"
+    share = f", which holds {100 * read.quant_share:.0f} % of the parameters" if read.quant_share is not None else ""
+    said = read.facts.get("file_scheme")
+    other = f"; the header says {said}" if said and said != read.quant else ""
+    return f"{read.quant}{share}{other}"
+
+
+def size_line(read: Header, held: int | None) -> str:
+    """The size that the header implies, and whether its files have it."""
+    if read.size is None:
+        return ""
+    text = f"{size_text(read.size)} ({read.size:,} bytes)"
+    if read.size_verified is False and held is not None:
+        lack = read.size - held
+        return f"{text}, but {size_text(abs(lack))} {'are missing: it broke off' if lack > 0 else 'too many are there'}"
+    return text + (", as its files have it" if read.size_verified else "")
+
+
+def memory_text(read: Header) -> str:
+    """What running it takes, where its header tells enough."""
+    from analysis.memory import estimate, geometry
+
+    shape = geometry(read.facts.get("geometry") or {}, read.architecture)
+    if shape is None or not read.size or read.facts.get("role") not in (None, "weights"):
+        return ""
+    context = min(8192, read.context or 8192)
+    need = estimate(read.size, shape, context=context, parameters=read.parameters)
+    return f"{size_text(need.total)} at {context:,} tokens, {size_text(need.cache)} of it for them"
+
+
+def tokenizer_text(tokenizer: Mapping[str, Any]) -> str:
+    kind = " ".join(str(tokenizer[key]) for key in ("model", "pre") if tokenizer.get(key))
+    count = f"{tokenizer['tokens']:,} tokens" if tokenizer.get("tokens") else ""
+    return ", ".join(part for part in (kind, count) if part)
+
+
+def base_text(base: Mapping[str, Any]) -> str:
+    return str(base.get("repo") or " ".join(str(base[key]) for key in ("organization", "name") if base.get(key)))
+
+
+def imatrix_text(imatrix: Mapping[str, Any]) -> str:
+    return f"unknown; with an importance matrix over {imatrix.get('dataset') or 'some text'}" if imatrix else ""
+
+
+def bars(types: Mapping[str, int]) -> list[str]:
+    """A bar a tensor type, by elements."""
+    total = sum(types.values())
+    if not total:
+        return ["none"]
+    shown = sorted(types.items(), key=lambda item: -item[1])
+    if len(shown) > TYPES:
+        rest = shown[TYPES - 1 :]
+        shown = [*shown[: TYPES - 1], (f"{len(rest)} others", sum(count for _, count in rest))]
+    wide, most = max(len(name) for name, _ in shown), shown[0][1]
+    return [
+        f"{name.ljust(wide)}  {bar(count / most).ljust(BAR)}  {percent(count / total).rjust(6)}  {count_text(count)}"
+        for name, count in shown
+    ]
+
+
+def bar(share: float) -> str:
+    eighths = max(1, round(8 * BAR * share)) if share > 0 else 0
+    return BLOCKS[8] * (eighths // 8) + (BLOCKS[eighths % 8] if eighths % 8 else "")
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share >= 0.001 else "<0.1 %"
+
+
+def says(verdict: bool | None) -> str:
+    return {True: "yes", False: "no", None: "unknown"}[verdict]
+
+
+def plural(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

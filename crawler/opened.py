@@ -1,0 +1,217 @@
+"""What a person names, opened: a path, a URL, or a repo and perhaps a file of it, as an artifact to read a header of.
+
+opened("model-Q4_K_M.gguf")                 a file here; its other shards and config.json beside it belong to it
+opened("https://host/model.gguf")           a file anywhere; of a Hub's address, the file of that repo and revision
+opened("google/gemma-3-4b-it")              the artifact of a repo whose header tells most
+opened("owner/name::path/in/repo.gguf")     this one
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from analysis.artifacts import READABLE, artifacts_of, headers_to_read
+from analysis.errors import SourceError
+from analysis.headers.config import config_files, config_of
+from analysis.headers.source import ByteSource, FileSource
+from analysis.roles import extension, role_of
+from crawler.errors import FileTrouble, RepoTrouble
+from db.records import ArtifactRecord, FileRecord, Header, Json, Layout, RepoRecord, Skipped, Wanted
+
+if TYPE_CHECKING:
+    from crawler.hub import Hub
+
+MOST_CONFIG = 1 << 20  # bytes of one JSON file beside the weights
+MOST_BESIDE = 20_000  # files of a folder that are looked through for shards
+HUBS = ("huggingface.co", "www.huggingface.co", "hf.co")
+FILE_URL = re.compile(r"/(?P<repo>[\w.-]+/[\w.-]+)/(?:resolve|blob|raw)/(?P<revision>[^/]+)/(?P<path>.+)")
+REPO = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An artifact whose header can be read, and what reading it needs."""
+
+    repo: RepoRecord
+    artifact: ArtifactRecord
+    sizes: Mapping[str, int | None]
+    open_source: Callable[[str], ByteSource]
+    config: Json = field(default_factory=dict)
+    others: tuple[str, ...] = ()  # artifacts of the same repo whose headers can be read too
+    at_once: Callable[[], Header | None] | None = None  # all shards in one answer, where the Hub gives it
+    hub: Hub | None = None  # whose counters tell what finding and reading it took; None for files here
+
+    def read(self, layouts: Sequence[Layout] = ()) -> tuple[Header, tuple[Layout, ...]]:
+        """The header, and what it taught. Raises HeaderError and SourceError."""
+        from analysis.headers import read_artifact
+
+        header = self.at_once() if self.at_once else None
+        if header is not None:
+            return header, ()
+        return read_artifact(self.artifact, self.sizes, self.open_source, layouts=layouts, config=self.config)
+
+
+def opened(target: str, hub: Callable[[str | None], Hub]) -> Opened:
+    """What `target` names. `hub` makes the door to an endpoint (None: the usual one), when one is needed.
+
+    Raises SourceError for what is not there, RepoTrouble for a repo that can't be read, and what ends a run.
+    """
+    if target.startswith(("http://", "https://")):
+        return of_url(target, hub)
+    path = Path(target)
+    if path.exists():
+        return of_folder(path) if path.is_dir() else of_path(path)
+    repo_id, _, name = target.partition("::")
+    if not REPO.fullmatch(repo_id) or (not name and extension(repo_id) in READABLE):
+        raise SourceError(target, "is no file here, no URL and no repo")
+    return of_repo(hub(None), repo_id, name)
+
+
+# ---- here -----------------------------------------------------------------------------------------------------------
+
+
+def of_path(path: Path) -> Opened:
+    """A file here, with its other shards."""
+    found = artifacts_of(beside(path.parent), local(path.parent.name))
+    whole = next((artifact for artifact in found if path.name in artifact.paths), None)
+    if whole is None or whole.format not in READABLE:
+        whole = lone(path.name, FileSource(path))
+    return of_local(path.parent, whole)
+
+
+def of_folder(folder: Path) -> Opened:
+    """The artifact of a folder whose header tells most."""
+    repo = local(folder.resolve().name)
+    artifacts = artifacts_of(beside(folder), repo)
+    chosen = headers_to_read(repo, artifacts)
+    if not chosen:
+        raise SourceError(str(folder), "holds no GGUF or safetensors file")
+    return of_local(folder, chosen[0], readable(artifacts, chosen[0]))
+
+
+def of_local(folder: Path, artifact: ArtifactRecord, others: tuple[str, ...] = ()) -> Opened:
+    names = {file.path for file in beside(folder)}
+    texts = {name: (folder / name).read_bytes() for name in config_files(artifact, names)}
+    sizes = {path: (folder / path).stat().st_size for path in artifact.paths}
+    return Opened(
+        local(folder.resolve().name), artifact, sizes, lambda path: FileSource(folder / path), merged(texts), others
+    )
+
+
+def beside(folder: Path) -> tuple[FileRecord, ...]:
+    """The files of a folder, without those in folders below it."""
+    found = []
+    for number, path in enumerate(sorted(folder.iterdir() if folder.is_dir() else ())):
+        if number == MOST_BESIDE:
+            break
+        if path.is_file() and path.name.isprintable():
+            found.append(FileRecord(path.name, path.stat().st_size))
+    return tuple(found)
+
+
+def local(name: str) -> RepoRecord:
+    return RepoRecord(hub_id="", repo_id=name or "here")
+
+
+# ---- far away -------------------------------------------------------------------------------------------------------
+
+
+def of_url(url: str, hub: Callable[[str | None], Hub]) -> Opened:
+    """A file behind a URL; of one of the Hub's own, the file of that repo at that revision."""
+    parts = urlsplit(url)
+    usual = hub(None)
+    of_hub = FILE_URL.fullmatch(unquote(parts.path))
+    if of_hub and (parts.hostname in HUBS or url.startswith(usual.endpoint + "/")):
+        door = usual if url.startswith(usual.endpoint + "/") else hub(f"{parts.scheme}://{parts.hostname}")
+        source: ByteSource = door.source(of_hub["repo"], of_hub["path"], of_hub["revision"])
+        return of_source(door, RepoRecord(hub_id="", repo_id=of_hub["repo"]), of_hub["path"], source)
+    source = usual.web_source(url)
+    return of_source(usual, local(parts.hostname or ""), source.name, source)
+
+
+def of_source(hub: Hub, repo: RepoRecord, path: str, source: ByteSource) -> Opened:
+    return Opened(repo, lone(path, source), {}, lambda _: source, hub=hub)
+
+
+def of_repo(hub: Hub, repo_id: str, name: str) -> Opened:
+    """A repo's artifact that holds the file `name`, else the one whose header tells most."""
+    from crawler.enrich import index_of, look
+
+    found = look(hub, Wanted("", repo_id, None, None, 0))
+    if isinstance(found, Skipped):
+        raise RepoTrouble(found.reason, found.detail)
+    artifact = chosen_of(found.repo, found.artifacts, name)
+    sizes = {file.path: file.size for file in found.files}
+    revision = found.repo.sha or "main"
+
+    def at_once() -> Header | None:
+        from analysis.headers.safetensors import read_safetensors_metadata
+
+        index = index_of(artifact, sizes) if artifact.format != "gguf" and len(artifact.paths) > 1 else None
+        payload = hub.safetensors_metadata(found.repo.repo_id, index) if index else None
+        return read_safetensors_metadata(payload, artifact, sizes, config) if payload is not None else None
+
+    texts = {}
+    if artifact.format != "gguf":
+        for path in config_files(artifact, set(sizes)):
+            if (sizes[path] or 0) <= MOST_CONFIG:
+                texts[path] = hub.small_file(found.repo.repo_id, path, revision, MOST_CONFIG)
+    config = merged(texts)
+    return Opened(
+        found.repo,
+        artifact,
+        sizes,
+        lambda path: hub.source(found.repo.repo_id, path, revision, sizes.get(path)),
+        config,
+        readable(found.artifacts, artifact),
+        at_once,
+        hub,
+    )
+
+
+def chosen_of(repo: RepoRecord, artifacts: Sequence[ArtifactRecord], name: str) -> ArtifactRecord:
+    """The artifact that a name means: its own, one of its files', or the end of one alone."""
+    if name:
+        exact = [a for a in artifacts if name == a.artifact or name in a.paths]
+        close = [a for a in artifacts if a.artifact.endswith(name) or f"-{name.lower()}." in a.artifact.lower()]
+        found = exact or (close if len(close) == 1 else [])
+        if not found:
+            names = ", ".join(a.artifact for a in close[:5]) or f"{len(artifacts)} others"
+            raise FileTrouble(name, "unreadable", f"{repo.repo_id} holds no such file; there are {names}")
+        return found[0]
+    chosen = headers_to_read(repo, artifacts)
+    if not chosen:
+        raise RepoTrouble("unreadable", "it holds no GGUF or safetensors file")
+    return chosen[0]
+
+
+# ---- pieces ---------------------------------------------------------------------------------------------------------
+
+
+def lone(path: str, source: ByteSource) -> ArtifactRecord:
+    """An artifact of one file. What no extension tells its first bytes do."""
+    kind = extension(path)
+    if kind not in READABLE:
+        kind = "gguf" if source.read(0, 4) == b"GGUF" else "safetensors"
+    return ArtifactRecord(path, role_of(path), kind, (path,), source.size)
+
+
+def readable(artifacts: Sequence[ArtifactRecord], but: ArtifactRecord) -> tuple[str, ...]:
+    return tuple(a.artifact for a in artifacts if a is not but and a.paths and extension(a.paths[0]) in READABLE)
+
+
+def merged(texts: Mapping[str, bytes]) -> Json:
+    """One configuration from the JSON files beside the weights; what is no JSON says nothing."""
+    values: dict[str, Any] = {}
+    for path, text in texts.items():
+        try:
+            values[path] = json.loads(text[:MOST_CONFIG])
+        except (ValueError, RecursionError):
+            continue
+    return config_of(values)

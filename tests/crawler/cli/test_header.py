@@ -1,0 +1,235 @@
+"""`hf-catalog header`: files here, behind a URL and in a repo; for people and for programs; and what can't be read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.headers.gguf import read_file
+from analysis.headers.layouts import learnt
+from analysis.headers.source import BytesSource
+from crawler.cli import cli, failures
+from crawler.samplehub import SampleHub
+from db.store import Store
+from tests.analysis.headers.gguf_file import LAYERS, Tensor, Typed, gguf, model, q4
+from tests.crawler.ranged import Flaw, serving
+from tests.db.made import enrichment, page
+
+KEYS = [
+    "format", "version", "architecture", "parameters", "active_parameters", "tensor_count", "types", "quant",
+    "bits_per_weight", "context", "size", "size_verified", "requests", "bytes_read", "facts",
+]  # fmt: skip
+DATA = gguf(model(20_000, more={"general.file_type": 15}), LAYERS)
+
+
+class Ran:
+    """What a run of the command left behind."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+
+    def command(*arguments: str | Path) -> Ran:
+        words = ["header", *map(str, arguments)]
+        status = failures.guarded(lambda: cli.main(words, prog_name="hf-catalog", standalone_mode=False), words)
+        told = capsys.readouterr()
+        assert "Traceback" not in told.err
+        return Ran(status, told.out, told.err)
+
+    return command
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "Small-Q4_K_M.gguf"
+    path.write_bytes(DATA)
+    return path
+
+
+# ---- here ----
+
+
+def test_one_object_for_programs(run: Any, file: Path) -> None:
+    found = run(file, "--json")
+    assert list(found.json) == KEYS
+    assert (found.json["quant"], found.json["parameters"], found.json["size_verified"]) == ("Q4_K_M", 964_864, True)
+    assert set(found.json["facts"]["signals"]) == {"size", "documentation", "framework", "performance"}
+    assert found.json["facts"]["signals"]["size"]["quantized"] is True
+
+
+def test_a_page_for_people(run: Any, file: Path) -> None:
+    out = run(file).out
+    for text in (
+        "Small-Q4_K_M.gguf",
+        "964,864 in 4 tensors",
+        "Q4_K_M, which holds 100 % of the parameters",
+        "4,096 tokens",
+        "llama, 20,000 tokens",
+        "Q4_K  ████████████████████████  100.0 %",
+        "F32   ▏",
+        "is it quantized?  yes",
+        "llama.cpp",
+        "as its files have it",
+        "all of them",
+    ):
+        assert text in out, f"{text!r} is not in\n{out}"
+
+
+def test_all_shards_of_a_file_here(run: Any, tmp_path: Path) -> None:
+    parts = {"split.count": Typed("u16", 2), "split.tensors.count": Typed("i32", 2)}
+    first = gguf({**parts, **model()}, [q4("blk.0.a.weight", 100)])
+    (tmp_path / "m-Q4_K_M-00001-of-00002.gguf").write_bytes(first)
+    (tmp_path / "m-Q4_K_M-00002-of-00002.gguf").write_bytes(gguf(parts, [q4("blk.1.a.weight", 100)]))
+    found = run("m-Q4_K_M-00002-of-00002.gguf", "--json").json
+    assert (found["parameters"], found["size_verified"]) == (51_200, True)
+    assert found["facts"]["split"]["complete"] is True
+    assert run(tmp_path, "--json").json["parameters"] == 51_200
+
+
+def test_a_shard_that_is_alone_says_so(run: Any, tmp_path: Path) -> None:
+    parts = {"split.count": Typed("u16", 2), "split.tensors.count": Typed("i32", 2)}
+    path = tmp_path / "m-Q4_K_M-00001-of-00002.gguf"
+    path.write_bytes(gguf({**parts, **model()}, [q4("blk.0.a.weight", 100)]))
+    assert "1 of 2 files, so not all of it" in run(path).out
+
+
+def test_what_strangers_write_does_not_reach_the_terminal(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(gguf({"general.architecture": "llama\x1b[2J", "general.name": "\x1b]0;x\x07\u202eevil"}, LAYERS))
+    for out in (run(path).out, run(path, "--json").out):
+        assert not any(letter in out for letter in "\x1b\x07\u202e")
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "an empty file"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"<html>not a model</html>" * 9, "a web page"),
+        (DATA[:500], "the end of the file"),
+    ],
+)
+def test_a_file_that_is_none_is_told_in_two_lines(run: Any, tmp_path: Path, data: bytes, told: str) -> None:
+    path = tmp_path / "bad.gguf"
+    path.write_bytes(data)
+    found = run(path, "--json")
+    assert (found.status, found.out) == (1, "")
+    lines = found.err.splitlines()
+    assert (len(lines), lines[0].startswith("Error: bad.gguf: byte "), lines[1].startswith("Hint: ")) == (2, True, True)
+    assert told in lines[0]
+
+
+def test_a_file_that_is_not_there(run: Any) -> None:
+    found = run("missing.gguf")
+    assert found.status == 1
+    assert "missing.gguf: is no file here" in found.err
+
+
+# ---- by URL ----
+
+
+def test_a_file_behind_a_url_costs_little(run: Any) -> None:
+    with serving({"Small-Q4_K_M.gguf": DATA}) as web:
+        found = run(f"{web.url}/Small-Q4_K_M.gguf", "--json").json
+    assert (found["quant"], found["size_verified"], found["size"]) == ("Q4_K_M", None, len(DATA))
+    assert (found["requests"], found["bytes_read"]) == (len(web.asked), web.sent)
+    assert web.sent < len(DATA) - 2 * 80_000
+
+
+def test_a_known_tokenizer_is_jumped(run: Any, tmp_path: Path) -> None:
+    db = tmp_path / "known.db"
+    layouts = learnt(read_file(BytesSource(DATA)).runs)
+    with Store.open(db, create=True) as store, store.crawling():
+        started = store.start_run("full", "", "http://hub")
+        store.save_page(started, "", page([1]))
+        (wanted,) = store.claim(1, "headers")
+        store.save_enrichments(started, [(enrichment(1, layouts=layouts), wanted.lease)])
+    with serving({"m-Q4_K_M.gguf": DATA}) as web:
+        found = run(f"{web.url}/m-Q4_K_M.gguf", "--json", "--db", db).json
+    assert (found["requests"], len(web.asked)) == (2, 2)
+    assert web.sent < 32_768
+    assert found["parameters"] == 964_864
+
+
+def test_a_catalog_that_was_asked_for_must_be_there(run: Any, file: Path) -> None:
+    assert run(file, "--db", "none.db").status == failures.CATALOG
+
+
+@pytest.mark.parametrize(
+    ("flaw", "status"),
+    [("ignores Range", 0), ("short bodies", 1), ("lies in Content-Range", 1), ("gone", 1)],
+)
+def test_a_broken_server_costs_little(run: Any, flaw: Flaw, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crawler.hub.Hub.pause_before", lambda *_: 0.0)
+    with serving({"m-Q4_K_M.gguf": DATA}, flaw) as web:
+        found = run(f"{web.url}/m-Q4_K_M.gguf", "--json")
+    assert found.status == status, found.err
+    assert len(web.asked) <= 12
+
+
+# ---- in a repo ----
+
+
+@pytest.fixture(scope="module")
+def hub() -> Any:
+    with SampleHub() as hub:
+        yield hub
+
+
+def test_a_repo_of_the_hub(run: Any, hub: SampleHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    monkeypatch.setenv("HF_TOKEN", "hf_sample_member")
+    repo = "google/gemma-3-4b-it-qat-q4_0-gguf"
+    found = run(repo, "--json").json
+    assert (found["format"], found["architecture"], found["quant"]) == ("gguf", "gemma3", "Q4_0")
+    assert found["size_verified"] is True
+    again = run(f"{repo}::gemma-3-4b-it-q4_0.gguf", "--json").json
+    assert again["parameters"] == found["parameters"]
+    by_url = run(f"{hub.endpoint}/{repo}/resolve/main/gemma-3-4b-it-q4_0.gguf", "--json").json
+    assert by_url["parameters"] == found["parameters"]
+
+
+def test_a_repo_whose_files_need_access(run: Any, hub: SampleHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    found = run("google/gemma-3-4b-it-qat-q4_0-gguf")
+    assert found.status == 1
+    assert "gated" in found.err
+    assert "ask for access on its page" in found.err
+
+
+@pytest.mark.parametrize("target", ["no/such", "google/gemma-3-4b-it-qat-q4_0-gguf::nothing.gguf"])
+def test_what_the_hub_does_not_hold(run: Any, hub: SampleHub, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    found = run(target)
+    assert (found.status, len(found.err.splitlines())) == (1, 2)
+
+
+def test_a_hub_that_is_not_there(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("crawler.hub.Hub.pause_before", lambda *_: 0.0)
+    assert run("owner/name").status == failures.HUB
+
+
+def test_bars_of_many_types(run: Any, tmp_path: Path) -> None:
+    tensors = [Tensor(f"blk.0.{kind}", (256, 4), 4711 + kind, 640) for kind in range(12)] + [q4("blk.1.a", 100)]
+    path = tmp_path / "m.gguf"
+    path.write_bytes(gguf({"general.architecture": "x"}, tensors))
+    out = run(path).out
+    assert "6 others" in out
+    assert out.count("▏") + out.count("█") > 0
