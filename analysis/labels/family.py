@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
 from analysis.labels import version
 from analysis.labels.reading import Draft, Sheet
 from analysis.labels.tokens import FAMILY, PUBLISHER, SHORT, SIZE, TUNING
-from analysis.labels.vocabulary import Entry
+from analysis.labels.vocabulary import Entry, vocabulary
 
 
 READS = FAMILY | SHORT
@@ -97,3 +101,45 @@ def distilled_after(sheet: Sheet, at: int) -> bool:
         piece.kind & TUNING and piece.entry is not None and piece.entry.value == "distill"
         for piece in sheet.pieces[at + 1 : at + 4]
     )
+
+
+class Likeness(NamedTuple):
+    """A word that no rule claimed and the family whose spelling is close to it; `score` is 0 to 100."""
+
+    word: str
+    family: str
+    spelling: str
+    score: float
+
+
+SHORTEST = 5  # letters: shorter words are close to too much
+CUTOFF = 88.0
+
+
+def alike(unclaimed: Sequence[str], cutoff: float = CUTOFF) -> Likeness | None:
+    """The family that the unclaimed words of a name most nearly spell: `Mistrall`, `Deepsek`. None under the cutoff.
+
+    Evidence of last resort (source `fuzzy`), for names whose family no rule could read; never over an exact claim.
+    """
+    words = [word for word in unclaimed if len(word) >= SHORTEST and word.isalpha()]
+    if not words:
+        return None
+    from rapidfuzz import fuzz, process
+
+    known = spellings()
+    best: Likeness | None = None
+    for word in words:
+        found = process.extractOne(word.lower(), known.keys(), scorer=fuzz.ratio, score_cutoff=cutoff)
+        if found is not None and (best is None or found[1] > best.score):
+            best = Likeness(word, known[found[0]], found[0], found[1])
+    return best
+
+
+@cache
+def spellings() -> dict[str, str]:
+    """Every spelling of a family that is long enough to be told from others -> its slug."""
+    return {
+        word: entry.value
+        for word, entry in vocabulary().words.items()
+        if entry.label == "family" and entry.facts["kind"] != "teachers" and len(word) >= SHORTEST and word.isalpha()
+    }

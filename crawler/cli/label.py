@@ -38,7 +38,7 @@ def label(names: tuple[str, ...], explain: bool, out: Printer) -> None:
         except NotAName as error:
             out.line(f"{printable(name[:80])}\n  {error}")
             continue
-        out.line(decoded(found, explain))
+        out.line(explained(found) if explain else decoded(found))
 
 
 def given(names: Iterable[str]) -> Iterator[str]:
@@ -66,12 +66,25 @@ def write_json(names: Iterable[str], out: Printer) -> None:
         out.stdout.write("\n".join(lines) + "\n")
 
 
-def decoded(found: NameLabels, explain: bool) -> str:
+def explained(found: NameLabels) -> str:
+    from analysis.labels.explain import explain
+
+    return explain(found) + "\n"
+
+
+def decoded(found: NameLabels) -> str:
+    """What the name says, a line a label."""
     shown = {
         key: value
         for key, value in found.as_dict().items()
         if value not in (None, [], False) and key not in ("input", "kind", "name", "owner", "tokens")
     }
     wide = max((len(key) for key in shown), default=0)
-    lines = [f"  {key.ljust(wide)}  {', '.join(value) if isinstance(value, list) else value}" for key, value in shown.items()]
+    lines = [f"  {key.ljust(wide)}  {shown_value(value)}" for key, value in shown.items()]
     return "\n".join([found.input, *lines])
+
+
+def shown_value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else ", ".join(value) if isinstance(value, list) else str(value)
