@@ -1,0 +1,130 @@
+"""`hf-catalog relabel`: only what another vocabulary labelled, without a network, and told what changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from analysis.labels.resolve import label_whole
+from analysis.labels.vocabulary import vocabulary
+from analysis.query import Reader
+from crawler.cli import cli
+from db.errors import CatalogMissing
+from db.records import ArtifactRecord, Enrichment, FileRecord, Header, Labelled, Page, RepoRecord
+from db.store import Store
+
+SHA = "a" * 64
+QUANT = ArtifactRecord("Llama-3-8B-Q4_K_M.gguf", "weights", "gguf", ("Llama-3-8B-Q4_K_M.gguf",), 4_920_734_304, SHA)
+HEADER = Header(
+    format="gguf", version=3, architecture="llama", parameters=8_030_261_312, active_parameters=8_030_261_312,
+    tensor_count=291, types={"Q4_K": 7 * 10**9, "Q6_K": 10**9}, quant="Q4_K_M", quant_method="gguf", quant_share=0.8,
+    bits_per_weight=4.9, context=8192, size=4_920_734_304, size_verified=True, content=SHA,
+)  # fmt: skip
+REPOS = (
+    RepoRecord(
+        "1", "a/Llama-3-8B-GGUF", "a", sha="1", tags=("gguf", "base_model:quantized:meta-llama/Meta-Llama-3-8B")
+    ),
+    RepoRecord("2", "mlx-community/gemma-3-4b-it-4bit", "mlx-community", config={"model_type": "gemma3"}),
+    RepoRecord("3", "b/merged", "b", card={"base_model": ["z/Qwen2.5-7B", "a/Qwen2.5-7B"]}),
+)
+
+
+def outdated(labelled: Labelled, **changes: Any) -> Labelled:
+    """Labels as an earlier vocabulary made them."""
+    return replace(labelled, labels=replace(labelled.labels, **changes), vocabulary="of last year")
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[str]:
+    """Three repos, all labelled by an earlier vocabulary that knew no gemma; the first was visited to its header."""
+    path = str(tmp_path / "catalog.db")
+    with Store.open(path, create=True) as store, store.crawling():
+        run = store.start_run("full", "", "http://hub")
+        labelled = [outdated(label_whole(repo, ())[0]) for repo in REPOS]
+        labelled[1] = outdated(labelled[1], family=None, version=None)
+        store.save_page(run, "", Page(tuple(zip(REPOS, labelled, strict=True)), (), None))
+        whole, artifacts = label_whole(REPOS[0], (QUANT,), {QUANT.artifact: HEADER})
+        visit = Enrichment(
+            REPOS[0], "headers", outdated(whole), (FileRecord(QUANT.artifact, QUANT.total_size, None, SHA),),
+            tuple((artifact, outdated(found, quant="Q4_K")) for artifact, found in artifacts), (HEADER,),
+        )  # fmt: skip
+        store.save_enrichments(run, [(visit, 0)])
+        store.finish_run(replace(run, outcome="complete"))
+    yield path
+
+
+def relabel(db: str, *options: str) -> Result:
+    return CliRunner().invoke(cli, ["relabel", "--db", db, *options], catch_exceptions=False)
+
+
+def ask(db: str, sql: str) -> list[dict[str, Any]]:
+    with Reader(db) as reader:
+        return reader.all(sql)
+
+
+def test_a_rehearsal_says_what_would_change_and_writes_nothing(db: str) -> None:
+    before = Path(db).read_bytes()
+    told = json.loads(relabel(db, "--dry-run", "--json").stdout)
+    assert (told["repos"], told["dry_run"], told["vocabulary"]) == (3, True, vocabulary().digest)
+    assert told["fields"] == {"family": 1, "version": 1}
+    example = {"repo_id": REPOS[1].repo_id, "field": "family", "before": None, "after": "gemma"}
+    assert example in told["examples"]
+    assert ask(db, "select family from models where hub_id = '2'") == [{"family": None}]
+    assert Path(db).read_bytes() == before
+
+
+def test_labels_come_out_as_a_crawl_would_make_them(db: str) -> None:
+    told = json.loads(relabel(db, "--json").stdout)
+    assert (told["repos"], told["labels"]) == (3, 2)
+    assert ask(db, "select family, version from models where hub_id = '2'") == [{"family": "gemma", "version": "3"}]
+    whole, artifacts = label_whole(REPOS[0], (QUANT,), {QUANT.artifact: HEADER})
+    (row,) = ask(db, "select * from models where hub_id = '1'")
+    assert {name: row[name] for name in ("quant", "parameters_measured", "bits_per_weight", "base_model")} == {
+        name: getattr(whole.labels, name) for name in ("quant", "parameters_measured", "bits_per_weight", "base_model")
+    }
+    assert row["depth"] == "headers"
+    assert ask(db, "select quant, quant_measured from artifacts_wide") == [
+        {"quant": artifacts[0][1].labels.quant, "quant_measured": "Q4_K_M"}
+    ]
+    evidence = ask(
+        db, "select source from labels where repo_id = 'a/Llama-3-8B-GGUF' and field = 'parameters_measured'"
+    )
+    assert {row["source"] for row in evidence} == {"tensors"}
+
+
+def test_the_likeliest_parent_stays_though_the_catalog_keeps_edges_in_another_order(db: str) -> None:
+    relabel(db)
+    assert ask(db, "select base_model from models where hub_id = '3'") == [{"base_model": "z/Qwen2.5-7B"}]
+
+
+def test_nothing_is_left_to_do_and_a_crawl_that_broke_off_goes_on(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("db.stored.BATCH", 1)
+    with Store.open(db) as store:  # one batch, then the power fails
+        batch = next(store.stale(vocabulary().digest))
+        from crawler.cli.relabel import anew
+
+        store.save_labels(None, [anew(stored) for stored in batch])
+    assert json.loads(relabel(db, "--json").stdout)["repos"] == 2
+    before = ask(db, "select * from labels")
+    again = json.loads(relabel(db, "--json").stdout)
+    assert (again["repos"], again["labels"], again["fields"]) == (0, 0, {})
+    assert ask(db, "select * from labels") == before and ask(db, "select * from stale_labels") == []
+
+
+def test_people_read_a_sentence_and_a_table(db: str) -> None:
+    rehearsal = relabel(db, "--dry-run").stdout
+    assert "3 repos would be labelled anew" in rehearsal and "2 labels would change" in rehearsal
+    assert "family" in rehearsal and REPOS[1].repo_id in rehearsal and "gemma" in rehearsal
+    assert "3 repos were labelled anew" in relabel(db).stdout
+    assert "All labels are of the current vocabulary" in relabel(db).stdout
+
+
+def test_no_catalog_is_made(tmp_path: Path) -> None:
+    with pytest.raises(CatalogMissing):
+        relabel(str(tmp_path / "none.db"))
