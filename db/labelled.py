@@ -28,6 +28,7 @@ _LISTS = frozenset(("tuning", "specialty", "languages"))
 
 REPO_LABEL_COLUMNS = ("repo", *LABEL_NAMES, "vocabulary", "depth", "digest")
 _EVIDENCE_COLUMNS = ("id", "key", "field", "value", "source", "rule", "weight")
+_LINK_COLUMNS = ("repo", "artifact", "evidence", "resolved")
 _CONFLICT_COLUMNS = ("repo", "artifact", "field", "claimed", "claimed_by", "measured", "measured_by")
 
 MEMORY = 200_000
@@ -131,22 +132,18 @@ def write_repo_labels(
         )
         for item in items
     ]
+    tokens = [(item.repo, token) for item in items for token in dict.fromkeys(item.labelled.unclaimed)]
     if fresh:
         rows.insert(repo_labels, REPO_LABEL_COLUMNS, values)
+        rows.insert(unclaimed, ("repo", "token"), tokens)
     else:
         rows.upsert(repo_labels, ("repo",), REPO_LABEL_COLUMNS, values)
-        rows.delete(unclaimed, ("repo",), [(item.repo,) for item in items])
-    tokens = [(item.repo, token) for item in items for token in dict.fromkeys(item.labelled.unclaimed)]
-    rows.insert(unclaimed, ("repo", "token"), tokens)
+        rows.replace(unclaimed, ("repo",), ("repo", "token"), [(item.repo,) for item in items], tokens)
     write_evidence(rows, interned, [(item.repo, 0, item.labelled) for item in items], fresh=fresh)
 
 
 def write_evidence(rows: Rows, interned: Interned, items: Sequence[tuple[int, int, Labelled]], *, fresh: bool) -> None:
-    """What labels rest on: (repo, artifact or 0, labelled)."""
-    if not fresh:
-        owners = [(repo, artifact) for repo, artifact, _ in items]
-        rows.delete(label_evidence, ("repo", "artifact"), owners)
-        rows.delete(conflicts, ("repo", "artifact"), owners)
+    """What labels rest on: (repo, artifact or 0, labelled). `fresh` says that none of these has any evidence yet."""
     numbers = interned.evidence(rows, (record for _, _, labelled in items for record in labelled.evidence))
     links: list[Row] = []
     for repo, artifact, labelled in items:
@@ -155,7 +152,6 @@ def write_evidence(rows: Rows, interned: Interned, items: Sequence[tuple[int, in
             number = numbers[record.field, record.value, record.source, record.rule, record.weight]
             marked[number] = record.resolved or marked.get(number, False)
         links += [(repo, artifact, number, resolved) for number, resolved in marked.items()]
-    rows.insert(label_evidence, ("repo", "artifact", "evidence", "resolved"), links)
     disputes: dict[tuple[int, int, str], Row] = {}
     for repo, artifact, labelled in items:
         for conflict in labelled.conflicts:
@@ -169,4 +165,12 @@ def write_evidence(rows: Rows, interned: Interned, items: Sequence[tuple[int, in
                 conflict.measured_by,
             )
             disputes.setdefault((repo, artifact, conflict.field), row)
-    rows.insert(conflicts, _CONFLICT_COLUMNS, disputes.values())
+    owners = [(repo, artifact) for repo, artifact, _ in items]
+    for table, columns, found in (
+        (label_evidence, _LINK_COLUMNS, links),
+        (conflicts, _CONFLICT_COLUMNS, list(disputes.values())),
+    ):
+        if fresh:
+            rows.insert(table, columns, found)
+        else:
+            rows.replace(table, ("repo", "artifact"), columns, owners, found)

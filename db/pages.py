@@ -53,6 +53,9 @@ _LISTED = [
 _NEW_COLUMNS = ("id", "hub_id", *_LISTED, "first_seen", "last_seen", "first_run", "digest")
 _CHANGED_COLUMNS = (*_LISTED, "last_seen", "digest")
 _EVENT_COLUMNS = ("id", "repo", "at", "run", "kind", "subject", "before", "after")
+_TAG_COLUMNS = ("repo", "position", "tag")
+EDGE_COLUMNS = ("repo", "parent", "relation", "source", "declared")
+_EVALUATION_COLUMNS = ("repo", "position", "task", "dataset", "metric", "value", "source")
 _METRIC_COLUMNS = ("repo", "day", "downloads", "likes", "trending_score")
 INFERRED = frozenset(("name", "owner", "file", "size", "lineage", "fuzzy"))
 """Sources that infer a parent; the others declare it."""
@@ -323,19 +326,22 @@ def write_children(
     rows: Rows, interned: Interned, items: Sequence[tuple[int, RepoRecord, Labelled]], *, fresh: bool
 ) -> None:
     """Tags, edges and evaluations; `fresh` says that the repos have none yet."""
-    if not fresh:
-        for table in (repo_tags, edges, evaluations):
-            rows.delete(table, ("repo",), [(repo,) for repo, _, _ in items])
     numbers = interned.tags(rows, (tag for _, record, _ in items for tag in record.tags))
     links = [(repo, place, numbers[tag]) for repo, record, _ in items for place, tag in enumerate(record.tags)]
-    rows.insert(repo_tags, ("repo", "position", "tag"), links)
-    rows.insert(edges, ("repo", "parent", "relation", "source", "declared"), edge_rows(items))
     results = [
         (repo, place, result.task, result.dataset, result.metric, result.value, result.source)
         for repo, record, _ in items
         for place, result in enumerate(record.evaluations)
     ]
-    rows.insert(evaluations, ("repo", "position", "task", "dataset", "metric", "value", "source"), results)
+    if fresh:
+        rows.insert(repo_tags, _TAG_COLUMNS, links)
+        rows.insert(edges, EDGE_COLUMNS, edge_rows(items))
+        rows.insert(evaluations, _EVALUATION_COLUMNS, results)
+    else:
+        owners = [(repo,) for repo, _, _ in items]
+        rows.replace(repo_tags, ("repo",), _TAG_COLUMNS, owners, links)
+        rows.replace(edges, ("repo",), EDGE_COLUMNS, owners, edge_rows(items))
+        rows.replace(evaluations, ("repo",), _EVALUATION_COLUMNS, owners, results)
 
 
 def edge_rows(items: Iterable[tuple[int, RepoRecord, Labelled]]) -> Iterable[Row]:

@@ -17,7 +17,7 @@ from db.labelled import (
     write_repo_labels,
 )
 from db.models import artifacts, edges, search_pending
-from db.pages import edge_rows, label_changes, tell_labels
+from db.pages import EDGE_COLUMNS, edge_rows, label_changes, tell_labels
 from db.records import RunRecord
 from db.rows import Rows
 from db.stored import Relabelled
@@ -76,9 +76,8 @@ def save_labels(
     tell_labels(rows, run, at, [(item.stored.number, item.labelled) for item in items])
     labels = [LabelledRepo(i.stored.number, i.labelled, i.stored.depth, i.stored.digest) for i in items]
     write_repo_labels(rows, interned, labels, at, fresh=False)
-    rows.delete(edges, ("repo",), [(item.stored.number,) for item in items])
     parents = edge_rows([(item.stored.number, item.stored.record, item.labelled) for item in items])
-    rows.insert(edges, ("repo", "parent", "relation", "source", "declared"), parents)
+    rows.replace(edges, ("repo",), EDGE_COLUMNS, [(item.stored.number,) for item in items], parents)
     _save_artifacts(rows, interned, items)
     rows.insert_new(search_pending, ("repo",), [(item.stored.number,) for item in items])
     return RelabelCounts(len(items), len(changes), Counter(change.field for change in changes), few(changes))

@@ -6,7 +6,7 @@ thirty thousand rows, so here each table's columns are compiled once into SQL te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -64,14 +64,41 @@ class Rows:
         )
         self._many(table, columns, rows, sql)
 
-    def update(self, table: Table, columns: Sequence[str], key: str, rows: Iterable[Row]) -> None:
-        """Each row: the columns' new values, then the key's."""
-        sets = ", ".join(f'"{name}" = {self.mark}' for name in columns)
+    def update(
+        self, table: Table, columns: Sequence[str], key: str, rows: Iterable[Row], *, keep: Collection[str] = ()
+    ) -> None:
+        """Each row: the columns' new values, then the key's. An unknown value of a column in `keep` changes nothing."""
+        sets = ", ".join(
+            f'"{name}" = coalesce({self.mark}, "{name}")' if name in keep else f'"{name}" = {self.mark}'
+            for name in columns
+        )
         self._many(table, (*columns, key), rows, f'update {table.name} set {sets} where "{key}" = {self.mark}')
 
     def delete(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
         where = " and ".join(f'"{name}" = {self.mark}' for name in columns)
         self._many(table, columns, rows, f"delete from {table.name} where {where}")
+
+    def replace(
+        self, table: Table, key: Sequence[str], columns: Sequence[str], owners: Iterable[Row], rows: Iterable[Row]
+    ) -> None:
+        """Makes `rows` all that the owners have: what is there already stays, so that equal content writes nothing.
+
+        `columns` starts with `key`, which names the owner and starts with `repo`. For tables whose values compare as
+        the driver gives them: text, numbers and booleans.
+        """
+        wanted = dict.fromkeys(self._converted(table, tuple(columns), rows))
+        owned = set(owners)
+        sql = f"select {_names(columns)} from {table.name} where repo in ({{}})"
+        found = map(tuple, self.select_in(sql, {owner[0] for owner in owned}))
+        stored = {row for row in found if row[: len(key)] in owned}
+        primary = [column.name for column in table.primary_key]
+        places = [columns.index(name) for name in primary]
+        over = [tuple([row[place] for place in places]) for row in stored if row not in wanted]
+        self.delete(table, primary, over)
+        self._many_converted(
+            f"insert into {table.name} ({_names(columns)}) values ({self._marks(len(columns))})",
+            [row for row in wanted if row not in stored],
+        )
 
     def many(self, sql: str, rows: Sequence[Row]) -> None:
         """A statement with `?` marks for each of the rows; values must be the driver's own."""
@@ -110,10 +137,10 @@ class Rows:
         return ", ".join([self.mark] * count)
 
     def _many(self, table: Table, columns: Sequence[str], rows: Iterable[Row], sql: str) -> int:
-        values = self._converted(table, tuple(columns), rows)
-        if not values:
-            return 0
-        return int(self.connection.exec_driver_sql(sql, values).rowcount)
+        return self._many_converted(sql, self._converted(table, tuple(columns), rows))
+
+    def _many_converted(self, sql: str, values: list[Row]) -> int:
+        return int(self.connection.exec_driver_sql(sql, values).rowcount) if values else 0
 
     def _converted(self, table: Table, columns: tuple[str, ...], rows: Iterable[Row]) -> list[Row]:
         converters = _converters(table, columns, self.dialect)

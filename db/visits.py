@@ -314,7 +314,7 @@ def _save_skips(rows: Rows, run: RunRecord, items: Sequence[Visited]) -> None:
 
 
 def _close(rows: Rows, items: Sequence[Visited], at: datetime) -> None:
-    """The visits are over: their depth counts, their leases are free. A shallower look at a commit takes nothing away."""
+    """The visits are over: their depth counts, their leases are free. A shallower look at a commit changes nothing."""
     columns = ("repo", "sha", "depth", "visited_at", "lease", "leased_until", "failures")
     values = []
     for item in items:
