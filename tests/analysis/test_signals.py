@@ -156,14 +156,19 @@ def test_even_votes_decide_nothing() -> None:
     assert majority([one, other]) is None and majority([one, one, other]) is True
 
 
+FORMATS = (
+    "gguf", "ggml", "safetensors", "pytorch", "onnx", "openvino", "mlx", "mlc", "exl2", "exl3", "coreml", "tflite",
+    "executorch", "nemo", "tensorflow", "flax", "paddle",
+)  # fmt: skip
+METHODS = (
+    "gguf", "gptq", "awq", "bitsandbytes", "fp8", "compressed-tensors", "mlx", "exl2", "exl3", "hqq", "aqlm", "quip",
+    "spqr", "vptq", "eetq", "quanto", "torchao", "autoround", "modelopt", "mxfp4", "bitnet", "onnx", "openvino", "mlc",
+)  # fmt: skip
+
+
 def test_common_formats_and_methods_have_their_programs() -> None:
     formats, methods = runtimes()
-    assert set(formats) >= set(
-        ["gguf", "ggml", "safetensors", "pytorch", "onnx", "openvino", "mlx", "mlc", "exl2", "exl3", "coreml", "tflite", "executorch", "nemo", "tensorflow", "flax", "paddle"]
-    )
-    assert set(methods) >= set(
-        ["gguf", "gptq", "awq", "bitsandbytes", "fp8", "compressed-tensors", "mlx", "exl2", "exl3", "hqq", "aqlm", "quip", "spqr", "vptq", "eetq", "quanto", "torchao", "autoround", "modelopt", "mxfp4", "bitnet", "onnx", "openvino", "mlc"]
-    )
+    assert set(formats) >= set(FORMATS) and set(methods) >= set(METHODS)
     assert all(runtime.runs for runtime in (*formats.values(), *methods.values()))
     assert {runtime.quantized for runtime in formats.values()} == {"only", "either", "no"}
     assert runs_in("safetensors", "awq")[0] == "transformers" and runs_in("nonsense") == ()
