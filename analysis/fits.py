@@ -41,6 +41,8 @@ class Wish:
     authors: tuple[str, ...] = ()
     bits: float | None = None  # nominal bits a weight, rounded
     task: str | None = None  # a specialty, a tuning or the Hub's task
+    tasks: tuple[str, ...] = ()  # the Hub's tasks
+    among: int | None = None  # only so many artifacts, the most downloaded ones
     every_artifact: bool = False  # else the best of each repo
 
 
@@ -100,11 +102,14 @@ def candidates(reader: Reader, wish: Wish) -> Iterator[dict[str, Any]]:
     """Rows of artifacts that the wish allows."""
     conditions = [CANDIDATES]
     values: dict[str, Any] = {}
-    for column, wanted in (("a.family", wish.families), ("a.format", wish.formats), ("a.author", wish.authors)):
+    lists = (("a.family", wish.families), ("a.format", wish.formats), ("a.author", wish.authors))
+    for column, wanted in (*lists, ("m.pipeline_tag", wish.tasks)):
         if wanted:
             names = [f"{column[2:]}_{at}" for at in range(len(wanted))]
             conditions.append(f"and lower({column}) in ({', '.join(':' + name for name in names)})")
             values.update(zip(names, (each.lower() for each in wanted), strict=True))
+    if wish.among is not None:
+        conditions.append(f"order by a.downloads desc nulls last, a.repo_id, a.artifact limit {int(wish.among)}")
     for row in reader.all("\n".join(conditions), values):
         if allowed(row, wish):
             yield row

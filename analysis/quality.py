@@ -6,6 +6,7 @@ row has no number, never its neighbour's.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Grade = Literal["none", "slight", "noticeable", "heavy", "broken"]
-Cost = Literal["accuracy", "bias"]
+Cost = Literal["precision", "accuracy", "bias"]
 
 PATH = Path(__file__).with_name("quality.toml")
 NOT_MEASURED = "nobody measured"
@@ -31,6 +32,22 @@ SENTENCES: Mapping[Grade, str] = {
     "heavy": "often wrong where the original was right; a smaller model at 4 bits is usually better",
     "broken": "close to unusable; for experiments",
 }
+
+
+# Parts of names of datasets that measure bias and safety, and of metrics that measure precision.
+SAFETY = (
+    "truthful", "bbq", "crows", "toxi", "winogender", "winobias", "stereoset", "bold", "harmbench", "advbench",
+    "donotanswer", "xstest", "safety", "jailbreak", "ethics", "bias",
+)  # fmt: skip
+PRECISION = ("perplexity", "ppl", "kld", "divergence")
+
+
+def cost_of(dataset: str, metric: str) -> Cost:
+    """Which of the three costs a published result is about, by the names of its dataset and metric."""
+    what, how = (re.sub(r"[^a-z0-9]", "", text.lower()) for text in (dataset, metric))
+    if any(word in how for word in PRECISION):
+        return "precision"
+    return "bias" if any(word in what for word in SAFETY) else "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +90,14 @@ class Loss:
             bounds: tuple[tuple[float, Grade], ...] = ((0.5, "none"), (5.0, "slight"), (12.0, "noticeable"))
             return next((grade for bound, grade in bounds if self.percent < bound), "heavy")
         return None
+
+    @property
+    def figures(self) -> str | None:
+        """Every figure there is, for a sentence: `perplexity +2.8 %, KL divergence 0.0313`."""
+        parts = [self.text] if self.percent is not None else []
+        parts += [f"KL divergence {self.kld:.3g}"] if self.kld is not None else []
+        parts += [f"{self.accuracy[0]:g} to {self.accuracy[1]:g} % of the score kept"] if self.accuracy else []
+        return ", ".join(parts) or None
 
     @property
     def text(self) -> str:
@@ -122,9 +147,7 @@ def loss_text(quant: str | None, *, qat: bool = False, imatrix: bool = False, qu
     if quant in FULL or quant in SAME_AS_WEIGHTS or quantized is False:
         return "nothing"
     if qat:
-        return "QAT: less than half of " + (
-            found.text if (found := loss(quant)) and found.percent else "the usual loss"
-        )
+        return "QAT: under half of " + (found.text if (found := loss(quant)) and found.percent else "the usual loss")
     found = loss(quant, imatrix=imatrix)
     return found.text if found else NOT_MEASURED
 
@@ -135,15 +158,16 @@ def sentence(quant: str | None, *, qat: bool = False, imatrix: bool = False) -> 
         return "not quantized: nothing is lost"
     found = loss(quant, imatrix=imatrix)
     grade = found.grade if found else None
-    if found is None or (grade is None and not found.note):
-        return f"{quant or 'this scheme'}: nobody published figures that we know of"
-    what = SENTENCES[grade] if grade else str(found.note)
-    return f"{what}; and it was trained for it, so expect less than that" if qat else what
+    what = SENTENCES[grade] if grade else (found.note if found else None)
+    if qat:
+        less = f"trained to be quantized, which loses less ({table()['qat']['note']})"
+        return f"{less}; without that training {quant} would be: {what}" if what else less
+    return what or f"{quant or 'this scheme'}: nobody published figures that we know of"
 
 
 def finding(cost: Cost, bits: float | None) -> tuple[str, Source] | None:
     """What was found of accuracy, or of bias and safety, at a width in bits; None where nobody measured."""
-    if bits is None:
+    if bits is None or cost not in table()["costs"]:
         return None
     entries = sorted(table()["costs"][cost], key=lambda entry: -entry["bits"])
     for entry in entries:

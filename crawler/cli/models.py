@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from crawler.cli.options import MODEL_SIZE, db_option, output_options
 from crawler.cli.output import Column, Printer, cell_text, count_text, day_text, size_text
 
 if TYPE_CHECKING:
+    from analysis.compare import Told
     from analysis.models import Info, Node
 
 SORTS = ["downloads", "likes", "trending", "created", "modified", "size", "parameters", "name", "first-seen"]
@@ -122,6 +124,7 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     Example:
       hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf
     """
+    from analysis.compare import costs_of, deltas_of
     from analysis.fits import Geometries
     from analysis.memory import estimate
     from analysis.models import info as look
@@ -130,6 +133,7 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     with Reader(db) as reader:
         found = look(reader, repo_id)
         shapes = Geometries(reader)
+        costs = costs_of(found.model, deltas_of(reader, found.model["repo_id"]))
         needs = {
             row["artifact"]: estimate(
                 row["total_size"], shapes.of(row), context=CONTEXT, parameters=row["parameters_measured"]
@@ -148,20 +152,24 @@ def info(repo_id: str, db: str, out: Printer) -> None:
         "parents": found.parents,
         "relatives": found.relatives,
         "evaluations": found.evaluations,
+        "costs": [asdict(told) for told in costs],
         "changes": found.changes,
         "skips": found.skips,
     }
-    out.object(whole, human=lambda: show(found, needs, out))
+    out.object(whole, human=lambda: show(found, needs, costs, out))
 
 
-def show(found: Info, needs: Mapping[str, int], out: Printer) -> None:
+def show(found: Info, needs: Mapping[str, int], costs: Sequence[Told], out: Printer) -> None:
     model = found.model
     out.heading(model["repo_id"])
     out.line(f"https://huggingface.co/{model['repo_id']}")
     out.line(what_it_is(model))
     out.line()
     claims_and_measurements(model, out)
+    of_files = {row["field"] for row in found.conflicts if row["artifact"]}
     for row in found.conflicts:
+        if not row["artifact"] and row["field"] in of_files:
+            continue  # the repo's labels are its artifacts' rolled up: one telling is enough
         where = f" of {row['artifact']}" if row["artifact"] else ""
         claim, found_out = f"{row['claimed_by']} says {row['claimed']}", f"{row['measured_by']} {row['measured']}"
         out.line(f"! {row['field']}{where}: {claim}, {found_out}")
@@ -179,7 +187,7 @@ def show(found: Info, needs: Mapping[str, int], out: Printer) -> None:
             Column("downloads", text=count_text, right=True),
         ],
     )
-    show_quality(model, found.evaluations, out)
+    show_quality(costs, found.evaluations, out)
     show_rows(
         out,
         "History",
@@ -273,21 +281,16 @@ def show_artifacts(found: Info, needs: Mapping[str, int], out: Printer) -> None:
     )
 
 
-def show_quality(model: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]], out: Printer) -> None:
-    """What quantization cost it: published figures of the scheme, the card's own evaluations."""
-    from analysis.quality import finding, loss, sentence
+def show_quality(costs: Sequence[Told], evaluations: Sequence[Mapping[str, Any]], out: Printer) -> None:
+    """What quantization cost it: published figures of the scheme, and what cards of both sides report."""
+    from analysis.compare import TITLES
 
-    if model["quantized"]:
+    if costs:
         out.line()
         out.heading("What quantization costs")
-        known = loss(model["quant"], imatrix=bool(model["imatrix"]))
-        source = f" ({known.source.measured})" if known else ""
-        out.line(
-            f"precision: {sentence(model['quant'], qat=bool(model['qat']), imatrix=bool(model['imatrix']))}{source}"
-        )
-        for cost, title in (("accuracy", "accuracy"), ("bias", "bias and safety")):
-            told = finding(cost, model["bits_per_weight"] or model["bits"])  # type: ignore[arg-type]
-            out.line(f"{title}: {f'{told[0]} ({told[1].url})' if told else 'nobody measured it'}")
+    for told in costs:
+        source = f" [{told.source}]" if told.source else ""
+        out.paragraph(f"{TITLES[told.cost]}: {'measured: ' if told.measured else ''}{told.text}{source}")
     show_rows(
         out,
         "Evaluations that its card reports",

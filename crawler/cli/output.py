@@ -9,6 +9,7 @@ import csv
 import os
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -136,6 +137,12 @@ class Printer:
     def line(self, text: str = "") -> None:
         """One line of data for people."""
         print("\n".join(printable(part) for part in text.split("\n")), file=self.stdout)
+
+    def paragraph(self, text: str) -> None:
+        """A longer sentence of data for people, wrapped where a terminal says how wide it is."""
+        self.line(
+            textwrap.fill(text, self.width, subsequent_indent="  ", break_on_hyphens=False) if self.width else text
+        )
 
     def heading(self, text: str) -> None:
         safe = printable(text)

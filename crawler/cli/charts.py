@@ -1,0 +1,36 @@
+"""`hf-catalog charts`: the report's charts as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from crawler.cli.options import db_option, output_options
+from crawler.cli.output import Column, Printer, size_text
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--dark", is_flag=True, help="For a dark page.")
+@db_option
+@output_options(table=False)
+def charts(folder: Path, dark: bool, db: str, out: Printer) -> None:
+    """The report's charts as PNG and SVG in DIR: families over time, schemes, sizes against bits, who quantizes ...
+
+    \b
+    Examples:
+      hf-catalog charts pictures
+      hf-catalog charts pictures --dark
+    """
+    from analysis.charts import write_charts
+    from analysis.query import Reader
+
+    written: list[dict[str, Any]] = []
+    with Reader(db) as reader:
+        for path in write_charts(reader, folder, "dark" if dark else "light"):
+            out.detail(f"{path.name} is written")
+            written.append({"file": str(path), "size": path.stat().st_size})
+    columns = [Column("file", clip=False), Column("size", text=size_text, right=True)]
+    out.rows(written, columns, id_key="file", empty="The catalog holds nothing to draw yet.")
