@@ -155,6 +155,7 @@ class Info:
     parents: list[dict[str, Any]]
     relatives: list[dict[str, Any]]  # quantized copies of it, or of what it was made from
     evaluations: list[dict[str, Any]]
+    base_evaluations: list[dict[str, Any]]  # of the model it was made from
     changes: list[dict[str, Any]]
     skips: list[dict[str, Any]]
 
@@ -182,13 +183,21 @@ def info(reader: Reader, repo_id: str) -> Info:
             " order by case when downloads is null then 1 else 0 end, downloads desc, repo_id limit 12",
             {"family": family_of, **values},
         ),
-        evaluations=reader.all(
-            "select e.task, e.dataset, e.metric, e.value, e.source from evaluations e join repos r on r.id = e.repo"
-            " where r.repo_id = :id order by e.position",
-            values,
-        ),
+        evaluations=evaluations(reader, model["repo_id"]),
+        base_evaluations=evaluations(reader, model["base_model"]),
         changes=reader.all("select * from changes where repo_id = :id order by seen_at desc limit 12", values),
         skips=reader.all("select reason, detail, seen_at from skips where repo_id = :id order by seen_at", values),
+    )
+
+
+def evaluations(reader: Reader, repo_id: str | None) -> list[dict[str, Any]]:
+    """What the card of a repo reports."""
+    if repo_id is None:
+        return []
+    return reader.all(
+        "select e.task, e.dataset, e.metric, e.value, e.source from evaluations e join repos r on r.id = e.repo"
+        " where r.repo_id = :id order by e.position",
+        {"id": repo_id},
     )
 
 

@@ -14,10 +14,12 @@ from crawler.cli.output import Column, Printer, cell_text, count_text, day_text,
 if TYPE_CHECKING:
     from analysis.compare import Told
     from analysis.models import Info, Node
+    from analysis.signals import Signal
 
 SORTS = ["downloads", "likes", "trending", "created", "modified", "size", "parameters", "name", "first-seen"]
 LAPTOP = 16 * 10**9
 CONTEXT = 8192
+SAYS = {True: "yes", False: "no", None: "does not tell"}
 
 
 @click.group()
@@ -129,6 +131,7 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     from analysis.memory import estimate
     from analysis.models import info as look
     from analysis.query import Reader
+    from analysis.signals import Subject, signals
 
     with Reader(db) as reader:
         found = look(reader, repo_id)
@@ -144,9 +147,11 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     if out.quiet:
         out.line(found.model["repo_id"])
         return
+    told = signals(Subject.of_row(found.model, found.evidence, found.evaluations, found.base_evaluations))
     whole = {
         **found.model,
         "artifacts": [{**row, "needs": needs.get(row["artifact"])} for row in found.artifacts],
+        "signals": [asdict(signal) for signal in told],
         "conflicts": found.conflicts,
         "evidence": found.evidence,
         "parents": found.parents,
@@ -156,10 +161,10 @@ def info(repo_id: str, db: str, out: Printer) -> None:
         "changes": found.changes,
         "skips": found.skips,
     }
-    out.object(whole, human=lambda: show(found, needs, costs, out))
+    out.object(whole, human=lambda: show(found, needs, costs, told, out))
 
 
-def show(found: Info, needs: Mapping[str, int], costs: Sequence[Told], out: Printer) -> None:
+def show(found: Info, needs: Mapping[str, int], costs: Sequence[Told], signals: Sequence[Signal], out: Printer) -> None:
     model = found.model
     out.heading(model["repo_id"])
     out.line(f"https://huggingface.co/{model['repo_id']}")
@@ -173,6 +178,12 @@ def show(found: Info, needs: Mapping[str, int], costs: Sequence[Told], out: Prin
         where = f" of {row['artifact']}" if row["artifact"] else ""
         claim, found_out = f"{row['claimed_by']} says {row['claimed']}", f"{row['measured_by']} {row['measured']}"
         out.line(f"! {row['field']}{where}: {claim}, {found_out}")
+    show_rows(
+        out,
+        "Is it quantized?",
+        [{"signal": signal.name, "says": SAYS[signal.verdict], "why": signal.reason} for signal in signals],
+        ["signal", "says", Column("why", clip=False)],
+    )
     show_artifacts(found, needs, out)
     show_rows(out, "Made from", found.parents, [Column("parent", clip=False), Column("relation"), Column("source")])
     show_rows(
