@@ -1,8 +1,8 @@
 """How a catalog of so many repos loads, grows and answers: `python -m bench.scale --repos 100000`.
 
 Everything is written through the store as a crawl does it, and timed inside the store's calls alone. The measure for
-the load is plain sqlite3: the very rows that came out of it, put by executemany into an equal empty schema with the
-same pragmas.
+the load is plain sqlite3: the very rows that came out of it, put by executemany into an equal empty schema with
+the same pragmas, in transactions of the same size.
 """
 
 from __future__ import annotations
@@ -135,6 +135,7 @@ def load(hub: ImaginedHub, db: Path, options: argparse.Namespace) -> dict[str, A
     return {
         "list_seconds": listed.seconds,
         "listed_a_second": hub.size / listed.seconds,
+        "visited": last,
         "visit_seconds": visited.seconds,
         "visited_a_second": last / max(visited.seconds, 1e-9),
         "index_seconds": indexed.seconds,
@@ -167,11 +168,16 @@ def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:
     target.execute("pragma mmap_size=1073741824")
     watch, rows = Watch(), 0
     for table in metadata.sorted_tables:
+        count = source.execute(f"select count(*) from {table.name}").fetchone()[0]
         cursor = source.execute(f"select * from {table.name}")
         names = [column[0] for column in cursor.description]
         listed = ", ".join(f'"{name}"' for name in names)
         marks = ", ".join("?" * len(names))
-        while chunk := cursor.fetchmany(30 * PAGE):  # about what a page writes
+        a_visit = found["visited"] and table.name in ("headers", "artifacts", "repo_files", "visits", "conflicts")
+        together = (
+            VISITS * count // found["visited"] if a_visit else 30 * PAGE
+        )  # rows of a transaction, as the store has
+        while chunk := cursor.fetchmany(max(together, 1)):
             rows += len(chunk)
             with watch:
                 target.execute("begin immediate")

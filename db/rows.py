@@ -12,6 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table
 
+from db.types import binder
+
 Row = tuple[Any, ...]
 Convert = Callable[[Any], Any]
 
@@ -24,7 +26,7 @@ def _converters(table: Table, columns: tuple[str, ...], dialect: Dialect) -> tup
     """(place, converter) of the columns whose values the driver does not take as they are."""
     found: list[tuple[int, Convert]] = []
     for place, name in enumerate(columns):
-        process = table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
+        process = binder(table.c[name].type, dialect.name)
         if process is not None:
             found.append((place, process))
     return tuple(found)
@@ -89,7 +91,7 @@ class Rows:
         wanted = dict.fromkeys(self._converted(table, tuple(columns), rows))
         owned = set(owners)
         sql = f"select {_names(columns)} from {table.name} where repo in ({{}})"
-        found = map(tuple, self.select_in(sql, {owner[0] for owner in owned}))
+        found = self.select_in(sql, {owner[0] for owner in owned})
         stored = {row for row in found if row[: len(key)] in owned}
         primary = [column.name for column in table.primary_key]
         places = [columns.index(name) for name in primary]
@@ -107,14 +109,22 @@ class Rows:
 
     def select(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Any]:
         """Rows of a statement written with `?` marks; values must be the driver's own."""
-        return self.connection.exec_driver_sql(sql.replace("?", self.mark), tuple(values)).all()
+        return self._fetch(sql.replace("?", self.mark), tuple(values))
 
     def select_in(self, sql: str, values: Iterable[Any]) -> Iterator[Any]:
         """Rows of a statement whose `{}` is a list of values, however many."""
         pool = list(values)
         for start in range(0, len(pool), CHUNK):
             part = pool[start : start + CHUNK]
-            yield from self.connection.exec_driver_sql(sql.format(self._marks(len(part))), tuple(part))
+            yield from self._fetch(sql.format(self._marks(len(part))), tuple(part))
+
+    def _fetch(self, sql: str, values: Row) -> list[Row]:
+        """The driver's own tuples: SQLAlchemy's rows cost as much again as the reading."""
+        result = self.connection.exec_driver_sql(sql, values)
+        try:
+            return list(result.cursor.fetchall())
+        finally:
+            result.close()
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
         return int(self.connection.exec_driver_sql(sql.replace("?", self.mark), tuple(values)).rowcount)
@@ -125,7 +135,7 @@ class Rows:
 
     def value(self, table: Table, column: str, value: Any) -> Any:
         """A value as the driver takes it."""
-        process = table.c[column].type.dialect_impl(self.dialect).bind_processor(self.dialect)
+        process = binder(table.c[column].type, self.dialect.name)
         return value if process is None or value is None else process(value)
 
     def result(self, table: Table, column: str) -> Convert:

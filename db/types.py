@@ -7,6 +7,7 @@ driver's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -62,7 +63,18 @@ class Real(TypeDecorator[float]):
 
 def utc_text(moment: datetime) -> str:
     """`2026-11-23T20:44:37.000Z`: the Hub's own spelling, which sorts as time does."""
+    refuse_naive(moment)
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def whole_milliseconds(moment: datetime) -> datetime:
+    refuse_naive(moment)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def refuse_naive(moment: datetime) -> None:
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without a zone can't be kept: {moment!r}")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -75,18 +87,16 @@ class UtcDateTime(TypeDecorator[datetime]):
         return _on(dialect, Text(), DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a time without a zone can't be kept: {value!r}")
-        if dialect.name == "sqlite":
-            return utc_text(value)
-        return value.replace(microsecond=value.microsecond // 1000 * 1000)
+        return None if value is None else (utc_text if dialect.name == "sqlite" else whole_milliseconds)(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None or isinstance(value, datetime):
             return None if value is None else value.astimezone(UTC)
         return datetime.fromisoformat(value)
+
+
+def day_number(day: date) -> int:
+    return day.year * 10000 + day.month * 100 + day.day
 
 
 class Day(TypeDecorator[date]):
@@ -96,10 +106,17 @@ class Day(TypeDecorator[date]):
     cache_ok = True
 
     def process_bind_param(self, value: date | None, dialect: Dialect) -> int | None:
-        return None if value is None else value.year * 10000 + value.month * 100 + value.day
+        return None if value is None else day_number(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> date | None:
         return None if value is None else date(value // 10000, value // 100 % 100, value % 100)
+
+
+def hash_bytes(value: str) -> bytes:
+    try:
+        return bytes.fromhex(value)
+    except ValueError:
+        return b"\0" + value.encode("utf-8", "replace")
 
 
 class Hash(TypeDecorator[str]):
@@ -109,15 +126,26 @@ class Hash(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
-        if value is None:
-            return None
-        try:
-            return bytes.fromhex(value)
-        except ValueError:
-            return b"\0" + value.encode("utf-8", "replace")
+        return None if value is None else hash_bytes(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         if value is None:
             return None
         raw = bytes(value)
         return raw[1:].decode("utf-8") if raw[:1] == b"\0" and len(raw) not in (20, 32) else raw.hex()
+
+
+def binder(kind: TypeEngine[Any], dialect: str) -> Callable[[Any], Any] | None:
+    """What turns a value that is not None into the driver's; None where the driver takes it as it is.
+
+    The same as the types' own binding, without SQLAlchemy's layers: a page is a hundred thousand values.
+    """
+    match kind:
+        case UtcDateTime():
+            return utc_text if dialect == "sqlite" else whole_milliseconds
+        case Day():
+            return day_number
+        case Hash():
+            return hash_bytes
+        case _:
+            return None  # both drivers take True for a boolean and 1 for 1.0
