@@ -1,7 +1,7 @@
 """Names and facts -> labels. Pure: no network, no database, the standard library alone.
 
-    from analysis.labels import read_name
-    read_name("google/gemma-3-4b-it-qat-q4_0-gguf").quant      # Q4_0
+from analysis.labels import read_name
+read_name("google/gemma-3-4b-it-qat-q4_0-gguf").quant      # Q4_0
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from analysis.labels.vocabulary import Entry, Vocabulary, vocabulary
 from analysis.units import count_text, size_text
 
 MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
 )  # fmt: skip
 GENERATIONS = {"1": "first", "2": "second", "3": "third", "4": "fourth", "5": "fifth", "6": "sixth"}
 
@@ -71,7 +72,12 @@ def explain(found: NameLabels) -> str:
     widths = [max((len(getattr(part, field)) for part in parts), default=0) for field in ("text", "kind", "meaning")]
     lines = [found.input]
     for part in parts:
-        cells = (part.text.ljust(widths[0]), part.kind.ljust(widths[1]), part.meaning.ljust(min(widths[2], 76)), part.source)
+        cells = (
+            part.text.ljust(widths[0]),
+            part.kind.ljust(widths[1]),
+            part.meaning.ljust(min(widths[2], 76)),
+            part.source,
+        )
         lines.append(f"  {'  '.join(cells)}".rstrip())
     lines += [f"  {line}" for line in sums(found)]
     lines.append("A name only claims. `hf-catalog header` measures.")
@@ -85,7 +91,9 @@ def parts_of(found: NameLabels) -> Iterator[Part]:
     before: Token | None = None
     tokens: list[Token] = []
     for token in found.tokens:
-        joined = before is not None and token.label not in (None, "noise", "tuning", "specialty") and token[3:] == before[3:]
+        joined = (
+            before is not None and token.label not in (None, "noise", "tuning", "specialty") and token[3:] == before[3:]
+        )
         if joined and before is not None and token.rule == before.rule and token.start - before.end <= 1:
             tokens[-1] = before = token._replace(text=found.input[before.start : token.end], start=before.start)
         else:
@@ -113,7 +121,7 @@ def meaning(token: Token, found: NameLabels, words: Vocabulary) -> str:
         case "release":
             return released(value)
         case "size":
-            return size(token, found, words)
+            return sized(token, found, words)
         case "active_parameters":
             return f"{spelled(int(value))} parameters work on each token"
         case "experts":
@@ -182,7 +190,7 @@ def spelled(count: int) -> str:
     return str(count)
 
 
-def size(token: Token, found: NameLabels, words: Vocabulary) -> str:
+def sized(token: Token, found: NameLabels, words: Vocabulary) -> str:
     if found.parameters is None:
         entry = words.find("size word", token.value or "")
         if entry is not None:
@@ -230,23 +238,20 @@ def sums(found: NameLabels) -> Iterator[str]:
         yield "Not quantized, says the name."
     bits = typical_bits(found, vocabulary())
     if found.parameters and bits and not any(token.label == "quant" for token in found.tokens):
-        yield f"{count_text(found.parameters)} parameters at {bits:.3g} bits: about {size_text(found.parameters * bits / 8)}."
+        size = size_text(found.parameters * bits / 8)
+        yield f"{count_text(found.parameters)} parameters at {bits:.3g} bits: about {size}."
     if found.parameters is None and found.active_parameters is None and found.role in (None, "weights"):
         yield "How many parameters it has, the name does not say."
 
 
-CASE = (
-    "family", "base_family", "base_version", "version", "release", "size", "parameters", "approximate", "active_parameters",
-    "experts", "tuning", "specialty", "format", "quantized", "quant", "quant_method", "bits", "group_size", "qat", "imatrix",
-    "dynamic", "context", "languages", "role", "shard", "unclaimed",
-)  # fmt: skip
+NO_CASE = {"input", "kind", "owner", "name", "tokens"}
 
 
 def case(found: NameLabels) -> str:
     """The reading as a corpus case: what is not listed is not claimed."""
     lines = [f"[{toml(found.input)}]"]
     for key, value in found.as_dict().items():
-        if key in CASE and value not in (None, [], False if key != "quantized" else None):
+        if key not in NO_CASE and value not in (None, [], False if key != "quantized" else None):
             lines.append(f"{key} = {toml(value)}")
     return "\n".join(lines)
 

@@ -11,7 +11,6 @@ from analysis.labels.reading import Draft, Sheet
 from analysis.labels.tokens import FAMILY, PUBLISHER, SHORT, SIZE, TUNING
 from analysis.labels.vocabulary import Entry, vocabulary
 
-
 READS = FAMILY | SHORT
 
 
@@ -21,6 +20,8 @@ def read(sheet: Sheet, draft: Draft) -> None:
     if own is None and sheet.mask & SHORT:
         own = shorthand(sheet)
         places = places if own is None else [*places, own]
+    elif base is None and sheet.mask & SHORT and own is not None and entry_of(sheet, own).facts["kind"] == "brands":
+        base = foundation(sheet)
     for at in places:
         entry = entry_of(sheet, at)
         sheet.claims[at] = ("family", entry.value, sheet.pieces[at].unit or entry.file)
@@ -31,7 +32,15 @@ def read(sheet: Sheet, draft: Draft) -> None:
             sheet.claims[base] = ("base_family", draft.base_family, sheet.pieces[base].unit or "families.toml")
         elif entry_of(sheet, own).facts["kind"] == "lines":
             draft.base_family = draft.family
-    version.read(sheet, draft, own, base)
+    version.read(sheet, draft, *(same(sheet, places, at) for at in (own, base)))
+
+
+def same(sheet: Sheet, places: list[int], at: int | None) -> list[int]:
+    """All places of one family: `Qwen_Qwen3-4B` says it twice, its version once."""
+    if at is None:
+        return []
+    entry = sheet.pieces[at].entry
+    return [place for place in places if sheet.pieces[place].entry is entry] if len(places) > 1 else [at]
 
 
 def entry_of(sheet: Sheet, at: int) -> Entry:
@@ -54,9 +63,11 @@ def found(sheet: Sheet) -> list[int]:
 
 
 def introduced(sheet: Sheet, index: int) -> bool:
-    """Whether only publishers stand before a piece, or one word and `_`, as in `google_gemma-3-4b`."""
+    """Whether only publishers stand before a piece, or one unknown word and `_`, as in `allura-org_Holo-3-4b`."""
     pieces = sheet.pieces
-    return all(piece.kind & PUBLISHER for piece in pieces[:index]) or (index == 1 and sheet.before(1) == "_")
+    if all(piece.kind & PUBLISHER for piece in pieces[:index]):
+        return True
+    return index == 1 and not pieces[0].kind and sheet.before(1) == "_" and "-" in sheet.text
 
 
 def shorthand(sheet: Sheet) -> int | None:
@@ -65,6 +76,14 @@ def shorthand(sheet: Sheet) -> int | None:
         if piece.kind & SHORT:
             plain = index == 0 or "." in piece.unit or sheet.pieces[index - 1].kind & SIZE or introduced(sheet, index)
             return index if plain else None
+    return None
+
+
+def foundation(sheet: Sheet) -> int | None:
+    """The `L2` of `MythoMax-L2-13B`: a brand's foundation in short."""
+    for index, piece in enumerate(sheet.pieces):
+        if piece.kind & SHORT and piece.unit in entry_of(sheet, index).facts.get("versions", ()):
+            return index
     return None
 
 

@@ -85,7 +85,7 @@ def role(sheet: Sheet, draft: Draft) -> None:
     extension = found[1].lower() if found else ""
     stem = sheet.text[: found.start()] if found else sheet.text
     draft.role = plain_role(stem.lower(), extension)
-    if draft.role is None and (extension == "dat" or draft.imatrix and draft.quant is None):
+    if draft.role is None and (extension == "dat" or (draft.imatrix and draft.quant is None)):
         draft.role = "imatrix"
     if draft.role is None:
         draft.role = next((name for name, pattern in _ROLES if pattern.search(stem)), None)
@@ -115,7 +115,7 @@ SCHEME = ("quantized", "quant", "quant_method", "bits", "group_size")
 
 
 def fill(draft: Draft, above: Draft) -> None:
-    groups = [("tuning",), ("specialty",), ("languages",), ("context",)]
+    groups: list[tuple[str, ...]] = [("tuning",), ("specialty",), ("languages",), ("context",)]
     groups.append(NAMING if draft.family is None else ())
     groups.append(SIZING if draft.size is None and draft.role not in ("draft", "mmproj", "imatrix") else ())
     groups.append(SCHEME if draft.quant is None and draft.bits is None and draft.role != "imatrix" else ())

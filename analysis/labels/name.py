@@ -110,7 +110,7 @@ def recognise(draft: Draft, sheet: Sheet) -> None:
     if mask & family.READS:
         family.read(sheet, draft)
     elif mask & version.READS:
-        version.read(sheet, draft, None, None)
+        version.read(sheet, draft, (), ())
     if mask & size.READS:
         size.read(sheet, draft)
     if mask & tuning.READS:
@@ -126,12 +126,12 @@ def sheet_of(text: str) -> Sheet:
     mask = at = 0
     for word in words:
         found = known[word]
-        if found.__class__ is Piece:
-            pieces.append(found)  # type: ignore[arg-type]
+        if isinstance(found, Piece):
+            pieces.append(found)
             starts.append(at)
-            mask |= found.kind  # type: ignore[union-attr]
+            mask |= found.kind
         else:
-            for offset, piece in found:  # type: ignore[union-attr]
+            for offset, piece in found:
                 pieces.append(piece)
                 starts.append(at + offset)
                 mask |= piece.kind
@@ -218,6 +218,6 @@ def decimal(text: str, pieces: list[Piece], starts: list[int], at: int, left: Pi
             return None
         number = float(f"{whole}.{part}") * (1e9 if right.unit == "b" else 1e6)
         return Piece(said, SIZE, None, number=number, unit=right.unit)
-    if f"{whole}.{part}" in versions or (set_apart and len(part) == 1) or kind & VERSION and left.text[0] in "vV":
+    if f"{whole}.{part}" in versions or (set_apart and len(part) == 1) or (kind & VERSION and left.text[0] in "vV"):
         return Piece(said, kind, None, unit=f"{whole}.{part}", number=left.number)
     return None

@@ -84,7 +84,7 @@ class Found:
         elif kind & BITS:
             if not piece.number:
                 piece = self.spelled(sheet, index)
-            if piece.number and self.bits is None or piece.unit in ("bpw", "bits") and self.bits_unit not in ("bpw",):
+            if piece.number and (self.bits is None or (piece.unit in ("bpw", "bits") and self.bits_unit != "bpw")):
                 self.bits, self.bits_unit = piece.number, piece.unit
         elif kind & GROUP:
             self.group = int(piece.number)
@@ -151,7 +151,7 @@ class Found:
         scheme = self.gguf or ""
         draft.quant, draft.quantized = scheme, True
         draft.bits = self.bits if self.bits_unit == "bpw" else nominal_bits(scheme)
-        draft.quant_method = "gguf"
+        draft.quant_method = "ggml" if draft.format == "ggml" else "gguf"
 
     def settle_scheme(self, draft: Draft) -> None:
         best = max(self.schemes, key=rank)

@@ -7,12 +7,6 @@ from typing import Any
 
 from analysis.labels.tokens import Claim, Piece, Token
 
-_FIELDS = (
-    "input", "kind", "owner", "name", "family", "base_family", "base_version", "version", "release", "size", "parameters",
-    "approximate", "active_parameters", "experts", "tuning", "specialty", "format", "quantized", "quant", "quant_method",
-    "bits", "group_size", "qat", "imatrix", "dynamic", "context", "languages", "role", "shard", "tokens", "unclaimed",
-)  # fmt: skip
-
 
 @dataclass(slots=True)
 class Draft:
@@ -53,7 +47,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class NameLabels:
-    """What a name claims. Keys, types and canonical values are described in docs/labels.md; None: the name is silent."""
+    """What a name claims: keys, types and canonical values as docs/labels.md has them; None: the name is silent."""
 
     input: str
     kind: str = "repo"  # repo, file
@@ -89,7 +83,7 @@ class NameLabels:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values in the contract's order: lists for tuples, whole bits as integers."""
-        found = {field: getattr(self, field) for field in _FIELDS}
+        found = {field: getattr(self, field) for field in self.__slots__}
         for field in ("tuning", "specialty", "languages", "unclaimed"):
             found[field] = list(found[field])
         bits = found["bits"]

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from analysis.labels.reading import Draft, Sheet
 from analysis.labels.tokens import (
-    ACTIVE, EFFECTIVE, EXPERTS, FAMILY, FLAG, MIX, ROLE, SIZE, SIZE_WORD, TIMES, TUNING,
+    ACTIVE,
+    EFFECTIVE,
+    EXPERTS,
+    FAMILY,
+    FLAG,
+    MIX,
+    ROLE,
+    SIZE,
+    SIZE_WORD,
+    TIMES,
+    TUNING,
 )  # fmt: skip
 
 READS = ACTIVE | EFFECTIVE | EXPERTS | MIX | SIZE | SIZE_WORD | TIMES
 
 # Context lengths that names state, in thousands.
-CONTEXTS = {2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 100, 120, 128, 131, 160, 192, 200, 256, 262, 320, 384, 450, 512, 1000,
-            1024, 1048, 2048, 4096}  # fmt: skip
+CONTEXTS = {4, 8, 16, 32, 64, 120, 128, 131, 160, 192, 200, 256, 262, 320, 384, 450, 512, 1000, 1024, 1048, 2048, 4096}
 MILLIONS = {1, 2, 4, 10}
 # Experts from which on a size before them counts one token's parameters, as Llama 4's `17B-16E` does.
 ACTIVE_FROM = 16
@@ -29,7 +38,7 @@ def read(sheet: Sheet, draft: Draft) -> None:
     if counts:
         counts = [index for index in counts if is_count(sheet, draft, index, counts, found)]
     if MIX in found:
-        mixture(sheet, draft, found[MIX])
+        mixture(sheet, draft, found[MIX], counts)
     elif counts:
         total(sheet, draft, counts, found)
     if ACTIVE in found:
@@ -65,13 +74,9 @@ def is_count(sheet: Sheet, draft: Draft, index: int, counts: list[int], found: d
             return True
         rule = "thousands"
     elif unit == "m":
-        if (
-            number / 1e6 in MILLIONS
-            and (billions or tuned_before(sheet, index))
-            and (ACTIVE in found or follows(counts, index, sheet))
-        ):
+        if number / 1e6 in MILLIONS and is_window(sheet, draft, index, counts, billions):
             return claim_context(sheet, draft, index, round(number / 1e6 * (1 << 20)))
-        if not billions or not family_between(sheet, index, counts) and number >= 5e7:
+        if not billions or (number >= 5e7 and not family_between(sheet, index, counts)):
             return True
         rule = "data"
     elif beside(sheet, index, ("tokens", "token", "tok")):
@@ -104,14 +109,14 @@ def beside_context(sheet: Sheet, index: int) -> bool:
     return beside(sheet, index, words) or bool(index and sheet.pieces[index - 1].text.lower() in words)
 
 
-def tuned_before(sheet: Sheet, index: int) -> bool:
-    return any(piece.kind & TUNING for piece in sheet.pieces[:index])
-
-
-def follows(counts: list[int], index: int, sheet: Sheet) -> bool:
-    """Contexts come after the size or, where there is none, at the end of what the model is called."""
-    before = [other for other in counts if other < index and sheet.pieces[other].unit == "b"]
-    return bool(before) or len(counts) == 1 and sheet.pieces[index].text[-1] == "M"
+def is_window(sheet: Sheet, draft: Draft, index: int, counts: list[int], billions: bool) -> bool:
+    """`1M` is a context after a size in billions, and alone in a known line's name; before `100K` it counts data."""
+    after = index + 1
+    if after in counts and sheet.pieces[after].unit == "k":
+        return False
+    if billions:
+        return any(other < index and sheet.pieces[other].unit == "b" for other in counts)
+    return draft.family is not None and draft.version is not None and sheet.pieces[index].text[-1] == "M"
 
 
 def family_between(sheet: Sheet, index: int, counts: list[int]) -> bool:
@@ -120,14 +125,19 @@ def family_between(sheet: Sheet, index: int, counts: list[int]) -> bool:
     return later is None or any(piece.kind & FAMILY for piece in sheet.pieces[index:later])
 
 
-def mixture(sheet: Sheet, draft: Draft, index: int) -> None:
-    """`8x7B`: experts share their attention, so the total is less than the product."""
+def mixture(sheet: Sheet, draft: Draft, index: int, counts: list[int]) -> None:
+    """`8x7B`: experts share their attention, so the total is less than the product; a total beside it is believed."""
     piece = sheet.pieces[index]
     draft.experts = int(piece.unit)
     each = max(piece.text.lower().replace("×", "x").split("x"), key=lambda part: part[-1] in "bm")  # 8x7b, and 7bx8
     draft.size = f"{draft.experts}x{canonical(each)}"
     draft.parameters, draft.approximate = mixed(piece.number, draft.experts), True
     sheet.claims[index] = ("size", draft.size, "experts")
+    for other in counts:
+        if piece.number < sheet.pieces[other].number < piece.number * draft.experts * 1.1:
+            draft.parameters, draft.approximate = round(sheet.pieces[other].number), False
+            sheet.claims[other] = ("size", canonical(sheet.pieces[other].text), "total of a mixture")
+            return
 
 
 def mixed(each: float, experts: float) -> int:
@@ -139,7 +149,8 @@ def total(sheet: Sheet, draft: Draft, counts: list[int], found: dict[int, int]) 
     own = counts[0]
     if len(counts) > 1:
         second = counts[1]
-        if second == own + 1 and pieces[own].number < pieces[second].number and "moe" in sheet.text.lower():
+        ratio = pieces[second].number / pieces[own].number
+        if second == own + 1 and 1 < ratio < 40 and pieces[own].unit == "b" and "moe" in sheet.text.lower():
             draft.active_parameters = round(pieces[own].number)
             claims[own] = ("active_parameters", str(draft.active_parameters), "the smaller of a mixture's two sizes")
             own = second

@@ -27,8 +27,8 @@ Claim = tuple[str, str, str]  # label, value, rule
 
 # What a piece is by itself, a bit each, so that a name knows at once which recognisers it needs.
 (
-    FAMILY, SHORT, NUMBER, VERSION, LETTER, SIZE, ACTIVE, EFFECTIVE, MIX, EXPERTS, TIMES, TUNING, SPECIALTY, FORMAT, SCHEME,
-    GGUF, FLOAT, BITS, GROUP, FLAG, ROLE, CODE, LANGUAGE, SIZE_WORD, PUBLISHER, OPENS, NOISE,
+    FAMILY, SHORT, NUMBER, VERSION, LETTER, SIZE, ACTIVE, EFFECTIVE, MIX, EXPERTS, TIMES, TUNING, SPECIALTY, FORMAT,
+    SCHEME, GGUF, FLOAT, BITS, GROUP, FLAG, ROLE, CODE, LANGUAGE, SIZE_WORD, PUBLISHER, OPENS, NOISE,
 ) = (1 << bit for bit in range(27))  # fmt: skip
 WORD = 0
 
@@ -93,6 +93,7 @@ UNITS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 _COUNT = r"[0-9]{1,3}(?:[._][0-9]{1,3})?|[0-9]{4}(?=[km])|[0-9]{1,3}[pd][0-9]{1,2}"
 _PATTERNS = (  # tried in this order; the first that matches the whole lower-case word wins
     ("number", r"[0-9]+(?:[._][0-9]+)*n?"),
+    ("sees", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)v"),
     ("size", rf"({_COUNT})([kmbt])(?:n|illion|params?)?"),
     ("version", r"(?:v|ver|version|rev)\.?([0-9]{1,4}(?:[._][0-9]{1,4})*[a-z]?)(?:final|beta|alpha|fix|rc[0-9]?|it)?"),
     ("lettered", rf"[b-df-uw-z](?:({_COUNT})(b)|([0-9]{{2,3}})(m))"),
@@ -118,7 +119,7 @@ _PATTERNS = (  # tried in this order; the first that matches the whole lower-cas
         r"(?:e|ep|epochs?|steps?|ckpts?|cp|checkpoints?|iters?|iteration|lr|bs|batch|batchsize|seed|wd|seq|len|maxlen|rank"
         r"|r|alpha|runs?|fold|layers?|[lnhtdfksp]|top|topk|stage|phase|part|split|set|exp|trial|num|b|beta|gen|round|level"
         r"|day|lora|dim|c|m|sm|cu|cuda|sp|drop|warmup|kl|eps|temp|ctx|patch|gpu|pct|chunk|bin|idx|id|no|hz|samples?)"
-        r"[0-9]+(?:[._][0-9]+)?[kmbh]?"
+        r"[0-9]+(?:[._][0-9]+)?[kmbh]?|lr[0-9.]+e[0-9]*|hb[0-9]|[0-9]+p[0-9]+|[0-9]+i"
         r"|[0-9]+(?:[._][0-9]+)?(?:ep|epochs?|steps?|ksteps?|h|hrs?|hours?|hz|khz|px|ms|gb|mb|kb|tb|shots?|way|th|nd|st|rd"
         r"|s|d|layers?|l|experts?|pct|percent|p|c|n|w|v|alp|lam|lr|iters?|it|ctx|tokens?|tok|samples?|k?examples|kn|fps"
         r"|min|class|classes|labels|ways|hop|days?|y|yr|epo|r|heads?|gpus?|batch|bs|e[0-9]*)"
@@ -129,7 +130,7 @@ _DIGITS = re.compile("|".join(f"(?P<{name}>(?:{pattern})\\Z)" for name, pattern 
 _HAS_DIGIT = re.compile(r"[0-9]").search
 _HEAD = re.compile(r"[a-z]+(?![a-z])")
 _HEAD_DIGITS = re.compile(r"[a-z]+[0-9]+(?=[a-z])")
-_AFTER_FAMILY = re.compile(r"v?([0-9]{1,2}(?:[._][0-9]{1,2})*n?)(?=[A-Z]|[a-z]{3}|[aeAE][0-9]|\Z)")
+_AFTER_FAMILY = re.compile(r"v?([0-9]{1,2}(?:[._dp][0-9]{1,2})*n?)(?=[A-Z]|[a-z]{3}|[aeAE][0-9]|\Z)")
 _SIZE_THEN_WORD = re.compile(
     r"[0-9]{1,3}(?:\.[0-9]{1,2})?[bBM](?=[A-Z][A-Za-z])|[0-9]{1,3}(?:\.[0-9])?[bB](?=[a-z]{4})"
 )
@@ -138,6 +139,8 @@ _HUMP = re.compile(
     r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:[._][0-9]+)*[bBmM]?(?![a-z])|[^A-Za-z0-9]+|[0-9]+"
 )
 _SHORTHAND = {"l": "llama", "q": "qwen", "g": "gemma", "mn": "mistral", "ms": "mistral", "ml": "mistral", "y": "yi"}
+_POINTS = str.maketrans("_dp", "...")
+_WORD_NUMBER = re.compile(r"[A-Za-z]{3,}(?=[0-9]{1,2}(?:\.[0-9]{1,2})?\Z)")
 _HYPHENS = str.maketrans("_. ", "---")
 _BARE_BITS = re.compile(r"i?q([1-8])\Z")
 _SHORTEST = {"tuning": 3, "specialty": 3, "noise": 2, "size word": 4, "format": 3}  # letters of a word among humps
@@ -220,7 +223,11 @@ class Lexicon(dict[str, Word]):
         elif (language := self.vocabulary.codes.get(lower)) is not None:
             return [(0, Piece(word, CODE, None, entry=language))]
         return (
-            self.read_glued(word, lower) or self.read_humps(word) or self.read_inside(word, lower) or [(0, Piece(word))]
+            self.read_glued(word, lower)
+            or self.read_humps(word)
+            or self.read_inside(word, lower)
+            or self.read_numbered(word)
+            or [(0, Piece(word))]
         )
 
     def read_number(self, word: str, lower: str) -> list[tuple[int, Piece]] | None:
@@ -240,6 +247,8 @@ class Lexicon(dict[str, Word]):
         values = [value for value in match.groups()[match.lastindex or 0 :] if value is not None]
         if name == "number":
             return Piece(word, NUMBER, None, unit=word.replace("_", "."))
+        if name == "sees":
+            return Piece(word, VERSION, None, unit=values[0])
         if name in ("size", "lettered"):
             return Piece(word, SIZE, None, number=count(values[0]) * UNITS[values[1]], unit=values[1])
         if name == "version":
@@ -307,9 +316,11 @@ class Lexicon(dict[str, Word]):
         """What follows a family inside its word: a version, and then what may come."""
         rest = word[at:]
         found = _AFTER_FAMILY.match(rest)
-        if found is None or (size := _DIGITS.match(rest.lower())) and size.lastgroup in ("size", "mix", "bloom"):
+        size = _DIGITS.match(rest.lower())
+        if found is None or (size is not None and size.lastgroup in ("size", "mix", "bloom")):
             return self._shift(at, rest)
-        version = Piece(rest[: found.end()], VERSION, None, unit=found[1].replace("_", "."), number=1)
+        said = found[1].translate(_POINTS)
+        version = Piece(rest[: found.end()], VERSION, None, unit=said, number=1)
         return [(at, version), *self._shift(at + found.end(), rest[found.end() :])]
 
     def _shift(self, offset: int, text: str) -> list[tuple[int, Piece]]:
@@ -327,7 +338,11 @@ class Lexicon(dict[str, Word]):
         known = False
         for index, (start, hump) in enumerate(humps):
             entry = self.vocabulary.words.get(hump.lower())
-            if entry is not None and len(hump) >= _SHORTEST.get(entry.label, 4) and not (index and entry.facts.get("first")):
+            if (
+                entry is not None
+                and len(hump) >= _SHORTEST.get(entry.label, 4)
+                and not (index and entry.facts.get("first"))
+            ):
                 pieces.append((start, piece_of(hump, entry)))
                 known = known or entry.label not in ("noise", "publisher")
             elif hump[0].isdigit() and pieces:
@@ -361,6 +376,14 @@ class Lexicon(dict[str, Word]):
         """What stands before a family inside a word, if that is a word by itself: the `tiny` of `tinycodellama`."""
         entry = self.vocabulary.words.get(text.lower())
         return [(0, Piece(text) if entry is None or entry.label == "family" else piece_of(text, entry))]
+
+    def read_numbered(self, word: str) -> list[tuple[int, Piece]] | None:
+        """`Wenzhong2.0`: a word that nothing knows, and its number."""
+        found = _WORD_NUMBER.match(word)
+        if found is None:
+            return None
+        number = word[found.end() :]
+        return [(0, Piece(found[0])), (found.end(), Piece(number, VERSION, None, unit=number, number=1))]
 
     def phrase(self, text: str) -> Piece | None:
         """The piece that several words make together, None if they make none."""
@@ -399,7 +422,7 @@ def count(text: str) -> float:
 
 
 def spellings(vocabulary: Vocabulary) -> dict[str, str]:
-    """Spelling in capitals -> canonical GGUF scheme: with suffixes, and without underscores where letters make it plain."""
+    """Spelling in capitals -> GGUF scheme: with suffixes, and without underscores where letters make it plain."""
     schemes = {scheme: scheme for scheme in vocabulary.gguf}
     for scheme in vocabulary.gguf:
         for suffix in vocabulary.suffixes:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from analysis.labels.reading import Draft, Sheet
 from analysis.labels.tokens import (
-    ACTIVE, CODE, EFFECTIVE, FAMILY, LANGUAGE, MIX, SIZE, SPECIALTY, TUNING,
+    ACTIVE,
+    CODE,
+    EFFECTIVE,
+    FAMILY,
+    LANGUAGE,
+    MIX,
+    SIZE,
+    SPECIALTY,
+    TUNING,
 )  # fmt: skip
 
 READS = CODE | LANGUAGE | SPECIALTY | TUNING | FAMILY
@@ -83,15 +91,29 @@ def read_tuning(
 
 
 def read_code(sheet: Sheet, index: int, traits: Traits, tunings: list[str], languages: list[str]) -> None:
-    """Two letters are a language where they can hardly be anything else: beside another code, or in a line that speaks."""
+    """Two letters are a language where they can hardly be anything else: beside another code, in a line that speaks."""
     piece = sheet.pieces[index]
     assert piece.entry is not None
     if traits.it_is_tuning and piece.text.lower() == "pt":
         add(tunings, "base")
         sheet.claims[index] = ("tuning", "base", "pretrained")
-    elif piece.entry.facts.get("bare") or traits.codes > 1 or traits.speaks:
+    elif (
+        piece.entry.facts.get("bare") or beside_code(sheet, index) or (traits.speaks and index == len(sheet.pieces) - 1)
+    ):
         add(languages, piece.entry.value)
         sheet.claims[index] = ("languages", piece.entry.value, "language code")
+
+
+def beside_code(sheet: Sheet, index: int) -> bool:
+    """`en-it`, `en-to-it`."""
+    pieces = sheet.pieces
+    for step in (-1, 1):
+        at = index + step
+        if 0 <= at < len(pieces) and pieces[at].text.lower() in ("to", "2", "and"):
+            at += step
+        if 0 <= at < len(pieces) and (pieces[at].kind & (CODE | LANGUAGE) or pieces[at].text.lower() == "it"):
+            return True
+    return False
 
 
 def add(values: list[str], value: str) -> None:

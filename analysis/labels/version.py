@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from analysis.labels.reading import Draft, Sheet
 from analysis.labels.tokens import (
-    FAMILY, LETTER, NUMBER, SHORT, SIZE_WORD, SPECIALTY, TUNING, VERSION, WORD, Piece,
+    FORMAT,
+    GGUF,
+    LETTER,
+    NUMBER,
+    SCHEME,
+    SHORT,
+    SIZE_WORD,
+    SPECIALTY,
+    TUNING,
+    VERSION,
+    WORD,
+    Piece,
 )  # fmt: skip
 
 _RELEASE = re.compile(
@@ -19,17 +31,18 @@ NOT_DATES = {"1024", "1212"}
 READS = NUMBER | VERSION | LETTER | SHORT
 
 
-def read(sheet: Sheet, draft: Draft, own: int | None, base: int | None) -> None:
+def read(sheet: Sheet, draft: Draft, own: Sequence[int], base: Sequence[int]) -> None:
+    """`own` and `base` are the places of the model's family and of its foundation."""
     if not sheet.mask & READS:
         return
     if sheet.mask & NUMBER:
         releases(sheet, draft)
-    if base is not None:
-        draft.base_version = after(sheet, base, "base_version")
-    if own is not None:
-        draft.version = after(sheet, own, "version")
+    for at in base:
+        draft.base_version = draft.base_version or after(sheet, at, "base_version")
+    for at in own:
+        draft.version = draft.version or after(sheet, at, "version")
     if draft.version is None:
-        draft.version = by_itself(sheet, own)
+        draft.version = by_itself(sheet, bool(own))
     rest(sheet)
 
 
@@ -65,7 +78,8 @@ def after(sheet: Sheet, at: int, label: str) -> str | None:
     if piece.kind & SHORT:
         return piece.unit or None
     entry = piece.entry
-    letters = entry.facts.get("letters", "") if entry is not None else ""
+    facts = entry.facts if entry is not None else {}
+    letters = facts.get("letters", "")
     for index in range(at + 1, min(at + 4, len(pieces))):
         piece = pieces[index]
         kind = piece.kind
@@ -77,6 +91,10 @@ def after(sheet: Sheet, at: int, label: str) -> str | None:
         if kind & (NUMBER | VERSION):
             if kind & NUMBER and not plausible(piece, index == at + 1):
                 return None
+            if kind & NUMBER and facts.get("base") and piece.unit not in facts.get("versions", ()):
+                return None  # encoders count their runs so
+            if piece.unit.startswith("0.") and "versions" in facts and piece.unit not in facts["versions"]:
+                return None  # `Qwen_0.5` is half a billion that forgot its B
             value = piece.unit
             claims[index] = (label, value, "version")
             return value
@@ -88,21 +106,36 @@ def after(sheet: Sheet, at: int, label: str) -> str | None:
 def plausible(piece: Piece, adjacent: bool) -> bool:
     """A bare number is a version right after its family, or with a decimal."""
     text = piece.unit
-    return (adjacent and len(text) <= 2) or ("." in text and len(text) <= 5)
+    return (adjacent and len(text) <= 2 and int(float(text.rstrip("n"))) <= 30) or ("." in text and len(text) <= 5)
 
 
-def by_itself(sheet: Sheet, own: int | None) -> str | None:
-    """`v0.2` anywhere; for a family that nothing knows, the number right after the first word."""
-    for index, piece in enumerate(sheet.pieces):
-        if piece.kind & VERSION and sheet.claims[index] is None and piece.text[0] in "vVrR":
-            sheet.claims[index] = ("version", piece.unit, "version")
+def by_itself(sheet: Sheet, known: bool) -> str | None:
+    """A version that stands apart from its family: `v0.2` anywhere before the scheme, else a decimal, and for a name
+    whose family nothing knows the number right after its first word."""
+    pieces, claims = sheet.pieces, sheet.claims
+    decimal = None
+    for index, piece in enumerate(pieces):
+        kind = piece.kind
+        if kind & COPIES or (kind & TUNING and piece.entry is not None and piece.entry.value in UNCHAINED):
+            break  # what follows is the copy's edition
+        if kind & VERSION and claims[index] is None and (piece.text[0] in "vVrR" or (not known and index == 1)):
+            claims[index] = ("version", piece.unit, "version")
             return piece.unit
-    if own is None and len(sheet.pieces) > 1:
-        piece = sheet.pieces[1]
-        if piece.kind & NUMBER and sheet.claims[1] is None and sheet.pieces[0].kind == WORD and plausible(piece, True):
-            sheet.claims[1] = ("version", piece.unit, "number after an unknown brand")
-            return piece.unit
-    return None
+        if kind & NUMBER and decimal is None and claims[index] is None and "." in piece.unit and len(piece.unit) <= 5:
+            decimal = index
+    if not known and len(pieces) > 1 and pieces[1].kind & NUMBER and claims[1] is None:
+        if pieces[0].kind == WORD and plausible(pieces[1], True):
+            decimal = 1
+    elif not known or decimal is None or pieces[decimal].unit[0] == "0":
+        return None
+    if decimal is None:
+        return None
+    claims[decimal] = ("version", pieces[decimal].unit, "number by itself")
+    return pieces[decimal].unit
+
+
+COPIES = FORMAT | GGUF | SCHEME
+UNCHAINED = {"abliterated", "uncensored"}
 
 
 def rest(sheet: Sheet) -> None:

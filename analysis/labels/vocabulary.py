@@ -23,7 +23,9 @@ FILES = ("families", "tuning", "specialty", "formats", "languages", "quants", "w
 class Entry:
     """One thing that words can name: `label` says what kind of thing, `value` is its canonical form."""
 
-    label: str  # family, tuning, specialty, format, language, scheme, float, size word, role, flag, publisher, owner, noise
+    label: (
+        str  # family, tuning, specialty, format, language, scheme, float, size word, role, flag, publisher, owner ...
+    )
     value: str
     about: str
     file: str
@@ -51,7 +53,7 @@ class Vocabulary:
 
 
 # What a table of a file is: label of its entries and the keys that an entry may hold, with their types.
-_FAMILY = {
+_FAMILY: dict[str, type | tuple[type, ...]] = {
     "for": list,
     "versions": list,
     "letters": str,

@@ -31,7 +31,13 @@ def ls(text: str | None, label: str | None, out: Printer) -> None:
 
     wanted = (text or "").lower()
     rows = [
-        {"label": entry.label, "value": entry.value, "about": entry.about, "words": list(entry.words), "file": entry.file}
+        {
+            "label": entry.label,
+            "value": entry.value,
+            "about": entry.about,
+            "words": list(entry.words),
+            "file": entry.file,
+        }
         for entry in load().entries
         if (label is None or entry.label == label)
         and (wanted in entry.value or wanted in entry.about.lower() or any(wanted in word for word in entry.words))
@@ -65,7 +71,13 @@ def check(folder: Path | None, out: Printer) -> None:
     counts = Counter(entry.label for entry in found.entries)
     words = sum(len(entry.words) for entry in found.entries)
     out.object(
-        {"digest": found.digest, "entries": len(found.entries), "words": words, "schemes": len(found.gguf), "labels": counts},
+        {
+            "digest": found.digest,
+            "entries": len(found.entries),
+            "words": words,
+            "schemes": len(found.gguf),
+            "labels": counts,
+        },
         human=lambda: out.line(
             f"{len(found.entries):,} entries, {words:,} words, digest {found.digest}\n"
             + "\n".join(f"  {label:<12}{count:>6,}" for label, count in counts.most_common())
