@@ -17,11 +17,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from math import isqrt, log2
+from math import isqrt, log2, prod
 from typing import NamedTuple
 
 from analysis.headers.quantization import Quantization
 from analysis.headers.tensors import BITS, BYTES, EIGHT, FLOATS, SCALES, Tensor
+
+MOST_A_BYTE = 64
+"""Weights that a byte stands for at most: an eighth of a bit each. The densest layouts in use need a bit."""
 
 Leaves = Mapping[str, Tensor]
 """The tensors of one module, by what their names add to its own."""
@@ -32,6 +35,7 @@ class Count(NamedTuple):
 
     parameters: int | None
     scheme: str
+    method: str = ""  # where one layout is written by several libraries, which of them this looks like
 
 
 class Module(NamedTuple):
@@ -126,7 +130,10 @@ COMPANIONS = frozenset({
     "outlier_centroids.weight", "outlier_indices", "res_indices", "dense_weights", "col_vals", "in_perm", "tables",
     "tables2", "Qidxs", "SU", "SV", "Wscale", "codebook_id", "tlut", "rcp", "tp_rank", "_weight_qdata",
     "_weight_scale", "_weight_zero_point", "_weight_per_tensor_scale", "_weight_act_per_tensor_scale",
-    "_weight_scale_and_zero", "_weight_act_pre_scale",
+    "_weight_scale_and_zero", "_weight_act_pre_scale", "_weight_qzeros", "_weight_compensation",
+    # fouroversix, Gemma
+    "quantized_weight_values", "quantized_weight_scale_factors", "quantized_weight_amax", "quantized_weight_metadata",
+    "embedding_quantized", "embedding_scale", "input_activation_scale", "output_activation_scale",
 })  # fmt: skip
 """Endings that stand beside packed weights and are no weights themselves."""
 
@@ -168,9 +175,10 @@ def gptq_or_awq(module: str, leaves: Leaves, told: Quantization) -> Count:
     width = BITS.get(weight.dtype, 32)
     scales, zeros, order = leaves.get("scales"), leaves.get("qzeros"), leaves.get("g_idx")
     if "wscales" in leaves:  # SVDQuant: qweight I8 [N, K/2]
-        return Count(weight.elements * 2, "NVFP4" if leaves["wscales"].dtype in EIGHT else "INT4")
-    if weight.dtype == "U8" or "dqweight" in leaves:  # fp_quant: [N, K/2]
-        return Count(weight.elements * 2, told.floats(leaves.get("scales")))
+        return Count(weight.elements * 2, "NVFP4" if leaves["wscales"].dtype in EIGHT else "INT4", "svdquant")
+    if weight.dtype == "U8" or "dqweight" in leaves:  # fp_quant: [N, K/2], or values put back into full width
+        whole = leaves.get("dqweight")
+        return Count(weight.elements * 2 or (whole.elements if whole else None), floats(weight, scales), "fp_quant")
     bits = told.bits_of(module) or 4
     if scales is not None and zeros is not None and scales.last and zeros.dtype == weight.dtype:
         implied = width * zeros.last / scales.last
@@ -184,7 +192,17 @@ def gptq_or_awq(module: str, leaves: Leaves, told: Quantization) -> Count:
             inner = order.last
             if abs(inner * bits / width - weight.shape[-2]) < 1:  # padded rows would contradict
                 return Count(stacked * inner * weight.last, scheme)
-    return Count(round(weight.elements * width / bits), scheme)
+    return Count(round(weight.elements * width / bits), scheme, "awq" if scheme == "AWQ" else "")
+
+
+def floats(weight: Tensor, scales: Tensor | None) -> str:
+    """The scheme of 4-bit floats, two a byte [N, K/2]: a scale for 16 of them is NVFP4, one for 32 MXFP4."""
+    return "NVFP4" if scales is not None and scales.last * 16 >= weight.last * 2 else "MXFP4"
+
+
+def four_over_six(module: str, leaves: Leaves, told: Quantization) -> Count:
+    """quantized_weight_values U8 [N, K/2]."""
+    return Count(leaves["quantized_weight_values"].elements * 2, "MXFP4" if "mxfp4" in told.text("dtype") else "NVFP4")
 
 
 def marlin(module: str, leaves: Leaves, told: Quantization) -> Count:
@@ -253,22 +271,32 @@ def quanto(module: str, leaves: Leaves, told: Quantization) -> Count:
 
 
 def torchao(module: str, leaves: Leaves, told: Quantization) -> Count:
-    """_weight_qdata: F8 and I8 as they are; packed bytes hold two weights, int32 of tiled layouts eight."""
+    """_weight_qdata: F8 and I8 as they are; packed bytes hold two weights, int32 of tiled layouts eight.
+
+    The metadata of 4-bit tensors tells their shape.
+    """
     data = leaves["_weight_qdata"]
-    kind = told.tensor_kind(module)
+    kind, shape = told.tensor_kind(module)
+    if shape is not None and data.dtype not in EIGHT:
+        return Count(prod(shape), _torchao_scheme(kind, leaves))
     if data.dtype in EIGHT:
         scale = leaves.get("_weight_scale")
         mx = "MX" in kind or (scale is not None and scale.dtype in SCALES)
         return Count(data.elements, "MXFP8" if mx else "FP8")
     if data.dtype == "I32":
         return Count(data.elements * 8, "TORCHAO")
-    if data.dtype == "U8" or (data.dtype == "I8" and "Int4" in kind):
-        if "NVFP4" in kind or "_weight_per_tensor_scale" in leaves:
-            return Count(data.elements * 2, "NVFP4")
-        if "MX" in kind:
-            return Count(data.elements * 2, "MXFP4")
-        return Count(round(data.elements * 8 / (told.bits_of(module) or 4)), "TORCHAO")
-    return Count(data.elements, "TORCHAO")
+    scheme = _torchao_scheme(kind, leaves)
+    if scheme != "TORCHAO":
+        return Count(data.elements * 2, scheme)
+    if data.dtype == "U8" or (data.dtype == "I8" and kind.startswith("Int4")):
+        return Count(round(data.elements * 8 / (told.bits_of(module) or 4)), scheme)
+    return Count(data.elements, scheme)
+
+
+def _torchao_scheme(kind: str, leaves: Leaves) -> str:
+    if "NVFP4" in kind or "_weight_per_tensor_scale" in leaves:
+        return "NVFP4"
+    return "MXFP4" if kind.startswith("MX") else "TORCHAO"
 
 
 def gpt_oss(module: str, leaves: Leaves, told: Quantization) -> Count:
@@ -304,13 +332,12 @@ def quip(module: str, leaves: Leaves, told: Quantization) -> Count:
 
 
 def higgs(module: str, leaves: Leaves, told: Quantization) -> Count:
-    """weight I16 [N*b/16, K]; the table [2^(p*b), p] tells b."""
-    table = leaves["tables"].shape
-    bits: float | None = None
-    if len(table) == 2 and table[1] and table[0] > 1:
-        bits = log2(table[0]) / table[1]
-    bits = bits or told.bits_of(module) or 4
-    return Count(round(leaves["weight"].size * 8 / bits), "HIGGS")
+    """weight I16 [N*b/16, K]; scales [N, K/g] tell N, the table [2^b], or [2^(p*b), p], tells b."""
+    weight, scales, table = leaves["weight"], leaves.get("scales"), leaves["tables"].shape
+    if scales is not None and len(scales.shape) == 2 and len(weight.shape) == 2:
+        return Count(scales.shape[0] * weight.last, "HIGGS")
+    bits = log2(table[0]) / (table[1] if len(table) == 2 else 1) if table and table[0] > 1 and table[-1] else None
+    return Count(round(weight.size * 8 / (bits or told.bits_of(module) or 4)), "HIGGS")
 
 
 def vptq(module: str, leaves: Leaves, told: Quantization) -> Count:
@@ -399,6 +426,13 @@ def bytes_with_scales(module: str, leaves: Leaves, told: Quantization) -> Count:
     return Count(weight.elements, told.integers(8))
 
 
+def packed_embedding(module: str, leaves: Leaves, told: Quantization) -> Count:
+    """Gemma's embedding_quantized: U8 of two or four weights, I8 of one."""
+    table = leaves["embedding_quantized"]
+    bits = 8.0 if table.dtype == "I8" else told.bits_of(module) or 4
+    return Count(round(table.elements * 8 / bits), told.integers(bits))
+
+
 def bare_bytes(module: str, leaves: Leaves, told: Quantization) -> Count:
     """weight U8 or I8 and no scales beside it: as the configuration says, else as it is."""
     weight = leaves["weight"]
@@ -419,6 +453,7 @@ RULES: tuple[tuple[frozenset[str], Rule, str], ...] = (
     (frozenset({"SU", "SV"}), quip, "quip"),
     (frozenset({"W_q"}), hqq, "hqq"),
     (frozenset({"qweight"}), gptq_or_awq, "gptq"),
+    (frozenset({"quantized_weight_values"}), four_over_six, "fouroversix"),
     (frozenset({"B", "s"}), marlin, "gptq"),
     (frozenset({"weight_packed"}), compressed_tensors, "compressed-tensors"),
     (frozenset({"compressed", "bitmask"}), bitmask, "compressed-tensors"),
@@ -443,6 +478,8 @@ def rule_of(signature: frozenset[tuple[str, str]]) -> tuple[Rule, str] | None:
     kind = leaves.get("weight")
     if kind == "U32" and "scales" in leaves:
         return mlx, "metal" if "qbiases" in leaves else "mlx"
+    if "embedding_quantized" in leaves:
+        return packed_embedding, "gemma"
     if kind in NARROW:
         return narrow_floats, ""
     if kind in EIGHT:
@@ -474,12 +511,13 @@ def measure(tensors: Mapping[str, Tensor], told: Quantization) -> Packed:
         stacked = max((tensor.shape[0] for tensor in leaves.values() if len(tensor.shape) >= 3), default=0)
         parameters, scheme = 0, ""
         if rule is not None:
-            counted, scheme = rule[0](module, leaves, told)
-            if counted is None:
+            counted, scheme, method = rule[0](module, leaves, told)
+            if counted is None or counted > MOST_A_BYTE * sum(tensor.size for tensor in leaves.values()):
+                counted = None  # a configuration or a shape that claims more than any packing holds
                 packed.unresolved.append(module)
             parameters = counted or 0
             packed.schemes[scheme] += parameters
-            packed.methods[told.method or rule[1]] += parameters
+            packed.methods[told.method or method or rule[1]] += parameters
         for leaf, tensor in leaves.items():
             if leaf in _NEVER or (
                 rule and (leaf in COMPANIONS or leaf.startswith(("weight.", "W_q.")) or leaf == "weight")
@@ -501,8 +539,8 @@ def derived(tensors: Mapping[str, Tensor], modules: list[str]) -> int | None:
     leaves_of = grouped({name: t for name, t in tensors.items() if split(name)[0] in set(modules)})
     total = 0
     for leaves in leaves_of.values():
-        if "dense_weights" in leaves and "in_perm" in leaves:  # row_offsets [N + 1], in_perm [K]
-            total += (leaves["row_offsets"].elements - 1) * leaves["in_perm"].elements
+        if "dense_weights" in leaves and "in_perm" in leaves:
+            total += _spqr_shape(leaves)
         elif "indices" in leaves:
             count = _vptq_shape(leaves)
             if count is None:
@@ -511,6 +549,13 @@ def derived(tensors: Mapping[str, Tensor], modules: list[str]) -> int | None:
         else:
             return None
     return total
+
+
+def _spqr_shape(leaves: Leaves) -> int:
+    """in_perm [K]; row_offsets [N + 1], or one for 16 rows; dense_weights has 16 words a tile of 16 x 16 weights."""
+    rows, inner = leaves["row_offsets"].elements - 1, leaves["in_perm"].elements
+    tiled = leaves["dense_weights"].elements * 16
+    return min((rows * inner, 16 * rows * inner), key=lambda count: abs(count - tiled))
 
 
 def _vptq_shape(leaves: Leaves) -> int | None:
@@ -526,7 +571,10 @@ def _vptq_shape(leaves: Leaves) -> int | None:
     )
     if inner is None or len(indices.shape) != 3 or not inner.elements:
         return None
-    bits = round(indices.last * 32 * indices.shape[0] / inner.elements)
+    outliers = leaves["outlier_indices"].last if "outlier_indices" in leaves else 0
+    if inner.elements <= outliers:
+        return None
+    bits = round(indices.last * 32 * indices.shape[0] / (inner.elements - outliers))
     residual = leaves.get("res_centroids.weight")
     product = centroids.last * (residual.last if residual is not None else 1)
     length = product / 2**bits if 0 < bits < 64 else 0

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.headers.tensors import SCALES, Tensor
-
 METHODS: Mapping[str, str] = {
     "auto-round": "autoround", "auto_round": "autoround", "intel/auto-round": "autoround", "auto_gptq": "gptq",
     "gptq_marlin": "gptq", "gptqmodel": "gptq", "awq_marlin": "awq", "fbgemm_fp8": "fp8", "modelopt_fp4": "modelopt",
@@ -37,7 +35,8 @@ class Quantization:
     activation_bits: int | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
     modules: Mapping[str, Any] = field(default_factory=dict)  # what is said of single modules
-    kinds: Mapping[str, str] = field(default_factory=dict)  # torchao: tensor -> class
+    patterns: tuple[tuple[str, tuple[str, ...]], ...] = ()  # of `modules`, those that stand for many
+    kinds: Mapping[str, tuple[str, tuple[int, ...] | None]] = field(default_factory=dict)  # torchao: class and shape
     default_kind: str = ""  # torchao: the class that all become
     expert_bits: int | None = None  # DeepSeek V4: experts narrower than the rest
 
@@ -56,7 +55,7 @@ class Quantization:
         for at in range(1, min(len(parts), 8)):  # a name without the model's prefix
             if (own := self.modules.get(".".join(parts[at:]))) is not None:
                 return own
-        return None
+        return next((self.modules[text] for text, pieces in self.patterns if _fits(pieces, module)), None)
 
     def scheme(self, usual: str) -> str:
         """The scheme of packed integers: the method's name where that is one, else what the layout usually is."""
@@ -69,12 +68,10 @@ class Quantization:
         own = {"eetq": "EETQ", "quanto": "QUANTO", "torchao": "TORCHAO", "bitsandbytes": "BNB-INT8", "bitnet": "BITNET"}
         return own.get(self.method or "") or _NAMES_SCHEME.get(self.method or "") or f"INT{bits:g}"
 
-    def floats(self, scales: Tensor | None) -> str:
-        """NVFP4 or MXFP4: by the configuration, else by the dtype of the scales."""
-        text = str(self.raw.get("forward_dtype", "")).lower()
-        if "nvfp4" in text or "mxfp4" in text:
-            return "NVFP4" if "nvfp4" in text else "MXFP4"
-        return "MXFP4" if scales is None or scales.dtype in SCALES else "NVFP4"
+    def text(self, key: str) -> str:
+        """A short text of the configuration, lower-case."""
+        value = self.raw.get(key)
+        return value[:100].lower() if isinstance(value, str) else ""
 
     def packed_bits(self, module: str, columns: int, groups: int | None) -> float:
         """Bits of int32 [N, K*b/32] with [N, groups] scales: of the configured groups the one that shapes allow."""
@@ -113,11 +110,9 @@ class Quantization:
         taken, out = _whole(own.get("in_features")), _whole(own.get("out_features"))
         return (taken, out) if taken and out else None
 
-    def tensor_kind(self, module: str) -> str:
-        """torchao: the class of a module's weight, else what all were to become."""
-        if self.kinds:
-            return self.kinds.get(f"{module}.weight", "")
-        return self.default_kind
+    def tensor_kind(self, module: str) -> tuple[str, tuple[int, ...] | None]:
+        """torchao: the class of a module's weight and its shape, else what all were to become."""
+        return self.kinds.get(f"{module}.weight", ("", None)) if self.kinds else (self.default_kind, None)
 
 
 _USUAL_GROUPS = ((4, 128), (8, 128), (4, 32), (4, 64), (8, 32))
@@ -134,6 +129,7 @@ def quantization_of(config: Mapping[str, Any], metadata: Mapping[str, str] | Non
     if named is None and kinds:
         named = "torchao"
     method = METHODS.get(named, named) if named else None
+    modules = _modules(raw, qmap)
     return Quantization(
         method=method,
         named=named,
@@ -143,7 +139,8 @@ def quantization_of(config: Mapping[str, Any], metadata: Mapping[str, str] | Non
         group_size=_group_size(raw),
         activation_bits=_activation_bits(raw),
         raw=raw,
-        modules=_modules(raw, qmap),
+        modules=modules,
+        patterns=_patterns(modules),
         kinds=kinds,
         default_kind=_torchao_kind(raw) if method == "torchao" else "",
         expert_bits=4 if "fp4" in str(config.get("expert_dtype", ""))[:40].lower() else None,
@@ -291,16 +288,46 @@ def _modules(raw: Mapping[str, Any], qmap: Any) -> Mapping[str, Any]:
     return {key: value for key, value in raw.items() if "." in key and isinstance(value, Mapping)}
 
 
-def _tensor_kinds(metadata: Mapping[str, str]) -> Mapping[str, str]:
-    """torchao keeps in the metadata of which class each tensor is."""
-    kinds = {}
+_CLASS = re.compile(r'\{"_type": "(\w{1,60})"')
+_SHAPE = re.compile(r'"shape": (?:\{[^{}]{0,80})?\[(\d{1,12}(?:, \d{1,12}){0,3})\]')
+
+
+_WILD = re.compile(r"\\d[+*]?|\[0-9\][+*]?|\.[*+]\??|\*")
+
+
+def _patterns(modules: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Names with wildcards, as the pieces between them. A stranger's regular expression is not run: one of more than
+    wildcards and literals fits nothing."""
+    found = []
+    for text in list(modules)[:200]:
+        plain = text.removeprefix("re:").strip("^$").replace("\\.", ".")
+        if len(text) > 300 or not _WILD.search(plain):
+            continue
+        pieces = tuple(piece for piece in _WILD.split(plain) if piece)
+        if pieces and all(re.fullmatch(r"[\w.\-]+", piece) for piece in pieces):
+            found.append((text, pieces))
+    return tuple(found)
+
+
+def _fits(pieces: tuple[str, ...], module: str) -> bool:
+    """Whether the pieces stand in a name, one behind the other."""
+    at = 0
+    for piece in pieces:
+        at = module.find(piece, at)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
+
+
+def _tensor_kinds(metadata: Mapping[str, str]) -> dict[str, tuple[str, tuple[int, ...] | None]]:
+    """torchao keeps in the metadata of which class each tensor is, and of 4-bit ones the shape."""
+    kinds: dict[str, tuple[str, tuple[int, ...] | None]] = {}
     for name, text in metadata.items():
-        if (
-            text.startswith('{"_type": "')
-            and (found := re.match(r'\{"_type": "(\w{1,60})"', text))
-            and found[1] != "Tensor"
-        ):
-            kinds[name] = found[1]
+        told = _CLASS.match(text)
+        if told and told[1] != "Tensor":
+            shape = _SHAPE.search(text[:2000])
+            kinds[name] = told[1], tuple(map(int, shape[1].split(", "))) if shape else None
     return kinds
 
 
