@@ -34,7 +34,7 @@ KEY = re.compile(rb"[\x21-\x7e]+")
 BEHIND = 8 * limits.KIB  # what stands behind the tokenizer, tensors apart: token ids, a chat template, the file type
 TENSOR_INFO = 64  # bytes of one tensor's info, on average
 NEXT_KEY = 4 * limits.KIB  # enough to see the key that follows an array
-LITTLE_WALK = 32 * limits.KIB  # the least that a walk fetches at once
+LITTLE_MORE = limits.KIB  # what a walk fetches beyond what the rest of an array seems to need
 STRANGERS = (
     (b"version https://git-lfs", "a Git LFS pointer"), (b"<", "a web page"), (b"lmgg", "the older format GGML"),
     (b"tjgg", "the older format GGJT"), (b"fmgg", "the older format GGMF"), (b"algg", "the older format GGLA"),
@@ -307,7 +307,7 @@ class Reader:
         more = self.jump(key, count, first, keys_left)
         if more is None:
             self.walk(key, count)
-            self.window.ahead = max(self.tail, NEXT_KEY)
+            self.window.ahead = LITTLE_MORE + self.infos
         self.add_to_run(Big(key, count, first, start, self.window.position, 1 + (more or 0)))
         return Passed(ARRAY, None if more else self.window.position - start, count), more or 0
 
@@ -368,7 +368,7 @@ class Reader:
                 self.check_reach(key, window.start + at - step - length, length)
             if left:
                 average = passed / done if done else 2 * step
-                window.ahead = min(self.stride, max(LITTLE_WALK, round(1.02 * left * average)))
+                window.ahead = min(self.stride, round(1.02 * left * average) + LITTLE_MORE + self.infos)
                 self.stride = min(4 * self.stride, limits.CHUNK_BYTES)
                 window.need(step, f"a string of {key!r}")
 
@@ -391,12 +391,17 @@ class Reader:
     @property
     def tail(self) -> int:
         """What probably stands behind the tokenizer: a few keys, and the tensors."""
-        return BEHIND + min(self.tensor_count, 4096) * TENSOR_INFO
+        return BEHIND + self.infos
+
+    @property
+    def infos(self) -> int:
+        """What the infos of all tensors probably take."""
+        return min(self.tensor_count, 4096) * TENSOR_INFO
 
     # ---- tensors ----
 
     def tensors(self, alignment: int) -> tuple[Tensor, ...]:
-        self.window.ahead = max(self.window.ahead, self.tail) if self.window.position < self.window.end else self.tail
+        self.window.ahead = LITTLE_MORE + self.infos
         found = []
         names = set()
         for _ in range(self.tensor_count):

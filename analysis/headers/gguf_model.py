@@ -121,7 +121,7 @@ def read_gguf(
     actual = [sizes.get(path) for path in paths]
     header = header_of(files, actual, artifact, requests, bytes_read)
     taught = learnt(run for file in files for run in file.runs)
-    return header, tuple(layout for layout in taught if layout not in known)
+    return header, tuple(layout for layout in taught if not known.prefers(layout))
 
 
 def header_of(

@@ -72,10 +72,12 @@ class Layouts:
         """Layouts as given, or made ready for looking up."""
         return layouts if isinstance(layouts, Layouts) else cls(layouts)
 
-    def __contains__(self, layout: Layout) -> bool:
+    def prefers(self, layout: Layout) -> bool:
+        """Whether it is known and, if it is a run, the first that is tried: then there is nothing to learn."""
         name, plus, more = layout.key.partition("+")
         jump = Jump(layout.length, int(more or 0), bool(plus))
-        return jump in self._jumps.get((name, layout.count, layout.digest), ())
+        tried = list(self.find(name, layout.count, layout.digest))
+        return jump in tried and (not jump.last or tried[0] == jump)
 
     def find(self, key: str, count: int, first: str) -> Iterator[Jump]:
         """Where such an array may end: whole runs before single arrays, the latest learnt before older ones."""

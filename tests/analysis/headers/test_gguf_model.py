@@ -56,7 +56,8 @@ def test_a_whole_header() -> None:
     assert (found.quant, found.quant_method, found.quant_share) == ("Q4_K_M", "gguf", held / elements)
     assert found.bits_per_weight == 8 * (held // 256 * 144 + 1024) / elements
     assert (found.context, found.size_verified, found.content) == (4096, True, "sha")
-    assert (found.requests, 0 < found.bytes_read < 100_000) == (3, True)
+    assert 2 <= found.requests <= 6
+    assert 0 < found.bytes_read < 83_744  # of the header alone
     assert [layout.key for layout in layouts] == ["tokenizer.ggml.tokens", "tokenizer.ggml.tokens+2"]
 
 

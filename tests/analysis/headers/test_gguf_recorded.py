@@ -10,10 +10,24 @@ from typing import Any
 
 import pytest
 
-from analysis.headers import read_artifact
+from analysis.headers import limits, read_artifact
 from analysis.headers.layouts import Layouts
-from analysis.headers.source import FileSource
+from analysis.headers.source import BytesSource
 from db.records import ArtifactRecord, Header, Layout
+
+
+class Whole(BytesSource):
+    """A file as it was, its tensors' data all zeros: a reader that asks for too much gets it."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        super().__init__(path.read_bytes(), path.name, size)
+        self.whole = size
+
+    def read(self, start: int, length: int) -> bytes:
+        piece = super().read(start, length)
+        lack = min(length, self.whole - start) - len(piece)
+        self.bytes_read += lack
+        return piece + bytes(lack)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +51,7 @@ def read(
     sizes = {name: rows[name]["full_size"] for name in names}
     artifact = ArtifactRecord(names[0], "weights", "gguf", names, sum(sizes.values()))
     known = Layouts.of(layouts)
-    return read_artifact(artifact, sizes, lambda name: FileSource(folder / name), layouts=known)  # type: ignore[arg-type]
+    return read_artifact(artifact, sizes, lambda name: Whole(folder / name, sizes[name]), layouts=known)  # type: ignore[arg-type]
 
 
 def test_counts_are_exact_and_sizes_fit(recorded: Path, rows: dict[str, dict[str, Any]]) -> None:
@@ -55,7 +69,7 @@ def test_counts_are_exact_and_sizes_fit(recorded: Path, rows: dict[str, dict[str
 def test_a_walk_costs_no_more_than_the_header(recorded: Path, rows: dict[str, dict[str, Any]]) -> None:
     for name, row in rows.items():
         header, _ = read(recorded, rows, name)
-        assert header.bytes_read <= 1.05 * row["header_bytes"], name
+        assert header.bytes_read <= max(limits.HEAD_BYTES, 1.05 * row["header_bytes"]), name
         assert header.requests <= 16, name
 
 

@@ -33,6 +33,15 @@ def test_whole_runs_come_first_and_the_latest_before_older_ones() -> None:
     assert list(layouts.find("a", 8, "d")) == []
 
 
+def test_a_run_that_was_not_the_first_to_be_tried_is_learnt_anew() -> None:
+    older, later = Layout("a+1", 9, "d", 100), Layout("a+2", 9, "d", 200)
+    layouts = Layouts([older, later, Layout("a", 9, "d", 50)])
+    assert [layouts.prefers(layout) for layout in (older, later)] == [False, True]
+    assert layouts.prefers(Layout("a", 9, "d", 50))
+    assert not layouts.prefers(Layout("a", 9, "e", 50))
+    assert Layouts([older, later, older]).prefers(older)
+
+
 def test_a_layout_with_a_key_of_no_known_form_is_left_out() -> None:
     assert list(Layouts([Layout("a+x", 1, "d", 5), Layout("a+", 1, "d", 5)]).find("a", 1, "d")) == []
 
