@@ -169,6 +169,8 @@ _CONTAINERS: Mapping[str, int] = {
     "pytorch": 42, "paddle": 41, "tensorflow": 40, "flax": 40,
 }  # fmt: skip
 SAFETENSORS_API = 48
+BITS_TAG = 25
+"""Weight of `8-bit` and its like: NVFP4 repos carry it too."""
 _TAGGED_TUNING = frozenset((
     "merge", "lora", "sft", "dpo", "orpo", "kto", "ppo", "grpo", "abliterated", "uncensored", "mergekit", "peft",
     "qlora", "heretic", "decensored", "distillation", "distill",
@@ -185,8 +187,8 @@ def tag_evidence(tag: str) -> Pieces:
         return ()
     weight = WEIGHT["tag"]
     bits = _BITS_TAG.fullmatch(low)
-    if bits:  # NVFP4 repos carry "8-bit": a tag of bits counts for little
-        return (piece("bits", bits[1], "tag", tag, 25), piece("quantized", "true", "tag", tag, 25))
+    if bits:
+        return (piece("bits", bits[1], "tag", tag, BITS_TAG), piece("quantized", "true", "tag", tag, BITS_TAG))
     if low == "imatrix":
         return (piece("imatrix", "true", "tag", tag, weight),)
     if low in ("quantized", "quantization"):

@@ -15,6 +15,7 @@ from typing import Any
 
 from analysis.labels import NameLabels
 from analysis.labels.evidence import (
+    BITS_TAG,
     FLAGS,
     LINEAGE,
     LISTS,
@@ -116,6 +117,7 @@ def label_repo(
         guessed = architecture_evidence(architecture.value, architecture.source)
         pieces += [each for each in guessed if "family" not in best or each.field.startswith("base_")]
         best = settled(pieces)
+    whose_version(pieces, best)
     silent = name is not None and name.role in SIDECARS  # drafts and adapters are named after what they serve
     conflicts = contradictions(pieces, best, silent=silent, artifacts=artifacts)
     labels, evidence = decided(pieces, best, drop=SIZES if silent else ())
@@ -307,7 +309,7 @@ def lineage_of(
     without = set()
     if name.parameters or name.active_parameters or {"pruned", "lora"} & set(name.tuning):
         without |= {"size", "parameters", "active_parameters", "experts", "approximate"}
-    if name.version:
+    if name.version and name.family:
         without.add("version")
     if name.family and "family" in theirs and theirs["family"].value != name.family:
         without |= {"family", "version", "release"}
@@ -453,19 +455,42 @@ def one_model(one: ArtifactRecord, other: ArtifactRecord) -> bool:
 
 
 def settled(pieces: list[LabelRecord]) -> Best:
-    """The strongest evidence, once the format is known: a safetensors file of MLX or ExLlama is in their format, which
-    the extension alone does not tell, and what such a format implies is added to the evidence."""
+    """The strongest evidence, once the format is known.
+
+    A safetensors file of MLX or ExLlama is in their format, which the extension alone does not tell; some formats hold
+    quantized weights alone; and tags of a GGUF repo are about some of its quants, never about all.
+    """
     best = strongest(pieces)
     container = best.get("format")
-    if container and container.value == "safetensors":
+    if container is None:
+        return best
+    if container.value == "safetensors":
         special = [each for each in pieces if each.field == "format" and each.value in _CONTAINER]
         container = max(special, key=lambda each: each.weight, default=container)
-    if container and container.value in ONLY_QUANTIZED:
+    if container.value in ONLY_QUANTIZED:
         pieces += framework_evidence(container)
         best = strongest(pieces)
-    if container:
-        best["format"] = container
+    elif container.value in ("gguf", "ggml"):
+        best = strongest([each for each in pieces if not of_one(each)])
+    best["format"] = container
     return best
+
+
+def of_one(each: LabelRecord) -> bool:
+    """Whether a tag speaks of a scheme."""
+    return each.source == "tag" and each.field in ("quant", "quant_method", "bits")
+
+
+def whose_version(pieces: Sequence[LabelRecord], best: Best) -> None:
+    """A version belongs to its family: where another source tells the family, the name's `v2` is not the family's."""
+    family, version = best.get("family"), best.get("version")
+    if family is None or version is None or version.source == family.source or family.source in ("name", "file"):
+        return
+    theirs = [each for each in pieces if each.field == "version" and each.source == family.source]
+    if theirs:
+        best["version"] = theirs[0]
+    else:
+        del best["version"]
 
 
 # ---- roll-up --------------------------------------------------------------------------------------------------------
@@ -592,28 +617,47 @@ def contradictions(
     artifacts: Sequence[tuple[ArtifactRecord, Labelled]] = (),
 ) -> tuple[ConflictRecord, ...]:
     """Claims and measurements that can't both be true. A refuted scheme gives way to the measured one in `best`."""
-    found: list[ConflictRecord] = []
-    if not silent:
-        for field in ("parameters", "active_parameters"):
-            said_, counted = claim(pieces, field), best.get(f"{field}_measured")
-            if said_ and counted and apart(int(said_.value), int(counted.value)):
-                found.append(against(field, said_, counted))
-    said_, counted = claim(pieces, "context"), best.get("context_measured")
-    if said_ and counted and apart(int(said_.value), int(counted.value)):
-        found.append(against("context", said_, counted))
-    scheme = refuted_scheme(pieces, best, header)
-    if scheme:
-        found.append(scheme)
-    said_, counted = claim(pieces, "quantized"), measured(pieces, "quantized")
-    if said_ and counted and said_.value != counted.value:
-        found.append(against("quantized", said_, counted))
-    said_, counted = claim(pieces, "bits"), measured(pieces, "bits")
-    if said_ and counted and said_.weight > 25 and abs(float(said_.value) - float(counted.value)) >= 1:
-        found.append(against("bits", said_, counted))
-    container = refuted_format(pieces, artifacts)
-    if container:
-        found.append(container)
-    return tuple(found)
+    container = best.get("format")
+    told: Sequence[LabelRecord] = pieces
+    if container and container.value in ("gguf", "ggml"):
+        told = [each for each in pieces if not of_one(each)]
+    found = [] if silent else [refuted_count(told, best, field) for field in ("parameters", "active_parameters")]
+    found += [
+        refuted_count(told, best, "context"),
+        refuted_scheme(claim(told, "quant"), pieces, best, header),
+        refuted_quantized(told),
+        refuted_bits(told),
+        refuted_format(pieces, artifacts),
+    ]
+    return tuple([each for each in found if each])
+
+
+def refuted_count(told: Iterable[LabelRecord], best: Best, field: str) -> ConflictRecord | None:
+    """A claimed count more than a factor of two from the measured one. What a base model alone lent is taken back."""
+    said_, counted = claim(told, field), best.get(f"{field}_measured")
+    if said_ is None or counted is None or not apart(int(said_.value), int(counted.value)):
+        return None
+    if said_.source == "lineage":
+        for each in ("size", *SIZES):
+            if each in best and best[each].source == "lineage":
+                del best[each]
+    return against(field, said_, counted)
+
+
+def refuted_quantized(told: Sequence[LabelRecord]) -> ConflictRecord | None:
+    """Quantized by somebody's word and not by measurement, or the other way round. Relations are loose words."""
+    firm = [each for each in told if each.source not in ("lineage", "owner") and each.weight > BITS_TAG]
+    said_ = claim(firm, "quantized")
+    counted = measured(told, "quantized")
+    return against("quantized", said_, counted) if said_ and counted and said_.value != counted.value else None
+
+
+def refuted_bits(told: Sequence[LabelRecord]) -> ConflictRecord | None:
+    """Claimed bits a bit or more from those of config.json."""
+    said_, counted = claim([each for each in told if each.weight > BITS_TAG], "bits"), measured(told, "bits")
+    if said_ is None or counted is None or abs(float(said_.value) - float(counted.value)) < 1:
+        return None
+    return against("bits", said_, counted)
 
 
 def against(field: str, said_: LabelRecord, counted: LabelRecord) -> ConflictRecord:
@@ -642,9 +686,10 @@ def adopt(counted: LabelRecord, pieces: list[LabelRecord], best: Best) -> None:
         pieces.append(best["bits"])
 
 
-def refuted_scheme(pieces: list[LabelRecord], best: Best, header: Header | None) -> ConflictRecord | None:
+def refuted_scheme(
+    said_: LabelRecord | None, pieces: list[LabelRecord], best: Best, header: Header | None
+) -> ConflictRecord | None:
     """The claimed scheme against what was measured: another scheme, or bits a weight that it can't have."""
-    said_ = claim(pieces, "quant")
     counted, width = best.get("quant_measured"), best.get("bits_per_weight")
     if said_ is None:
         if counted and "quant" not in best:

@@ -121,6 +121,22 @@ def test_a_silent_copy_takes_family_version_and_size_from_its_base() -> None:
     assert basis(found, "family") == basis(found, "parameters") == ("lineage",)
 
 
+def test_a_version_belongs_to_its_family() -> None:
+    """`v1` is CardProjector's, a brand that nobody knows; the family is its base model's, of another version."""
+    found = label_repo(repo("someone/CardProjector-24B-v1", "base_model:finetune:mistralai/Mistral-Small-3.1-24B-Base"))
+    assert fields(found.labels, "family", "version") == ("mistral", "3.1")
+    bare = label_repo(repo("someone/CardProjector-24B-v1", "base_model:finetune:mistralai/Mistral-Small-24B-Base"))
+    assert fields(bare.labels, "family", "version") == ("mistral", None)
+
+
+def test_a_size_that_only_the_base_model_lent_is_taken_back_where_the_tensors_refute_it() -> None:
+    found = label_repo(
+        repo("someone/test", "base_model:finetune:Qwen/Qwen2.5-7B", safetensors={"parameters": {"F32": 167_360_261}})
+    )
+    assert fields(found.labels, "parameters", "size", "parameters_measured") == (None, None, 167_360_261)
+    assert conflicts(found)["parameters"] == ("7000000000", "lineage", "167360261", "api")
+
+
 def test_an_adapter_takes_no_size_from_its_base() -> None:
     found = label_repo(repo("someone/style", "base_model:adapter:THUDM/CogVideoX-5b", library_name="peft"))
     assert fields(found.labels, "parameters", "base_model_relation") == (None, "adapter")
@@ -244,6 +260,11 @@ def test_a_name_that_claims_a_quantization_which_the_tensors_do_not_have() -> No
 def test_the_tag_8_bit_does_not_outweigh_nvfp4() -> None:
     found = label_repo(repo("nvidia/Gemma-4-26B-A4B-NVFP4", "safetensors", "8-bit", "modelopt"))
     assert fields(found.labels, "quant", "bits") == ("NVFP4", 4.0)
+
+
+def test_tags_of_a_gguf_repo_are_about_one_of_its_quants() -> None:
+    found = label_repo(repo("someone/gemma-4b-GGUF", "gguf", "quantized", "2-bit", "mxfp4"))
+    assert fields(found.labels, "quantized", "quant", "bits") == (True, None, None)
 
 
 def test_mlx_is_known_by_its_config_where_no_tag_says_it() -> None:
