@@ -146,9 +146,9 @@ def sheet_of(text: str) -> Sheet:
 def holds_phrase(words: list[str], known: Lexicon) -> bool:
     """Whether some word opens a phrase that the next word goes on with."""
     openers = known.openers
-    last: set[str] | None = None
+    last = None
     for word in words:
-        if last is not None and word.lower() in last:
+        if last is not None and word.lower() in last[0]:
             return True
         last = openers.get(word)
     return False
@@ -165,10 +165,12 @@ def join_phrases(text: str, words: list[str], known: Lexicon) -> tuple[list[Piec
         found = known.pieces(words[at])
         length = 1
         if words[at] in known.openers:
-            lower = words[at].lower()
+            skip = known.openers[words[at]][1]
+            lower = words[at][skip:].lower()
             for more in known.opens.get(lower) or known.opens.get(lower[2:], ()):
-                if at + more <= len(words) and (joined := known.phrase(text[start : ends[at + more] - 1])):
-                    found, length = ((0, joined),), more
+                if at + more <= len(words) and (joined := known.phrase(text[start + skip : ends[at + more] - 1])):
+                    head = known.pieces(words[at][:skip]) if skip else ()
+                    found, length = (*head, (skip, joined)), more
                     break
         for offset, piece in found:
             pieces.append(piece)

@@ -132,7 +132,7 @@ _HEAD = re.compile(r"[a-z]+(?![a-z])")
 _HEAD_DIGITS = re.compile(r"[a-z]+[0-9]+(?=[a-z])")
 _AFTER_FAMILY = re.compile(r"v?([0-9]{1,2}(?:[._dp][0-9]{1,2})*n?)(?=[A-Z]|[a-z]{3}|[aeAE][0-9]|\Z)")
 _SIZE_THEN_WORD = re.compile(
-    r"[0-9]{1,3}(?:\.[0-9]{1,2})?[bBM](?=[A-Z][A-Za-z])|[0-9]{1,3}(?:\.[0-9])?[bB](?=[a-z]{4})"
+    r"[0-9]{1,3}(?:\.[0-9]{1,2})?[bB](?=[A-Z][A-Za-z])|[0-9]{2,3}M(?=[A-Z][a-z])|[0-9]{1,3}(?:\.[0-9])?[bB](?=[a-z]{4})"
 )
 _WORD_THEN_SIZE = re.compile(r"[A-Za-z]{3,}(?=[0-9]{1,3}(?:[._][0-9]{1,2})?[bB]\Z|[0-9]{2,3}[mM]\Z)")
 _HUMP = re.compile(
@@ -142,6 +142,7 @@ _SHORTHAND = {"l": "llama", "q": "qwen", "g": "gemma", "mn": "mistral", "ms": "m
 _POINTS = str.maketrans("_dp", "...")
 _WORD_NUMBER = re.compile(r"[A-Za-z]{3,}(?=[0-9]{1,2}(?:\.[0-9]{1,2})?\Z)")
 _HYPHENS = str.maketrans("_. ", "---")
+_GLUED_SCHEME = re.compile(r"(?<=[a-z])I?Q[1-8]\Z")
 _BARE_BITS = re.compile(r"i?q([1-8])\Z")
 _SHORTEST = {"tuning": 3, "specialty": 3, "noise": 2, "size word": 4, "format": 3}  # letters of a word among humps
 LONGEST_WORD = 64
@@ -160,7 +161,7 @@ class Lexicon(dict[str, Word]):
         self.gguf = spellings(vocabulary)
         self.phrases: dict[str, Entry | str] = {}
         self.seconds: dict[str, set[str]] = {}  # first word of phrases -> their second words
-        self.openers: dict[str, set[str]] = {}  # the same by the words as they are written in names
+        self.openers: dict[str, tuple[set[str], int]] = {}  # the same by words as names write them; where they begin
         lengths: dict[str, set[int]] = {}
         for scheme, canonical in self.gguf.items():
             self._add_phrase(scheme.lower().replace("_", "-"), canonical, lengths)
@@ -197,11 +198,20 @@ class Lexicon(dict[str, Word]):
     def read(self, word: str, lower: str) -> list[tuple[int, Piece]]:
         """The pieces of one word; the first one opens a phrase if the word does."""
         pieces = self.read_word(word, lower)
-        first = lower if lower in self.opens else lower[2:] if lower[:2].isdigit() else ""
-        if first in self.opens:
-            pieces[0] = (0, opening(pieces[0][1]))
-            self.openers[word] = self.seconds[first]
+        at = self.opening_at(word, lower)
+        if at is not None:
+            pieces[0] = (pieces[0][0], opening(pieces[0][1]))
+            self.openers[word] = self.seconds[lower[at:].lstrip("0123456789")], at
         return pieces
+
+    def opening_at(self, word: str, lower: str) -> int | None:
+        """Where in a word a phrase may begin: at its start, after a share (`55IQ2`), at a scheme (`devstralQ4`)."""
+        if lower in self.opens:
+            return 0
+        if lower[:2].isdigit() and lower[2:] in self.opens:
+            return 0
+        glued = _GLUED_SCHEME.search(word)
+        return glued.start() if glued and lower[glued.start() :] in self.opens else None
 
     def read_word(self, word: str, lower: str) -> list[tuple[int, Piece]]:
         """The pieces of one word. A word that nothing knows is one piece without a kind."""
