@@ -201,7 +201,8 @@ class Lexicon(dict[str, Word]):
         at = self.opening_at(word, lower)
         if at is not None:
             pieces[0] = (pieces[0][0], opening(pieces[0][1]))
-            self.openers[word] = self.seconds[lower[at:].lstrip("0123456789")], at
+            first = lower[at:]
+            self.openers[word] = self.seconds[first if first in self.seconds else first[2:]], at
         return pieces
 
     def opening_at(self, word: str, lower: str) -> int | None:
