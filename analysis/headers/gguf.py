@@ -123,7 +123,7 @@ class Reader:
     short: Struct = field(default_factory=lambda: Struct("<I"))
     keys: dict[str, Any] = field(default_factory=dict)
     kept: int = 0  # bytes of text kept
-    stride: int = 4 * limits.HEAD_BYTES  # what the next read of a walk may fetch
+    stride: int = 16 * limits.HEAD_BYTES  # what the next read of a walk may fetch
     runs: list[list[Big]] = field(default_factory=list)
     in_run: bool = False
     jumped: bool = False
@@ -352,7 +352,7 @@ class Reader:
         """Pass over strings one by one, fetching what they seem to need and no more."""
         window = self.window
         unpack, step = self.wide.unpack_from, self.wide.size
-        left = count
+        left, average = count, 0.0
         while left:
             data, at, length, done = window.data, window.index, 0, 0
             try:
@@ -367,8 +367,9 @@ class Reader:
             if done and at > len(data):
                 self.check_reach(key, window.start + at - step - length, length)
             if left:
-                average = passed / done if done else 2 * step
-                window.ahead = min(self.stride, round(1.02 * left * average) + LITTLE_MORE + self.infos)
+                before, average = average, passed / done if done else 2 * step
+                rise = min(1.15, max(1.02, average / before)) if before else 1.02  # rare tokens are longer
+                window.ahead = min(self.stride, round(rise * left * average) + LITTLE_MORE + self.infos)
                 self.stride = min(4 * self.stride, limits.CHUNK_BYTES)
                 window.need(step, f"a string of {key!r}")
 
