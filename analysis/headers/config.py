@@ -233,6 +233,7 @@ def _heads(inner: Mapping[str, Any], found: dict[str, Any]) -> None:
     if found["kv_lora_rank"]:
         rope, plain = found["rope_dim"] or 0, whole(inner.get("qk_nope_head_dim"), 65_536) or 0
         found["key_length"] = rope + plain or found["key_length"]
+        found["kv_heads"] = 1  # one latent vector stands for all heads, as newer GGUF files say too
     elif found["value_length"] is None:
         found["value_length"] = found["key_length"]
     wide = whole(inner.get("global_head_dim"), 65_536)

@@ -418,7 +418,8 @@ def vptq(k: int, n: int) -> dict[str, tuple[str, Shape]]:
     """Vectors of 8, two codebooks of 2^16 and 2^8."""
     return {
         "indices": ("I32", (1, n // 8, k * 24 // 32)), "centroids.weight": ("F16", (1, 65536 * 8)),
-        "perm": ("I16", (k,)), "res_centroids.weight": ("F16", (1, 256 * 8)), "weight_scale": ("F16", (k,)), "weight_bias": ("F16", (k,)),
+        "perm": ("I16", (k,)), "res_centroids.weight": ("F16", (1, 256 * 8)), "weight_scale": ("F16", (k,)),
+        "weight_bias": ("F16", (k,)),
     }  # fmt: skip
 
 
