@@ -621,12 +621,14 @@ def contradictions(
     told: Sequence[LabelRecord] = pieces
     if container and container.value in ("gguf", "ggml"):
         told = [each for each in pieces if not of_one(each)]
+    # relations and publishers are loose words, and so is a tag of bits
+    firm = [each for each in told if each.source not in ("lineage", "owner") and each.weight > BITS_TAG]
     found = [] if silent else [refuted_count(told, best, field) for field in ("parameters", "active_parameters")]
     found += [
         refuted_count(told, best, "context"),
         refuted_scheme(claim(told, "quant"), pieces, best, header),
-        refuted_quantized(told),
-        refuted_bits(told),
+        refuted_quantized(firm),
+        refuted_bits(firm),
         refuted_format(pieces, artifacts),
     ]
     return tuple([each for each in found if each])
@@ -644,17 +646,15 @@ def refuted_count(told: Iterable[LabelRecord], best: Best, field: str) -> Confli
     return against(field, said_, counted)
 
 
-def refuted_quantized(told: Sequence[LabelRecord]) -> ConflictRecord | None:
-    """Quantized by somebody's word and not by measurement, or the other way round. Relations are loose words."""
-    firm = [each for each in told if each.source not in ("lineage", "owner") and each.weight > BITS_TAG]
-    said_ = claim(firm, "quantized")
-    counted = measured(told, "quantized")
+def refuted_quantized(firm: Sequence[LabelRecord]) -> ConflictRecord | None:
+    """Quantized by somebody's word and not by measurement, or the other way round."""
+    said_, counted = claim(firm, "quantized"), measured(firm, "quantized")
     return against("quantized", said_, counted) if said_ and counted and said_.value != counted.value else None
 
 
-def refuted_bits(told: Sequence[LabelRecord]) -> ConflictRecord | None:
+def refuted_bits(firm: Sequence[LabelRecord]) -> ConflictRecord | None:
     """Claimed bits a bit or more from those of config.json."""
-    said_, counted = claim([each for each in told if each.weight > BITS_TAG], "bits"), measured(told, "bits")
+    said_, counted = claim(firm, "bits"), measured(firm, "bits")
     if said_ is None or counted is None or abs(float(said_.value) - float(counted.value)) < 1:
         return None
     return against("bits", said_, counted)
