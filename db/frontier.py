@@ -220,6 +220,11 @@ class Frontier:
         rows.update(visits, ("leased_until",), "repo", [(None, row[1]) for row in held])
 
     @staticmethod
+    def free(rows: Rows) -> None:
+        """Takes back every lease, for when nobody crawls. A late result is still known by its token."""
+        rows.execute("update visits set leased_until = null where leased_until is not null")
+
+    @staticmethod
     def fail(rows: Rows, hub_id: str, lease: int | None, now: datetime, *, settled: str | None) -> None:
         """A visit brought nothing. `settled`: the depth that counts as reached until the next commit, None to retry."""
         joined = "repos r left join visits v on v.repo = r.id"

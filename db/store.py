@@ -126,6 +126,8 @@ class Store:
         """Holds the catalog for a crawl. Raises CatalogLocked where another one does."""
         with self._writing() as rows:
             token = lock.take(rows, self.db, utc_now())
+            if rows.dialect.name == "sqlite":  # whoever held a lease is dead: there is one crawl at a time
+                self._frontier.free(rows)
         self._token, self._beaten = token, monotonic()
         try:
             yield
