@@ -8,7 +8,7 @@ and labels. What is wrong with this repo alone becomes a Skipped; what is wrong 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -44,6 +44,9 @@ BRANCHED = ("exl2", "exl3", "gptq")
 
 PASSING: frozenset[SkipReason] = frozenset(("failed",))
 """Reasons that may be over at the next try."""
+
+
+LayoutKey = tuple[str, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +145,17 @@ def with_branches(hub: Hub, repo: RepoRecord, artifacts: Sequence[ArtifactRecord
 
 
 def finish(
-    hub: Hub, look: Look, depth: Depth, known: Mapping[str, Header] = {}, layouts: Sequence[Layout] = ()
+    hub: Hub,
+    look: Look,
+    depth: Depth,
+    known: Mapping[str, Header] = {},
+    layouts: MutableMapping[LayoutKey, Layout] | None = None,
 ) -> Enrichment:
-    """Reads the headers that are worth it and `known` (by content) does not hold, then labels with all there are."""
+    """Reads the headers that are worth it and `known` (by content) does not hold, then labels with all there are.
+
+    `layouts` are the tokenizers whose lengths are known; what is learnt is added, for the visits beside this one.
+    """
+    layouts = {} if layouts is None else layouts
     repo, artifacts = look.repo, look.artifacts
     held = {a.artifact: known[a.content] for a in artifacts if a.content is not None and a.content in known}
     read: list[Header] = []
@@ -165,12 +176,13 @@ def finish(
             if any(skip.reason == "gated" for skip in trouble):
                 break
             try:
-                header, new = header_of(hub, look, artifact, [*layouts, *learnt], config)
+                header, new = header_of(hub, look, artifact, list(layouts.values()), config)
             except (HeaderError, RepoTrouble) as error:
                 trouble.append(unread(look, artifact, error))
             else:
                 read.append(header)
                 learnt += new
+                layouts.update((layout_key(layout), layout) for layout in new)
                 held[artifact.artifact] = header
     labelled = tuple(
         (artifact, label_artifact(repo, artifact, held.get(artifact.artifact), artifacts, held))
@@ -188,6 +200,10 @@ def finish(
         skipped=tuple(trouble),
         renamed_from=look.wanted.repo_id if look.wanted.repo_id != repo.repo_id else None,
     )
+
+
+def layout_key(layout: Layout) -> LayoutKey:
+    return layout.key, layout.count, layout.digest
 
 
 def unread(look: Look, artifact: ArtifactRecord, error: HeaderError | RepoTrouble) -> Skipped:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.labels.resolve import label_repo
-from crawler.enrich import PASSING, Look, finish, look, skipped
+from crawler.enrich import PASSING, LayoutKey, Look, finish, layout_key, look, skipped
 from crawler.errors import CrawlError, HubUnreachable, RepoTrouble, Stopped
 from crawler.ledger import Ledger
 from db.records import Depth, Enrichment, Layout, Page, Skipped, Wanted
@@ -46,8 +46,9 @@ class Visits:
     finishes: dict[Future[Enrichment], Look] = field(default_factory=dict)
     ready: list[tuple[Enrichment, Wanted]] = field(default_factory=list)
     queue: deque[Wanted] = field(default_factory=deque)
-    layouts: dict[tuple[str, int, str], Layout] = field(default_factory=dict)
+    layouts: dict[LayoutKey, Layout] = field(default_factory=dict)
     exhausted: bool = False  # the frontier has nothing more to give
+    ended: CrawlError | Stopped | None = None  # why no more visits are begun
     strikes: int = 0
     done: int = 0
     stored_at: float = 0.0
@@ -55,7 +56,7 @@ class Visits:
     def run(self) -> None:
         """Visits all that is wanted. Raises Stopped and what ends a run, after what was found is stored."""
         store, scope = self.ledger.store, self.ledger.settings.scope
-        self.layouts = {(layout.key, layout.count, layout.digest): layout for layout in store.layouts()}
+        self.layouts = {layout_key(layout): layout for layout in store.layouts()}
         self.queue.extend(Wanted("", name, None, None, 0) for name in self.named)
         self.exhausted = bool(self.named)
         total = len(self.named) or store.backlog(self.depth, scope)
@@ -66,12 +67,15 @@ class Visits:
                 self.ledger.told("enrich", self.done, max(total, self.done))
         finally:
             self._end()
+        if self.ended is not None:
+            raise self.ended
 
     def _fill(self) -> bool:
-        """Keeps the workers busy; False when nothing is under way any more."""
-        while len(self.looks) + len(self.finishes) < self.most:
+        """Keeps the workers busy, unless the crawl is to end; False when nothing is under way any more."""
+        if self.ended is None and self.ledger.hub.pacer.stopped is not None:
+            self.ended = Stopped(self.ledger.hub.pacer.stopped)
+        while self.ended is None and len(self.looks) + len(self.finishes) < self.most:
             if not self.queue and not self.exhausted:
-                self.ledger.hub.pacer.check()
                 wanted = self.ledger.store.claim(2 * self.most, self.depth, self.ledger.settings.scope)
                 self.queue.extend(wanted)
                 self.exhausted = not wanted
@@ -83,7 +87,8 @@ class Visits:
 
     def _collect(self) -> None:
         """Waits for visits, sends those that were looked at on to their second half, and stores the whole ones."""
-        done, _ = wait([*self.looks, *self.finishes], timeout=0.5, return_when=FIRST_COMPLETED)
+        under_way: list[Future[Any]] = [*self.looks, *self.finishes]
+        done, _ = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
         looked = [self._looked(future) for future in done if future in self.looks]
         self._send_on([found for found in looked if found is not None])
         for future in done:
@@ -96,8 +101,8 @@ class Visits:
         wanted = self.looks.pop(future)
         error = future.exception()
         if isinstance(error, CrawlError | Stopped):
-            self.queue.append(wanted)  # to be given back
-            raise error
+            self._end_by(error, wanted)
+            return None
         found = future.result() if error is None else skipped(wanted, a_bug(error))
         if isinstance(found, Skipped):
             self._skip(wanted, found)
@@ -107,6 +112,14 @@ class Visits:
             self._skip(wanted, skipped(wanted, RepoTrouble("private", "only this token sees it")))
             return None
         return self._taken_in(found) if self.named else found
+
+    def _end_by(self, error: CrawlError | Stopped, wanted: Wanted | None = None) -> None:
+        """No visit is begun any more; those under way come to their end, as far as they need nothing of the Hub."""
+        if wanted is not None:
+            self.queue.append(wanted)  # to be given back
+        if self.ended is None or (isinstance(self.ended, Stopped) and isinstance(error, CrawlError)):
+            self.ended = error
+        self.ledger.hub.pacer.stop(str(error))
 
     def _taken_in(self, found: Look) -> Look | None:
         """A repo that was named: stored as if the listing had shown it, since nothing else brought it here."""
@@ -121,22 +134,21 @@ class Visits:
         if not looked:
             return
         known = self.ledger.store.headers({content for found in looked for content in found.contents})
-        layouts = tuple(self.layouts.values())
         for found in looked:
             own = {content: known[content] for content in found.contents if content in known}
-            self.finishes[self.executor.submit(finish, self.ledger.hub, found, self.depth, own, layouts)] = found
+            self.finishes[self.executor.submit(finish, self.ledger.hub, found, self.depth, own, self.layouts)] = found
 
     def _finished(self, future: Future[Enrichment]) -> None:
         looked = self.finishes.pop(future)
         error = future.exception()
         if isinstance(error, CrawlError | Stopped):
-            self.queue.append(looked.wanted)
-            raise error
+            self._end_by(error, looked.wanted)
+            return
         if error is not None:
             self._skip(looked.wanted, skipped(looked.wanted, a_bug(error)))
             return
         found = future.result()
-        self.layouts |= {(layout.key, layout.count, layout.digest): layout for layout in found.layouts}
+        self.layouts.update((layout_key(layout), layout) for layout in found.layouts)
         self.ready.append((found, looked.wanted))
 
     def _skip(self, wanted: Wanted, skip: Skipped) -> None:
@@ -152,9 +164,8 @@ class Visits:
         store.fail_visit(wanted, [skip], run, settled=self.depth if skip.reason in SETTLED else None)
         self.strikes = self.strikes + 1 if skip.reason in PASSING else 0
         if self.strikes >= STRIKES:
-            raise HubUnreachable(
-                self.ledger.hub.endpoint, f"{self.strikes} repos in a row failed, at last: {skip.detail}"
-            )
+            why = f"{self.strikes} repos in a row failed, at last: {skip.detail}"
+            self._end_by(HubUnreachable(self.ledger.hub.endpoint, why))
 
     def _store(self) -> None:
         """Stores what is ready. Visits of which a part failed for now are to be made again, later."""
@@ -173,7 +184,7 @@ class Visits:
 
     def _end(self) -> None:
         """Whatever happened: what was found is stored, what was leased and not used is given back."""
-        waiting = [*self.looks, *self.finishes]
+        waiting: list[Future[Any]] = [*self.looks, *self.finishes]
         for future in waiting:
             future.cancel()
         wait(waiting)

@@ -1,0 +1,80 @@
+"""Sample Hubs small enough for a test of a second, and crawls of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from crawler.hub import Hub
+from crawler.pace import Pacer
+from crawler.pipeline import crawl
+from crawler.samplehub import Catalog, Fault, SampleHub
+from crawler.samplehub.server import read_catalog
+from crawler.settings import CrawlSettings
+from db.records import RunRecord
+from db.store import Store
+
+BEGUN = datetime(2025, 3, 1, tzinfo=UTC)
+
+REAL = (
+    "google/gemma-3-1b-it-qat-q4_0-gguf",
+    "google/gemma-3-1b-it",
+    "Qwen/Qwen2.5-7B-Instruct-AWQ",
+    "Qwen/Qwen3-8B-FP8",
+)
+"""Repos of the built-in Hub with real headers, one of each kind of reading."""
+
+
+def plain_repos(catalog: Catalog, count: int, start: int = 0) -> Catalog:
+    """Adds repos of a card and a config.json, a minute apart."""
+    for at in range(start, start + count):
+        owner = ("acme", "borealis", "corvid")[at % 3]
+        catalog.add(
+            f"{owner}/Gemma-{at % 3 + 1}-{at % 9 + 1}B-it-{at}",
+            {"README.md": b"# A model\n", "config.json": b'{"model_type": "gemma3"}'},
+            created=BEGUN + timedelta(minutes=at),
+            downloads=17 * at % 1000,
+            likes=at % 5,
+            tags=("transformers", "safetensors", "license:gemma", "base_model:google/gemma-3-4b-it"),
+            pipeline="text-generation",
+        )
+    return catalog
+
+
+def small_catalog(count: int = 40) -> Catalog:
+    """Plain repos, and the real ones among them."""
+    catalog = plain_repos(Catalog(), count)
+    built_in = read_catalog(None)
+    for name in REAL:
+        catalog.add(built_in[name])
+    return catalog
+
+
+def hub_of(sample: SampleHub, token: str | bool = False, **options: Any) -> Hub:
+    """A door to a sample Hub that does not wait long."""
+    options = {"timeout": 2.0, "backoff": 0.02, "offline": False} | options
+    return Hub(sample.endpoint, token, options.pop("pacer", None) or Pacer(), **options)  # type: ignore[arg-type]
+
+
+def crawled(
+    db: Path, sample: SampleHub, *, hub: Hub | None = None, token: str | bool = False, **orders: Any
+) -> RunRecord:
+    """One crawl into a catalog. Pages are small, so that there are several."""
+    orders = {"depth": "files", "page": 10, "workers": 4} | orders
+    with Store.open(db, create=True) as store:
+        return crawl(store, hub or hub_of(sample, token), CrawlSettings(**orders))[-1]
+
+
+def asked(sample: SampleHub, part: str = "") -> list[str]:
+    """The requests whose path with query holds this text."""
+    return [request.target for request in sample.requests if part in request.target]
+
+
+def with_faults(*faults: Fault, count: int = 40) -> SampleHub:
+    return SampleHub(catalog=small_catalog(count), faults=faults)
+
+
+def repo_ids(sample: SampleHub) -> Sequence[str]:
+    return sorted(repo.id for repo in sample.catalog)

@@ -1,0 +1,327 @@
+"""Crawls of a sample Hub over real HTTP: the whole way, again, on, and when the Hub changes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from crawler.pace import Pacer
+from crawler.samplehub import MEMBER, READER, Fault, Kind, Quota, SampleHub
+from db.records import RepoFilter
+from tests.crawler.dump import differences, dump
+from tests.crawler.hubs import REAL, asked, crawled, hub_of, plain_repos, repo_ids, small_catalog
+
+
+@pytest.fixture
+def sample() -> Iterator[SampleHub]:
+    with SampleHub(catalog=small_catalog()) as hub:
+        yield hub
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "catalog.db"
+
+
+def rows(db: Path, sql: str) -> list[tuple[object, ...]]:
+    with sqlite3.connect(db) as connection:
+        found = connection.execute(sql).fetchall()
+    connection.close()
+    return found
+
+
+# ---- the whole way --------------------------------------------------------------------------------------------------
+
+
+def test_every_repo_is_found_labelled_and_visited(sample: SampleHub, db: Path) -> None:
+    run = crawled(db, sample, depth="headers", token=MEMBER)
+    assert (run.outcome, run.kind) == ("complete", "full")
+    assert run.repos_seen == run.repos_new == run.repos_enriched == len(sample.catalog)
+    assert [row[0] for row in rows(db, "select repo_id from repos order by repo_id")] == repo_ids(sample)
+    assert rows(db, "select count(*) from repo_labels where family = 'gemma'") == [(42,)]
+    assert rows(db, "select depth, count(*) from visits group by depth") == [("headers", len(sample.catalog))]
+
+
+def test_headers_are_measured_and_linked(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample, depth="headers", token=MEMBER)
+    sql = "select quant_measured, parameters_measured from models where repo_id = '{}'"
+    quant, parameters = rows(db, sql.format(REAL[0]))[0]
+    assert quant == "Q4_0"
+    assert isinstance(parameters, int)
+    assert parameters == pytest.approx(1.0e9, rel=0.02), "counted in tensors, not claimed"
+    assert rows(db, sql.format("Qwen/Qwen3-8B-FP8"))[0][0] == "FP8"
+
+
+def test_one_request_a_page_and_one_a_repo(sample: SampleHub, db: Path) -> None:
+    run = crawled(db, sample)
+    pages = -(-len(sample.catalog) // 10)
+    assert run.api_requests == len(asked(sample)) == pages + len(sample.catalog)
+    assert run.resolver_requests == 0
+    assert run.bytes_read > 10_000
+
+
+def test_the_same_again_visits_nothing_and_writes_nothing(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+    crawled(db, sample, depth="headers", token=MEMBER)
+    before, asked_before = dump(db), len(sample.requests)
+    for full in (False, True):
+        run = crawled(db, sample, depth="headers", token=MEMBER, full=full)
+        assert run.kind == ("full" if full else "incremental")
+        assert (run.repos_new, run.repos_changed, run.repos_enriched) == (0, 0, 0)
+        assert run.repos_seen == run.repos_unchanged
+    assert dump(db) == before
+    assert len(sample.requests) - asked_before <= 2 + -(-len(sample.catalog) // 10)
+
+
+def test_depth_grows_without_asking_for_what_is_known(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+    for depth in ("listing", "files", "headers"):
+        crawled(db, sample, depth=depth, token=MEMBER)
+    crawled(tmp_path / "at-once.db", sample, depth="headers", token=MEMBER)
+    assert differences(db, tmp_path / "at-once.db") == []
+
+
+def test_gated_files_are_left_out_and_said_so(sample: SampleHub, db: Path) -> None:
+    for token in (False, READER):
+        run = crawled(db, sample, depth="headers", token=token)
+        assert run.outcome == "complete"
+        left_out = rows(db, "select repo_id, reason from skips order by repo_id")
+        assert left_out == [(REAL[1], "gated"), (REAL[0], "gated")]
+    assert run.repos_enriched == 0, "it is not asked for again and again"
+
+
+# ---- where a crawl was broken off -----------------------------------------------------------------------------------
+
+
+def test_a_budget_ends_a_crawl_cleanly_and_the_next_goes_on(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+    crawled(tmp_path / "whole.db", sample)
+    outcomes = []
+    for _ in range(40):
+        before = len(sample.requests)
+        run = crawled(db, sample, hub=hub_of(sample, pacer=Pacer(budget=7)))
+        outcomes.append(run.outcome)
+        assert len(sample.requests) - before <= 7
+        if run.outcome == "complete":
+            break
+    assert set(outcomes[:-1]) == {"stopped"}
+    assert len(outcomes) > 5
+    assert differences(db, tmp_path / "whole.db") == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_crawl_with_a_word_and_status_0(sample: SampleHub, db: Path, number: int) -> None:
+    sample.meter.quota = Quota(api=9, window=300)
+    crawl = started(db, sample, "--limit", "40")
+    wait_until(lambda: len(sample.requests) >= 9)
+    time.sleep(0.3)
+    crawl.send_signal(number)
+    _, err = crawl.communicate(timeout=20)
+    assert crawl.returncode == 0, err
+    assert "goes on where this one ended" in err
+    assert rows(db, "select outcome from crawl_runs") == [("stopped",)]
+    assert rows(db, "select count(*) from crawl_locks") == [(0,)]
+
+
+def test_a_crawl_that_is_killed_goes_on_to_the_same_catalog(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+    crawled(tmp_path / "whole.db", sample, token=MEMBER, depth="headers", page=1000)
+    sample.faults.add(Fault(Kind.STALL, on="info", seconds=0.05, times=None))
+    for killed_after in (2, 10, 20, 12):
+        sample.requests.clear()
+        crawl = started(db, sample, "--depth", "headers", token=MEMBER)
+        wait_until(lambda: len(sample.requests) >= killed_after)  # noqa: B023
+        crawl.send_signal(signal.SIGKILL)
+        crawl.communicate(timeout=20)
+    run = crawled(db, sample, token=MEMBER, depth="headers")
+    assert run.outcome == "complete"
+    assert differences(db, tmp_path / "whole.db") == []
+    assert rows(db, "select count(*) from crawl_runs where finished_at is null") == [(0,)]
+
+
+def started(db: Path, sample: SampleHub, *words: str, token: str | None = None) -> subprocess.Popen[str]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "COV"))}
+    env |= {"HF_TOKEN": token} if token else {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
+    line = [sys.executable, "-m", "crawler.cli", "crawl", "--db", str(db), "--endpoint", sample.endpoint, *words]
+    return subprocess.Popen(line, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_until(so: object, seconds: float = 20) -> None:
+    ends = time.monotonic() + seconds
+    while not so():  # type: ignore[operator]
+        assert time.monotonic() < ends, "it did not come so far"
+        time.sleep(0.01)
+
+
+# ---- when the Hub changes --------------------------------------------------------------------------------------------
+
+
+def test_what_is_new_or_changed_is_found_by_an_incremental_crawl(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample)
+    now = datetime.now(UTC)
+    plain_repos(sample.catalog, 1, start=900)
+    sample.catalog.change_files("acme/Gemma-1-1B-it-0", {"more.txt": b"more"}, modified=now)
+    sample.catalog.modify("acme/Gemma-1-4B-it-3", downloads=99_999)
+    new = next(repo for repo in sample.catalog if repo.id.endswith("-900"))
+    sample.catalog.modify(new.id, modified=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+    run = crawled(db, sample)
+    assert run.kind == "incremental"
+    assert (run.repos_new, run.repos_changed, run.repos_enriched) == (1, 1, 2)
+    assert rows(db, "select path from files where repo_id = 'acme/Gemma-1-1B-it-0' and path like 'more%'") == [
+        ("more.txt",)
+    ]
+    run = crawled(db, sample, full=True)
+    assert (run.repos_changed, run.repos_enriched) == (1, 0), "counters alone move without a commit"
+    assert rows(db, "select downloads from repos where repo_id = 'acme/Gemma-1-4B-it-3'") == [(99_999,)]
+
+
+def test_a_renamed_repo_stays_itself(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample)
+    old = "acme/Gemma-1-1B-it-0"
+    known = rows(db, f"select hub_id from repos where repo_id = '{old}'")
+    sample.catalog.rename(old, "acme/renamed")
+    crawled(db, sample, full=True)
+    assert rows(db, "select hub_id from repos where repo_id = 'acme/renamed'") == known
+    assert rows(db, "select repo_id from aliases") == [(old,)]
+    assert rows(db, "select kind, before, after from events where kind = 'renamed'") == [
+        ("renamed", old, "acme/renamed")
+    ]
+
+
+def test_a_rename_is_found_by_a_visit_too(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample, depth="listing")
+    sample.catalog.rename("acme/Gemma-1-1B-it-0", "acme/renamed")
+    sample.requests.clear()
+    crawled(db, sample)
+    assert rows(db, "select count(*) from files where repo_id = 'acme/renamed'") == [(2,)]
+    assert rows(db, "select repo_id from aliases") == [("acme/Gemma-1-1B-it-0",)]
+
+
+def test_gone_is_what_a_sweep_and_two_looks_do_not_find(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample)
+    sample.catalog.remove("acme/Gemma-1-1B-it-0")
+    run = crawled(db, sample)
+    assert rows(db, "select status from repos where repo_id = 'acme/Gemma-1-1B-it-0'") == [("available",)]
+    sample.requests.clear()
+    run = crawled(db, sample, full=True)
+    assert run.outcome == "complete"
+    assert len(asked(sample, "/api/models/acme/Gemma-1-1B-it-0")) == 2
+    assert rows(db, "select status from repos where repo_id = 'acme/Gemma-1-1B-it-0'") == [("gone",)]
+    assert rows(db, "select kind, after from events where kind = 'gone'") == [("gone", "gone")]
+    assert rows(db, "select count(*) from absences") == [(0,)]
+
+
+def test_a_repo_that_comes_back_is_back(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample)
+    repo = sample.catalog.remove("acme/Gemma-1-1B-it-0")
+    crawled(db, sample, full=True)
+    sample.catalog.add(repo)
+    crawled(db, sample, full=True)
+    assert rows(db, "select status from repos where repo_id = 'acme/Gemma-1-1B-it-0'") == [("available",)]
+    assert [row[0] for row in rows(db, "select kind from events order by id")] == ["gone", "back"]
+
+
+def test_disabled_and_private_are_told_apart_from_gone(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample, token=READER)
+    sample.catalog.modify("acme/Gemma-1-1B-it-0", disabled=True)
+    sample.catalog.modify("acme/Gemma-1-4B-it-3", private=True)
+    crawled(db, sample, token=READER, full=True)
+    sql = "select repo_id, status from repos where status not in ('available', 'gated') order by repo_id"
+    assert rows(db, sql) == [("acme/Gemma-1-1B-it-0", "disabled"), ("acme/Gemma-1-4B-it-3", "private")]
+
+
+def test_private_repos_are_taken_in_only_when_asked_for(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+    sample.catalog.modify("acme/Gemma-1-4B-it-3", private=True)
+    run = crawled(db, sample, token=READER)
+    assert run.repos_skipped == 1
+    assert rows(db, "select repo_id, reason from skips") == [("acme/Gemma-1-4B-it-3", "private")]
+    assert rows(db, "select count(*) from repos where repo_id = 'acme/Gemma-1-4B-it-3'") == [(0,)]
+    crawled(tmp_path / "all.db", sample, token=READER, include_private=True)
+    sql = "select status from repos where repo_id = 'acme/Gemma-1-4B-it-3'"
+    assert rows(tmp_path / "all.db", sql) == [("private",)]
+
+
+# ---- scopes ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_author_a_text_and_a_tag_narrow_a_crawl(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+    run = crawled(db, sample, scope=RepoFilter(authors=("acme",)))
+    assert run.repos_seen == run.repos_enriched == 14
+    both = crawled(tmp_path / "two.db", sample, scope=RepoFilter(authors=("acme", "google")))
+    assert rows(tmp_path / "two.db", "select distinct author from repos order by 1") == [("acme",), ("google",)]
+    assert both.repos_seen == 2, "a run an author"
+    found = crawled(tmp_path / "text.db", sample, scope=RepoFilter(search=("gemma", "qat")))
+    assert found.repos_seen == 1
+    tagged = crawled(tmp_path / "tag.db", sample, scope=RepoFilter(tags=("gguf",)))
+    assert tagged.repos_seen == 1
+
+
+def test_a_limit_takes_the_most_downloaded(sample: SampleHub, db: Path) -> None:
+    run = crawled(db, sample, scope=RepoFilter(limit=5))
+    best = sorted(sample.catalog, key=lambda repo: -repo.downloads)[:5]
+    assert run.repos_seen == run.repos_enriched == 5
+    assert {row[0] for row in rows(db, "select repo_id from repos")} == {repo.id for repo in best}
+    assert len(asked(sample, "/api/models?")) == 1
+
+
+def test_a_least_number_of_downloads_and_a_date_end_a_walk(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+    run = crawled(db, sample, scope=RepoFilter(min_downloads=500))
+    assert run.repos_seen == sum(repo.downloads >= 500 for repo in sample.catalog)
+    recent = datetime(2025, 3, 1, 0, 30, tzinfo=UTC)
+    run = crawled(tmp_path / "since.db", sample, scope=RepoFilter(since=recent))
+    assert run.repos_seen == sum(datetime.fromisoformat(repo.modified) >= recent for repo in sample.catalog)
+
+
+def test_a_walk_of_a_part_makes_nothing_gone(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample)
+    before = dump(db)["repos"]
+    for scope in (RepoFilter(limit=3), RepoFilter(authors=("acme",)), RepoFilter(search=("gemma",))):
+        crawled(db, sample, scope=scope, full=True)
+    assert dump(db)["repos"] == before
+
+
+def test_named_repos_are_visited_alone(sample: SampleHub, db: Path) -> None:
+    names = ("acme/Gemma-1-1B-it-0", "nobody/nothing")
+    run = crawled(db, sample, scope=RepoFilter(repo_ids=names))
+    assert (run.kind, run.repos_seen, run.repos_enriched, run.repos_skipped) == ("repos", 1, 1, 1)
+    assert rows(db, "select repo_id, reason from skips") == [("nobody/nothing", "gone")]
+    assert asked(sample, "/api/models?") == []
+
+
+# ---- the quota ------------------------------------------------------------------------------------------------------
+
+
+def test_a_crawl_waits_for_the_quota_and_is_never_refused(db: Path) -> None:
+    with SampleHub(catalog=plain_repos(small_catalog(0), 26), quota=Quota(api=12, window=2)) as sample:
+        run = crawled(db, sample, workers=8)
+        assert run.outcome == "complete"
+        assert run.repos_enriched == 30
+        assert run.seconds_waited > 2
+        assert [request.status for request in sample.requests].count(429) == 0
+
+
+def test_a_quota_that_is_spent_is_said_where_there_is_no_time_to_wait(sample: SampleHub, db: Path) -> None:
+    sample.meter.quota = Quota(api=3, window=300)
+    run = crawled(db, sample, hub=hub_of(sample, pacer=Pacer(max_time=5)))
+    assert run.outcome == "stopped"
+    assert "quota" in str(run.detail)
+    assert rows(db, "select count(*) from repos") == [(30,)], "three pages of ten are kept"
+
+
+def test_lag_reaches_behind_the_newest_change(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample)
+    seen = [crawled(db, sample, lag=lag).repos_seen for lag in (timedelta(0), timedelta(days=4000))]
+    assert seen[0] < seen[1] == len(sample.catalog)
+
+
+def test_records_of_a_run_add_up(sample: SampleHub, db: Path) -> None:
+    run = crawled(db, sample)
+    stored = rows(db, "select repos_seen, repos_new, repos_enriched, api_requests, bytes_read, outcome from crawl_runs")
+    assert stored == [(run.repos_seen, run.repos_new, run.repos_enriched, run.api_requests, run.bytes_read, "complete")]
+    assert replace(run, detail=None) == run
