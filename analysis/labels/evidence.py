@@ -672,8 +672,9 @@ def lineage_evidence(parent: str, relation: Relation) -> Pieces:
     return tuple(found)
 
 
+@lru_cache(maxsize=512)
 def named(name: str) -> NameLabels | None:
-    """A name's labels; None where it is none."""
+    """A name's labels; None where it is none. Remembered while a repo's artifacts are labelled."""
     try:
         return read_name(name)
     except NotAName:

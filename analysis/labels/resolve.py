@@ -375,6 +375,9 @@ def unpacked(each: LabelRecord, repo: RepoRecord, stated: int, bits: float | Non
 # ---- one artifact ---------------------------------------------------------------------------------------------------
 
 
+_SCHEME = frozenset(("quantized", "quant", "quant_method", "bits", "group_size", "qat", "imatrix", "dynamic"))
+
+
 def borrowed(
     repo: RepoRecord,
     artifact: ArtifactRecord,
@@ -391,11 +394,11 @@ def borrowed(
             found += [each for each in tag_evidence(tag) if each.field == "format" and each.value in _CONTAINER]
         if name and name.format in _CONTAINER:
             found.append(piece("format", name.format or "", "name", "name", 50))
-    others = [a for a in artifact_weights(siblings) if container_of(a) == container and a.artifact != artifact.artifact]
     own_word = file is not None and (file.quant is not None or file.quantized is not None)
-    if name and not own_word and not others and _CONTAINER.get(name.format or "", name.format) in (None, container):
-        taken = ("quantized", "quant", "quant_method", "bits", "group_size", "qat", "imatrix", "dynamic")
-        found += [each for each in name_evidence(name, "name") if each.field in taken]
+    if name and not own_word and _CONTAINER.get(name.format or "", name.format) in (None, container):
+        others = (a for a in artifact_weights(siblings) if container_of(a) == container)
+        if all(a.artifact == artifact.artifact for a in others):
+            found += [each for each in name_evidence(name, "name") if each.field in _SCHEME]
     if container == "gguf" and "imatrix" in repo.tags and file is not None and file.quantized:
         found += tag_evidence("imatrix")
     return tuple(found)
@@ -407,8 +410,10 @@ def derived(
     """What others tell of an artifact whose header was not read: its siblings' headers, the API's blocks."""
     found: list[LabelRecord] = []
     container = container_of(artifact)
-    peers = [a for a in artifact_weights(siblings) if a.artifact in headers and container_of(a) == container]
+    peers = [a for a in artifact_weights(siblings) if a.artifact in headers] if headers else []
     for peer in peers:
+        if container_of(peer) != container:
+            continue
         header = headers[peer.artifact]
         if header.parameters and not header.inferred and one_model(artifact, peer):
             rule = f"header of {peer.artifact}"[:200]
