@@ -221,6 +221,8 @@ def framework_signal(subject: Subject) -> Signal:
         verdict = False if full else True if subject.quant else None
         said = f" as {subject.quant}" if subject.quant else "; it may hold either"
         return Signal("framework", verdict, f"{programs} load {subject.format}{said}")
+    if subject.quant_method and not full:
+        return Signal("framework", None, f"no program is known for the method {subject.quant_method}")
     return Signal("framework", False, f"{programs} load it as it was trained: no method of quantization is named")
 
 

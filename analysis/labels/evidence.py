@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from analysis.errors import NotAName
+from analysis.headers.quantization import METHODS
 from analysis.labels import NameLabels, read_name
 from analysis.labels.vocabulary import vocabulary
 from db.records import ArtifactRecord, EdgeRecord, Header, Json, LabelRecord, Relation, RepoRecord, Source
@@ -336,19 +337,12 @@ def task_evidence(task: str | None) -> Pieces:
 
 # ---- config.json ----------------------------------------------------------------------------------------------------
 
-_METHODS: Mapping[str, tuple[str | None, str]] = {
-    # quant_method of config.json: scheme, canonical method
-    "gptq": ("GPTQ", "gptq"), "awq": ("AWQ", "awq"), "aqlm": ("AQLM", "aqlm"), "vptq": ("VPTQ", "vptq"),
-    "quip": ("QUIP", "quip"), "spqr": ("SPQR", "spqr"), "eetq": ("EETQ", "eetq"), "hqq": ("HQQ", "hqq"),
-    "quanto": ("QUANTO", "quanto"), "torchao": ("TORCHAO", "torchao"), "auto-round": ("AUTOROUND", "autoround"),
-    "autoround": ("AUTOROUND", "autoround"), "intel/auto-round": ("AUTOROUND", "autoround"),
-    "exl2": ("EXL2", "exl2"), "exl3": ("EXL3", "exl3"), "bitnet": ("BITNET", "bitnet"), "fp8": ("FP8", "fp8"),
-    "fbgemm_fp8": ("FP8", "fp8"), "mxfp4": ("MXFP4", "mxfp4"), "mxfp8": ("MXFP8", "mxfp8"), "nvfp4": ("NVFP4", "nvfp4"),
-    "sinq": ("SINQ", "sinq"), "bitsandbytes": (None, "bitsandbytes"), "modelopt": (None, "modelopt"),
-    "compressed-tensors": (None, "compressed-tensors"), "higgs": (None, "higgs"), "quark": (None, "quark"),
-    "fp_quant": (None, "fp_quant"), "marlin": ("GPTQ", "gptq"), "gptq_marlin": ("GPTQ", "gptq"),
-    "awq_marlin": ("AWQ", "awq"), "w8a8_int8": ("W8A8", "w8a8"), "mlx": (None, "mlx"), "metal": (None, "metal"),
-    "gguf": (None, "gguf"),
+_SCHEMES: Mapping[str, str] = {
+    # canonical method -> its scheme, where it has one of its own
+    "gptq": "GPTQ", "awq": "AWQ", "aqlm": "AQLM", "vptq": "VPTQ", "quip": "QUIP", "spqr": "SPQR", "eetq": "EETQ",
+    "hqq": "HQQ", "quanto": "QUANTO", "torchao": "TORCHAO", "autoround": "AUTOROUND", "exl2": "EXL2", "exl3": "EXL3",
+    "bitnet": "BITNET", "fp8": "FP8", "mxfp4": "MXFP4", "mxfp8": "MXFP8", "nvfp4": "NVFP4", "sinq": "SINQ",
+    "fouroversix": "NVFP4", "w8a8_int8": "W8A8",
 }  # fmt: skip
 _PACKINGS: Mapping[str, Mapping[int, str]] = {
     # compressed-tensors: format of the weights -> bits -> scheme
@@ -422,27 +416,28 @@ def packed_scheme(
     method: str | None, packing: Mapping[str, Any]
 ) -> tuple[str | None, float | None, int | None, str | None]:
     """Scheme, bits, group size and canonical method of a quantization_config."""
-    scheme, canonical = _METHODS.get(method, (None, method)) if method else (None, None)
+    canonical = METHODS.get(method, method) if method else None
+    scheme = _SCHEMES.get(canonical) if canonical else None
     bits = number(packing.get("bits"), 64) or number(packing.get("w_bit"), 64) or number(packing.get("nbits"), 64)
     group = count(packing.get("group_size") or packing.get("q_group_size"), 1 << 20)
-    if method == "bitsandbytes":
+    if canonical == "bitsandbytes":
         eight = packing.get("load_in_8bit") is True or packing.get("_load_in_8bit") is True
         kind = word(packing.get("bnb_4bit_quant_type"))
         scheme = "BNB-INT8" if eight else "BNB-FP4" if kind == "fp4" else "BNB-NF4"
         bits = 8.0 if eight else 4.0
-    elif method == "compressed-tensors":
+    elif canonical == "compressed-tensors":
         scheme, bits, group = grouped_scheme(packing)
-    elif method == "modelopt":
+    elif canonical == "modelopt":
         algorithm = word(packing.get("quant_algo")) or word(table(packing.get("quantization")).get("quant_algo"))
         if algorithm and algorithm.upper() in _ALGORITHMS:
             scheme, bits = _ALGORITHMS[algorithm.upper()]
         else:
             _, bits, group = grouped_scheme(packing)
             scheme = "NVFP4" if bits == 4 else "FP8" if bits == 8 else None
-    elif method == "mlx":
+    elif canonical == "mlx":
         mode = word(packing.get("mode"))
         scheme = mode.upper() if mode in ("mxfp4", "mxfp8", "nvfp4") else f"MLX-{text(bits)}BIT" if bits else None
-    elif method in ("auto-round", "autoround") and word(packing.get("data_type")) in ("mx_fp", "nv_fp"):
+    elif canonical == "autoround" and word(packing.get("data_type")) in ("mx_fp", "nv_fp"):
         scheme = "MXFP4" if packing.get("data_type") == "mx_fp" else "NVFP4"
     if bits is None:
         bits = _USUAL_BITS.get(canonical)
@@ -574,6 +569,12 @@ def header_evidence(header: Header) -> Pieces:
         found.append(said("quant_method", header.quant_method, "tensors", "types"))
     if header.bits_per_weight:
         found.append(said("bits_per_weight", round(header.bits_per_weight, 4), "tensors", "types"))
+    packing = table(header.facts.get("quantization"))
+    width, group = number(packing.get("bits"), 64), count(packing.get("group_size"), 1 << 20)
+    if width and header.quant:
+        found.append(said("bits", width, "header", "quantization"))
+    if group and header.quant:
+        found.append(said("group_size", group, "header", "quantization"))
     if header.architecture:
         found.append(said("architecture", header.architecture, "header", "architecture"))
     if header.context:

@@ -100,6 +100,7 @@ def test_a_contradiction_in_the_documents_is_told() -> None:
         ("openvino", "openvino", "INT4", True, "OpenVINO"),
         ("tflite", None, "INT8", True, "LiteRT"),
         ("coreml", None, None, None, "Core ML"),
+        ("safetensors", "brandnew", None, None, "no program is known for the method brandnew"),
         (None, None, None, None, "no program is known"),
     ],
 )

@@ -163,6 +163,9 @@ GROUP = {"weights": {"num_bits": 4, "group_size": 128, "type": "int"}, "targets"
         ({"bits": 4, "group_size": 64}, "MLX-4BIT", "mlx", "4"),  # MLX names no method
         ({"bits": 4, "mode": "mxfp4"}, "MXFP4", "mlx", "4"),
         ({"quant_method": "auto-round", "bits": 4}, "AUTOROUND", "autoround", "4"),
+        ({"quant_method": "intel/auto-round", "bits": 4}, "AUTOROUND", "autoround", "4"),
+        ({"quant_method": "gptq_marlin", "bits": 8}, "GPTQ", "gptq", "8"),
+        ({"quant_method": "fbgemm_fp8"}, "FP8", "fp8", "8"),
         ({"quant_method": "bitnet"}, "BITNET", "bitnet", "1.58"),
         ({"quant_method": "exl2", "bits": 4.65}, "EXL2", "exl2", "4.65"),
     ],
