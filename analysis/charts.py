@@ -67,7 +67,8 @@ class Figure:
         svg = str(vl_convert().vegalite_to_svg(self.spec("light", width)))
         size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
         name = f"{self.name}-{suffix}"
-        svg = re.sub(r"\b(clip|gradient)(_?\d+)\b", rf"\1\2-{name}", svg)
+        numbers: dict[str, int] = {}  # vl-convert counts on from picture to picture: here each counts for itself
+        svg = re.sub(r"\b(?:clip|gradient_)\d+\b", lambda it: f"{name}-{numbers.setdefault(it[0], len(numbers))}", svg)
         for colour, variable in ((INK["light"], "currentColor"), (GRID["light"], "var(--grid)")):
             svg = svg.replace(f'"{colour}"', f'"{variable}"')
         opening = (

@@ -175,7 +175,7 @@ def info(reader: Reader, repo_id: str) -> Info:
             " where repo_id = :id and artifact is null order by field, weight desc, value",
             values,
         ),
-        conflicts=reader.all("select * from label_conflicts where repo_id = :id order by field, artifact", values),
+        conflicts=reader.all("select * from label_conflicts where repo_id = :id order by field, artifact nulls first", values),
         parents=reader.all("select * from parents where repo_id = :id order by declared desc, parent", values),
         relatives=reader.all(
             "select repo_id, author, format, quant, bits_per_weight, qat, total_size, downloads from models"

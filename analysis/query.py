@@ -383,6 +383,8 @@ def guard(clock: Clock) -> Any:
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() not in FUNCTIONS_REFUSED:
             return sqlite3.SQLITE_OK
+        if action == sqlite3.SQLITE_UPDATE and first == "sqlite_master":
+            return sqlite3.SQLITE_OK  # a full-text table declares its columns so; the schema itself can't be updated
         pragma = (first or "").lower()
         if action == sqlite3.SQLITE_PRAGMA and pragma in PRAGMAS and not (second and pragma in SETTINGS):
             return sqlite3.SQLITE_OK

@@ -54,7 +54,7 @@ select reason, count(*) as entries, min(repo_id) as example from skips group by 
 """
 CONFLICTS = """
 select repo_id, artifact, field, claimed, claimed_by, measured, measured_by from label_conflicts
-order by downloads desc nulls last, repo_id, artifact, field limit 25
+order by downloads desc nulls last, repo_id, artifact nulls first, field limit 25
 """
 
 

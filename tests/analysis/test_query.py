@@ -206,6 +206,9 @@ def test_what_writes_is_refused(sql: str, small_on_both: str) -> None:
         "attach database '/etc/passwd' as x",
         "pragma journal_mode=delete",
         "pragma query_only=off",
+        "pragma writable_schema=on",
+        "update sqlite_master set sql = ''",
+        "create virtual table x using fts5(y)",
         "select load_extension('x')",
         "select zeroblob(1000000000)",
         "select 1; select 2",
@@ -215,6 +218,11 @@ def test_what_writes_is_refused(sql: str, small_on_both: str) -> None:
 def test_what_reaches_out_of_sqlite_is_refused(sql: str, small: str) -> None:
     with pytest.raises((QueryRefused, QueryError)), run(small, sql) as rows:
         list(rows)
+
+
+def test_full_text_is_there_to_be_asked(small: str) -> None:
+    with run(small, "select count(*) from search_index where search_index match 'gem'") as rows:
+        assert list(rows) == [(5,)]
 
 
 def test_a_question_without_end_is_stopped(small_on_both: str) -> None:
