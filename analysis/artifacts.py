@@ -39,7 +39,7 @@ def artifacts_of(files: Sequence[FileRecord], repo: RepoRecord) -> tuple[Artifac
     """The artifacts of a repo's files, in the order of their names; every file belongs to at most one."""
     paths = {file.path for file in files}
     found = []
-    for name, members in _groups(files).items():
+    for name, members in _groups(sorted(files, key=lambda file: file.path)).items():
         made = _artifact(name, members, repo, paths)
         if made is not None:
             found.append(made)
@@ -48,8 +48,14 @@ def artifacts_of(files: Sequence[FileRecord], repo: RepoRecord) -> tuple[Artifac
 
 def missing_parts(artifact: ArtifactRecord) -> int:
     """How many shards the repo does not hold, as the names of those it holds tell."""
-    parts = [part for path in artifact.paths if (part := part_of(path))]
-    return missing({part.number for part in parts}, parts[0].total) if parts else 0
+    return _missing(artifact.paths)
+
+
+def _missing(paths: Sequence[str]) -> int:
+    parts = [part for path in paths if (part := part_of(path))]
+    if len(parts) < len(paths) or len({part.whole for part in parts}) != 1:
+        return 0  # no shards, but files that belong together for another reason
+    return missing({part.number for part in parts}, parts[0].total)
 
 
 # ---- Groups ---------------------------------------------------------------------------------------------------------
@@ -120,7 +126,7 @@ def _artifact(name: str, members: list[FileRecord], repo: RepoRecord, paths: Col
         kind = "gguf" if extension(name) == "gguf" else None
     elif role == "weights":
         kind, role = _in_repo(name, kind, repo, paths)
-    whole = missing({part.number for m in members if (part := part_of(m.path))}, _count(members)) == 0
+    whole = _missing([file.path for file in members]) == 0
     sizes = [file.size for file in members]
     return ArtifactRecord(
         artifact=name,
@@ -130,11 +136,6 @@ def _artifact(name: str, members: list[FileRecord], repo: RepoRecord, paths: Col
         total_size=sum(size or 0 for size in sizes) if whole and None not in sizes else None,
         content=_content(members) if whole else None,
     )
-
-
-def _count(members: list[FileRecord]) -> int | None:
-    part = part_of(members[0].path)
-    return part.total if part else None
 
 
 def _format_of_folder(members: list[FileRecord]) -> str | None:
@@ -164,8 +165,10 @@ def _in_repo(name: str, kind: str, repo: RepoRecord, paths: Collection[str]) -> 
         for own in _OWN_FORMATS:
             if method == own or own in tags:
                 return own, "adapter" if _adapter_repo(name, tags, repo, paths) else "weights"
-    if kind == "pytorch" and "ctranslate2" in tags and name.rpartition("/")[2] == "model.bin":
-        return "ctranslate2", "weights"
+    if kind == "pytorch" and name.endswith(".bin"):
+        for own in ("ctranslate2", "fasttext"):
+            if own in tags and stem(name) == "model":
+                return own, "weights"
     return kind, "adapter" if _adapter_repo(name, tags, repo, paths) else "weights"
 
 
@@ -202,7 +205,9 @@ _CANONICAL = frozenset({
 
 _COPY_FOLDERS = frozenset({
     "original", "metal", "onnx", "openvino", "ov", "coreml", "tf", "flax", "tflite", "consolidated", "pytorch", "torch",
-    "safetensors", "fp16", "fp32", "bf16", "tensorflow", "jax", "rust", "0_transformer", "ggml",
+    "safetensors", "fp16", "fp32", "bf16", "tensorflow", "jax", "rust", "0_transformer", "ggml", "checkpoints",
+    "merged", "merged_model", "hf", "hf_weights", "final", "final_model", "final_checkpoint", "model", "weights",
+    "best_model",
 })  # fmt: skip
 _STEP = re.compile(r"(?:checkpoints?|ckpts?|steps?|epochs?|global_step|iter)[-_]?(\d+)$", re.I)
 _PRECISION = re.compile(
@@ -214,7 +219,7 @@ _WEB = re.compile(
     r"|avx512|avx2|arm64|qint8|quint8|float)(?=$|[-_.])",
     re.I,
 )
-_EPOCH = re.compile(r"[-_](?:\d{6}|step\d+|e\d{1,3}|epoch[-_]?\d+)$", re.I)  # LoRA trainers number what they save
+_EPOCH = re.compile(r"[-_](?:(?=\d{6}$)|step|e|epoch[-_]?)(\d{1,6})$", re.I)  # LoRA trainers number what they save
 
 _MAIN_FORMATS = ("safetensors", "mlx", "exl2", "exl3", "pytorch")
 _FORMAT_RANK = {name: rank for rank, name in enumerate((*_MAIN_FORMATS, "flax", "tensorflow", "onnx", "openvino"))}
@@ -257,7 +262,10 @@ def _identity(artifact: ArtifactRecord) -> tuple[str, ...]:
         return artifact.role, folder, _PRECISION.sub("", _WEB.sub("", f"-{name}"))
     name = _PRECISION.sub("", name)
     if artifact.role == "adapter":
+        folder = re.sub(r"(?:^|/)(?:adapters?|loras?)$", "", folder)
         name = _EPOCH.sub("", name)
+    elif kind in _MAIN_FORMATS:
+        name = re.sub(r"-\d{6}$", "", name)
     if kind in ("onnx", "openvino", "tflite", "coreml"):
         name = _WEB.sub("", name)
         return artifact.role, kind, folder, "" if name in _CANONICAL else name
@@ -281,6 +289,12 @@ def _step(path: str) -> int:
     return max((int(found[1][:9]) for folder in path.split("/")[:-1] if (found := _STEP.fullmatch(folder))), default=0)
 
 
+def _epoch(name: str) -> float:
+    """Which of its training's epochs an adapter is; the last of all where its name counts none."""
+    found = _EPOCH.search(name)
+    return int(found[1]) if found else float("inf")
+
+
 def _preference(artifact: ArtifactRecord) -> tuple[object, ...]:
     """Sorts copies: whole ones first, those at home, in the format and precision that loaders take, of a plain name."""
     name = stem(artifact.artifact).lower()
@@ -295,7 +309,7 @@ def _preference(artifact: ArtifactRecord) -> tuple[object, ...]:
         "consolidated" in name,
         _PRECISION_RANK.get(precision, 4),
         bool(_WEB.search(name)),
-        bool(_EPOCH.search(name)),
+        -_epoch(name),
         len(artifact.paths) > 1 and artifact.format == "gguf",
         len(artifact.artifact),
         artifact.artifact,
@@ -304,14 +318,15 @@ def _preference(artifact: ArtifactRecord) -> tuple[object, ...]:
 
 def _conversions(artifacts: Iterable[ArtifactRecord]) -> set[str]:
     """Further copies by place: weights in converted formats, whole pipelines in one file, halves of a merged ONNX."""
-    weights = [a for a in artifacts if a.role == "weights" and a.format not in ("gguf", "ggml")]
-    homes = {_place(a.artifact)[0] for a in weights if a.format in _MAIN_FORMATS and missing_parts(a) == 0}
+    weights = [a for a in artifacts if a.role in ("weights", "other") and a.format not in ("gguf", "ggml")]
+    whole = [a for a in weights if a.role == "weights" and a.format in _MAIN_FORMATS and missing_parts(a) == 0]
+    homes = {_place(a.artifact)[0] for a in whole}
     pipeline = any(home in _PIPELINE for home in homes)
     merged = {_place(a.artifact)[0] for a in weights if "decoder_model_merged" in a.artifact}
     further = set()
     for artifact in weights:
         home, _ = _place(artifact.artifact)
-        converted = artifact.format not in _MAIN_FORMATS and home in homes
+        converted = artifact.format not in _MAIN_FORMATS and (home in homes or pipeline)
         half = home in merged and re.search(r"decoder_(?:with_past_)?model(?!_merged)", artifact.artifact)
         if converted or half or (pipeline and not home):
             further.add(artifact.artifact)

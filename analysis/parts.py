@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -33,6 +34,7 @@ _RANK = re.compile(
 )
 
 
+@lru_cache(4096)
 def part_of(path: str) -> Part | None:
     """Which piece of what the file is; None where its name says that it is whole."""
     folder, slash, name = path.rpartition("/")

@@ -29,9 +29,9 @@ _SCHEME = re.compile(
     r"(?:^|[-_. ])(?:i?q[1-9](?:_\w+|k\w*)?|p?tq[1-9]_\w+|mxfp[4-8]\w*|nvfp4\w*)(?=$|[-. ])", re.I
 )  # a quantized GGUF scheme: a model's weights
 _TRAINING = re.compile(
-    r"(?:^|/)(?:optimizer|optim|scheduler|rng_state|random_states|training_args|trainer_state|scaler|grad_scaler|"
-    r"training_state)\b[^/]*$|_optim_states\.|(?:^|/)global_?step\d+/|\.distcp$|(?:^|/)(?:latest|zero_to_fp32\.py)$"
-    r"|(?:^|/)(?:bf16_)?(?:zero_pp|mp)_rank_\d+[^/]*$",
+    r"(?:^|/)(?:optimizer|optim|rng_state|random_states|training_args|trainer_state|scaler|grad_scaler|training_state)"
+    r"(?![a-z])[^/]*$|(?:^|/)scheduler\.(?:bin|pt|pth)$|_optim_states\.|(?:^|/)global_?step\d+/|\.distcp$|"
+    r"(?:^|/)(?:latest|zero_to_fp32\.py)$|(?:^|/)(?:bf16_)?(?:zero_pp|mp)_rank_\d+[^/]*$",
     re.I,
 )
 _TOKENIZER = re.compile(
@@ -62,8 +62,8 @@ _COMPONENT_FOLDERS = re.compile(
     re.I,
 )
 _COMPONENT = re.compile(
-    r"(?:.*[-_. ])?vae(?:[-_. ].*)?$|(?:t5|umt5)[-_]?(?:v1_1[-_])?xxl.*|(?:tokenizer|vocoder)-.*|"
-    r"clip_[lgh]\b.*|ae$|.*text_encoders?$",
+    r"(?:.*[-_. ])?vae(?:[-_. ].*)?$|(?:.*[-_. ])?u?m?t5[-_]?(?:v1_1[-_])?xxl.*|(?:tokenizer|vocoder)-.*|"
+    r"(?:models_)?clip_(?:[lgh]\b|open|vision).*|ae$|.*text_encoders?$",
     re.I,
 )
 

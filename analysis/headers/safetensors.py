@@ -196,7 +196,7 @@ def _check(name: str, text: bytes, key: str, tensor: Any) -> None:
         raise HeaderBeyondLimits(
             name, _where(text, key), f"names of at most {limits.TENSOR_NAME_BYTES} characters", f"{len(key):,}"
         )
-    if not isinstance(dtype, str) or not _DTYPE.fullmatch(dtype):
+    if not isinstance(dtype, str) or (dtype not in BITS and not _DTYPE.fullmatch(dtype)):
         bad("a dtype", _shown(dtype))
     if len(shape) > limits.DIMENSIONS:
         raise HeaderBeyondLimits(

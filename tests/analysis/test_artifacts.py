@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import lzma
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analysis.artifacts import artifacts_of, headers_to_read, missing_parts
 from analysis.parts import part_of
@@ -120,6 +123,19 @@ def test_gpt_oss_is_13_gigabytes_not_41() -> None:
         ("adapter_model.safetensors checkpoint-9/adapter_model.safetensors", "adapter_model.safetensors"),
         ("openvino_model.xml openvino_model.bin openvino_tokenizer.xml", "openvino_model.xml"),
         ("best.pt last.pt", "best.pt last.pt"),
+        (
+            "model.safetensors pytorch_model.bin tf_model.h5 rust_model.ot onnx/model.onnx onnx/model_O1.onnx "
+            "onnx/model_qint8_avx512.onnx openvino/openvino_model.xml openvino/openvino_model.bin "
+            "openvino/openvino_model_qint8_quantized.xml openvino/openvino_model_qint8_quantized.bin",
+            "model.safetensors",
+        ),
+        ("adapter/adapter_model.bin checkpoints/checkpoint-9/adapter_model.bin", "adapter/adapter_model.bin"),
+        ("model-1-of-1.safetensors merged/model-1-of-1.safetensors", "model.safetensors"),
+        ("model.safetensors original/consolidated.00.pth original/consolidated.01.pth", "model.safetensors"),
+        ("onnx/model.onnx onnx/model.onnx_data onnx/model_q4f16.onnx onnx/model_fp16.onnx", "onnx/model.onnx"),
+        ("open_clip_pytorch_model.bin open_clip_model.safetensors pytorch_model.bin", "open_clip_model.safetensors"),
+        ("a-000004.safetensors a-000008.safetensors a.safetensors b.safetensors", "a.safetensors b.safetensors"),
+        ("rng_state_0.pth optimizer_1.bin scheduler.pt model.safetensors", "model.safetensors"),
         ("v1-5-pruned.ckpt v1-5-pruned.safetensors v1-5-pruned-emaonly.safetensors", "v1-5-pruned.safetensors"),
     ],
 )
@@ -133,7 +149,7 @@ def test_a_pipeline_is_its_transformer_and_the_parts_beside_it() -> None:
         "unet/diffusion_pytorch_model.fp16.safetensors", "unet/model.onnx", "unet/model.onnx_data",
         "vae/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.fp16.safetensors",
         "text_encoder/model.safetensors", "text_encoder_2/model.fp16.safetensors", "text_encoder_2/model.safetensors",
-        "tokenizer/vocab.json", "unet/config.json",
+        "tokenizer/vocab.json", "unet/config.json", "ae.safetensors", "vae_decoder/model.onnx",
     ])  # fmt: skip
     kept = {name: artifact.role for name, artifact in made.items() if artifact.primary}
     assert kept == {
@@ -231,10 +247,10 @@ def test_pickles_are_never_opened() -> None:
 
 
 def test_every_file_of_real_repos_belongs_to_one_artifact(shared: Path) -> None:
-    """On 4,541 real GGUF repos: nothing is lost, nothing counted twice, and few repos need a second header."""
+    """On every third of 4,541 real GGUF repos: nothing is lost or counted twice, few repos need a second header."""
     repos = read = 0
     with lzma.open(shared / "hub" / "models.jsonl.xz", "rt") as lines:
-        for row in map(json.loads, lines):
+        for row in map(json.loads, islice(lines, 0, None, 3)):
             files = [FileRecord(file["path"], file["size"]) for file in row["files"]][:400]
             if not files:
                 continue
@@ -244,5 +260,38 @@ def test_every_file_of_real_repos_belongs_to_one_artifact(shared: Path) -> None:
             assert len({a.artifact for a in made}) == len(made)
             repos += 1
             read += len(headers_to_read(of, made))
-    assert repos > 4000
+    assert repos > 1000
     assert read < 1.25 * repos
+
+
+# ---- Laws -----------------------------------------------------------------------------------------------------------
+
+STEMS = ["model", "consolidated", "pytorch_model", "x-Q4_K_M", "mmproj-F16", "adapter_model", "vae", "decoder_model"]
+ENDINGS = [".safetensors", ".gguf", ".bin", ".onnx", ".onnx_data", ".xml", ".fp16.safetensors", ".gguf.part1of2", ".md"]
+PATHS = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["", "original/", "checkpoint-5/", "unet/", "a.mlpackage/", "onnx/", "Q8/", "saved_model/"]),
+    st.sampled_from(STEMS) | st.text("ab-_.01", min_size=1, max_size=6),
+    st.sampled_from(["", "-00001-of-00002", "-00002-of-00002", "-00001-of-00003", ".00", "_q4"]),
+    st.sampled_from(ENDINGS) | st.just(".pb"),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(paths=st.lists(PATHS, max_size=14, unique=True), data=st.data())
+def test_the_laws_of_artifacts(paths: list[str], data: st.DataObject) -> None:
+    """Whatever the files: each belongs to one artifact at most, no two are named alike, their order is of no meaning,
+    and of what there is to load something is primary."""
+    sizes = {path: data.draw(st.sampled_from([None, 10**6, 4 * GB])) for path in paths}
+    files = [FileRecord(path, size) for path, size in sizes.items()]
+    made = artifacts_of(files, repo())
+    held = [path for artifact in made for path in artifact.paths]
+    assert len(held) == len(set(held)) and set(held) <= set(paths)
+    assert len({artifact.artifact for artifact in made}) == len(made)
+    assert all(artifact.artifact not in paths or artifact.artifact in artifact.paths for artifact in made)
+    assert artifacts_of(data.draw(st.permutations(files)), repo()) == made
+    for role in {artifact.role for artifact in made} & {"weights", "adapter", "mmproj"}:
+        assert any(artifact.primary for artifact in made if artifact.role == role)
+    assert {a.artifact for a in headers_to_read(repo(), made)} <= {
+        a.artifact for a in headers_to_read(repo(), made, every=True)
+    }
