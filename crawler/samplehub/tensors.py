@@ -93,6 +93,8 @@ class Geometry:
     shared_gate: bool = False
     shared_name: str = "shared_expert"
     dense_layers: int = 0  # so many first layers have no experts
+    moe_every: int = 1  # experts in each n-th layer only
+    dense_beside: bool = False  # the plain MLP stands beside the experts (Gemma 4)
     router_correction: bool = False
     q_lora: int = 0
     kv_lora: int = 0
@@ -100,6 +102,14 @@ class Geometry:
     nope_dim: int = 0
     v_dim: int = 0
     mtp: int = 0  # further layers that predict more than one token
+    global_head_dim: int = 0  # of the layers that see everything, where theirs differ (Gemma 4)
+    global_kv_heads: int = 0
+    global_values: bool = True  # False: those layers use their keys as values
+    full_every: int = 0  # full attention in each n-th layer, linear attention in the others (Qwen3-Next)
+    linear_keys: int = 0  # width of keys, over all heads
+    linear_values: int = 0
+    linear_heads: int = 0  # heads of values
+    gated_query: bool = False  # queries come with a gate as wide as they
     output_stored: bool = False  # tied, but the file holds it all the same
     rope_freqs: bool = False  # llama.cpp's converter adds the factors of long contexts
     vision: Vision | None = None
@@ -147,23 +157,30 @@ def decoder(g: Geometry) -> Iterator[Tensor]:
         if "output" in g.bias:
             yield Tensor(head.replace("weight", "bias"), (g.vocab,), "bias", None, "output.bias")
     for layer in range(g.layers, g.layers + g.mtp):
-        yield from multi_token(g, layer)
+        yield from (kept_multi_token if g.full_every else multi_token)(g, layer)
+    for tensor in stacked(g):
+        yield Tensor(tensor.name, tensor.shape, tensor.role, tensor.layer)
 
 
 def block(g: Geometry, layer: int, hf: str, blk: str) -> Iterator[Tensor]:
     if g.norms in ("pre", "sandwich", "parallel"):
         yield from norm(g, f"{hf}input_layernorm", f"{blk}attn_norm", layer)
-    yield from (latent_attention if g.kv_lora else attention)(g, layer, f"{hf}self_attn.", blk)
+    if g.full_every and (layer + 1) % g.full_every and layer < g.layers:
+        yield from linear_attention(g, layer, f"{hf}linear_attn.", blk)
+    else:
+        yield from (latent_attention if g.kv_lora else attention)(g, layer, f"{hf}self_attn.", blk)
     if g.norms == "pre":
-        yield from norm(g, f"{hf}post_attention_layernorm", f"{blk}ffn_norm", layer)
+        after = "post_attention_norm" if g.full_every else "ffn_norm"
+        yield from norm(g, f"{hf}post_attention_layernorm", f"{blk}{after}", layer)
     elif g.norms in ("sandwich", "post"):
         yield from norm(g, f"{hf}post_attention_layernorm", f"{blk}post_attention_norm", layer)
         if g.norms == "sandwich":
             yield from norm(g, f"{hf}pre_feedforward_layernorm", f"{blk}ffn_norm", layer)
         yield from norm(g, f"{hf}post_feedforward_layernorm", f"{blk}post_ffw_norm", layer)
-    if g.experts and layer >= g.dense_layers:
+    mixed = g.experts and layer >= g.dense_layers and (layer + 1) % g.moe_every == 0
+    if mixed:
         yield from mixture(g, layer, f"{hf}{g.moe_block}.", blk)
-    else:
+    if not mixed or g.dense_beside:
         yield from mlp(g, layer, f"{hf}mlp.", blk, g.ffn)
 
 
@@ -182,15 +199,20 @@ def matrix(
 
 
 def attention(g: Geometry, layer: int, hf: str, blk: str) -> Iterator[Tensor]:
+    everywhere = bool(g.global_head_dim) and (layer + 1) % g.sliding_pattern == 0
+    width = g.global_head_dim if everywhere else g.head_dim
+    q_dim, kv_dim = g.heads * width, (g.global_kv_heads if everywhere else g.kv_heads) * width
     if "qkv" in g.fused:
-        yield from matrix(g, "qkv", f"{hf}qkv_proj", f"{blk}attn_qkv", layer, g.q_dim + 2 * g.kv_dim, g.hidden, "q")
+        yield from matrix(g, "qkv", f"{hf}qkv_proj", f"{blk}attn_qkv", layer, q_dim + 2 * kv_dim, g.hidden, "q")
     else:
-        yield from matrix(g, "q", f"{hf}q_proj", f"{blk}attn_q", layer, g.q_dim, g.hidden, "q")
-        yield from matrix(g, "k", f"{hf}k_proj", f"{blk}attn_k", layer, g.kv_dim, g.hidden, "k")
-        yield from matrix(g, "v", f"{hf}v_proj", f"{blk}attn_v", layer, g.kv_dim, g.hidden, "v")
-    yield from matrix(g, "o", f"{hf}o_proj", f"{blk}attn_output", layer, g.hidden, g.q_dim, "o")
+        rows = 2 * q_dim if g.gated_query else q_dim
+        yield from matrix(g, "q", f"{hf}q_proj", f"{blk}attn_q", layer, rows, g.hidden, "q")
+        yield from matrix(g, "k", f"{hf}k_proj", f"{blk}attn_k", layer, kv_dim, g.hidden, "k")
+        if g.global_values or not everywhere:
+            yield from matrix(g, "v", f"{hf}v_proj", f"{blk}attn_v", layer, kv_dim, g.hidden, "v")
+    yield from matrix(g, "o", f"{hf}o_proj", f"{blk}attn_output", layer, g.hidden, q_dim, "o")
     if g.qk_norm:
-        widths = (g.head_dim, g.head_dim) if g.qk_norm == "head" else (g.q_dim, g.kv_dim)
+        widths = (width, width) if g.qk_norm == "head" else (q_dim, kv_dim)
         for letter, width in zip("qk", widths, strict=True):
             gguf = f"{blk}attn_{letter}_norm.weight"
             yield Tensor(f"{hf}{letter}_norm.weight", (width,), "norm", layer, gguf)
@@ -214,6 +236,21 @@ def latent_attention(g: Geometry, layer: int, hf: str, blk: str) -> Iterator[Ten
     kv_rows = g.heads * (g.nope_dim + g.v_dim)
     yield from matrix(g, "latent", f"{hf}kv_b_proj", f"{blk}attn_kv_b", layer, kv_rows, g.kv_lora)
     yield from matrix(g, "o", f"{hf}o_proj", f"{blk}attn_output", layer, g.hidden, g.heads * g.v_dim)
+
+
+def linear_attention(g: Geometry, layer: int, hf: str, blk: str) -> Iterator[Tensor]:
+    """Gated DeltaNet, as Qwen3-Next and Qwen3.5 alternate it with full attention."""
+    wide = 2 * g.linear_keys + g.linear_values
+    yield from matrix(g, "qkv", f"{hf}in_proj_qkv", f"{blk}attn_qkv", layer, wide, g.hidden)
+    yield from matrix(g, "gate", f"{hf}in_proj_z", f"{blk}attn_gate", layer, g.linear_values, g.hidden)
+    yield from matrix(g, "other", f"{hf}in_proj_b", f"{blk}ssm_beta", layer, g.linear_heads, g.hidden)
+    yield from matrix(g, "other", f"{hf}in_proj_a", f"{blk}ssm_alpha", layer, g.linear_heads, g.hidden)
+    yield Tensor(f"{hf}conv1d.weight", (wide, 1, 4), "norm", layer, f"{blk}ssm_conv1d.weight")
+    yield Tensor(f"{hf}A_log", (g.linear_heads,), "norm", layer, f"{blk}ssm_a")
+    yield Tensor(f"{hf}dt_bias", (g.linear_heads,), "norm", layer, f"{blk}ssm_dt.bias")
+    head = g.linear_values // g.linear_heads
+    yield Tensor(f"{hf}norm.weight", (head,), "norm", layer, f"{blk}ssm_norm.weight")
+    yield from matrix(g, "o", f"{hf}out_proj", f"{blk}ssm_out", layer, g.hidden, g.linear_values)
 
 
 def mlp(g: Geometry, layer: int, hf: str, blk: str, width: int, suffix: str = "") -> Iterator[Tensor]:
@@ -277,6 +314,19 @@ def multi_token(g: Geometry, layer: int) -> Iterator[Tensor]:
         yield Tensor(tensor.name, tensor.shape, tensor.role, layer, None, tensor.experts)
     yield Tensor(f"{hf}shared_head.norm.weight", (g.hidden,), "norm", layer)
     yield Tensor(f"{hf}shared_head.head.weight", (g.vocab, g.hidden), "output", layer)
+
+
+def kept_multi_token(g: Geometry, layer: int) -> Iterator[Tensor]:
+    """Qwen's: it shares the embeddings, and converters keep it."""
+    blk = f"blk.{layer}."
+    yield Tensor("mtp.fc.weight", (g.hidden, 2 * g.hidden), "other", layer, f"{blk}nextn.eh_proj.weight")
+    yield from block(g, layer, "mtp.layers.0.", blk)
+    for name, gguf in (
+        ("pre_fc_norm_embedding", "enorm"),
+        ("pre_fc_norm_hidden", "hnorm"),
+        ("norm", "shared_head_norm"),
+    ):
+        yield Tensor(f"mtp.{name}.weight", (g.hidden,), "norm", layer, f"{blk}nextn.{gguf}.weight")
 
 
 # ---- vision --------------------------------------------------------------------------------------------------------
@@ -382,9 +432,79 @@ def stacked(g: Geometry) -> Iterator[Tensor]:
             yield Tensor(full, shape, matrix_role, number if "{}" in name else None, full)
 
 
+def speech(g: Geometry) -> Iterator[Tensor]:
+    """Whisper: an encoder over spectra and a decoder that listens to it. `layers` are the encoder's."""
+    p, d = g.prefix, g.hidden
+    mels, decoders = int(g.extra.get("num_mel_bins", 80)), int(g.extra.get("decoder_layers", g.layers))
+
+    def with_bias(name: str, *shape: int) -> Iterator[Tensor]:
+        yield Tensor(f"{name}.weight", shape, "up" if len(shape) == 2 else "norm")
+        yield Tensor(f"{name}.bias", shape[:1], "bias")
+
+    def attend(name: str) -> Iterator[Tensor]:
+        yield Tensor(f"{name}.k_proj.weight", (d, d), "k")
+        for letter in ("v_proj", "q_proj", "out_proj"):
+            yield from with_bias(f"{name}.{letter}", d, d)
+
+    def rest(name: str) -> Iterator[Tensor]:
+        yield from with_bias(f"{name}fc1", g.ffn, d)
+        yield from with_bias(f"{name}fc2", d, g.ffn)
+        yield from with_bias(f"{name}final_layer_norm", d)
+
+    yield from with_bias(f"{p}encoder.conv1", d, mels, 3)
+    yield from with_bias(f"{p}encoder.conv2", d, d, 3)
+    yield Tensor(f"{p}encoder.embed_positions.weight", (1500, d), "other")
+    for layer in range(g.layers):
+        yield from attend(f"{p}encoder.layers.{layer}.self_attn")
+        yield from with_bias(f"{p}encoder.layers.{layer}.self_attn_layer_norm", d)
+        yield from rest(f"{p}encoder.layers.{layer}.")
+    yield from with_bias(f"{p}encoder.layer_norm", d)
+    yield Tensor(f"{p}decoder.embed_tokens.weight", (g.vocab, d), "embedding")
+    yield Tensor(f"{p}decoder.embed_positions.weight", (448, d), "other")
+    for layer in range(decoders):
+        for name in ("self_attn", "encoder_attn"):
+            yield from attend(f"{p}decoder.layers.{layer}.{name}")
+            yield from with_bias(f"{p}decoder.layers.{layer}.{name}_layer_norm", d)
+        yield from rest(f"{p}decoder.layers.{layer}.")
+    yield from with_bias(f"{p}decoder.layer_norm", d)
+
+
+def text_to_text(g: Geometry) -> Iterator[Tensor]:
+    """T5: an encoder and, unless `decoder_layers` is 0, a decoder; relative positions in the first layers."""
+    decoders = int(g.extra.get("decoder_layers", g.layers))
+    yield Tensor("shared.weight", (g.vocab, g.hidden), "embedding", None, "token_embd.weight")
+    for side, count in (("encoder", g.layers), ("decoder", decoders)):
+        for layer in range(count):
+            at, blk = f"{side}.block.{layer}.layer.", f"{side[:3]}.blk.{layer}."
+            kinds = [("SelfAttention", "attn")] + ([("EncDecAttention", "cross_attn")] if side == "decoder" else [])
+            for number, (kind, gguf) in enumerate(kinds):
+                for letter in "qkv":
+                    name = f"{at}{number}.{kind}.{letter}.weight"
+                    yield Tensor(name, (g.q_dim, g.hidden), letter, layer, f"{blk}{gguf}_{letter}.weight")
+                yield Tensor(f"{at}{number}.{kind}.o.weight", (g.hidden, g.q_dim), "o", layer, f"{blk}{gguf}_o.weight")
+                if layer == 0 and number == 0:
+                    name = f"{at}0.{kind}.relative_attention_bias.weight"
+                    yield Tensor(name, (32, g.heads), "other", layer, f"{blk}attn_rel_b.weight")
+                yield Tensor(f"{at}{number}.layer_norm.weight", (g.hidden,), "norm", layer, f"{blk}{gguf}_norm.weight")
+            dense = f"{at}{len(kinds)}."
+            inner = ("wi_0", "wi_1") if g.gated else ("wi",)
+            for name in inner:
+                gguf = f"{blk}ffn_{'gate' if name == 'wi_0' else 'up'}.weight"
+                yield Tensor(f"{dense}DenseReluDense.{name}.weight", (g.ffn, g.hidden), "up", layer, gguf)
+            yield Tensor(f"{dense}DenseReluDense.wo.weight", (g.hidden, g.ffn), "down", layer, f"{blk}ffn_down.weight")
+            yield Tensor(f"{dense}layer_norm.weight", (g.hidden,), "norm", layer, f"{blk}ffn_norm.weight")
+        if count:
+            name = f"{side}.final_layer_norm.weight"
+            yield Tensor(name, (g.hidden,), "norm", None, f"{side[:3]}.output_norm.weight")
+    if not g.tied and decoders:
+        yield Tensor("lm_head.weight", (g.vocab, g.hidden), "output", None, "output.weight")
+
+
 PLANS: dict[str, Callable[[Geometry], Iterator[Tensor]]] = {
     "decoder": decoder,
     "encoder": encoder,
+    "speech": speech,
+    "text-to-text": text_to_text,
     "stack": stacked,
     "projector": projector_plan,
 }
