@@ -77,7 +77,9 @@ _READ: Mapping[str, Any] = {
 """How the values that are no texts are read back from evidence."""
 _FIELDS = frozenset(Labels.__dataclass_fields__)
 _CLAIMS: frozenset[Source] = frozenset(("file", "card", "name", "tag", "lineage", "owner", "fuzzy"))
-_CONTAINER = {"mlx": "safetensors", "exl2": "safetensors", "exl3": "safetensors"}
+_CONTAINER = {
+    "mlx": "safetensors", "exl2": "safetensors", "exl3": "safetensors", "mlc": "pytorch", "ctranslate2": "pytorch",
+}  # fmt: skip
 """Formats whose files are another format's."""
 
 
@@ -95,9 +97,12 @@ def label_repo(
     if parent and parent.relation == "unknown" and parent.source != "header":
         relation = inferred_relation(repo, name, edges)
     pieces = [*claimed, *owner_evidence(repo.author or (name.owner if name else None))]
+    card = card_evidence(repo)
+    spoken = any(each.field == "languages" for each in card)  # the Hub repeats the card's languages as tags
     for tag in repo.tags[:MOST_TAGS]:
-        pieces += tag_evidence(tag)
-    pieces += card_evidence(repo)
+        told = tag_evidence(tag)
+        pieces += told if not spoken else [each for each in told if each.field != "languages"]
+    pieces += card
     pieces += task_evidence(repo.pipeline_tag)
     lineage = lineage_of(edges, parent, relation, name)
     pieces += lineage
@@ -391,9 +396,8 @@ def borrowed(
     if container in ("safetensors", "pytorch") and "/" not in artifact.artifact:
         found += config_evidence(repo.config)
         for tag in repo.tags[:MOST_TAGS]:
-            found += [each for each in tag_evidence(tag) if each.field == "format" and each.value in _CONTAINER]
-        if name and name.format in _CONTAINER:
-            found.append(piece("format", name.format or "", "name", "name", 50))
+            found += [each for each in tag_evidence(tag) if is_special(each, container)]
+        found += [each for each in (name_evidence(name, "name") if name else ()) if is_special(each, container)]
     own_word = file is not None and (file.quant is not None or file.quantized is not None)
     if name and not own_word and _CONTAINER.get(name.format or "", name.format) in (None, container):
         others = (a for a in artifact_weights(siblings) if container_of(a) == container)
@@ -469,16 +473,25 @@ def settled(pieces: list[LabelRecord]) -> Best:
     container = best.get("format")
     if container is None:
         return best
-    if container.value == "safetensors":
-        special = [each for each in pieces if each.field == "format" and each.value in _CONTAINER]
-        container = max(special, key=lambda each: each.weight, default=container)
+    special = [each for each in pieces if is_special(each, container.value)]
+    container = max(special, key=lambda each: each.weight, default=container)
     if container.value in ONLY_QUANTIZED:
         pieces += framework_evidence(container)
         best = strongest(pieces)
     elif container.value in ("gguf", "ggml"):
         best = strongest([each for each in pieces if not of_one(each)])
+        quantized = best.get("quantized")
+        if quantized and quantized.value == "true" and "quant_method" not in best:
+            method = piece("quant_method", container.value, container.source, f"container {container.value}", 42)
+            pieces.append(method)
+            best["quant_method"] = method
     best["format"] = container
     return best
+
+
+def is_special(each: LabelRecord, container: str) -> bool:
+    """Whether evidence says that files of a container are in a format that uses it."""
+    return each.field == "format" and _CONTAINER.get(each.value) == container
 
 
 def of_one(each: LabelRecord) -> bool:
@@ -644,6 +657,8 @@ def refuted_count(told: Iterable[LabelRecord], best: Best, field: str) -> Confli
     said_, counted = claim(told, field), best.get(f"{field}_measured")
     if said_ is None or counted is None or not apart(int(said_.value), int(counted.value)):
         return None
+    if field == "active_parameters" and "size" in best and best["size"].value.startswith("E"):
+        return None  # effective parameters leave embeddings out
     if said_.source == "lineage":
         for each in ("size", *SIZES):
             if each in best and best[each].source == "lineage":

@@ -264,7 +264,7 @@ def test_the_tag_8_bit_does_not_outweigh_nvfp4() -> None:
 
 def test_tags_of_a_gguf_repo_are_about_one_of_its_quants() -> None:
     found = label_repo(repo("someone/gemma-4b-GGUF", "gguf", "quantized", "2-bit", "mxfp4"))
-    assert fields(found.labels, "quantized", "quant", "bits") == (True, None, None)
+    assert fields(found.labels, "quantized", "quant", "quant_method", "bits") == (True, None, "gguf", None)
 
 
 def test_mlx_is_known_by_its_config_where_no_tag_says_it() -> None:
@@ -355,6 +355,21 @@ def test_tensors_of_mlx_are_in_its_format() -> None:
     assert again == found
 
 
+@pytest.mark.parametrize(
+    ("owner", "path", "container", "expected"),
+    [
+        ("mlc-ai/Llama-3-8B-q4f16_1-MLC", "params_shard.bin", "pytorch", "mlc"),
+        ("Systran/faster-whisper-medium", "model.bin", "pytorch", "ctranslate2"),
+        ("turboderp/Llama-3-8B-exl3", "model.safetensors", "safetensors", "exl3"),
+        ("someone/Llama-3-8B", "pytorch_model.bin", "pytorch", "pytorch"),
+    ],
+)
+def test_containers_of_others_files(owner: str, path: str, container: str, expected: str) -> None:
+    file = ArtifactRecord(path, "weights", container, (path,), 5 * B)
+    labelled, ((_, found),) = label_whole(repo(owner), (file,))
+    assert (labelled.labels.format, found.labels.format) == (expected, expected)
+
+
 # ---- roll-up --------------------------------------------------------------------------------------------------------
 
 
@@ -421,6 +436,20 @@ def test_the_transformer_is_the_size_of_a_pipeline() -> None:
     assert label_whole(repo("Qwen/Qwen-Image"), files, read)[0].labels.parameters_measured == 20_430_401_088
 
 
+def test_effective_parameters_leave_embeddings_out() -> None:
+    file = gguf("gemma-3n-E2B-it-Q4_0.gguf", 3 * B)
+    read = header("Q4_0", 5_500_000_000, 4.6, active_parameters=4_285_796_352)
+    found, artifacts = label_whole(repo("google/gemma-3n-E2B-it-GGUF"), (file,), {file.artifact: read})
+    assert fields(found.labels, "active_parameters", "active_parameters_measured") == (2 * B, 4_285_796_352)
+    assert not found.conflicts and not artifacts[0][1].conflicts
+
+
+def test_languages_of_the_card_are_told_once() -> None:
+    found = label_repo(repo("a/b", "en", "de", "fr", languages=("en", "de")))
+    assert found.labels.languages == ("en", "de") and basis(found, "languages") == ("card", "card")
+    assert label_repo(repo("a/b", "en", "conversational")).labels.languages == ("en",)
+
+
 def test_a_format_that_no_file_has() -> None:
     found = whole(repo("a/Llama-3-8B-GGUF", "safetensors"), [tensors()])
     assert conflicts(found)["format"] == ("gguf", "name", "safetensors", "file")
@@ -433,7 +462,7 @@ def test_a_format_that_no_file_has() -> None:
         ("Llama-3-8B", 70_553_706_496, True),
         ("pythia-160m", 212_700_000, False),  # nominal sizes leave embeddings out
         ("Mixtral-8x7B", 46_702_792_704, False),  # experts share attention
-        ("gemma-3n-E4B", 7_849_978_192, False),  # claims no total
+        ("gemma-3n-E4B", 9_849_978_192, False),  # claims no total
         ("Qwen3-30B-A3B", 30_532_122_624, False),
     ],
 )
