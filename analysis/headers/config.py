@@ -27,6 +27,8 @@ SIDE_FILES: Mapping[str, str] = {
     "params.json": "params",  # Mistral's and Meta's own releases
 }
 """Files beside config.json that are worth a look, and under which key `config_of` puts what they hold."""
+INSTEAD = frozenset({"model_index.json", "params.json"})
+"""Of these, those that say nothing more where there is a config.json."""
 
 
 def config_files(artifact: ArtifactRecord, paths: Collection[str]) -> tuple[str, ...]:
@@ -36,7 +38,7 @@ def config_files(artifact: ArtifactRecord, paths: Collection[str]) -> tuple[str,
     while True:
         lead = f"{folder}/" if folder else ""
         for name in (CONFIG, *SIDE_FILES):
-            if lead + name in paths and name not in seen:
+            if lead + name in paths and name not in seen and not (name in INSTEAD and CONFIG in seen):
                 seen.add(name)
                 found.append(lead + name)
         if not folder:

@@ -201,12 +201,9 @@ def test_several_files_make_one_configuration() -> None:
 def test_a_parts_own_configuration_comes_before_the_repos() -> None:
     paths = {"config.json", "transformer/config.json", "model_index.json", "vae/config.json", "quantize_config.json"}
     part = artifact("transformer/diffusion_pytorch_model.safetensors")
-    assert config_files(part, paths) == ("transformer/config.json", "quantize_config.json", "model_index.json")
-    assert config_files(artifact("model.safetensors"), paths) == (
-        "config.json",
-        "quantize_config.json",
-        "model_index.json",
-    )
+    assert config_files(part, paths) == ("transformer/config.json", "quantize_config.json")
+    assert config_files(artifact("model.safetensors"), paths) == ("config.json", "quantize_config.json")
+    assert config_files(artifact("consolidated.safetensors"), {"params.json"}) == ("params.json",)
     inner = {
         "transformer/config.json": {"_class_name": "FluxTransformer2DModel"},
         "model_index.json": {"_class_name": "FluxPipeline"},
