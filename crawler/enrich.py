@@ -16,6 +16,8 @@ from typing import Any
 from analysis.artifacts import artifacts_of, headers_to_read
 from analysis.errors import HeaderError
 from analysis.headers import read_artifact
+from analysis.headers.config import config_files
+from analysis.headers.config import config_of as one_config
 from analysis.labels.resolve import label_artifact, label_repo
 from crawler.discover import bounded, parse_repo
 from crawler.errors import FileTrouble, RepoTrouble
@@ -167,8 +169,9 @@ def finish(
         # What is worth reading depends on the repo alone, so that the order of visits does not show in the catalog.
         chosen = headers_to_read(repo, artifacts)
         config: Json = {}
-        if any(artifact.format != "gguf" for artifact in chosen):
-            config = config_of(hub, look, trouble)
+        told = next((artifact for artifact in chosen if artifact.format != "gguf"), None)
+        if told is not None:
+            config = config_of(hub, look, told, trouble)
             repo = replace(repo, config=bounded({**repo.config, **config}) if config else repo.config)
         for artifact in chosen:
             if artifact.artifact in held:
@@ -246,18 +249,20 @@ def index_of(artifact: ArtifactRecord, sizes: Mapping[str, int | None]) -> str |
     return min(names, key=len) if names else None
 
 
-def config_of(hub: Hub, look: Look, trouble: list[Skipped]) -> Json:
-    """The repo's config.json: the API's own block leaves out all that is about shapes."""
-    size = next((file.size for file in look.files if file.path == "config.json"), None)
-    if size is None or not 0 < size <= MOST_CONFIG:
-        return {}
-    try:
-        value = json.loads(hub.small_file(look.repo.repo_id, "config.json", look.repo.sha or "main", MOST_CONFIG))
-    except (ValueError, RecursionError):
-        error: RepoTrouble = FileTrouble("config.json", "unreadable", "no JSON")
-    except RepoTrouble as met:
-        error = FileTrouble("config.json", met.reason, met.detail)
-    else:
-        return value if isinstance(value, dict) else {}
-    trouble.append(Skipped(look.repo.repo_id, error.reason, str(error)[:500], datetime.now(UTC), look.repo.hub_id))
-    return {}
+def config_of(hub: Hub, look: Look, artifact: ArtifactRecord, trouble: list[Skipped]) -> Json:
+    """What the repo's JSON files say of an artifact: the API's own block leaves out all that is about shapes."""
+    repo_id, revision = look.repo.repo_id, look.repo.sha or "main"
+    sizes = {file.path: file.size or 0 for file in look.files}
+    values: dict[str, Any] = {}
+    for path in config_files(artifact, sizes):
+        if not 0 < sizes[path] <= MOST_CONFIG:
+            continue
+        try:
+            values[path] = json.loads(hub.small_file(repo_id, path, revision, size=sizes[path]))
+            continue
+        except (ValueError, RecursionError):
+            error: RepoTrouble = FileTrouble(path, "unreadable", "no JSON")
+        except RepoTrouble as met:
+            error = FileTrouble(path, met.reason, met.detail)
+        trouble.append(Skipped(repo_id, error.reason, str(error)[:500], datetime.now(UTC), look.repo.hub_id))
+    return one_config(values)

@@ -266,9 +266,11 @@ class Hub:
         """A file anywhere on the web, read in pieces; the token stays at home."""
         return HttpSource(self, "", urlsplit(url).path.rpartition("/")[2] or url, "", None, signed=url)
 
-    def small_file(self, repo_id: str, path: str, revision: str = "main", most: int = 1 << 20) -> bytes:
-        """A file of `most` bytes at most, whole."""
-        return self.piece(repo_id, path, revision, 0, most).data
+    def small_file(
+        self, repo_id: str, path: str, revision: str = "main", most: int = 1 << 20, *, size: int | None = None
+    ) -> bytes:
+        """A file of `most` bytes at most, or of just `size`, whole."""
+        return self.piece(repo_id, path, revision, 0, most if size is None else size, size=size).data
 
     # ---- bytes of files -----------------------------------------------------------------------------------------
 

@@ -88,7 +88,7 @@ def page_of(ledger: Ledger, listed: Listed) -> Page:
         except Exception as error:  # one repo that trips the labels must not end a walk of millions
             why = RepoTrouble("failed", f"a bug in its labels: {type(error).__name__}: {error}")
             unlabelled.append(skipped(Wanted(repo.hub_id, repo.repo_id, None, None, 0), why))
-    return Page(tuple(labelled), (*listed.skipped, *private, *unlabelled), listed.cursor)
+    return Page(tuple(labelled), (*listed.skipped, *private, *unlabelled), listed.cursor, listed.thin)
 
 
 def public(ledger: Ledger, repos: Sequence[RepoRecord]) -> tuple[Sequence[RepoRecord], list[Skipped]]:
@@ -191,5 +191,5 @@ def take_in(ledger: Ledger, repo: RepoRecord) -> None:
     held = store.stored([repo.hub_id]).get(repo.hub_id)
     whole = with_heavy(repo, held)
     aside = replace(ledger.run, kind="repos")  # a page that is no part of the walk
-    counts = store.save_page(aside, ledger.scope, Page(((whole, label_repo(whole)),), (), None))
+    counts = store.save_page(aside, ledger.scope, Page(((whole, label_repo(whole)),), (), None, thin=True))
     ledger.paged(counts)

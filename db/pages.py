@@ -140,7 +140,7 @@ def save_page(rows: Rows, interned: Interned, run: RunRecord, page: Page, at: da
     """All of a page but its cursor, in the caller's transaction."""
     entries = {record.hub_id: (record, labelled) for record, labelled in page.repos}
     known = known_repos(rows, entries)
-    found = _sort(rows, interned, entries.values(), known, at)
+    found = _sort(rows, interned, entries.values(), known, at, thin=page.thin)
     give_up_ids(rows, run, [entry[1] for entry in found.new] + [e[1] for e in found.changed], set(entries), at)
     _insert(rows, interned, run, found.new, at)
     _update(rows, interned, run, found.changed, at)
@@ -165,6 +165,8 @@ def _sort(
     entries: Iterable[tuple[RepoRecord, Labelled]],
     known: dict[str, Known],
     at: datetime,
+    *,
+    thin: bool,
 ) -> Sorted:
     found = Sorted()
     number = rows.next_id(repos)
@@ -175,7 +177,7 @@ def _sort(
         if state is None:
             found.new.append((number, record, labelled, facts, digest))
             number += 1
-        elif (
+        elif not (thin and _same_commit(state, record)) and (
             state.digest != digest or state.status != record.status or not _current(rows, interned, state, labelled, at)
         ):
             found.changed.append((state, record, labelled, facts, digest))
@@ -184,6 +186,11 @@ def _sort(
         else:
             found.unchanged.append(state)
     return found
+
+
+def _same_commit(state: Known, record: RepoRecord) -> bool:
+    """For a thin page: what it does not tell is as it was."""
+    return (state.sha, state.repo_id, state.status) == (record.sha, record.repo_id, record.status)
 
 
 def _current(rows: Rows, interned: Interned, state: Known, labelled: Labelled, at: datetime) -> bool:

@@ -69,6 +69,7 @@ class GgufFile:
     version: int
     big_endian: bool
     keys: Mapping[str, Any]  # text, numbers, lists of them; Passed for what was not kept
+    key_count: int  # as the header tells it: a jump passes keys unseen
     tensors: tuple[Tensor, ...]
     sizes: tuple[int | None, ...]
     alignment: int
@@ -123,6 +124,7 @@ class Reader:
     short: Struct = field(default_factory=lambda: Struct("<I"))
     keys: dict[str, Any] = field(default_factory=dict)
     kept: int = 0  # bytes of text kept
+    kept_elements: int = 0  # of arrays
     stride: int = 16 * limits.HEAD_BYTES  # what the next read of a walk may fetch
     runs: list[list[Big]] = field(default_factory=list)
     in_run: bool = False
@@ -131,7 +133,7 @@ class Reader:
     # ---- the file, from front to back ----
 
     def read(self, whole: int | None) -> GgufFile:
-        keys_left: int = self.preamble()
+        key_count = keys_left = self.preamble()
         while keys_left:
             keys_left -= 1 + self.key_value(keys_left - 1)
         alignment = self.alignment()
@@ -145,6 +147,7 @@ class Reader:
             version=self.version,
             big_endian=self.order == ">",
             keys=self.keys,
+            key_count=key_count,
             tensors=tensors,
             sizes=sizes,
             alignment=alignment,
@@ -157,9 +160,10 @@ class Reader:
     def preamble(self) -> int:
         """Magic, version, counts; returns the number of keys."""
         window = self.window
-        magic = window.data[:4] if window.size == 0 else self.first_bytes()
-        if magic != MAGIC:
+        window.fetch(len(MAGIC))
+        if not window.data.startswith(MAGIC):
             raise NotThisFormat(window.name, 0, "a GGUF file", stranger(window.data))
+        window.position = len(MAGIC)
         raw = window.take(4, "the version")
         version = int.from_bytes(raw, "little")
         if version & 0xFFFF == 0:  # gguf.cpp: the other endian
@@ -176,14 +180,6 @@ class Reader:
         self.bounded("keys", keys, limits.KEYS, least + 6)
         self.tensor_count = tensors
         return keys
-
-    def first_bytes(self) -> bytes:
-        window = self.window
-        window.fetch(4)
-        if len(window.data) < 4:
-            raise NotThisFormat(window.name, 0, "a GGUF file", stranger(window.data))
-        window.position = 4
-        return window.data[:4]
 
     def alignment(self) -> int:
         value = self.keys.get("general.alignment", 32)
@@ -247,7 +243,7 @@ class Reader:
         if kind in NUMBERS:
             width = Struct("<" + NUMBERS[kind]).size
             self.bounded(f"elements of {key!r}", count, limits.ARRAY_ELEMENTS, width)
-            if count <= limits.KEPT_ELEMENTS and not key.startswith("tokenizer."):
+            if self.keeps(key, count):
                 self.in_run = False
                 raw = window.take(count * width, f"the elements of {key!r}")
                 return finite(Struct(f"{self.order}{count}{NUMBERS[kind]}").unpack(raw)), 0
@@ -265,13 +261,19 @@ class Reader:
             return Passed(ARRAY, window.position - start, count), 0
         raise self.malformed(start - self.wide.size - 4, f"an element type of 0 to 12 for {key!r}", str(kind))
 
+    def keeps(self, key: str, count: int) -> bool:
+        """Whether an array's elements are kept: few, not of the tokenizer, and not one array too many."""
+        if key.startswith("tokenizer.") or self.kept_elements + count > limits.KEPT_ELEMENTS:
+            return False
+        self.kept_elements += count
+        return count <= limits.KEPT_ARRAY
+
     def nested(self, key: str, count: int, depth: int, budget: int) -> int:
         """Walk arrays within an array; returns what is left of the budget of elements."""
         window = self.window
         if depth >= limits.NESTING:
             raise self.beyond(window.position, f"at most {limits.NESTING} arrays within each other", f"more in {key!r}")
-        self.bounded(f"arrays of {key!r}", count, budget, self.wide.size + 4)
-        budget -= count
+        self.bounded(f"arrays of {key!r}", count, limits.NESTED_ARRAYS, self.wide.size + 4)
         for _ in range(count):
             kind = self.number(self.short, f"the element type of {key!r}")
             inner = self.number(self.wide, f"the count of {key!r}")
@@ -295,7 +297,7 @@ class Reader:
         window = self.window
         self.bounded(f"strings of {key!r}", count, limits.ARRAY_ELEMENTS, self.wide.size)
         start = window.position
-        if count <= limits.KEPT_ELEMENTS and not key.startswith("tokenizer."):
+        if self.keeps(key, count):
             self.in_run = False
             return [self.string(key) for _ in range(count)], 0
         if count < WORTH:

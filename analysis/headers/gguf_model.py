@@ -360,7 +360,7 @@ def facts_of(files: Sequence[GgufFile], architecture: str | None, role: str) -> 
         "endian": "big" if file.big_endian else "little",
         "alignment": file.alignment,
         "header_bytes": sum(one.data_start for one in files),
-        "keys": len(file.keys),
+        "keys": file.key_count,
     }  # fmt: skip
     if facts["experts"]:
         facts["active_rule"] = "all but the experts a token is not sent to; embeddings and shared experts counted"

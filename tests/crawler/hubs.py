@@ -21,8 +21,8 @@ BEGUN = datetime(2025, 3, 1, tzinfo=UTC)
 REAL = (
     "google/gemma-3-1b-it-qat-q4_0-gguf",
     "google/gemma-3-1b-it",
-    "Qwen/Qwen2.5-7B-Instruct-AWQ",
-    "Qwen/Qwen3-8B-FP8",
+    "ggml-org/gemma-3-1b-it-GGUF",
+    "unsloth/gemma-3-1b-it-bnb-4bit",
 )
 """Repos of the built-in Hub with real headers, one of each kind of reading."""
 

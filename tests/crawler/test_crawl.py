@@ -59,7 +59,7 @@ def test_headers_are_measured_and_linked(sample: SampleHub, db: Path) -> None:
     assert quant == "Q4_0"
     assert isinstance(parameters, int)
     assert parameters == pytest.approx(1.0e9, rel=0.02), "counted in tensors, not claimed"
-    assert rows(db, sql.format("Qwen/Qwen3-8B-FP8"))[0][0] == "FP8"
+    assert rows(db, sql.format(REAL[3]))[0][0] == "BNB-NF4"
 
 
 def test_one_request_a_page_and_one_a_repo(sample: SampleHub, db: Path) -> None:

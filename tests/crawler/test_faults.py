@@ -1,0 +1,252 @@
+"""Whatever goes wrong between the Hub and us: the catalog is right in the end, or says exactly what it left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crawler.errors import BadAnswer, HubFailing, HubUnreachable, Offline, QuotaSpent, TokenRefused
+from crawler.hub import REFUSALS
+from crawler.pace import Pacer
+from crawler.samplehub import MEMBER, Fault, Kind, SampleHub
+from tests.crawler.dump import differences, dump
+from tests.crawler.hubs import REAL, crawled, hub_of, small_catalog
+from tests.crawler.test_crawl import rows
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The catalog of a crawl to which nothing happened."""
+    db = tmp_path_factory.mktemp("truth") / "catalog.db"
+    with SampleHub(catalog=small_catalog(24)) as sample:
+        assert crawled(db, sample, depth="headers", token=MEMBER).outcome == "complete"
+    return db
+
+
+@pytest.fixture
+def sample() -> Iterator[SampleHub]:
+    with SampleHub(catalog=small_catalog(24)) as hub:
+        yield hub
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "catalog.db"
+
+
+PASSING = [
+    Fault(Kind.TOO_MANY, on="listing", seconds=1),
+    Fault(Kind.TOO_MANY, on="info", after=3, seconds=1),
+    Fault(Kind.TOO_MANY, on="resolve", after=2, seconds=1),
+    Fault(Kind.TOO_MANY_RETRY_AFTER, on="info", after=5, seconds=1),
+    Fault(Kind.SERVER_ERROR, on="api", every=4, times=6),
+    Fault(Kind.BAD_GATEWAY, on="listing", times=2),
+    Fault(Kind.BAD_GATEWAY, on="resolve", every=3, times=4),
+    Fault(Kind.UNAVAILABLE, on="info", every=5, times=5),
+    Fault(Kind.GATEWAY_TIMEOUT, on="listing", match="limit=10", times=3),
+    Fault(Kind.HTML, on="listing", after=1),
+    Fault(Kind.HTML, on="info", every=6, times=4),
+    Fault(Kind.ERROR_OBJECT, on="listing", after=1, times=2),
+    Fault(Kind.ERROR_OBJECT, on="info", every=6, times=4),
+    Fault(Kind.RESET, on="api", every=5, times=6),
+    Fault(Kind.RESET, on="listing", after=1, bytes=400, times=2),
+    Fault(Kind.RESET, on="cdn", every=2, bytes=100, times=3),
+    Fault(Kind.SHORT_BODY, on="any", every=6, times=8),
+    Fault(Kind.STALL, on="info", after=2, seconds=9, times=1),
+    Fault(Kind.DRIP, on="listing", after=1, bytes=64, seconds=0.2),
+    Fault(Kind.TRUNCATED_JSON, on="listing", after=1, times=2),
+    Fault(Kind.TRUNCATED_JSON, on="info", every=6, times=4),
+    Fault(Kind.REPEATED_PAGE, on="listing"),
+    Fault(Kind.REPEATED_PAGE, on="listing", after=1),
+    Fault(Kind.SHIFTED_PAGE, on="listing", after=1, count=3, times=2),
+    Fault(Kind.IGNORED_RANGE, on="cdn", times=None),
+    Fault(Kind.LYING_RANGE, on="cdn", every=2, times=3),
+    Fault(Kind.EXPIRED_LINK, on="resolve", every=2, times=3),
+    Fault(Kind.EXPIRED_LINK, on="cdn", every=2, times=3),
+    Fault(Kind.STRANGER, on="listing"),
+    Fault(Kind.STRANGER, on="info", every=6, times=4),
+    Fault(Kind.STRANGER, on="resolve", every=2, times=4),
+]
+
+
+def name(fault: Fault) -> str:
+    return f"{fault.kind.name.lower()}-{fault.on}-{fault.after}"
+
+
+@pytest.mark.parametrize("fault", PASSING, ids=name)
+def test_a_fault_that_passes_leaves_no_trace(fault: Fault, sample: SampleHub, db: Path, truth: Path) -> None:
+    sample.faults.add(fault)
+    hub = hub_of(sample, MEMBER, timeout=0.5)
+    run = crawled(db, sample, hub=hub, depth="headers")
+    assert run.outcome == "complete"
+    assert sample.faults.struck[fault] > 0, "a fault that never struck proves nothing"
+    assert differences(truth, db) == []
+    assert run.repos_skipped == 0
+    assert not any(request.token == MEMBER for request in sample.stranger_requests), "the token went to a stranger"
+    assert not any(request.token for request in sample.requests if request.path.startswith("/repos")), "and to no CDN"
+
+
+def test_a_429_of_another_limiter_is_waited_out(sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crawler.pace.CALM", (0.2, 0.3, 0.4))
+    sample.faults.add(Fault(Kind.TOO_MANY_BARE, on="api", after=2, every=8, times=4))
+    assert crawled(db, sample).outcome == "complete"
+    assert sum(sample.faults.struck.values()) >= 3
+
+
+# ---- what does not pass ---------------------------------------------------------------------------------------------
+
+
+def test_rows_of_the_wrong_type_are_left_out_one_by_one(sample: SampleHub, db: Path) -> None:
+    sample.faults.add(Fault(Kind.WRONG_TYPES, on="listing", after=1))
+    run = crawled(db, sample)
+    assert run.outcome == "complete"
+    details = rows(db, "select repo_id, reason, detail from skips order by detail")
+    assert len(details) == 7
+    assert {row[1] for row in details} == {"malformed"}
+    bent = [row for row in details if row[0] != "?"]
+    assert len(bent) == 1, "the row that still has a name is told by it"
+    assert run.repos_seen == len(sample.catalog) - 1
+    sample.faults.clear()
+    crawled(db, sample, full=True)
+    assert rows(db, f"select count(*) from repos where repo_id = '{bent[0][0]}'") == [(1,)]
+    assert rows(db, f"select count(*) from skips where repo_id = '{bent[0][0]}'") == [(0,)]
+
+
+def test_a_repo_of_the_wrong_types_is_left_out_and_tried_again_later(sample: SampleHub, db: Path) -> None:
+    sample.faults.add(Fault(Kind.WRONG_TYPES, on="info", match="acme/Gemma-1-1B-it-0", times=None))
+    run = crawled(db, sample)
+    assert (run.outcome, run.repos_skipped, run.repos_enriched) == ("complete", 1, len(sample.catalog) - 1)
+    assert rows(db, "select repo_id, reason from skips") == [("acme/Gemma-1-1B-it-0", "malformed")]
+    assert rows(db, "select failures from visits where depth is null") == [(1,)]
+
+
+def test_a_repo_that_always_fails_is_one_row(sample: SampleHub, db: Path) -> None:
+    sample.faults.add(Fault(Kind.SERVER_ERROR, on="info", match="acme/Gemma-1-1B-it-0", times=None))
+    run = crawled(db, sample)
+    assert (run.outcome, run.repos_enriched) == ("complete", len(sample.catalog) - 1)
+    assert rows(db, "select repo_id, reason from skips") == [("acme/Gemma-1-1B-it-0", "failed")]
+    assert crawled(db, sample).repos_enriched == 0, "it rests for a while"
+
+
+def test_rows_that_the_listing_skips_are_found_by_a_look_at_them(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample)
+    before = dump(db)
+    sample.faults.add(Fault(Kind.SKIPPED_ROWS, on="listing", after=1, count=3))
+    run = crawled(db, sample, full=True)
+    assert "3 repos that the listing did not show" in str(run.detail)
+    assert dump(db) == before, "nothing is gone, nothing is poorer"
+
+
+def test_a_listing_that_runs_in_a_circle_is_said(sample: SampleHub, db: Path) -> None:
+    sample.faults.add(Fault(Kind.REPEATED_PAGE, on="listing", times=None))
+    with pytest.raises(BadAnswer, match="the page itself"):
+        crawled(db, sample)
+    assert rows(db, "select outcome from crawl_runs") == [("failed",)]
+    sample.faults.clear()
+    assert crawled(db, sample).outcome == "complete"
+
+
+def test_a_hub_that_fails_for_good_is_said_and_nothing_is_lost(sample: SampleHub, db: Path, truth: Path) -> None:
+    sample.faults.add(Fault(Kind.UNAVAILABLE, on="listing", after=2, times=None))
+    with pytest.raises(HubFailing, match="answers 503"):
+        crawled(db, sample, token=MEMBER, depth="headers")
+    kept = rows(db, "select count(*) from repos")[0][0]
+    assert kept == 20
+    sample.faults.clear()
+    crawled(db, sample, token=MEMBER, depth="headers")
+    assert differences(truth, db) == []
+
+
+def test_a_struggling_hub_is_asked_for_less_and_what_is_known_stays(sample: SampleHub, db: Path, truth: Path) -> None:
+    crawled(db, sample, token=MEMBER, depth="headers")
+    sample.requests.clear()
+    sample.faults.add(Fault(Kind.GATEWAY_TIMEOUT, on="listing", match="expand=cardData", times=3))
+    run = crawled(db, sample, token=MEMBER, depth="headers", full=True, page=1000)
+    assert run.repos_changed == 0
+    assert differences(truth, db) == []
+    sizes = [request.query.partition("limit=")[2].partition("&")[0] for request in sample.requests]
+    assert sizes[:3] == ["1000", "500", "250"]
+    assert any("cardData" not in request.query for request in sample.requests)
+
+
+def test_when_every_visit_fails_the_hub_counts_as_lost(
+    sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.visits.STRIKES", 5)
+    sample.faults.add(Fault(Kind.SERVER_ERROR, on="info", times=None))
+    with pytest.raises(HubUnreachable, match="5 repos in a row failed"):
+        crawled(db, sample, hub=hub_of(sample, tries=2))
+    assert rows(db, "select count(*) from repos") == [(28,)]
+
+
+# ---- the network, the token, the quota ------------------------------------------------------------------------------
+
+
+def test_no_network_is_one_sentence(db: Path) -> None:
+    with SampleHub(catalog=small_catalog(0)) as sample:
+        hub = hub_of(sample)
+    with pytest.raises(HubUnreachable, match=r"can't be reached: .*refused"):
+        crawled(db, sample, hub=hub)
+    assert rows(db, "select outcome, detail is not null from crawl_runs") == [("failed", 1)]
+
+
+def test_offline_asks_nothing(sample: SampleHub, db: Path) -> None:
+    with pytest.raises(Offline):
+        crawled(db, sample, hub=hub_of(sample, offline=True))
+    assert len(sample.requests) == 0
+
+
+def test_a_refused_token_stops_the_run_and_makes_nothing_gone(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample, token=MEMBER)
+    before = dump(db)
+    with pytest.raises(TokenRefused):
+        crawled(db, sample, token="hf_of_nobody", full=True)
+    assert dump(db) == before
+    stored = rows(db, "select detail from crawl_runs order by id desc limit 1")
+    assert "hf_of_nobody" not in str(stored)
+
+
+def test_a_token_that_dies_between_a_sweep_and_its_looks_makes_nothing_gone(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample, token=MEMBER)
+    hidden = sample.catalog.remove("acme/Gemma-1-1B-it-0")
+    hub = hub_of(sample, MEMBER)
+    listing = hub.page
+
+    def page(params: object, cursor: str | None = None, **more: object) -> object:
+        found = listing(params, cursor, **more)  # type: ignore[arg-type]
+        if found[1] is None:
+            sample.tokens.clear()
+        return found
+
+    hub.page = page  # type: ignore[method-assign,assignment]
+    with pytest.raises(TokenRefused):
+        crawled(db, sample, hub=hub, full=True)
+    assert rows(db, f"select status from repos where repo_id = '{hidden.id}'") == [("available",)]
+
+
+def test_refusals_without_end_are_a_spent_quota(sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crawler.pace.CALM", (0.01,))
+    sample.faults.add(Fault(Kind.TOO_MANY_BARE, on="listing", times=None))
+    with pytest.raises(QuotaSpent):
+        crawled(db, sample)
+    assert len(sample.requests) == REFUSALS + 1
+
+
+def test_a_wait_that_there_is_no_time_for_is_a_spent_quota(sample: SampleHub, db: Path) -> None:
+    sample.faults.add(Fault(Kind.TOO_MANY, on="listing", seconds=200))
+    with pytest.raises(QuotaSpent, match="allowed in 20"):
+        crawled(db, sample, hub=hub_of(sample, pacer=Pacer(max_time=10)))
+
+
+def test_the_bytes_of_a_header_are_asked_for_once_in_a_catalogs_life(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample, depth="headers", token=MEMBER)
+    copy = sample.catalog[REAL[2]]
+    files = {path: content for path, content in copy.files.items() if path.endswith(".gguf")}
+    sample.catalog.add("acme/reupload-GGUF", files, tags=("gguf",), downloads=3)
+    sample.requests.clear()
+    run = crawled(db, sample, depth="headers", token=MEMBER, full=True)
+    assert (run.repos_new, run.repos_enriched, run.resolver_requests) == (1, 1, 0)
+    measured = "select count(quant_measured) from artifacts_wide where repo_id = 'acme/reupload-GGUF'"
+    assert rows(db, measured)[0][0] >= 1
