@@ -243,6 +243,7 @@ class Page:
     repos: tuple[tuple[RepoRecord, Labelled], ...]
     skipped: tuple[Skipped, ...]
     cursor: str | None  # opaque: where the next page starts; None after the last
+    thin: bool = False  # without card, config and counts of tensors: at a known commit those of the catalog hold
 
 
 @dataclass(frozen=True, slots=True)
