@@ -157,7 +157,7 @@ def view_comments() -> Mapping[str, str]:
     from db.migrate import view_sources
 
     found = {}
-    for name, text in view_sources("sqlite"):
+    for name, text in view_sources():
         lines = re.match(r"(?:--[^\n]*\n)*", text)
         said = [line.removeprefix("--").strip() for line in (lines[0] if lines else "").splitlines()]
         found[name] = " ".join(line for line in said if not line.startswith("needs:"))

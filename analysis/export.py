@@ -78,6 +78,7 @@ TABLES: tuple[Table, ...] = (
     Table("crawl_runs", RUNS, ("id",), "started_at >= :since"),
     Table("labels", "labels", ("repo_id", "artifact", "field", "value", "source", "rule"), asked=True),
 )
+INTERNAL = frozenset({"header"})  # the catalog's own numbers, which another catalog of the same Hub does not share
 HEX = frozenset({"content"})  # hashes that the views leave in bytes
 
 
@@ -177,9 +178,10 @@ def write_big(reader: Reader, folder: Path, table: Table, form: Format, since: d
     """A table, streamed."""
     values = {"since": since} if since is not None else {}
     with reader.rows(table.sql(reader.dialect, since is not None), values) as found:
-        kinds = {name: table.kind(name) for name in found.columns}
-        rows = (tuple(plain(row).values()) for row in found.dicts())
-        return write(folder, table.name, found.columns, rows, kinds, form, raw)
+        columns = [name for name in found.columns if name not in INTERNAL]
+        kinds = {name: table.kind(name) for name in columns}
+        rows = ([row[name] for name in columns] for row in map(plain, found.dicts()))
+        return write(folder, table.name, columns, rows, kinds, form, raw)
 
 
 def write_answer(reader: Reader, folder: Path, question: Question, form: Format, raw: bool) -> Written:

@@ -21,7 +21,6 @@ SORTS: Mapping[str, str] = {
     "name": "lower(repo_id)",
     "first-seen": "first_seen desc",
 }
-NULLS_LAST = "case when {column} is null then 1 else 0 end, "
 MAX_DEPTH = 12
 
 
@@ -79,10 +78,7 @@ def list_models(reader: Reader, wanted: Filter, *, sort: str, limit: int | None)
     from analysis.query import tidy
 
     where = conditions(wanted)
-    order = SORTS[sort]
-    if order.endswith(" desc"):
-        order = NULLS_LAST.format(column=order.removesuffix(" desc")) + order
-    sql = f"select * from models{where} order by {order}, repo_id"
+    sql = f"select * from models{where} order by {SORTS[sort]} nulls last, repo_id"
     if limit:
         sql += f" limit {int(limit)}"
     return (tidy(row) for row in reader.rows(sql, where.values).dicts())
@@ -126,7 +122,9 @@ def find_model(reader: Reader, repo_id: str) -> dict[str, Any]:
         "repo_id in (select r.repo_id from aliases a join repos r on r.id = a.repo where a.repo_id = :id)",
         "hub_id = :id",
     ):
-        found = reader.all(f"select * from models where {condition} order by downloads desc limit 1", {"id": asked})
+        found = reader.all(
+            f"select * from models where {condition} order by downloads desc nulls last limit 1", {"id": asked}
+        )
         if found:
             return found[0]
     raise UnknownModel(asked, close_ids(reader, asked))
@@ -138,7 +136,7 @@ def close_ids(reader: Reader, asked: str) -> tuple[str, ...]:
     escaped = name.replace("!", "!!").replace("%", "!%").replace("_", "!_")
     rows = reader.all(
         "select repo_id from repos where lower(repo_id) like :same escape '!' or lower(repo_id) like :begins escape '!'"
-        " order by length(repo_id), downloads desc limit 3",
+        " order by length(repo_id), downloads desc nulls last, repo_id limit 3",
         {"same": f"%/{escaped}", "begins": f"%{escaped}%"},
     )
     return tuple(row["repo_id"] for row in rows)
@@ -168,19 +166,24 @@ def info(reader: Reader, repo_id: str) -> Info:
     return Info(
         model=model,
         artifacts=reader.all(
-            "select * from artifacts_wide where repo_id = :id order by role <> 'weights', total_size, artifact", values
+            "select * from artifacts_wide where repo_id = :id"
+            " order by role <> 'weights', total_size nulls last, artifact",
+            values,
         ),
         evidence=reader.all(
             "select artifact, field, value, source, rule, weight, resolved from labels"
             " where repo_id = :id and artifact is null order by field, weight desc, value",
             values,
         ),
-        conflicts=reader.all("select * from label_conflicts where repo_id = :id order by field, artifact nulls first", values),
+        conflicts=reader.all(
+            "select * from label_conflicts where repo_id = :id order by field, artifact nulls first", values
+        ),
         parents=reader.all("select * from parents where repo_id = :id order by declared desc, parent", values),
         relatives=reader.all(
             "select repo_id, author, format, quant, bits_per_weight, qat, total_size, downloads from models"
-            " where (base_model = :family or repo_id = :family) and repo_id <> :id and status <> 'gone'"
-            " order by case when downloads is null then 1 else 0 end, downloads desc, repo_id limit 12",
+            " where (lower(base_model) = lower(:family) or lower(repo_id) = lower(:family))"
+            " and repo_id <> :id and status <> 'gone'"
+            " order by downloads desc nulls last, repo_id limit 12",
             {"family": family_of, **values},
         ),
         evaluations=evaluations(reader, model["repo_id"]),
@@ -237,8 +240,9 @@ def branch(reader: Reader, repo_id: str, relation: str | None, depth: int, seen:
     own = reader.all("select quant, downloads from models where repo_id = :id", {"id": repo_id})
     made = reader.all(
         "select p.repo_id, p.relation from parents p join repos r on r.repo_id = p.repo_id"
-        " where coalesce(p.parent_id, p.parent) = :id"
-        " order by p.relation, case when r.downloads is null then 1 else 0 end, r.downloads desc, p.repo_id",
+        " where lower(p.parent) in (select lower(cast(:id as text)) union all"
+        " select lower(a.repo_id) from aliases a join repos o on o.id = a.repo where o.repo_id = :id)"
+        " order by p.relation, r.downloads desc nulls last, p.repo_id",
         {"id": repo_id},
     )
     children = tuple(

@@ -17,7 +17,11 @@ select
     a.downloads
 from artifacts_wide as a
 where
-    (lower(a.base_model) = lower(:model) and a.base_model_relation = 'quantized' or lower(a.repo_id) = lower(:model))
+    a.repo_id in (
+        select m.repo_id from models as m where lower(m.base_model) = lower(:model) and m.base_model_relation = 'quantized'
+        union
+        select m.repo_id from models as m where lower(m.repo_id) = lower(:model)
+    )
     and a.role = 'weights' and a.main and a.status <> 'gone' and a.total_size <= :size
 order by coalesce(a.bits_per_weight, a.bits) desc nulls last, a.qat desc nulls last, a.downloads desc nulls last, a.repo_id, a.artifact
 limit 30

@@ -5,11 +5,19 @@
 with recursive line (repo_id, parent, relation, depth) as (
     select p.repo_id, coalesce(p.parent_id, p.parent), p.relation, 1
     from parents as p
-    where lower(coalesce(p.parent_id, p.parent)) = lower(:model)
+    where
+        lower(p.parent) in (
+            select lower(cast(:model as text))
+            union all
+            select lower(a.repo_id)
+            from aliases as a
+            join repos as r on r.id = a.repo
+            where lower(r.repo_id) = lower(:model)
+        )
     union
     select p.repo_id, coalesce(p.parent_id, p.parent), p.relation, line.depth + 1
     from line
-    join parents as p on coalesce(p.parent_id, p.parent) = line.repo_id
+    join parents as p on lower(p.parent) = lower(line.repo_id)
     where line.depth < 8
 )
 select line.depth, line.repo_id, line.relation, line.parent, m.quant, m.format, m.total_size, m.downloads

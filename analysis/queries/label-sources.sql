@@ -1,12 +1,18 @@
 -- title: What labels rest on
 -- description: For each label, which source decided it and how often: header, config, card, tags, names.
 -- kind: report
+with counted as (
+    select evidence, count(*) as pieces, sum(case when resolved then 1 else 0 end) as decided
+    from label_evidence
+    group by evidence
+)
 select
-    field,
-    source,
-    count(*) as pieces,
-    sum(case when resolved then 1 else 0 end) as decided,
-    round(cast(avg(weight) as numeric), 1) as mean_weight
-from labels
-group by field, source
-order by field, decided desc, source
+    e.field,
+    e.source,
+    sum(c.pieces) as pieces,
+    sum(c.decided) as decided,
+    round(cast(sum(e.weight * c.pieces) as numeric) / sum(c.pieces), 1) as mean_weight
+from counted as c
+join evidence as e on e.id = c.evidence
+group by e.field, e.source
+order by e.field, decided desc, e.source

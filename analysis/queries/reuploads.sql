@@ -1,16 +1,23 @@
 -- title: Re-uploads
 -- description: The same bytes (sha256) in more than one repo: how often, where first, and the bytes held more than once.
 -- kind: report
+with shared as (
+    select content, count(distinct repo) as repos
+    from artifacts
+    where content is not null and role in ('weights', 'adapter')
+    group by content
+    having count(distinct repo) > 1
+)
 select
-    f.sha256,
-    count(distinct f.repo_id) as repos,
-    max(f.size) as size,
-    max(f.size) * (count(distinct f.repo_id) - 1) as repeated_size,
-    min(f.repo_id) as first_by_name,
-    max(f.repo_id) as last_by_name
-from files as f
-where f.sha256 is not null and f.size > 1000000
-group by f.sha256
-having count(distinct f.repo_id) > 1
-order by repeated_size desc nulls last, f.sha256
+    lower(hex(s.content)) as sha256,
+    s.repos,
+    max(a.total_size) as size,
+    max(a.total_size) * (s.repos - 1) as repeated_size,
+    min(r.repo_id) as first_by_name,
+    max(r.repo_id) as last_by_name
+from shared as s
+join artifacts as a on a.content = s.content
+join repos as r on r.id = a.repo
+group by s.content, s.repos
+order by repeated_size desc nulls last, sha256
 limit 500

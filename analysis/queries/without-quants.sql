@@ -7,8 +7,8 @@ where
     not coalesce(m.quantized, false) and m.pipeline_tag = 'text-generation' and m.status <> 'gone'
     and not exists (
         select 1
-        from parents as p
-        where coalesce(p.parent_id, p.parent) = m.repo_id and p.relation = 'quantized'
+        from edges as e
+        where lower(e.parent) = lower(m.repo_id) and e.relation = 'quantized'
     )
 order by m.downloads desc nulls last, m.repo_id
 limit 200

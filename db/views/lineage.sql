@@ -1,7 +1,7 @@
 -- needs: parents
 -- Every ancestor of every repo: depth 1 is a parent. relation is how the repo's line leaves the ancestor (the last step),
 -- missing says that the catalog does not hold the ancestor, cycle that the line has come back to where it was. Twelve
--- steps at most. Ask for one repo through the query lineage; this view reckons all of them.
+-- steps at most. Ask for one repo through the query ancestors; this view reckons all of them.
 with recursive line (repo_id, ancestor, relation, declared, depth, missing, cycle, path) as (
     select
         p.repo_id,

@@ -51,6 +51,13 @@ def test_there_are_many_questions_and_each_says_what_it_is() -> None:
     assert len({question.title for question in questions()}) == len(questions())
 
 
+def test_no_question_has_the_name_of_a_table(small: str) -> None:
+    """Datasette has one address for both."""
+    with Reader(small) as reader:
+        tables = {row["name"] for row in reader.all("select name from sqlite_master where type in ('table', 'view')")}
+    assert not tables & {question.name.replace("-", "_") for question in questions()}
+
+
 @pytest.mark.parametrize("question", questions(), ids=lambda question: question.name)
 def test_every_question_has_an_answer_in_a_stable_order(question: Question, reader: Reader) -> None:
     given = SINCE if question.name == "new-models" else {}
@@ -123,7 +130,7 @@ def test_qat_stands_beside_post_training(reader: Reader) -> None:
 
 
 def test_lineage_goes_up_and_descendants_go_down(reader: Reader) -> None:
-    (step,) = answer(reader, "lineage", model="unsloth/gemma-3-4b-it-GGUF")
+    (step,) = answer(reader, "ancestors", model="unsloth/gemma-3-4b-it-GGUF")
     assert (step["parent"], step["relation"], bool(step["missing"])) == ("google/gemma-3-4b-it", "quantized", False)
     assert len(answer(reader, "descendants", model="google/gemma-3-4b-it")) == 4
 
@@ -299,7 +306,7 @@ def test_parameters_in_sql_are_told_from_casts_strings_and_comments() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "is_one"), [("families", True), ("best-under", True), ("select 1", False), ("", False)]
+    ("text", "is_one"), [("top-families", True), ("best-under", True), ("select 1", False), ("", False)]
 )
 def test_a_name_is_one_word(text: str, is_one: bool) -> None:
     assert is_name(text) is is_one

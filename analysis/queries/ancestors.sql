@@ -1,4 +1,4 @@
--- title: Lineage of a model
+-- title: What a model was made from
 -- description: What a model was made from, step by step; declared says that its card or tags say so.
 -- kind: interactive
 -- param: model | text | unsloth/gemma-3-4b-it-GGUF | repo id of the model
