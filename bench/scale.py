@@ -163,7 +163,7 @@ def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:
     upgrade(raw, create=True)
     source = sqlite3.connect(f"file:{db}?mode=ro", uri=True)
     target = sqlite3.connect(raw, isolation_level=None)
-    for pragma in ("journal_mode=wal", "synchronous=normal", "wal_autocheckpoint=4000", "cache_size=-65536"):
+    for pragma in ("journal_mode=wal", "synchronous=normal", "wal_autocheckpoint=16384", "cache_size=-65536"):
         target.execute(f"pragma {pragma}")
     target.execute("pragma mmap_size=1073741824")
     watch, rows = Watch(), 0
@@ -265,7 +265,7 @@ def views(db: Path) -> dict[str, Any]:
     try:
         with engine.connect() as connection:
             (repo_id,) = connection.exec_driver_sql("select repo_id from models order by downloads desc limit 1").one()
-            for name, _ in view_sources("sqlite"):
+            for name, _ in view_sources():
                 columns = tuple(connection.exec_driver_sql(f"select * from {name} limit 0").keys())
                 of_repos = "repo_id" in columns
                 sql = f"select * from {name}" + (" where repo_id = ?" if of_repos else "")

@@ -122,7 +122,7 @@ def _tables(engine: Engine) -> str | None:
 def _views(engine: Engine) -> str | None:
     with engine.connect() as connection:
         present = _view_names(connection)
-        wanted = [name for name, _ in view_sources(engine.dialect.name)]
+        wanted = [name for name, _ in view_sources()]
         missing = [name for name in wanted if name not in present]
         if missing:
             return f"missing: {', '.join(missing)}; hf-catalog db upgrade makes them anew"

@@ -109,19 +109,16 @@ def _sqlite(url: URL, *, read_only: bool, create: bool) -> Engine:
     return engine
 
 
+ALWAYS = ("foreign_keys=on", "cache_size=-65536", "mmap_size=1073741824", "temp_store=memory", "trusted_schema=off")
+READING = ("query_only=on",)
+WRITING = (
+    *("journal_mode=wal", "synchronous=normal", "secure_delete=off"),
+    *("wal_autocheckpoint=16384", "journal_size_limit=134217728"),  # 64 MiB of log: a dozen pages of changed repos
+)
+
+
 def _settle(connection: sqlite3.Connection, *, read_only: bool) -> None:
-    pragmas = [
-        "foreign_keys=on",
-        "cache_size=-65536",
-        "mmap_size=1073741824",
-        "temp_store=memory",
-        "trusted_schema=off",
-    ]
-    if read_only:
-        pragmas += ["query_only=on"]
-    else:
-        pragmas += ["journal_mode=wal", "synchronous=normal", "wal_autocheckpoint=4000", "journal_size_limit=67108864"]
-        pragmas += ["secure_delete=off"]
+    pragmas = (*ALWAYS, *(READING if read_only else WRITING))
     try:
         for pragma in pragmas:
             connection.execute(f"pragma {pragma}")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import SetColumnComment, SetTableComment
+from sqlalchemy.schema import CreateIndex, SetColumnComment, SetTableComment
 
 from db.engine import (
     APPLICATION_ID,
@@ -102,6 +102,7 @@ def migrate_engine(engine: Engine, target: str, *, forward: bool = True) -> None
             drop_views(connection)
             (command.upgrade if forward else command.downgrade)(alembic_config(connection), target)
             if target == head():
+                create_indexes(connection)
                 create_views(connection)
                 write_comments(connection)
             _check_foreign_keys(connection)
@@ -164,17 +165,10 @@ def _save(db: str | Path, found: str) -> Path:
 # ---- views ----------------------------------------------------------------------------------------------------------
 
 
-def view_sources(dialect: str) -> Iterator[tuple[str, str]]:
-    """(name, SQL) of every view in the order of their making: `name.postgresql.sql` stands for `name.sql` there.
-
-    A view may use another: `-- needs: NAME ...` in its first lines says so.
-    """
-    texts: dict[str, str] = {}
-    folder = sorted(files("db.views").iterdir(), key=lambda item: len(item.name))
-    for item in folder:
-        name, _, rest = item.name.partition(".")
-        if rest in ("sql", f"{dialect}.sql"):
-            texts[name] = item.read_text(encoding="utf-8")
+def view_sources() -> Iterator[tuple[str, str]]:
+    """(name, SQL) of every view in the order of their making; `-- needs: NAME ...` names the views that one uses."""
+    folder = files("db.views")
+    texts = {item.name[:-4]: item.read_text("utf-8") for item in folder.iterdir() if item.name.endswith(".sql")}
     done: list[str] = []
     while len(done) < len(texts):
         ready = sorted(name for name in texts if name not in done and needs(texts[name]) <= set(done))
@@ -202,13 +196,32 @@ def drop_views(connection: Connection) -> None:
             connection.exec_driver_sql(f'drop view if exists "{name}" cascade')
 
 
+FUNCTIONS = (
+    "create or replace function hex(bytea) returns text language sql immutable strict parallel safe"
+    " as $$ select upper(encode($1, 'hex')) $$",
+    "create or replace function instr(text, text) returns integer language sql immutable strict parallel safe"
+    " as $$ select strpos($1, $2) $$",
+)
+"""What SQLite has by itself and the views use: one text of a view serves both engines."""
+
+
 def create_views(connection: Connection) -> None:
-    for name, text in view_sources(connection.dialect.name):
+    if connection.dialect.name == "postgresql":
+        for function in FUNCTIONS:
+            connection.exec_driver_sql(function)
+    for name, text in view_sources():
         connection.exec_driver_sql(
             f"create view {name} as\n{text}".replace("%", "%%")
             if _escapes(connection)
             else f"create view {name} as\n{text}"
         )
+
+
+def create_indexes(connection: Connection) -> None:
+    """Those that are not there: SQLite's rebuilding of a table forgets the ones over expressions."""
+    for table in metadata.sorted_tables:
+        for index in table.indexes:
+            connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def write_comments(connection: Connection) -> None:

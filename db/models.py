@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 from sqlalchemy.types import TypeEngine
 
 from db.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
@@ -75,6 +75,7 @@ repos = _table(
     ),
     _col("first_run", BigInt, "the crawl that found it", ForeignKey("crawl_runs.id")),
     _col("digest", BigInt, "64 bits over all that the listing says but the counters: equal means unchanged", must=True),
+    Index("ix_repos_lower", text("lower(repo_id)")),
 )
 
 repo_facts = _table(
@@ -113,7 +114,7 @@ edges = _table(
     _key("relation", Text, "finetune, quantized, adapter, merge or unknown"),
     _key("source", Text, "who says so: api, card, tag, header; name or fuzzy for an inference"),
     _col("declared", Bool, "the Hub's data says so; otherwise inferred by this program", must=True),
-    Index("ix_edges_parent", "parent"),
+    Index("ix_edges_parent", text("lower(parent)")),
     linked=True,
 )
 
@@ -138,7 +139,6 @@ repo_files = _table(
     _col("size", BigInt, "bytes"),
     _col("blob_id", Hash, "git's sha1 of the blob"),
     _col("sha256", Hash, "sha256 of the content; LFS and Xet files only"),
-    Index("ix_repo_files_sha256", "sha256"),
     linked=True,
 )
 
@@ -220,7 +220,7 @@ repo_labels = _table(
     _col("digest", BigInt, "repos.digest at that time: unequal means that the repo has changed since", must=True),
     Index("ix_repo_labels_family", "family", "quant"),
     Index("ix_repo_labels_quant", "quant"),
-    Index("ix_repo_labels_base_model", "base_model"),
+    Index("ix_repo_labels_base_model", text("lower(base_model)")),
 )
 
 headers = _table(
@@ -436,7 +436,7 @@ aliases = _table(
     _repo(),
     _key("repo_id", Text, "the earlier id"),
     _col("until", UtcDateTime, "when the catalog noticed that it had changed", must=True),
-    Index("ix_aliases_repo_id", "repo_id"),
+    Index("ix_aliases_repo_id", text("lower(repo_id)")),
 )
 
 skips = _table(

@@ -192,7 +192,7 @@ def search(rows: Rows, text: str, limit: int) -> Found:
     hits = [
         Hit(repo_id, _score(wanted, text, repo_id, held, downloads), downloads) for repo_id, downloads, held in matches
     ]
-    hits.sort(key=lambda hit: (-hit.score, hit.repo_id))
+    hits.sort(key=lambda hit: (-hit.score, -(hit.downloads or 0), hit.repo_id))
     unknown = () if hits else tuple(piece.strip() for piece in wanted if not any(True for _ in _matches(rows, [piece])))
     return Found(tuple(hits[:limit]), unknown, pending)
 

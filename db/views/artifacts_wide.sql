@@ -23,7 +23,7 @@ select
     a.dynamic,
     a.qat,
     a.main,
-    a.content,
+    nullif(lower(hex(a.content)), '') as content,
     a.header,
     r.hub_id,
     r.author,

@@ -3,7 +3,7 @@ select
     r.repo_id,
     f.path,
     f.size,
-    case when f.blob_id is not null then lower(hex(f.blob_id)) end as blob_id,
-    case when f.sha256 is not null then lower(hex(f.sha256)) end as sha256
+    nullif(lower(hex(f.blob_id)), '') as blob_id,
+    nullif(lower(hex(f.sha256)), '') as sha256
 from repo_files f
 join repos r on r.id = f.repo

@@ -1,5 +1,5 @@
 -- Each repo's parents, one row a parent with the likeliest relation. parent_id is the parent's id of today where the
--- catalog holds it (perhaps renamed since), unknown where it does not.
+-- catalog holds it (perhaps renamed since, letters in any case, as the Hub takes them), unknown where it does not.
 select
     r.repo_id,
     e.parent,
@@ -9,8 +9,8 @@ select
     e.declared
 from edges e
 join repos r on r.id = e.repo
-left join repos p on p.repo_id = e.parent and p.status <> 'gone'
-left join aliases a on a.repo_id = e.parent and p.id is null
+left join repos p on lower(p.repo_id) = lower(e.parent) and p.status <> 'gone'
+left join aliases a on lower(a.repo_id) = lower(e.parent) and p.id is null
 left join repos q on q.id = a.repo
 where not exists (
     select 1

@@ -141,6 +141,7 @@ def _hub() -> None:
     op.create_index("ix_repos_first_seen", "repos", ["first_seen"])
     op.create_index("ix_repos_last_modified", "repos", ["last_modified"])
     op.create_index("ix_repos_repo_id", "repos", ["repo_id"])
+    op.create_index("ix_repos_lower", "repos", [sa.text("lower(repo_id)")])
     op.create_table(
         "edges",
         sa.Column("repo", BigInt(), autoincrement=False, nullable=False),
@@ -152,7 +153,7 @@ def _hub() -> None:
         sa.PrimaryKeyConstraint("repo", "parent", "relation", "source", name="pk_edges"),
         **LINKED,
     )
-    op.create_index("ix_edges_parent", "edges", ["parent"])
+    op.create_index("ix_edges_parent", "edges", [sa.text("lower(parent)")])
     op.create_table(
         "evaluations",
         sa.Column("repo", BigInt(), autoincrement=False, nullable=False),
@@ -185,7 +186,6 @@ def _hub() -> None:
         sa.PrimaryKeyConstraint("repo", "path", name="pk_repo_files"),
         **LINKED,
     )
-    op.create_index("ix_repo_files_sha256", "repo_files", ["sha256"])
     op.create_table(
         "repo_tags",
         sa.Column("repo", BigInt(), autoincrement=False, nullable=False),
@@ -361,7 +361,7 @@ def _labels() -> None:
         sa.PrimaryKeyConstraint("repo", name="pk_repo_labels"),
         **STRICT,
     )
-    op.create_index("ix_repo_labels_base_model", "repo_labels", ["base_model"])
+    op.create_index("ix_repo_labels_base_model", "repo_labels", [sa.text("lower(base_model)")])
     op.create_index("ix_repo_labels_family", "repo_labels", ["family", "quant"])
     op.create_index("ix_repo_labels_quant", "repo_labels", ["quant"])
     op.create_table(
@@ -446,7 +446,7 @@ def _history() -> None:
         sa.PrimaryKeyConstraint("repo", "repo_id", name="pk_aliases"),
         **STRICT,
     )
-    op.create_index("ix_aliases_repo_id", "aliases", ["repo_id"])
+    op.create_index("ix_aliases_repo_id", "aliases", [sa.text("lower(repo_id)")])
     op.create_table(
         "events",
         sa.Column("id", BigInt(), autoincrement=False, nullable=False),
