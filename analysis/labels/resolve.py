@@ -123,10 +123,25 @@ def label_repo(
         pieces += [each for each in guessed if "family" not in best or each.field.startswith("base_")]
         best = settled(pieces)
     whose_version(pieces, best)
-    silent = name is not None and name.role in SIDECARS  # drafts and adapters are named after what they serve
+    silent = is_sidecar(repo, name, relation, artifacts)
     conflicts = contradictions(pieces, best, silent=silent, artifacts=artifacts)
     labels, evidence = decided(pieces, best, drop=SIZES if silent else ())
     return Labelled(labels, evidence, conflicts, edges, name.unclaimed if name else (), vocabulary().digest)
+
+
+def is_sidecar(
+    repo: RepoRecord,
+    name: NameLabels | None,
+    relation: Relation | None,
+    artifacts: Sequence[tuple[ArtifactRecord, Labelled]],
+) -> bool:
+    """Whether a repo holds a draft, an adapter or the like: they are named after the model that they serve."""
+    if name is not None and name.role in SIDECARS:
+        return True
+    roles = {artifact.role for artifact, _ in artifacts}
+    if "weights" in roles:
+        return False
+    return bool(roles & SIDECARS) or relation == "adapter" or repo.library_name == "peft"
 
 
 def label_artifact(
@@ -659,6 +674,8 @@ def refuted_count(told: Iterable[LabelRecord], best: Best, field: str) -> Confli
         return None
     if field == "active_parameters" and "size" in best and best["size"].value.startswith("E"):
         return None  # effective parameters leave embeddings out
+    if field == "parameters" and any(each.field == "tuning" and each.value == "lora" for each in told):
+        return None  # an adapter's name carries its target's size; one folded in keeps it
     if said_.source == "lineage":
         for each in ("size", *SIZES):
             if each in best and best[each].source == "lineage":

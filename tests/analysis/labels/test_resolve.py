@@ -436,6 +436,16 @@ def test_the_transformer_is_the_size_of_a_pipeline() -> None:
     assert label_whole(repo("Qwen/Qwen-Image"), files, read)[0].labels.parameters_measured == 20_430_401_088
 
 
+def test_an_adapters_name_carries_its_targets_size() -> None:
+    adapter = tensors("adapter_model.safetensors", 33_554_432, "adapter")
+    read = header("F32", 8_388_608, 32, format="safetensors", quant_method=None, facts={"role": "adapter"})
+    found = label_whole(repo("FinGPT/forecaster_llama2-7b_lora"), (adapter,), {adapter.artifact: read})[0]
+    assert fields(found.labels, "family", "parameters", "parameters_measured") == ("llama", None, 8_388_608)
+    assert not found.conflicts
+    folded = label_repo(repo("someone/llama2-7b_lora", safetensors={"parameters": {"F16": 6_738_415_616}}))
+    assert fields(folded.labels, "parameters", "parameters_measured") == (7 * B, 6_738_415_616)
+
+
 def test_effective_parameters_leave_embeddings_out() -> None:
     file = gguf("gemma-3n-E2B-it-Q4_0.gguf", 3 * B)
     read = header("Q4_0", 5_500_000_000, 4.6, active_parameters=4_285_796_352)
