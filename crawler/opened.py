@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from analysis.artifacts import READABLE, artifacts_of, headers_to_read
 from analysis.errors import SourceError
+from analysis.headers import read_artifact
 from analysis.headers.config import config_files, config_of
 from analysis.headers.source import ByteSource, FileSource
 from analysis.roles import extension, role_of
@@ -36,25 +37,13 @@ REPO = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An artifact whose header can be read, and what reading it needs."""
+    """An artifact whose header can be read. Reading raises HeaderError and SourceError."""
 
     repo: RepoRecord
     artifact: ArtifactRecord
-    sizes: Mapping[str, int | None]
-    open_source: Callable[[str], ByteSource]
-    config: Json = field(default_factory=dict)
+    read: Callable[[Sequence[Layout]], tuple[Header, Sequence[Layout]]]  # known layouts -> the header, and new layouts
     others: tuple[str, ...] = ()  # artifacts of the same repo whose headers can be read too
-    at_once: Callable[[], Header | None] | None = None  # all shards in one answer, where the Hub gives it
     hub: Hub | None = None  # whose counters tell what finding and reading it took; None for files here
-
-    def read(self, layouts: Sequence[Layout] = ()) -> tuple[Header, tuple[Layout, ...]]:
-        """The header, and what it taught. Raises HeaderError and SourceError."""
-        from analysis.headers import read_artifact
-
-        header = self.at_once() if self.at_once else None
-        if header is not None:
-            return header, ()
-        return read_artifact(self.artifact, self.sizes, self.open_source, layouts=layouts, config=self.config)
 
 
 def opened(target: str, hub: Callable[[str | None], Hub]) -> Opened:
@@ -96,12 +85,14 @@ def of_folder(folder: Path) -> Opened:
 
 
 def of_local(folder: Path, artifact: ArtifactRecord, others: tuple[str, ...] = ()) -> Opened:
-    names = {file.path for file in beside(folder)}
-    texts = {name: (folder / name).read_bytes() for name in config_files(artifact, names)}
+    small = {file.path for file in beside(folder) if (file.size or 0) <= MOST_CONFIG}
+    config = merged({name: (folder / name).read_bytes() for name in config_files(artifact, small)})
     sizes = {path: (folder / path).stat().st_size for path in artifact.paths}
-    return Opened(
-        local(folder.resolve().name), artifact, sizes, lambda path: FileSource(folder / path), merged(texts), others
-    )
+
+    def read(layouts: Sequence[Layout]) -> tuple[Header, Sequence[Layout]]:
+        return read_artifact(artifact, sizes, lambda path: FileSource(folder / path), layouts=layouts, config=config)
+
+    return Opened(local(folder.resolve().name), artifact, read, others)
 
 
 def beside(folder: Path) -> tuple[FileRecord, ...]:
@@ -128,7 +119,7 @@ def of_url(url: str, hub: Callable[[str | None], Hub]) -> Opened:
     usual = hub(None)
     of_hub = FILE_URL.fullmatch(unquote(parts.path))
     if of_hub and (parts.hostname in HUBS or url.startswith(usual.endpoint + "/")):
-        door = usual if url.startswith(usual.endpoint + "/") else hub(f"{parts.scheme}://{parts.hostname}")
+        door = usual if url.startswith(usual.endpoint + "/") else hub(f"https://{HUBS[0]}")
         source: ByteSource = door.source(of_hub["repo"], of_hub["path"], of_hub["revision"])
         return of_source(door, RepoRecord(hub_id="", repo_id=of_hub["repo"]), of_hub["path"], source)
     source = usual.web_source(url)
@@ -136,43 +127,29 @@ def of_url(url: str, hub: Callable[[str | None], Hub]) -> Opened:
 
 
 def of_source(hub: Hub, repo: RepoRecord, path: str, source: ByteSource) -> Opened:
-    return Opened(repo, lone(path, source), {}, lambda _: source, hub=hub)
+    artifact = lone(path, source)
+    return Opened(
+        repo, artifact, lambda layouts: read_artifact(artifact, {}, lambda _: source, layouts=layouts), hub=hub
+    )
 
 
 def of_repo(hub: Hub, repo_id: str, name: str) -> Opened:
     """A repo's artifact that holds the file `name`, else the one whose header tells most."""
-    from crawler.enrich import index_of, look
+    from crawler.enrich import config_of, header_of, look
 
     found = look(hub, Wanted("", repo_id, None, None, 0))
     if isinstance(found, Skipped):
         raise RepoTrouble(found.reason, found.detail)
     artifact = chosen_of(found.repo, found.artifacts, name)
-    sizes = {file.path: file.size for file in found.files}
-    revision = found.repo.sha or "main"
 
-    def at_once() -> Header | None:
-        from analysis.headers.safetensors import read_safetensors_metadata
+    def read(layouts: Sequence[Layout]) -> tuple[Header, Sequence[Layout]]:
+        trouble: list[Skipped] = []
+        config = config_of(hub, found, artifact, trouble) if artifact.format != "gguf" else {}
+        if any(skip.reason == "gated" for skip in trouble):
+            raise RepoTrouble("gated", trouble[0].detail)
+        return header_of(hub, found, artifact, layouts, config)
 
-        index = index_of(artifact, sizes) if artifact.format != "gguf" and len(artifact.paths) > 1 else None
-        payload = hub.safetensors_metadata(found.repo.repo_id, index) if index else None
-        return read_safetensors_metadata(payload, artifact, sizes, config) if payload is not None else None
-
-    texts = {}
-    if artifact.format != "gguf":
-        for path in config_files(artifact, set(sizes)):
-            if (sizes[path] or 0) <= MOST_CONFIG:
-                texts[path] = hub.small_file(found.repo.repo_id, path, revision, MOST_CONFIG)
-    config = merged(texts)
-    return Opened(
-        found.repo,
-        artifact,
-        sizes,
-        lambda path: hub.source(found.repo.repo_id, path, revision, sizes.get(path)),
-        config,
-        readable(found.artifacts, artifact),
-        at_once,
-        hub,
-    )
+    return Opened(found.repo, artifact, read, readable(found.artifacts, artifact), hub)
 
 
 def chosen_of(repo: RepoRecord, artifacts: Sequence[ArtifactRecord], name: str) -> ArtifactRecord:
@@ -211,7 +188,7 @@ def merged(texts: Mapping[str, bytes]) -> Json:
     values: dict[str, Any] = {}
     for path, text in texts.items():
         try:
-            values[path] = json.loads(text[:MOST_CONFIG])
+            values[path] = json.loads(text)
         except (ValueError, RecursionError):
             continue
     return config_of(values)

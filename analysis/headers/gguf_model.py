@@ -110,15 +110,16 @@ def read_gguf(
     paths = sorted(artifact.paths or (artifact.artifact,))
     if len(paths) > limits.SHARDS:
         raise HeaderMalformed(artifact.artifact, 0, f"at most {limits.SHARDS} shards", f"{len(paths):,}")
-    files = []
+    files, actual = [], []
     requests = bytes_read = 0
     for path in paths:
         source = open_source(path)
         before = source.requests, source.bytes_read
         files.append(read_file(source, known, sizes.get(path)))
+        size = sizes.get(path)
+        actual.append(source.size if size is None else size)
         requests += source.requests - before[0]
         bytes_read += source.bytes_read - before[1]
-    actual = [sizes.get(path) for path in paths]
     header = header_of(files, actual, artifact, requests, bytes_read)
     taught = learnt(run for file in files for run in file.runs)
     return header, tuple(layout for layout in taught if not known.prefers(layout))

@@ -3,7 +3,7 @@
 A header comes from anyone. No count, length or depth in it is believed before it was held against these limits and
 against what is left of the file; beyond them reading ends in HeaderBeyondLimits. They are ten times and more what the
 largest honest headers hold (16 MB, 120 keys, 3,000 tensors, 515,000 merges in a GGUF; 13 MB and 90,000 tensors in a
-safetensors file), and small enough that the worst header within them costs no machine more than some 40 MB.
+safetensors file), and small enough that the worst header within them costs no more than some 40 MB and a second or two.
 """
 
 from __future__ import annotations
@@ -33,11 +33,17 @@ KEPT_BYTES = 1 * MIB
 ARRAY_ELEMENTS = 4_000_000
 """Elements of one array, nested ones counted together."""
 
-KEPT_ELEMENTS = 1024
+KEPT_ARRAY = 1024
 """Longer arrays are passed over, and so are those of the tokenizer."""
+
+KEPT_ELEMENTS = 32_768
+"""All elements of one header's arrays that are kept. What comes after is passed over."""
 
 NESTING = 2
 """Arrays within arrays; none is in use."""
+
+NESTED_ARRAYS = 1024
+"""Arrays in one array."""
 
 TENSORS = 65_536
 """Tensors of one file."""

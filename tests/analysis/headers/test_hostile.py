@@ -6,6 +6,7 @@ import pickle
 import struct
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +23,7 @@ from analysis.headers import limits
 from analysis.headers.gguf import GgufFile, read_file
 from analysis.headers.layouts import Layouts, learnt
 from analysis.headers.source import BytesSource, FileSource
-from tests.analysis.headers.gguf_file import FORM, LAYERS, Form, Tensor, f32, gguf, model, q4
+from tests.analysis.headers.gguf_file import FORM, LAYERS, Form, Tensor, Typed, f32, gguf, model, q4
 
 MIB = 2**20
 KEY = FORM.text("general.architecture") + FORM.value("llama")
@@ -157,6 +158,18 @@ def test_the_largest_header_within_the_limits_takes_no_more_than_it_may() -> Non
     tracemalloc.stop()
     assert len(file.tensors) == count
     assert peak < 10 * MIB
+
+
+@pytest.mark.parametrize("value", [Typed("u8", [1] * 1024), [""] * 1024], ids=["numbers", "texts"])
+def test_many_arrays_take_no_more_than_one(value: Any) -> None:
+    """Each of them short enough to be kept, all together not."""
+    data = gguf({f"a.{number}": value for number in range(100)})
+    tracemalloc.start()
+    file = read_file(BytesSource(data))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(isinstance(kept, list) for kept in file.keys.values()) == limits.KEPT_ELEMENTS // 1024
+    assert peak < 4 * MIB
 
 
 def test_a_file_cut_short_anywhere_is_told_so() -> None:

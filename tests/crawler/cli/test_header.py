@@ -147,7 +147,7 @@ def test_a_file_that_is_not_there(run: Any) -> None:
 def test_a_file_behind_a_url_costs_little(run: Any) -> None:
     with serving({"Small-Q4_K_M.gguf": DATA}) as web:
         found = run(f"{web.url}/Small-Q4_K_M.gguf", "--json").json
-    assert (found["quant"], found["size_verified"], found["size"]) == ("Q4_K_M", None, len(DATA))
+    assert (found["quant"], found["size_verified"], found["size"]) == ("Q4_K_M", True, len(DATA))
     assert (found["requests"], found["bytes_read"]) == (len(web.asked), web.sent)
     assert web.sent < len(DATA) - 2 * 80_000
 
