@@ -405,11 +405,13 @@ def tell_labels(rows: Rows, run: RunRecord | None, at: datetime, items: Sequence
     return len(told)
 
 
-def label_changes(before: Row, after: Row) -> list[tuple[str, str | None, str | None]]:
+def label_changes(
+    before: Row, after: Row, names: Sequence[str] = LABEL_NAMES
+) -> list[tuple[str, str | None, str | None]]:
     """(name, before, after) as text, of labels that differ."""
     return [
         (name, shown_label(name, old), shown_label(name, new))
-        for name, old, new in zip(LABEL_NAMES, before, after, strict=True)
+        for name, old, new in zip(names, before, after, strict=True)
         if old != new
     ]
 

@@ -28,21 +28,24 @@ EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class LabelChange:
-    """One label of one repo that came out otherwise; values as text, None where there was or is none."""
+    """One label of a repo or of one of its artifacts that came out otherwise; values as text, None for none."""
 
     repo_id: str
     field: str
     before: str | None
     after: str | None
+    artifact: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RelabelCounts:
-    """What a relabelling did: repos written, labels of theirs that came out otherwise, in all and by label."""
+    """What a relabelling did: repos written; labels of theirs, and of their artifacts, that came out otherwise."""
 
     repos: int = 0
     labels: int = 0
     fields: Mapping[str, int] = field(default_factory=dict)
+    artifact_labels: int = 0
+    artifact_fields: Mapping[str, int] = field(default_factory=dict)
     examples: tuple[LabelChange, ...] = ()
 
     def __add__(self, other: RelabelCounts) -> RelabelCounts:
@@ -50,17 +53,20 @@ class RelabelCounts:
             self.repos + other.repos,
             self.labels + other.labels,
             Counter(self.fields) + Counter(other.fields),
+            self.artifact_labels + other.artifact_labels,
+            Counter(self.artifact_fields) + Counter(other.artifact_fields),
             few((*self.examples, *other.examples)),
         )
 
 
 def few(changes: Sequence[LabelChange]) -> tuple[LabelChange, ...]:
-    """The first changes of each label."""
-    kept: Counter[str] = Counter()
+    """The first changes of each label, of repos and of artifacts."""
+    kept: Counter[tuple[str, bool]] = Counter()
     found = []
     for change in changes:
-        kept[change.field] += 1
-        if kept[change.field] <= EXAMPLES:
+        kind = change.field, change.artifact is None
+        kept[kind] += 1
+        if kept[kind] <= EXAMPLES:
             found.append(change)
     return tuple(found)
 
@@ -72,15 +78,24 @@ def save_labels(
     numbers = [item.stored.number for item in batch]
     now = dict(map(tuple, rows.select_in("select id, digest from repos where id in ({})", numbers)))
     items = [item for item in batch if now.get(item.stored.number) == item.stored.digest]
+    numbered = artifact_numbers(rows, items)
     changes = list(differences(rows, items))
+    of_artifacts = list(artifact_differences(rows, items, numbered))
     tell_labels(rows, run, at, [(item.stored.number, item.labelled) for item in items])
     labels = [LabelledRepo(i.stored.number, i.labelled, i.stored.depth, i.stored.digest) for i in items]
     write_repo_labels(rows, interned, labels, at, fresh=False)
     parents = edge_rows([(item.stored.number, item.stored.record, item.labelled) for item in items])
     rows.replace(edges, ("repo",), EDGE_COLUMNS, [(item.stored.number,) for item in items], parents)
-    _save_artifacts(rows, interned, items)
+    _save_artifacts(rows, interned, items, numbered)
     rows.insert_new(search_pending, ("repo",), [(item.stored.number,) for item in items])
-    return RelabelCounts(len(items), len(changes), Counter(change.field for change in changes), few(changes))
+    return RelabelCounts(
+        len(items),
+        len(changes),
+        Counter(change.field for change in changes),
+        len(of_artifacts),
+        Counter(change.field for change in of_artifacts),
+        few((*changes, *of_artifacts)),
+    )
 
 
 def differences(rows: Rows, items: Sequence[Relabelled]) -> Iterator[LabelChange]:
@@ -94,15 +109,36 @@ def differences(rows: Rows, items: Sequence[Relabelled]) -> Iterator[LabelChange
                 yield LabelChange(item.stored.record.repo_id, name, old, now)
 
 
-def _save_artifacts(rows: Rows, interned: Interned, items: Sequence[Relabelled]) -> None:
-    numbers = [item.stored.number for item in items]
+def artifact_numbers(rows: Rows, items: Sequence[Relabelled]) -> Mapping[tuple[int, str], int]:
+    """(the repo's number, the artifact's name) -> the artifact's number."""
     sql = "select repo, artifact, id from artifacts where repo in ({})"
-    held = {(repo, artifact): number for repo, artifact, number in rows.select_in(sql, numbers)}
+    found = rows.select_in(sql, [item.stored.number for item in items])
+    return {(repo, artifact): number for repo, artifact, number in found}
+
+
+def artifact_differences(
+    rows: Rows, items: Sequence[Relabelled], numbered: Mapping[tuple[int, str], int]
+) -> Iterator[LabelChange]:
+    """Labels of artifacts that these would change."""
+    sql = f"select id, {', '.join(ARTIFACT_LABEL_NAMES)} from artifacts where repo in ({{}})"
+    before = {row[0]: tuple(row[1:]) for row in rows.select_in(sql, [item.stored.number for item in items])}
+    for item in items:
+        for artifact, labelled in item.artifacts:
+            number = numbered.get((item.stored.number, artifact.artifact))
+            if number is not None:
+                new = label_values(labelled.labels, ARTIFACT_LABEL_NAMES)
+                for name, old, now in label_changes(before[number], new, ARTIFACT_LABEL_NAMES):
+                    yield LabelChange(item.stored.record.repo_id, name, old, now, artifact.artifact)
+
+
+def _save_artifacts(
+    rows: Rows, interned: Interned, items: Sequence[Relabelled], numbered: Mapping[tuple[int, str], int]
+) -> None:
     labelled = [
-        (item.stored.number, held[item.stored.number, artifact.artifact], labelled)
+        (item.stored.number, numbered[item.stored.number, artifact.artifact], labelled)
         for item in items
         for artifact, labelled in item.artifacts
-        if (item.stored.number, artifact.artifact) in held
+        if (item.stored.number, artifact.artifact) in numbered
     ]
     values = [(*label_values(found.labels, ARTIFACT_LABEL_NAMES), number) for _, number, found in labelled]
     rows.update(artifacts, ARTIFACT_LABEL_NAMES, "id", values)

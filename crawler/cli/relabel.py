@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import asdict
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -66,36 +67,41 @@ def anew(stored: StoredRepo) -> Relabelled:
 
 
 def show(done: RelabelCounts, digest: str, seconds: float, dry_run: bool, out: Printer) -> None:
-    fields = sorted(done.fields.items(), key=lambda item: (-item[1], item[0]))
     found: dict[str, Any] = {
         "vocabulary": digest,
         "dry_run": dry_run,
         "repos": done.repos,
         "labels": done.labels,
-        "fields": dict(fields),
-        "examples": [
-            {"repo_id": each.repo_id, "field": each.field, "before": each.before, "after": each.after}
-            for each in done.examples
-        ],
+        "fields": most_first(done.fields),
+        "artifact_labels": done.artifact_labels,
+        "artifact_fields": most_first(done.artifact_fields),
+        "examples": [asdict(each) for each in done.examples],
         "seconds": round(seconds, 3),
     }
     out.object(found, human=lambda: tell(found, out))
 
 
-def tell(found: dict[str, Any], out: Printer) -> None:
+def most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def tell(found: Mapping[str, Any], out: Printer) -> None:
     """For people: how much, which labels, and what it looks like."""
     if not found["repos"]:
         out.line(f"All labels are of the current vocabulary ({found['vocabulary']}).")
         return
-    would = "would be" if found["dry_run"] else "were"
+    be, change = ("would be", "would change") if found["dry_run"] else ("were", "changed")
     out.line(
-        f"{found['repos']:,} repos {would} labelled anew with vocabulary {found['vocabulary']};"
-        f" {found['labels']:,} labels {'would change' if found['dry_run'] else 'changed'}."
+        f"{found['repos']:,} repos {be} labelled anew with vocabulary {found['vocabulary']};"
+        f" {found['labels']:,} labels of theirs and {found['artifact_labels']:,} of their files {change}."
     )
-    if out.quiet or not found["fields"]:
-        return
-    out.line()
-    first = {each["field"]: each for each in reversed(found["examples"])}
-    rows = [{"label": field, "changes": count, **first.get(field, {})} for field, count in found["fields"].items()]
-    example = Column("repo_id", "for example", clip=False)
-    out.rows(rows, [Column("label"), Column("changes"), example, Column("before"), Column("after")])
+    first = {(each["field"], each["artifact"] is None): each for each in reversed(found["examples"])}
+    rows = [
+        {"of": of, "label": field, "changes": count, **first.get((field, of == "repos"), {})}
+        for of, counts in (("repos", found["fields"]), ("files", found["artifact_fields"]))
+        for field, count in counts.items()
+    ]
+    if rows and not out.quiet:
+        out.line()
+        example = Column("repo_id", "for example", clip=False)
+        out.rows(rows, ["label", "of", "changes", example, "before", "after"])

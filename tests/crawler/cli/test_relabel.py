@@ -73,7 +73,8 @@ def test_a_rehearsal_says_what_would_change_and_writes_nothing(db: str) -> None:
     told = json.loads(relabel(db, "--dry-run", "--json").stdout)
     assert (told["repos"], told["dry_run"], told["vocabulary"]) == (3, True, vocabulary().digest)
     assert told["fields"] == {"family": 1, "version": 1}
-    example = {"repo_id": REPOS[1].repo_id, "field": "family", "before": None, "after": "gemma"}
+    assert told["artifact_fields"] == {"quant": 1}
+    example = {"repo_id": REPOS[1].repo_id, "field": "family", "before": None, "after": "gemma", "artifact": None}
     assert example in told["examples"]
     assert ask(db, "select family from models where hub_id = '2'") == [{"family": None}]
     assert Path(db).read_bytes() == before
@@ -119,7 +120,8 @@ def test_nothing_is_left_to_do_and_a_crawl_that_broke_off_goes_on(db: str, monke
 
 def test_people_read_a_sentence_and_a_table(db: str) -> None:
     rehearsal = relabel(db, "--dry-run").stdout
-    assert "3 repos would be labelled anew" in rehearsal and "2 labels would change" in rehearsal
+    assert "3 repos would be labelled anew" in rehearsal
+    assert "2 labels of theirs and 1 of their files would change" in rehearsal
     assert "family" in rehearsal and REPOS[1].repo_id in rehearsal and "gemma" in rehearsal
     assert "3 repos were labelled anew" in relabel(db).stdout
     assert "All labels are of the current vocabulary" in relabel(db).stdout
