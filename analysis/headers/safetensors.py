@@ -30,7 +30,8 @@ LENGTH = 8  # bytes of the JSON's length before it
 METADATA = "__metadata__"
 
 _KEYS = {"dtype", "shape", "data_offsets"}
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_DTYPES = {dtype: dtype for dtype in BITS}  # one object a dtype, however many tensors name it
 _DTYPE = re.compile(r"[A-Z][A-Z0-9_]{1,23}")
 _STRANGERS = (
     (b"version https://git-lfs", "a Git LFS pointer"), (b"<", "a web page"), (b"GGUF", "a GGUF file"),
@@ -90,25 +91,33 @@ def read_safetensors(
 def read_shard(source: ByteSource, size: int | None = None) -> Shard:
     """The header of one file, whose whole size is `size` where that is known better than by its source."""
     whole = source.size if size is None else size
+    text, end = _text(source, whole)
+    tensors, metadata = parse(source.name, text)
+    shard = Shard(source.name, tensors, metadata, end, _data_bytes(source.name, tensors))
+    implied = end + shard.data_bytes
+    if whole is not None and whole > implied:
+        raise HeaderMalformed(
+            source.name, implied, "the end of the file after its last tensor", f"{whole - implied:,} bytes more"
+        )
+    return shard
+
+
+def _text(source: ByteSource, whole: int | None) -> tuple[str, int]:
+    """The JSON, and where it ends."""
     head = source.read(0, limits.SAFETENSORS_HEAD if whole is None else min(limits.SAFETENSORS_HEAD, whole))
     length = _length(source.name, head, whole)
     end = LENGTH + length
+    raw = head[LENGTH:end]
     if end > len(head):
-        head += source.read(len(head), end - len(head))
-        if len(head) < end:
+        raw += source.read(len(head), end - len(head))
+        if len(raw) < length:
             raise HeaderTruncated(
-                source.name, LENGTH, f"a header of {length:,} bytes", f"the end of the file after {len(head):,} bytes"
+                source.name, LENGTH, f"a header of {length:,} bytes", f"the end of the file after {len(raw):,} bytes"
             )
-    tensors, metadata = parse(source.name, head[LENGTH:end])
-    shard = Shard(source.name, tensors, metadata, end, _data_bytes(source.name, tensors))
-    if whole is not None and whole > (shard.size or 0):
-        raise HeaderMalformed(
-            source.name,
-            shard.size or 0,
-            "the end of the file after its last tensor",
-            f"{whole - (shard.size or 0):,} bytes more",
-        )
-    return shard
+    try:
+        return raw.decode(), end
+    except UnicodeDecodeError as error:
+        raise HeaderMalformed(source.name, LENGTH + error.start, "UTF-8", f"{raw[error.start]:#x}") from None
 
 
 def _length(name: str, head: bytes, whole: int | None) -> int:
@@ -131,30 +140,23 @@ def _length(name: str, head: bytes, whole: int | None) -> int:
 # ---- The JSON -------------------------------------------------------------------------------------------------------
 
 
-def parse(name: str, text: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+def parse(name: str, text: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a header's JSON, each checked by itself."""
     _counted(name, text)
 
     def pairs(items: list[tuple[str, Any]]) -> Any:
-        if len(items) == 3 and {items[0][0], items[1][0], items[2][0]} == _KEYS:
-            entry = dict(items)
-            shape, offsets = entry["shape"], entry["data_offsets"]
-            if isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2:
-                return Tensor(entry["dtype"], tuple(shape), offsets[0], offsets[1])
         found = dict(items)
         if len(found) != len(items):
             twice = _twice(items)
             raise HeaderMalformed(name, _where(text, twice), "a new name", f"{_shown(twice)} a second time")
-        return found
+        return _tensor(found) if found.keys() == _KEYS else found
 
     try:
         entries = json.loads(text, object_pairs_hook=pairs, parse_constant=_refuse)
     except RecursionError:
         raise HeaderBeyondLimits(name, LENGTH, "JSON of three levels", "a great many") from None
-    except UnicodeDecodeError as error:
-        raise HeaderMalformed(name, LENGTH + error.start, "UTF-8", f"{text[error.start]:#x}") from None
     except json.JSONDecodeError as error:
-        raise HeaderMalformed(name, LENGTH + error.pos, "JSON", error.msg) from None
+        raise HeaderMalformed(name, LENGTH + len(text[: error.pos].encode()), "JSON", error.msg) from None
     except ValueError as error:  # numbers of thousands of digits, NaN
         raise HeaderMalformed(name, LENGTH, "JSON numbers", str(error)[:80]) from None
     if not isinstance(entries, dict):
@@ -165,25 +167,38 @@ def parse(name: str, text: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     return entries, metadata
 
 
-def _counted(name: str, text: bytes) -> None:
-    """Refuses JSON that would fill the memory: more brackets or commas than its tensors can have.
+def _tensor(found: dict[str, Any]) -> Any:
+    """A tensor in a fifth of the memory; as it is where it is none."""
+    dtype, shape, offsets = found["dtype"], found["shape"], found["data_offsets"]
+    if not isinstance(dtype, str) or not isinstance(shape, list) or not isinstance(offsets, list) or len(offsets) != 2:
+        return found
+    return Tensor(_DTYPES.get(dtype, dtype), tuple(shape), offsets[0], offsets[1])
 
-    Counting bytes is quick; only where they are too many are those within strings left out (LoRA trainers keep whole
-    JSON texts in the metadata).
+
+def _counted(name: str, text: str) -> None:
+    """Refuses JSON that would fill the memory: more brackets, commas or texts than its tensors can have.
+
+    Counting is quick; only where there seem to be too many are those within texts left out (LoRA trainers keep whole
+    JSON documents in the metadata).
     """
-    tensors = text.count(b'"data_offsets"')
+    tensors = text.count('"data_offsets"')
     if tensors > limits.SAFETENSORS_TENSORS:
         raise HeaderBeyondLimits(name, LENGTH, f"at most {limits.SAFETENSORS_TENSORS:,} tensors", f"{tensors:,}")
-    brackets, commas = 4 * tensors + 1000, (limits.DIMENSIONS + 6) * tensors + limits.METADATA_KEYS
-    for counted in (text, None):
-        bare = _STRING.sub(b"", text) if counted is None else counted
-        opened = bare.count(b"[") + bare.count(b"{")
-        if opened <= brackets and bare.count(b",") <= commas:
-            return
-    raise HeaderBeyondLimits(name, LENGTH, f"brackets of {tensors:,} tensors", f"{opened:,} of them")
+    entries = tensors + limits.METADATA_KEYS
+    quotes = text.count('"') - text.count('\\"')
+    if quotes > 10 * tensors + 4 * entries:
+        raise HeaderBeyondLimits(name, LENGTH, f"texts of {tensors:,} tensors", f"{quotes // 2:,} of them")
+    opened, commas = text.count("[") + text.count("{"), text.count(",")
+    if opened > 4 * entries or commas > (limits.DIMENSIONS + 6) * entries:
+        for inside in _STRING.finditer(text):
+            piece = inside[0]
+            opened -= piece.count("[") + piece.count("{")
+            commas -= piece.count(",")
+    if opened > 4 * entries or commas > (limits.DIMENSIONS + 6) * entries:
+        raise HeaderBeyondLimits(name, LENGTH, f"the brackets of {tensors:,} tensors", f"{opened:,}, {commas:,} commas")
 
 
-def _check(name: str, text: bytes, key: str, tensor: Any) -> None:
+def _check(name: str, text: str, key: str, tensor: Any) -> None:
     """One tensor by itself: its dtype is a word, its shape counts, its span holds just its elements."""
 
     def bad(expected: str, got: str) -> NoReturn:
@@ -196,7 +211,7 @@ def _check(name: str, text: bytes, key: str, tensor: Any) -> None:
         raise HeaderBeyondLimits(
             name, _where(text, key), f"names of at most {limits.TENSOR_NAME_BYTES} characters", f"{len(key):,}"
         )
-    if not isinstance(dtype, str) or (dtype not in BITS and not _DTYPE.fullmatch(dtype)):
+    if dtype not in BITS and not _DTYPE.fullmatch(dtype):
         bad("a dtype", _shown(dtype))
     if len(shape) > limits.DIMENSIONS:
         raise HeaderBeyondLimits(
@@ -218,15 +233,11 @@ def _check(name: str, text: bytes, key: str, tensor: Any) -> None:
         bad(f"{-(-elements * bits // 8):,} bytes ({dtype} {list(shape)})", f"{end - begin:,}")
 
 
-def _metadata(name: str, text: bytes, entries: Any) -> dict[str, str]:
+def _metadata(name: str, text: str, entries: Any) -> dict[str, str]:
     if not isinstance(entries, dict) or not all(isinstance(value, str) for value in entries.values()):
         if isinstance(entries, dict):  # some writers keep numbers here
             return {key: str(value)[:1000] for key, value in entries.items() if isinstance(value, str | int | float)}
         raise HeaderMalformed(name, _where(text, METADATA), "metadata of text", _kind(entries))
-    if len(entries) > limits.METADATA_KEYS:
-        raise HeaderBeyondLimits(
-            name, _where(text, METADATA), f"at most {limits.METADATA_KEYS:,} entries of metadata", f"{len(entries):,}"
-        )
     return entries
 
 
@@ -243,13 +254,10 @@ def _data_bytes(name: str, tensors: Mapping[str, Tensor]) -> int:
     return reached
 
 
-def _where(text: bytes, key: str) -> int:
+def _where(text: str, key: str) -> int:
     """The byte of the file where a name stands."""
-    try:
-        at = text.find(json.dumps(key, ensure_ascii=False).encode())
-    except UnicodeEncodeError:
-        at = -1
-    return LENGTH + max(0, at)
+    at = text.find(json.dumps(key, ensure_ascii=False))
+    return LENGTH + len(text[: max(0, at)].encode(errors="replace"))
 
 
 def _twice(items: list[tuple[str, Any]]) -> str:
@@ -303,7 +311,11 @@ def read_safetensors_metadata(
         told = headers.get(path, headers.get(path.removeprefix(f"{folder}/")))
         if not isinstance(told, Mapping):
             raise HeaderTruncated(name, 0, f"the header of {_shown(path)}", "none")
-        tensors, metadata = parse(path, json.dumps(told).encode())
+        try:
+            text = json.dumps(told)
+        except (RecursionError, TypeError, ValueError):
+            raise HeaderMalformed(path, 0, "a header of three levels", "one that is no JSON") from None
+        tensors, metadata = parse(path, text)
         shards.append(Shard(path, tensors, metadata, None, _data_bytes(path, tensors)))
     there = [sizes.get(path) for path in artifact.paths]
     verified = _verified(shards, there)

@@ -73,6 +73,30 @@ def test_the_hubs_answer_tells_the_same_as_the_files() -> None:
     assert read_safetensors_metadata(payload, artifact("model.safetensors"), {}).size is None
     with pytest.raises(HeaderTruncated):
         read_safetensors_metadata(payload, artifact("other.safetensors"), {})
+    assert read_safetensors_metadata(payload, artifact("model.safetensors"), {"model.safetensors": 9}).size is None
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"headers": 5},
+        {"headers": {"m": 5}},
+        {"headers": {"m": {"a": {"dtype": "F32"}}}},
+        {"headers": {"m": {"a": None}}},
+    ],
+)
+def test_the_hubs_answer_is_believed_no_more(payload: dict[str, Any]) -> None:
+    with pytest.raises(HeaderError):
+        read_safetensors_metadata(payload, artifact("m"), {})
+
+
+def test_nothing_of_a_deep_answer_is_followed_down() -> None:
+    deep: Any = 1
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(HeaderError):
+        read_safetensors_metadata({"headers": {"m": {"a": deep}}}, artifact("m"), {})
 
 
 def test_an_upload_that_broke_off_is_told_of() -> None:
