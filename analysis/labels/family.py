@@ -8,31 +8,59 @@ from typing import NamedTuple
 
 from analysis.labels import version
 from analysis.labels.reading import Draft, Sheet
-from analysis.labels.tokens import FAMILY, PUBLISHER, SHORT, SIZE, TUNING
+from analysis.labels.tokens import FAMILY, PUBLISHER, ROLE, SHORT, SIZE, TUNING
 from analysis.labels.vocabulary import Entry, vocabulary
 
 READS = FAMILY | SHORT
 
 
 def read(sheet: Sheet, draft: Draft) -> None:
-    places = found(sheet) if sheet.mask & FAMILY else []
+    pieces, mask = sheet.pieces, sheet.mask
+    places = [index for index, piece in enumerate(pieces) if piece.kind & FAMILY]
+    places = [index for index in places if not index or counts(sheet, index)]
     own, base = choose(sheet, places)
-    if own is None and sheet.mask & SHORT:
+    if mask & SHORT:
+        own, base = in_short(sheet, own, base)
+    if own is None:
+        if mask & version.READS:
+            version.read(sheet, draft, (), ())
+        return
+    entry = entry_of(sheet, own)
+    draft.family = entry.value
+    if "for" in entry.facts:
+        lend(draft, entry)
+    if base is not None:
+        foundation = entry_of(sheet, base)
+        draft.base_family = foundation.value
+        sheet.claims[base] = ("base_family", foundation.value, pieces[base].unit or foundation.file)
+        lend(draft, foundation)
+    elif entry.facts["kind"] == "lines":
+        draft.base_family = entry.value
+    if mask & version.READS:
+        version.read(sheet, draft, same(sheet, places, own), same(sheet, places, base))
+        if entry.value == "deepseek" and draft.version is not None and draft.version[0] == "R":
+            draft.tuning = ("reasoning",)
+
+
+def lend(draft: Draft, entry: Entry) -> None:
+    """What all models of a family are for, or are trained to do."""
+    for word in entry.facts.get("for", ()):
+        if word == "reasoning":
+            draft.tuning = (word,)
+        elif word not in draft.specialty:
+            draft.specialty = (*draft.specialty, word)
+
+
+def in_short(sheet: Sheet, own: int | None, base: int | None) -> tuple[int | None, int | None]:
+    """`L3.1`, `MN` and their like stand for a family where none is named, and for the foundation of a brand."""
+    if own is None:
         own = shorthand(sheet)
-        places = places if own is None else [*places, own]
-    elif base is None and sheet.mask & SHORT and own is not None and entry_of(sheet, own).facts["kind"] == "brands":
+        if own is not None:
+            entry = entry_of(sheet, own)
+            sheet.claims[own] = ("family", entry.value, entry.file)
+    elif base is None and entry_of(sheet, own).facts["kind"] == "brands":
         base = foundation(sheet)
-    for at in places:
-        entry = entry_of(sheet, at)
-        sheet.claims[at] = ("family", entry.value, sheet.pieces[at].unit or entry.file)
-    if own is not None:
-        draft.family = entry_of(sheet, own).value
-        if base is not None:
-            draft.base_family = entry_of(sheet, base).value
-            sheet.claims[base] = ("base_family", draft.base_family, sheet.pieces[base].unit or "families.toml")
-        elif entry_of(sheet, own).facts["kind"] == "lines":
-            draft.base_family = draft.family
-    version.read(sheet, draft, *(same(sheet, places, at) for at in (own, base)))
+    return own, base
 
 
 def same(sheet: Sheet, places: list[int], at: int | None) -> list[int]:
@@ -49,23 +77,18 @@ def entry_of(sheet: Sheet, at: int) -> Entry:
     return entry
 
 
-def found(sheet: Sheet) -> list[int]:
-    """Places of families; words of common speech count only where the name begins."""
-    places = []
-    for index, piece in enumerate(sheet.pieces):
-        if piece.kind & FAMILY:
-            entry = piece.entry
-            if index and entry is not None and entry.facts.get("first") and not introduced(sheet, index):
-                sheet.claims[index] = ("noise", piece.text, "a word of common speech here")
-                continue
-            places.append(index)
-    return places
+def counts(sheet: Sheet, index: int) -> bool:
+    """Whether a family's word names one here: words of common speech do so only where the name begins."""
+    if "first" not in entry_of(sheet, index).facts or introduced(sheet, index):
+        return True
+    sheet.claims[index] = ("noise", sheet.pieces[index].text, "a word of common speech here")
+    return False
 
 
 def introduced(sheet: Sheet, index: int) -> bool:
-    """Whether only publishers stand before a piece, or one unknown word and `_`, as in `allura-org_Holo-3-4b`."""
+    """Whether only publishers and roles stand before, or one unknown word and `_`: `mtp-Step-3`, `org_Holo-3`."""
     pieces = sheet.pieces
-    if all(piece.kind & PUBLISHER for piece in pieces[:index]):
+    if all(piece.kind & (PUBLISHER | ROLE) for piece in pieces[:index]):
         return True
     return index == 1 and not pieces[0].kind and sheet.before(1) == "_" and "-" in sheet.text
 
@@ -89,6 +112,8 @@ def foundation(sheet: Sheet) -> int | None:
 
 def choose(sheet: Sheet, places: list[int]) -> tuple[int | None, int | None]:
     """Of all families in the name: the model's own, and the foundation it stands on."""
+    if len(places) == 1:
+        return (places[0] if entry_of(sheet, places[0]).facts["kind"] != "teachers" else None), None
     lines: list[int] = []
     brands: list[int] = []
     minor: list[int] = []

@@ -12,7 +12,7 @@ from itertools import accumulate
 from analysis.errors import NotAName
 from analysis.labels import family, files, quant, size, tuning, version
 from analysis.labels.reading import Draft, NameLabels, Sheet
-from analysis.labels.tokens import NUMBER, OPENS, SIZE, VERSION, Lexicon, Piece, Token, cut
+from analysis.labels.tokens import EMPTY, NUMBER, OPENS, SIZE, VERSION, Lexicon, Piece, Token, cut
 from analysis.labels.vocabulary import vocabulary
 
 MOST_BYTES = 512
@@ -34,7 +34,7 @@ def read_name(text: str) -> NameLabels:
     if "::" in text and "/" in text.partition("::")[0]:
         repo, _, path = text.partition("::")
         read_file_of_repo(draft, repo, path)
-    elif files.is_file(text):
+    elif "." in text and files.is_file(text):
         draft.kind = "file"
         draft.name = text
         read_path(draft, text, 0)
@@ -65,7 +65,7 @@ def read_repo(draft: Draft, owner: str, name: str, offset: int) -> None:
         known = lexicon().vocabulary.owners.get(owner.lower())
         if known is not None:
             quant.owner(draft, known)
-        draft.tokens = sheet.tokens(offset, Token(owner, 0, len(owner), "owner", owner, "owner"))
+        draft.tokens = sheet.tokens(offset, tuple.__new__(Token, (owner, 0, len(owner), "owner", owner, "owner")))
     else:
         draft.tokens = sheet.tokens(offset)
     if None in sheet.claims:
@@ -125,17 +125,19 @@ def sheet_of(text: str) -> Sheet:
     starts: list[int] = []
     mask = at = 0
     for word in words:
-        found = known[word]
-        if isinstance(found, Piece):
-            pieces.append(found)
-            starts.append(at)
-            mask |= found.kind
-        else:
-            for offset, piece in found:
-                pieces.append(piece)
+        piece = known[word]
+        pieces.append(piece)
+        starts.append(at)
+        mask |= piece.kind
+        if piece.more:
+            for offset, other in piece.more:
+                pieces.append(other)
                 starts.append(at + offset)
-                mask |= piece.kind
+                mask |= other.kind
         at += len(word) + 1
+    if mask & EMPTY:
+        kept = [index for index, piece in enumerate(pieces) if piece.text]
+        pieces, starts = [pieces[index] for index in kept], [starts[index] for index in kept]
     if mask & OPENS and holds_phrase(words, known):
         pieces, starts, mask = join_phrases(text, words, known)
     if mask & NUMBER and "_" in text:
@@ -173,9 +175,10 @@ def join_phrases(text: str, words: list[str], known: Lexicon) -> tuple[list[Piec
                     found, length = (*head, (skip, joined)), more
                     break
         for offset, piece in found:
-            pieces.append(piece)
-            starts.append(start + offset)
-            mask |= piece.kind
+            if piece.text:
+                pieces.append(piece)
+                starts.append(start + offset)
+                mask |= piece.kind
         at += length
     return pieces, starts, mask
 

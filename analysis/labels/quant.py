@@ -151,7 +151,7 @@ class Found:
         scheme = self.gguf or ""
         draft.quant, draft.quantized = scheme, True
         draft.bits = self.bits if self.bits_unit == "bpw" else nominal_bits(scheme)
-        draft.quant_method = "ggml" if draft.format == "ggml" else "gguf"
+        draft.quant_method = draft.format if draft.format in METHODS else "gguf"
 
     def settle_scheme(self, draft: Draft) -> None:
         best = max(self.schemes, key=rank)
@@ -175,7 +175,7 @@ class Found:
             draft.format = facts.get("format", draft.format)
         if draft.format == "mlx":
             as_mlx(draft)
-        elif draft.quant_method is None and draft.format in METHODS:
+        elif draft.format == "gguf" or (draft.quant_method is None and draft.format in METHODS):
             draft.quant_method = draft.format
 
     def settle_bits(self, draft: Draft) -> None:

@@ -31,10 +31,13 @@ def read(sheet: Sheet, draft: Draft) -> None:
     counts: list[int] = []
     for index, piece in enumerate(sheet.pieces):
         kind = piece.kind & READS
-        if kind & SIZE:
-            counts.append(index)
-        elif kind:
-            found.setdefault(kind, index)
+        if kind:
+            if kind & SIZE:
+                counts.append(index)
+            else:
+                found.setdefault(kind, index)
+    if not found and len(counts) == 1 and plain(sheet, draft, counts[0]):
+        return
     if counts:
         counts = [index for index in counts if is_count(sheet, draft, index, counts, found)]
     if MIX in found:
@@ -58,6 +61,16 @@ def read(sheet: Sheet, draft: Draft) -> None:
     for index, piece in enumerate(sheet.pieces):
         if sheet.claims[index] is None and piece.kind & READS:
             sheet.claims[index] = ("noise", piece.text, "number")
+
+
+def plain(sheet: Sheet, draft: Draft, index: int) -> bool:
+    """The usual case, first: one count, in billions, and nothing around it that makes it another's or another thing."""
+    piece = sheet.pieces[index]
+    if piece.unit != "b" or sheet.mask & ROLE or not piece.number or "for" in sheet.text or "ok" in sheet.text:
+        return False
+    draft.parameters, draft.size = round(piece.number), canonical(piece.text)
+    sheet.claims[index] = ("size", draft.size, "size")
+    return True
 
 
 def is_count(sheet: Sheet, draft: Draft, index: int, counts: list[int], found: dict[int, int]) -> bool:

@@ -28,8 +28,9 @@ Claim = tuple[str, str, str]  # label, value, rule
 # What a piece is by itself, a bit each, so that a name knows at once which recognisers it needs.
 (
     FAMILY, SHORT, NUMBER, VERSION, LETTER, SIZE, ACTIVE, EFFECTIVE, MIX, EXPERTS, TIMES, TUNING, SPECIALTY, FORMAT,
-    SCHEME, GGUF, FLOAT, BITS, GROUP, FLAG, ROLE, CODE, LANGUAGE, SIZE_WORD, PUBLISHER, OPENS, NOISE,
-) = (1 << bit for bit in range(27))  # fmt: skip
+    SCHEME, GGUF, FLOAT, BITS, GROUP, FLAG, ROLE, CODE, LANGUAGE, SIZE_WORD, PUBLISHER, DATE, YEAR, OPENS, NOISE,
+    EMPTY,
+) = (1 << bit for bit in range(30))  # fmt: skip
 WORD = 0
 
 _KINDS = {
@@ -48,6 +49,7 @@ _KINDS = {
 }
 # What a piece of this kind claims if no recogniser says otherwise.
 _CLAIMS = {
+    "family": "family",
     "tuning": "tuning",
     "specialty": "specialty",
     "format": "format",
@@ -66,9 +68,10 @@ class Piece:
     """A word, or a part of one, and what it is by itself. Shared by all names that hold it: never changed.
 
     `number` and `unit` are the word's measure: parameters and their letter, bits, a group, or a version as `unit`.
+    `more` are the pieces that follow in the same word.
     """
 
-    __slots__ = ("claim", "entry", "kind", "number", "text", "unit")
+    __slots__ = ("claim", "entry", "kind", "more", "number", "text", "unit")
 
     def __init__(
         self,
@@ -81,10 +84,14 @@ class Piece:
         unit: str = "",
     ) -> None:
         self.text, self.kind, self.claim, self.entry, self.number, self.unit = text, kind, claim, entry, number, unit
+        self.more: Pieces = ()
+
+    def copy(self, kind: int) -> Piece:
+        """The same piece by itself, of this kind."""
+        return Piece(self.text, kind, self.claim, entry=self.entry, number=self.number, unit=self.unit)
 
 
 Pieces = tuple[tuple[int, Piece], ...]  # (offset in the word, piece)
-Word = Piece | Pieces  # what a word is: most are one piece
 
 # Separators; a dot between digits stays inside its word.
 cut = re.compile(r"[-_/\s+,;:()\[\]{}@=~|&!'\"#%*<>?\\^`$]|(?<![0-9])\.|\.(?![0-9])").split
@@ -119,12 +126,18 @@ _PATTERNS = (  # tried in this order; the first that matches the whole lower-cas
         r"(?:e|ep|epochs?|steps?|ckpts?|cp|checkpoints?|iters?|iteration|lr|bs|batch|batchsize|seed|wd|seq|len|maxlen|rank"
         r"|r|alpha|runs?|fold|layers?|[lnhtdfksp]|top|topk|stage|phase|part|split|set|exp|trial|num|b|beta|gen|round|level"
         r"|day|lora|dim|c|m|sm|cu|cuda|sp|drop|warmup|kl|eps|temp|ctx|patch|gpu|pct|chunk|bin|idx|id|no|hz|samples?)"
-        r"[0-9]+(?:[._][0-9]+)?[kmbh]?|lr[0-9.]+e[0-9]*|hb[0-9]|[0-9]+p[0-9]+|[0-9]+i"
+        r"[0-9]+(?:[._][0-9]+)?[kmbh]?|lr[0-9.]+e[0-9]*|hb[0-9]|[0-9]+p[0-9]+|[0-9]+i|[0-9]{1,4}x[0-9]{1,4}"
         r"|[0-9]+(?:[._][0-9]+)?(?:ep|epochs?|steps?|ksteps?|h|hrs?|hours?|hz|khz|px|ms|gb|mb|kb|tb|shots?|way|th|nd|st|rd"
         r"|s|d|layers?|l|experts?|pct|percent|p|c|n|w|v|alp|lam|lr|iters?|it|ctx|tokens?|tok|samples?|k?examples|kn|fps"
         r"|min|class|classes|labels|ways|hop|days?|y|yr|epo|r|heads?|gpus?|batch|bs|e[0-9]*)"
         r"|(?=[0-9a-f]{0,64}[0-9])(?=[0-9a-f]{0,64}[a-f])[0-9a-f]{7,64}|0x[0-9a-f]+",
     ),
+)
+# `2507`, `240806`, `20240806`, `202408`, `0528`; 1024 and 1212 count more often than they date.
+_DATE = re.compile(
+    r"(?!1024\Z|1212\Z)"
+    r"(?:(?:20)?2[0-9](?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])|2[0-9](?:0[1-9]|1[0-2])|20[12][0-9](?:0[1-9]|1[0-2])"
+    r"|(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]))"
 )
 _DIGITS = re.compile("|".join(f"(?P<{name}>(?:{pattern})\\Z)" for name, pattern in _PATTERNS))
 _HAS_DIGIT = re.compile(r"[0-9]").search
@@ -149,8 +162,8 @@ LONGEST_WORD = 64
 MOST_WORDS = 200_000
 
 
-class Lexicon(dict[str, Word]):
-    """word -> its pieces, filled as words are met and emptied before it grows large.
+class Lexicon(dict[str, Piece]):
+    """word -> its first piece, the others in its `more`; filled as words are met, emptied before it grows large.
 
     `phrases` maps what several words say together, their separators as `-`, to the piece that they make.
     """
@@ -182,25 +195,28 @@ class Lexicon(dict[str, Word]):
             self.seconds.setdefault(first, set()).add(second)
             lengths.setdefault(phrase[: phrase.index("-")], set()).add(size)
 
-    def __missing__(self, word: str) -> Word:
+    def __missing__(self, word: str) -> Piece:
         if len(self) >= MOST_WORDS:
             self.clear()
             self.openers.clear()
         pieces = self.read(word, word.lower())
-        found: Word = pieces[0][1] if len(pieces) == 1 else tuple(pieces)
-        self[word] = found
-        return found
+        first = pieces[0][1]
+        if len(pieces) > 1:
+            first = first.copy(first.kind)
+            first.more = tuple(pieces[1:])
+        self[word] = first
+        return first
 
     def pieces(self, word: str) -> Pieces:
-        found = self[word]
-        return ((0, found),) if isinstance(found, Piece) else found
+        first = self[word]
+        return ((0, first.copy(first.kind) if first.more else first), *first.more)
 
     def read(self, word: str, lower: str) -> list[tuple[int, Piece]]:
         """The pieces of one word; the first one opens a phrase if the word does."""
         pieces = self.read_word(word, lower)
         at = self.opening_at(word, lower)
         if at is not None:
-            pieces[0] = (pieces[0][0], opening(pieces[0][1]))
+            pieces[0] = (0, pieces[0][1].copy(pieces[0][1].kind | OPENS))
             first = lower[at:]
             self.openers[word] = self.seconds[first if first in self.seconds else first[2:]], at
         return pieces
@@ -220,7 +236,7 @@ class Lexicon(dict[str, Word]):
         if known is not None:
             return [(0, piece_of(word, known))]
         if not word or len(word) > LONGEST_WORD:
-            return [(0, Piece(word))] if word else []
+            return [(0, Piece(word, WORD if word else EMPTY))]
         if lower in ("bit", "bits"):
             return [(0, Piece(word, BITS))]
         if _HAS_DIGIT(word):
@@ -246,6 +262,8 @@ class Lexicon(dict[str, Word]):
         scheme = self.gguf.get(word.upper())
         if scheme is not None:
             return [(0, gguf_piece(word, scheme))]
+        if lower == "1.58":
+            return [(0, Piece(word, BITS, ("bits", lower, "ternary weights"), number=1.58, unit="bits"))]
         if found := _BARE_BITS.match(lower):
             return [(0, Piece(word, BITS, ("bits", found[1], "bits"), number=float(found[1]), unit="q"))]
         match = _DIGITS.match(lower)
@@ -257,7 +275,10 @@ class Lexicon(dict[str, Word]):
         name = match.lastgroup or ""
         values = [value for value in match.groups()[match.lastindex or 0 :] if value is not None]
         if name == "number":
-            return Piece(word, NUMBER, None, unit=word.replace("_", "."))
+            if _DATE.fullmatch(word):
+                return Piece(word, DATE, ("release", word, "date"), unit=word)
+            kind = NUMBER | YEAR if "2019" < word < "2030" and len(word) == 4 else NUMBER
+            return Piece(word, kind, None, unit=word.replace("_", "."))
         if name == "sees":
             return Piece(word, VERSION, None, unit=values[0])
         if name in ("size", "lettered"):
@@ -391,7 +412,7 @@ class Lexicon(dict[str, Word]):
     def read_numbered(self, word: str) -> list[tuple[int, Piece]] | None:
         """`Wenzhong2.0`: a word that nothing knows, and its number."""
         found = _WORD_NUMBER.match(word)
-        if found is None:
+        if found is None or word.isupper():
             return None
         number = word[found.end() :]
         return [(0, Piece(found[0])), (found.end(), Piece(number, VERSION, None, unit=number, number=1))]
@@ -405,12 +426,6 @@ class Lexicon(dict[str, Word]):
         if said[:2].isdigit() and isinstance(scheme := self.phrases.get(said[2:]), str):
             return Piece(text, GGUF, ("quant", scheme, "share of a mix"), number=float(said[:2]), unit=scheme)
         return None
-
-
-def opening(piece: Piece) -> Piece:
-    """The same piece, said to open a phrase."""
-    kind = piece.kind | OPENS
-    return Piece(piece.text, kind, piece.claim, entry=piece.entry, number=piece.number, unit=piece.unit)
 
 
 def piece_of(text: str, entry: Entry, rule: str = "") -> Piece:

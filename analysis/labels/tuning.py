@@ -13,33 +13,39 @@ from analysis.labels.tokens import (
     SIZE,
     SPECIALTY,
     TUNING,
+    VERSION,
+    Piece,
 )  # fmt: skip
 
-READS = CODE | LANGUAGE | SPECIALTY | TUNING | FAMILY
+READS = CODE | LANGUAGE | SPECIALTY | TUNING | VERSION
+AMBIGUOUS = {"assistant", "base", "it"}
 
 
 def read(sheet: Sheet, draft: Draft) -> None:
-    traits = Traits(sheet, draft)
-    tunings: list[str] = []
-    specialties: list[str] = []
-    languages: list[str] = []
+    tunings, specialties, languages = list(draft.tuning), list(draft.specialty), list(draft.languages)
+    traits: Traits | None = None
     for index, piece in enumerate(sheet.pieces):
         kind = piece.kind & READS
-        if not kind or piece.entry is None:
+        if not kind or piece.entry is None or kind & VERSION:
             continue
+        value = piece.entry.value
         if kind & TUNING:
-            read_tuning(sheet, draft, index, traits, tunings, languages)
+            if piece.text.lower() in AMBIGUOUS:
+                traits = traits or Traits(sheet)
+                read_tuning(sheet, draft, index, traits, tunings, languages)
+            elif value not in tunings:
+                tunings.append(value)
         elif kind & SPECIALTY:
-            add(specialties, piece.entry.value)
+            if value not in specialties:
+                specialties.append(value)
         elif kind & LANGUAGE:
-            add(languages, piece.entry.value)
-        elif kind & CODE:
+            if value not in languages:
+                languages.append(value)
+        else:
+            traits = traits or Traits(sheet)
             read_code(sheet, index, traits, tunings, languages)
-        elif piece.entry.value in (draft.family, draft.base_family):
-            for word in piece.entry.facts.get("for", ()):
-                add(tunings if word == "reasoning" else specialties, word)
-    if draft.family == "deepseek" and draft.version is not None and draft.version[0] == "R":
-        add(tunings, "reasoning")
+    if sheet.mask & VERSION and "vision" not in specialties and any(map(sees, sheet.pieces)):
+        specialties.append("vision")
     draft.tuning, draft.specialty, draft.languages = tuple(tunings), tuple(specialties), tuple(languages)
 
 
@@ -48,7 +54,7 @@ class Traits:
 
     __slots__ = ("base_is_size", "codes", "it_is_tuning", "speaks")
 
-    def __init__(self, sheet: Sheet, draft: Draft) -> None:
+    def __init__(self, sheet: Sheet) -> None:
         self.base_is_size = self.it_is_tuning = self.speaks = False
         self.codes = 0
         for piece in sheet.pieces:
@@ -72,7 +78,7 @@ def read_tuning(
     piece, claims = sheet.pieces[index], sheet.claims
     assert piece.entry is not None
     word = piece.text.lower()
-    if word == "base" and traits.base_is_size and draft.parameters is None:
+    if word == "base" and traits.base_is_size:
         draft.size = draft.size or "base"
         claims[index] = ("size", "base", "size word")
     elif word == "it" and not (traits.it_is_tuning or sheet.mask & (SIZE | ACTIVE | EFFECTIVE | MIX)):
@@ -102,6 +108,11 @@ def read_code(sheet: Sheet, index: int, traits: Traits, tunings: list[str], lang
     ):
         add(languages, piece.entry.value)
         sheet.claims[index] = ("languages", piece.entry.value, "language code")
+
+
+def sees(piece: Piece) -> bool:
+    """`4.5V` is the version that sees."""
+    return bool(piece.kind & VERSION) and piece.text[-1] in "vV"
 
 
 def beside_code(sheet: Sheet, index: int) -> bool:

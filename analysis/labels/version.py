@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from analysis.labels.reading import Draft, Sheet
 from analysis.labels.tokens import (
+    DATE,
     FORMAT,
     GGUF,
     LETTER,
     NUMBER,
+    ROLE,
     SCHEME,
     SHORT,
     SIZE_WORD,
@@ -18,54 +19,40 @@ from analysis.labels.tokens import (
     TUNING,
     VERSION,
     WORD,
+    YEAR,
     Piece,
-)  # fmt: skip
-
-_RELEASE = re.compile(
-    r"(?:20)?2[0-9](?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])|2[0-9](?:0[1-9]|1[0-2])|20[12][0-9](?:0[1-9]|1[0-2])"
-    r"|(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 )
-NOT_DATES = {"1024", "1212"}
 
-
-READS = NUMBER | VERSION | LETTER | SHORT
+READS = DATE | LETTER | NUMBER | SHORT | VERSION | YEAR
 
 
 def read(sheet: Sheet, draft: Draft, own: Sequence[int], base: Sequence[int]) -> None:
     """`own` and `base` are the places of the model's family and of its foundation."""
-    if not sheet.mask & READS:
-        return
-    if sheet.mask & NUMBER:
+    mask = sheet.mask
+    if mask & (DATE | YEAR):
         releases(sheet, draft)
     for at in base:
         draft.base_version = draft.base_version or after(sheet, at, "base_version")
     for at in own:
         draft.version = draft.version or after(sheet, at, "version")
-    if draft.version is None:
+    if draft.version is None and mask & (NUMBER | VERSION):
         draft.version = by_itself(sheet, bool(own))
-    rest(sheet)
+    if mask & (NUMBER | VERSION | LETTER):
+        rest(sheet)
 
 
 def releases(sheet: Sheet, draft: Draft) -> None:
     """`2507`, `0528`, `20240806`, and `12-2024`."""
     pieces = sheet.pieces
     for index, piece in enumerate(pieces):
-        if piece.kind & NUMBER:
-            text = piece.text
-            if len(text) in (4, 6, 8) and _RELEASE.fullmatch(text) and text not in NOT_DATES:
-                draft.release = draft.release or text
-                sheet.claims[index] = ("release", text, "date")
-            elif len(text) == 4 and "2019" < text < "2030":
-                previous = pieces[index - 1] if index else None
-                if (
-                    previous is not None
-                    and previous.kind & NUMBER
-                    and previous.text.isdigit()
-                    and int(previous.text) <= 12
-                ):
-                    said = f"{previous.text}-{text}"
-                    draft.release = draft.release or said
-                    sheet.claims[index - 1] = sheet.claims[index] = ("release", said, "month and year")
+        if piece.kind & DATE:
+            draft.release = draft.release or piece.text
+        elif piece.kind & YEAR and index and pieces[index - 1].kind & NUMBER:
+            month = pieces[index - 1].text
+            if month.isdigit() and 0 < int(month) <= 12:
+                said = f"{month}-{piece.text}"
+                draft.release = draft.release or said
+                sheet.claims[index - 1] = sheet.claims[index] = ("release", said, "month and year")
 
 
 PASSED = SIZE_WORD | SPECIALTY | TUNING
@@ -83,7 +70,7 @@ def after(sheet: Sheet, at: int, label: str) -> str | None:
     for index in range(at + 1, min(at + 4, len(pieces))):
         piece = pieces[index]
         kind = piece.kind
-        if claims[index] is not None and claims[index][0] == "release":  # type: ignore[index]
+        if kind & DATE or (claims[index] or ("",))[0] == "release":
             return None
         if kind & LETTER and piece.text[0].lower() in letters:
             claims[index] = (label, piece.text.upper(), "version")
@@ -134,7 +121,7 @@ def by_itself(sheet: Sheet, known: bool) -> str | None:
     return pieces[decimal].unit
 
 
-COPIES = FORMAT | GGUF | SCHEME
+COPIES = FORMAT | GGUF | ROLE | SCHEME
 UNCHAINED = {"abliterated", "uncensored"}
 
 

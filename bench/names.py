@@ -1,0 +1,125 @@
+"""How fast names are read, beside two parsers that others use, in one run on one core.
+
+    python bench/names.py [--names FILE] [--lines 1000000]
+
+FILE holds one repo id or file name a line, plain or gzipped; without it the names of tests/corpus repeat. Printed, each
+as the best of three passes over all names:
+  ours               analysis.labels.read_name: every label and every token; the first pass, which meets each word for
+                     the first time, and the best one
+  gguf-py            gguf.metadata.Metadata.get_model_id_components: five labels
+  quant expression   what huggingface.js does for one label: the last match of one alternation of all file types
+and the ratios between them. Then `hf-catalog label - --json` whole, process start and printing included: names a
+second, and the memory of its process after a quarter of the lines and after all. Last, the slowest hostile name.
+
+Last figures (170,264 repo ids of the Hub, Python 3.11, one core of a shared AMD EPYC):
+see FIGURES below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import re
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterable
+from itertools import cycle, islice
+from pathlib import Path
+
+from gguf import LlamaFileType
+from gguf.metadata import Metadata
+
+from analysis.labels import read_name
+
+CORPUS = Path(__file__).parents[1] / "tests" / "corpus" / "names.toml"
+PASSES = 3
+
+
+def names_of(file: Path | None) -> list[str]:
+    if file is None:
+        return list(islice(cycle(tomllib.loads(CORPUS.read_text(encoding="utf-8"))), 20_000))
+    data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    return [line for line in data.decode("utf-8").splitlines() if line]
+
+
+def microseconds(read: Callable[[str], object], names: list[str]) -> list[float]:
+    """Processor time a name of each pass, in microseconds."""
+    passes = []
+    for _ in range(PASSES):
+        start = time.process_time()
+        for name in names:
+            read(name)
+        passes.append((time.process_time() - start) / len(names) * 1e6)
+    return passes
+
+
+def quant_expression() -> Callable[[str], object]:
+    """The last match of one alternation of llama.cpp's file types, as huggingface.js labels quants."""
+    types = [kind.name.removeprefix("MOSTLY_").removeprefix("ALL_") for kind in LlamaFileType]
+    types += [f"Q{bits}_K_XL" for bits in range(2, 9)] + ["MXFP4"]
+    alternatives = "|".join(sorted(map(re.escape, types), key=len, reverse=True))
+    find = re.compile(rf"(?:UD-)?(?:{alternatives})(?:_[A-Z]+)?").findall
+    return lambda name: (find(name.upper()) or [None])[-1]
+
+
+def piped(names: Iterable[str]) -> tuple[float, int]:
+    """Seconds and peak memory (kB) of `hf-catalog label - --json` over these names."""
+    text = "\n".join(names) + "\n"
+    code = (
+        "import resource, sys; from crawler.cli import main\n"
+        "try: main(['label', '-', '--json'])\n"
+        "except SystemExit: pass\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+    )
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=text, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    took = time.perf_counter() - start
+    return took, int(done.stderr.split()[-1])
+
+
+HOSTILE = (
+    "a" * 512, "Q4_K_" * 102, "1_" * 256, "1_6b-" * 102, "Qwen2.5-" * 64, "opus-mt-" * 64, "00001-of-" * 56, "/" * 512,
+    "Aa1" * 170, "8x" * 256, "a/" * 256, ".gguf" * 102, "v1." * 170, "12b" * 170,
+)  # fmt: skip
+
+
+def slowest() -> tuple[float, str]:
+    """Milliseconds of the slowest hostile name of 512 bytes, met for the first time."""
+    read_name("warm")
+    found = []
+    for name in HOSTILE:
+        start = time.perf_counter()
+        read_name(name)
+        found.append(((time.perf_counter() - start) * 1e3, name[:12]))
+    return max(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How fast names are read, beside other parsers.")
+    parser.add_argument("--names", type=Path)
+    parser.add_argument("--lines", type=int, default=200_000, help="lines piped through the command line")
+    asked = parser.parse_args()
+    names = names_of(asked.names)
+    ours = microseconds(read_name, names)
+    gguf = microseconds(Metadata.get_model_id_components, names)
+    quant = microseconds(quant_expression(), names)
+    print(f"{len(names):,} names, microseconds a name on one core")
+    print(f"  ours              {ours[0]:6.1f} first pass, {min(ours):6.1f} best")
+    print(f"  gguf-py           {min(gguf):6.1f}            ours is {min(ours) / min(gguf):.2f} of it, all labels")
+    print(f"  quant expression  {min(quant):6.1f}            ours is {min(ours) / min(quant):.2f} of it, all labels")
+    _, few = piped(islice(cycle(names), asked.lines // 4))
+    whole, many = piped(islice(cycle(names), asked.lines))
+    print(
+        f"label - --json: {asked.lines:,} lines in {whole:.1f} s, {asked.lines / whole:,.0f} names a second with start"
+    )
+    print(f"  memory {few / 1024:.0f} MB after {asked.lines // 4:,} lines, {many / 1024:.0f} MB after {asked.lines:,}")
+    took, name = slowest()
+    print(f"slowest hostile name of 512 bytes: {took:.2f} ms ({name}...)")
+
+
+if __name__ == "__main__":
+    main()
