@@ -126,6 +126,7 @@ class Reader:
     kept: int = 0  # bytes of text kept
     kept_elements: int = 0  # of arrays
     stride: int = 16 * limits.HEAD_BYTES  # what the next read of a walk may fetch
+    key_number: int = 0
     runs: list[list[Big]] = field(default_factory=list)
     in_run: bool = False
     jumped: bool = False
@@ -135,7 +136,9 @@ class Reader:
     def read(self, whole: int | None) -> GgufFile:
         key_count = keys_left = self.preamble()
         while keys_left:
-            keys_left -= 1 + self.key_value(keys_left - 1)
+            jumped = self.key_value(keys_left - 1)
+            keys_left -= 1 + jumped
+            self.key_number += 1 + jumped
         alignment = self.alignment()
         tensors = self.tensors(alignment)
         window = self.window
@@ -202,7 +205,7 @@ class Reader:
         if kind == ARRAY:
             self.keys[key], more = self.array(key, keys_left)
             return more
-        self.in_run = False
+        self.in_run = self.in_run and key.startswith("tokenizer.ggml.")
         if kind == STRING:
             self.keys[key] = self.string(key)
         elif kind in NUMBERS:
@@ -249,7 +252,7 @@ class Reader:
                 return finite(Struct(f"{self.order}{count}{NUMBERS[kind]}").unpack(raw)), 0
             window.skip(count * width, f"the elements of {key!r}")
             if count >= WORTH:
-                self.add_to_run(Big(key, count, None, start, window.position))
+                self.add_to_run(key, count, None, start)
                 if window.position > window.end:
                     window.ahead = NEXT_KEY if key.endswith(".scores") else self.tail
             return Passed(ARRAY, count * width, count), 0
@@ -301,7 +304,6 @@ class Reader:
             self.in_run = False
             return [self.string(key) for _ in range(count)], 0
         if count < WORTH:
-            self.in_run = False
             self.walk(key, count)
             return Passed(ARRAY, self.window.position - start, count), 0
         at = window.need(min(DIGESTED, window.left()), f"the strings of {key!r}")
@@ -310,7 +312,7 @@ class Reader:
         if more is None:
             self.walk(key, count)
             self.window.ahead = LITTLE_MORE + self.infos
-        self.add_to_run(Big(key, count, first, start, self.window.position, 1 + (more or 0)))
+        self.add_to_run(key, count, first, start, more or 0)
         return Passed(ARRAY, None if more else self.window.position - start, count), more or 0
 
     def jump(self, key: str, count: int, first: str, keys_left: int) -> int | None:
@@ -383,8 +385,10 @@ class Reader:
         window.position, reached = at, window.position
         window.skip(reached - at, f"a string of {key!r}")
 
-    def add_to_run(self, big: Big) -> None:
-        """Note a big array; those that follow each other without another key between form a run."""
+    def add_to_run(self, key: str, count: int, first: str | None, start: int, jumped: int = 0) -> None:
+        """Note a big array. Those that follow each other, with nothing but a tokenizer's keys between, are a run."""
+        number = self.key_number
+        big = Big(key, count, first, start, self.window.position, number, number + jumped)
         if self.in_run:
             self.runs[-1].append(big)
         else:

@@ -17,10 +17,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from analysis.errors import HeaderMalformed
+from analysis.errors import HeaderBeyondLimits
 from analysis.headers import ggml, limits
 from analysis.headers.gguf import GgufFile, Passed, Tensor, read_file
 from analysis.headers.layouts import Layouts, learnt
@@ -109,13 +110,18 @@ def read_gguf(
     known = Layouts.of(layouts)
     paths = sorted(artifact.paths or (artifact.artifact,))
     if len(paths) > limits.SHARDS:
-        raise HeaderMalformed(artifact.artifact, 0, f"at most {limits.SHARDS} shards", f"{len(paths):,}")
-    files, actual = [], []
-    requests = bytes_read = 0
+        raise HeaderBeyondLimits(artifact.artifact, 0, f"at most {limits.SHARDS:,} shards", f"{len(paths):,}")
+    files: list[GgufFile] = []
+    actual: list[int | None] = []
+    requests = bytes_read = tensors = 0
     for path in paths:
         source = open_source(path)
         before = source.requests, source.bytes_read
-        files.append(read_file(source, known, sizes.get(path)))
+        file = read_file(source, known, sizes.get(path))
+        files.append(replace(file, keys={}) if files else file)  # the first holds the keys
+        tensors += len(file.tensors)
+        if tensors > limits.ALL_TENSORS:
+            raise HeaderBeyondLimits(path, 0, f"at most {limits.ALL_TENSORS:,} tensors in all shards", f"{tensors:,}")
         size = sizes.get(path)
         actual.append(source.size if size is None else size)
         requests += source.requests - before[0]

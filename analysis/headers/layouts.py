@@ -8,8 +8,8 @@ and digest is jumped, and read on behind it, where the caller checks that a well
 Two kinds of layout are kept, told apart by their key:
 
     tokenizer.ggml.tokens      this array alone; another array follows
-    tokenizer.ggml.tokens+2    this array and two more that follow it without anything between: the whole tokenizer
-                               in one jump, behind which the small keys and the tensors stand
+    tokenizer.ggml.tokens+2    this array and the two keys that follow it: the whole tokenizer in one jump, up to the
+                               end of its last big array; small keys between them (token ids) are jumped with it
 
 A layout learnt from a dishonest file costs a read: nothing is taken from it but a place to look at.
 """
@@ -40,14 +40,18 @@ class Jump(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Big:
-    """A big array that a reader came by: its key, elements, digest (of strings alone), and where its elements lie."""
+    """A big array that a reader came by: its key, elements, digest (of strings alone), and where its elements lie.
+
+    `number` is its place among the header's keys, `last` that of the last key before `end` where a run was jumped.
+    """
 
     key: str
     count: int
     digest: str | None
     start: int
     end: int
-    keys: int = 1  # keys it stands for: more than one where it was jumped as a run
+    number: int
+    last: int
 
 
 def digest(first: bytes) -> str:
@@ -87,14 +91,15 @@ class Layouts:
 
 
 def learnt(runs: Iterable[Sequence[Big]]) -> tuple[Layout, ...]:
-    """The layouts of big arrays that followed each other: of each array of strings alone, and on to the run's end."""
+    """The layouts of big arrays that follow each other: of each array of strings alone, and on to the run's end."""
     found = []
     for run in runs:
         for at, big in enumerate(run):
             if big.digest is None:
                 continue
-            if big.keys == 1 and at < len(run) - 1:
+            if big.number == big.last and at < len(run) - 1:
                 found.append(Layout(big.key, big.count, big.digest, big.end - big.start))
-            more = sum(later.keys for later in run[at:]) - 1
-            found.append(Layout(f"{big.key}+{more}", big.count, big.digest, run[-1].end - big.start))
+            found.append(
+                Layout(f"{big.key}+{run[-1].last - big.number}", big.count, big.digest, run[-1].end - big.start)
+            )
     return tuple(found)

@@ -48,6 +48,9 @@ NESTED_ARRAYS = 1024
 TENSORS = 65_536
 """Tensors of one file."""
 
+ALL_TENSORS = 131_072
+"""Tensors of all shards together."""
+
 TENSOR_NAME_BYTES = 512
 """Length of a tensor's name. llama.cpp takes 63; converters of other engines write longer ones."""
 
@@ -62,9 +65,6 @@ ALIGNMENT = 1 * MIB
 
 SHARDS = 1000
 """Files of one split model that are opened."""
-
-SHARD_HEADER_BYTES = 16 * MIB
-"""Header of a shard after the first, which holds the names of its tensors alone."""
 
 # ---- Requests -------------------------------------------------------------------------------------------------------
 
@@ -86,7 +86,8 @@ SAFETENSORS_HEAD = 100_000
 """The first read of a safetensors file: 97 of 100 headers end within it (huggingface_hub's own figure)."""
 
 SAFETENSORS_HEADER_BYTES = 25_000_000
-"""The JSON of one file; huggingface_hub and @huggingface/hub refuse more too."""
+"""The JSON of one file; huggingface_hub and @huggingface/hub refuse more too. Reading one takes five times its bytes in
+memory, whatever it holds."""
 
 SAFETENSORS_TENSORS = 200_000
 """Tensors of one file."""
@@ -94,5 +95,5 @@ SAFETENSORS_TENSORS = 200_000
 SAFETENSORS_ALL_TENSORS = 1_000_000
 """Tensors of all shards together; the largest in use hold half of it."""
 
-METADATA_KEYS = 250_000
-"""Entries of `__metadata__`: torchao keeps one a tensor."""
+METADATA_KEYS = 10_000
+"""Entries of `__metadata__` beyond one a tensor, which torchao keeps."""

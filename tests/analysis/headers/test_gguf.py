@@ -78,6 +78,19 @@ def test_a_sibling_is_read_in_two_requests(scores: bool, merges: int) -> None:
     assert read(sibling, layouts).whole("general.file_type") == 15
 
 
+def test_small_keys_between_the_arrays_of_a_tokenizer_are_no_obstacle() -> None:
+    """T5 and its kin keep a map of characters behind the token ids."""
+    charsmap = {"tokenizer.ggml.precompiled_charsmap": Typed("u8", [7] * 90_000), "general.file_type": 15}
+    data = gguf(model(20_000, more=charsmap) | {"tokenizer.chat_template": "x"}, LAYERS)
+    file = read(gguf({key: value for key, value in model(20_000, more=charsmap).items() if "chat" not in key}, LAYERS))
+    assert [big.key for big in file.runs[0]][-1] == "tokenizer.ggml.precompiled_charsmap"
+    layouts = learnt(file.runs)
+    again = gguf({key: value for key, value in model(20_000, more=charsmap).items() if "chat" not in key}, LAYERS[:2])
+    assert cost(again, layouts)[0] == 2
+    assert read(again, layouts).whole("general.file_type") == 15
+    assert len(data) in read(data, layouts).file_sizes()  # with a template between, the map is another run
+
+
 def test_a_known_tokenizer_in_another_order_of_keys_is_jumped_array_by_array() -> None:
     layouts = learnt(read(gguf(model(20_000, scores=False, merges=5000))).runs)
     other = gguf(model(20_000, scores=True, merges=5000), LAYERS)

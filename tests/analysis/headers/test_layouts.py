@@ -6,9 +6,9 @@ from analysis.headers.layouts import Big, Jump, Layouts, digest, learnt
 from db.records import Layout
 
 RUN = (
-    Big("tokenizer.ggml.tokens", 3000, "t", 1000, 41_000),
-    Big("tokenizer.ggml.token_type", 3000, None, 41_045, 53_045),
-    Big("tokenizer.ggml.merges", 2000, "m", 53_090, 90_090),
+    Big("tokenizer.ggml.tokens", 3000, "t", 1000, 41_000, number=7, last=7),
+    Big("tokenizer.ggml.token_type", 3000, None, 41_045, 53_045, number=8, last=8),
+    Big("tokenizer.ggml.merges", 2000, "m", 53_090, 90_090, number=9, last=9),
 )
 
 
@@ -20,8 +20,13 @@ def test_each_array_of_strings_teaches_itself_and_the_way_to_the_runs_end() -> N
     )
 
 
+def test_small_keys_between_are_jumped_with_the_run() -> None:
+    charsmap = Big("tokenizer.ggml.precompiled_charsmap", 300_000, None, 60_000, 360_000, number=15, last=15)
+    assert learnt([(*RUN[:2], charsmap)])[1] == Layout("tokenizer.ggml.tokens+8", 3000, "t", 359_000)
+
+
 def test_a_run_that_was_jumped_teaches_the_same_run_again() -> None:
-    jumped = Big("tokenizer.ggml.tokens", 3000, "t", 500, 500 + 89_090, keys=3)
+    jumped = Big("tokenizer.ggml.tokens", 3000, "t", 500, 500 + 89_090, number=7, last=9)
     assert learnt([(jumped,)]) == (Layout("tokenizer.ggml.tokens+2", 3000, "t", 89_090),)
 
 
