@@ -23,7 +23,7 @@ select
     a.dynamic,
     a.qat,
     a.main,
-    nullif(lower(hex(a.content)), '') as content,
+    nullif(lower(hex(a.content)), '') as content, -- text: sha256 of the file, or over its shards', in hexadecimal
     a.header,
     r.hub_id,
     r.author,

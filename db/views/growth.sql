@@ -4,16 +4,16 @@ select
     l.family,
     l.quant,
     substr(cast(m.day as varchar), 1, 4) || '-' || substr(cast(m.day as varchar), 5, 2) || '-'
-        || substr(cast(m.day as varchar), 7, 2) as day,
+        || substr(cast(m.day as varchar), 7, 2) as day, -- text: UTC day, yyyy-mm-dd
     m.downloads,
     m.likes,
     m.trending_score,
     m.downloads - (
         select p.downloads from metrics p where p.repo = m.repo and p.day < m.day order by p.day desc limit 1
-    ) as downloads_change,
+    ) as downloads_change, -- integer: against the row before
     m.likes - (
         select p.likes from metrics p where p.repo = m.repo and p.day < m.day order by p.day desc limit 1
-    ) as likes_change
+    ) as likes_change -- integer: against the row before
 from metrics m
 join repos r on r.id = m.repo
 left join repo_labels l on l.repo = r.id

@@ -28,12 +28,14 @@ with recursive line (repo_id, ancestor, relation, declared, depth, missing, cycl
     where not l.cycle and l.depth < 12
 )
 select
-    repo_id,
-    ancestor,
-    relation,
-    declared,
-    depth,
-    missing,
-    cycle,
-    not missing and not cycle and not exists (select 1 from parents p where p.repo_id = line.ancestor) as root
+    repo_id, -- text: the repo whose line this is
+    ancestor, -- text: id of today where the catalog holds it, else as the child writes it
+    relation, -- text: finetune, quantized, adapter, merge or unknown: the last step of the line
+    declared, -- boolean: every step is declared by the Hub's data, none inferred
+    depth, -- integer: steps between them; 1 is a parent
+    missing, -- boolean: the catalog does not hold the ancestor
+    cycle, -- boolean: the line has come back to a repo it went through
+    not missing
+    and not cycle
+    and not exists (select 1 from parents p where p.repo_id = line.ancestor) as root -- boolean: the line ends here
 from line

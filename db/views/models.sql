@@ -49,7 +49,7 @@ select
     l.base_model_relation,
     r.total_size,
     r.file_count,
-    (select count(*) from artifacts a where a.repo = r.id) as artifact_count,
+    (select count(*) from artifacts a where a.repo = r.id) as artifact_count, -- integer: artifacts that its files make
     r.used_storage,
     l.depth,
     r.first_seen,
@@ -64,6 +64,6 @@ select
             limit 1
         ),
         r.last_seen
-    ) as last_seen
+    ) as last_seen -- time: when the catalog last knew it to be there
 from repos r
 left join repo_labels l on l.repo = r.id

@@ -3,7 +3,7 @@
 select
     r.repo_id,
     e.parent,
-    coalesce(p.repo_id, q.repo_id) as parent_id,
+    coalesce(p.repo_id, q.repo_id) as parent_id, -- text: the parent's id of today; unknown if not in the catalog
     e.relation,
     e.source,
     e.declared

@@ -15,7 +15,7 @@ select
     m.qat,
     m.imatrix,
     m.dynamic,
-    coalesce(m.parameters_measured, m.parameters) as parameters,
+    coalesce(m.parameters_measured, m.parameters) as parameters, -- integer: as measured, else as claimed
     m.total_size,
     m.artifact_count,
     m.downloads,
@@ -24,11 +24,11 @@ select
     m.status,
     m.last_modified,
     m.base_model,
-    b.author as base_author,
-    b.downloads as base_downloads,
-    b.total_size as base_total_size,
-    b.license as base_license,
-    b.status as base_status
+    b.author as base_author, -- text: owner of the base model, if the catalog holds it
+    b.downloads as base_downloads, -- integer: its downloads
+    b.total_size as base_total_size, -- integer: bytes of its files
+    b.license as base_license, -- text: its licence
+    b.status as base_status -- text: its status
 from models m
-left join repos b on b.repo_id = m.base_model and b.status <> 'gone'
+left join repos b on lower(b.repo_id) = lower(m.base_model) and b.status <> 'gone'
 where m.quantized

@@ -7,8 +7,8 @@ select
         when l.vocabulary <> (select max(v.id) from vocabularies v) then 'vocabulary'
         when l.digest <> r.digest then 'repo changed'
         else 'files changed'
-    end as reason,
-    v.digest as vocabulary,
+    end as reason, -- text: unlabelled, vocabulary, repo changed or files changed
+    v.digest as vocabulary, -- text: digest of the vocabulary that made them
     l.depth,
     r.downloads,
     r.last_modified

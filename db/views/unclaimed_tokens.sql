@@ -1,10 +1,10 @@
 -- Tokens of repo names that no rule claimed, and how much of the Hub they are in: tomorrow's vocabulary.
 select
     u.token,
-    count(*) as repos,
-    count(distinct r.author) as authors,
-    sum(r.downloads) as downloads,
-    min(r.repo_id) as example
+    count(*) as repos, -- integer: repos whose name holds it
+    count(distinct r.author) as authors, -- integer: their owners
+    cast(sum(r.downloads) as bigint) as downloads, -- integer: their downloads
+    min(r.repo_id) as example -- text: one of them
 from unclaimed u
 join repos r on r.id = u.repo
 group by u.token
