@@ -19,6 +19,7 @@ class Web:
 
     url: str = ""
     asked: list[tuple[int, int]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)  # as they came, a request each
 
     @property
     def sent(self) -> int:
@@ -34,6 +35,7 @@ def serving(files: Mapping[str, bytes], flaw: Flaw = "none", sizes: Mapping[str,
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            web.headers.append(dict(self.headers))
             data = files.get(self.path.lstrip("/"))
             if data is None or flaw == "gone":
                 self.answer(404, {}, b"not here")

@@ -183,6 +183,22 @@ def test_a_broken_server_costs_little(run: Any, flaw: Flaw, status: int, monkeyp
     assert len(web.asked) <= 12
 
 
+def test_a_server_that_ignores_range_is_given_up(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crawler.ranges.MOST_WASTED", 100_000)
+    with serving({"m-Q4_K_M.gguf": DATA}, "ignores Range") as web:
+        found = run(f"{web.url}/m-Q4_K_M.gguf")
+    assert (found.status, len(web.asked)) == (1, 3)
+    assert "its server sends all of it for every piece of it" in found.err
+
+
+def test_no_token_goes_to_a_strangers_server(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with serving({"m-Q4_K_M.gguf": DATA}) as web:
+        assert run(f"{web.url}/m-Q4_K_M.gguf", "-q").out == "Q4_K_M\n"
+    assert web.asked
+    assert not any("hf_secret" in value for headers in web.headers for value in headers.values())
+
+
 # ---- in a repo ----
 
 
