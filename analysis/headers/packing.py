@@ -53,8 +53,8 @@ class Packed:
     modules: dict[str, Module] = field(default_factory=dict)
     schemes: Counter[str] = field(default_factory=Counter)  # parameters by scheme
     methods: Counter[str] = field(default_factory=Counter)  # parameters by the library whose layout it is
+    stored: Counter[str] = field(default_factory=Counter)  # bytes of packed weights, scales aside, by scheme
     unresolved: list[str] = field(default_factory=list)  # modules whose shapes do not tell
-    guessed: int = 0  # parameters that shapes tell but for padding
     buffers: int = 0  # elements that are no weights: positions, masks, counters
 
     @property
@@ -518,6 +518,7 @@ def measure(tensors: Mapping[str, Tensor], told: Quantization) -> Packed:
             parameters = counted or 0
             packed.schemes[scheme] += parameters
             packed.methods[told.method or method or rule[1]] += parameters
+            packed.stored[scheme] += max(tensor.size for tensor in leaves.values())
         for leaf, tensor in leaves.items():
             if leaf in _NEVER or (
                 rule and (leaf in COMPANIONS or leaf.startswith(("weight.", "W_q.")) or leaf == "weight")

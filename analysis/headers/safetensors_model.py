@@ -34,6 +34,9 @@ ONE_EXPERT = re.compile(r"(?:^|\.)(?:experts|local_experts|routed_experts)\.(\d{
 PREDICTION = re.compile(r"(?:^|\.)(?:mtp|mtp_layers|nextn|nextn_predict|mtp_block)(?:\.|$)")
 LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d{1,5})\.")
 LORA = re.compile(r"(?:^|\.)(?:lora_(?:[AB]|up|down|embedding_[AB])|lora\.(?:up|down)|hada_w\d_[ab]|lokr_w\d)(?:\.|$)")
+REPO = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+NOMINAL = frozenset({"BITNET", "AQLM", "VPTQ", "SPQR", "QUIP", "EXL2", "EXL3"})
+"""Schemes whose bits are a name more than a width: what the configuration says of them counts."""
 KEPT_METADATA = (
     "format",
     "modelspec.architecture",
@@ -204,6 +207,16 @@ def method_of(packed: Packed, told: Quantization, scheme: str | None) -> str | N
     return max(named)[1] if named else None
 
 
+def bits_of(packed: Packed, told: Quantization) -> float | None:
+    """Bits of one packed weight of the dominant quantized scheme, scales aside; None for full precision."""
+    packings = {name: held for name, held in packed.schemes.items() if name in packed.stored and held}
+    scheme = max(packings, key=lambda name: packings[name], default=None)
+    if scheme is None or scheme in NOMINAL:
+        return told.bits or (1.58 if scheme == "BITNET" else None)
+    bits = 8 * packed.stored[scheme] / packings[scheme]
+    return float(round(bits)) if abs(bits - round(bits)) < 0.25 else round(bits, 2)
+
+
 # ---- Facts ----------------------------------------------------------------------------------------------------------
 
 
@@ -232,14 +245,16 @@ def facts_of(
         "geometry": configs.geometry_of(config),
         "experts": dict(experts),
         "schemes": dict(packed.schemes.most_common(16)) if len(packed.schemes) > 1 else None,
-        "quantization": present({"bits": told.bits, "group_size": told.group_size, "named": clean(told.named, 40)}),
+        "quantization": present(
+            {"bits": bits_of(packed, told), "group_size": told.group_size, "named": clean(told.named, 40)}
+        ),
         "tied_embeddings": configs.is_tied(config) or None,
         "repeated_head": repeated_head(packed, tensors, config) or None,
         "buffers": packed.buffers or None,
         "prediction_parameters": ahead or None,
         "unresolved": len(packed.unresolved) or None,
         "adapter": adapter,
-        "base_models": [{"repo": adapter["base"]}] if adapter.get("base") else None,
+        "base_models": [{"repo": adapter["base"]}] if REPO.fullmatch(adapter.get("base", "")) else None,
         "metadata": present({key: clean(metadata.get(key), 100) for key in KEPT_METADATA}),
     }
     if experts.get("parameters"):

@@ -682,3 +682,45 @@ def test_configurations_name_their_method_in_many_ways(
 ) -> None:
     found = quantization_of(told)
     assert (found.method, found.bits) == (method, bits)
+
+
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [
+        ("gptq 3", 3),
+        ("gptq 8, said to be 4", 8),
+        ("awq", 4),
+        ("bnb nf4 kept as bf16", 4),
+        ("w8a16, nothing said", 8),
+        ("mlx, nothing said", 6),
+        ("hqq 3, nothing said", 3),
+        ("quanto int2", 2),
+        ("fp8", 8),
+        ("mxfp4", 4),
+        ("bitnet", 1.58),
+        ("exl2", 4),
+        ("gemma", 2),
+        ("plain", None),
+    ],
+)
+def test_bits_of_a_packed_weight_are_measured(name: str, bits: float | None) -> None:
+    layout, told, _, _ = LAYOUTS[name]
+    assert header(llama(layout), told).facts.get("quantization", {}).get("bits") == bits
+
+
+def test_torchao_tells_the_shapes_of_its_tensors() -> None:
+    """Layouts tiled for a kernel are padded: the metadata has the last word, unless it claims what no bytes hold."""
+    tensors: Shapes = {
+        "q.weight": ("BF16", (8,)), "a._weight_qdata": ("I32", (16, 8, 32, 4)),
+        "a._weight_scale_and_zero": ("BF16", (32, 120, 2)),
+    }  # fmt: skip
+    kind = '{"_type": "Int4TilePackedTo4dTensor", "_data": {"block_size": [1, 32], "shape": [120, 1024]}}'
+    assert header(tensors, metadata={"a.weight": kind}).parameters == 8 + 120 * 1024
+    assert header(tensors, metadata={"a.weight": kind.replace("120", "12000000000")}).parameters is None
+    assert header(tensors).parameters == 8 + 16 * 8 * 32 * 4 * 8
+
+
+def test_a_path_on_somebodys_disk_is_no_base_model() -> None:
+    tensors: Shapes = {"q.lora_A.weight": ("F32", (16, 256)), "q.lora_B.weight": ("F32", (256, 16))}
+    made = header(tensors, {"adapter_config": {"base_model_name_or_path": "/root/models/llama"}})
+    assert "base_models" not in made.facts and made.facts["adapter"]["base"] == "/root/models/llama"
