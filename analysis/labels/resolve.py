@@ -2,8 +2,8 @@
 
 For every label the strongest evidence decides (analysis.labels.evidence.WEIGHT): header and tensor shapes before
 config.json, the API's summary, a file's name, the card, the repo's name, its family's. What is claimed (by names,
-cards, tags) and what is measured (in headers, config.json, the API's counts) are separate labels. A claimed scheme
-stands as long as the measurements allow it; else the measured one is the answer and the contradiction is told.
+cards, tags) and what is measured (in headers, config.json, the API's counts) are separate labels that stand side by
+side; where they can't both be true, the contradiction is told.
 
 The same input always gives the same labels; nothing here knows the clock, the network or the database.
 """
@@ -420,7 +420,9 @@ def borrowed(
             found += [each for each in name_evidence(name, "name") if each.field in _SCHEME]
     if container == "gguf" and "imatrix" in repo.tags and file is not None and file.quantized:
         found += tag_evidence("imatrix")
-    return tuple(found)
+    if name and name.qat:  # how it was trained holds for each of its files, whatever its scheme
+        found += [each for each in name_evidence(name, "name") if each.field == "qat"]
+    return tuple(dict.fromkeys(found))
 
 
 def derived(
@@ -649,7 +651,7 @@ def contradictions(
     header: Header | None = None,
     artifacts: Sequence[tuple[ArtifactRecord, Labelled]] = (),
 ) -> tuple[ConflictRecord, ...]:
-    """Claims and measurements that can't both be true. A refuted scheme gives way to the measured one in `best`."""
+    """Claims and measurements that can't both be true. Settles in `best` what the claimed scheme is."""
     container = best.get("format")
     told: Sequence[LabelRecord] = pieces
     if container and container.value in ("gguf", "ggml"):
@@ -713,7 +715,7 @@ def measured(pieces: Iterable[LabelRecord], field: str) -> LabelRecord | None:
 
 
 def adopt(counted: LabelRecord, pieces: list[LabelRecord], best: Best) -> None:
-    """The measured scheme becomes the answer, and its bits, where only claims tell them."""
+    """The measured scheme is the answer where nobody claims one, and its bits, where only claims tell them."""
     scheme = piece("quant", counted.value, counted.source, counted.rule, counted.weight)
     pieces.append(scheme)
     best["quant"] = scheme
@@ -726,26 +728,25 @@ def adopt(counted: LabelRecord, pieces: list[LabelRecord], best: Best) -> None:
 def refuted_scheme(
     said_: LabelRecord | None, pieces: list[LabelRecord], best: Best, header: Header | None
 ) -> ConflictRecord | None:
-    """The claimed scheme against what was measured: another scheme, or bits a weight that it can't have."""
+    """The claimed scheme against what was measured: another scheme, or bits a weight that it can't have.
+
+    What a name or a card claims stays the label `quant`, refuted or not, for `quant_measured` stands beside it.
+    """
     counted, width = best.get("quant_measured"), best.get("bits_per_weight")
-    if said_ is None:
-        if counted and "quant" not in best:
-            adopt(counted, pieces, best)
-        return None
-    best["quant"] = said_
-    if header is not None and header.format == "gguf":
-        if not mix_agrees(said_.value, header):
-            if counted:
-                adopt(counted, pieces, best)
-                return against("quant", said_, counted)
-            bits = f"{header.bits_per_weight:.2f} bits a weight"
-            return ConflictRecord("quant", said_.value, said_.source, bits, "tensors")
-        return None
-    if counted and counted.source != "size" and not compatible(said_, counted, pieces):
+    if counted and (said_ is None or said_.source == "tag"):
         adopt(counted, pieces, best)
+    elif said_:
+        best["quant"] = said_
+    if said_ is None:
+        return None
+    bits = f"{float(width.value):.2f} bits a weight" if width else ""
+    if header is not None and header.format == "gguf":
+        if mix_agrees(said_.value, header):
+            return None
+        return against("quant", said_, counted or said("quant", bits, "tensors", "types"))
+    if counted and not compatible(said_, counted, pieces):
         return against("quant", said_, counted)
     if width and out_of_range(said_.value, float(width.value), best.get("parameters_measured")):
-        bits = f"{float(width.value):.2f} bits a weight"
         return ConflictRecord("quant", said_.value, said_.source, bits, width.source)
     return None
 

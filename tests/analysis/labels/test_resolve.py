@@ -245,7 +245,7 @@ def test_config_json_refutes_a_name() -> None:
     found = label_repo(
         repo("someone/Llama-3-8B-AWQ", config={"quantization_config": {"quant_method": "gptq", "bits": 8}})
     )
-    assert fields(found.labels, "quant", "quant_measured", "bits") == ("GPTQ", "GPTQ", 8.0)
+    assert fields(found.labels, "quant", "quant_measured", "quant_method", "bits") == ("AWQ", "GPTQ", "gptq", 8.0)
     assert conflicts(found)["quant"] == ("AWQ", "name", "GPTQ", "config")
     assert conflicts(found)["bits"] == ("4", "name", "8", "config")
 
@@ -255,6 +255,13 @@ def test_a_name_that_claims_a_quantization_which_the_tensors_do_not_have() -> No
     assert found.labels.quantized is False
     assert conflicts(found)["quantized"] == ("true", "name", "false", "api")
     assert conflicts(found)["quant"] == ("AWQ", "name", "BF16", "api")
+
+
+def test_a_tag_gives_way_to_config_json() -> None:
+    packing = {"quantization_config": {"quant_method": "awq", "bits": 4}}
+    found = label_repo(repo("someone/Llama-3-8B", "fp8", config=packing))
+    assert fields(found.labels, "quant", "quant_measured", "bits") == ("AWQ", "AWQ", 4.0)
+    assert conflicts(found)["quant"] == ("FP8", "tag", "AWQ", "config")
 
 
 def test_the_tag_8_bit_does_not_outweigh_nvfp4() -> None:
@@ -304,7 +311,7 @@ def test_the_files_name_outranks_the_headers_file_type_where_the_tensors_allow_i
 def test_a_name_that_the_tensors_refute(claim: str, mix: dict[str, int], bits: float, measured: str) -> None:
     file = gguf(f"smollm2-135m-{claim}.gguf")
     found = label_artifact(repo("someone/smollm2-135m-GGUF"), file, header(measured, 134_515_008, bits, mix))
-    assert fields(found.labels, "quant", "quant_measured") == (measured, measured)
+    assert fields(found.labels, "quant", "quant_measured") == (claim, measured)
     assert conflicts(found)["quant"] == (claim, "file", measured, "tensors")
 
 
