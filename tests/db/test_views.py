@@ -24,8 +24,8 @@ PROMISED = {
     "artifacts_wide": "repo_id artifact role format quant quant_method bits quant_measured bits_per_weight"
     " parameters_measured active_parameters_measured file_count total_size architecture context_measured"
     " imatrix dynamic qat",
-    "quantized_models": "repo_id author family version size format quant quant_measured quant_method bits bits_per_weight qat"
-    " imatrix dynamic parameters total_size downloads base_model base_downloads",
+    "quantized_models": "repo_id author family version size format quant quant_measured quant_method bits"
+    " bits_per_weight qat imatrix dynamic parameters total_size downloads base_model base_downloads",
     "files": "repo_id path size blob_id sha256",
     "label_conflicts": "repo_id artifact field claimed claimed_by measured measured_by",
     "labels": "repo_id artifact field value source rule weight resolved",
