@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from crawler.samplehub import config as configs
 from crawler.samplehub.card import card_of, readme, result, tags_of
 from crawler.samplehub.content import Content, Small, Sparse
 from crawler.samplehub.facts import Book, Facts, moment
-from crawler.samplehub.gguf import GgufFile, Header, Info, Value, split
+from crawler.samplehub.gguf import GgufFile, Header, Info, Tensors, Value, split
 from crawler.samplehub.mixes import file_type, type_of
 from crawler.samplehub.packing import Scheme, Stored, quantization_config, stored
 from crawler.samplehub.repo import Json, Parts, Repo, hub_time
-from crawler.samplehub.safetensors import Entry, model_files, weights_file
+from crawler.samplehub.safetensors import model_files
 from crawler.samplehub.tensors import Geometry, Tensor, plan_of, projector_plan
 
 GB = 10**9
@@ -152,7 +152,7 @@ class Builder:
             block |= {"bos_token": tokenizer.specials[0], "eos_token": tokenizer.specials[-1]}
         if f.imatrix_file:
             block["quantize_imatrix_file"] = f.imatrix_file
-        return block | {"totalFileSize": sum(h.length + h.data for h in split(header, self._split_bytes()))}
+        return block | {"totalFileSize": sum(shard.file_size for shard in split(header, self._split_bytes()))}
 
     def config(self) -> Json | None:
         """config.json itself."""
@@ -444,36 +444,54 @@ def gguf_header(f: Facts, g: Geometry, book: Book, quant: str) -> Header:
             "quantize.imatrix.entries_count": sum(tensor.linear for tensor in plan_of(g)),
             "quantize.imatrix.chunks_count": 125,
         }
-    return Header(gguf_tensors(g, quant, f.imatrix, f.ends), before, after, tokenizer)
+    return Header(quant_tensors(g, quant, f.imatrix, f.ends), before, after, tokenizer)
 
 
-def gguf_tensors(g: Geometry, quant: str, imatrix: bool = False, ends: str = "") -> list[Info]:
-    """The tensors as llama.cpp's converter writes them: experts stacked, dimensions the other way round."""
-    infos = []
-    if g.rope_freqs:
-        infos.append(Info("rope_freqs.weight", (g.head_dim // 2,), "F32"))
+@lru_cache(maxsize=4096)
+def quant_tensors(g: Geometry, quant: str, imatrix: bool = False, ends: str = "") -> Tensors:
+    """The tensors of one quant; siblings of other repos share what was measured."""
+    return Tensors(lambda: gguf_tensors(g, quant, imatrix, ends))
+
+
+@lru_cache(maxsize=64)
+def converted(g: Geometry) -> tuple[tuple[str, tuple[int, ...], Tensor], ...]:
+    """What llama.cpp's converter makes of a plan: name, dimensions the other way round, and the tensor itself.
+
+    Experts are stacked; where the source has gate and up of all experts in one tensor (experts, in, out), they are
+    taken apart.
+    """
+    rows: list[tuple[str, tuple[int, ...], Tensor]] = []
     for tensor in plan_of(g):
         if tensor.gguf is None:
             continue
-        dims = tensor.shape[::-1] + ((tensor.experts,) if tensor.experts else ())
-        if len(tensor.shape) == 3 and tensor.role in ("gate_up", "down"):  # (experts, in, out) in the source
-            experts, columns, rows = tensor.shape
-            turned = Tensor(tensor.name, (rows, columns), tensor.role, tensor.layer, tensor.gguf, experts)
-            infos += split_gate_up(turned, g, quant, imatrix)
+        if len(tensor.shape) != 3 or tensor.role not in ("gate_up", "down"):
+            stacked = (tensor.experts,) if tensor.experts else ()
+            rows.append((tensor.gguf, tensor.shape[::-1] + stacked, tensor))
             continue
-        own = ends if tensor.role in ("embedding", "output") else ""
-        infos.append(Info(tensor.gguf, dims, own or type_of(tensor, g, quant, imatrix)))
+        experts, columns, width = tensor.shape
+        parts = ("gate", "up") if tensor.role == "gate_up" else ("down",)
+        for part in parts:
+            shape = (width // len(parts), columns)
+            name = tensor.gguf.replace("gate_up", part)
+            rows.append((name, (*shape[::-1], experts), replace(tensor, shape=shape, experts=experts, role=part)))
+    return tuple(rows)
+
+
+LAYERED = frozenset({"v", "down", "gate", "up"})  # roles whose type depends on the layer
+
+
+def gguf_tensors(g: Geometry, quant: str, imatrix: bool = False, ends: str = "") -> list[Info]:
+    """The tensors of one quant of a model."""
+    infos = [Info("rope_freqs.weight", (g.head_dim // 2,), "F32")] if g.rope_freqs else []
+    chosen: dict[Any, str] = {}
+    for name, dims, tensor in converted(g):
+        role = tensor.role
+        kind = (role, dims, tensor.layer if role in LAYERED else None)
+        if kind not in chosen:
+            own = ends if role in ("embedding", "output") else ""
+            chosen[kind] = own or type_of(tensor, g, quant, imatrix)
+        infos.append(Info(name, dims, chosen[kind]))
     return infos
-
-
-def split_gate_up(tensor: Tensor, g: Geometry, quant: str, imatrix: bool) -> list[Info]:
-    """Fused experts, which the converter writes as gate and up."""
-    rows, columns = tensor.shape
-    name = tensor.gguf or ""
-    kind = type_of(tensor, g, quant, imatrix)
-    if tensor.role == "down":
-        return [Info(name, (columns, rows, tensor.experts), kind)]
-    return [Info(name.replace("gate_up", part), (columns, rows // 2, tensor.experts), kind) for part in ("gate", "up")]
 
 
 def projector_header(f: Facts, g: Geometry, path: str) -> Header:
@@ -486,7 +504,8 @@ def projector_header(f: Facts, g: Geometry, path: str) -> Header:
     keys = general(f, replace(g, gguf="clip"), "mmproj")
     if g.vision is not None:
         keys |= configs.clip_keys(g.vision, g.vision.projector[-1] if g.vision.projector else 0)
-    return Header(infos, keys, {"general.quantization_version": 2, "general.file_type": file_type(kind)})
+    after: dict[str, Value] = {"general.quantization_version": 2, "general.file_type": file_type(kind)}
+    return Header(Tensors(lambda: infos), keys, after)
 
 
 def imatrix_header(g: Geometry) -> Header:
@@ -503,7 +522,7 @@ def imatrix_header(g: Geometry) -> Header:
         "imatrix.chunk_count": 125,
         "imatrix.chunk_size": 512,
     }
-    return Header(infos, keys, {})
+    return Header(Tensors(lambda: infos), keys, {})
 
 
-__all__ = ["Any", "Builder", "Entry", "build", "gguf_header", "gguf_tensors", "weights_file"]
+__all__ = ["Builder", "build", "gguf_header", "gguf_tensors", "quant_tensors"]

@@ -7,11 +7,14 @@ the same facts give the same digest, in any repo, as the same bytes do on the Hu
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
 CHUNK = 1 << 20
 ZEROS = bytes(CHUNK)
+KEPT = 64 << 10  # bytes of a small file that are kept between two readers
 
 
 class Content:
@@ -51,23 +54,58 @@ class Content:
 
 
 class Small(Content):
-    """A file in git itself: made when first asked for, then kept."""
+    """A file in git itself: made when asked for, and kept where it is small indeed."""
 
     large = False
 
     def __init__(self, make: Callable[[], bytes]) -> None:
         self._make = make
+        self._kept: bytes | None = None
 
     @cached_property
-    def _bytes(self) -> bytes:
-        return self._make()
-
-    @property
     def size(self) -> int:  # type: ignore[override]
-        return len(self._bytes)
+        return len(self.head())
+
+    @cached_property
+    def blob_id(self) -> str:
+        return super().blob_id
 
     def head(self) -> bytes:
-        return self._bytes
+        if self._kept is not None:
+            return self._kept
+        made = self._make()
+        if len(made) <= KEPT:
+            self._kept = made
+        return made
+
+
+class Heads:
+    """The heads of large files that were read last: a reader takes a header in pieces, and it is made once."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[int, tuple[Content, bytes]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, content: Content, make: Callable[[], bytes]) -> bytes:
+        with self._lock:
+            kept = self._kept.get(id(content))
+            if kept is not None:
+                self._kept.move_to_end(id(content))
+                return kept[1]
+        made = make()
+        with self._lock:
+            if id(content) not in self._kept:
+                self._kept[id(content)] = content, made
+                self._bytes += len(made)
+            while self._bytes > self._limit and len(self._kept) > 1:
+                _, (_, gone) = self._kept.popitem(last=False)
+                self._bytes -= len(gone)
+        return made
+
+
+HEADS = Heads(48 << 20)
 
 
 class Sparse(Content):
@@ -99,14 +137,14 @@ class Sparse(Content):
         return super().blob_id
 
     def head(self) -> bytes:
-        return self._head()
+        return HEADS.get(self, self._head)
 
 
 class Weights(Sparse):
     """A safetensors file: the head is 8 bytes of length and the JSON that `header` makes; then data, all zeros."""
 
     def __init__(self, facts: str, header: Callable[[], bytes], data: int) -> None:
-        super().__init__(facts, lambda: len(self.head()) + data, self._framed)
+        super().__init__(facts, lambda: len(self._framed()) + data, self._framed)
         self._header = header
 
     def header_json(self) -> bytes:

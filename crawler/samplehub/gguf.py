@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
+from typing import NamedTuple
 
 from crawler.samplehub.content import Sparse
 from crawler.samplehub.mixes import TYPES
@@ -18,8 +19,7 @@ VERSION = 3
 Value = str | int | float | bool | Sequence[int] | Sequence[bool] | Sequence[str] | Sequence[float]
 
 
-@dataclass(frozen=True, slots=True)
-class Info:
+class Info(NamedTuple):
     """One tensor of a GGUF file; the first dimension is the one that lies together in memory."""
 
     name: str
@@ -32,42 +32,76 @@ class Info:
         return prod(self.dims) // kind.block * kind.bytes
 
 
+class Tensors:
+    """The tensors of a file, listed when somebody reads the header; what they measure is remembered."""
+
+    def __init__(self, make: Callable[[], Sequence[Info]]) -> None:
+        self.list = make
+
+    @cached_property
+    def _measures(self) -> tuple[int, int]:
+        infos = data = 0
+        sizes: dict[tuple[tuple[int, ...], str], int] = {}
+        for name, dims, kind in self.list():
+            size = sizes.get((dims, kind))
+            if size is None:
+                size = sizes[dims, kind] = aligned(Info(name, dims, kind).bytes)
+            data += size
+            infos += 24 + len(name.encode()) + 8 * len(dims)
+        return infos, data
+
+    @property
+    def infos(self) -> int:
+        """Bytes of the table of tensors."""
+        return self._measures[0]
+
+    @property
+    def data(self) -> int:
+        """Bytes of the data: where the last tensor ends, padded."""
+        return self._measures[1]
+
+
 @dataclass(eq=False)
 class Header:
     """What precedes the data: key-values, the tokenizer's arrays, further key-values, tensors."""
 
-    tensors: Sequence[Info]
+    tensors: Tensors
     before: Mapping[str, Value]
     after: Mapping[str, Value]
     tokenizer: Tokenizer | None = None
 
     @cached_property
-    def _edges(self) -> tuple[bytes, bytes]:
-        """What stands before the tokenizer's arrays, and behind them."""
-        count = len(self.before) + len(self.after)
-        if self.tokenizer is not None:
-            count += 3 + bool(self.tokenizer.pre) + self.tokenizer.scores + bool(self.tokenizer.merges)
-        start = b"GGUF" + struct.pack("<IQQ", VERSION, len(self.tensors), count)
-        start += b"".join(key_value(name, value) for name, value in self.before.items())
-        end = b"".join(key_value(name, value) for name, value in self.after.items())
-        return start, end + tensor_infos(self.tensors)
+    def _keys(self) -> tuple[bytes, bytes]:
+        """The key-values before the tokenizer's arrays, and behind them."""
+        before = b"".join(key_value(name, value) for name, value in self.before.items())
+        return before, b"".join(key_value(name, value) for name, value in self.after.items())
 
     @property
     def length(self) -> int:
-        """Bytes up to where the data starts, without making the arrays where their length is known."""
-        start, end = self._edges
+        """Bytes up to where the data starts; nothing is made whose length is known."""
+        before, after = self._keys
         between = arrays_length(self.tokenizer) if self.tokenizer is not None else 0
-        return aligned(len(start) + between + len(end))
+        return aligned(24 + len(before) + between + len(after) + self.tensors.infos)
+
+    @property
+    def data(self) -> int:
+        return self.tensors.data
+
+    @property
+    def file_size(self) -> int:
+        return self.length + self.data
 
     def encode(self) -> bytes:
-        start, end = self._edges
-        whole = start + (arrays(self.tokenizer)[0] if self.tokenizer is not None else b"") + end
+        before, after = self._keys
+        count = len(self.before) + len(self.after)
+        between = b""
+        if self.tokenizer is not None:
+            between, more = arrays(self.tokenizer)
+            count += more
+        tensors = self.tensors.list()
+        start = b"GGUF" + struct.pack("<IQQ", VERSION, len(tensors), count)
+        whole = b"".join((start, before, between, after, tensor_infos(tensors)))
         return whole + bytes(aligned(len(whole)) - len(whole))
-
-    @cached_property
-    def data(self) -> int:
-        """Bytes of the data: where the last tensor ends, padded."""
-        return sum(aligned(tensor.bytes) for tensor in self.tensors)
 
 
 class GgufFile(Sparse):
@@ -81,8 +115,7 @@ class GgufFile(Sparse):
         return self._make()
 
     def _measure(self) -> int:
-        header = self.header()
-        return header.length + header.data
+        return self.header().file_size
 
 
 def aligned(length: int) -> int:
@@ -137,8 +170,9 @@ def split(header: Header, largest: int) -> list[Header]:
     if header.data <= largest:
         return [header]
     groups: list[list[Info]] = [[]]
-    filled = 0
-    for tensor in header.tensors:
+    filled = count = 0
+    for tensor in header.tensors.list():
+        count += 1
         if groups[-1] and filled + tensor.bytes > largest:
             groups.append([])
             filled = 0
@@ -146,9 +180,10 @@ def split(header: Header, largest: int) -> list[Header]:
         filled += aligned(tensor.bytes)
     shards = []
     for number, group in enumerate(groups):
-        place = {"split.no": number, "split.count": len(groups), "split.tensors.count": len(header.tensors)}
+        place = {"split.no": number, "split.count": len(groups), "split.tensors.count": count}
+        tensors = Tensors(partial(list, group))
         if number == 0:
-            shards.append(Header(group, header.before, {**header.after, **place}, header.tokenizer))
+            shards.append(Header(tensors, header.before, {**header.after, **place}, header.tokenizer))
         else:
-            shards.append(Header(group, place, {}))
+            shards.append(Header(tensors, place, {}))
     return shards

@@ -176,6 +176,8 @@ def type_of(tensor: Tensor, g: Geometry, quant: str, imatrix: bool = False) -> s
         chosen = ends
     elif better and better_kept(tensor, g):
         chosen = better
+    elif better and tensor.role == "down" and name in VERY_SMALL:
+        chosen = "IQ3_XXS"
     return fitting(chosen, tensor)
 
 

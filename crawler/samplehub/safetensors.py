@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import prod
+from typing import ClassVar, NamedTuple
 
 from crawler.samplehub.content import Content, Small, Weights
-from crawler.samplehub.packing import BYTES, Stored
+from crawler.samplehub.packing import Stored
 
 SHARD = 5 * 10**9  # bytes, transformers' own limit
+REMEMBERED = 3  # models whose tensors stay listed
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One tensor under its final name."""
+class Entry(NamedTuple):
+    """One tensor under its final name; `about` is the part of its JSON that does not depend on its place."""
 
     name: str
-    dtype: str
-    shape: tuple[int, ...]
+    bytes: int
+    about: str
 
-    @property
-    def bytes(self) -> int:
-        return prod(self.shape) * BYTES[self.dtype]
+
+def entry(tensor: Stored, name: str) -> Entry:
+    shape = ",".join(map(str, tensor.shape))
+    return Entry(name, tensor.bytes, f'":{{"dtype":"{tensor.dtype}","shape":[{shape}],"data_offsets":[')
 
 
 def entries(tensors: Sequence[Stored]) -> Iterator[Entry]:
@@ -31,16 +33,16 @@ def entries(tensors: Sequence[Stored]) -> Iterator[Entry]:
     at = 0
     while at < len(tensors):
         if not tensors[at].experts:
-            yield Entry(tensors[at].name, tensors[at].dtype, tensors[at].shape)
+            yield entry(tensors[at], tensors[at].name)
             at += 1
             continue
         end = at
         while end < len(tensors) and tensors[end].experts == tensors[at].experts:
             end += 1
+        each = [(tensor.name.split("{e}"), *entry(tensor, "")[1:]) for tensor in tensors[at:end]]
         for number in range(tensors[at].experts):
-            text = str(number)
-            for tensor in tensors[at:end]:
-                yield Entry(tensor.name.replace("{e}", text), tensor.dtype, tensor.shape)
+            for (before, after), size, about in each:
+                yield Entry(f"{before}{number}{after}", size, about)
         at = end
 
 
@@ -49,12 +51,11 @@ def shards(tensors: Sequence[Entry], largest: int = SHARD) -> list[list[Entry]]:
     groups: list[list[Entry]] = [[]]
     filled = 0
     for tensor in tensors:
-        size = tensor.bytes
-        if groups[-1] and filled + size > largest:
+        if groups[-1] and filled + tensor.bytes > largest:
             groups.append([])
             filled = 0
         groups[-1].append(tensor)
-        filled += size
+        filled += tensor.bytes
     return groups
 
 
@@ -64,10 +65,7 @@ def header_json(tensors: Sequence[Entry], metadata: Mapping[str, str]) -> bytes:
     at = 0
     for tensor in tensors:
         end = at + tensor.bytes
-        shape = ",".join(map(str, tensor.shape))
-        parts.append(
-            f'{json.dumps(tensor.name)}:{{"dtype":"{tensor.dtype}","shape":[{shape}],"data_offsets":[{at},{end}]}}'
-        )
+        parts.append(f'"{tensor.name}{tensor.about}{at},{end}]}}')
         at = end
     return ("{" + ",".join(parts) + "}").encode()
 
@@ -75,6 +73,45 @@ def header_json(tensors: Sequence[Entry], metadata: Mapping[str, str]) -> bytes:
 def weights_file(facts: str, tensors: Sequence[Entry], metadata: Mapping[str, str]) -> Weights:
     data = sum(tensor.bytes for tensor in tensors)
     return Weights(facts, lambda: header_json(tensors, metadata), data)
+
+
+class Shards:
+    """The files of one model. A hundred thousand tensors are listed when somebody asks, and then forgotten again.
+
+    Of all models the last few that were asked for are remembered, so that reading every shard lists them once.
+    """
+
+    _remembered: ClassVar[OrderedDict[int, list[list[Entry]]]] = OrderedDict()
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, tensors: Sequence[Stored], largest: int) -> None:
+        self._tensors = tensors
+        self._largest = largest
+
+    def groups(self) -> list[list[Entry]]:
+        with self._lock:
+            if id(self) in self._remembered:
+                self._remembered.move_to_end(id(self))
+                return self._remembered[id(self)]
+        found = shards(list(entries(self._tensors)), self._largest)
+        with self._lock:
+            self._remembered[id(self)] = found
+            while len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
+        return found
+
+    def file(self, number: int, facts: str, metadata: Mapping[str, str]) -> Weights:
+        data = sum(tensor.bytes for tensor in self.groups()[number])
+        return Weights(facts, lambda: header_json(self.groups()[number], metadata), data)
+
+    def index(self, names: Sequence[str], total_parameters: int | None) -> bytes:
+        groups = self.groups()
+        about: dict[str, int] = {"total_size": sum(tensor.bytes for group in groups for tensor in group)}
+        if total_parameters is not None:
+            about["total_parameters"] = total_parameters
+        placed = zip(names, groups, strict=True)
+        weight_map = ",\n".join(f'    "{tensor.name}": "{name}"' for name, group in placed for tensor in group)
+        return f'{{\n  "metadata": {json.dumps(about)},\n  "weight_map": {{\n{weight_map}\n  }}\n}}\n'.encode()
 
 
 def model_files(
@@ -89,19 +126,13 @@ def model_files(
 ) -> dict[str, Content]:
     """The weights of a model: one file, or shards and their index. Shard names are transformers' own."""
     named = {"format": "pt"} if metadata is None else metadata
-    groups = shards(list(entries(tensors)), largest)
-    files: dict[str, Content] = {}
-    if len(groups) == 1:
-        files[f"{folder}{stem}.safetensors"] = weights_file(facts, groups[0], named)
-        return files
-    weight_map: dict[str, str] = {}
-    for number, group in enumerate(groups, 1):
-        shard = f"{stem}-{number:05d}-of-{len(groups):05d}.safetensors"
-        files[folder + shard] = weights_file(f"{facts} {number}/{len(groups)}", group, named)
-        weight_map.update((tensor.name, shard) for tensor in group)
-    about: dict[str, int] = {"total_size": sum(tensor.bytes for group in groups for tensor in group)}
-    if total_parameters is not None:
-        about["total_parameters"] = total_parameters
-    index = {"metadata": about, "weight_map": weight_map}
-    files[f"{folder}{stem}.safetensors.index.json"] = Small(lambda: json.dumps(index, indent=2).encode())
+    model = Shards(tensors, largest)
+    count = len(model.groups())
+    if count == 1:
+        return {f"{folder}{stem}.safetensors": model.file(0, facts, named)}
+    names = [f"{stem}-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1)]
+    files: dict[str, Content] = {
+        folder + name: model.file(number, f"{facts} {number + 1}/{count}", named) for number, name in enumerate(names)
+    }
+    files[f"{folder}{stem}.safetensors.index.json"] = Small(lambda: model.index(names, total_parameters))
     return files
