@@ -15,6 +15,7 @@ from typing import Any
 from analysis.errors import NotAName
 from analysis.headers.quantization import METHODS
 from analysis.labels import NameLabels, read_name
+from analysis.labels.family import alike
 from analysis.labels.vocabulary import vocabulary
 from db.records import ArtifactRecord, EdgeRecord, Header, Json, LabelRecord, Relation, RepoRecord, Source
 
@@ -696,6 +697,25 @@ def architecture_evidence(architecture: str, source: Source) -> Pieces:
         "base_version": labels.base_version,
     }
     return tuple([piece(field, value, source, rule, 22) for field, value in claims.items() if value])
+
+
+CLOSE = 93.0  # of 100: a letter in eight
+LONG = 7  # letters: `stellar` is close to stella, `tinylama` only to tinyllama
+
+
+def fuzzy_evidence(unclaimed: Iterable[str]) -> Pieces:
+    """The family that a word which no rule knows nearly spells, where nothing at all tells the family."""
+    for word in unclaimed:
+        family = nearly(word.lower()) if len(word) >= LONG and word.isalpha() else None
+        if family:
+            return (piece("family", family, "fuzzy", f"nearly {family}: {word[:40]}", WEIGHT["fuzzy"]),)
+    return ()
+
+
+@lru_cache(maxsize=1 << 14)
+def nearly(word: str) -> str | None:
+    found = alike((word,), CLOSE)
+    return found.family if found else None
 
 
 def artifact_weights(artifacts: Iterable[ArtifactRecord]) -> list[ArtifactRecord]:

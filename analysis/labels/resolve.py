@@ -29,6 +29,7 @@ from analysis.labels.evidence import (
     card_evidence,
     config_evidence,
     framework_evidence,
+    fuzzy_evidence,
     gguf_evidence,
     header_edges,
     header_evidence,
@@ -121,6 +122,9 @@ def label_repo(
     if architecture and ("family" not in best or "base_family" not in best):
         guessed = architecture_evidence(architecture.value, architecture.source)
         pieces += [each for each in guessed if "family" not in best or each.field.startswith("base_")]
+        best = settled(pieces)
+    if "family" not in best and name is not None:
+        pieces += fuzzy_evidence(name.unclaimed)
         best = settled(pieces)
     whose_version(pieces, best)
     silent = is_sidecar(repo, name, relation, artifacts)
@@ -519,7 +523,7 @@ def of_one(each: LabelRecord) -> bool:
 def whose_version(pieces: Sequence[LabelRecord], best: Best) -> None:
     """A version belongs to its family: where another source tells the family, the name's `v2` is not the family's."""
     family, version = best.get("family"), best.get("version")
-    if family is None or version is None or version.source == family.source or family.source in ("name", "file"):
+    if family is None or version is None or version.source == family.source or family.source in ("name", "file", "fuzzy"):
         return
     theirs = [each for each in pieces if each.field == "version" and each.source == family.source]
     if theirs:

@@ -109,6 +109,18 @@ def test_the_architecture_tells_the_family_where_the_name_is_silent(
     assert basis(found, "family") == (("config",) if family else ())
 
 
+def test_a_misspelt_family_is_a_last_resort() -> None:
+    found = label_repo(repo("someone/tinylama-chat"))
+    assert found.labels.family == "tinyllama" and basis(found, "family") == ("fuzzy",)
+    known = label_repo(repo("someone/tinylama-chat", config={"model_type": "qwen3"}))
+    assert known.labels.family == "qwen" and basis(known, "family") == ("config",)
+
+
+@pytest.mark.parametrize("word", ["stellar", "april", "thesis", "verse"])
+def test_words_are_no_misspellings(word: str) -> None:
+    assert label_repo(repo(f"someone/{word}")).labels.family is None
+
+
 def test_a_brand_keeps_its_name_and_gets_its_foundation_from_the_base_model() -> None:
     found = label_repo(repo("NousResearch/Hermes-4", "base_model:finetune:meta-llama/Llama-3.1-8B"))
     assert fields(found.labels, "family", "version", "base_family", "base_version") == ("hermes", "4", "llama", "3.1")
