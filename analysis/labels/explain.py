@@ -168,6 +168,9 @@ def source_of(rule: str) -> str:
 def released(value: str) -> str:
     """`2507` is July 2025, `0528` 28 May, `20240806` 6 August 2024, `12-2024` December 2024."""
     digits = value.replace("-", "")
+    if value.count("-") == 2:
+        year, month, day = value.split("-")
+        return f"released on {int(day)} {MONTHS[int(month) - 1]} {year}"
     if "-" in value:
         month, year = value.split("-")
         return f"released in {MONTHS[int(month) - 1]} {year}"

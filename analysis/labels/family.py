@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from analysis.labels import version
 from analysis.labels.reading import Draft, Sheet
-from analysis.labels.tokens import FAMILY, PUBLISHER, ROLE, SHORT, SIZE, TUNING
+from analysis.labels.tokens import FAMILY, MIX, PUBLISHER, ROLE, SHORT, SIZE, TUNING
 from analysis.labels.vocabulary import Entry, vocabulary
 
 READS = FAMILY | SHORT
@@ -53,10 +53,10 @@ def lend(draft: Draft, entry: Entry) -> None:
 
 def in_short(sheet: Sheet, own: int | None, base: int | None) -> tuple[int | None, int | None]:
     """`L3.1`, `MN` and their like stand for a family where none is named, and for the foundation of a brand."""
-    if own is None:
-        own = shorthand(sheet)
-        if own is not None:
-            entry = entry_of(sheet, own)
+    if own is None or "minor" in entry_of(sheet, own).facts:
+        short = shorthand(sheet)
+        if short is not None:
+            own, entry = short, entry_of(sheet, short)
             sheet.claims[own] = ("family", entry.value, entry.file)
     elif base is None and entry_of(sheet, own).facts["kind"] == "brands":
         base = foundation(sheet)
@@ -134,9 +134,15 @@ def choose(sheet: Sheet, places: list[int]) -> tuple[int | None, int | None]:
         return first, None
     if entry_of(sheet, other).facts.get("tunes"):
         return other, first
-    if sheet.mask & TUNING and distilled_after(sheet, other):
+    if (sheet.mask & TUNING and distilled_after(sheet, other)) or sized_before(sheet, first, other):
         return first, None
     return first, other
+
+
+def sized_before(sheet: Sheet, first: int, other: int) -> bool:
+    """`Qwen3.5-9B-DeepSeek-V4-Flash`: the size is the first one's, so the second is its teacher, not its foundation."""
+    sizes = [index for index, piece in enumerate(sheet.pieces) if piece.kind & (MIX | SIZE)]
+    return bool(sizes) and all(first < index < other for index in sizes)
 
 
 def distilled_after(sheet: Sheet, at: int) -> bool:

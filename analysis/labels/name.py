@@ -210,7 +210,13 @@ def decimal(text: str, pieces: list[Piece], starts: list[int], at: int, left: Pi
     if not (kind & (NUMBER | VERSION) and next_kind & (NUMBER | SIZE)) or "." in left.unit or "." in right.unit:
         return None
     whole, part = left.unit, right.text if next_kind & NUMBER else right.text[:-1]
-    if len(whole) > 2 or len(part) > 2 or not part.isdigit() or not whole.isdigit():
+    if (
+        len(whole) > 2
+        or len(part) > 2
+        or not part.isdigit()
+        or not whole.isdigit()
+        or (whole[0] == "0" and whole != "0")
+    ):
         return None
     start = starts[at]
     said = text[start : starts[at + 1] + len(right.text)]
@@ -223,6 +229,10 @@ def decimal(text: str, pieces: list[Piece], starts: list[int], at: int, left: Pi
             return None
         number = float(f"{whole}.{part}") * (1e9 if right.unit == "b" else 1e6)
         return Piece(said, SIZE, None, number=number, unit=right.unit)
-    if f"{whole}.{part}" in versions or (set_apart and len(part) == 1) or (kind & VERSION and left.text[0] in "vV"):
+    if (
+        f"{whole}.{part}" in versions
+        or (set_apart and len(part) == 1)
+        or (kind & VERSION and left.text[0] in "vV" and (len(part) == 1 or whole == "0"))
+    ):
         return Piece(said, kind, None, unit=f"{whole}.{part}", number=left.number)
     return None

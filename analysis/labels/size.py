@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from analysis.labels.reading import Draft, Sheet
 from analysis.labels.tokens import (
     ACTIVE,
@@ -15,6 +17,7 @@ from analysis.labels.tokens import (
     SIZE_WORD,
     TIMES,
     TUNING,
+    WORD,
 )  # fmt: skip
 
 READS = ACTIVE | EFFECTIVE | EXPERTS | MIX | SIZE | SIZE_WORD | TIMES
@@ -83,19 +86,24 @@ def is_count(sheet: Sheet, draft: Draft, index: int, counts: list[int], found: d
     elif unit == "k":
         if number / 1e3 in CONTEXTS or beside_context(sheet, index):
             return claim_context(sheet, draft, index, round(number / 1e3 * 1024))
-        if number >= 1e5 and not billions:
+        if number >= 1e5 and not billions and piece.text[-1] == "K" and index == len(sheet.pieces) - 1:
             return True
         rule = "thousands"
     elif unit == "m":
         if number / 1e6 in MILLIONS and is_window(sheet, draft, index, counts, billions):
             return claim_context(sheet, draft, index, round(number / 1e6 * (1 << 20)))
-        if not billions or (number >= 5e7 and not family_between(sheet, index, counts)):
+        if index and not sheet.before(index) and sheet.pieces[index - 1].kind == WORD and looks(sheet):
+            rule = "data"  # the `lvd142m` of a vision model
+        elif not billions or (number >= 5e7 and not family_between(sheet, index, counts)):
             return True
-        rule = "data"
+        else:
+            rule = "data"
     elif beside(sheet, index, ("tokens", "token", "tok")):
         rule = "tokens of training"
     elif unit == "t":
-        if ACTIVE in found or (len(counts) == 1 and MIX not in found and number <= 3e12):
+        if ACTIVE in found or (
+            len(counts) == 1 and MIX not in found and number <= 3e12 and not _SMALL.search(sheet.text.lower())
+        ):
             return True
         rule = "tokens of training"
     elif number == 0:
@@ -104,6 +112,17 @@ def is_count(sheet: Sheet, draft: Draft, index: int, counts: list[int], found: d
         return True
     sheet.claims[index] = ("noise", piece.text, rule)
     return False
+
+
+_SMALL = re.compile("tiny|small|mini|lite|nano|smol")  # nothing of a trillion parameters is called so
+
+
+def looks(sheet: Sheet) -> bool:
+    """Whether the name is of a line of vision models."""
+    return any(
+        piece.kind & FAMILY and piece.entry is not None and "vision" in piece.entry.facts.get("for", ())
+        for piece in sheet.pieces
+    )
 
 
 def claim_context(sheet: Sheet, draft: Draft, index: int, context: int) -> bool:
@@ -226,10 +245,15 @@ def of_another(sheet: Sheet) -> bool:
 
 
 def canonical(text: str) -> str:
-    """`1_8b`, `0p6b` and `1b5` as 1.8B, 0.6B and 1.5B; a letter before the number is no part of it."""
-    text = text.upper().replace("_", ".").lstrip("BCDFGHIJKLMNOPQRSTUVWXYZ")
-    if text[-1:].isdigit():
-        unit = "B" if "B" in text else "M"
-        whole, _, part = text.partition(unit)
-        return f"{whole}.{part}{unit}"
-    return text.replace("P", ".").replace("D", ".") if text[:1].isdigit() else text
+    """`1_8b`, `0p6b`, `05b` and `1b5` as 1.8B, 0.6B, 0.5B and 1.5B; letters around them are no part of it."""
+    found = _COUNTED.search(text.upper())
+    if found is None:
+        return text.upper()
+    mark, number, unit, after = found.groups()
+    number = number.replace("_", ".").replace("P", ".").replace("D", ".")
+    if number[0] == "0" and number.isdigit() and len(number) > 1:
+        number = f"0.{number[1:]}"
+    return f"{mark}{number}{'.' + after if after else ''}{unit}"
+
+
+_COUNTED = re.compile(r"([AE]?)([0-9]+(?:[._PD][0-9]+)?)([KMBT])([0-9]?)")

@@ -102,13 +102,13 @@ _PATTERNS = (  # tried in this order; the first that matches the whole lower-cas
     ("number", r"[0-9]+(?:[._][0-9]+)*n?"),
     ("sees", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)v"),
     ("size", rf"({_COUNT})([kmbt])(?:n|illion|params?)?"),
-    ("version", r"(?:v|ver|version|rev)\.?([0-9]{1,4}(?:[._][0-9]{1,4})*[a-z]?)(?:final|beta|alpha|fix|rc[0-9]?|it)?"),
+    ("version", r"(?:v|ver|version|rev)\.?([0-9]{1,4}(?:[._][0-9]{1,4})*[a-e]?)(?:final|beta|alpha|fix|rc[0-9]?|it)?"),
     ("lettered", rf"[b-df-uw-z](?:({_COUNT})(b)|([0-9]{{2,3}})(m))"),
     ("mix", rf"([0-9]{{1,3}})[x×]({_COUNT})([bm])"),
     ("active", rf"a({_COUNT})([bm])"),
     ("effective", r"e([0-9]{1,3}(?:\.[0-9]{1,2})?)b"),
     ("xim", rf"({_COUNT})([bm])x([0-9]{{1,2}})"),
-    ("bloom", r"([0-9]{1,2})([bm])([0-9]{1,2})"),
+    ("bloom", r"([0-9]{1,2})([bm])([0-9])"),
     ("pair", rf"({_COUNT})ba?({_COUNT})b"),
     ("bpw", r"([0-9]{1,2}(?:[._][0-9]{1,4})?)bpw(?:h[0-9])?|bpw([0-9]{1,2}(?:\.[0-9]{1,4})?)"),
     ("bits", r"([0-9]{1,2}(?:\.[0-9]{1,3})?)-?bits?(?:mlx|awq)?"),
@@ -143,7 +143,7 @@ _DIGITS = re.compile("|".join(f"(?P<{name}>(?:{pattern})\\Z)" for name, pattern 
 _HAS_DIGIT = re.compile(r"[0-9]").search
 _HEAD = re.compile(r"[a-z]+(?![a-z])")
 _HEAD_DIGITS = re.compile(r"[a-z]+[0-9]+(?=[a-z])")
-_AFTER_FAMILY = re.compile(r"v?([0-9]{1,2}(?:[._dp][0-9]{1,2})*n?)(?=[A-Z]|[a-z]{3}|[aeAE][0-9]|\Z)")
+_AFTER_FAMILY = re.compile(r"v?([0-9]{1,2}(?:[._dp][0-9]{1,2})*(?:n(?![a-z]))?)(?=[A-Z]|[a-z]{3}|[aeAE][0-9]|\Z)")
 _SIZE_THEN_WORD = re.compile(
     r"[0-9]{1,3}(?:\.[0-9]{1,2})?[bB](?=[A-Z][A-Za-z])|[0-9]{2,3}M(?=[A-Z][a-z])|[0-9]{1,3}(?:\.[0-9])?[bB](?=[a-z]{4})"
 )
@@ -443,7 +443,9 @@ def gguf_piece(text: str, scheme: str) -> Piece:
 
 
 def count(text: str) -> float:
-    """`1.5`, `1_5`, `1p5` and `1d5` are one and a half."""
+    """`1.5`, `1_5`, `1p5` and `1d5` are one and a half, `05` is a half."""
+    if text[0] == "0" and text.isdigit():
+        return float(f"0.{text[1:] or 0}")
     return float(text.replace("_", ".").replace("p", ".").replace("d", "."))
 
 

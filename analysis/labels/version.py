@@ -6,14 +6,18 @@ from collections.abc import Sequence
 
 from analysis.labels.reading import Draft, Sheet
 from analysis.labels.tokens import (
+    ACTIVE,
     DATE,
+    EFFECTIVE,
     FORMAT,
     GGUF,
     LETTER,
+    MIX,
     NUMBER,
     ROLE,
     SCHEME,
     SHORT,
+    SIZE,
     SIZE_WORD,
     SPECIALTY,
     TUNING,
@@ -47,12 +51,22 @@ def releases(sheet: Sheet, draft: Draft) -> None:
     for index, piece in enumerate(pieces):
         if piece.kind & DATE:
             draft.release = draft.release or piece.text
+        elif piece.kind & YEAR and day_follows(sheet, index):
+            said = "-".join(other.text for other in pieces[index : index + 3])
+            draft.release = draft.release or said
+            sheet.claims[index : index + 3] = [("release", said, "date")] * 3
         elif piece.kind & YEAR and index and pieces[index - 1].kind & NUMBER:
             month = pieces[index - 1].text
-            if month.isdigit() and 0 < int(month) <= 12:
+            if month.isdigit() and 0 < int(month) <= 12 and not day_follows(sheet, index):
                 said = f"{month}-{piece.text}"
                 draft.release = draft.release or said
                 sheet.claims[index - 1] = sheet.claims[index] = ("release", said, "month and year")
+
+
+def day_follows(sheet: Sheet, index: int) -> bool:
+    """`2025-04-14`."""
+    rest = [piece.text for piece in sheet.pieces[index + 1 : index + 3]]
+    return len(rest) == 2 and all(len(text) == 2 and text.isdigit() for text in rest) and 0 < int(rest[0]) <= 12
 
 
 PASSED = SIZE_WORD | SPECIALTY | TUNING
@@ -82,6 +96,8 @@ def after(sheet: Sheet, at: int, label: str) -> str | None:
                 return None  # encoders count their runs so
             if piece.unit.startswith("0.") and "versions" in facts and piece.unit not in facts["versions"]:
                 return None  # `Qwen_0.5` is half a billion that forgot its B
+            if kind & VERSION and piece.number and piece.unit.isdigit() and int(piece.unit) > 15:
+                return None  # `resnet50`
             value = piece.unit
             claims[index] = (label, value, "version")
             return value
@@ -105,13 +121,17 @@ def by_itself(sheet: Sheet, known: bool) -> str | None:
         kind = piece.kind
         if kind & COPIES or (kind & TUNING and piece.entry is not None and piece.entry.value in UNCHAINED):
             break  # what follows is the copy's edition
-        if kind & VERSION and claims[index] is None and (piece.text[0] in "vVrR" or (not known and index == 1)):
+        if (
+            kind & VERSION
+            and claims[index] is None
+            and (piece.text[0] in "vVrR" or (not known and index == 1 and (sheet.mask & SIZED or "." in piece.unit)))
+        ):
             claims[index] = ("version", piece.unit, "version")
             return piece.unit
-        if kind & NUMBER and decimal is None and claims[index] is None and "." in piece.unit and len(piece.unit) <= 5:
+        if kind & NUMBER and decimal is None and claims[index] is None and is_decimal(sheet, index):
             decimal = index
     if not known and len(pieces) > 1 and pieces[1].kind & NUMBER and claims[1] is None:
-        if pieces[0].kind == WORD and plausible(pieces[1], True):
+        if pieces[0].kind == WORD and plausible(pieces[1], True) and (sheet.mask & SIZED or "." in pieces[1].unit):
             decimal = 1
     elif not known or decimal is None or pieces[decimal].unit[0] == "0":
         return None
@@ -121,6 +141,16 @@ def by_itself(sheet: Sheet, known: bool) -> str | None:
     return pieces[decimal].unit
 
 
+def is_decimal(sheet: Sheet, index: int) -> bool:
+    """A number like 1.4 that no word of training stands before."""
+    unit = sheet.pieces[index].unit
+    whole = unit.partition(".")[0]
+    before = sheet.claims[index - 1] if index else None
+    trained = before is not None and before[0] == "noise"
+    return "." in unit and len(unit) <= 5 and whole.isdigit() and int(whole) < 20 and not trained
+
+
+SIZED = ACTIVE | EFFECTIVE | MIX | SIZE
 COPIES = FORMAT | GGUF | ROLE | SCHEME
 UNCHAINED = {"abliterated", "uncensored"}
 
