@@ -159,7 +159,7 @@ def label_artifact(
 
     A sibling's header tells how many parameters this one has, if both are quants of one model.
     """
-    file = named(artifact.artifact)
+    file = named(artifact.artifact) or named(artifact.artifact.rpartition("/")[2])  # a path may be too long for a name
     name = named(repo.repo_id)
     weights = artifact.role == "weights"
     pieces = list(name_evidence(file, "file") if file else ())
@@ -523,7 +523,12 @@ def of_one(each: LabelRecord) -> bool:
 def whose_version(pieces: Sequence[LabelRecord], best: Best) -> None:
     """A version belongs to its family: where another source tells the family, the name's `v2` is not the family's."""
     family, version = best.get("family"), best.get("version")
-    if family is None or version is None or version.source == family.source or family.source in ("name", "file", "fuzzy"):
+    if (
+        family is None
+        or version is None
+        or version.source == family.source
+        or family.source in ("name", "file", "fuzzy")
+    ):
         return
     theirs = [each for each in pieces if each.field == "version" and each.source == family.source]
     if theirs:

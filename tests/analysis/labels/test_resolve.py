@@ -366,6 +366,11 @@ def test_a_repos_scheme_does_not_leak_into_files_that_say_otherwise() -> None:
     assert label_artifact(owner, quant, None, (quant, full)).labels.quant is None
 
 
+def test_a_path_too_long_for_a_name_still_ends_in_one() -> None:
+    file = gguf("very/" * 120 + "Llama-3-8B-Q4_0.gguf")
+    assert label_artifact(repo("a/b"), file).labels.quant == "Q4_0"
+
+
 def test_tensors_of_mlx_are_in_its_format() -> None:
     owner = repo("mlx-community/Qwen3-8B-4bit", "mlx", "safetensors", config={"quantization_config": {"bits": 4}})
     found = label_artifact(owner, tensors(size=4_600_000_000))
