@@ -13,7 +13,7 @@ many are.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -72,13 +72,14 @@ def _groups(files: Sequence[FileRecord]) -> Groups:
     for file in files:
         whole, count = _whole(file.path, paths, saved)
         groups[whole, count].append(file)
+    ways = Counter(whole for whole, _ in groups)
     named: Groups = {}
     for (whole, count), members in groups.items():
         if count == 0:
             name = whole
         else:
             members.sort(key=lambda file: (part.number if (part := part_of(file.path)) else 0, file.path))
-            taken = whole in paths or sum(1 for other, _ in groups if other == whole) > 1
+            taken = whole in paths or ways[whole] > 1
             name = _counted(whole, count or len(members)) if taken else whole
         named[name] = members
     return named
@@ -89,9 +90,12 @@ def _whole(path: str, paths: Collection[str], saved: Collection[str]) -> tuple[s
     for package in PACKAGES:
         if f"{package}/" in path:
             return path[: path.index(f"{package}/") + len(package)], 0
-    for folder in saved:
-        if path.startswith(f"{folder}/"):
-            return folder, 0
+    if saved:
+        folder = path
+        while "/" in folder:
+            folder = folder.rpartition("/")[0]
+            if folder in saved:
+                return folder, 0
     if found := _EXTERNAL.fullmatch(path):
         return found[1], 0
     if found := _CHECKPOINT.fullmatch(path):

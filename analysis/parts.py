@@ -17,7 +17,7 @@ class Part(NamedTuple):
 
 
 # model-00001-of-00002.safetensors, model--00001-of-00002.bin, model.fp16-1-of-62.safetensors, X.gguf-00001-of-00002
-_OF = re.compile(r"(?P<stem>.+?)[-_.]+(?P<number>\d{1,6})[-_]of[-_](?P<count>\d{1,6})(?P<rest>(?:\.\w+)*)", re.I)
+_OF = re.compile(r"(?P<stem>.+?)[-_.]{1,2}(?P<number>\d{1,6})[-_]of[-_](?P<count>\d{1,6})(?P<rest>(?:\.\w+)*)", re.I)
 # X.gguf.part1of2, X.part-1-of-2.gguf
 _PART_OF = re.compile(
     r"(?P<stem>.+?)[-_.]part[-_.]?(?P<number>\d{1,4})[-_]?of[-_]?(?P<count>\d{1,4})(?P<rest>(?:\.\w+)*)", re.I
