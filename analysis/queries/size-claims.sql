@@ -11,7 +11,7 @@ select
     downloads
 from models
 where
-    parameters > 0 and parameters_measured > 0 and status <> 'gone'
+    parameters > 0 and parameters_measured > 0 and status <> 'gone' and coalesce(base_model_relation, '') <> 'adapter'
     and abs(parameters_measured - parameters) > 0.1 * parameters
 order by abs(1.0 * (parameters_measured - parameters) / parameters) desc, repo_id
 limit 500

@@ -55,7 +55,7 @@ def test_no_question_has_the_name_of_a_table(small: str) -> None:
     """Datasette has one address for both."""
     with Reader(small) as reader:
         tables = {row["name"] for row in reader.all("select name from sqlite_master where type in ('table', 'view')")}
-    assert not tables & {question.name.replace("-", "_") for question in questions()}
+    assert not tables & {question.name for question in questions()}
 
 
 @pytest.mark.parametrize("question", questions(), ids=lambda question: question.name)
