@@ -83,7 +83,7 @@ def count_text(number: float | None) -> str:
     if number is None:
         return ""
     for scale, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
-        if abs(number) >= scale:
+        if abs(number) >= scale * 0.9995:  # 999.9 million are 1B, not 1000M
             value = number / scale
             return f"{value:.0f}{unit}" if abs(value) >= 100 else f"{value:.3g}{unit}"
     return f"{number:,.0f}"
