@@ -161,6 +161,8 @@ def format_of(path: str) -> str | None:
     kind = extension(path)
     name = path.rpartition("/")[2].lower()
     if kind == "bin":
+        if "openvino" in path.lower():
+            return "openvino"
         if name.startswith("params_shard"):
             return "mlc"
         if "ggml" in name or re.search(r"[-_.]q[2-8](?:_[01k]\w*)\.bin$", name):

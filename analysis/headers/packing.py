@@ -334,8 +334,9 @@ def quip(module: str, leaves: Leaves, told: Quantization) -> Count:
 def higgs(module: str, leaves: Leaves, told: Quantization) -> Count:
     """weight I16 [N*b/16, K]; scales [N, K/g] tell N, the table [2^b], or [2^(p*b), p], tells b."""
     weight, scales, table = leaves["weight"], leaves.get("scales"), leaves["tables"].shape
-    if scales is not None and len(scales.shape) == 2 and len(weight.shape) == 2:
-        return Count(scales.shape[0] * weight.last, "HIGGS")
+    rows = scales.shape[0] if scales is not None and len(scales.shape) == len(weight.shape) == 2 else 0
+    if rows and 16 * weight.shape[0] / rows in (2, 3, 4):
+        return Count(rows * weight.last, "HIGGS")
     bits = log2(table[0]) / (table[1] if len(table) == 2 else 1) if table and table[0] > 1 and table[-1] else None
     return Count(round(weight.size * 8 / (bits or told.bits_of(module) or 4)), "HIGGS")
 

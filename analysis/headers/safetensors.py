@@ -125,7 +125,9 @@ def _length(name: str, head: bytes, whole: int | None) -> int:
     length = int.from_bytes(head[:LENGTH], "little")
     if head[LENGTH : LENGTH + 1] != b"{":  # a length may look like anything, so what follows it is asked first
         stranger = next((what for magic, what in _STRANGERS if head.startswith(magic)), None)
-        raise NotThisFormat(name, 0, "a safetensors file", stranger or (f"{head[:12]!r}" if head else "nothing"))
+        raise NotThisFormat(
+            name, 0, "a safetensors file", stranger or (f"bytes {head[:8].hex(' ')}" if head else "nothing")
+        )
     if length > limits.SAFETENSORS_HEADER_BYTES:
         raise HeaderBeyondLimits(
             name, 0, f"a header of at most {limits.SAFETENSORS_HEADER_BYTES:,} bytes", f"{length:,}"

@@ -6,7 +6,8 @@ Rules, stated once:
                  running means), and an output layer counted once that the configuration says repeats the embeddings
     active       parameters but those of experts that a token is not sent to, as routed x (1 - used / count), and those
                  of layers that only predict further tokens; shared experts, router and embeddings count
-    bits         bytes of all tensors' data over the parameters: scales and zero points are part of the price
+    bits         bytes of all tensors' data over the parameters: scales and zero points are part of the price, an output
+                 layer written out once more is not
     scheme       of the quantized schemes the one that holds most parameters, if it holds a quarter of those outside
                  the embeddings; else the dtype that most are stored in
 """
@@ -28,7 +29,7 @@ from db.records import ArtifactRecord, Header, Json
 EMBEDDINGS = re.compile(
     r"(?:^|\.)(?:embed_tokens|tok_embeddings|wte|word_embeddings|embedding|shared|embed_in|lm_head|embed_out|output)$"
 )
-HEADS = re.compile(r"(?:^|\.)lm_head$")
+HEADS = re.compile(r"(?:^|\.)lm_head\.weight$")
 ROUTED = re.compile(r"(?:^|\.)(?:experts|switch_mlp|routed_experts|local_experts)(?:\.|$)")
 ONE_EXPERT = re.compile(r"(?:^|\.)(?:experts|local_experts|routed_experts)\.(\d{1,5})(?:\.|$)")
 PREDICTION = re.compile(r"(?:^|\.)(?:mtp|mtp_layers|nextn|nextn_predict|mtp_block)(?:\.|$)")
@@ -66,7 +67,7 @@ def header_of(
     types: Counter[str] = Counter()
     for tensor in tensors.values():
         types[tensor.dtype] += tensor.elements
-    data = sum(tensor.size for tensor in tensors.values())
+    data = sum(tensor.size for tensor in tensors.values()) - repeated_bytes(tensors, config)
     scheme, share = scheme_of(packed, parameters)
     experts = experts_of(packed, config)
     return Header(
@@ -99,7 +100,7 @@ def count_parameters(
     packed: Packed, tensors: Mapping[str, Tensor], config: Json, base_parameters: int | None
 ) -> tuple[int | None, bool]:
     """Parameters, and whether they were inferred: of the base model, or of shapes that may be padded."""
-    counted = packed.parameters - repeated_head(packed, tensors, config)
+    counted = packed.parameters - repeated_head(tensors, config)
     if not packed.unresolved:
         return (counted if tensors else None), False
     if base_parameters:
@@ -108,17 +109,25 @@ def count_parameters(
     return (None if guess is None else counted + guess), True
 
 
-def repeated_head(packed: Packed, tensors: Mapping[str, Tensor], config: Json) -> int:
-    """Parameters of an output layer that is written out although it is the embeddings once more."""
+def repeated_heads(tensors: Mapping[str, Tensor], config: Json) -> list[Tensor]:
+    """Output layers that are written out although they are the embeddings once more."""
     if not configs.is_tied(config):
-        return 0
-    heads = [(name, module) for name, module in packed.modules.items() if HEADS.search(name)]
-    tables = [tensor.shape for name, tensor in tensors.items() if name.endswith(("embed_tokens.weight", "wte.weight"))]
-    return sum(
-        module.parameters
-        for name, module in heads
-        if (head := tensors.get(f"{name}.weight")) is not None and head.shape in tables and head.dtype in FLOATS
-    )
+        return []
+    tables = {tensor.shape for name, tensor in tensors.items() if name.endswith(("embed_tokens.weight", "wte.weight"))}
+    return [
+        tensor
+        for name, tensor in tensors.items()
+        if HEADS.search(name) and tensor.shape in tables and tensor.dtype in FLOATS
+    ]
+
+
+def repeated_head(tensors: Mapping[str, Tensor], config: Json) -> int:
+    """Parameters that are counted once although they are stored twice."""
+    return sum(tensor.elements for tensor in repeated_heads(tensors, config))
+
+
+def repeated_bytes(tensors: Mapping[str, Tensor], config: Json) -> int:
+    return sum(tensor.size for tensor in repeated_heads(tensors, config))
 
 
 def experts_of(packed: Packed, config: Json) -> dict[str, Any]:
@@ -249,7 +258,7 @@ def facts_of(
             {"bits": bits_of(packed, told), "group_size": told.group_size, "named": clean(told.named, 40)}
         ),
         "tied_embeddings": configs.is_tied(config) or None,
-        "repeated_head": repeated_head(packed, tensors, config) or None,
+        "repeated_head": repeated_head(tensors, config) or None,
         "buffers": packed.buffers or None,
         "prediction_parameters": ahead or None,
         "unresolved": len(packed.unresolved) or None,

@@ -329,7 +329,7 @@ LAYOUTS: dict[str, tuple[Layout, dict[str, Any], str, str | None]] = {
             "tables": ("F16", (16,)),
             "tables2": ("F16", (16, 16, 2)),
         },
-        config("higgs", bits=4, p=2),
+        config("higgs", bits=3, p=2),
         "HIGGS",
         "higgs",
     ),
@@ -561,7 +561,8 @@ def test_positions_masks_and_counters_are_no_weights() -> None:
 
 def test_an_output_layer_that_is_the_embeddings_counts_once() -> None:
     tensors: Shapes = {"model.embed_tokens.weight": ("BF16", (100, 8)), "lm_head.weight": ("BF16", (100, 8))}
-    assert header(tensors, {"tie_word_embeddings": True}).parameters == 800
+    tied = header(tensors, {"tie_word_embeddings": True})
+    assert (tied.parameters, tied.bits_per_weight, tied.facts["repeated_head"]) == (800, 16.0, 800)
     assert header(tensors, {"tie_word_embeddings": False}).parameters == 1600
     assert (
         header(
