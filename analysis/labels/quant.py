@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from analysis.labels.reading import Draft, Sheet
-from analysis.labels.tokens import BITS, FLAG, FLOAT, FORMAT, GGUF, GROUP, NUMBER, PUBLISHER, ROLE, SCHEME, SIZE, Piece
+from analysis.labels.tokens import (
+    BITS,
+    FLAG,
+    FLOAT,
+    FORMAT,
+    GGUF,
+    GROUP,
+    NUMBER,
+    PUBLISHER,
+    ROLE,
+    SCHEME,
+    SIZE,
+    VERSION,
+    Piece,
+)  # fmt: skip
 from analysis.labels.vocabulary import Entry
 
 READS = BITS | FLAG | FLOAT | FORMAT | GGUF | GROUP | SCHEME | ROLE
@@ -31,6 +45,13 @@ def owner(draft: Draft, entry: Entry) -> None:
             as_mlx(draft)
 
 
+def lone(sheet: Sheet, index: int) -> bool:
+    """Whether `ov` stands where a container does: last, or beside a type of weights."""
+    pieces = sheet.pieces
+    beside = pieces[index - 1 : index] + pieces[index + 1 : index + 2]
+    return index == len(pieces) - 1 or any(piece.kind & (BITS | FLOAT | SCHEME) for piece in beside)
+
+
 def unsloth(sheet: Sheet, index: int) -> bool:
     """`unsloth-bnb-4bit` is the account's dynamic kind, which leaves some layers at 16 bits."""
     piece = sheet.pieces[index]
@@ -41,13 +62,14 @@ class Found:
     """What a name says of its quantization, before it is weighed."""
 
     __slots__ = (
-        "bits", "bits_unit", "dynamic", "floats", "format", "gguf", "group", "imatrix", "qat", "quantized", "schemes",
-        "share", "unquantized",
+        "bits", "bits_unit", "dynamic", "floats", "format", "gguf", "group", "imatrix", "last", "last_float", "qat",
+        "quantized", "schemes", "share", "unquantized",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.format: Entry | None = None
         self.gguf: str | None = None
+        self.last = self.last_float = -1
         self.share = 0.0
         self.floats: list[str] = []
         self.schemes: list[Piece] = []
@@ -66,9 +88,10 @@ class Found:
             if piece.unit in ("F32", "F16", "BF16"):
                 self.floats.append(piece.unit)
         elif kind & SCHEME:
-            if index == 0 and sheet.mask & SIZE and len(sheet.pieces) > 1 and sheet.pieces[1].kind & SIZE:
+            if index == 0 and len(sheet.pieces) > 1 and sheet.pieces[1].kind & (SIZE | VERSION):
                 sheet.claims[0] = None  # `fp4-14b`: a model that is called so
                 return
+            self.last = index
             self.schemes.append(piece)
             if piece.entry is not None and piece.entry.facts.get("follows"):
                 self.follow(sheet, index + 1)
@@ -77,13 +100,20 @@ class Found:
         elif kind & FLOAT:
             assert piece.entry is not None
             self.floats.append(piece.entry.value)
+            self.last_float = index
         elif kind & FORMAT:
             assert piece.entry is not None
+            if piece.text.lower() == "ov" and not lone(sheet, index):
+                sheet.claims[index] = None
+                return
             if self.format is None or self.format.value not in ("gguf", "mlx"):
                 self.format = piece.entry
         elif kind & BITS:
             if not piece.number:
                 piece = self.spelled(sheet, index)
+            elif piece.unit == "q" and index + 1 < len(sheet.pieces) and sheet.pieces[index + 1].kind & SIZE:
+                sheet.claims[index] = None  # the `Q3` of `Q3-32B` is a family in short
+                return
             if piece.number and (self.bits is None or (piece.unit in ("bpw", "bits") and self.bits_unit != "bpw")):
                 self.bits, self.bits_unit = piece.number, piece.unit
         elif kind & GROUP:
@@ -125,7 +155,7 @@ class Found:
             self.quantized = True
 
     def settle(self, draft: Draft) -> None:
-        draft.qat, draft.imatrix, draft.group_size = self.qat, self.imatrix, self.group
+        draft.qat, draft.imatrix = self.qat, self.imatrix
         if draft.format is None and self.format is not None:
             draft.format = self.format.value
         if self.unquantized and not self.imatrix:
@@ -135,7 +165,7 @@ class Found:
             return
         if self.gguf is not None:
             self.settle_gguf(draft)
-        elif self.schemes:
+        elif self.schemes and not (draft.format == "gguf" and self.last_float > self.last):
             self.settle_scheme(draft)
         elif self.bits is not None:
             self.settle_bits(draft)
@@ -145,6 +175,8 @@ class Found:
             draft.quantized = True
         if draft.quant_method is None and draft.quantized and draft.format in METHODS:
             draft.quant_method = draft.format
+        if draft.quantized:
+            draft.group_size = self.group
         draft.dynamic = self.dynamic and draft.quant_method not in ("fp8", "compressed-tensors")
 
     def settle_gguf(self, draft: Draft) -> None:

@@ -84,8 +84,8 @@ def is_count(sheet: Sheet, draft: Draft, index: int, counts: list[int], found: d
     if index and sheet.pieces[index - 1].kind & FLAG and unit == "m":
         rule = "profile of a quantizer"
     elif unit == "k":
-        if number / 1e3 in CONTEXTS or beside_context(sheet, index):
-            return claim_context(sheet, draft, index, round(number / 1e3 * 1024))
+        if beside_context(sheet, index) or (number / 1e3 in CONTEXTS and not trained(sheet, index)):
+            return claim_context(sheet, draft, index, tokens(number))
         if number >= 1e5 and not billions and piece.text[-1] == "K" and index == len(sheet.pieces) - 1:
             return True
         rule = "thousands"
@@ -125,8 +125,26 @@ def looks(sheet: Sheet) -> bool:
     )
 
 
+def tokens(number: float) -> int:
+    """128k is 131072 and 200k 200 times 1024; 131k and 1048k round powers of two in thousands."""
+    power = 1 << round(number).bit_length()
+    if abs(number / power - 1) < 0.006 or abs(number / (power // 2) - 1) < 0.006:
+        return power if abs(number / power - 1) < 0.006 else power // 2
+    return round(number / 1e3 * 1024)
+
+
+def trained(sheet: Sheet, index: int) -> bool:
+    """Whether thousands count steps of training: after a word of training, or in the name of an encoder."""
+    before = sheet.claims[index - 1] if index else None
+    if before is not None and before[0] == "noise" and before[1] in ("training", "training or measure"):
+        return True
+    return any(
+        piece.kind & FAMILY and piece.entry is not None and "base" in piece.entry.facts for piece in sheet.pieces
+    )
+
+
 def claim_context(sheet: Sheet, draft: Draft, index: int, context: int) -> bool:
-    """128k is 131072, 1M is 1048576, 200k is 200 times 1024. Always False: it is no count."""
+    """Always False: a context is no count."""
     draft.context = context
     sheet.claims[index] = ("context", str(context), "context")
     return False
