@@ -56,6 +56,7 @@ class Packed:
     stored: Counter[str] = field(default_factory=Counter)  # bytes of packed weights, scales aside, by scheme
     unresolved: list[str] = field(default_factory=list)  # modules whose shapes do not tell
     buffers: int = 0  # elements that are no weights: positions, masks, counters
+    buffer_bytes: int = 0
 
     @property
     def parameters(self) -> int:
@@ -527,6 +528,7 @@ def measure(tensors: Mapping[str, Tensor], told: Quantization) -> Packed:
                 continue
             if is_buffer(f"{module}.{leaf}", tensor):
                 packed.buffers += tensor.elements
+                packed.buffer_bytes += tensor.size
                 continue
             parameters += tensor.elements
             kind = "FP8" if tensor.dtype in EIGHT else tensor.dtype

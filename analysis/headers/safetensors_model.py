@@ -6,8 +6,8 @@ Rules, stated once:
                  running means), and an output layer counted once that the configuration says repeats the embeddings
     active       parameters but those of experts that a token is not sent to, as routed x (1 - used / count), and those
                  of layers that only predict further tokens; shared experts, router and embeddings count
-    bits         bytes of all tensors' data over the parameters: scales and zero points are part of the price, an output
-                 layer written out once more is not
+    bits         bytes of all tensors' data over the parameters: scales and zero points are part of the price, positions,
+                 masks and an output layer written out once more are not
     scheme       of the quantized schemes the one that holds most parameters, if it holds a quarter of those outside
                  the embeddings; else the dtype that most are stored in
 """
@@ -67,7 +67,7 @@ def header_of(
     types: Counter[str] = Counter()
     for tensor in tensors.values():
         types[tensor.dtype] += tensor.elements
-    data = sum(tensor.size for tensor in tensors.values()) - repeated_bytes(tensors, config)
+    data = sum(tensor.size for tensor in tensors.values()) - repeated_bytes(tensors, config) - packed.buffer_bytes
     scheme, share = scheme_of(packed, parameters)
     experts = experts_of(packed, config)
     return Header(

@@ -557,6 +557,7 @@ def test_positions_masks_and_counters_are_no_weights() -> None:
     assert made.parameters == 100 * 8 + 16
     assert made.facts["buffers"] == 512 + 64 * 64 + 1 + 64 + 16 + 1
     assert sum(made.types.values()) == made.parameters + made.facts["buffers"]
+    assert made.bits_per_weight == 32.0
 
 
 def test_an_output_layer_that_is_the_embeddings_counts_once() -> None:
