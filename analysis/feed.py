@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from analysis.units import iso
 
@@ -29,7 +30,7 @@ def atom(rows: Sequence[Mapping[str, Any]], *, db: str) -> str:
         add(entry, "id", f"urn:hf-catalog:{digest(*parts)}")
         add(entry, "title", f"{row['repo_id']}: {row['kind']} {row['subject'] or ''}".rstrip())
         add(entry, "updated", str(row["seen_at"]))
-        ET.SubElement(entry, f"{{{ATOM}}}link", href=f"https://huggingface.co/{row['repo_id']}")
+        ET.SubElement(entry, f"{{{ATOM}}}link", href=f"https://huggingface.co/{quote(str(row['repo_id']))}")
         if row["before"] or row["after"]:
             add(entry, "summary", f"{row['before'] or 'nothing'} -> {row['after'] or 'nothing'}")
     ET.indent(feed)

@@ -178,12 +178,11 @@ def show(found: Info, needs: Mapping[str, int], costs: Sequence[Told], signals: 
         where = f" of {row['artifact']}" if row["artifact"] else ""
         claim, found_out = f"{row['claimed_by']} says {row['claimed']}", f"{row['measured_by']} {row['measured']}"
         out.line(f"! {row['field']}{where}: {claim}, {found_out}")
-    show_rows(
-        out,
-        "Is it quantized?",
-        [{"signal": signal.name, "says": SAYS[signal.verdict], "why": signal.reason} for signal in signals],
-        ["signal", "says", Column("why", clip=False)],
-    )
+    if signals:
+        out.line()
+        out.heading("Is it quantized?")
+    for signal in signals:
+        out.paragraph(f"{signal.name}: {SAYS[signal.verdict]}; {signal.reason}")
     show_artifacts(found, needs, out)
     show_rows(out, "Made from", found.parents, [Column("parent", clip=False), Column("relation"), Column("source")])
     show_rows(
@@ -234,11 +233,13 @@ def what_it_is(model: Mapping[str, Any]) -> str:
 
 def claims_and_measurements(model: Mapping[str, Any], out: Printer) -> None:
     """Two columns: what names, cards and tags say, and what was counted."""
-    from analysis.quality import loss_text
+    from analysis.quality import loss_text, trained_for
 
     count = f"{model['parameters']:,}" if model["parameters"] else ""
     measured = f"{model['parameters_measured']:,}" if model["parameters_measured"] else ""
     active, active_measured = model["active_parameters"], model["active_parameters_measured"]
+    if active_measured == model["parameters_measured"]:
+        active_measured = None  # every one of them: no mixture of experts
     bits = model["bits"]
     rows = [
         ("parameters", f"{'about ' if model['approximate'] and count else ''}{count}", measured),
@@ -254,7 +255,8 @@ def claims_and_measurements(model: Mapping[str, Any], out: Printer) -> None:
     out.rows(said, ["", "claimed", "measured"])
     how = ", ".join(word for word in ("qat", "imatrix", "dynamic") if model[word])
     if model["quantized"]:
-        lost = loss_text(model["quant"], qat=bool(model["qat"]), imatrix=bool(model["imatrix"]))
+        qat = trained_for(model["qat"], bits)
+        lost = loss_text(model["quant"], qat=qat, imatrix=bool(model["imatrix"]))
         out.line(f"quantized{f' ({how})' if how else ''}: {lost}")
 
 

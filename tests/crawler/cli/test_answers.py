@@ -1,0 +1,273 @@
+"""Commands that answer: what people see, what programs get, what `-q` prints, how they fail."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crawler.cli.failures import CATALOG, DONE, NO, USAGE
+from tests.crawler.cli.conftest import Ask
+from tests.small_catalog import FORMULA, SCRIPT
+
+QAT = "google/gemma-3-4b-it-qat-q4_0-gguf"
+TABLES: dict[str, tuple[str, ...]] = {
+    "models ls": ("models", "ls"),
+    "models tree": ("models", "tree", QAT),
+    "compare": ("compare", "google/gemma-3-4b-it", QAT),
+    "fits": ("fits", "--ram", "16GB"),
+    "changes": ("changes", "--since", "2026-10-01"),
+    "query": ("query", "schemes"),
+    "query sql": ("query", "select repo_id, license from models order by repo_id"),
+    "query list": ("query", "--list"),
+    "memory": ("memory", "4B"),
+    "fits presets": ("fits", "--preset", "list"),
+}
+
+
+def options(command: tuple[str, ...], db: str) -> tuple[str, ...]:
+    return command if command[0] == "memory" else (*command, "--db", db)
+
+
+# ---- what they print ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_comes_as_json_csv_lines_and_ids(name: str, small: str, hf_catalog: Ask) -> None:
+    command = options(TABLES[name], small)
+    human = hf_catalog(*command)
+    assert human.status == DONE and human.out.count("\n") >= 2, human.err
+    if name != "models tree":
+        rows = hf_catalog(*command, "--json").json
+        assert isinstance(rows, list) and rows
+        lines = [json.loads(line) for line in hf_catalog(*command, "--nl").out.splitlines()]
+        assert lines == rows
+        separated = list(csv.DictReader(io.StringIO(hf_catalog(*command, "--csv").out)))
+        assert [list(row) for row in separated] == [list(row) for row in rows]
+        assert len(hf_catalog(*command, "-q").out.splitlines()) == len(rows)
+    quiet = hf_catalog(*command, "-q")
+    assert quiet.status == DONE and quiet.err == ""
+
+
+def test_a_table_fits_its_terminal(small: str, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns in ("80", "120"):
+        monkeypatch.setenv("COLUMNS", columns)
+        for command in (TABLES["models ls"], TABLES["fits"], TABLES["compare"], TABLES["changes"]):
+            lines = hf_catalog(*options(command, small)).out.splitlines()
+            table = lines[: next((at for at, line in enumerate(lines) if not line), len(lines))]
+            assert max(map(len, table)) <= int(columns), command
+
+
+def test_strangers_text_neither_acts_nor_runs(small: str, hf_catalog: Ask) -> None:
+    text = hf_catalog("query", "select char(27) || '[2J' as clear, char(8238) as turned", "--db", small).out
+    assert "\x1b" not in text and "\\x1b[2J" in text and "\\u202e" in text
+    rows = hf_catalog("models", "ls", "--author", "stranger", "--csv", "--db", small).out
+    assert f"'{FORMULA}".replace('"', '""') in rows
+    raw = hf_catalog("models", "ls", "--author", "stranger", "--csv", "--raw", "--db", small).out
+    assert f"'{FORMULA[:5]}" not in raw and FORMULA.replace('"', '""') in raw
+    assert hf_catalog("models", "ls", "--author", "stranger", "--json", "--db", small).json[0]["pipeline_tag"] == SCRIPT
+
+
+def test_info_tells_claims_measurements_costs_and_history(small: str, hf_catalog: Ask) -> None:
+    text = hf_catalog("models", "info", QAT, "--db", small).out
+    figures = ("4,000,000,000", "3,880,263,168", "Q4_0", "3.16 GB", "name says 4.5, tensors 6.5")
+    for words in (
+        *figures,
+        "mmproj",
+        "google/gemma-3-4b-it",
+        "trained to be quantized",
+        "bias and safety",
+        "on request",
+    ):
+        assert words in text
+    whole = hf_catalog("models", "info", QAT, "--json", "--db", small).json
+    assert whole["parameters_measured"] == 3_880_263_168
+    assert {told["cost"] for told in whole["costs"]} == {"precision", "accuracy", "bias"}
+    weights = next(row for row in whole["artifacts"] if row["role"] == "weights")
+    assert weights["needs"] > weights["total_size"]
+
+
+def test_a_tree_is_drawn_and_marks_what_was_asked_for(small: str, hf_catalog: Ask) -> None:
+    lines = hf_catalog("models", "tree", QAT, "--db", small).out.splitlines()
+    assert lines[0].startswith("google/gemma-3-4b-it ") and lines[1].startswith(f"├── {QAT}") and lines[1].endswith("<")
+    assert lines[-1].startswith("└── ")
+    nested = hf_catalog("models", "tree", QAT, "--json", "--db", small).json
+    assert len(nested["children"]) == 4
+
+
+def test_fits_tells_how_it_was_reckoned(small: str, hf_catalog: Ask) -> None:
+    answer = hf_catalog("fits", "--ram", "16GB", "--context", "32k", "--family", "gemma", "--bits", "4", "--db", small)
+    assert QAT in answer.out and "QAT: under half" in answer.out
+    assert "13.3 GB are left to models" in answer.err and "assumed: 50 GB/s" in answer.err
+    assert "NVIDIA card" in answer.err and "Apple chip" in answer.err
+    fast = hf_catalog("fits", "--preset", "macbook-m4-16gb", "--json", "--db", small).json
+    slow = hf_catalog("fits", "--preset", "laptop-16gb", "--json", "--db", small).json
+    assert fast[0]["tokens_per_second"] > 2 * slow[0]["tokens_per_second"]
+
+
+def test_memory_is_arithmetic(hf_catalog: Ask) -> None:
+    rows = hf_catalog("memory", "4B", "--json").json
+    assert [(row["bits"], row["bytes"], row["saved_percent"]) for row in rows] == [
+        (32, 16_000_000_000, 0), (16, 8_000_000_000, 50), (8, 4_000_000_000, 75), (4, 2_000_000_000, 87.5),
+    ]  # fmt: skip
+    assert "8 bits save 75%" in hf_catalog("memory").err
+    (row,) = hf_catalog("memory", "8.03B", "--quant", "q4_k_m", "--json").json
+    assert row["bytes"] == pytest.approx(4.58 * 2**30, rel=0.01)
+
+
+def test_changes_come_as_a_feed(small: str, hf_catalog: Ask) -> None:
+    feed = hf_catalog("changes", "--since", "2026-10-01", "--format", "atom", "--db", small).out
+    assert feed.startswith("<?xml") and "old/vanished-7b: gone" in feed
+
+
+def test_questions_are_listed_and_asked(small: str, hf_catalog: Ask) -> None:
+    listed = hf_catalog("query", "--list", "--json").json
+    assert len(listed) >= 30 and all(set(each) >= {"name", "title", "description", "parameters"} for each in listed)
+    rows = hf_catalog("query", "best-under", "-p", "size", "3GB", "--json", "--db", small).json
+    assert rows[0]["quant"] == "Q4_K_XL"
+    cut = hf_catalog("query", "select * from labels", "--limit", "3", "--db", small)
+    assert "The first 3 rows" in cut.err and cut.out.count("\n") == 5
+
+
+def test_sql_comes_from_stdin(small: str, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("select count(*) as n from models"))
+    assert hf_catalog("query", "-", "--json", "--db", small).json == [{"n": 14}]
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_export_writes_a_folder_and_says_what(small: str, tmp_path: Path, hf_catalog: Ask) -> None:
+    out = tmp_path / "out"
+    answer = hf_catalog("export", str(out), "--db", small)
+    assert answer.status == DONE and "models.csv" in answer.out and "2026-11-02" in answer.err
+    names = [Path(line).name for line in hf_catalog("export", str(out), "-q", "--db", small).out.splitlines()]
+    assert sorted([*names, "manifest.json"]) == sorted(path.name for path in out.iterdir())
+    manifest = hf_catalog("export", str(out), "--only", "by_family", "--only", "schemes", "--json", "--db", small).json
+    assert [entry["table"] for entry in manifest["files"]] == ["by_family", "schemes"]
+    listed = hf_catalog("export", "--list", "-q").out.split()
+    assert {"models", "by_license", "best-under"} <= set(listed)
+    assert hf_catalog("export", "--db", small).status == USAGE
+
+
+def test_report_and_charts_write_files(small: str, tmp_path: Path, hf_catalog: Ask) -> None:
+    page = tmp_path / "report.html"
+    assert hf_catalog("report", "--out", str(page), "--family", "gemma", "--db", small).status == DONE
+    assert page.read_text("utf-8").startswith("<!doctype html>")
+    assert hf_catalog("report", "--out", "-", "--db", small).out.startswith("<!doctype html>")
+    pictures = hf_catalog("charts", str(tmp_path / "pictures"), "--dark", "-q", "--db", small).out.splitlines()
+    assert len(pictures) == 12 and all(Path(path).stat().st_size > 1000 for path in pictures)
+
+
+# ---- how they fail --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "words"),
+    [
+        (("models", "info", "goggle/gemma-3-4b-it"), NO, "google/gemma-3-4b-it"),
+        (("compare", "google/gemma-3-4b-it", "nobody/nothing-at-all"), NO, "hf-catalog search"),
+        (("query", "delete from repos"), NO, "more than read"),
+        (("query", "select nosuch from models"), NO, "nosuch"),
+        (("query", "skemes"), NO, "schemes"),
+        (("query", "best-under", "-p", "size", "much"), NO, "much"),
+        (("query",), USAGE, "--list"),
+        (("fits",), USAGE, "--ram"),
+        (("fits", "--ram", "much"), USAGE, "16GiB"),
+        (("fits", "--preset", "rtx-4090"), NO, "rtx-4090-24gb"),
+        (("models", "ls", "--min-size", "big"), USAGE, "4B"),
+        (("models", "ls", "--sort", "beauty"), USAGE, "downloads"),
+        (("export", "x", "--only", "modles"), NO, "models"),
+        (("export", "x", "--format", "xlsx"), USAGE, "parquet"),
+        (("memroy",), USAGE, "memory"),
+        (("memory", "14GB"), USAGE, "270M"),
+        (("serve", "--port", "70000"), USAGE, "65535"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_a_mistake_is_told_in_two_lines(
+    command: tuple[str, ...], status: int, words: str, small: str, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_CATALOG_DB", small)
+    answer = hf_catalog(*command)
+    assert (answer.status, answer.out) == (status, "")
+    lines = answer.err.strip().splitlines()
+    assert len(lines) == 2 and lines[0].startswith("Error: ") and lines[1].startswith("Hint: ")
+    assert words in answer.err and "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("command", ["models ls", "fits", "compare", "query", "changes"])
+def test_a_catalog_that_cannot_be_used(command: str, tmp_path: Path, hf_catalog: Ask) -> None:
+    text = tmp_path / "text.db"
+    text.write_text("this is no database\n" * 40)
+    for db in (str(tmp_path / "none.db"), str(text)):
+        answer = hf_catalog(*options(TABLES[command], db))
+        assert answer.status == CATALOG and answer.err.startswith("Error: ") and db in answer.err
+
+
+def test_postgresql_is_not_served(hf_catalog: Ask) -> None:
+    answer = hf_catalog("serve", "--db", "postgresql://somewhere/catalog")
+    assert answer.status == CATALOG and "db copy" in answer.err
+
+
+# ---- completion and the `hf` extension ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_of_the_shell(shell: str, hf_catalog: Ask) -> None:
+    script = hf_catalog("completion", shell).out
+    assert "_HF_CATALOG_COMPLETE" in script and "hf-catalog" in script
+
+
+def test_bash_completes_commands_and_options(small: str) -> None:
+    def completed(words: str, at: int) -> list[str]:
+        env = {**os.environ, "_HF_CATALOG_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(at)}
+        program = Path(sys.executable).with_name("hf-catalog")
+        done = subprocess.run([program], env=env, capture_output=True, text=True, check=False, timeout=60)
+        return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+    assert completed("hf-catalog mo", 1) == ["models"]
+    assert set(completed("hf-catalog models ", 2)) == {"info", "ls", "tree"}
+    assert "--family" in completed("hf-catalog fits --fam", 2)
+
+
+def light(*words: str) -> set[str]:
+    """The packages that a command loads."""
+    script = (
+        "import sys; from crawler.cli import cli\n"
+        f"cli.main({list(words)!r}, prog_name='hf-catalog', standalone_mode=False)\n"
+        "print('\\n'.join(sorted({name.partition('.')[0] for name in sys.modules})), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stderr.split())
+
+
+def test_commands_load_no_more_than_they_need(small: str) -> None:
+    heavy = {"pandas", "altair", "datasette", "huggingface_hub", "pyarrow", "alembic"}
+    assert not (heavy | {"sqlalchemy"}) & light("memory", "4B", "--json")
+    assert not heavy & light("models", "ls", "--json", "--db", small)
+    assert not heavy & light("fits", "--ram", "16GB", "--json", "--db", small)
+
+
+def test_help_has_an_example_that_works(small: str, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shlex
+
+    monkeypatch.setenv("HF_CATALOG_DB", small)
+    tried: list[Any] = []
+    for command in ("models ls", "models info", "models tree", "compare", "fits", "changes", "query", "memory"):
+        text = hf_catalog(*command.split(), "--help").out
+        examples = [line.strip() for line in text.splitlines() if line.strip().startswith("hf-catalog ")]
+        assert examples, command
+        for line in examples:
+            words = shlex.split(line.partition(" > ")[0])[1:]
+            answer = hf_catalog(*words)
+            assert answer.status == DONE or "::" in line, f"{line}: {answer.err}"
+            tried.append(line)
+    assert len(tried) > 15
