@@ -6,7 +6,7 @@ Rules, stated once:
                  running means), and an output layer counted once that the configuration says repeats the embeddings
     active       parameters but those of experts that a token is not sent to, as routed x (1 - used / count), and those
                  of layers that only predict further tokens; shared experts, router and embeddings count
-    bits         bytes of all tensors' data over the parameters: scales and zero points are part of the price, positions,
+    bits         bytes of all tensors over the parameters: scales and zero points are part of the price; positions,
                  masks and an output layer written out once more are not
     scheme       of the quantized schemes the one that holds most parameters, if it holds a quarter of those outside
                  the embeddings; else the dtype that most are stored in
