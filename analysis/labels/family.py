@@ -16,8 +16,9 @@ READS = FAMILY | SHORT
 
 def read(sheet: Sheet, draft: Draft) -> None:
     pieces, mask = sheet.pieces, sheet.mask
-    places = [index for index, piece in enumerate(pieces) if piece.kind & FAMILY]
-    places = [index for index in places if not index or counts(sheet, index)]
+    places = [
+        index for index, piece in enumerate(pieces) if piece.kind & FAMILY and (not index or counts(sheet, index))
+    ]
     own, base = choose(sheet, places)
     if mask & SHORT:
         own, base = in_short(sheet, own, base)

@@ -12,7 +12,7 @@ from itertools import accumulate
 from analysis.errors import NotAName
 from analysis.labels import family, files, quant, size, tuning, version
 from analysis.labels.reading import Draft, NameLabels, Sheet
-from analysis.labels.tokens import EMPTY, NUMBER, OPENS, SIZE, VERSION, Lexicon, Piece, Token, cut
+from analysis.labels.tokens import EMPTY, NUMBER, OPENS, SIZE, VERSION, Lexicon, Piece, Token, cut, size_piece
 from analysis.labels.vocabulary import vocabulary
 
 MOST_BYTES = 512
@@ -65,11 +65,10 @@ def read_repo(draft: Draft, owner: str, name: str, offset: int) -> None:
         known = lexicon().vocabulary.owners.get(owner.lower())
         if known is not None:
             quant.owner(draft, known)
-        draft.tokens = sheet.tokens(offset, tuple.__new__(Token, (owner, 0, len(owner), "owner", owner, "owner")))
+        token = tuple.__new__(Token, (owner, 0, len(owner), "owner", owner, "owner"))
+        draft.tokens, draft.unclaimed = sheet.tokens(offset, token)
     else:
-        draft.tokens = sheet.tokens(offset)
-    if None in sheet.claims:
-        draft.unclaimed = sheet.unclaimed()
+        draft.tokens, draft.unclaimed = sheet.tokens(offset)
 
 
 def read_path(draft: Draft, path: str, offset: int) -> None:
@@ -79,15 +78,14 @@ def read_path(draft: Draft, path: str, offset: int) -> None:
     files.read(sheet, draft)
     recognise(draft, sheet)
     files.role(sheet, draft)
-    draft.tokens = sheet.tokens(offset + len(path) - len(base))
-    draft.unclaimed = sheet.unclaimed()
+    draft.tokens, draft.unclaimed = sheet.tokens(offset + len(path) - len(base))
     if folder:
         above = Draft(folder)
         sheet = sheet_of(folder)
         recognise(above, sheet)
         files.fill(draft, above)
-        draft.tokens = sheet.tokens(offset) + draft.tokens
-        draft.unclaimed = sheet.unclaimed() + draft.unclaimed
+        tokens, unclaimed = sheet.tokens(offset)
+        draft.tokens, draft.unclaimed = tokens + draft.tokens, unclaimed + draft.unclaimed
 
 
 def read_file_of_repo(draft: Draft, repo: str, path: str) -> None:
@@ -135,6 +133,8 @@ def sheet_of(text: str) -> Sheet:
                 starts.append(at + offset)
                 mask |= other.kind
         at += len(word) + 1
+    if not mask & JOINS:
+        return Sheet(text, pieces, starts, mask)
     if mask & EMPTY:
         kept = [index for index, piece in enumerate(pieces) if piece.text]
         pieces, starts = [pieces[index] for index in kept], [starts[index] for index in kept]
@@ -143,6 +143,9 @@ def sheet_of(text: str) -> Sheet:
     if mask & NUMBER and "_" in text:
         mask = join_decimals(text, pieces, starts)
     return Sheet(text, pieces, starts, mask)
+
+
+JOINS = EMPTY | NUMBER | OPENS  # kinds of pieces that may belong together with their neighbours, or be none
 
 
 def holds_phrase(words: list[str], known: Lexicon) -> bool:
@@ -228,7 +231,7 @@ def decimal(text: str, pieces: list[Piece], starts: list[int], at: int, left: Pi
         if not alone or kind & VERSION or right.unit not in "bm":
             return None
         number = float(f"{whole}.{part}") * (1e9 if right.unit == "b" else 1e6)
-        return Piece(said, SIZE, None, number=number, unit=right.unit)
+        return size_piece(said, number, right.unit)
     if (
         f"{whole}.{part}" in versions
         or (set_apart and len(part) == 1)

@@ -117,18 +117,17 @@ class Sheet:
         previous = self.starts[index - 1] + len(self.pieces[index - 1].text)
         return self.text[previous:start]
 
-    def tokens(self, offset: int = 0, *before: Token) -> tuple[Token, ...]:
-        """All pieces with their claims, after those given, their places moved by `offset`."""
+    def tokens(self, offset: int = 0, *before: Token) -> tuple[tuple[Token, ...], tuple[str, ...]]:
+        """All pieces with their claims, after those given, their places moved by `offset`; and what none claimed."""
         found = list(before)
+        left: list[str] = []
         add, new = found.append, tuple.__new__
         for piece, start, claim in zip(self.pieces, self.starts, self.claims, strict=True):
             text = piece.text
             start += offset
             if claim is None:
                 add(new(Token, (text, start, start + len(text), None, None, None)))
+                left.append(text)
             else:
                 add(new(Token, (text, start, start + len(text), claim[0], claim[1], claim[2])))
-        return tuple(found)
-
-    def unclaimed(self) -> tuple[str, ...]:
-        return tuple([piece.text for piece, claim in zip(self.pieces, self.claims, strict=True) if claim is None])
+        return tuple(found), tuple(left)

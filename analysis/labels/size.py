@@ -18,6 +18,7 @@ from analysis.labels.tokens import (
     TIMES,
     TUNING,
     WORD,
+    canonical,
 )  # fmt: skip
 
 READS = ACTIVE | EFFECTIVE | EXPERTS | MIX | SIZE | SIZE_WORD | TIMES
@@ -71,8 +72,8 @@ def plain(sheet: Sheet, draft: Draft, index: int) -> bool:
     piece = sheet.pieces[index]
     if piece.unit != "b" or sheet.mask & ROLE or not piece.number or "for" in sheet.text or "ok" in sheet.text:
         return False
-    draft.parameters, draft.size = round(piece.number), canonical(piece.text)
-    sheet.claims[index] = ("size", draft.size, "size")
+    assert piece.claim is not None
+    draft.parameters, draft.size = int(piece.number), piece.claim[1]
     return True
 
 
@@ -184,6 +185,8 @@ def mixture(sheet: Sheet, draft: Draft, index: int, counts: list[int]) -> None:
     draft.parameters, draft.approximate = mixed(piece.number, draft.experts), True
     sheet.claims[index] = ("size", draft.size, "experts")
     for other in counts:
+        sheet.claims[other] = ("noise", sheet.pieces[other].text, "another size")
+    for other in counts:
         if piece.number < sheet.pieces[other].number < piece.number * draft.experts * 1.1:
             draft.parameters, draft.approximate = round(sheet.pieces[other].number), False
             sheet.claims[other] = ("size", canonical(sheet.pieces[other].text), "total of a mixture")
@@ -208,7 +211,9 @@ def total(sheet: Sheet, draft: Draft, counts: list[int], found: dict[int, int]) 
             own = shrunk(sheet, counts)
     piece = pieces[own]
     draft.parameters, draft.size = round(piece.number), canonical(piece.text)
-    claims[own] = ("size", draft.size, "size")
+    for other in counts:
+        if other != own and claims[other] == pieces[other].claim:
+            claims[other] = ("noise", pieces[other].text, "another size")
     experts = found.get(EXPERTS)
     if experts is not None and experts == own + 1:
         draft.experts = int(pieces[experts].number)
@@ -260,18 +265,3 @@ def of_another(sheet: Sheet) -> bool:
             for index, piece in enumerate(pieces)
         )
     return False
-
-
-def canonical(text: str) -> str:
-    """`1_8b`, `0p6b`, `05b` and `1b5` as 1.8B, 0.6B, 0.5B and 1.5B; letters around them are no part of it."""
-    found = _COUNTED.search(text.upper())
-    if found is None:
-        return text.upper()
-    mark, number, unit, after = found.groups()
-    number = number.replace("_", ".").replace("P", ".").replace("D", ".")
-    if number[0] == "0" and number.isdigit() and len(number) > 1:
-        number = f"0.{number[1:]}"
-    return f"{mark}{number}{'.' + after if after else ''}{unit}"
-
-
-_COUNTED = re.compile(r"([AE]?)([0-9]+(?:[._PD][0-9]+)?)([KMBT])([0-9]?)")

@@ -29,8 +29,8 @@ Claim = tuple[str, str, str]  # label, value, rule
 (
     FAMILY, SHORT, NUMBER, VERSION, LETTER, SIZE, ACTIVE, EFFECTIVE, MIX, EXPERTS, TIMES, TUNING, SPECIALTY, FORMAT,
     SCHEME, GGUF, FLOAT, BITS, GROUP, FLAG, ROLE, CODE, LANGUAGE, SIZE_WORD, PUBLISHER, DATE, YEAR, OPENS, NOISE,
-    EMPTY,
-) = (1 << bit for bit in range(30))  # fmt: skip
+    EMPTY, SEES,
+) = (1 << bit for bit in range(31))  # fmt: skip
 WORD = 0
 
 _KINDS = {
@@ -283,9 +283,9 @@ class Lexicon(dict[str, Piece]):
             kind = NUMBER | YEAR if "2019" < word < "2030" and len(word) == 4 else NUMBER
             return Piece(word, kind, None, unit=word.replace("_", "."))
         if name == "sees":
-            return Piece(word, VERSION, None, unit=values[0])
+            return Piece(word, VERSION | SEES, None, unit=values[0])
         if name in ("size", "lettered"):
-            return Piece(word, SIZE, None, number=count(values[0]) * UNITS[values[1]], unit=values[1])
+            return size_piece(word, count(values[0]) * UNITS[values[1]], values[1])
         if name == "version":
             return Piece(word, VERSION, None, unit=values[0].replace("_", "."))
         if name == "mix":
@@ -298,7 +298,7 @@ class Lexicon(dict[str, Piece]):
             return Piece(word, EFFECTIVE, None, number=float(values[0]) * 1e9)
         if name == "bloom":
             number = float(f"{values[0]}.{values[2]}") * UNITS[values[1]]
-            return Piece(word, SIZE, None, number=number, unit=values[1])
+            return size_piece(word, number, values[1])
         if name in ("bpw", "bits", "mlx"):
             bits = float(values[0].replace("_", "."))
             if 0 < bits <= 16:
@@ -441,6 +441,10 @@ def piece_of(text: str, entry: Entry, rule: str = "") -> Piece:
     return Piece(text, _KINDS[entry.label], claim, entry=entry, number=number, unit=rule)
 
 
+def size_piece(text: str, number: float, unit: str) -> Piece:
+    return Piece(text, SIZE, ("size", canonical(text), "size"), number=round(number), unit=unit)
+
+
 def gguf_piece(text: str, scheme: str) -> Piece:
     return Piece(text, GGUF, ("quant", scheme, "quants.toml"), unit=scheme)
 
@@ -450,6 +454,21 @@ def count(text: str) -> float:
     if text[0] == "0" and text.isdigit():
         return float(f"0.{text[1:] or 0}")
     return float(text.replace("_", ".").replace("p", ".").replace("d", "."))
+
+
+_COUNTED = re.compile(r"([AE]?)([0-9]+(?:[._PD][0-9]+)?)([KMBT])([0-9]?)")
+
+
+def canonical(text: str) -> str:
+    """`1_8b`, `0p6b`, `05b` and `1b5` as 1.8B, 0.6B, 0.5B and 1.5B; letters around them are no part of it."""
+    found = _COUNTED.search(text.upper())
+    if found is None:
+        return text.upper()
+    mark, number, unit, after = found.groups()
+    number = number.replace("_", ".").replace("P", ".").replace("D", ".")
+    if number[0] == "0" and number.isdigit() and len(number) > 1:
+        number = f"0.{number[1:]}"
+    return f"{mark}{number}{'.' + after if after else ''}{unit}"
 
 
 def spellings(vocabulary: Vocabulary) -> dict[str, str]:

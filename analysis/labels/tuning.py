@@ -10,14 +10,13 @@ from analysis.labels.tokens import (
     FAMILY,
     LANGUAGE,
     MIX,
+    SEES,
     SIZE,
     SPECIALTY,
     TUNING,
-    VERSION,
-    Piece,
 )  # fmt: skip
 
-READS = CODE | LANGUAGE | SPECIALTY | TUNING | VERSION
+READS = CODE | LANGUAGE | SEES | SPECIALTY | TUNING
 AMBIGUOUS = {"assistant", "base", "it"}
 
 
@@ -26,7 +25,7 @@ def read(sheet: Sheet, draft: Draft) -> None:
     traits: Traits | None = None
     for index, piece in enumerate(sheet.pieces):
         kind = piece.kind & READS
-        if not kind or piece.entry is None or kind & VERSION:
+        if not kind or piece.entry is None:
             continue
         value = piece.entry.value
         if kind & TUNING:
@@ -44,8 +43,8 @@ def read(sheet: Sheet, draft: Draft) -> None:
         else:
             traits = traits or Traits(sheet)
             read_code(sheet, index, traits, tunings, languages)
-    if sheet.mask & VERSION and "vision" not in specialties and any(map(sees, sheet.pieces)):
-        specialties.append("vision")
+    if sheet.mask & SEES and "vision" not in specialties:
+        specialties.append("vision")  # `GLM-4.5V` is the version that sees
     draft.tuning, draft.specialty, draft.languages = tuple(tunings), tuple(specialties), tuple(languages)
 
 
@@ -108,11 +107,6 @@ def read_code(sheet: Sheet, index: int, traits: Traits, tunings: list[str], lang
     ):
         add(languages, piece.entry.value)
         sheet.claims[index] = ("languages", piece.entry.value, "language code")
-
-
-def sees(piece: Piece) -> bool:
-    """`4.5V` is the version that sees."""
-    return bool(piece.kind & VERSION) and piece.text[-1] in "vV"
 
 
 def beside_code(sheet: Sheet, index: int) -> bool:
