@@ -15,7 +15,6 @@ from db.engine import catalog_name, open_engine, revision
 from db.errors import CatalogDamaged, CatalogNewer
 from db.migrate import head, known_revisions, view_sources
 from db.models import metadata
-from db.records import LabelRecord
 from db.rows import Rows
 
 
@@ -144,7 +143,7 @@ def _evidence(engine: Engine) -> str | None:
     with engine.connect() as connection:
         sql = 'select "key", field, value, source, rule, weight from evidence'
         for key, field, value, source, rule, weight in connection.exec_driver_sql(sql):
-            wrong += key != evidence_key(LabelRecord(field, value, source, rule, weight))
+            wrong += key != evidence_key((field, value, source, rule, weight))
     return f"{wrong} pieces are not what their digest says" if wrong else None
 
 

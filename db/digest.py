@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from db.records import LabelRecord, RepoRecord
+from db.records import RepoRecord
 
 
 def _plain(value: Any) -> Any:
@@ -67,5 +67,9 @@ def repo_digest(repo: RepoRecord, facts: str) -> int:
     return bits(to_json(rest) + facts)
 
 
-def evidence_key(record: LabelRecord) -> int:
-    return bits("\x1f".join((record.field, record.value, record.source, record.rule, str(record.weight))))
+Piece = tuple[str, str, str, str, int]
+"""A piece of evidence: field, value, source, rule, weight."""
+
+
+def evidence_key(piece: Piece) -> int:
+    return bits("\x1f".join(map(str, piece)))

@@ -109,7 +109,7 @@ def _sqlite(url: URL, *, read_only: bool, create: bool) -> Engine:
     return engine
 
 
-ALWAYS = ("foreign_keys=on", "cache_size=-65536", "mmap_size=1073741824", "temp_store=memory", "trusted_schema=off")
+ALWAYS = ("foreign_keys=on", "cache_size=-65536", "mmap_size=268435456", "temp_store=memory", "trusted_schema=off")
 READING = ("query_only=on",)
 WRITING = (
     *("journal_mode=wal", "synchronous=normal", "secure_delete=off"),

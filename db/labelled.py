@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from operator import attrgetter
 
-from db.digest import evidence_key, to_json
+from db.digest import Piece, evidence_key, to_json
 from db.models import (
     ARTIFACT_LABELS,
     LABELS,
@@ -24,7 +25,8 @@ from db.rows import Row, Rows
 
 LABEL_NAMES = tuple(name for name, _, _ in LABELS)
 ARTIFACT_LABEL_NAMES = tuple(name for name, _, _ in ARTIFACT_LABELS)
-_LISTS = frozenset(("tuning", "specialty", "languages"))
+_LIST_PLACES = [LABEL_NAMES.index(name) for name in ("tuning", "specialty", "languages")]
+_repo_values = attrgetter(*LABEL_NAMES)
 
 REPO_LABEL_COLUMNS = ("repo", *LABEL_NAMES, "vocabulary", "depth", "digest")
 _EVIDENCE_COLUMNS = ("id", "key", "field", "value", "source", "rule", "weight")
@@ -45,14 +47,21 @@ class LabelledRepo:
     digest: int
 
 
-def label_values(labels: Labels, names: Sequence[str]) -> Row:
-    """The labels in the order of `names`; lists as JSON text."""
-    return tuple([_json_list(labels, name) if name in _LISTS else getattr(labels, name) for name in names])
+def label_values(labels: Labels) -> Row:
+    """A repo's labels in the order of `LABEL_NAMES`; lists as JSON text."""
+    values = list(_repo_values(labels))
+    for place in _LIST_PLACES:
+        values[place] = _list_text(values[place])
+    return tuple(values)
 
 
-def _json_list(labels: Labels, name: str) -> str:
-    values = getattr(labels, name)
-    return to_json(values) if values else "[]"
+@lru_cache(maxsize=10_000)
+def _list_text(values: tuple[str, ...]) -> str:
+    return to_json(values)
+
+
+artifact_label_values: Callable[[Labels], Row] = attrgetter(*ARTIFACT_LABEL_NAMES)
+"""An artifact's labels in the order of `ARTIFACT_LABEL_NAMES`; there is no list among them."""
 
 
 class Interned:
@@ -60,7 +69,7 @@ class Interned:
 
     def __init__(self) -> None:
         self._tags: dict[str, int] = {}
-        self._evidence: dict[LabelRecord | tuple[Any, ...], int] = {}
+        self._evidence: dict[Piece, int] = {}
         self._vocabularies: dict[str, int] = {}
 
     def forget(self) -> None:
@@ -83,16 +92,12 @@ class Interned:
             known.update((tag, number) for number, tag in numbered)
         return known
 
-    def evidence(self, rows: Rows, records: Iterable[LabelRecord]) -> dict[tuple[Any, ...], int]:
-        """Numbers of these pieces at least, by (field, value, source, rule, weight)."""
+    def evidence(self, rows: Rows, pieces: Iterable[Piece]) -> dict[Piece, int]:
+        """Numbers of these pieces at least; new ones are stored."""
         known = self._evidence
         if len(known) > MEMORY:
             known.clear()
-        missing: dict[int, tuple[Any, ...]] = {}
-        for record in records:
-            piece = (record.field, record.value, record.source, record.rule, record.weight)
-            if piece not in known:
-                missing[evidence_key(record)] = piece
+        missing = {evidence_key(piece): piece for piece in pieces if piece not in known}
         if missing:
             stored = dict(rows.select_in('select "key", id from evidence where "key" in ({})', missing))
             first = rows.next_id(evidence)
@@ -103,7 +108,7 @@ class Interned:
                     new.append((stored[key], key, *piece))
                 known[piece] = stored[key]
             rows.insert(evidence, _EVIDENCE_COLUMNS, new)
-        return known  # type: ignore[return-value]
+        return known
 
     def vocabulary(self, rows: Rows, digest: str, at: datetime) -> int:
         number = self._vocabularies.get(digest)
@@ -125,7 +130,7 @@ def write_repo_labels(
     values = [
         (
             item.repo,
-            *label_values(item.labelled.labels, LABEL_NAMES),
+            *label_values(item.labelled.labels),
             interned.vocabulary(rows, item.labelled.vocabulary, at),
             item.depth,
             item.digest,
@@ -142,16 +147,24 @@ def write_repo_labels(
     write_evidence(rows, interned, [(item.repo, 0, item.labelled) for item in items], fresh=fresh)
 
 
+def _pieces(records: Sequence[LabelRecord]) -> dict[Piece, bool]:
+    """Each piece once, with whether it gave its label its value."""
+    found: dict[Piece, bool] = {}
+    for record in records:
+        piece = (record.field, record.value, record.source, record.rule, record.weight)
+        found[piece] = record.resolved or found.get(piece, False)
+    return found
+
+
 def write_evidence(rows: Rows, interned: Interned, items: Sequence[tuple[int, int, Labelled]], *, fresh: bool) -> None:
     """What labels rest on: (repo, artifact or 0, labelled). `fresh` says that none of these has any evidence yet."""
-    numbers = interned.evidence(rows, (record for _, _, labelled in items for record in labelled.evidence))
-    links: list[Row] = []
-    for repo, artifact, labelled in items:
-        marked: dict[int, bool] = {}
-        for record in labelled.evidence:
-            number = numbers[record.field, record.value, record.source, record.rule, record.weight]
-            marked[number] = record.resolved or marked.get(number, False)
-        links += [(repo, artifact, number, resolved) for number, resolved in marked.items()]
+    said = [(repo, artifact, _pieces(labelled.evidence)) for repo, artifact, labelled in items]
+    numbers = interned.evidence(rows, (piece for _, _, pieces in said for piece in pieces))
+    links = [
+        (repo, artifact, numbers[piece], resolved)
+        for repo, artifact, pieces in said
+        for piece, resolved in pieces.items()
+    ]
     disputes: dict[tuple[int, int, str], Row] = {}
     for repo, artifact, labelled in items:
         for conflict in labelled.conflicts:

@@ -399,7 +399,7 @@ def tell_labels(rows: Rows, run: RunRecord | None, at: datetime, items: Sequence
     told = []
     for repo, labelled in items:
         if repo in before:
-            changes = label_changes(before[repo], label_values(labelled.labels, LABEL_NAMES))
+            changes = label_changes(before[repo], label_values(labelled.labels))
             told += [(repo, "label", name, old, new) for name, old, new in changes if name in TOLD_LABELS]
     tell(rows, run, at, told)
     return len(told)

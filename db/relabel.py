@@ -12,6 +12,7 @@ from db.labelled import (
     LABEL_NAMES,
     Interned,
     LabelledRepo,
+    artifact_label_values,
     label_values,
     write_evidence,
     write_repo_labels,
@@ -104,7 +105,7 @@ def differences(rows: Rows, items: Sequence[Relabelled]) -> Iterator[LabelChange
     before = {row[0]: tuple(row[1:]) for row in rows.select_in(sql, [item.stored.number for item in items])}
     for item in items:
         if item.stored.number in before:
-            new = label_values(item.labelled.labels, LABEL_NAMES)
+            new = label_values(item.labelled.labels)
             for name, old, now in label_changes(before[item.stored.number], new):
                 yield LabelChange(item.stored.record.repo_id, name, old, now)
 
@@ -126,7 +127,7 @@ def artifact_differences(
         for artifact, labelled in item.artifacts:
             number = numbered.get((item.stored.number, artifact.artifact))
             if number is not None:
-                new = label_values(labelled.labels, ARTIFACT_LABEL_NAMES)
+                new = artifact_label_values(labelled.labels)
                 for name, old, now in label_changes(before[number], new, ARTIFACT_LABEL_NAMES):
                     yield LabelChange(item.stored.record.repo_id, name, old, now, artifact.artifact)
 
@@ -140,6 +141,6 @@ def _save_artifacts(
         for artifact, labelled in item.artifacts
         if (item.stored.number, artifact.artifact) in numbered
     ]
-    values = [(*label_values(found.labels, ARTIFACT_LABEL_NAMES), number) for _, number, found in labelled]
+    values = [(*artifact_label_values(found.labels), number) for _, number, found in labelled]
     rows.update(artifacts, ARTIFACT_LABEL_NAMES, "id", values)
     write_evidence(rows, interned, labelled, fresh=False)

@@ -6,7 +6,7 @@ thirty thousand rows, so here each table's columns are compiled once into SQL te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -67,14 +67,22 @@ class Rows:
         self._many(table, columns, rows, sql)
 
     def update(
-        self, table: Table, columns: Sequence[str], key: str, rows: Iterable[Row], *, keep: Collection[str] = ()
+        self,
+        table: Table,
+        columns: Sequence[str],
+        key: str | Sequence[str],
+        rows: Iterable[Row],
+        *,
+        keep: Collection[str] = (),
     ) -> None:
         """Each row: the columns' new values, then the key's. An unknown value of a column in `keep` changes nothing."""
         sets = ", ".join(
             f'"{name}" = coalesce({self.mark}, "{name}")' if name in keep else f'"{name}" = {self.mark}'
             for name in columns
         )
-        self._many(table, (*columns, key), rows, f'update {table.name} set {sets} where "{key}" = {self.mark}')
+        keys = (key,) if isinstance(key, str) else tuple(key)
+        where = " and ".join(f'"{name}" = {self.mark}' for name in keys)
+        self._many(table, (*columns, *keys), rows, f"update {table.name} set {sets} where {where}")
 
     def delete(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
         where = " and ".join(f'"{name}" = {self.mark}' for name in columns)
@@ -92,7 +100,7 @@ class Rows:
         owned = set(owners)
         sql = f"select {_names(columns)} from {table.name} where repo in ({{}})"
         found = self.select_in(sql, {owner[0] for owner in owned})
-        stored = {row for row in found if row[: len(key)] in owned}
+        stored = set(found) if len(key) == 1 else {row for row in found if row[: len(key)] in owned}
         primary = [column.name for column in table.primary_key]
         places = [columns.index(name) for name in primary]
         over = [tuple([row[place] for place in places]) for row in stored if row not in wanted]
@@ -111,12 +119,14 @@ class Rows:
         """Rows of a statement written with `?` marks; values must be the driver's own."""
         return self._fetch(sql.replace("?", self.mark), tuple(values))
 
-    def select_in(self, sql: str, values: Iterable[Any]) -> Iterator[Any]:
+    def select_in(self, sql: str, values: Iterable[Any]) -> list[Any]:
         """Rows of a statement whose `{}` is a list of values, however many."""
         pool = list(values)
+        found: list[Any] = []
         for start in range(0, len(pool), CHUNK):
             part = pool[start : start + CHUNK]
-            yield from self._fetch(sql.format(self._marks(len(part))), tuple(part))
+            found += self._fetch(sql.format(self._marks(len(part))), tuple(part))
+        return found
 
     def _fetch(self, sql: str, values: Row) -> list[Row]:
         """The driver's own tuples: SQLAlchemy's rows cost as much again as the reading."""

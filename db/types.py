@@ -63,8 +63,10 @@ class Real(TypeDecorator[float]):
 
 def utc_text(moment: datetime) -> str:
     """`2026-11-23T20:44:37.000Z`: the Hub's own spelling, which sorts as time does."""
-    refuse_naive(moment)
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    if moment.tzinfo is not UTC:
+        refuse_naive(moment)
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def whole_milliseconds(moment: datetime) -> datetime:

@@ -12,7 +12,7 @@ from db.labelled import (
     ARTIFACT_LABEL_NAMES,
     Interned,
     LabelledRepo,
-    label_values,
+    artifact_label_values,
     write_evidence,
     write_repo_labels,
 )
@@ -67,6 +67,7 @@ HEADER_COLUMNS = [
     "facts",
 ]
 Artifact = tuple[ArtifactRecord, Labelled]
+_FILE_COLUMNS = ("size", "blob_id", "sha256")
 _ARTIFACT_COLUMNS = ("repo", "artifact", "role", "file_count", "paths", "total_size", "content", "main", "header")
 
 
@@ -175,17 +176,20 @@ def save_files(rows: Rows, items: Sequence[Visited]) -> list[Told]:
     for repo, path, size, blob_id, sha256 in rows.select_in(sql, [item.repo for item in items]):
         stored[repo][path] = (size, blob(blob_id), sha(sha256))
     over: list[Row] = []
-    written: list[Row] = []
+    new: list[Row] = []
+    changed: list[Row] = []
     told: list[Told] = []
     for item in items:
         before, repo = stored[item.repo], item.repo
         now = {file.path: (file.size, file.blob_id, file.sha256) for file in item.found.files}
         over += [(repo, path) for path in before if path not in now]
-        written += [(repo, path, *facts) for path, facts in now.items() if before.get(path) != facts]
+        new += [(repo, path, *facts) for path, facts in now.items() if path not in before]
+        changed += [(*facts, repo, path) for path, facts in now.items() if before.get(path, facts) != facts]
         if item.moved_on:
             told += _file_events(repo, before, now)
     rows.delete(repo_files, ("repo", "path"), over)
-    rows.upsert(repo_files, ("repo", "path"), ("repo", "path", "size", "blob_id", "sha256"), written)
+    rows.insert(repo_files, ("repo", "path", *_FILE_COLUMNS), new)
+    rows.update(repo_files, _FILE_COLUMNS, ("repo", "path"), changed)
     return told
 
 
@@ -279,7 +283,7 @@ def _write_artifacts(
             if number is None:
                 number, free = free, free + 1
             facts = _artifact_values(repo, artifact, headers)
-            values[fresh].append((number, *facts, *label_values(labelled.labels, ARTIFACT_LABEL_NAMES)))
+            values[fresh].append((number, *facts, *artifact_label_values(labelled.labels)))
             labels[fresh].append((repo, number, labelled))
     rows.insert(artifacts, columns, values[True])
     rows.upsert(artifacts, ("id",), columns, values[False])
