@@ -51,16 +51,17 @@ def read(sheet: Sheet, draft: Draft) -> None:
 class Traits:
     """What the families of a name say of its words: are `it` and `pt` tunings, `base` a size, codes languages?"""
 
-    __slots__ = ("base_is_size", "codes", "it_is_tuning", "speaks")
+    __slots__ = ("base_is_size", "codes", "it_is_tuning", "speaks", "translates")
 
     def __init__(self, sheet: Sheet) -> None:
-        self.base_is_size = self.it_is_tuning = self.speaks = False
+        self.base_is_size = self.it_is_tuning = self.speaks = self.translates = False
         self.codes = 0
         for piece in sheet.pieces:
             if piece.kind & FAMILY and piece.entry is not None:
                 facts = piece.entry.facts
                 self.base_is_size = self.base_is_size or bool(facts.get("base"))
                 self.it_is_tuning = self.it_is_tuning or bool(facts.get("it"))
+                self.translates = self.translates or "translation" in facts.get("for", ())
                 self.speaks = self.speaks or not SPEAKS.isdisjoint(facts.get("for", ()))
             elif piece.kind & CODE:
                 self.codes += 1
@@ -103,7 +104,10 @@ def read_code(sheet: Sheet, index: int, traits: Traits, tunings: list[str], lang
         add(tunings, "base")
         sheet.claims[index] = ("tuning", "base", "pretrained")
     elif (
-        piece.entry.facts.get("bare") or beside_code(sheet, index) or (traits.speaks and index == len(sheet.pieces) - 1)
+        piece.entry.facts.get("bare")
+        or traits.translates
+        or beside_code(sheet, index)
+        or (traits.speaks and index == len(sheet.pieces) - 1)
     ):
         add(languages, piece.entry.value)
         sheet.claims[index] = ("languages", piece.entry.value, "language code")
@@ -116,7 +120,7 @@ def beside_code(sheet: Sheet, index: int) -> bool:
         at = index + step
         if 0 <= at < len(pieces) and pieces[at].text.lower() in ("to", "2", "and"):
             at += step
-        if 0 <= at < len(pieces) and (pieces[at].kind & (CODE | LANGUAGE) or pieces[at].text.lower() == "it"):
+        if 0 <= at < len(pieces) and (pieces[at].kind & CODE or pieces[at].text.lower() == "it"):
             return True
     return False
 

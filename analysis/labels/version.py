@@ -40,7 +40,7 @@ def read(sheet: Sheet, draft: Draft, own: Sequence[int], base: Sequence[int]) ->
     for at in own:
         draft.version = draft.version or after(sheet, at, "version")
     if draft.version is None and mask & (NUMBER | VERSION):
-        draft.version = by_itself(sheet, bool(own))
+        draft.version = by_itself(sheet, own)
     if mask & (NUMBER | VERSION | LETTER):
         rest(sheet)
 
@@ -99,11 +99,25 @@ def after(sheet: Sheet, at: int, label: str) -> str | None:
             if kind & VERSION and piece.number and piece.unit.isdigit() and int(piece.unit) > 15:
                 return None  # `resnet50`
             value = piece.unit
+            if kind & NUMBER and hyphenated(sheet, index, facts.get("versions", ())):
+                value = f"{value}.{pieces[index + 1].unit}"
+                claims[index + 1] = (label, value, "version")
             claims[index] = (label, value, "version")
             return value
         if not kind & PASSED:
             return None
     return None
+
+
+def hyphenated(sheet: Sheet, index: int, versions: Sequence[str]) -> bool:
+    """`Llama-3-1-8B`: a known version with a hyphen for its point, and a size after it."""
+    pieces = sheet.pieces
+    return (
+        index + 2 < len(pieces)
+        and bool(pieces[index + 1].kind & NUMBER)
+        and bool(pieces[index + 2].kind & SIZED)
+        and f"{pieces[index].unit}.{pieces[index + 1].unit}" in versions
+    )
 
 
 def plausible(piece: Piece, adjacent: bool) -> bool:
@@ -112,10 +126,10 @@ def plausible(piece: Piece, adjacent: bool) -> bool:
     return (adjacent and len(text) <= 2 and int(float(text.rstrip("n"))) <= 30) or ("." in text and len(text) <= 5)
 
 
-def by_itself(sheet: Sheet, known: bool) -> str | None:
+def by_itself(sheet: Sheet, own: Sequence[int]) -> str | None:
     """A version that stands apart from its family: `v0.2` anywhere before the scheme, else a decimal, and for a name
     whose family nothing knows the number right after its first word."""
-    pieces, claims = sheet.pieces, sheet.claims
+    pieces, claims, known = sheet.pieces, sheet.claims, bool(own)
     decimal = None
     for index, piece in enumerate(pieces):
         kind = piece.kind
@@ -128,7 +142,7 @@ def by_itself(sheet: Sheet, known: bool) -> str | None:
         ):
             claims[index] = ("version", piece.unit, "version")
             return piece.unit
-        if kind & NUMBER and decimal is None and claims[index] is None and is_decimal(sheet, index):
+        if kind & NUMBER and decimal is None and claims[index] is None and is_decimal(sheet, index, own):
             decimal = index
     if not known and len(pieces) > 1 and pieces[1].kind & NUMBER and claims[1] is None:
         if pieces[0].kind == WORD and plausible(pieces[1], True) and (sheet.mask & SIZED or "." in pieces[1].unit):
@@ -141,8 +155,10 @@ def by_itself(sheet: Sheet, known: bool) -> str | None:
     return pieces[decimal].unit
 
 
-def is_decimal(sheet: Sheet, index: int) -> bool:
-    """A number like 1.4 that no word of training stands before."""
+def is_decimal(sheet: Sheet, index: int, own: Sequence[int]) -> bool:
+    """A number like 1.4 after the family that no word of training stands before."""
+    if own and index < own[0]:
+        return False
     unit = sheet.pieces[index].unit
     whole = unit.partition(".")[0]
     before = sheet.claims[index - 1] if index else None
