@@ -187,23 +187,23 @@ def prediction(packed: Packed, config: Json) -> dict[str, int]:
 
 def scheme_of(packed: Packed, parameters: int | None) -> tuple[str | None, float | None]:
     """The dominant scheme and the share of the parameters that it holds."""
+    known = Counter(packed.schemes)
     if packed.unresolved:  # its parameters are unknown here: all that no other scheme holds
-        scheme = next((name for name in packed.schemes if name not in FLOATS and not packed.schemes[name]), None)
-        if scheme and parameters:
-            return scheme, max(0.0, 1 - packed.parameters / parameters)
-        return scheme, None
-    total = packed.parameters
+        unknown = Counter(packed.modules[name].scheme for name in packed.unresolved).most_common(1)[0][0]
+        if parameters is None:
+            return unknown, None
+        known[unknown] += max(0, parameters - packed.parameters)
+    total = sum(known.values())
     if not total:
         return None, None
-    packings = [(held, name) for name, held in packed.schemes.items() if name not in FLOATS and name != "BOOL"]
+    packings = [(held, name) for name, held in known.items() if name not in FLOATS]
     outside = total - sum(
         m.parameters for name, m in packed.modules.items() if m.scheme in FLOATS and EMBEDDINGS.search(name)
     )
     held, scheme = max(packings, default=(0, ""))
     if held < max(1, outside) / 4:
-        held, scheme = max((held, name) for name, held in packed.schemes.items())
-    shown = {"F64": "F64", "C64": "C64"}.get(scheme, scheme)
-    return shown, held / (parameters or total)
+        held, scheme = max((held, name) for name, held in known.items())
+    return scheme, min(1.0, held / (parameters or total))
 
 
 def method_of(packed: Packed, told: Quantization, scheme: str | None) -> str | None:
