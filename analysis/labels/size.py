@@ -11,12 +11,15 @@ from analysis.labels.tokens import (
     EXPERTS,
     FAMILY,
     FLAG,
+    LETTER,
     MIX,
+    NUMBER,
     ROLE,
     SIZE,
     SIZE_WORD,
     TIMES,
     TUNING,
+    VERSION,
     WORD,
     canonical,
 )  # fmt: skip
@@ -99,12 +102,10 @@ def is_count(sheet: Sheet, draft: Draft, index: int, counts: list[int], found: d
             return True
         else:
             rule = "data"
-    elif beside(sheet, index, ("tokens", "token", "tok")):
+    elif counts_tokens(sheet, index):
         rule = "tokens of training"
     elif unit == "t":
-        if ACTIVE in found or (
-            len(counts) == 1 and MIX not in found and number <= 3e12 and not _SMALL.search(sheet.text.lower())
-        ):
+        if ACTIVE in found or (len(counts) == 1 and MIX not in found and trillions(sheet, index)):
             return True
         rule = "tokens of training"
     elif number == 0:
@@ -113,6 +114,23 @@ def is_count(sheet: Sheet, draft: Draft, index: int, counts: list[int], found: d
         return True
     sheet.claims[index] = ("noise", piece.text, rule)
     return False
+
+
+def counts_tokens(sheet: Sheet, index: int) -> bool:
+    """`100B-tokens`, and the second of `22B-token-500B`."""
+    words = ("tokens", "token", "tok")
+    pieces = sheet.pieces
+    if beside(sheet, index, words):
+        return not (index + 2 < len(pieces) and pieces[index + 2].kind & SIZE)
+    return bool(index) and pieces[index - 1].text.lower() in words
+
+
+def trillions(sheet: Sheet, index: int) -> bool:
+    """`Ling-1T` and `Kimi-K3-2T`: trillions right after the family are its size, elsewhere they count tokens."""
+    pieces = sheet.pieces
+    named = any(piece.kind & FAMILY for piece in pieces[:index])
+    close = index and all(piece.kind & (FAMILY | LETTER | NUMBER | VERSION) for piece in pieces[:index])
+    return named and bool(close) and pieces[index].number <= 3e12 and not _SMALL.search(sheet.text.lower())
 
 
 _SMALL = re.compile("tiny|small|mini|lite|nano|smol")  # nothing of a trillion parameters is called so
