@@ -43,6 +43,8 @@ def artifacts_of(files: Sequence[FileRecord], repo: RepoRecord) -> tuple[Artifac
         made = _artifact(name, members, repo, paths)
         if made is not None:
             found.append(made)
+    if not any(artifact.role == "weights" for artifact in found):  # a repo of nothing but a text encoder: that is it
+        found = [replace(artifact, role="weights") if artifact.role == "other" else artifact for artifact in found]
     return tuple(sorted(_primaries(_unique(found, paths), repo), key=lambda artifact: artifact.artifact))
 
 

@@ -28,6 +28,7 @@ _SPLIT = re.compile(r"[-_. ]+")
 _SCHEME = re.compile(
     r"(?:^|[-_. ])(?:i?q[1-9](?:_\w+|k\w*)?|p?tq[1-9]_\w+|mxfp[4-8]\w*|nvfp4\w*)(?=$|[-. ])", re.I
 )  # a quantized GGUF scheme: a model's weights
+_SCHEME_LAST = re.compile(r"[-_.](?:i?q[1-9]|tq[12])[_a-z0-9]*\.imatrix$")
 _TRAINING = re.compile(
     r"(?:^|/)(?:optimizer|optim|rng_state|random_states|training_args|trainer_state|scaler|grad_scaler|training_state)"
     r"(?![a-z])[^/]*$|(?:^|/)scheduler\.(?:bin|pt|pth)$|_optim_states\.|(?:^|/)global_?step\d+/|\.distcp$|"
@@ -122,7 +123,7 @@ def _imatrix(path: str, kind: str) -> bool:
     name = stem(path).lower()
     return kind == "gguf" and (
         name.startswith("imatrix")
-        or name.endswith(".imatrix")
+        or (name.endswith(".imatrix") and not _SCHEME_LAST.search(name))
         or (name.endswith("imatrix") and not _SCHEME.search(name))
     )
 
@@ -133,8 +134,14 @@ def _weights_role(path: str, kind: str) -> Role:
     told = words(base)
     if kind in ("gguf", "bin", "safetensors") and _MMPROJ.search(name):
         return "mmproj"
+    if kind == "gguf" and base.startswith("ggml-vocab"):
+        return "tokenizer"
     mtp = base.lower().startswith(("mtp-", "mtp_", "mtp.")) or base.lower() in ("mtp", "nextn")
-    if told & _DRAFT_WORDS or any(folder.lower() in _DRAFT_FOLDERS for folder in folders):
+    if (
+        told & _DRAFT_WORDS
+        or "-it-assistant" in base.lower()
+        or any(folder.lower() in _DRAFT_FOLDERS for folder in folders)
+    ):
         return "draft"
     if mtp and kind == "gguf":
         return "draft"
@@ -150,7 +157,7 @@ def _adapter(base: str, kind: str, folders: list[str]) -> bool:
         return True
     if not _ADAPTER.match(base):
         return False
-    return kind != "gguf" or not _SCHEME.search(base)  # a merged model may carry lora in its name
+    return kind not in ("gguf", "bin") or not _SCHEME.search(base)  # a merged model may carry lora in its name
 
 
 def format_of(path: str) -> str | None:
