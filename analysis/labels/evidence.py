@@ -547,6 +547,9 @@ def gguf_evidence(gguf: Json) -> Pieces:
         found.append(piece("architecture", architecture, "api", "gguf.architecture", weight))
     if context:
         found.append(said("context_measured", context, "api", "gguf.context_length"))
+    size = count(gguf.get("totalFileSize"))
+    if total and size and size * 8 / total < QUANTIZED_BELOW:
+        found.append(piece("quantized", "true", "size", "gguf.totalFileSize", 41))
     if found:
         found.append(piece("format", "gguf", "api", "gguf", 46))
     return tuple(found)

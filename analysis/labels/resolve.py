@@ -119,7 +119,7 @@ def label_repo(
             pieces.append(piece("base_model_relation", relation, parent.source, rule, 60))
     best = settled(pieces)
     architecture = best.get("architecture")
-    if architecture and ("family" not in best or "base_family" not in best):
+    if architecture and ("family" not in best or "base_family" not in best) and tells_family(architecture):
         guessed = architecture_evidence(architecture.value, architecture.source)
         pieces += [each for each in guessed if "family" not in best or each.field.startswith("base_")]
         best = settled(pieces)
@@ -131,6 +131,11 @@ def label_repo(
     conflicts = contradictions(pieces, best, silent=silent, artifacts=artifacts)
     labels, evidence = decided(pieces, best, drop=SIZES if silent else ())
     return Labelled(labels, evidence, conflicts, edges, name.unclaimed if name else (), vocabulary().digest)
+
+
+def tells_family(architecture: LabelRecord) -> bool:
+    """GGUF files of Mistral, Yi, SmolLM and many more say llama: there it tells nothing."""
+    return architecture.value != "llama" or architecture.source == "config"
 
 
 def is_sidecar(

@@ -233,6 +233,11 @@ def test_the_gguf_block() -> None:
     }
 
 
+def test_the_gguf_blocks_one_file_tells_that_there_are_quants() -> None:
+    assert says(gguf_evidence({"total": 8 * 10**9, "totalFileSize": 5 * 10**9}))["quantized"] == "true"
+    assert "quantized" not in says(gguf_evidence({"total": 8 * 10**9, "totalFileSize": 16 * 10**9}))
+
+
 # ---- headers, sizes, lineage ----------------------------------------------------------------------------------------
 
 

@@ -109,6 +109,13 @@ def test_the_architecture_tells_the_family_where_the_name_is_silent(
     assert basis(found, "family") == (("config",) if family else ())
 
 
+def test_the_gguf_architecture_of_half_the_hub_tells_no_family() -> None:
+    labels = label_repo(repo("someone/my-model-GGUF", "gguf", gguf={"architecture": "llama"})).labels
+    assert fields(labels, "family", "architecture") == (None, "llama")
+    labels = label_repo(repo("someone/my-model-GGUF", "gguf", gguf={"architecture": "gemma3"})).labels
+    assert fields(labels, "family", "version", "architecture") == ("gemma", "3", "gemma3")
+
+
 def test_a_misspelt_family_is_a_last_resort() -> None:
     found = label_repo(repo("someone/tinylama-chat"))
     assert found.labels.family == "tinyllama" and basis(found, "family") == ("fuzzy",)
