@@ -97,6 +97,11 @@ class Visited:
         return self.state.repo
 
     @property
+    def first(self) -> bool:
+        """No commit was looked at before: there are no files and artifacts to compare with."""
+        return self.visit.sha is None and self.visit.depth is None
+
+    @property
     def moved_on(self) -> bool:
         """An earlier commit was looked at: what differs now is news."""
         return self.visit.sha is not None and self.visit.sha != self.found.repo.sha
@@ -173,7 +178,7 @@ def save_files(rows: Rows, items: Sequence[Visited]) -> list[Told]:
     blob, sha = rows.result(repo_files, "blob_id"), rows.result(repo_files, "sha256")
     stored: dict[int, dict[str, Row]] = defaultdict(dict)
     sql = "select repo, path, size, blob_id, sha256 from repo_files where repo in ({})"
-    for repo, path, size, blob_id, sha256 in rows.select_in(sql, [item.repo for item in items]):
+    for repo, path, size, blob_id, sha256 in rows.select_in(sql, [i.repo for i in items if not i.first]):
         stored[repo][path] = (size, blob(blob_id), sha(sha256))
     over: list[Row] = []
     new: list[Row] = []
@@ -240,7 +245,7 @@ def save_artifacts(rows: Rows, interned: Interned, items: Sequence[Visited], rea
     """The artifacts as they are now, linked to their headers, whoever's visit read those."""
     stored: dict[int, dict[str, int]] = defaultdict(dict)
     sql = "select repo, artifact, id from artifacts where repo in ({})"
-    for repo, name, number in rows.select_in(sql, [item.repo for item in items]):
+    for repo, name, number in rows.select_in(sql, [item.repo for item in items if not item.first]):
         stored[repo][name] = number
     now = {item.repo: {a.artifact: (a, labelled) for a, labelled in item.found.artifacts} for item in items}
     over = [(repo, number) for repo in now for name, number in stored[repo].items() if name not in now[repo]]
