@@ -5,7 +5,8 @@ Rules, stated once:
     parameters   weights through packing (packing.py), without what is kept beside them (scales, positions, masks,
                  running means), and an output layer counted once that the configuration says repeats the embeddings
     active       parameters but those of experts that a token is not sent to, as routed x (1 - used / count), and those
-                 of layers that only predict further tokens; shared experts, router and embeddings count
+                 of layers that only predict further tokens and of per-layer embeddings (Gemma 3n), of which a token
+                 reads one row a layer; shared experts, router and embeddings count
     bits         bytes of all tensors over the parameters: scales and zero points are part of the price; positions,
                  masks and an output layer written out once more are not
     scheme       of the quantized schemes the one that holds most parameters, if it holds a quarter of those outside
@@ -33,6 +34,7 @@ HEADS = re.compile(r"(?:^|\.)lm_head\.weight$")
 ROUTED = re.compile(r"(?:^|\.)(?:experts|switch_mlp|routed_experts|local_experts)(?:\.|$)")
 ONE_EXPERT = re.compile(r"(?:^|\.)(?:experts|local_experts|routed_experts)\.(\d{1,5})(?:\.|$)")
 PREDICTION = re.compile(r"(?:^|\.)(?:mtp|mtp_layers|nextn|nextn_predict|mtp_block)(?:\.|$)")
+PER_LAYER = re.compile(r"(?:^|\.)embed_tokens_per_layer$")
 LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d{1,5})\.")
 LORA = re.compile(r"(?:^|\.)(?:lora_(?:[AB]|up|down|embedding_[AB])|lora\.(?:up|down)|hada_w\d_[ab]|lokr_w\d)(?:\.|$)")
 REPO = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
@@ -160,7 +162,8 @@ def count_active(packed: Packed, parameters: int | None, experts: Mapping[str, A
     routed = {
         name: m.parameters for name, m in packed.modules.items() if experts and is_routed(name, m, experts["count"])
     }
-    ahead = prediction(packed, config)
+    tables = {name: m.parameters for name, m in packed.modules.items() if PER_LAYER.search(name)}
+    ahead = {**prediction(packed, config), **tables}
     if not routed:
         return parameters - sum(ahead.values())
     count, used = int(experts["count"]), experts.get("used")

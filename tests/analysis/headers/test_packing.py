@@ -532,6 +532,15 @@ def test_layers_that_predict_further_tokens_are_not_active() -> None:
     assert made.facts["prediction_parameters"] == 192
 
 
+def test_per_layer_embeddings_are_not_active() -> None:
+    """Gemma 3n: of the table a token reads one row a layer, so it may stay in slow memory."""
+    made = header({
+        "model.language_model.embed_tokens.weight": ("BF16", (100, 8)),
+        "model.language_model.embed_tokens_per_layer.weight": ("BF16", (100, 64)),
+    })  # fmt: skip
+    assert (made.parameters, made.active_parameters) == (7200, 800)
+
+
 def test_deepseek_v4_keeps_its_experts_narrower_than_the_rest() -> None:
     tensors: Shapes = {
         "layers.0.ffn.experts.0.w1.weight": ("I8", (64, 32)), "layers.0.ffn.experts.0.w1.scale": ("F8_E8M0", (64, 2)),
