@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 RAM = 16_000_000_000
 CONTEXT = 8192
 SHOWN = 8
+MODEL = "gemma-3-4b-it"
+MEASURED = 40
 
 
 @click.command()
@@ -50,24 +52,36 @@ def demo(folder: Path, out: Printer) -> None:
     seconds = time.monotonic() - started
     with Reader(db) as reader:
         facts = {"db": str(db), "seconds": round(seconds, 3), "hub_repos": repos, "crawl": asdict(run), **shown(reader)}
-    out.object(facts, lambda: for_people(facts, run, out))
+    if out.mode == "json" or not out.quiet:
+        out.object(facts, lambda: for_people(facts, run, out))
 
 
 def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
-    """The sample Hub started, crawled to the last header with a token that may read gated repos, and stopped."""
+    """The sample Hub started, crawled with a token that may read gated repos, and stopped.
+
+    Every repo is listed and visited for its files; headers are read of the most downloaded and of one model with all
+    its copies, which takes seconds where all of them would take a minute.
+    """
     from crawler.cli.crawl import crawled as watched
     from crawler.cli.crawl import refuse_another_hub, total
     from crawler.hub import Hub
     from crawler.samplehub import MEMBER, SampleHub
     from crawler.settings import CrawlSettings
+    from db.records import RepoFilter
     from db.store import Store
 
+    steps = (
+        CrawlSettings(depth="files"),
+        CrawlSettings(depth="headers", scope=RepoFilter(search=(MODEL,))),
+        CrawlSettings(depth="headers", scope=RepoFilter(limit=MEASURED)),
+    )
     with SampleHub() as sample:
         refuse_another_hub(str(db), sample.endpoint)
         out.say(f"A Hub with {len(sample.catalog):,} repos at {sample.endpoint}; crawling it into {db}.")
         hub = Hub(sample.endpoint, MEMBER, offline=False)
         with Store.open(db, create=True) as store:
-            return total(watched(store, hub, CrawlSettings(depth="headers"), out)), len(sample.catalog)
+            runs = [run for settings in steps for run in watched(store, hub, settings, out)]
+    return total(runs), len(sample.catalog)
 
 
 def shown(reader: Reader) -> dict[str, Any]:

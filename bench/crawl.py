@@ -1,0 +1,282 @@
+"""How fast a crawl is, and what it costs, against a sample Hub in a process of its own.
+
+    python bench/crawl.py discover [--repos 20000] [--models FILE]     repos a second, from HTTP to the catalog
+    python bench/crawl.py enrich   [--repos 3000]  [--models FILE]     visits a second, with file trees
+    python bench/crawl.py memory   [--repos 300000]                    peak memory of a listing of that size
+    python bench/crawl.py compare  [--repos 2000]  [--models FILE]     beside the obvious script
+
+The Hub serves `--repos` repos: those of its built-in catalog, or of a file, over and over under other owners. The
+obvious script is what one would write in an evening with huggingface_hub: list_models(full=True), then for each repo
+model_info(files_metadata=True) and, for those with safetensors, get_safetensors_metadata, into SQLite.
+
+Last figures: see the end of this text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import resource
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
+    os.environ.pop(name, None)
+
+from crawler.samplehub import MEMBER, Catalog, SampleHub  # noqa: E402
+from crawler.samplehub.catalog import Key, Slice, Wish  # noqa: E402
+from crawler.samplehub.repo import Repo, commit_of, hub_time  # noqa: E402
+from crawler.samplehub.server import read_catalog  # noqa: E402
+
+BEGUN = datetime(2022, 3, 2, tzinfo=UTC)
+MADE = ("files", "safetensors", "gguf", "config", "card", "evals")
+
+
+def made(model: Repo) -> dict[str, Any]:
+    """The parts of a repo that are costly to make, made once for all that share them."""
+    used = model.used_storage()
+    return {part: getattr(model, part) for part in MADE} | {"used_storage": lambda: used}
+
+
+class Endless:
+    """A listing of any length, made of some repos over and over: nothing is kept, each repo follows from its place."""
+
+    version = 0
+
+    def __init__(self, models: Catalog, count: int) -> None:
+        self._models = [repo for repo in models if not repo.private and not repo.disabled]
+        self._places = {repo.id: at for at, repo in enumerate(self._models)}
+        self._made = [made(repo) for repo in self._models]
+        self._count = count
+        self._step = timedelta(seconds=120_000_000 / count)  # from March 2022 to the end of 2025
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Repo]:
+        return map(self.at, range(self._count))
+
+    def at(self, place: int) -> Repo:
+        round_, at = divmod(place, len(self._models))
+        model = self._models[at]
+        owner, _, name = model.id.rpartition("/")
+        created = BEGUN + place * self._step
+        when = hub_time(created)
+        repo = Repo(
+            id=f"{owner or 'x'}-{round_}/{name}" if round_ else model.id,
+            created=when,
+            modified=when,
+            downloads=int(3e8 * (1 + (place * 7919) % self._count) ** -1.15),
+            likes=model.likes if round_ == 0 else place % 7,
+            tags=model.tags,
+            pipeline=model.pipeline,
+            library=model.library,
+            gated=model.gated,
+            base=model.base,
+            relation=model.relation,
+            hub_id=f"{int(created.timestamp()):08x}{place:016x}",
+            sha=commit_of(place),
+            parts=model.parts,
+        )
+        repo.__dict__.update(self._made[at])
+        return repo
+
+    def page(self, wish: Wish, after: Key | None, limit: int, shift: int = 0) -> Slice:
+        """Only by date, either way: for want of an index the other orders are those of a date as well."""
+        seen = -1 if after is None else int(str(after[1])[8:], 16)
+        step = 1 if wish.ascending else -1
+        first = (0 if wish.ascending else self._count - 1) if after is None else seen + step
+        last = min(first + limit, self._count) if wish.ascending else max(first - limit, -1)
+        repos = [self.at(place) for place in range(first, last, step)]
+        more = repos and (last < self._count if wish.ascending else last >= 0)
+        return Slice(repos, (repos[-1].created, repos[-1].hub_id) if more else None)
+
+    def find(self, repo_id: str) -> Repo | None:
+        owner, _, name = repo_id.rpartition("/")
+        base, _, round_ = owner.rpartition("-")
+        if repo_id in self._places:
+            return self.at(self._places[repo_id])
+        for known in (f"{base}/{name}", name):
+            if round_.isdecimal() and known in self._places:
+                place = int(round_) * len(self._models) + self._places[known]
+                return self.at(place) if place < self._count else None
+        return None
+
+    def renamed(self, repo_id: str) -> str | None:
+        return None
+
+    def children(self, repo_id: str) -> Mapping[str, int]:
+        return {}
+
+
+def serve(line: Connection, models: Path | None, count: int) -> None:
+    with SampleHub(catalog=Endless(read_catalog(models), count)) as hub:  # type: ignore[arg-type]
+        line.send(hub.endpoint)
+        while line.recv() == "asked":
+            line.send((len(hub.requests), sum(request.bytes for request in hub.requests)))
+            hub.requests.clear()
+
+
+@contextmanager
+def hub(models: Path | None, count: int) -> Iterator[tuple[str, Any]]:
+    """A sample Hub in a process of its own: its endpoint, and what tells (requests, bytes) since it was last asked."""
+    context = multiprocessing.get_context("spawn")
+    line, far = context.Pipe()
+    process = context.Process(target=serve, args=(far, models, count), daemon=True)
+    process.start()
+
+    def asked() -> tuple[int, int]:
+        line.send("asked")
+        found: tuple[int, int] = line.recv()
+        return found
+
+    try:
+        yield line.recv(), asked
+    finally:
+        line.send("done")
+        process.join(10)
+
+
+def crawl_of(endpoint: str, db: Path, depth: str, workers: int = 8) -> tuple[float, Any]:
+    from crawler.hub import Hub
+    from crawler.pipeline import crawl
+    from crawler.settings import CrawlSettings
+    from db.store import Store
+
+    start = time.perf_counter()
+    with Store.open(db, create=True) as store:
+        settings = CrawlSettings(depth=depth, workers=workers)  # type: ignore[arg-type]
+        run = crawl(store, Hub(endpoint, MEMBER), settings)[-1]
+    return time.perf_counter() - start, run
+
+
+def peak() -> float:
+    """Megabytes that this process held at its largest."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def discover(models: Path | None, count: int, folder: Path) -> None:
+    with hub(models, count) as (endpoint, _):
+        seconds, run = crawl_of(endpoint, folder / "discover.db", "listing")
+        rate = run.repos_seen / seconds
+        print(f"discover: {run.repos_seen:,} repos in {seconds:.1f} s = {rate:,.0f} repos/s", end="; ")
+        print(f"{run.api_requests:,} requests, {run.bytes_read / 1e6:.1f} MB, peak {peak():.0f} MB")
+        seconds, run = crawl_of(endpoint, folder / "discover.db", "listing")
+        print(f"again:    {run.repos_seen:,} repos in {seconds:.1f} s, {run.repos_changed} changed")
+
+
+def enrich(models: Path | None, count: int, folder: Path) -> None:
+    with hub(models, count) as (endpoint, _):
+        crawl_of(endpoint, folder / "enrich.db", "listing")
+        seconds, run = crawl_of(endpoint, folder / "enrich.db", "files")
+        with sqlite3.connect(folder / "enrich.db") as connection:
+            files = connection.execute("select count(*) from repo_files").fetchone()[0]
+            artifacts = connection.execute("select count(*) from artifacts").fetchone()[0]
+        print(
+            f"enrich:   {run.repos_enriched:,} visits in {seconds:.1f} s = {run.repos_enriched / seconds:,.0f} a second"
+        )
+        print(
+            f"          {files:,} files, {artifacts:,} artifacts, {run.api_requests:,} requests, {run.bytes_read / 1e6:.1f} MB"
+        )
+
+
+def memory(models: Path | None, count: int, folder: Path) -> None:
+    with hub(models, count) as (endpoint, _):
+        seconds, run = crawl_of(endpoint, folder / "memory.db", "listing")
+    size = (folder / "memory.db").stat().st_size / 1e6
+    print(f"memory:   {run.repos_seen:,} repos in {seconds:.0f} s, peak {peak():.0f} MB, catalog {size:,.0f} MB")
+
+
+def obvious(endpoint: str, db: Path) -> tuple[float, int]:
+    """The script that one would write in an evening."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, NotASafetensorsRepoError, SafetensorsParsingError
+
+    api = HfApi(endpoint, token=MEMBER)
+    start = time.perf_counter()
+    connection = sqlite3.connect(db)
+    connection.execute("create table models (id text primary key, author, downloads, likes, tags, library, modified)")
+    connection.execute("create table files (id text, path text, size int, sha256 text)")
+    connection.execute("create table tensors (id text, dtype text, parameters int)")
+    for model in api.list_models(full=True):
+        row = (model.id, model.author, model.downloads, model.likes, " ".join(model.tags or ()), model.library_name)
+        connection.execute(
+            "insert or replace into models values (?, ?, ?, ?, ?, ?, ?)", (*row, str(model.last_modified))
+        )
+        info = api.model_info(model.id, files_metadata=True)
+        files = [(model.id, f.rfilename, f.size, f.lfs.sha256 if f.lfs else None) for f in info.siblings or ()]
+        connection.executemany("insert into files values (?, ?, ?, ?)", files)
+        if "safetensors" in (model.tags or ()):
+            try:
+                counts = api.get_safetensors_metadata(model.id).parameter_count
+            except (HfHubHTTPError, NotASafetensorsRepoError, SafetensorsParsingError):
+                counts = {}
+            connection.executemany(
+                "insert into tensors values (?, ?, ?)", [(model.id, *item) for item in counts.items()]
+            )
+    connection.commit()
+    rows = sum(
+        connection.execute(f"select count(*) from {name}").fetchone()[0] for name in ("models", "files", "tensors")
+    )
+    connection.close()
+    return time.perf_counter() - start, rows
+
+
+def compare(models: Path | None, count: int, folder: Path) -> None:
+    with hub(models, count) as (endpoint, asked):
+        for depth in ("files", "headers"):
+            seconds, run = crawl_of(endpoint, folder / f"{depth}.db", depth)
+            requests, size = asked()
+            told(f"hf-catalog, {depth}", requests, size, seconds, rows_of(folder / f"{depth}.db"))
+        seconds, run = crawl_of(endpoint, folder / "headers.db", "headers")
+        requests, size = asked()
+        told("hf-catalog, again", requests, size, seconds, run.repos_changed)
+        os.environ["HF_ENDPOINT"] = endpoint
+        seconds, rows = obvious(endpoint, folder / "obvious.db")
+        requests, size = asked()
+        told("the obvious script", requests, size, seconds, rows)
+
+
+def told(who: str, requests: int, size: int, seconds: float, rows: int) -> None:
+    print(f"{who:20} {requests:8,} requests {size / 1e6:9.1f} MB {seconds:8.1f} s {rows:10,} rows", flush=True)
+
+
+def rows_of(db: Path) -> int:
+    """Rows of all tables of what is known: not of runs, leases or search."""
+    with sqlite3.connect(db) as connection:
+        names = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
+        kept = [n for n in names if not n.startswith(("sqlite_", "search_", "alembic", "crawl_", "visits", "cursors"))]
+        return sum(connection.execute(f'select count(*) from "{name}"').fetchone()[0] for name in kept)
+
+
+MEASURES = {
+    "discover": (discover, 20_000),
+    "enrich": (enrich, 3_000),
+    "memory": (memory, 300_000),
+    "compare": (compare, 2_000),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("measure", choices=MEASURES)
+    parser.add_argument("--repos", type=int)
+    parser.add_argument("--models", type=Path)
+    parser.add_argument("--dir", type=Path, help="keep the catalogs here")
+    asked = parser.parse_args()
+    measure, usual = MEASURES[asked.measure]
+    with tempfile.TemporaryDirectory() as folder:
+        measure(asked.models, asked.repos or usual, asked.dir or Path(folder))
+
+
+if __name__ == "__main__":
+    main()
