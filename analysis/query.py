@@ -166,6 +166,25 @@ def find_question(name: str) -> Question:
     return by_name[asked]
 
 
+def questions_page() -> str:
+    """docs/queries.md, which a test holds against this; make it anew with
+
+    python -c "from analysis.query import questions_page as page; print(page(), end='')" > docs/queries.md
+    """
+    lines = [FOLDER.with_name("templates").joinpath("queries.md").read_text(encoding="utf-8")]
+    lines += ["| name | answers | parameters |", "|---|---|---|"]
+    for each in questions():
+        given = ", ".join(f"`{of.name}`" + (f" ({of.default})" if of.default else "") for of in each.parameters)
+        lines.append(f"| [`{each.name}`](../analysis/queries/{each.name}.sql) | {each.title} | {given} |")
+    for each in questions():
+        lines += ["", f"## {each.title}", "", f"`{each.name}`. {each.description}"]
+        lines += [""] if each.parameters else []
+        for of in each.parameters:
+            default = f"default `{of.default}`" if of.default else "no default"
+            lines.append(f"- `{of.name}`, {of.type}, {default}: {of.description}")
+    return "\n".join(lines) + "\n"
+
+
 def is_name(text: str) -> bool:
     """Whether text names a question rather than being SQL: one word of letters, digits, `-` and `_`."""
     return re.fullmatch(r"[A-Za-z][\w-]*", text.strip()) is not None

@@ -79,7 +79,7 @@ def facts(sides: list[Side], context: int, ram: int, room: int) -> list[tuple[st
         ("created", of_model("created_at", day_text)),
         ("changed", of_model("last_modified", day_text)),
         ("parameters", against("parameters", "parameters_measured", count_text)),
-        ("of them active", against("active_parameters", "active_parameters_measured", count_text)),
+        ("of them active", [active(side) for side in sides]),
         ("context", against("context", "context_measured", lambda value: f"{value:,}" if value else "")),
         ("architecture", of_model("architecture")),
         ("artifact", of_artifact("artifact")),
@@ -98,6 +98,14 @@ def claim_and_measurement(claimed: str, measured: str) -> str:
     if claimed and measured and claimed != measured:
         return f"{measured} (claims {claimed})"
     return measured or (f"claims {claimed}" if claimed else "")
+
+
+def active(side: Side) -> str:
+    """Active parameters of a mixture of experts; of other models all are."""
+    measured = side.model["active_parameters_measured"]
+    if measured == side.model["parameters_measured"]:
+        measured = None
+    return claim_and_measurement(count_text(side.model["active_parameters"]), count_text(measured))
 
 
 def scheme(side: Side) -> str:

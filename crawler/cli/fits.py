@@ -11,7 +11,7 @@ from crawler.cli.options import BANDWIDTH, CONTEXT, SIZE, db_option, output_opti
 from crawler.cli.output import Column, Printer, count_text, size_text
 
 if TYPE_CHECKING:
-    from analysis.fits import Fit
+    from analysis.fits import Fit, Wish
     from analysis.machines import Machine
 
 KV_TYPES = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
@@ -94,7 +94,7 @@ def fits(
     shown = found[: limit or None]
     out.rows([fit.row() for fit in shown], COLUMNS, names=NAMES, id_key="repo_id", empty="Nothing fits.")
     if out.for_people:
-        tell_how(out, machine, wish.kv_type, found, shown)
+        tell_how(out, machine, wish, found, shown)
 
 
 def machine_of(
@@ -125,9 +125,10 @@ def in_gigabytes(value: Any) -> str:
 
 
 NAMES = (
-    "repo_id", "artifact", "family", "format", "quant", "bits_per_weight", "qat", "parameters", "active_parameters",
-    "total_size", "needs", "weights", "cache", "compute", "runtime", "left", "context", "largest_context",
-    "tokens_per_second", "place", "loss", "perplexity_percent", "estimated", "author", "license", "gated", "downloads",
+    "repo_id", "artifact", "family", "format", "quant", "bits", "bits_per_weight", "qat", "parameters",
+    "active_parameters", "total_size", "needs", "weights", "cache", "compute", "runtime", "left", "context",
+    "largest_context", "tokens_per_second", "place", "loss", "perplexity_percent", "estimated", "author", "license",
+    "gated", "downloads",
 )  # fmt: skip
 
 COLUMNS = (
@@ -136,24 +137,35 @@ COLUMNS = (
     Column("parameters", "size", text=count_text, right=True, clip=False),
     Column("needs", text=in_gigabytes, right=True, clip=False),
     Column("left", text=in_gigabytes, right=True, clip=False),
-    Column("largest_context", "context up to", text=lambda value: f"{value:,}", right=True, clip=False),
-    Column("tokens_per_second", "tokens/s at most", text=lambda value: f"{value:.0f}", right=True, clip=False),
+    Column("largest_context", "context", text=lambda value: f"{value:,}", right=True, clip=False),
+    Column("tokens_per_second", "tokens/s", text=lambda value: f"{value:.0f}", right=True, clip=False),
     Column("loss", "what is lost"),
 )
 
 
-def tell_how(out: Printer, machine: Machine, kv_type: str, found: list[Fit], shown: list[Fit]) -> None:
+def tell_how(out: Printer, machine: Machine, wish: Wish, found: list[Fit], shown: list[Fit]) -> None:
     """How it was reckoned, in a few lines of talk."""
     rest = len(found) - len(shown)
     if rest > 0:
         out.say(f"{rest:,} more fit; --limit 0 shows them, --all every quant of them.")
     room = machine.vram_for_models + machine.ram_for_models
     out.say(
-        f"On {machine.describe()}, of which {size_text(room)} are left to models: weights by the files' real bytes, "
-        f"a {kv_type} cache by the header's attention geometry, one batch's scratch memory, 0.27 GB for the program."
+        f"On {machine.describe()}, of which {size_text(room)} are left to models: weights by the files' real bytes, a "
+        f"{wish.kv_type} cache by the header's attention geometry, one batch's scratch memory, 0.27 GB for the program."
     )
-    if machine.assumed:
-        out.say(f"Speed is an upper bound from memory bandwidth; assumed: {', '.join(machine.assumed)} (--bandwidth).")
+    assumed = f"; assumed: {', '.join(machine.assumed)} (--bandwidth)" if machine.assumed else ""
+    out.say(f"Context and tokens/s are the most that memory and its bandwidth allow{assumed}.")
+    if not wish.formats and not wish.quants:
+        left = [
+            word
+            for word, there in (
+                ("an NVIDIA card (AWQ, GPTQ, FP8 ...)", machine.vram),
+                ("an Apple chip (MLX)", machine.apple),
+            )
+            if not there
+        ]
+        if left:
+            out.say(f"What needs {' or '.join(left)} is left out; --format safetensors or --format mlx shows it.")
     if any(fit.estimated for fit in shown):
         out.say("Where no header was read the cache is a guess from the size (`estimated` in --json).")
 

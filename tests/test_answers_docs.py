@@ -1,0 +1,29 @@
+"""Documents of answers say what the program says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from analysis.memory import SCHEME_BITS, saving, weight_bytes
+from analysis.query import questions, questions_page
+from analysis.units import parse_model_size, size_text
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def test_the_page_of_questions_is_made_from_their_files() -> None:
+    written = (DOCS / "queries.md").read_text(encoding="utf-8")
+    assert written == questions_page(), "make it anew: see questions_page in analysis/query.py"
+    assert all(f"## {question.title}" in written for question in questions())
+
+
+def test_the_table_of_memory_is_arithmetic() -> None:
+    text = (DOCS / "memory.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+B) \| (.+) \|$", text, re.MULTILINE)
+    assert [name for name, _ in rows] == ["1B", "4B", "8B", "14B", "32B", "70B"]
+    for name, cells in rows:
+        parameters = parse_model_size(name)[1]
+        assert cells.split(" | ") == [size_text(weight_bytes(parameters, bits)) for bits in (32, 16, 8, 4)]
+    assert f"8 bits save {saving(8):.0%} of 32, 4 bits {saving(4):.0%}".replace("%", " %") in text
+    assert f"{SCHEME_BITS['Q4_K_M']:.2f} bits a weight, Q8_0 {SCHEME_BITS['Q8_0']:.1f}" in text
