@@ -1,0 +1,47 @@
+"""The measurement of a large catalog works: a small one, every step of it, the figures that it is about."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from analysis.query import Reader
+from bench.imagined import ImaginedHub
+from bench.scale import run
+
+REPOS = 600
+
+
+def test_every_measurement_of_a_small_catalog(tmp_path: Path) -> None:
+    options = Namespace(
+        repos=REPOS,
+        visited=0.5,
+        history=3,
+        names=None,
+        db=tmp_path / "scale.db",
+        keep=False,
+        no_raw=False,
+        no_reports=False,
+    )
+    found = run(options, tmp_path)
+    assert found["check"] == []  # what it made is a whole catalog
+    assert found["rows"]["repos"] == REPOS and found["rows"]["visits"] == REPOS // 2
+    assert found["rows"]["metrics"] == REPOS * 4
+    assert 0 < found["load_against_raw"] < 10
+    assert found["incremental_page"].keys() == {"unchanged", "counters", "changed"}
+    assert found["views"].keys() >= {"models", "lineage"} and len(found["queries"]) > 40
+    assert found["export_models_bytes"] > 100 * REPOS
+    with Reader(tmp_path / "scale.db") as reader:
+        (row,) = reader.all("select count(*) as n, count(distinct family) as families from models where downloads > 0")
+    assert row["n"] == REPOS and row["families"] > 10
+
+
+def test_the_made_up_hub_is_the_same_each_time_and_looks_like_the_real_one() -> None:
+    hub = ImaginedHub(10_000)
+    assert hub.enrichment(77) == ImaginedHub(10_000).enrichment(77)
+    downloads = sorted((hub.repo(number).downloads or 0 for number in range(1, 10_001)), reverse=True)
+    assert downloads[0] == 10**8 and downloads[5000] < 10_000
+    files = [len(hub.enrichment(number).files) for number in range(1, 300)]
+    artifacts = [len(hub.enrichment(number).artifacts) for number in range(1, 300)]
+    assert 8 <= sum(files) / len(files) <= 11
+    assert 1.3 <= sum(artifacts) / len(artifacts) <= 2.5
