@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -72,3 +72,11 @@ def missing(numbers: Collection[int], count: int | None) -> int:
     expected = count if count is not None else max(numbers) - first + 1
     there = sum(1 for number in set(numbers) if first <= number < first + expected)
     return expected - there
+
+
+def missing_of(paths: Sequence[str]) -> int:
+    """How many pieces of one whole these paths lack; 0 for files that belong together for another reason."""
+    parts = [part for path in paths if (part := part_of(path))]
+    if len(parts) < len(paths) or len({part.whole for part in parts}) != 1:
+        return 0
+    return missing({part.number for part in parts}, parts[0].total)
