@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -41,14 +41,39 @@ def relabel(dry_run: bool, db: str, out: Printer) -> None:
     digest = vocabulary().digest
     started = monotonic()
     done = RelabelCounts()
-    with Store.open(db) as store, nullcontext() if dry_run else store.crawling():
+    with Store.open(db) as store, nullcontext() if dry_run else store.crawling(), watched(db, digest, out) as tell_of:
         for counts in relabelled(store, digest, dry_run=dry_run):
             done += counts
-            out.detail(f"{done.repos:,} repos, {done.labels:,} labels changed")
+            tell_of(done)
     if not dry_run and done.repos:
         with Store.open(db) as store:
             store.index()
     show(done, digest, monotonic() - started, dry_run, out)
+
+
+@contextmanager
+def watched(db: str, digest: str, out: Printer) -> Iterator[Callable[[RelabelCounts], None]]:
+    """A progress bar where somebody looks, a line a batch with `-v`, else silence."""
+    if not out.shows_progress:
+        yield lambda done: out.detail(f"{done.repos:,} repos, {done.labels:,} labels changed")
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from analysis.query import Reader
+
+    with Reader(db) as reader:
+        (row,) = reader.all(STALE, {"digest": digest})
+    columns = (TextColumn("relabel"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=out.stderr), transient=True) as bar:
+        task = bar.add_task("relabel", total=row["n"])
+        yield lambda done: bar.update(task, completed=done.repos)
+
+
+STALE = (
+    "select count(*) as n from repos r left join repo_labels l on l.repo = r.id"
+    " left join vocabularies v on v.id = l.vocabulary where l.repo is null or v.digest <> :digest"
+)
 
 
 def relabelled(store: Store, digest: str, *, dry_run: bool) -> Iterator[RelabelCounts]:
