@@ -45,6 +45,15 @@ def owner(draft: Draft, entry: Entry) -> None:
             as_mlx(draft)
 
 
+def bare(sheet: Sheet, index: int) -> bool:
+    """Whether `q4` means four bits: the `Q3` of `Q3-32B` is a family in short, `Q1_K` a scheme that nobody knows."""
+    if index + 1 == len(sheet.pieces):
+        return index > 0
+    after = sheet.pieces[index + 1]
+    unknown = sheet.before(index + 1) == "_" and len(after.text) == 1
+    return index > 0 and not after.kind & SIZE and not unknown
+
+
 def lone(sheet: Sheet, index: int) -> bool:
     """Whether `ov` stands where a container does: last, or beside a type of weights."""
     pieces = sheet.pieces
@@ -111,8 +120,8 @@ class Found:
         elif kind & BITS:
             if not piece.number:
                 piece = self.spelled(sheet, index)
-            elif piece.unit == "q" and index + 1 < len(sheet.pieces) and sheet.pieces[index + 1].kind & SIZE:
-                sheet.claims[index] = None  # the `Q3` of `Q3-32B` is a family in short
+            elif piece.unit == "q" and not bare(sheet, index):
+                sheet.claims[index] = None
                 return
             if piece.number and (self.bits is None or (piece.unit in ("bpw", "bits") and self.bits_unit != "bpw")):
                 self.bits, self.bits_unit = piece.number, piece.unit
@@ -134,7 +143,10 @@ class Found:
         """`4-bit`: the number stands before the word."""
         piece = sheet.pieces[index]
         before = sheet.pieces[index - 1] if index else piece
-        if before.kind & NUMBER and before.unit.replace(".", "", 1).isdigit() and 0 < float(before.unit) <= 16:
+        if before.kind & NUMBER and "_" in before.text:  # `mixed-3_4-bit`: some layers at 3, some at 4
+            self.dynamic = self.quantized = True
+            sheet.claims[index - 1] = sheet.claims[index] = ("how", "dynamic", "bits of a mix")
+        elif before.kind & NUMBER and before.unit.replace(".", "", 1).isdigit() and 0 < float(before.unit) <= 16:
             bits = float(before.unit)
             sheet.claims[index - 1] = sheet.claims[index] = ("bits", f"{bits:g}", "bits")
             return Piece(piece.text, BITS, number=bits, unit="bits")
@@ -227,17 +239,17 @@ def as_mlx(draft: Draft) -> None:
     if draft.quantized:
         draft.quant_method = "mlx"
         bits = draft.bits
-        if draft.quant in (None, "INT4", "INT8") and bits is not None:
+        if (draft.quant is None or draft.quant.startswith("INT")) and bits is not None:
             draft.quant = f"MLX-{bits:g}BIT"
 
 
 METHODS = {"gguf", "ggml", "mlx", "onnx", "openvino", "mlc"}
 
 
-def rank(piece: Piece) -> int:
+def rank(piece: Piece) -> float:
     if piece.entry is None:
-        return 7
-    found: int = piece.entry.facts.get("rank", 5)
+        return 7 if piece.unit == "web" else 5.5  # W4A16 says more than AutoRound, NVFP4 more than W4A4
+    found: float = piece.entry.facts.get("rank", 5)
     return found
 
 

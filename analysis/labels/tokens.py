@@ -158,6 +158,7 @@ _SHORTHAND = {"l": "llama", "q": "qwen", "g": "gemma", "mn": "mistral", "ms": "m
 _POINTS = str.maketrans("_dp", "...")
 _WORD_NUMBER = re.compile(r"[A-Za-z]{3,}(?=[0-9]{1,2}(?:\.[0-9]{1,2})?\Z)")
 _HYPHENS = str.maketrans("_. ", "---")
+_HYPHEN_DIGIT = re.compile(r"i?q[0-9]-[0-9]", re.I)
 _GLUED_SCHEME = re.compile(r"(?<=[a-z])I?Q[1-8]\Z")
 _BARE_BITS = re.compile(r"i?q([1-8])\Z")
 _SHORTEST = {"tuning": 3, "specialty": 3, "noise": 2, "size word": 4, "format": 3}  # letters of a word among humps
@@ -314,7 +315,10 @@ class Lexicon(dict[str, Piece]):
         if name == "group":
             return Piece(word, GROUP, ("group_size", values[0], "group"), number=float(values[0]))
         if name == "share":
-            scheme = self.gguf.get(values[1].upper(), values[1].upper())
+            known = self.vocabulary.words.get(values[1])
+            scheme = self.gguf.get(values[1].upper(), known.value if known is not None else "")
+            if not scheme and values[1] not in self.opens:
+                return Piece(word)
             return Piece(word, GGUF, ("quant", scheme, "share of a mix"), number=float(values[0]), unit=scheme)
         if name == "times":
             return Piece(word, TIMES, None, number=float(values[0]))
@@ -423,6 +427,8 @@ class Lexicon(dict[str, Piece]):
     def phrase(self, text: str) -> Piece | None:
         """The piece that several words make together, None if they make none."""
         said = text.lower().translate(_HYPHENS)
+        if _HYPHEN_DIGIT.match(text):
+            return None  # `q4-2` counts something
         meaning = self.phrases.get(said)
         if meaning is not None:
             return gguf_piece(text, meaning) if isinstance(meaning, str) else piece_of(text, meaning)
