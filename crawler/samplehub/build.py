@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from crawler.samplehub import config as configs
 from crawler.samplehub.card import card_of, readme, result, tags_of
 from crawler.samplehub.content import Content, Small, Sparse
 from crawler.samplehub.facts import Book, Facts, moment
-from crawler.samplehub.gguf import GgufFile, Header, Info, Tensors, Value, split
+from crawler.samplehub.gguf import GgufFile, Header, Info, Tensors, Value, aligned, split
 from crawler.samplehub.mixes import file_type, type_of
 from crawler.samplehub.packing import Scheme, Stored, quantization_config, stored
 from crawler.samplehub.repo import Json, Parts, Repo, hub_time
@@ -217,22 +217,21 @@ class Builder:
         f = self.facts
         files = self._settings()
         metadata = {"format": "mlx"} if f.scheme and f.scheme.method.startswith("mlx") else {"format": "pt"}
-        tensors = self.tensors()
         logical = sum(tensor.elements for tensor in plan_of(self.geometry)) if self.geometry else None
         largest = int(f.shard * GB)
         files |= model_files(
             f.copy_of or f.id,
-            tensors,
+            self.tensors,
             folder=f.folder,
             metadata=metadata,
             total_parameters=logical if metadata["format"] == "mlx" else None,
             largest=largest,
         )
         if f.consolidated:
-            whole = model_files(f"{f.id} consolidated", tensors, stem="consolidated", metadata={}, largest=1 << 60)
+            whole = model_files(f"{f.id} consolidated", self.tensors, stem="consolidated", metadata={}, largest=1 << 60)
             files |= whole | {"params.json": Small(lambda: b'{"dim": 0}')}
         if f.bin:
-            size = sum(tensor.bytes * max(1, tensor.experts) for tensor in tensors)
+            size = sum(tensor.bytes * max(1, tensor.experts) for tensor in self.tensors())
             files["pytorch_model.bin"] = Sparse(f"{f.id} bin", size + 30_000)
         if f.older_config and f.scheme:
             quantization = quantization_config(f.scheme) or {}
@@ -244,7 +243,7 @@ class Builder:
             files["hf_quant_config.json"] = Small(lambda: json.dumps(about, indent=2).encode())
         if f.scheme and f.scheme.method == "quanto":
             kind = f"qint{f.scheme.bits}"
-            names = [tensor.name for tensor in tensors if tensor.name.endswith("._data")]
+            names = [tensor.name for tensor in self.tensors() if tensor.name.endswith("._data")]
             qmap = {name.removesuffix(".weight._data"): {"weights": kind, "activations": "none"} for name in names}
             files["quanto_qmap.json"] = Small(lambda: json.dumps(qmap).encode())
         return files
@@ -345,7 +344,7 @@ class Builder:
             "target_modules": [f"{letter}_proj" for letter in f.targets],
             "task_type": "CAUSAL_LM",
         }
-        files = model_files(f.id, list(self._adapter()), stem="adapter_model")
+        files = model_files(f.id, self.tensors, stem="adapter_model")
         return files | {"adapter_config.json": Small(lambda: json.dumps(config, indent=2).encode())}
 
     def _component(self, folder: str) -> Geometry:
@@ -362,9 +361,8 @@ class Builder:
         for folder, name in f.components.items():
             g = self.book.geometries[name]
             stem = "model" if folder.startswith("text_encoder") else "diffusion_pytorch_model"
-            tensors = list(stored(plan_of(g), g, None))
             facts = f"component {name} {g.dtype}"
-            files |= model_files(facts, tensors, stem=stem, folder=f"{folder}/", largest=10 * GB)
+            files |= model_files(facts, partial(component, g), stem=stem, folder=f"{folder}/", largest=10 * GB)
             settings = configs.config_json(g)
             files[f"{folder}/config.json"] = Small(lambda settings=settings: json.dumps(settings).encode())  # type: ignore[misc]
             about[folder] = ["transformers" if folder.startswith("text_encoder") else "diffusers", g.architecture]
@@ -379,6 +377,10 @@ STORED: dict[str, Callable[[Builder], dict[str, Content]]] = {
     "pipeline": Builder._pipeline,
     "files": Builder._settings,
 }
+
+
+def component(g: Geometry) -> list[Stored]:
+    return list(stored(plan_of(g), g, None))
 
 
 def words(text: str) -> set[str]:
@@ -450,7 +452,36 @@ def gguf_header(f: Facts, g: Geometry, book: Book, quant: str) -> Header:
 @lru_cache(maxsize=4096)
 def quant_tensors(g: Geometry, quant: str, imatrix: bool = False, ends: str = "") -> Tensors:
     """The tensors of one quant; siblings of other repos share what was measured."""
-    return Tensors(lambda: gguf_tensors(g, quant, imatrix, ends))
+    return Tensors(lambda: gguf_tensors(g, quant, imatrix, ends), lambda: measured(g, quant, imatrix, ends))
+
+
+@lru_cache(maxsize=256)
+def groups(g: Geometry) -> tuple[int, tuple[tuple[tuple[int, ...], Tensor, tuple[int, ...]], ...]]:
+    """Bytes of the table of tensors, and the tensors of one role and shape together with their layers."""
+    found: dict[Any, tuple[tuple[int, ...], Tensor, list[int]]] = {}
+    infos = 24 + len("rope_freqs.weight") + 8 if g.rope_freqs else 0
+    for name, dims, tensor in converted(g):
+        infos += 24 + len(name.encode()) + 8 * len(dims)
+        found.setdefault((tensor.role, dims), (dims, tensor, []))[2].append(tensor.layer or 0)
+    return infos, tuple((dims, tensor, tuple(layers)) for dims, tensor, layers in found.values())
+
+
+def measured(g: Geometry, quant: str, imatrix: bool, ends: str) -> tuple[int, int]:
+    """What gguf_tensors would measure, without making the list: bytes of the table and of the data."""
+    infos, together = groups(g)
+    data = aligned(4 * (g.head_dim // 2)) if g.rope_freqs else 0
+    for dims, tensor, layers in together:
+        own = ends if tensor.role in ("embedding", "output") else ""
+        if own or tensor.role not in LAYERED:
+            data += len(layers) * aligned(Info("", dims, own or type_of(tensor, g, quant, imatrix)).bytes)
+            continue
+        sizes: dict[str, int] = {}
+        for layer in layers:
+            kind = type_of(replace(tensor, layer=layer), g, quant, imatrix)
+            if kind not in sizes:
+                sizes[kind] = aligned(Info("", dims, kind).bytes)
+            data += sizes[kind]
+    return infos, data
 
 
 @lru_cache(maxsize=64)

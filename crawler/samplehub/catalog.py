@@ -96,7 +96,8 @@ class Catalog:
     version: int = 0
 
     def __init__(self, repos: Iterable[Repo] = (), *, moved: Mapping[str, str] | None = None) -> None:
-        self.repos = {repo.id.lower(): repo for repo in repos}
+        self.repos = {repo.id: repo for repo in repos}
+        self._folded = {name.lower(): name for name in self.repos}
         self.version = 0
         self._moved: dict[str, str] = {old.lower(): new for old, new in (moved or {}).items()}
         self._lock = threading.RLock()
@@ -111,13 +112,14 @@ class Catalog:
             return iter(list(self.repos.values()))
 
     def __contains__(self, repo_id: str) -> bool:
-        return repo_id.lower() in self.repos
+        return repo_id in self.repos
 
     def __getitem__(self, repo_id: str) -> Repo:
-        return self.repos[repo_id.lower()]
+        return self.repos[repo_id]
 
     def find(self, repo_id: str) -> Repo | None:
-        return self.repos.get(repo_id.lower())
+        """The repo of this name, or else the one whose name differs in capitals alone."""
+        return self.repos.get(repo_id) or self.repos.get(self._folded.get(repo_id.lower(), ""))
 
     def renamed(self, repo_id: str) -> str | None:
         """The present name of a repo that once had this one, over any number of moves."""
@@ -182,22 +184,26 @@ class Catalog:
             facts.setdefault("modified", when)
             repo = Repo(id=repo, created=when, **facts)
         with self._changing():
-            self.repos[repo.id.lower()] = repo
+            self.repos[repo.id] = repo
+            self._folded[repo.id.lower()] = repo.id
             self._moved.pop(repo.id.lower(), None)
         return repo
 
     def remove(self, repo_id: str) -> Repo:
         """Deletes a repo: it leaves the listing, and its name answers as if it had never been."""
         with self._changing():
-            return self.repos.pop(repo_id.lower())
+            self._folded.pop(repo_id.lower(), None)
+            return self.repos.pop(repo_id)
 
     def rename(self, old: str, new: str) -> Repo:
         """Moves a repo; `_id` stays, and the old name answers with 307."""
         with self._changing():
-            repo = self.repos.pop(old.lower())
+            repo = self.repos.pop(old)
+            self._folded.pop(old.lower(), None)
             repo.id = new
             repo.edition += 1
-            self.repos[new.lower()] = repo
+            self.repos[new] = repo
+            self._folded[new.lower()] = new
             self._moved[old.lower()] = new
             self._moved.pop(new.lower(), None)
         return repo
@@ -205,7 +211,7 @@ class Catalog:
     def modify(self, repo_id: str, **facts: Any) -> Repo:
         """Changes fields of a repo (`downloads=`, `likes=`, `private=`, `gated=`, `tags=` ...); no commit."""
         with self._changing():
-            repo = self.repos[repo_id.lower()]
+            repo = self.repos[repo_id]
             for name, value in facts.items():
                 if name not in Repo.__dataclass_fields__:
                     raise TypeError(f"a repo has no field {name!r}")
@@ -222,7 +228,7 @@ class Catalog:
     ) -> Repo:
         """Commits to main: files are put or, where None, taken away; sha and lastModified are new."""
         with self._changing():
-            repo = self.repos[repo_id.lower()]
+            repo = self.repos[repo_id]
             after = dict(repo.files)
             for path, content in files.items():
                 if content is None:

@@ -35,11 +35,16 @@ class Info(NamedTuple):
 class Tensors:
     """The tensors of a file, listed when somebody reads the header; what they measure is remembered."""
 
-    def __init__(self, make: Callable[[], Sequence[Info]]) -> None:
+    def __init__(
+        self, make: Callable[[], Sequence[Info]], measure: Callable[[], tuple[int, int]] | None = None
+    ) -> None:
         self.list = make
+        self._measure = measure
 
     @cached_property
     def _measures(self) -> tuple[int, int]:
+        if self._measure is not None:
+            return self._measure()
         infos = data = 0
         sizes: dict[tuple[tuple[int, ...], str], int] = {}
         for name, dims, kind in self.list():
@@ -79,9 +84,13 @@ class Header:
     @property
     def length(self) -> int:
         """Bytes up to where the data starts; nothing is made whose length is known."""
+        return aligned(self.unaligned)
+
+    @property
+    def unaligned(self) -> int:
         before, after = self._keys
         between = arrays_length(self.tokenizer) if self.tokenizer is not None else 0
-        return aligned(24 + len(before) + between + len(after) + self.tensors.infos)
+        return 24 + len(before) + between + len(after) + self.tensors.infos
 
     @property
     def data(self) -> int:

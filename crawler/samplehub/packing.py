@@ -75,8 +75,19 @@ def stored(tensors: Iterator[Tensor] | tuple[Tensor, ...], g: Geometry, scheme: 
             yield Stored(tensor.name, dtype, tensor.shape, tensor.experts)
             continue
         stem = tensor.name.removesuffix(".weight")
+        stacks = tensor.experts and scheme.method.startswith("mlx")
         for part in PACKS[scheme.method](tensor, scheme, stem):
-            yield Stored(part.name, part.dtype, part.shape, tensor.experts, part.counted)
+            if stacks:
+                yield stacked(part, tensor.experts)
+            else:
+                yield Stored(part.name, part.dtype, part.shape, tensor.experts, part.counted)
+
+
+def stacked(part: Stored, experts: int) -> Stored:
+    """The experts of a layer in one tensor, as MLX keeps them."""
+    name = part.name.replace("experts.{e}", "switch_mlp")
+    counted = None if part.counted is None else part.counted * experts
+    return Stored(name, part.dtype, (experts, *part.shape), 0, counted)
 
 
 def is_packed(tensor: Tensor, scheme: Scheme) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from crawler.samplehub.content import Content, Small, Weights
@@ -84,7 +84,7 @@ class Shards:
     _remembered: ClassVar[OrderedDict[int, list[list[Entry]]]] = OrderedDict()
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
-    def __init__(self, tensors: Sequence[Stored], largest: int) -> None:
+    def __init__(self, tensors: Callable[[], Sequence[Stored]], largest: int) -> None:
         self._tensors = tensors
         self._largest = largest
 
@@ -93,7 +93,7 @@ class Shards:
             if id(self) in self._remembered:
                 self._remembered.move_to_end(id(self))
                 return self._remembered[id(self)]
-        found = shards(list(entries(self._tensors)), self._largest)
+        found = shards(list(entries(self._tensors())), self._largest)
         with self._lock:
             self._remembered[id(self)] = found
             while len(self._remembered) > REMEMBERED:
@@ -116,7 +116,7 @@ class Shards:
 
 def model_files(
     facts: str,
-    tensors: Sequence[Stored],
+    tensors: Callable[[], Sequence[Stored]],
     *,
     stem: str = "model",
     folder: str = "",

@@ -1,0 +1,303 @@
+"""Plausible insides for files of which only name and size are known: a plain decoder that fills the size exactly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+from crawler.samplehub.gguf import Header, Info, Tensors, Value, aligned
+from crawler.samplehub.mixes import BIGGER_ENDS, DYNAMIC, MIXES, TYPES, file_type
+from crawler.samplehub.tensors import Geometry
+from crawler.samplehub.tokens import Tokenizer, arrays_length
+
+ARCHITECTURES: Final[tuple[tuple[str, str], ...]] = (
+    # a word of the id or the tags, without separators, and llama.cpp's name of the architecture
+    ("gemma4", "gemma4"),
+    ("gemma3n", "gemma3n"),
+    ("embeddinggemma", "gemma-embedding"),
+    ("gemma3", "gemma3"),
+    ("gemma2", "gemma2"),
+    ("gemma", "gemma"),
+    ("qwen35moe", "qwen35moe"),
+    ("qwen3next", "qwen3next"),
+    ("qwen3codernext", "qwen3next"),
+    ("qwen38", "qwen35"),
+    ("qwen36", "qwen35"),
+    ("qwen35", "qwen35"),
+    ("qwen3vl", "qwen3vl"),
+    ("qwen3moe", "qwen3moe"),
+    ("qwen3", "qwen3"),
+    ("qwen25vl", "qwen2vl"),
+    ("qwen2", "qwen2"),
+    ("qwq", "qwen2"),
+    ("gptoss", "gpt-oss"),
+    ("deepseekv3", "deepseek2"),
+    ("deepseekv4", "deepseek4"),
+    ("deepseekr1distillqwen", "qwen2"),
+    ("deepseekr1distillllama", "llama"),
+    ("deepseekr1", "deepseek2"),
+    ("deepseekcoderv2", "deepseek2"),
+    ("kimi", "deepseek2"),
+    ("glm4moe", "glm4moe"),
+    ("glm", "glm4"),
+    ("minimax", "minimax-m2"),
+    ("phi3", "phi3"),
+    ("phi4", "phi3"),
+    ("phi2", "phi2"),
+    ("granite", "granite"),
+    ("olmoe", "olmoe"),
+    ("olmo", "olmo2"),
+    ("starcoder2", "starcoder2"),
+    ("falcon", "falcon"),
+    ("commandr", "command-r"),
+    ("cohere", "cohere2"),
+    ("internlm", "internlm2"),
+    ("lfm2", "lfm2"),
+    ("nemotron", "nemotron_h"),
+    ("exaone", "exaone4"),
+    ("smollm3", "smollm3"),
+    ("bert", "bert"),
+    ("whisper", "whisper"),
+    ("mistral3", "mistral3"),
+)
+
+SIZES: Final[tuple[tuple[float, int, int], ...]] = (
+    # up to so many parameters: layers, hidden
+    (3e8, 16, 768),
+    (9e8, 24, 1024),
+    (2.5e9, 28, 2048),
+    (5e9, 32, 2560),
+    (1.1e10, 36, 4096),
+    (2e10, 40, 5120),
+    (5e10, 64, 5120),
+    (1.5e11, 80, 8192),
+    (5e11, 94, 12288),
+    (9e12, 120, 16384),
+)
+
+BITS: Final[Mapping[str, float]] = {
+    # bits a weight of a whole 8B model, measured
+    "IQ1_S": 2.0,
+    "IQ1_M": 2.15,
+    "IQ2_XXS": 2.38,
+    "IQ2_XS": 2.59,
+    "IQ2_S": 2.74,
+    "IQ2_M": 2.93,
+    "Q2_K_S": 2.97,
+    "Q2_K": 3.16,
+    "IQ3_XXS": 3.25,
+    "IQ3_XS": 3.5,
+    "Q3_K_S": 3.64,
+    "IQ3_S": 3.66,
+    "IQ3_M": 3.76,
+    "Q3_K_M": 4.0,
+    "Q3_K_L": 4.3,
+    "IQ4_XS": 4.46,
+    "Q4_0": 4.65,
+    "IQ4_NL": 4.68,
+    "Q4_K_S": 4.67,
+    "Q4_K_M": 4.89,
+    "Q4_1": 5.1,
+    "Q5_0": 5.55,
+    "Q5_K_S": 5.57,
+    "Q5_K_M": 5.7,
+    "Q5_1": 6.0,
+    "Q6_K": 6.56,
+    "Q8_0": 8.5,
+    "MXFP4_MOE": 4.6,
+    "F16": 16.0,
+    "BF16": 16.0,
+    "F32": 32.0,
+    "TQ1_0": 2.0,
+    "TQ2_0": 2.4,
+    "NVFP4": 4.8,
+    "Q1_0": 1.3,
+    "Q2_0": 2.5,
+}
+
+SAID = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
+SIDECAR = re.compile(r"mmproj|imatrix|(?:^|[/\-_.])(?:mtp|draft|eagle\d?|vae|vocoder|tokenizer)[\-_.]", re.IGNORECASE)
+
+
+def is_sidecar(path: str) -> bool:
+    """Whether a file stands beside a model rather than being one."""
+    return SIDECAR.search(path) is not None
+
+
+def below(quant: str | None) -> str:
+    """llama.cpp's own file type below a publisher's name for a quant; Q8_0 where there is no name."""
+    if quant is None:
+        return "Q8_0"
+    name = quant.removeprefix("UD-")
+    if name in MIXES:
+        return name
+    return DYNAMIC.get(name) or BIGGER_ENDS[name][0]
+
+
+def parameters(size: int, quant: str | None) -> int:
+    """Roughly how many parameters a file of this size holds."""
+    return round(size * 8 / BITS[below(quant)])
+
+
+def said(repo_id: str) -> int | None:
+    """How many parameters a name speaks of."""
+    found = SAID.search(repo_id.rpartition("/")[2])
+    if found is None:
+        return None
+    count = float(found[1]) * (1e9 if found[2].lower() == "b" else 1e6)
+    return round(count) if 1e7 <= count <= 2e12 else None
+
+
+def size(repo_id: str, quant: str | None) -> int:
+    """Bytes of a file of which not even the size is known."""
+    return round((said(repo_id) or 1e9) * BITS[below(quant)] / 8)
+
+
+def outline(count: float) -> tuple[int, int]:
+    """Layers and width of a model of so many parameters."""
+    return next((layers, hidden) for most, layers, hidden in SIZES if count <= most or most == SIZES[-1][0])
+
+
+@lru_cache(maxsize=256)
+def named(architecture: str) -> Geometry:
+    return Geometry(name=architecture, type=architecture, architecture="", gguf=architecture)
+
+
+@lru_cache(maxsize=512)
+def decoder(count: int, architecture: str, tokenizer: str) -> Geometry:
+    """A decoder of about so many parameters: the width of its MLP makes up what is missing."""
+    layers, hidden = outline(count)
+    vocab = 32000 if count < 1e9 else 128256
+    head = 64 if hidden < 2048 else 128
+    heads = hidden // head
+    attention = 2 * hidden * hidden + 2 * hidden * (hidden // 4)
+    left = count - (2 if count > 3e9 else 1) * vocab * hidden - layers * attention
+    ffn = max(256, round(left / (layers * 3 * hidden) / 256) * 256)
+    return Geometry(
+        name=f"{architecture} {count}",
+        type=re.sub(r"\W", "_", architecture),
+        architecture=f"{architecture.title().replace('-', '')}ForCausalLM",
+        gguf=architecture,
+        layers=layers,
+        hidden=hidden,
+        heads=heads,
+        kv_heads=max(1, heads // 4),
+        head_dim=head,
+        ffn=ffn,
+        vocab=vocab,
+        context=32768,
+        tied=count <= 3e9,
+        tokenizer=tokenizer,
+    )
+
+
+def fitted(
+    size: int,
+    path: str,
+    quant: str | None,
+    architecture: str,
+    facts: dict[str, Value],
+    tokenizer: Tokenizer,
+    shard: tuple[int, int] | None = None,
+) -> Header:
+    """A header whose file is exactly `size` bytes long (a multiple of 32). `shard` is a split file's number and count.
+
+    The tensors of a plain decoder are laid out for the size; what is left over goes into further rows of the
+    embedding and a last vector.
+    """
+    kind = below(quant)
+    whole = size * shard[1] if shard else size
+    layers, hidden = outline(parameters(whole, quant))
+    first = shard is None or shard[0] == 1
+    keys: dict[str, Value] = {}
+    after: dict[str, Value] = {}
+    if first:
+        keys = facts | {
+            f"{architecture}.block_count": layers,
+            f"{architecture}.context_length": 32768,
+            f"{architecture}.embedding_length": hidden,
+            f"{architecture}.attention.head_count": hidden // 128 or 1,
+            f"{architecture}.attention.head_count_kv": hidden // 512 or 1,
+        }
+        after = {"general.quantization_version": 2, "general.file_type": file_type(quant or "Q8_0")}
+    if shard is not None:
+        after |= {"split.no": shard[0] - 1, "split.count": shard[1], "split.tensors.count": 12 * layers}
+    with_words = first and not is_sidecar(path) and size > 4 * arrays_length(tokenizer)
+    fixed = Header(Tensors(list), keys, after, tokenizer if with_words else None)
+    edge = fixed.unaligned
+    share = range(layers)
+    if shard is not None:
+        share = range(layers * (shard[0] - 1) // shard[1], max(1, layers * shard[0] // shard[1]))
+    tensors = layout(size, edge, share, hidden, *kinds(kind, hidden), tokenizer.vocab if with_words else 0)
+    return Header(Tensors(lambda: tensors), keys, after, tokenizer if with_words else None)
+
+
+def layout(size: int, edge: int, layers: range, hidden: int, kind: str, other: str, vocab: int) -> list[Info]:
+    """Tensors that fill a file of `size` bytes whose header has `edge` bytes besides the table of tensors.
+
+    `kind` is the type of the matrices, `other` that of the MLP's way back, which quants keep better.
+    """
+    tensors = [Info("token_embd.weight", (hidden, vocab), kind)] if vocab else []
+    for layer in layers:
+        tensors.append(Info(f"blk.{layer}.attn_norm.weight", (hidden,), "F32"))
+        tensors.append(Info(f"blk.{layer}.attn_q.weight", (hidden, hidden), kind))
+        tensors.append(Info(f"blk.{layer}.attn_output.weight", (hidden, hidden), kind))
+    rest = Info("rope_freqs.weight" if vocab else f"blk.{layers[0]}.rope_freqs.weight", (8,), "F32")
+    thin = [mlp(layer, hidden, STEP, kind, other) for layer in layers]
+    every = [*tensors, *(tensor for part in thin for tensor in part), rest]
+    space = size - aligned(edge + table(every)) - room(tensors) - aligned(rest.bytes)
+    if space < room(thin[0]) * len(thin):
+        return smallest(size, edge)
+    each, more = divmod(space // room(thin[0]), len(thin))
+    for at, layer in enumerate(layers):
+        wide = mlp(layer, hidden, STEP * (each + (at < more)), kind, other)
+        tensors += wide
+        space -= room(wide)
+    return [*tensors, Info(rest.name, (8 + space // 4,), "F32")]
+
+
+def mlp(layer: int, hidden: int, width: int, kind: str, other: str) -> list[Info]:
+    return [
+        Info(f"blk.{layer}.ffn_gate.weight", (hidden, width), kind),
+        Info(f"blk.{layer}.ffn_up.weight", (hidden, width), kind),
+        Info(f"blk.{layer}.ffn_down.weight", (width, hidden), other),
+    ]
+
+
+def kinds(quant: str, hidden: int) -> tuple[str, str]:
+    """The types of most matrices and of the MLP's way back, so that together they have a quant's bits a weight."""
+    main = MIXES[quant].main
+    if main not in HALF and hidden % TYPES[main].block:
+        main = "Q8_0"
+    if main in (*HALF, "Q8_0"):
+        return main, main
+    wanted = 3 * BITS[quant] - 2 * bits(main)
+    return main, min(RICHER, key=lambda name: abs(bits(name) - wanted))
+
+
+HALF = ("F32", "F16", "BF16")
+RICHER = ("IQ2_XXS", "IQ2_S", "IQ3_XXS", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0")
+STEP = 256  # columns, the block of the k-quants
+
+
+def bits(name: str) -> float:
+    return TYPES[name].bytes * 8 / TYPES[name].block
+
+
+def smallest(size: int, edge: int) -> list[Info]:
+    """One vector that fills a file too small for anything else."""
+    name = "data.weight"
+    space = size - aligned(edge + table([Info(name, (8,), "F32")]))
+    return [Info(name, (max(8, space // 4),), "F32")]
+
+
+def table(tensors: list[Info]) -> int:
+    """Bytes of the tensors' entries in the header."""
+    return sum(24 + len(tensor.name) + 8 * len(tensor.dims) for tensor in tensors)
+
+
+def room(tensors: list[Info]) -> int:
+    """Bytes of the tensors' data."""
+    return sum(aligned(tensor.bytes) for tensor in tensors)
