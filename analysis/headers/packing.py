@@ -75,9 +75,10 @@ _LEAF = {"scale_inv": "weight_scale_inv", "blocks": "_blocks", "scales": "_scale
 
 def split(name: str) -> tuple[str, str]:
     """A tensor's name into its module's and what it adds."""
-    at = name.rfind(".weight.")
-    if at >= 0:
-        return name[:at], name[at + 1 :]
+    for inner in (".weight.", ".meta."):
+        at = name.rfind(inner)
+        if at >= 0:
+            return name[:at], name[at + 1 :]
     module, _, leaf = name.rpartition(".")
     if leaf == "weight" and name.endswith(_INSIDE):
         outer, _, inner = module.rpartition(".")
@@ -240,7 +241,7 @@ def bitsandbytes_8(module: str, leaves: Leaves, told: Quantization) -> Count:
 
 def hqq(module: str, leaves: Leaves, told: Quantization) -> Count:
     """W_q [rows packed, g] with scale [K*N/g, 1]: groups x their length; or packed across, then by the bits."""
-    weight, scale = leaves["W_q"], leaves.get("scale")
+    weight, scale = leaves["W_q"], leaves.get("scale") or leaves.get("meta.scale")
     scheme = told.scheme("HQQ")
     if scale is not None and len(scale.shape) == len(weight.shape) == 2 and scale.elements > 1 and weight.elements:
         if scale.last == 1 and scale.shape[0] >= weight.shape[0]:  # several rows of groups in one
@@ -257,18 +258,19 @@ def hqq(module: str, leaves: Leaves, told: Quantization) -> Count:
 
 
 def quanto(module: str, leaves: Leaves, told: Quantization) -> Count:
-    """weight._data I8 or F8; weight._data._data U8 for 4 and 2 bits, which the qmap tells apart."""
+    """weight._data I8 or F8; weight._data._data U8 [packed rows, g] for 4 and 2 bits, with weight._scale [K*N/g, 1]."""
     packed = leaves.get("weight._data._data") or leaves.get("weight._data")
     if packed is None:
         return Count(None, "QUANTO")
     if packed.dtype in EIGHT:
         return Count(packed.elements, "FP8")
-    bits = told.bits_of(module)
-    if bits is None:
-        bits = 4 if packed.dtype == "U8" else 8
     if packed.dtype == "I8":
-        bits = 8
-    return Count(round(packed.size * 8 / bits), "QUANTO")
+        return Count(packed.elements, "QUANTO")
+    scale = leaves.get("weight._scale")
+    flat = scale is not None and len(scale.shape) == len(packed.shape) == 2 and scale.last == 1
+    if scale is not None and flat and scale.shape[0] >= packed.shape[0]:
+        return Count(scale.shape[0] * packed.last, "QUANTO")
+    return Count(round(packed.size * 8 / (told.bits_of(module) or 4)), "QUANTO")
 
 
 def torchao(module: str, leaves: Leaves, told: Quantization) -> Count:
@@ -383,6 +385,7 @@ def narrow_floats(module: str, leaves: Leaves, told: Quantization) -> Count:
     return Count(weight.elements, four if weight.dtype == "F4" else "MXFP6")
 
 
+_ZEROS = frozenset({"weight_zero_point", "zero_point", "zeros", "zero"})
 _SCALE_LEAVES = (
     "weight_sf_rowmajor",
     "weight_scale",
@@ -423,6 +426,8 @@ def bytes_with_scales(module: str, leaves: Leaves, told: Quantization) -> Count:
         return Count(4 * weight.elements, "BITNET")
     if weight.dtype == "I8" and "pre_quant_scale" not in leaves:
         return Count(weight.elements, told.integers(8))
+    if narrow is None and scale is not None and scale.last == 1 and not leaves.keys() & _ZEROS:
+        narrow = 4  # a scale a row and no zero point: signed numbers, which are kept as I8 unless they are packed
     if narrow in (1, 2, 4):
         return Count(round(weight.elements * 8 / narrow), told.integers(narrow))
     return Count(weight.elements, told.integers(8))
@@ -523,7 +528,7 @@ def measure(tensors: Mapping[str, Tensor], told: Quantization) -> Packed:
             packed.stored[scheme] += max(tensor.size for tensor in leaves.values())
         for leaf, tensor in leaves.items():
             if leaf in _NEVER or (
-                rule and (leaf in COMPANIONS or leaf.startswith(("weight.", "W_q.")) or leaf == "weight")
+                rule and (leaf in COMPANIONS or leaf.startswith(("weight.", "W_q.", "meta.")) or leaf == "weight")
             ):
                 continue
             if is_buffer(f"{module}.{leaf}", tensor):

@@ -277,6 +277,23 @@ LAYOUTS: dict[str, tuple[Layout, dict[str, Any], str, str | None]] = {
         "QUANTO",
         "quanto",
     ),
+    "quanto int2, nothing said": (
+        lambda k, n: {"weight._data._data": ("U8", (n * k // 512, 128)), "weight._scale": ("BF16", (n * k // 128, 1))},
+        {},
+        "QUANTO",
+        "quanto",
+    ),
+    "sinq with its meta": (
+        lambda k, n: {
+            "W_q": ("U8", (k * n // 128, 64)),
+            "meta.scale": ("F16", (k * n // 64, 1)),
+            "meta.zero": ("F16", (k * n // 64, 1)),
+            "meta.scale2": ("F16", (k,)),
+        },
+        config("sinq"),
+        "SINQ",
+        "sinq",
+    ),
     "bitnet": (
         lambda k, n: {"weight": ("U8", (n // 4, k)), "weight_scale": ("BF16", (1,))},
         config("bitnet"),
