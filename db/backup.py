@@ -77,14 +77,14 @@ def restore(source: str | Path, db: str | Path) -> Path | None:
         shutil.copyfile(copy, part)
         _sync(part)
         old = _set_aside(path)
-        part.replace(path)
+        part.replace(path)  # in one step: there is a catalog at every moment
     finally:
         part.unlink(missing_ok=True)
     return old
 
 
 def _set_aside(path: Path) -> Path | None:
-    """Moves the present catalog away, its log folded in: a log left behind would be taken for the new file's."""
+    """Gives the present catalog a second name, its log folded in: one left behind would be taken for the new file's."""
     if not path.exists():
         return None
     try:
@@ -99,7 +99,10 @@ def _set_aside(path: Path) -> Path | None:
     except sqlite3.DatabaseError:
         pass  # it is damaged, which is why there is a backup
     old = path.with_name(f"{path.name}.{_stamp()}.replaced")
-    path.replace(old)
+    try:
+        old.hardlink_to(path)
+    except OSError:  # a file system without links
+        path.replace(old)
     for end in ("-wal", "-shm"):
         path.with_name(path.name + end).unlink(missing_ok=True)
     return old

@@ -8,6 +8,7 @@ file read-only and forbid writing once more by `query_only`.
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -98,7 +99,7 @@ def _sqlite(url: URL, *, read_only: bool, create: bool) -> Engine:
 
     def connect() -> sqlite3.Connection:
         mode = "ro" if read_only else "rwc" if create else "rw"
-        uri = f"{path.absolute().as_uri()}?mode={mode}"
+        uri = f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if read_only and _is_still(path) else ''}"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         _settle(connection, read_only=read_only)
         return connection
@@ -149,6 +150,14 @@ def _begin_write(connection: Connection) -> None:
 
 def _begin_read(connection: Connection) -> None:
     connection.exec_driver_sql("begin")
+
+
+def _is_still(path: Path) -> bool:
+    """Nobody can be writing to it: it lies where nothing may be written (a share, a disc), and was closed properly.
+
+    SQLite must be told, for it could not make the file by which readers of a log know of each other.
+    """
+    return not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
 
 
 def check_magic(path: Path) -> None:
