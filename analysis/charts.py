@@ -122,7 +122,14 @@ def style(theme: Theme, width: int) -> dict[str, Any]:
         "font": "system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif",
         "axis": {**words, "gridColor": grid, "domainColor": grid, "tickColor": grid, "labelLimit": 150},
         "axisX": {"titlePadding": 8},
-        "legend": {**words, "orient": "bottom", "columns": max(2, width // 120), "symbolLimit": 20, "labelLimit": 130},
+        "legend": {
+            **words,
+            "orient": "bottom",
+            "columns": max(2, width // 120),
+            "symbolLimit": 20,
+            "labelLimit": 130,
+            "columnPadding": 16,
+        },
         "view": {"stroke": None},
         "range": {"category": PALETTE},
         "text": {"color": ink},
@@ -194,25 +201,29 @@ def families_over_time(reader: Reader) -> Figure:
 
 
 def schemes_by_downloads(reader: Reader) -> Figure:
-    """Downloads of the repos that hold each scheme, with how many artifacts carry it."""
+    """Downloads of the quantized repos that hold each scheme, with how many artifacts carry it."""
     table = frame(
         reader,
         "select scheme, sum(artifacts) as artifacts, count(*) as repos, sum(downloads) as downloads from ("
-        " select quant as scheme, repo_id, count(*) as artifacts, max(downloads) as downloads from artifacts_wide"
-        " where quant is not null and role = 'weights' and status <> 'gone' group by quant, repo_id) as held"
+        " select a.quant as scheme, a.repo_id, count(*) as artifacts, max(a.downloads) as downloads"
+        " from artifacts_wide as a join models as m on m.repo_id = a.repo_id"
+        " where a.quant is not null and a.quantized and m.quantized and a.role = 'weights' and a.status <> 'gone'"
+        " group by a.quant, a.repo_id) as held"
         " group by scheme order by downloads desc nulls last, artifacts desc, scheme limit 25",
         ["scheme", "artifacts", "repos", "downloads"],
     )
     if table.empty:
-        return Figure("schemes", "Schemes by downloads", "No artifact has a scheme yet.", table, None)
+        return Figure("schemes", "Schemes by downloads", "No quantized artifact is known yet.", table, None)
     table["downloads"] = table["downloads"].fillna(0).astype("int64")
 
     def draw(width: int) -> Any:
-        return bars(table, "scheme", "downloads", "monthly downloads of repos with it", PALETTE[0], width, format="~s")
+        return bars(
+            table, "scheme", "downloads", "monthly downloads of quantized repos with it", PALETTE[0], width, format="~s"
+        )
 
     say = (
-        f"{table.iloc[0]['scheme']} is in the repos with most downloads. A repo counts for each scheme that it holds:"
-        " the Hub counts downloads by repo, not by file."
+        f"{table.iloc[0]['scheme']} is in the quantized repos with most downloads. A repo counts for each scheme"
+        " that it holds: the Hub counts downloads by repo, not by file."
     )
     return Figure("schemes", "Schemes by downloads", say, table, draw)
 
@@ -236,20 +247,21 @@ def sizes_against_bits(reader: Reader) -> Figure:
     table["conflict"] = table["conflict"].astype(bool)
     table["parameters"] = table["parameters"].astype("int64")
     table["method"] = table["method"].fillna("unknown")
-    common = list(table["method"].value_counts().index[: TOP_FAMILIES - 1])
+    common = list(table["method"].value_counts().index[: TOP_FAMILIES - 2])
     table["method"] = table["method"].where(table["method"].isin(common), "others")
     order = [*common, "others"] if (table["method"] == "others").any() else common
 
     def draw(width: int) -> Any:
         alt = altair()
-        colours = [colour for colour in PALETTE if colour != ODD][: len(order)]
+        colours = [colour for colour in PALETTE if colour not in (ODD, "#E69F00")][: len(order)]  # nor what is like it
         colour = alt.Color("method:N", title=None, scale=alt.Scale(domain=order, range=colours))
+        bits = [1, 2, 3, 4, 5, 6, 8, 16, 32]
         base = alt.Chart(
             table[["parameters", "bits_per_weight", "method", "conflict"]], width=width, height=340
         ).encode(
             x=alt.X(
                 "parameters:Q",
-                scale=alt.Scale(type="log"),
+                scale=alt.Scale(type="log", nice=False, padding=12),
                 title="parameters",
                 axis=alt.Axis(
                     labelExpr="replace(format(datum.value, '~s'), 'G', 'B')",
@@ -259,9 +271,14 @@ def sizes_against_bits(reader: Reader) -> Figure:
                     ],
                 ),
             ),
-            y=alt.Y("bits_per_weight:Q", title="bits a weight"),
+            y=alt.Y(
+                "bits_per_weight:Q",
+                title="bits a weight",
+                scale=alt.Scale(type="log", base=2, nice=False, padding=10),
+                axis=alt.Axis(values=bits, format="d"),
+            ),
         )
-        agree = base.transform_filter("!datum.conflict").mark_circle(size=40, opacity=0.75).encode(color=colour)
+        agree = base.transform_filter("!datum.conflict").mark_circle(size=40, opacity=0.85).encode(color=colour)
         differ = base.transform_filter("datum.conflict").mark_point(
             shape="diamond", size=110, filled=False, strokeWidth=2, opacity=1, color=ODD
         )
