@@ -152,10 +152,11 @@ def crawl_of(endpoint: str, db: Path, depth: str, workers: int = 8) -> tuple[flo
     from crawler.settings import CrawlSettings
     from db.store import Store
 
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     with Store.open(db, create=True) as store:
         settings = CrawlSettings(depth=depth, workers=workers)  # type: ignore[arg-type]
         run = crawl(store, Hub(endpoint, MEMBER), settings)[-1]
+    print(f"          ({time.process_time() - busy:.1f} s of this process's own time)")
     return time.perf_counter() - start, run
 
 

@@ -7,7 +7,6 @@ without it. The next page is on its way while this one is labelled and stored.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -191,14 +190,17 @@ def tags_of(value: Any) -> tuple[str, ...]:
         return ()
     if type(value) is not list:
         raise Malformed(f"tags is {kind_of(value)}")
-    for tag in value:
-        if type(tag) is not str or not 0 < len(tag) <= MOST_TAG or not tag.isprintable():
-            break
-    else:
-        if len(value) <= MOST_TAGS:
+    try:
+        if all(map(str.isprintable, value)) and len(value) <= MOST_TAGS and all(value) and longest(value) <= MOST_TAG:
             return tuple(dict.fromkeys(value))
+    except TypeError:
+        pass  # not all of them are texts
     kept = [tag for tag in value if type(tag) is str and 0 < len(tag) <= MOST_TAG and tag.isprintable()]
     return tuple(dict.fromkeys(kept[:MOST_TAGS]))
+
+
+def longest(texts: Sequence[str]) -> int:
+    return max(map(len, texts), default=0)
 
 
 def license_of(card: Json, tags: Sequence[str]) -> str | None:
@@ -312,47 +314,54 @@ def bounded(value: Mapping[str, Any]) -> Json:
     What is too large is left out: each value by itself, then, if the whole is still too large, the largest.
     """
     kept: dict[str, Any] = {}
+    total = 0
     for key, item in value.items():
-        if key in NOISE or not word(key) or item is None:
+        if item is None or key in NOISE or not key.isprintable() or len(key) > MOST_TEXT:
             continue
-        kind = type(item)
-        if kind is str:
-            if len(item) <= MOST_VALUE and item.isprintable():
-                kept[key] = item
-        elif kind is bool or kind is float or kind is int:
-            if -BIG <= item <= BIG:  # neither NaN nor infinity, nor more digits than a database takes
-                kept[key] = item
-        elif kind is list or kind is dict:
-            small = clean(item, 6)
-            if small is not None and len(json.dumps(small)) <= MOST_VALUE:
-                kept[key] = small
-    if len(kept) > 8 and len(json.dumps(kept)) > MOST_OBJECT:
-        sizes = sorted((len(json.dumps(item)), key) for key, item in kept.items())
-        total = sum(size for size, _ in sizes)
-        while total > MOST_OBJECT - 16 * len(kept) and sizes:
-            size, key = sizes.pop()
-            del kept[key]
-            total -= size
+        small, size = clean(item, 6)
+        if small is not None and size <= MOST_VALUE:
+            kept[key] = small
+            total += size + len(key)
+    if total > MOST_OBJECT:
+        for key in sorted(kept, key=lambda key: -clean(kept[key], 6)[1]):
+            total -= clean(kept.pop(key), 6)[1] + len(key)
+            if total <= MOST_OBJECT:
+                break
     return kept
 
 
-def clean(value: Any, depth: int) -> Any:
-    """A JSON value without what is not printable, at most so deep and 1,000 items wide; None for what is left out."""
+def clean(value: Any, depth: int) -> tuple[Any, int]:
+    """A JSON value without what is not printable, at most so deep and 1,000 items wide, and how many signs it takes.
+
+    None for what is left out whole.
+    """
     kind = type(value)
     if kind is str:
-        return value if len(value) <= MOST_VALUE and value.isprintable() else None
-    if kind is bool:
-        return value
-    if kind is int or kind is float:
-        return value if -BIG <= value <= BIG else None
+        return (value, len(value)) if len(value) <= MOST_VALUE and value.isprintable() else (None, 0)
+    if kind is bool or ((kind is int or kind is float) and -BIG <= value <= BIG):  # neither NaN nor infinity
+        return value, 8
     if depth == 0:
-        return None
+        return None, 0
+    total = 0
     if kind is list:
-        return [small for item in value[:1000] if (small := clean(item, depth - 1)) is not None]
+        items = []
+        for item in value[:1000]:
+            small, size = clean(item, depth - 1)
+            if small is not None:
+                items.append(small)
+                total += size + 2
+        return items, total
     if kind is dict:
-        pairs = ((key, clean(item, depth - 1)) for key, item in list(value.items())[:1000] if word(key))
-        return {key: small for key, small in pairs if small is not None and key not in NOISE}
-    return None
+        pairs = {}
+        for key, item in value.items():
+            if key in NOISE or not key.isprintable() or len(key) > MOST_TEXT or len(pairs) >= 1000:
+                continue
+            small, size = clean(item, depth - 1)
+            if small is not None:
+                pairs[key] = small
+                total += size + len(key) + 4
+        return pairs, total
+    return None, 0
 
 
 # ---- a walk ---------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from crawler.collector import seldom
 from crawler.discover import one_by_one
 from crawler.hub import Hub
 from crawler.ledger import Ledger, Progress, Tell, opened
@@ -36,7 +37,7 @@ def crawl(store: Store, hub: Hub, settings: CrawlSettings, tell: Tell = silent) 
     until then is stored.
     """
     runs = []
-    with store.crawling(), workers(settings.workers, settings.cluster) as executor:
+    with store.crawling(), seldom(), workers(settings.workers, settings.cluster) as executor:
         for scope in one_by_one(settings.scope):
             asked = replace(settings, scope=scope)
             with opened(store, hub, asked, kind_due(store, asked), tell) as ledger:
