@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from typing import Any
 
 from crawler.samplehub import config as configs
@@ -14,10 +15,10 @@ from crawler.samplehub.content import Content, Small, Sparse
 from crawler.samplehub.facts import Book, Facts, moment
 from crawler.samplehub.gguf import GgufFile, Header, Info, Tensors, Value, aligned, split
 from crawler.samplehub.mixes import file_type, type_of
-from crawler.samplehub.packing import Scheme, Stored, quantization_config, stored
+from crawler.samplehub.packing import Scheme, Stored, is_packed, pack, quantization_config, stored
 from crawler.samplehub.repo import Json, Parts, Repo, hub_time
-from crawler.samplehub.safetensors import model_files
-from crawler.samplehub.tensors import Geometry, Tensor, plan_of, projector_plan
+from crawler.samplehub.safetensors import Shards
+from crawler.samplehub.tensors import Geometry, Tensor, parameters_of, plan_of, projector_plan
 
 GB = 10**9
 ATTRIBUTES = b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n*.gguf filter=lfs diff=lfs merge=lfs -text\n"
@@ -125,10 +126,10 @@ class Builder:
         f = self.facts
         if f.no_metadata or f.store not in ("safetensors", "adapter", "pipeline") or not f.main:
             return None
-        counts: dict[str, int] = {}
-        for tensor in self.tensors():
-            if tensor.parameters:
-                counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.parameters
+        if f.store == "safetensors" and self.geometry is not None:
+            counts = dict(counted(self.geometry, f.scheme))
+        else:
+            counts = count_parameters(self.tensors())
         return {"parameters": counts, "total": sum(counts.values())} if counts else None
 
     def gguf(self) -> Json | None:
@@ -217,19 +218,15 @@ class Builder:
         f = self.facts
         files = self._settings()
         metadata = {"format": "mlx"} if f.scheme and f.scheme.method.startswith("mlx") else {"format": "pt"}
-        logical = sum(tensor.elements for tensor in plan_of(self.geometry)) if self.geometry else None
-        largest = int(f.shard * GB)
-        files |= model_files(
-            f.copy_of or f.id,
-            self.tensors,
-            folder=f.folder,
-            metadata=metadata,
-            total_parameters=logical if metadata["format"] == "mlx" else None,
-            largest=largest,
-        )
+        if self.geometry is None:
+            return files
+        logical = parameters_of(self.geometry) if metadata["format"] == "mlx" else None
+        weights = weights_of(self.geometry, f.scheme, int(f.shard * GB), logical)
+        files |= weights.files(f.copy_of or f.id, folder=f.folder, metadata=metadata)
         if f.consolidated:
-            whole = model_files(f"{f.id} consolidated", self.tensors, stem="consolidated", metadata={}, largest=1 << 60)
-            files |= whole | {"params.json": Small(lambda: b'{"dim": 0}')}
+            whole = weights_of(self.geometry, f.scheme, 1 << 60, None)
+            files |= whole.files(f"{f.id} consolidated", stem="consolidated", metadata={})
+            files |= {"params.json": Small(lambda: b'{"dim": 0}')}
         if f.bin:
             size = sum(tensor.bytes * max(1, tensor.experts) for tensor in self.tensors())
             files["pytorch_model.bin"] = Sparse(f"{f.id} bin", size + 30_000)
@@ -344,7 +341,7 @@ class Builder:
             "target_modules": [f"{letter}_proj" for letter in f.targets],
             "task_type": "CAUSAL_LM",
         }
-        files = model_files(f.id, self.tensors, stem="adapter_model")
+        files = Shards(self.tensors).files(f.id, stem="adapter_model")
         return files | {"adapter_config.json": Small(lambda: json.dumps(config, indent=2).encode())}
 
     def _component(self, folder: str) -> Geometry:
@@ -362,7 +359,7 @@ class Builder:
             g = self.book.geometries[name]
             stem = "model" if folder.startswith("text_encoder") else "diffusion_pytorch_model"
             facts = f"component {name} {g.dtype}"
-            files |= model_files(facts, partial(component, g), stem=stem, folder=f"{folder}/", largest=10 * GB)
+            files |= weights_of(g, None, 10 * GB, None).files(facts, stem=stem, folder=f"{folder}/")
             settings = configs.config_json(g)
             files[f"{folder}/config.json"] = Small(lambda settings=settings: json.dumps(settings).encode())  # type: ignore[misc]
             about[folder] = ["transformers" if folder.startswith("text_encoder") else "diffusers", g.architecture]
@@ -379,8 +376,33 @@ STORED: dict[str, Callable[[Builder], dict[str, Content]]] = {
 }
 
 
-def component(g: Geometry) -> list[Stored]:
-    return list(stored(plan_of(g), g, None))
+def count_parameters(tensors: Iterable[Stored]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for tensor in tensors:
+        if tensor.parameters:
+            counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.parameters
+    return counts
+
+
+@lru_cache(maxsize=2048)
+def counted(g: Geometry, scheme: Scheme | None) -> tuple[tuple[str, int], ...]:
+    """Parameters by type, as the Hub counts them; reckoned once for all repos of the same kind."""
+    if scheme is None:
+        return ((g.dtype, parameters_of(g)),)
+    alike = Counter((t.role, t.shape, t.experts, is_packed(t, scheme)) for t in plan_of(g))
+    counts: Counter[str] = Counter()
+    for (role, shape, experts, packed), times in alike.items():
+        one = Tensor("x.weight", shape, role, None, None, experts)
+        parts = pack(one, scheme) if packed else [Stored("x", scheme.dtype, shape, experts)]
+        for dtype, parameters in count_parameters(parts).items():
+            counts[dtype] += times * parameters
+    return tuple(counts.items())
+
+
+@lru_cache(maxsize=1024)
+def weights_of(g: Geometry, scheme: Scheme | None, largest: int, total_parameters: int | None) -> Shards:
+    """The files of a model's weights; repos of the same kind share what was reckoned of them."""
+    return Shards(lambda: list(stored(plan_of(g), g, scheme)), largest, total_parameters)
 
 
 def words(text: str) -> set[str]:
@@ -477,7 +499,7 @@ def measured(g: Geometry, quant: str, imatrix: bool, ends: str) -> tuple[int, in
             continue
         sizes: dict[str, int] = {}
         for layer in layers:
-            kind = type_of(replace(tensor, layer=layer), g, quant, imatrix)
+            kind = type_of(tensor, g, quant, imatrix, layer)
             if kind not in sizes:
                 sizes[kind] = aligned(Info("", dims, kind).bytes)
             data += sizes[kind]

@@ -143,8 +143,8 @@ class Sparse(Content):
 class Weights(Sparse):
     """A safetensors file: the head is 8 bytes of length and the JSON that `header` makes; then data, all zeros."""
 
-    def __init__(self, facts: str, header: Callable[[], bytes], data: int) -> None:
-        super().__init__(facts, lambda: len(self._framed()) + data, self._framed)
+    def __init__(self, facts: str, header: Callable[[], bytes], size: int) -> None:
+        super().__init__(facts, size, self._framed)
         self._header = header
 
     def header_json(self) -> bytes:

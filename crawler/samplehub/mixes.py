@@ -157,8 +157,12 @@ def file_type(quant: str) -> int:
     return MIXES[below].number
 
 
-def type_of(tensor: Tensor, g: Geometry, quant: str, imatrix: bool = False) -> str:
-    """The ggml type of one tensor in a quant that may have a publisher's own name (UD-Q4_K_XL, Q6_K_L)."""
+def type_of(tensor: Tensor, g: Geometry, quant: str, imatrix: bool = False, layer: int | None = None) -> str:
+    """The ggml type of one tensor in a quant that may have a publisher's own name (UD-Q4_K_XL, Q6_K_L).
+
+    `layer` stands for the tensor's own where one tensor speaks for those of other layers.
+    """
+    at = (tensor.layer or 0) if layer is None else layer
     if len(tensor.shape) < 2 and not tensor.experts:
         return "F32"
     if tensor.role in ("router", "bias", "norm"):
@@ -171,21 +175,21 @@ def type_of(tensor: Tensor, g: Geometry, quant: str, imatrix: bool = False) -> s
         better = BETTER.get(name[:3])
     elif name in BIGGER_ENDS:
         name, ends = BIGGER_ENDS[name]
-    chosen = by_rule(tensor, g, name, imatrix)
+    chosen = by_rule(tensor, g, name, imatrix, at)
     if ends and tensor.role in ("embedding", "output"):
         chosen = ends
-    elif better and better_kept(tensor, g):
+    elif better and better_kept(tensor, g, at):
         chosen = better
     elif better and tensor.role == "down" and name in VERY_SMALL:
         chosen = "IQ3_XXS"
     return fitting(chosen, tensor)
 
 
-def better_kept(tensor: Tensor, g: Geometry) -> bool:
+def better_kept(tensor: Tensor, g: Geometry, layer: int) -> bool:
     """What unsloth's dynamic quants keep better than the rest."""
     if g.experts and not tensor.experts and tensor.role in ("q", "k", "v", "o", "qkv", "gate", "up", "down"):
         return True
-    return tensor.role in ("v", "qkv", "embedding") or (tensor.role == "down" and tensor.layer in (0, 1, g.layers - 1))
+    return tensor.role in ("v", "qkv", "embedding") or (tensor.role == "down" and layer in (0, 1, g.layers - 1))
 
 
 def fitting(chosen: str, tensor: Tensor) -> str:
@@ -197,7 +201,7 @@ def fitting(chosen: str, tensor: Tensor) -> str:
     return narrower if columns % TYPES[narrower].block == 0 else "F16"
 
 
-def by_rule(tensor: Tensor, g: Geometry, name: str, imatrix: bool) -> str:
+def by_rule(tensor: Tensor, g: Geometry, name: str, imatrix: bool, layer: int) -> str:
     mix = MIXES[name]
     if name in ("F32", "F16", "BF16", "Q8_0"):
         return mix.main
@@ -207,7 +211,6 @@ def by_rule(tensor: Tensor, g: Geometry, name: str, imatrix: bool) -> str:
         return "Q5_K" if name in VERY_SMALL | {"IQ3_XXS"} and not g.tied else "Q6_K"
     if tensor.role == "embedding":
         return embedding(name, mix.main)
-    layer = tensor.layer or 0
     found: str | None = None
     if tensor.role == "v":
         found = value(name, g, layer)

@@ -74,13 +74,19 @@ def stored(tensors: Iterator[Tensor] | tuple[Tensor, ...], g: Geometry, scheme: 
             dtype = scheme.dtype if scheme else g.dtype
             yield Stored(tensor.name, dtype, tensor.shape, tensor.experts)
             continue
-        stem = tensor.name.removesuffix(".weight")
-        stacks = tensor.experts and scheme.method.startswith("mlx")
-        for part in PACKS[scheme.method](tensor, scheme, stem):
-            if stacks:
-                yield stacked(part, tensor.experts)
-            else:
-                yield Stored(part.name, part.dtype, part.shape, tensor.experts, part.counted)
+        yield from pack(tensor, scheme)
+
+
+def pack(tensor: Tensor, scheme: Scheme) -> Iterator[Stored]:
+    """The tensors that stand in the file for one matrix, or for one of each expert."""
+    stem = tensor.name.removesuffix(".weight")
+    for part in PACKS[scheme.method](tensor, scheme, stem):
+        if not tensor.experts:
+            yield part
+        elif scheme.method.startswith("mlx"):
+            yield stacked(part, tensor.experts)
+        else:
+            yield Stored(part.name, part.dtype, part.shape, tensor.experts, part.counted)
 
 
 def stacked(part: Stored, experts: int) -> Stored:

@@ -319,19 +319,22 @@ class RecordedFile(Content):
     """A GGUF file of the list; what it holds is worked out whenever it is asked for."""
 
     large = True
-    __slots__ = ("_recorded", "path", "recorded_size")
+    __slots__ = ("_recorded", "_size", "path", "recorded_size")
 
     def __init__(self, recorded: Recorded, path: str, size: int) -> None:
         self._recorded = recorded
+        self._size = 0
         self.path = path
         self.recorded_size = size - size % 32  # a GGUF file ends where its last tensor does
 
     @property
     def size(self) -> int:  # type: ignore[override]
-        tensors = self.known()
-        if tensors is None:
-            return self.recorded_size
-        return aligned(self._recorded.around(tensors) + tensors.infos) + tensors.data
+        if not self._size:
+            tensors = self.known()
+            self._size = self.recorded_size
+            if tensors is not None:
+                self._size = aligned(self._recorded.around(tensors) + tensors.infos) + tensors.data
+        return self._size
 
     @property
     def digest(self) -> str:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 from crawler.samplehub.content import Content, Small, Weights
@@ -70,69 +71,77 @@ def header_json(tensors: Sequence[Entry], metadata: Mapping[str, str]) -> bytes:
     return ("{" + ",".join(parts) + "}").encode()
 
 
-def weights_file(facts: str, tensors: Sequence[Entry], metadata: Mapping[str, str]) -> Weights:
-    data = sum(tensor.bytes for tensor in tensors)
-    return Weights(facts, lambda: header_json(tensors, metadata), data)
+def data_bytes(tensors: Sequence[Entry]) -> int:
+    return sum(tensor.bytes for tensor in tensors)
 
 
 class Shards:
     """The files of one model. A hundred thousand tensors are listed when somebody asks, and then forgotten again.
 
-    Of all models the last few that were asked for are remembered, so that reading every shard lists them once.
+    Of all models the last few that were asked for are remembered, so that reading every shard lists them once; what
+    the files measure is kept.
     """
 
-    _remembered: ClassVar[OrderedDict[int, list[list[Entry]]]] = OrderedDict()
+    _remembered: ClassVar[OrderedDict[int, tuple[Shards, list[list[Entry]]]]] = OrderedDict()
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
-    def __init__(self, tensors: Callable[[], Sequence[Stored]], largest: int) -> None:
+    def __init__(
+        self,
+        tensors: Callable[[], Sequence[Stored]],
+        largest: int = SHARD,
+        total_parameters: int | None = None,
+    ) -> None:
         self._tensors = tensors
         self._largest = largest
+        self._total_parameters = total_parameters
+        self._indices: dict[str, Small] = {}
 
     def groups(self) -> list[list[Entry]]:
+        """The tensors of each file."""
         with self._lock:
             if id(self) in self._remembered:
                 self._remembered.move_to_end(id(self))
-                return self._remembered[id(self)]
+                return self._remembered[id(self)][1]
         found = shards(list(entries(self._tensors())), self._largest)
         with self._lock:
-            self._remembered[id(self)] = found
+            self._remembered[id(self)] = self, found
             while len(self._remembered) > REMEMBERED:
                 self._remembered.popitem(last=False)
         return found
 
-    def file(self, number: int, facts: str, metadata: Mapping[str, str]) -> Weights:
-        data = sum(tensor.bytes for tensor in self.groups()[number])
-        return Weights(facts, lambda: header_json(self.groups()[number], metadata), data)
+    @cached_property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Of each file the bytes of its tensors' JSON, without metadata and braces, and those of its data."""
+        return [(len(header_json(group, {})) - 2, data_bytes(group)) for group in self.groups()]
 
-    def index(self, names: Sequence[str], total_parameters: int | None) -> bytes:
+    def files(
+        self, facts: str, *, stem: str = "model", folder: str = "", metadata: Mapping[str, str] | None = None
+    ) -> dict[str, Content]:
+        """The files by path: one, or shards and their index. Shard names are transformers' own."""
+        named = {"format": "pt"} if metadata is None else metadata
+        count = len(self.sizes)
+        if count == 1:
+            return {f"{folder}{stem}.safetensors": self._file(0, facts, named)}
+        names = [f"{stem}-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1)]
+        files: dict[str, Content] = {
+            folder + name: self._file(number, f"{facts} {number + 1}/{count}", named)
+            for number, name in enumerate(names)
+        }
+        if stem not in self._indices:
+            self._indices[stem] = Small(lambda: self._index(names))
+        files[f"{folder}{stem}.safetensors.index.json"] = self._indices[stem]
+        return files
+
+    def _file(self, number: int, facts: str, metadata: Mapping[str, str]) -> Weights:
+        text, data = self.sizes[number]
+        text += len(header_json((), metadata)) + (1 if text and metadata else 0)
+        return Weights(facts, lambda: header_json(self.groups()[number], metadata), 8 + text + -text % 8 + data)
+
+    def _index(self, names: Sequence[str]) -> bytes:
         groups = self.groups()
-        about: dict[str, int] = {"total_size": sum(tensor.bytes for group in groups for tensor in group)}
-        if total_parameters is not None:
-            about["total_parameters"] = total_parameters
+        about: dict[str, int] = {"total_size": sum(map(data_bytes, groups))}
+        if self._total_parameters is not None:
+            about["total_parameters"] = self._total_parameters
         placed = zip(names, groups, strict=True)
         weight_map = ",\n".join(f'    "{tensor.name}": "{name}"' for name, group in placed for tensor in group)
         return f'{{\n  "metadata": {json.dumps(about)},\n  "weight_map": {{\n{weight_map}\n  }}\n}}\n'.encode()
-
-
-def model_files(
-    facts: str,
-    tensors: Callable[[], Sequence[Stored]],
-    *,
-    stem: str = "model",
-    folder: str = "",
-    metadata: Mapping[str, str] | None = None,
-    total_parameters: int | None = None,
-    largest: int = SHARD,
-) -> dict[str, Content]:
-    """The weights of a model: one file, or shards and their index. Shard names are transformers' own."""
-    named = {"format": "pt"} if metadata is None else metadata
-    model = Shards(tensors, largest)
-    count = len(model.groups())
-    if count == 1:
-        return {f"{folder}{stem}.safetensors": model.file(0, facts, named)}
-    names = [f"{stem}-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1)]
-    files: dict[str, Content] = {
-        folder + name: model.file(number, f"{facts} {number + 1}/{count}", named) for number, name in enumerate(names)
-    }
-    files[f"{folder}{stem}.safetensors.index.json"] = Small(lambda: model.index(names, total_parameters))
-    return files

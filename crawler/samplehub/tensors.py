@@ -136,6 +136,7 @@ def _plan(geometry: Geometry) -> tuple[Tensor, ...]:
     return tuple(PLANS[geometry.plan](geometry))
 
 
+@lru_cache(maxsize=1024)
 def parameters_of(geometry: Geometry) -> int:
     return sum(tensor.elements for tensor in plan_of(geometry))
 

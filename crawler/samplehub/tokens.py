@@ -15,7 +15,8 @@ from functools import lru_cache
 
 MARK = b"\x01\x02"
 CHUNK = 2048
-CODES = 64 * 64
+LONGEST = 20
+SPACE = "Ġ".encode()
 LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-+"
 
 
@@ -74,10 +75,9 @@ def arrays_length(tokenizer: Tokenizer) -> int:
 
 def strings(seed: str, count: int, first: tuple[str, ...], joint: bytes) -> bytes:
     """`count` GGUF strings, all different: `first`, then words that are made by the thousand from one pattern."""
-    dice = random.Random(seed)
     head = b"".join(text(word.encode()) for word in first[:count])
     left = count - min(count, len(first))
-    pattern = [word(dice, joint) for _ in range(min(CHUNK, left))]
+    pattern = words(seed, min(CHUNK, left), joint)
     whole = b"".join(pattern)
     rounds, rest = divmod(left, CHUNK) if left >= CHUNK else (0, left)
     body = b"".join(whole.replace(MARK, code(number)) for number in range(rounds))
@@ -85,13 +85,22 @@ def strings(seed: str, count: int, first: tuple[str, ...], joint: bytes) -> byte
     return head + body + tail
 
 
-def word(dice: random.Random, joint: bytes) -> bytes:
-    """A word with a gap for two letters that tell its round; some begin with the space of byte-pair encoders."""
-    length = min(24, 3 + int(dice.expovariate(0.22)))
-    letters = bytes(dice.choice(LETTERS[:26]) for _ in range(length))
-    start = "Ġ".encode() if dice.random() < 0.4 else b""
-    middle = letters[: length // 2] + MARK + (joint + start if joint else b"") + letters[length // 2 :]
-    return text(start + middle + code(dice.randrange(CODES)))
+def words(seed: str, count: int, joint: bytes) -> list[bytes]:
+    """Words with a gap for two letters that tell their round, some with the space of byte-pair encoders before them.
+
+    Two letters of their own tell the words of a round apart.
+    """
+    dice = random.Random(seed)
+    letters = bytes(dice.choices(LETTERS[:26], k=LONGEST * count))
+    lengths = dice.choices(range(1, LONGEST + 1), weights=[0.82**length for length in range(LONGEST)], k=count)
+    spaces = dice.choices((b"", SPACE), weights=(3, 2), k=count)
+    found = []
+    for number in range(count):
+        word = letters[LONGEST * number : LONGEST * number + lengths[number]]
+        half = len(word) // 2
+        middle = MARK + joint + spaces[number] if joint else MARK
+        found.append(text(spaces[number] + word[:half] + middle + word[half:] + code(number)))
+    return found
 
 
 def code(number: int) -> bytes:
