@@ -17,6 +17,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,15 @@ def drop_index(connection: Connection) -> None:
 # ---- documents ------------------------------------------------------------------------------------------------------
 
 
+_BETWEEN = re.compile(r"(?:[^\w.]|_)+")
+
+
 def words(text: str) -> str:
     """Text as search sees it: small letters, digits and dots, words parted by one space."""
-    return re.sub(r"[^\w.]+|_", " ", text.casefold()).strip()
+    return _BETWEEN.sub(" ", text.casefold()).strip()
+
+
+_often = lru_cache(maxsize=50_000)(words)  # tags and labels, of which there are few
 
 
 def document(repo_id: str, labels: Iterable[str | None], tags: Iterable[str], facts: str, downloads: int | None) -> str:
@@ -80,8 +87,8 @@ def document(repo_id: str, labels: Iterable[str | None], tags: Iterable[str], fa
     known = set(name.split())
     rest: list[str] = []
     telling = [tag for tag in tags if tag not in _DULL_TAGS and not tag.startswith(_DULL)][:TELLING]
-    for text in (*labels, *telling, *_summaries(facts)):
-        said = "" if text is None else words(text)
+    said_of_it = [_often(text) for text in (*labels, *telling) if text is not None]
+    for said in (*said_of_it, *map(words, _summaries(facts))):
         if said and said not in known:
             known.add(said)
             rest.append(said)
