@@ -6,7 +6,7 @@ import re
 
 from analysis.labels.reading import Draft, Sheet
 
-_SHARD = re.compile(r"[-_.]?(?:part[-_]?)?([0-9]{1,5})[-_]of[-_]([0-9]{1,5})(?=\.|\Z|[-_])", re.I)
+_SHARD = re.compile(r"[-_.]?(?:part[-_]?)?([0-9]{1,6})[-_]of[-_]([0-9]{1,6})(?=\.|\Z|[-_])", re.I)
 FORMATS = {
     "gguf": "gguf",
     "ggml": "ggml",

@@ -28,7 +28,7 @@ def read_name(text: str) -> NameLabels:
 
     Raises NotAName for a text that is empty, longer than 512 bytes, or holds control characters.
     """
-    if not text.isprintable() or not 0 < len(text) <= MOST_BYTES or not text.isascii():
+    if not text.isprintable() or not 0 < len(text) <= MOST_BYTES or not text.isascii() or text[0] == " ":
         check(text)
     draft = Draft(text)
     if "::" in text and "/" in text.partition("::")[0]:

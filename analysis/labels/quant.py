@@ -102,6 +102,8 @@ class Found:
                 return
             self.last = index
             self.schemes.append(piece)
+            if piece.unit == "activation" and (group := piece.text.lower().partition("g")[2]).isdigit():
+                self.group = int(group)
             if piece.entry is not None and piece.entry.facts.get("follows"):
                 self.follow(sheet, index + 1)
             if index and piece.entry is not None and piece.entry.value == "BNB" and unsloth(sheet, index - 1):

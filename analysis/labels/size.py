@@ -152,10 +152,12 @@ def tokens(number: float) -> int:
     return round(number / 1e3 * 1024)
 
 
+COUNTED = {"step", "steps", "iter", "iters", "iteration", "ckpt", "checkpoint", "epoch", "epochs", "tokenizer", "vocab"}
+
+
 def trained(sheet: Sheet, index: int) -> bool:
     """Whether thousands count steps of training: after a word of training, or in the name of an encoder."""
-    before = sheet.claims[index - 1] if index else None
-    if before is not None and before[0] == "noise" and before[1] in ("training", "training or measure"):
+    if index and sheet.pieces[index - 1].text.lower() in COUNTED:
         return True
     return any(
         piece.kind & FAMILY and piece.entry is not None and "base" in piece.entry.facts for piece in sheet.pieces

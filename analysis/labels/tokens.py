@@ -103,7 +103,7 @@ _PATTERNS = (  # tried in this order; the first that matches the whole lower-cas
     ("sees", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)v"),
     ("size", rf"({_COUNT})([kmbt])(?:n|illion|params?)?"),
     ("version", r"(?:v|ver|version|rev)\.?([0-9]{1,4}(?:[._][0-9]{1,4})*[a-e]?)(?:final|beta|alpha|fix|rc[0-9]?|it)?"),
-    ("lettered", rf"[b-df-uw-z](?:({_COUNT})(b)|([0-9]{{2,3}})(m))"),
+    ("lettered", rf"[cdf-rtuw-z]({_COUNT})(b)|p([0-9]{{2,3}})(m)"),
     ("mix", rf"([0-9]{{1,3}})[x×]({_COUNT})([bm])"),
     ("active", rf"a({_COUNT})([bm])"),
     ("effective", r"e([0-9]{1,3}(?:\.[0-9]{1,2})?)b"),
@@ -282,7 +282,7 @@ class Lexicon(dict[str, Piece]):
             if _DATE.fullmatch(word):
                 return Piece(word, DATE, ("release", word, "date"), unit=word)
             kind = NUMBER | YEAR if "2019" < word < "2030" and len(word) == 4 else NUMBER
-            return Piece(word, kind, None, unit=word.replace("_", "."))
+            return Piece(word, kind, None, unit=word.lower().replace("_", "."))
         if name == "sees":
             return Piece(word, VERSION | SEES, None, unit=values[0])
         if name in ("size", "lettered"):
@@ -387,7 +387,7 @@ class Lexicon(dict[str, Piece]):
             elif hump[0].isdigit() and pieces:
                 if pieces[-1][1].kind & FAMILY and hump[-1].isdigit():
                     pieces.append((start, Piece(hump, VERSION, None, unit=hump.replace("_", "."), number=1)))
-                elif hump[-1] in "bB":
+                elif hump[-1] in "bB" and len(humps[index - 1][1]) > 2:
                     pieces += self._shift(start, hump)
                     known = True
                 else:

@@ -120,8 +120,10 @@ def beside_code(sheet: Sheet, index: int) -> bool:
         at = index + step
         if 0 <= at < len(pieces) and pieces[at].text.lower() in ("to", "2", "and"):
             at += step
-        if 0 <= at < len(pieces) and (pieces[at].kind & CODE or pieces[at].text.lower() == "it"):
-            return True
+        if 0 <= at < len(pieces):
+            other = pieces[at]
+            if other.kind & CODE or other.text.lower() == "it" or (other.kind & LANGUAGE and len(other.text) <= 3):
+                return True
     return False
 
 

@@ -96,9 +96,12 @@ def after(sheet: Sheet, at: int, label: str) -> str | None:
                 return None  # encoders count their runs so
             if piece.unit.startswith("0.") and "versions" in facts and piece.unit not in facts["versions"]:
                 return None  # `Qwen_0.5` is half a billion that forgot its B
-            if kind & VERSION and piece.number and piece.unit.isdigit() and int(piece.unit) > 15:
-                return None  # `resnet50`
             value = piece.unit
+            if kind & VERSION and piece.number and value.isdigit() and int(value) > 9:
+                if f"{value[0]}.{value[1:]}" in facts.get("versions", ()):
+                    value = f"{value[0]}.{value[1:]}"  # `qwen25` is Qwen 2.5
+                elif int(value) > 15:
+                    return None  # `resnet50`
             if kind & NUMBER and hyphenated(sheet, index, facts.get("versions", ())):
                 value = f"{value}.{pieces[index + 1].unit}"
                 claims[index + 1] = (label, value, "version")
@@ -140,8 +143,14 @@ def by_itself(sheet: Sheet, own: Sequence[int]) -> str | None:
             and claims[index] is None
             and (piece.text[0] in "vVrR" or (not known and index == 1 and (sheet.mask & SIZED or "." in piece.unit)))
         ):
-            claims[index] = ("version", piece.unit, "version")
-            return piece.unit
+            value = piece.unit
+            if own and index + 1 < len(pieces) and pieces[index + 1].kind & NUMBER:
+                entry = pieces[own[0]].entry
+                joined = f"{value}.{pieces[index + 1].unit}"
+                if entry is not None and joined in entry.facts.get("versions", ()):
+                    value, claims[index + 1] = joined, ("version", joined, "version")  # `V1-5`
+            claims[index] = ("version", value, "version")
+            return value
         if kind & NUMBER and decimal is None and claims[index] is None and is_decimal(sheet, index, own):
             decimal = index
     if not known and len(pieces) > 1 and pieces[1].kind & NUMBER and claims[1] is None:
