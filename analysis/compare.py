@@ -15,7 +15,7 @@ from analysis.errors import UnknownModel
 from analysis.fits import Geometries
 from analysis.memory import estimate, largest_context
 from analysis.models import find_model
-from analysis.quality import NOT_MEASURED, Cost, cost_of, finding, loss, sentence
+from analysis.quality import NOT_MEASURED, Cost, cost_of, finding, loss, sentence, trained_for
 from analysis.query import Reader
 
 COSTS: tuple[Cost, ...] = ("precision", "accuracy", "bias")
@@ -89,13 +89,13 @@ class Side:
 
 def compare(reader: Reader, ids: Sequence[str], *, context: int, kv_type: str = "f16", memory: int) -> list[Side]:
     """Each model with what belongs to it; `ID::SCHEME` or `ID::FILE` names an artifact of it. Raises UnknownModel."""
-    shapes = Geometries(reader)
-    return [side(reader, shapes, each, context, kv_type, memory) for each in ids]
+    return [side(reader, each, context, kv_type, memory) for each in ids]
 
 
-def side(reader: Reader, shapes: Geometries, text: str, context: int, kv_type: str, memory: int) -> Side:
+def side(reader: Reader, text: str, context: int, kv_type: str, memory: int) -> Side:
     repo_id, _, wanted = text.partition("::")
     model = find_model(reader, repo_id)
+    shapes = Geometries(reader, near_to(model))
     artifact = artifact_of(reader, model, wanted)
     needs = longest = None
     guessed = False
@@ -111,6 +111,11 @@ def side(reader: Reader, shapes: Geometries, text: str, context: int, kv_type: s
     quant = artifact if artifact is not None and artifact["quant"] else model
     conflicts = reader.all("select count(*) as n from label_conflicts where repo_id = :id", {"id": model["repo_id"]})
     return Side(model, artifact, needs, longest, guessed, deltas, costs_of(quant, deltas), conflicts[0]["n"])
+
+
+def near_to(model: Mapping[str, Any]) -> list[str]:
+    """Where a model's geometry may be found: its own headers, its original's, those of other copies."""
+    return [model["repo_id"], *([model["base_model"]] if model["base_model"] else [])]
 
 
 def artifact_of(reader: Reader, model: Mapping[str, Any], wanted: str) -> dict[str, Any] | None:
@@ -160,7 +165,7 @@ def told(cost: Cost, row: Mapping[str, Any], deltas: Sequence[Delta]) -> Told:
         return Told(cost, "; ".join(each.text for each in deltas), measured=True)
     if cost == "precision":
         known = loss(row["quant"], imatrix=bool(row["imatrix"]))
-        words = sentence(row["quant"], qat=bool(row["qat"]), imatrix=bool(row["imatrix"]))
+        words = sentence(row["quant"], qat=trained_for(row["qat"], row["bits"]), imatrix=bool(row["imatrix"]))
         figures = known.figures if known else None
         return Told(cost, f"{words} ({figures})" if figures else words, False, known.source.url if known else None)
     found = finding(cost, row["bits_per_weight"] or row["bits"])

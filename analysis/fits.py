@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import log2
 from typing import Any, Literal
 
 from analysis.machines import Machine
 from analysis.memory import Estimate, Geometry, estimate, geometry, largest_context
-from analysis.quality import loss, loss_text
+from analysis.quality import SHARE_OF_LOSS, estimated_divergence, loss, loss_text, trained_for
 from analysis.query import Reader
 
 Place = Literal["gpu", "gpu+cpu", "cpu"]
@@ -55,6 +55,7 @@ class Fit:
     family: str | None
     format: str | None
     quant: str | None
+    bits: float | None
     bits_per_weight: float | None
     qat: bool
     parameters: int | None
@@ -83,10 +84,12 @@ class Fit:
         return {**asdict(self), "tokens_per_second": round(self.tokens_per_second, 1)}
 
 
-def fits(reader: Reader, machine: Machine, wish: Wish) -> list[Fit]:
+def fits(reader: Reader, machine: Machine, wish: Wish, shapes: Geometries | None = None) -> list[Fit]:
     """What runs, best first: most capable (size, less what its scheme loses), then most downloaded."""
-    shapes = Geometries(reader)
-    found = [fit for row in candidates(reader, wish) if (fit := placed(row, shapes.of(row), machine, wish)) is not None]
+    rows = list(candidates(reader, machine, wish))
+    known = (shapes or Geometries(reader)).of_all(rows)
+    placings = (placed(row, shape, machine, wish) for row, shape in zip(rows, known, strict=True))
+    found = [fit for fit in placings if fit is not None]
     found.sort(key=lambda fit: (-capability(fit), -(fit.downloads or 0), fit.repo_id, fit.artifact))
     return found if wish.every_artifact else best_of_each(found)
 
@@ -98,8 +101,8 @@ def best_of_each(found: Iterable[Fit]) -> list[Fit]:
     return list(seen.values())
 
 
-def candidates(reader: Reader, wish: Wish) -> Iterator[dict[str, Any]]:
-    """Rows of artifacts that the wish allows."""
+def candidates(reader: Reader, machine: Machine, wish: Wish) -> Iterator[dict[str, Any]]:
+    """Rows of artifacts that the wish allows and the machine has an engine for."""
     conditions = [CANDIDATES]
     values: dict[str, Any] = {}
     lists = (("a.family", wish.families), ("a.format", wish.formats), ("a.author", wish.authors))
@@ -111,11 +114,35 @@ def candidates(reader: Reader, wish: Wish) -> Iterator[dict[str, Any]]:
     if wish.among is not None:
         conditions.append(f"order by a.downloads desc nulls last, a.repo_id, a.artifact limit {int(wish.among)}")
     for row in reader.all("\n".join(conditions), values):
-        if allowed(row, wish):
+        if allowed(row, wish) and (wish.formats or wish.quants or has_engine(row, machine)):
             yield row
 
 
+NEED_CUDA = frozenset({
+    "awq", "gptq", "autoround", "exl2", "exl3", "aqlm", "quip", "vptq", "spqr", "hqq", "higgs", "eetq", "quanto",
+    "bitsandbytes", "compressed-tensors", "fp8", "fbgemm_fp8", "modelopt", "mxfp4", "nvfp4", "torchao",
+})  # fmt: skip
+"""Methods whose kernels are made for NVIDIA's cards. (Some have slow ways around it, which nobody would want.)"""
+NO_TEXT = frozenset({
+    "text-to-image", "image-to-image", "text-to-video", "image-to-video", "unconditional-image-generation",
+    "text-to-3d", "image-to-3d", "image-classification", "object-detection", "image-segmentation", "depth-estimation",
+    "zero-shot-image-classification", "image-feature-extraction", "mask-generation", "video-classification",
+})  # fmt: skip
+"""Tasks whose models have no tokens and no context."""
+
+
+def has_engine(row: Mapping[str, Any], machine: Machine) -> bool:
+    """Whether there is a usual engine for this format on this kind of machine: MLX wants Apple's chips."""
+    if row["format"] == "mlx":
+        return machine.apple
+    if row["format"] == "gguf":
+        return True
+    return bool(machine.vram) or row["quant_method"] not in NEED_CUDA
+
+
 def allowed(row: Mapping[str, Any], wish: Wish) -> bool:
+    if not wish.task and row["pipeline_tag"] in NO_TEXT:
+        return False
     if wish.quants and (row["quant"] or "").upper() not in {quant.upper() for quant in wish.quants}:
         return False
     if wish.bits is not None and (row["bits"] is None or round(row["bits"]) != round(wish.bits)):
@@ -128,34 +155,67 @@ def allowed(row: Mapping[str, Any], wish: Wish) -> bool:
 
 class Geometries:
     """Attention geometries of headers. A quant whose own header was not read has its siblings' in the repo, or those of
-    the same model elsewhere: quantization changes no shapes."""
+    the same model elsewhere: quantization changes no shapes. Headers are opened only as they are asked for.
 
-    def __init__(self, reader: Reader) -> None:
-        self._by_header: dict[int, Geometry] = {}
-        self._by_repo: dict[str, Geometry] = {}
-        self._by_kind: dict[tuple[str, int], Geometry] = {}
-        for row in reader.all(
-            "select h.id as header, h.architecture, h.facts, h.context, h.parameters, a.repo_id, a.base_model"
-            " from headers h join artifacts_wide a on a.header = h.id where a.role = 'weights'"
-        ):
-            shape = geometry(facts_of(row["facts"], row["context"]), row["architecture"])
-            if shape is None:
-                continue
-            self._by_header[row["header"]] = shape
-            self._by_repo.setdefault(row["repo_id"], shape)
-            if row["base_model"]:
-                self._by_repo.setdefault(row["base_model"], shape)
-            if row["architecture"] and row["parameters"]:
-                self._by_kind.setdefault((row["architecture"], rounded(row["parameters"])), shape)
+    `near`: ids of models; only headers of these and of their copies are looked at, for those who ask about a few.
+    """
+
+    def __init__(self, reader: Reader, near: Sequence[str] = ()) -> None:
+        self._reader = reader
+        self._shapes: dict[int, Geometry | None] = {}
+        self._of_repo: dict[str, list[int]] = {}
+        self._of_kind: dict[tuple[str, int], list[int]] = {}
+        values = {f"id_{at}": repo_id for at, repo_id in enumerate(near)}
+        listed = ", ".join(f":{name}" for name in values)
+        limit = f" and (a.repo_id in ({listed}) or a.base_model in ({listed}))" if near else ""
+        sql = (
+            "select a.header, a.repo_id, a.base_model, h.architecture, h.parameters from artifacts_wide a"
+            f" join headers h on h.id = a.header where a.role = 'weights'{limit} order by a.header, a.repo_id"
+        )
+        for number, repo_id, base, architecture, parameters in reader.rows(sql, values):
+            for known in (repo_id, base):
+                few(self._of_repo, known, number)
+            if architecture and parameters:
+                few(self._of_kind, (architecture, rounded(parameters)), number)
 
     def of(self, row: Mapping[str, Any]) -> Geometry | None:
         """The geometry of an artifact's row: header, repo_id, base_model, architecture, parameters."""
-        return (
-            self._by_header.get(row.get("header") or 0)
-            or self._by_repo.get(row["repo_id"])
-            or self._by_repo.get(row.get("base_model") or "")
-            or self._by_kind.get((row.get("architecture") or "", rounded(row.get("parameters") or 0)))
-        )
+        return self.of_all([row])[0]
+
+    def of_all(self, rows: Sequence[Mapping[str, Any]]) -> list[Geometry | None]:
+        """The geometry of each row, with a few requests for all."""
+        self._open({row["header"] for row in rows if row.get("header")})
+        found = [self._shapes.get(row.get("header") or 0) for row in rows]
+        others = [self._others(row) if shape is None else [] for row, shape in zip(rows, found, strict=True)]
+        self._open({number for numbers in others for number in numbers})
+        return [
+            shape or next((self._shapes[number] for number in numbers if self._shapes[number]), None)
+            for shape, numbers in zip(found, others, strict=True)
+        ]
+
+    def _others(self, row: Mapping[str, Any]) -> list[int]:
+        """Headers that stand for one that was not read: its repo's, its original's, one of the same kind and size."""
+        kind = (row.get("architecture") or "", rounded(row.get("parameters") or 0))
+        named = [*self._of_repo.get(row["repo_id"], ()), *self._of_repo.get(row.get("base_model") or "", ())]
+        return [*named, *self._of_kind.get(kind, ())]
+
+    def _open(self, numbers: set[int]) -> None:
+        wanted = sorted(number for number in numbers if number not in self._shapes)
+        for start in range(0, len(wanted), 500):
+            listed = ", ".join(map(str, map(int, wanted[start : start + 500])))
+            sql = f"select id, facts, context, architecture from headers where id in ({listed})"
+            for number, facts, context, architecture in self._reader.rows(sql):
+                self._shapes[number] = geometry(facts_of(facts, context), architecture)
+        self._shapes.update((number, None) for number in wanted if number not in self._shapes)
+
+
+def few(held: dict[Any, list[int]], key: Any, number: int) -> None:
+    """Keep up to three numbers for a key: the first may have no geometry."""
+    if key is None:
+        return
+    numbers = held.setdefault(key, [])
+    if len(numbers) < 3 and number not in numbers:
+        numbers.append(number)
 
 
 def rounded(parameters: int) -> int:
@@ -194,14 +254,16 @@ def placed(row: Mapping[str, Any], shape: Geometry | None, machine: Machine, wis
         return None
     largest = largest_context(room, weights, shape, kv_type=wish.kv_type, parameters=parameters, trained=trained)
     measured = loss(row["quant"], imatrix=bool(row["imatrix"]))
+    qat = trained_for(row["qat"], row["bits"])
     return Fit(
         repo_id=row["repo_id"],
         artifact=row["artifact"],
         family=row["family"],
         format=row["format"],
         quant=row["quant"],
+        bits=row["bits"],
         bits_per_weight=row["bits_per_weight"] or (8 * weights / parameters if parameters else None),
-        qat=bool(row["qat"]),
+        qat=qat,
         parameters=parameters,
         active_parameters=row["active_parameters"],
         total_size=weights,
@@ -215,7 +277,7 @@ def placed(row: Mapping[str, Any], shape: Geometry | None, machine: Machine, wis
         largest_context=largest,
         tokens_per_second=speed(row, need, machine, where),
         place=where,
-        loss=loss_text(row["quant"], qat=bool(row["qat"]), imatrix=bool(row["imatrix"]), quantized=row["quantized"]),
+        loss=loss_text(row["quant"], qat=qat, imatrix=bool(row["imatrix"]), quantized=row["quantized"]),
         perplexity_percent=measured.percent if measured else None,
         estimated=need.estimated,
         author=row["author"],
@@ -247,17 +309,19 @@ def capability(fit: Fit) -> float:
     """How much a model can do, roughly, in doublings of its size: what its scheme loses counts against it.
 
     The mean KL divergence of quality.toml counts four doublings a nat, so that Q4_K_M costs an eighth of a doubling and
-    Q2_K nearly two: as people find, a smaller model at 4 bits beats a bigger one at 2. Where nobody measured, the bits
-    a weight stand in. A mixture of experts counts as the geometric mean of its active and total parameters.
+    Q2_K nearly two: as people find, a smaller model at 4 bits beats a bigger one at 2. Where nobody measured the
+    scheme, its bits stand in: the nominal ones and one more, or fewer where the file holds fewer. A mixture of experts
+    counts as the geometric mean of its active and total parameters.
     """
     parameters = fit.parameters or fit.total_size
     if fit.active_parameters:
         parameters = round((parameters * min(parameters, fit.active_parameters)) ** 0.5)
     found = loss(fit.quant, imatrix=True)
-    bits = fit.bits_per_weight or 16.0
-    divergence = (
-        found.kld if found and found.kld is not None else (0.0 if bits >= 7.5 else 2.0 ** (1 - 1.4 * (bits - 1)))
-    )
+    if found and found.kld is not None:
+        divergence = found.kld
+    else:
+        widths = [fit.bits_per_weight, None if fit.bits is None else fit.bits + 1]
+        divergence = estimated_divergence(min((width for width in widths if width), default=16.0))
     if fit.qat:
-        divergence *= 0.46
+        divergence *= SHARE_OF_LOSS
     return log2(max(1, parameters)) - 4 * divergence

@@ -34,7 +34,8 @@ class Machine:
     vram: int | None = None
     ram_bandwidth: int | None = None
     vram_bandwidth: int | None = None
-    unified: bool = False
+    unified: bool = False  # one memory for processor and GPU
+    apple: bool = False
     title: str = "this much memory"
 
     @property
@@ -85,7 +86,8 @@ def presets() -> Mapping[str, Machine]:
     made = {}
     for name, entry in table()["presets"].items():
         sizes = {key: parse_size(value) for key, value in entry.items() if key not in ("title", "unified")}
-        made[name] = Machine(**sizes, title=entry["title"], unified=bool(entry.get("unified")))
+        unified, apple = bool(entry.get("unified")), entry["title"].startswith("Mac")
+        made[name] = Machine(**sizes, title=entry["title"], unified=unified, apple=apple)
     return made
 
 
@@ -110,7 +112,7 @@ def this_machine() -> Machine:
     ram = installed_ram()
     machine = Machine(ram=ram, title="this machine")
     if chip.startswith("Apple"):
-        return replace(machine, ram_bandwidth=bandwidth_of(chip), unified=True)
+        return replace(machine, ram_bandwidth=bandwidth_of(chip), unified=True, apple=True)
     return replace(machine, **nvidia_memory(run(NVIDIA_QUERY)))
 
 

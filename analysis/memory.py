@@ -11,8 +11,10 @@ All sizes are bytes, contexts are tokens, speeds are tokens a second.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 KVType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
@@ -77,12 +79,15 @@ class Geometry:
     def layers(self) -> int:
         return len(self.kv_heads)
 
-    def cells(self, context: int, layer: int) -> int:
+    @property
+    def kinds(self) -> tuple[tuple[int, bool, int], ...]:
+        """Layers that keep a cache, alike ones together: (heads, local, how many)."""
+        return kinds_of(self.kv_heads, self.local if self.window else ())
+
+    def cells(self, context: int, *, local: bool = False) -> int:
         """Cells of one layer's cache. A local layer keeps its window and one batch (llama_kv_cache_iswa), padded."""
         full = pad(context)
-        if self.window and layer < len(self.local) and self.local[layer]:
-            return min(full, pad(self.window + BATCH))
-        return full
+        return min(full, pad(self.window + BATCH)) if local and self.window else full
 
     def cache(self, context: int, kv_type: str = "f16") -> int:
         """Bytes of the cache at this context, recurrent state included.
@@ -92,17 +97,14 @@ class Geometry:
         """
         width = KV_BYTES[kv_type]
         total = 0.0
-        for layer, heads in enumerate(self.kv_heads):
-            if not heads:
-                continue
-            local = bool(self.window) and layer < len(self.local) and self.local[layer]
+        for heads, local, count in self.kinds:
             if self.latent is not None:
                 elements = self.latent
             else:
                 key = (self.key_length_local if local else None) or self.key_length
                 value = (self.value_length_local if local else None) or self.value_length
                 elements = heads * (key + value)
-            total += elements * width * self.cells(context, layer)
+            total += count * elements * width * self.cells(context, local=local)
         return round(total) + self.recurrent_layers * self.state
 
     def cache_per_token(self, kv_type: str = "f16") -> float:
@@ -126,6 +128,13 @@ class Estimate:
     @property
     def total(self) -> int:
         return self.weights + self.cache + self.compute + self.runtime
+
+
+@lru_cache(maxsize=4096)
+def kinds_of(kv_heads: tuple[int, ...], local: tuple[bool, ...]) -> tuple[tuple[int, bool, int], ...]:
+    flags = local + (False,) * (len(kv_heads) - len(local))
+    counted = Counter((heads, flag) for heads, flag in zip(kv_heads, flags, strict=False) if heads)
+    return tuple((heads, flag, count) for (heads, flag), count in counted.items())
 
 
 def pad(tokens: int, to: int = PADDING) -> int:
@@ -280,7 +289,7 @@ def compute_buffer(shape: Geometry | None, context: int, *, flash_attention: boo
     """
     if shape is None:
         return 300 * MIB
-    cells = max((shape.cells(context, layer) for layer, heads in enumerate(shape.kv_heads) if heads), default=0)
+    cells = max((shape.cells(context, local=local) for _, local, _ in shape.kinds), default=0)
     scores = 0 if flash_attention else cells * BATCH * shape.heads * 4
     return wide_bytes(shape) + mask_bytes(cells, flash_attention=flash_attention) + scores
 

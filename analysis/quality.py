@@ -21,6 +21,7 @@ PATH = Path(__file__).with_name("quality.toml")
 NOT_MEASURED = "nobody measured"
 FULL = {"F32", "F64"}
 SAME_AS_WEIGHTS = {"BF16", "F16"}
+SHARE_OF_LOSS = 0.46  # what quantization-aware training leaves of the loss (quality.toml, qat)
 
 # Bounds of the mean KL divergence (nats) between words for people: Q8_0 and Q6_K lie under the first, Q4_K_M and
 # Q4_K_S under the second, Q3_K_M under the third, Q2_K under the fourth.
@@ -140,6 +141,21 @@ def loss(quant: str | None, *, imatrix: bool = False) -> Loss | None:
         imatrix=bool(with_matrix) and (imatrix or "kld" not in plain),
         **chosen,
     )
+
+
+def estimated_divergence(width: float) -> float:
+    """The mean KL divergence (nats) to expect of so many bits a weight, where nobody measured the scheme.
+
+    Two lines through the logarithms of llama.cpp's figures for Llama 3 8B (quality.toml), which bend at 3.5 bits.
+    """
+    slope = 1.33 if width >= 3.5 else 2.68
+    return float(min(4.0, 2.0 ** (-2.85 - slope * (width - 3.5))))
+
+
+def trained_for(qat: bool | None, bits: float | None) -> bool:
+    """Whether quantization-aware training helps at this width. All known releases were trained for 4 bits (or, BitNet's
+    line, for less than 2): what is quantized further than that has lost what the training won."""
+    return bool(qat) and (bits is None or bits >= 4 or bits < 2)
 
 
 def loss_text(quant: str | None, *, qat: bool = False, imatrix: bool = False, quantized: bool | None = True) -> str:

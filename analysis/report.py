@@ -18,13 +18,14 @@ from urllib.parse import quote
 from analysis.cells import printable
 from analysis.charts import NARROW, WIDE, Figure, figures
 from analysis.errors import MissingExtra
-from analysis.fits import Fit, Wish, fits
+from analysis.fits import Fit, Geometries, Wish, fits
 from analysis.lineage import Branch, busiest_family, forest
 from analysis.machines import GB, Machine
 from analysis.query import Reader
 from analysis.units import count_text, iso, size_text
 
 MEMORIES = (8, 16, 24, 48, 80)  # GB
+LAPTOP = 16  # GB: up to here memory is a laptop's, above it a graphics card's
 CONTEXT = 8192
 BEST = 5  # models for each memory
 AMONG = 20_000  # most downloaded artifacts that are looked at
@@ -113,14 +114,16 @@ def report(db: str | Path, *, family: str | None = None) -> Report:
 def what_fits(reader: Reader) -> list[Memory]:
     """For each memory the best models, one of a family, and the largest one."""
     found = []
+    shapes = Geometries(reader)
     for gigabytes in MEMORIES:
-        machine = Machine(ram=gigabytes * GB)
-        ranked = fits(reader, machine, Wish(context=CONTEXT, among=AMONG, tasks=TEXT))
+        machine = Machine(ram=gigabytes * GB) if gigabytes <= LAPTOP else Machine(vram=gigabytes * GB)
+        ranked = fits(reader, machine, Wish(context=CONTEXT, among=AMONG, tasks=TEXT), shapes)
         best: dict[str, Fit] = {}
         for fit in ranked:
             best.setdefault(fit.family or fit.repo_id, fit)
         largest = max(ranked, key=lambda fit: fit.parameters or 0, default=None)
-        found.append(Memory(gigabytes, machine.ram_for_models, len(ranked), largest, tuple(best.values())[:BEST]))
+        room = machine.ram_for_models + machine.vram_for_models
+        found.append(Memory(gigabytes, room, len(ranked), largest, tuple(best.values())[:BEST]))
     return found
 
 

@@ -126,7 +126,7 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     Example:
       hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf
     """
-    from analysis.compare import costs_of, deltas_of
+    from analysis.compare import costs_of, deltas_of, near_to
     from analysis.fits import Geometries
     from analysis.memory import estimate
     from analysis.models import info as look
@@ -135,7 +135,7 @@ def info(repo_id: str, db: str, out: Printer) -> None:
 
     with Reader(db) as reader:
         found = look(reader, repo_id)
-        shapes = Geometries(reader)
+        shapes = Geometries(reader, near_to(found.model))
         costs = costs_of(found.model, deltas_of(reader, found.model["repo_id"]))
         needs = {
             row["artifact"]: estimate(

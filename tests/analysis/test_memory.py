@@ -103,7 +103,7 @@ def test_cache_and_scratch_are_gguf_parsers_but_for_the_mask(
     """Up to 5.1 % above it at 131,072 tokens: it leaves out the mask, which llama.cpp allocates. Without it, 3 %."""
     shape = shape_of(facts)
     found = estimate(weights, shape, context=context)
-    mask = mask_bytes(shape.cells(context, 0), flash_attention=True)
+    mask = mask_bytes(shape.cells(context), flash_attention=True)
     assert (found.cache + found.compute - mask) / GIB == pytest.approx(uma, rel=0.04), name
 
 
