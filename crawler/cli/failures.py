@@ -61,6 +61,7 @@ WAYS: dict[str, Way] = {
     "crawler.errors.Offline": Way(HUB, "HF_HUB_OFFLINE is set: unset it to reach the Hub"),
     "crawler.errors.TokenRefused": Way(HUB, "set HF_TOKEN to a token that still works, or unset it: hf auth whoami"),
     "crawler.errors.QuotaSpent": Way(HUB, "run the same command later: it goes on where it was"),
+    "crawler.errors.ScheduleError": Way(USAGE, "see: hf-catalog schedule --help"),
     "crawler.errors.CrawlError": Way(HUB, "what is stored is safe: run the same command again"),
     "sqlalchemy.exc.OperationalError": Way(CATALOG, "look with: hf-catalog db check"),
     "sqlalchemy.exc.DatabaseError": Way(CATALOG, "look with: hf-catalog db check"),
