@@ -165,7 +165,7 @@ def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:
     target = sqlite3.connect(raw, isolation_level=None)
     for pragma in ("journal_mode=wal", "synchronous=normal", "wal_autocheckpoint=16384", "cache_size=-65536"):
         target.execute(f"pragma {pragma}")
-    target.execute("pragma mmap_size=1073741824")
+    target.execute("pragma mmap_size=268435456")
     watch, rows = Watch(), 0
     for table in metadata.sorted_tables:
         count = source.execute(f"select count(*) from {table.name}").fetchone()[0]

@@ -12,6 +12,9 @@ from db.engine import catalog_url, check_magic, is_url, raw, shown, translated
 from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogMissing, CatalogNewer
 from db.migrate import head, known_revisions
 
+PATIENCE = 5.0
+"""Seconds to wait for others to let go of a catalog that is to be replaced."""
+
 
 def backup(db: str | Path, target: str | Path | None = None, *, replace: bool = False) -> Path:
     """A compact copy of the catalog as it is at this moment, whatever a crawl writes meanwhile; returns its path.
@@ -88,7 +91,7 @@ def _set_aside(path: Path) -> Path | None:
     if not path.exists():
         return None
     try:
-        with raw(path, timeout=5) as connection:
+        with raw(path, timeout=PATIENCE) as connection:
             connection.execute("pragma wal_checkpoint(truncate)")
             mode = connection.execute("pragma journal_mode=delete").fetchone()[0]
         if mode == "wal":

@@ -134,6 +134,7 @@ def test_a_bad_backup_never_replaces_a_good_catalog(sqlite_db: str, tmp_path: Pa
 
 
 def test_a_catalog_in_use_is_not_replaced(sqlite_db: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("db.backup.PATIENCE", 0.1)
     saved = backup(sqlite_db, tmp_path / "saved.db")
     with Store.open(sqlite_db) as store, store._writing(), pytest.raises(CatalogBusy):
         restore(saved, sqlite_db)
