@@ -146,7 +146,7 @@ class Hub:
         timeout: seconds of silence after which a request is broken off; the whole answer may take eight times that.
         tries: how often one request is tried before its failure counts.
         backoff: seconds before the second try; doubled with each further one, 30 at most.
-        offline: None for HF_HUB_OFFLINE.
+        offline: None for HF_HUB_OFFLINE; False to ask all the same, of a Hub on this machine.
     """
 
     def __init__(
@@ -166,6 +166,7 @@ class Hub:
         self.timeout, self.tries, self.backoff = timeout, tries, backoff
         self._token = token
         self._offline = constants.is_offline_mode() if offline is None else offline
+        self._insists = offline is False  # huggingface_hub's own session refuses where HF_HUB_OFFLINE is set
         self._origin = origin(self.endpoint)
         self._reached = False
         self._plain_info = False  # this Hub takes no `expand` on one repo
@@ -174,6 +175,13 @@ class Hub:
     @cached_property
     def _headers(self) -> dict[str, str]:
         return build_hf_headers(token=self._token, library_name="hf-catalog", library_version=own_version())
+
+    def _session(self) -> httpx2.Client:
+        return self._own_session if self._insists else get_session()
+
+    @cached_property
+    def _own_session(self) -> httpx2.Client:
+        return httpx2.Client(follow_redirects=False)
 
     @property
     def has_token(self) -> bool:
@@ -441,7 +449,7 @@ class Hub:
 
     def _once(self, url: str, params: Params, headers: Mapping[str, str], cut: int | None) -> Answer:
         """One exchange, its body bounded in size and in time. `cut`: so many bytes are enough."""
-        session, ends = get_session(), time.monotonic() + 8 * self.timeout
+        session, ends = self._session(), time.monotonic() + 8 * self.timeout
         timeout = httpx2.Timeout(self.timeout, connect=min(self.timeout, 10.0), pool=None)
         received = 0
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,7 +69,11 @@ def crawled(
 
 
 def asked(sample: SampleHub, part: str = "") -> list[str]:
-    """The requests whose path with query holds this text."""
+    """The requests whose path with query holds this text. A request is logged when its answer has left: wait for it."""
+    count = -1
+    while count != len(sample.requests):
+        count = len(sample.requests)
+        time.sleep(0.05)
     return [request.target for request in sample.requests if part in request.target]
 
 

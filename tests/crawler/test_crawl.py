@@ -48,7 +48,7 @@ def test_every_repo_is_found_labelled_and_visited(sample: SampleHub, db: Path) -
     assert (run.outcome, run.kind) == ("complete", "full")
     assert run.repos_seen == run.repos_new == run.repos_enriched == len(sample.catalog)
     assert [row[0] for row in rows(db, "select repo_id from repos order by repo_id")] == repo_ids(sample)
-    assert rows(db, "select count(*) from repo_labels where family = 'gemma'") == [(42,)]
+    assert rows(db, "select count(*) from repo_labels where family = 'gemma'") == [(44,)]
     assert rows(db, "select depth, count(*) from visits group by depth") == [("headers", len(sample.catalog))]
 
 
@@ -259,7 +259,7 @@ def test_an_author_a_text_and_a_tag_narrow_a_crawl(sample: SampleHub, db: Path, 
     found = crawled(tmp_path / "text.db", sample, scope=RepoFilter(search=("gemma", "qat")))
     assert found.repos_seen == 1
     tagged = crawled(tmp_path / "tag.db", sample, scope=RepoFilter(tags=("gguf",)))
-    assert tagged.repos_seen == 1
+    assert tagged.repos_seen == 2
 
 
 def test_a_limit_takes_the_most_downloaded(sample: SampleHub, db: Path) -> None:

@@ -1,0 +1,172 @@
+"""crawl, plan, status, doctor and demo as a person or a script meets them: words, JSON, exit statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crawler.samplehub import SampleHub
+from tests.crawler.hubs import small_catalog
+
+
+@pytest.fixture(scope="module")
+def sample() -> Iterator[SampleHub]:
+    with SampleHub(catalog=small_catalog(12)) as hub:
+        yield hub
+
+
+def ran(*words: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    clean |= {"HF_HOME": "/nonexistent", "NO_COLOR": "1"} | env
+    line = [sys.executable, "-m", "crawler.cli", *map(str, words)]
+    return subprocess.run(line, env=clean, capture_output=True, text=True, timeout=90)
+
+
+def json_of(*words: str | Path, **env: str) -> Any:
+    done = ran(*words, "--json", **env)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def db(sample: SampleHub, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("cli") / "catalog.db"
+    told = json_of("crawl", "--db", made, "--endpoint", sample.endpoint)
+    assert (told["outcome"], told["kind"], told["repos_new"]) == ("complete", "full", len(sample.catalog))
+    assert told["quota"]["api"]["of"] == 1_000_000
+    return made
+
+
+def test_a_crawl_tells_people_what_it_did(sample: SampleHub, db: Path) -> None:
+    done = ran("crawl", "--db", db, HF_ENDPOINT=sample.endpoint)
+    assert done.returncode == 0
+    assert "changes, complete" in done.stdout
+    assert "0 new, 0 changed" in done.stdout
+    assert done.stderr == "", "no progress bar where nobody looks"
+
+
+def test_quiet_is_silent(sample: SampleHub, db: Path) -> None:
+    done = ran("crawl", "--db", db, "--endpoint", sample.endpoint, "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_dry_run_asks_and_writes_nothing(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+    before = len(sample.requests), db.stat().st_mtime_ns
+    told = json_of("crawl", "--db", db, "--endpoint", sample.endpoint, "--dry-run", "--full", "--depth", "headers")
+    assert (told["kind"], told["resumes"], told["repos_to_visit"]) == ("full", False, told["repos_to_visit"])
+    assert told["api_requests"] >= 1
+    assert json_of("crawl", "--dry-run", "--limit", "2000", "--db", tmp_path / "none.db")["api_requests"] == 2002
+    assert (len(sample.requests), db.stat().st_mtime_ns) == before
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_catalog_is_of_one_hub(db: Path) -> None:
+    done = ran("crawl", "--db", db, "--endpoint", "http://other.invalid", "--max-time", "5s")
+    assert done.returncode == 2
+    assert "is a catalog of http://127.0.0.1" in done.stderr
+    assert "--mirror" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "status", "said"),
+    [
+        (("--endpoint", "http://127.0.0.1:9"), {}, 4, "can't be reached"),
+        ((), {"HF_ENDPOINT": "http://127.0.0.1:9"}, 4, "can't be reached"),
+        ((), {"HF_HUB_OFFLINE": "1"}, 4, "offline"),
+        (("--endpoint", "ftp://x"), {}, 4, "an endpoint is a URL"),
+        (("--repo", "a b"), {}, 2, "no repo id"),
+        (("--repo", "a/b", "--author", "c"), {}, 2, "no other filter"),
+        (("--max-time", "soon"), {}, 2, "write it as"),
+    ],
+)
+def test_what_can_not_be_done_is_two_lines(
+    tmp_path: Path, words: tuple[str, ...], env: dict[str, str], status: int, said: str
+) -> None:
+    done = ran("crawl", "--db", tmp_path / "new.db", *words, **env)
+    assert done.returncode == status
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 2
+    assert not (tmp_path / "new.db").exists(), "no empty catalog is left behind"
+
+
+def test_a_refused_token_is_told_without_the_token(sample: SampleHub, tmp_path: Path) -> None:
+    words = ("crawl", "--db", tmp_path / "new.db", "--endpoint", sample.endpoint, "-v")
+    done = ran(*words, HF_TOKEN="hf_secret_of_nobody")
+    assert done.returncode == 4
+    assert "refuses the token" in done.stderr
+    assert "secret" not in done.stdout + done.stderr
+
+
+def test_named_repos_that_are_not_there_are_a_no(sample: SampleHub, tmp_path: Path) -> None:
+    words = ("crawl", "--db", tmp_path / "new.db", "--endpoint", sample.endpoint, "--repo", "nobody/nothing")
+    done = ran(*words, "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["repos_skipped"] == 1
+
+
+# ---- plan -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_without_a_catalog_is_of_the_hub_as_it_is_documented(tmp_path: Path) -> None:
+    listing, files, headers = json_of("plan", "--db", tmp_path / "none.db")
+    assert (listing["depth"], listing["api_requests"]) == ("listing", 3000)
+    assert files["api_requests"] == 3_003_000
+    assert files["free_seconds"] == pytest.approx(10.4 * 86_400, rel=0.01), "documented: 10.4 days"
+    assert headers["resolver_requests"] > 3_000_000
+    assert listing["anonymous_seconds"] >= 1500
+
+
+def test_a_plan_with_a_catalog_reckons_with_what_it_lacks(db: Path) -> None:
+    listing, files, headers = json_of("plan", "--db", db)
+    assert listing["repos"] == 0, "only what changed is listed again"
+    assert files["repos"] == 0
+    assert headers["repos"] > 0
+    assert "16 repos" in ran("plan", "--db", db).stderr
+
+
+# ---- status, doctor -------------------------------------------------------------------------------------------------
+
+
+def test_status_tells_how_much_is_known_and_what_waits(sample: SampleHub, db: Path) -> None:
+    told = json_of("status", "--db", db)
+    assert (told["repos"], told["backlog"]["files"]) == (len(sample.catalog), 0)
+    assert told["backlog"]["headers"] == len(sample.catalog)
+    assert told["last_success"]["outcome"] == "complete"
+    assert told["last_sweep"] is not None
+    assert told["service"] is None
+    words = ran("status", "--db", db).stdout
+    assert "waits      0 repos for their files" in words
+    assert "all of it seen" in words
+
+
+def test_status_of_nothing_is_3(tmp_path: Path) -> None:
+    done = ran("status", "--db", tmp_path / "none.db")
+    assert done.returncode == 3
+    assert "no catalog" in done.stderr
+
+
+def test_the_doctor_finds_what_is_bad(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+    found = json_of("doctor", "--db", db, "--endpoint", sample.endpoint)
+    verdicts = {finding["check"]: finding["verdict"] for finding in found}
+    assert (verdicts["catalog"], verdicts["hub"], verdicts["disk"]) == ("good", "good", "good")
+    (tmp_path / "text.db").write_text("no database\n" * 99)
+    done = ran("doctor", "--db", tmp_path / "text.db", "--endpoint", "http://127.0.0.1:9", "--json")
+    assert done.returncode == 1
+    bad = {finding["check"] for finding in json.loads(done.stdout) if finding["verdict"] == "bad"}
+    assert bad == {"catalog", "hub"}
+
+
+def test_the_doctor_tries_the_token(sample: SampleHub, db: Path) -> None:
+    found = json_of("doctor", "--db", db, "--endpoint", sample.endpoint, HF_TOKEN="hf_sample_reader")
+    assert {"check": "token", "verdict": "good", "found": "the Hub takes it (reader)", "mend": ""} in found
+    done = ran("doctor", "--db", db, "--endpoint", "http://hub.invalid", HF_TOKEN="hf_secret")
+    assert "unencrypted" in done.stdout
+    assert "hf_secret" not in done.stdout + done.stderr

@@ -1,0 +1,27 @@
+"""The demo, whole: what a person sees first."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+from tests.crawler.cli.test_crawl import ran
+
+
+def test_the_demo_makes_a_catalog_and_says_what_to_try(tmp_path: Path) -> None:
+    done = ran("demo", "--dir", tmp_path, HF_HUB_OFFLINE="1", HF_ENDPOINT="http://127.0.0.1:9")
+    assert done.returncode == 0, done.stderr
+    for said in ("Families", "gemma", "Q4_K_M", "16 GB", "What it cost", "hf-catalog crawl"):
+        assert said in done.stdout
+    sql = "select quant_measured, parameters_measured from models where repo_id = 'google/gemma-3-4b-it-qat-q4_0-gguf'"
+    with sqlite3.connect(tmp_path / "demo.db") as connection:
+        quant, parameters = connection.execute(sql).fetchone()
+        assert connection.execute("select count(*) from models").fetchone()[0] > 300
+    assert quant == "Q4_0"
+    assert 3.8e9 < parameters < 4.0e9, "the name says 4b"
+    again = ran("demo", "--dir", tmp_path, "--json")
+    assert again.returncode == 0, again.stderr
+    told = json.loads(again.stdout)
+    assert (told["crawl"]["repos_new"], told["crawl"]["repos_enriched"]) == (0, 0)
+    assert told["crawl"]["api_requests"] < 10
