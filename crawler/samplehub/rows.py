@@ -232,7 +232,14 @@ def tree_entry(repo: Repo, path: str, content: Content, expand: bool) -> Json:
     if content.large:
         entry["lfs"] = {"oid": content.digest, "size": content.size, "pointerSize": pointer_size(content)}
     entry["path"] = path
-    return entry | expansion(repo) | {"securityFileStatus": {"status": "safe"}} if expand else entry
+    return entry | expansion(repo) | {"securityFileStatus": SCANNED} if expand else entry
+
+
+SCANNED: Json = {
+    "status": "safe",
+    "avScan": {"status": "safe", "message": "No security issues found", "reportLink": "", "reportLabel": ""},
+    "pickleImportScan": {"status": "unscanned", "pickleImports": [], "version": "0.0.0"},
+}
 
 
 def folder_entry(repo: Repo, path: str, expand: bool) -> Json:
