@@ -2,12 +2,14 @@
 
     python bench/crawl.py discover [--repos 20000] [--models FILE]     repos a second, from HTTP to the catalog
     python bench/crawl.py enrich   [--repos 3000]  [--models FILE]     visits a second, with file trees
-    python bench/crawl.py memory   [--repos 300000]                    peak memory of a listing of that size
+    python bench/crawl.py memory   [--repos 300000] [--names FILE]     memory on the way through a listing of that size
     python bench/crawl.py compare  [--repos 2000]  [--models FILE]     beside the obvious script
 
-The Hub serves `--repos` repos: those of its built-in catalog, or of a file, over and over under other owners. The
-obvious script is what one would write in an evening with huggingface_hub: list_models(full=True), then for each repo
-model_info(files_metadata=True) and, for those with safetensors, get_safetensors_metadata, into SQLite.
+The Hub serves `--repos` repos: those of its built-in catalog, or of a file, over and over under other owners. With
+`--names` (real ids, one a line, .gz read as well) each repo has a name and a base of its own, so that names, tags and
+evidence grow with the Hub as they do in truth. The obvious script is what one would write in an evening with
+huggingface_hub: list_models(full=True), then for each repo model_info(files_metadata=True) and, for those with
+safetensors, get_safetensors_metadata, into SQLite.
 
 Last figures: see the end of this text.
 """
@@ -15,13 +17,14 @@ Last figures: see the end of this text.
 from __future__ import annotations
 
 import argparse
+import gzip
 import multiprocessing
 import os
 import resource
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
@@ -52,7 +55,8 @@ class Endless:
 
     version = 0
 
-    def __init__(self, models: Catalog, count: int) -> None:
+    def __init__(self, models: Catalog, count: int, names: Sequence[str] = ()) -> None:
+        self._names = names
         self._models = [repo for repo in models if not repo.private and not repo.disabled]
         self._places = {repo.id: at for at, repo in enumerate(self._models)}
         self._made = [made(repo) for repo in self._models]
@@ -69,15 +73,21 @@ class Endless:
         round_, at = divmod(place, len(self._models))
         model = self._models[at]
         owner, _, name = model.id.rpartition("/")
+        repo_id, tags = f"{owner or 'x'}-{round_}/{name}" if round_ else model.id, model.tags
+        if self._names:
+            again, named = divmod(place, len(self._names))
+            owner, _, name = self._names[named].rpartition("/")
+            repo_id = f"{owner or 'x'}-{again}/{name}" if again else self._names[named]
+            tags = (*tags, f"base_model:{self._names[place * 7919 % len(self._names)]}")
         created = BEGUN + place * self._step
         when = hub_time(created)
         repo = Repo(
-            id=f"{owner or 'x'}-{round_}/{name}" if round_ else model.id,
+            id=repo_id,
             created=when,
             modified=when,
             downloads=int(3e8 * (1 + (place * 7919) % self._count) ** -1.15),
             likes=model.likes if round_ == 0 else place % 7,
-            tags=model.tags,
+            tags=tags,
             pipeline=model.pipeline,
             library=model.library,
             gated=model.gated,
@@ -118,8 +128,15 @@ class Endless:
         return {}
 
 
-def serve(line: Connection, models: Path | None, count: int) -> None:
-    with SampleHub(catalog=Endless(read_catalog(models), count)) as hub:  # type: ignore[arg-type]
+def read_names(path: Path | None) -> Sequence[str]:
+    if path is None:
+        return ()
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        return [line.strip() for line in lines if line.strip()]
+
+
+def serve(line: Connection, models: Path | None, count: int, names: Path | None = None) -> None:
+    with SampleHub(catalog=Endless(read_catalog(models), count, read_names(names))) as hub:  # type: ignore[arg-type]
         line.send(hub.endpoint)
         while line.recv() == "asked":
             line.send((len(hub.requests), sum(request.bytes for request in hub.requests)))
@@ -127,11 +144,11 @@ def serve(line: Connection, models: Path | None, count: int) -> None:
 
 
 @contextmanager
-def hub(models: Path | None, count: int) -> Iterator[tuple[str, Any]]:
+def hub(models: Path | None, count: int, names: Path | None = None) -> Iterator[tuple[str, Any]]:
     """A sample Hub in a process of its own: its endpoint, and what tells (requests, bytes) since it was last asked."""
     context = multiprocessing.get_context("spawn")
     line, far = context.Pipe()
-    process = context.Process(target=serve, args=(far, models, count), daemon=True)
+    process = context.Process(target=serve, args=(far, models, count, names), daemon=True)
     process.start()
 
     def asked() -> tuple[int, int]:
@@ -146,16 +163,24 @@ def hub(models: Path | None, count: int) -> Iterator[tuple[str, Any]]:
         process.join(10)
 
 
-def crawl_of(endpoint: str, db: Path, depth: str, workers: int = 8) -> tuple[float, Any]:
+def crawl_of(
+    endpoint: str,
+    db: Path,
+    depth: str,
+    workers: int = 8,
+    tell: Callable[[Any], None] | None = None,
+    *,
+    full: bool = False,
+) -> tuple[float, Any]:
     from crawler.hub import Hub
-    from crawler.pipeline import crawl
+    from crawler.pipeline import crawl, silent
     from crawler.settings import CrawlSettings
     from db.store import Store
 
     start, busy = time.perf_counter(), time.process_time()
     with Store.open(db, create=True) as store:
-        settings = CrawlSettings(depth=depth, workers=workers)  # type: ignore[arg-type]
-        run = crawl(store, Hub(endpoint, MEMBER), settings)[-1]
+        settings = CrawlSettings(depth=depth, workers=workers, full=full)  # type: ignore[arg-type]
+        run = crawl(store, Hub(endpoint, MEMBER), settings, tell or silent)[-1]
     print(f"          ({time.process_time() - busy:.1f} s of this process's own time)")
     return time.perf_counter() - start, run
 
@@ -186,15 +211,41 @@ def enrich(models: Path | None, count: int, folder: Path) -> None:
             f"enrich:   {run.repos_enriched:,} visits in {seconds:.1f} s = {run.repos_enriched / seconds:,.0f} a second"
         )
         print(
-            f"          {files:,} files, {artifacts:,} artifacts, {run.api_requests:,} requests, {run.bytes_read / 1e6:.1f} MB"
+            f"          {files:,} files, {artifacts:,} artifacts, {run.api_requests:,} requests,"
+            f" {run.bytes_read / 1e6:.1f} MB"
         )
 
 
-def memory(models: Path | None, count: int, folder: Path) -> None:
-    with hub(models, count) as (endpoint, _):
-        seconds, run = crawl_of(endpoint, folder / "memory.db", "listing")
-    size = (folder / "memory.db").stat().st_size / 1e6
-    print(f"memory:   {run.repos_seen:,} repos in {seconds:.0f} s, peak {peak():.0f} MB, catalog {size:,.0f} MB")
+def held() -> tuple[float, float]:
+    """Megabytes that this process holds now: of its own, and of the catalog's file mapped into it."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    told = {name: text.split()[0] for name, _, text in (line.partition(":") for line in lines) if text.strip()}
+    return int(told["RssAnon"]) / 1000, int(told["RssFile"]) / 1000
+
+
+def memory(models: Path | None, count: int, folder: Path, names: Path | None = None) -> None:
+    start, told = time.perf_counter(), 0
+
+    def tell(progress: Any) -> None:
+        nonlocal told
+        if progress.done >= told + count // 30:
+            told, seconds = progress.done, time.perf_counter() - start
+            own, mapped = held()
+            print(
+                f"  {told:9,} repos {seconds:6.0f} s {told / seconds:6,.0f}/s, own {own:4.0f} MB,"
+                f" mapped {mapped:4.0f} MB, peak {peak():4.0f} MB",
+                flush=True,
+            )
+
+    with hub(models, count, names) as (endpoint, _):
+        for what in ("memory:", "full:  "):
+            start, told = time.perf_counter(), 0
+            seconds, run = crawl_of(endpoint, folder / "memory.db", "listing", tell=tell, full=what == "full:  ")
+            size = (folder / "memory.db").stat().st_size / 1e6
+            print(
+                f"{what}   {run.repos_seen:,} repos in {seconds:.0f} s, peak {peak():.0f} MB, catalog {size:,.0f} MB",
+                flush=True,
+            )
 
 
 def obvious(endpoint: str, db: Path) -> tuple[float, int]:
@@ -272,11 +323,13 @@ def main() -> None:
     parser.add_argument("measure", choices=MEASURES)
     parser.add_argument("--repos", type=int)
     parser.add_argument("--models", type=Path)
+    parser.add_argument("--names", type=Path, help="of memory: real ids")
     parser.add_argument("--dir", type=Path, help="keep the catalogs here")
     asked = parser.parse_args()
     measure, usual = MEASURES[asked.measure]
     with tempfile.TemporaryDirectory() as folder:
-        measure(asked.models, asked.repos or usual, asked.dir or Path(folder))
+        more = {"names": asked.names} if asked.names and measure is memory else {}
+        measure(asked.models, asked.repos or usual, asked.dir or Path(folder), **more)
 
 
 if __name__ == "__main__":
