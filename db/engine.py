@@ -237,6 +237,9 @@ def translated(error: DBAPIError | sqlite3.Error, db: str) -> CatalogError:
         return CatalogBusy(db, why)
     if "full" in why:
         return CatalogError(db, f"{db} can't grow: {why}", "make room on the disk; nothing that was stored is lost")
+    if "disk I/O" in why:
+        hint = "look at the disk: full, over its quota, or gone? Nothing that was stored is lost; then try again"
+        return CatalogError(db, f"{db} can't be read or written: {why}", hint)
     if "readonly" in why or "unable to open" in why:
         return CatalogError(db, f"{db} can't be opened: {why}", "check the file's permissions")
     return CatalogDamaged(db, why)

@@ -54,7 +54,7 @@ def priority(
 ) -> float:
     """The formula above; `age` and `rhythm` in seconds. The store ranks by the same in SQL."""
     value = 1 + math.log(1 + downloads) + 2 * math.log(1 + max(trend, 0.0)) + math.log(1 + likes) / 2
-    base = 2.0 if not visited else 1 + min(1.0, age / max(rhythm, DAY)) if changed else 1.0
+    base = 2.0 if not visited else 1 + min(1.0, max(age, 0.0) / max(rhythm, DAY)) if changed else 1.0
     return float(value * (base + 0.5 * unclear + 0.5 * conflict) / (1 + failures) ** 2)
 
 
@@ -84,7 +84,7 @@ def priority_sql(dialect: str, now: datetime) -> ColumnElement[Any]:
     )
     age = _seconds(dialect, moment) - _seconds(dialect, visits.c.visited_at)
     rhythm = _seconds(dialect, repos.c.last_modified) - _seconds(dialect, repos.c.created_at)
-    ratio = age / _greater(dialect, func.coalesce(rhythm, literal(DAY)), literal(DAY))
+    ratio = _greater(dialect, age, zero) / _greater(dialect, func.coalesce(rhythm, literal(DAY)), literal(DAY))
     base = case(
         (visits.c.visited_at.is_(None), 2.0),
         (or_(visits.c.sha.is_(None), visits.c.sha != repos.c.sha), 1 + _less(dialect, ratio, literal(1.0))),
@@ -243,7 +243,7 @@ class Frontier:
 
 
 def _rested(rows: Rows, now: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Its last visit did not fail, or long enough ago: RETRY x 2^(failures - 1)."""
+    """Its last visit did not fail, or long enough ago: RETRY x 2^(failures - 1). One in the future was misdated."""
     waited = _seconds(rows.dialect.name, now) - _seconds(rows.dialect.name, visits.c.visited_at)
     pause = _less(rows.dialect.name, RETRY.total_seconds() * func.power(2.0, visits.c.failures - 1), 30 * DAY)
-    return or_(func.coalesce(visits.c.failures, 0) == 0, waited >= pause)
+    return or_(func.coalesce(visits.c.failures, 0) == 0, waited >= pause, waited < 0)

@@ -142,9 +142,18 @@ def write_repo_labels(
         rows.insert(repo_labels, REPO_LABEL_COLUMNS, values)
         rows.insert(unclaimed, ("repo", "token"), tokens)
     else:
-        rows.upsert(repo_labels, ("repo",), REPO_LABEL_COLUMNS, values)
+        _renew(rows, values)
         rows.replace(unclaimed, ("repo",), ("repo", "token"), [(item.repo,) for item in items], tokens)
     write_evidence(rows, interned, [(item.repo, 0, item.labelled) for item in items], fresh=fresh)
+
+
+def _renew(rows: Rows, values: Sequence[Row]) -> None:
+    """Labels of repos that have some, as a rule: what has an index is only written where it differs."""
+    last = 1 + len(LABEL_NAMES)
+    rows.update(repo_labels, LABEL_NAMES, "repo", [(*row[1:last], row[0]) for row in values], differing=True)
+    made = [(*row[last:], row[0]) for row in values]
+    if rows.update(repo_labels, REPO_LABEL_COLUMNS[last:], "repo", made) < len(values):
+        rows.insert_new(repo_labels, REPO_LABEL_COLUMNS, values)
 
 
 def _pieces(records: Sequence[LabelRecord]) -> dict[Piece, bool]:

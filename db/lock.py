@@ -2,8 +2,10 @@
 
 On SQLite there is one lock, `crawl`. Its row names the process, the machine, the start and the last sign of life,
 which every write renews. A holder on this machine whose process is no more is taken over at once, one on another
-machine (a container that was replaced) after `SILENCE`. PostgreSQL serves several crawlers: each has a row of its
-own, for `status`, and their writes queue by an advisory lock (see db.store).
+machine (a container that was replaced) after `SILENCE`. A process is known by its number and its birth, told in ticks
+since the machine started: no clock that somebody sets can make a living holder look dead. A holder that slept while
+another took over finds out at its next write, and ends. PostgreSQL serves several crawlers: each has a row of its own,
+for `status`, and their writes queue by an advisory lock (see db.store).
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from db.errors import CatalogLocked
@@ -24,20 +26,34 @@ SILENCE = timedelta(hours=1)
 
 def take(rows: Rows, db: str, now: datetime) -> str:
     """Takes the crawl lock; returns the token that gives it back. Raises CatalogLocked. In the caller's transaction."""
-    token, pid, host = secrets.token_hex(8), os.getpid(), socket.gethostname()
-    shared = rows.dialect.name != "sqlite"
-    name = f"crawl {host} {pid} {token}" if shared else "crawl"
+    token, host = f"{secrets.token_hex(8)} {birth(os.getpid())}", socket.gethostname()
     read_time = rows.result(crawl_locks, "started_at")
-    for held, holder, machine, since, seen in rows.select(
-        "select name, pid, host, started_at, seen_at from crawl_locks"
+    for held, holder, machine, since, seen, told in rows.select(
+        "select name, pid, host, started_at, seen_at, token from crawl_locks"
     ):
-        if _over(holder, machine == host, read_time(since), read_time(seen), now):
+        if _over(holder, told.partition(" ")[2], machine == host, read_time(seen), now):
             rows.delete(crawl_locks, ("name",), [(held,)])
-        elif not shared:
+        elif rows.dialect.name == "sqlite":
             raise CatalogLocked(db, holder, machine, read_time(since))
+    _insert(rows, token, now)
+    return token
+
+
+def _insert(rows: Rows, token: str, now: datetime) -> None:
+    pid, host = os.getpid(), socket.gethostname()
+    name = "crawl" if rows.dialect.name == "sqlite" else f"crawl {host} {pid} {token}"
     columns = ("name", "pid", "host", "started_at", "seen_at", "token")
     rows.insert(crawl_locks, columns, [(name, pid, host, now, now, token)])
-    return token
+
+
+def keep(rows: Rows, db: str, token: str) -> None:
+    """Makes sure that the lock is still ours. Raises CatalogLocked where another crawl took over meanwhile."""
+    if rows.select("select 1 from crawl_locks where token = ?", (token,)):
+        return
+    others = rows.select("select pid, host, started_at from crawl_locks")
+    if others and rows.dialect.name == "sqlite":
+        raise CatalogLocked(db, others[0][0], others[0][1], rows.result(crawl_locks, "started_at")(others[0][2]))
+    _insert(rows, token, datetime.now(UTC))
 
 
 def beat(rows: Rows, token: str, now: datetime) -> None:
@@ -49,28 +65,27 @@ def give_back(rows: Rows, token: str) -> None:
     rows.delete(crawl_locks, ("token",), [(token,)])
 
 
-def _over(pid: int, here: bool, since: datetime, seen: datetime, now: datetime) -> bool:
-    return not _lives(pid, since) if here else now - seen > SILENCE
+def _over(pid: int, born: str, here: bool, seen: datetime, now: datetime) -> bool:
+    return not _lives(pid, born) if here else now - seen > SILENCE
 
 
-def _lives(pid: int, since: datetime) -> bool:
-    """The process that took the lock is still there: a process of that number that is no younger than the lock."""
+def _lives(pid: int, born: str) -> bool:
+    """The process that took the lock is still there: one of that number, and of that birth where it was told."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except (PermissionError, OSError):
-        return True
-    started = _started(pid)
-    return started is None or started <= since.timestamp() + 2
+        pass
+    now = birth(pid)
+    return not born or not now or born == now
 
 
-def _started(pid: int) -> float | None:
-    """When a process started, in seconds since the epoch; None where the system does not tell (Linux does)."""
+def birth(pid: int) -> str:
+    """When a process started: which start of the machine, and ticks since then; empty where nobody tells (Linux does)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        lines = Path("/proc/stat").read_text(encoding="utf-8").splitlines()
-        boot = next(float(line.split()[1]) for line in lines if line.startswith("btime "))
-        return boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError, StopIteration):
-        return None
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {int(fields[19])}"
+    except (OSError, ValueError, IndexError):
+        return ""

@@ -26,7 +26,7 @@ from db.models import (
 from db.records import EdgeRecord, Labelled, Page, RepoRecord, RunRecord, Skipped
 from db.rows import Row, Rows
 from db.search import digits
-from db.types import Bool
+from db.types import Bool, day_number
 
 _STATE = (
     "select r.hub_id, r.id, r.repo_id, r.sha, r.digest, r.status, r.downloads, r.downloads_all_time, r.likes,"
@@ -51,7 +51,7 @@ _LISTED = [
     "used_storage",
 ]
 _NEW_COLUMNS = ("id", "hub_id", *_LISTED, "first_seen", "last_seen", "first_run", "digest")
-_CHANGED_COLUMNS = (*_LISTED, "last_seen", "digest")
+_CHANGED_COLUMNS = (*_LISTED[2:], "last_seen", "digest")  # id and owner: see `rename`
 _EVENT_COLUMNS = ("id", "repo", "at", "run", "kind", "subject", "before", "after")
 _TAG_COLUMNS = ("repo", "position", "tag")
 EDGE_COLUMNS = ("repo", "parent", "relation", "source", "declared")
@@ -257,11 +257,12 @@ def _insert(
     write_children(rows, interned, children, fresh=True)
     labels = [LabelledRepo(number, labelled, "listing", digest) for number, _, labelled, _, digest in new]
     write_repo_labels(rows, interned, labels, at, fresh=True)
-    day = at.date()
+    day = day_number(at.date())
     rows.insert(
         metrics,
         _METRIC_COLUMNS,
         [(number, day, record.downloads, record.likes, record.trending_score) for number, record, _, _, _ in new],
+        ready=True,
     )
     rows.insert(search_pending, ("repo",), [(number,) for number, *_ in new])
 
@@ -277,7 +278,7 @@ def _update(
         return
     tell(rows, run, at, [event for state, record, *_ in changed for event in repo_events(state, record)])
     values = [
-        (*listed_values(record, _counters(state, record)), at, digest, state.repo)
+        (*listed_values(record, _counters(state, record))[2:], at, digest, state.repo)
         for state, record, _, _, digest in changed
     ]
     rows.update(repos, _CHANGED_COLUMNS, "id", values)
@@ -429,9 +430,12 @@ def shown_label(name: str, value: Any) -> str | None:
 
 
 def rename(rows: Rows, changed: Iterable[tuple[Known, RepoRecord]], at: datetime) -> None:
-    """Keeps the earlier ids of repos that have another one now."""
-    moved = [(state.repo, state.repo_id, at) for state, record in changed if state.repo_id != record.repo_id]
-    rows.upsert(aliases, ("repo", "repo_id"), ("repo", "repo_id", "until"), moved)
+    """Gives repos the id that they have now, and keeps the earlier one."""
+    moved = [(state, record) for state, record in changed if state.repo_id != record.repo_id]
+    now = [(record.repo_id, record.author, state.repo) for state, record in moved]
+    rows.update(repos, ("repo_id", "author"), "id", now)
+    before = [(state.repo, state.repo_id, at) for state, _ in moved]
+    rows.upsert(aliases, ("repo", "repo_id"), ("repo", "repo_id", "until"), before)
 
 
 def set_status(rows: Rows, run: RunRecord | None, hub_id: str, status: str, at: datetime) -> bool:

@@ -39,11 +39,15 @@ class Rows:
         self.connection = connection
         self.dialect = connection.dialect
         self.mark = "?" if self.dialect.paramstyle == "qmark" else "%s"
+        self._differs = "is not" if self.dialect.name == "sqlite" else "is distinct from"
 
-    def insert(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        self._many(
-            table, columns, rows, f"insert into {table.name} ({_names(columns)}) values ({self._marks(len(columns))})"
-        )
+    def insert(self, table: Table, columns: Sequence[str], rows: Iterable[Row], *, ready: bool = False) -> None:
+        """`ready` says that the values are the driver's own already (see db.types.binder)."""
+        sql = f"insert into {table.name} ({_names(columns)}) values ({self._marks(len(columns))})"
+        if ready:
+            self._many_converted(sql, list(rows))
+        else:
+            self._many(table, columns, rows, sql)
 
     def insert_new(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> int:
         """Leaves rows out that are there already; returns how many were new."""
@@ -58,8 +62,7 @@ class Rows:
         update = ", ".join(f'"{name}" = excluded."{name}"' for name in rest)
         old = ", ".join(f'{table.name}."{name}"' for name in rest)
         new = ", ".join(f'excluded."{name}"' for name in rest)
-        differs = "is not" if self.dialect.name == "sqlite" else "is distinct from"
-        action = f"do update set {update} where ({old}) {differs} ({new})" if rest else "do nothing"
+        action = f"do update set {update} where ({old}) {self._differs} ({new})" if rest else "do nothing"
         sql = (
             f"insert into {table.name} ({_names(columns)}) values ({self._marks(len(columns))})"
             f" on conflict ({_names(key)}) {action}"
@@ -74,15 +77,22 @@ class Rows:
         rows: Iterable[Row],
         *,
         keep: Collection[str] = (),
-    ) -> None:
-        """Each row: the columns' new values, then the key's. An unknown value of a column in `keep` changes nothing."""
-        sets = ", ".join(
-            f'"{name}" = coalesce({self.mark}, "{name}")' if name in keep else f'"{name}" = {self.mark}'
-            for name in columns
-        )
+        differing: bool = False,
+    ) -> int:
+        """Each row: the columns' new values, then the key's; returns how many there were.
+
+        An unknown value of a column in `keep` changes nothing. `differing` leaves rows alone that have all the values
+        already: for columns with an index, whose entries SQLite else writes anew.
+        """
+        new = [f'coalesce({self.mark}, "{name}")' if name in keep else self.mark for name in columns]
+        sets = ", ".join(f'"{name}" = {value}' for name, value in zip(columns, new, strict=True))
         keys = (key,) if isinstance(key, str) else tuple(key)
         where = " and ".join(f'"{name}" = {self.mark}' for name in keys)
-        self._many(table, (*columns, *keys), rows, f"update {table.name} set {sets} where {where}")
+        if not differing:
+            return self._many(table, (*columns, *keys), rows, f"update {table.name} set {sets} where {where}")
+        width = len(columns)
+        sql = f"update {table.name} set {sets} where {where} and ({_names(columns)}) {self._differs} ({', '.join(new)})"
+        return self._many(table, (*columns, *keys, *columns), [(*row, *row[:width]) for row in rows], sql)
 
     def delete(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
         where = " and ".join(f'"{name}" = {self.mark}' for name in columns)

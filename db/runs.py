@@ -9,7 +9,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from db.digest import to_json
 from db.frontier import filter_sql
@@ -190,11 +190,14 @@ def missing(
     A walk of a filter can only miss what its filter would show: `scope_filter` says what that is. Returns also the
     number to go on after, None at the end.
     """
-    found = rows.select("select started_at from cursors where scope = ? and kind = 'full'", (scope,))
+    found = rows.select("select run from cursors where scope = ? and kind = 'full'", (scope,))
     if not seen or not found:
         return [], None
-    started = rows.result(cursors, "started_at")(found[0][0])
-    conditions = [repos.c.status.notin_(("gone", "private", "disabled")), repos.c.first_seen < started]
+    # Those that this very crawl brought in it has seen. By its number, not by a date: clocks are set back and forth.
+    conditions = [
+        repos.c.status.notin_(("gone", "private", "disabled")),
+        or_(repos.c.first_run.is_(None), repos.c.first_run < found[0][0]),
+    ]
     conditions += [repos.c.id > after, *([] if scope_filter is None else filter_sql(scope_filter))]
     statement = select(repos.c.id, repos.c.hub_id, repos.c.repo_id, repos.c.sha).where(*conditions)
     batch = rows.connection.execute(statement.order_by(repos.c.id).limit(LOOKED_AT)).all()

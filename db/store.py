@@ -8,7 +8,7 @@ advisory lock, and the frontier's claims pass each other by SKIP LOCKED.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -20,7 +20,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from db import lock, optimize, pages, prune, relabel, runs, search, stored, visits
 from db.engine import catalog_name, open_engine, revision, translated
-from db.errors import CatalogMissing
+from db.errors import CatalogError, CatalogMissing
 from db.frontier import Frontier
 from db.labelled import Interned
 from db.migrate import upgrade_engine
@@ -106,8 +106,11 @@ class Store:
             raise
 
     def _beat(self, rows: Rows) -> None:
-        """A sign of life in the lock's row, once a minute."""
-        if self._token is not None and monotonic() - self._beaten > 60:
+        """Only who holds the lock writes; a sign of life in its row, once a minute."""
+        if self._token is None:
+            return
+        lock.keep(rows, self.db, self._token)
+        if monotonic() - self._beaten > 60:
             self._beaten = monotonic()
             lock.beat(rows, self._token, utc_now())
 
@@ -133,7 +136,8 @@ class Store:
             yield
         finally:
             self._token = None
-            with self._writing() as rows:
+            # Where it can't be given back (the disk is full) the next crawl takes it over from a dead process.
+            with suppress(CatalogError), self._writing() as rows:
                 lock.give_back(rows, token)
 
     def start_run(self, kind: str, scope: str, endpoint: str) -> RunRecord:

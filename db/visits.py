@@ -42,6 +42,7 @@ from db.pages import (
 )
 from db.records import ArtifactRecord, Enrichment, Header, Labelled, RepoRecord, RunRecord
 from db.rows import Row, Rows
+from db.types import hash_bytes
 
 DEPTHS = {"listing": 0, "files": 1, "headers": 2}
 
@@ -142,8 +143,8 @@ def _save(rows: Rows, interned: Interned, run: RunRecord, items: Sequence[Visite
     rows.insert_new(search_pending, ("repo",), [(item.repo,) for item in items])
 
 
-_VISITED_COLUMNS = ("repo_id", "author", "status", "sha", "gated", "last_seen")
 _KEPT_COLUMNS = ("last_modified", "pipeline_tag", "library_name", "license", "used_storage")
+_VISITED_COLUMNS = ("status", "sha", "gated", *_KEPT_COLUMNS)
 
 
 def _save_repos(rows: Rows, run: RunRecord, items: Sequence[Visited], at: datetime) -> None:
@@ -152,19 +153,19 @@ def _save_repos(rows: Rows, run: RunRecord, items: Sequence[Visited], at: dateti
     renamed = [item for item in items if item.state.repo_id != item.found.repo.repo_id]
     give_up_ids(rows, run, [i.found.repo for i in renamed], {i.found.repo.hub_id for i in items}, at)
     rename(rows, [(item.state, item.found.repo) for item in renamed], at)
-    for deep in (False, True):
-        some = [item for item in items if (item.found.depth != "listing") is deep]
-        columns = (*_VISITED_COLUMNS, *_KEPT_COLUMNS, *(("total_size", "file_count") if deep else ()))
-        values = [(*_repo_values(i.found.repo, at), *(_sizes(i.found) if deep else ()), i.repo) for i in some]
-        rows.update(repos, columns, "id", values, keep=_KEPT_COLUMNS)
+    values = [(*_repo_values(item.found.repo), item.repo) for item in items]
+    rows.update(repos, _VISITED_COLUMNS, "id", values, keep=_KEPT_COLUMNS, differing=True)
+    deep = [(at, *_sizes(item.found), item.repo) for item in items if item.found.depth != "listing"]
+    rows.update(repos, ("last_seen", "total_size", "file_count"), "id", deep)
+    rows.update(repos, ("last_seen",), "id", [(at, item.repo) for item in items if item.found.depth == "listing"])
     facts = [(item.repo, facts_of(item.found.repo)) for item in items]
     rows.upsert(repo_facts, ("repo",), ("repo", "facts"), facts)
 
 
-def _repo_values(record: RepoRecord, at: datetime) -> Row:
-    """The values of `_VISITED_COLUMNS` and `_KEPT_COLUMNS`."""
+def _repo_values(record: RepoRecord) -> Row:
+    """The values of `_VISITED_COLUMNS`."""
     kept = (record.last_modified, record.pipeline_tag, record.library_name, record.license, record.used_storage)
-    return (record.repo_id, record.author, record.status, record.sha, record.gated, at, *kept)
+    return (record.status, record.sha, record.gated, *kept)
 
 
 def _sizes(found: Enrichment) -> tuple[int | None, int]:
@@ -188,12 +189,16 @@ def save_files(rows: Rows, items: Sequence[Visited]) -> list[Told]:
         before, repo = stored[item.repo], item.repo
         now = {file.path: (file.size, file.blob_id, file.sha256) for file in item.found.files}
         over += [(repo, path) for path in before if path not in now]
-        new += [(repo, path, *facts) for path, facts in now.items() if path not in before]
+        new += [
+            (repo, path, size, blob_id and hash_bytes(blob_id), sha256 and hash_bytes(sha256))
+            for path, (size, blob_id, sha256) in now.items()
+            if path not in before
+        ]
         changed += [(*facts, repo, path) for path, facts in now.items() if before.get(path, facts) != facts]
         if item.moved_on:
             told += _file_events(repo, before, now)
     rows.delete(repo_files, ("repo", "path"), over)
-    rows.insert(repo_files, ("repo", "path", *_FILE_COLUMNS), new)
+    rows.insert(repo_files, ("repo", "path", *_FILE_COLUMNS), new, ready=True)
     rows.update(repo_files, _FILE_COLUMNS, ("repo", "path"), changed)
     return told
 
