@@ -82,7 +82,7 @@ def _lives(pid: int, born: str) -> bool:
 
 
 def birth(pid: int) -> str:
-    """When a process started: which start of the machine, and ticks since then; empty where nobody tells (Linux does)."""
+    """When a process started: the machine's own start, and ticks since; empty where nobody tells (Linux does)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -465,7 +465,12 @@ search_documents = _table(
     "search_documents",
     "What full-text search looks at.",
     _repo(),
-    _col("text", Text, "id, family, task, library and telling tags, in small letters", must=True),
+    _col(
+        "text",
+        Text,
+        "id, family, schemes, task, library, telling tags and the card's summary, in small letters",
+        must=True,
+    ),
 )
 
 search_pending = _table(

@@ -1,4 +1,4 @@
-"""Full-text search over ids, families, tasks, telling tags and card summaries: FTS5 trigram, or pg_trgm.
+"""Full-text search over ids, families, schemes, tasks, telling tags and card summaries: FTS5 trigram, or pg_trgm.
 
 A document is a line of the id's words and a line of all others, each word with a space on both sides:
 
@@ -136,6 +136,9 @@ def _documents(rows: Rows, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
     )
     for repo, tag in rows.select_in(sql, numbers):
         tags[repo].append(tag)
+    sql = "select distinct repo, quant from artifacts where repo in ({}) and quant is not null"
+    for repo, quant in sorted(rows.select_in(sql, numbers)):
+        tags[repo].insert(0, quant)  # every scheme that a repo of GGUF files holds
     sql = (
         "select r.id, r.repo_id, r.downloads, f.facts, l.family, l.base_family, l.quant, l.format, r.pipeline_tag,"
         " r.library_name from repos r left join repo_facts f on f.repo = r.id left join repo_labels l on l.repo = r.id"
@@ -214,7 +217,7 @@ def _score(wanted: Sequence[str], text: str, repo_id: str, held: str, downloads:
         if f" {word} " in name:
             match += 3
         elif f" {word}" in name:
-            match += 2.5
+            match += 2
         elif word in name:
             match += 1.5
         else:

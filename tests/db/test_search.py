@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from db import search
 from db.records import Page
 from db.search import Found, document, find, pieces
 from db.store import Store
-from tests.db.made import labelled, page, repo
+from tests.db.made import enrichment, labelled, page, repo
 
 NAMES = {
     1: ("google/gemma-3-4b-it-qat-q4_0-gguf", 500_000),
@@ -77,6 +78,16 @@ def test_ids_schemes_and_summaries_as_people_write_them(catalog: str, text: str,
 )
 def test_no_text_is_a_syntax_error(catalog: str, text: str) -> None:
     assert find(catalog, text).hits == ()
+
+
+def test_a_repo_is_found_by_each_scheme_that_its_files_have(db: str) -> None:
+    with Store.open(db) as store:
+        run = store.start_run("full", "", "https://hub.example")
+        store.save_page(run, "", page([1, 2]))
+        visit = enrichment(1)
+        held = [replace(one[1], labels=replace(one[1].labels, quant="IQ2_XXS")) for one in visit.artifacts]
+        store.save_enrichments(run, [(replace(visit, artifacts=((visit.artifacts[0][0], held[0]),)), 0)])
+    assert ids(find(db, "gemma iq2_xxs")) == [repo(1).repo_id]
 
 
 def test_what_nobody_holds_is_named(catalog: str) -> None:
