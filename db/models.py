@@ -468,7 +468,7 @@ search_documents = _table(
     _col(
         "text",
         Text,
-        "id, family, schemes, task, library, telling tags and the card's summary, in small letters",
+        "id, family, schemes, task, library, telling tags, the card's summary",
         must=True,
     ),
 )
