@@ -14,12 +14,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, TypeVar
-from urllib.parse import parse_qs, quote, urljoin, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # before the import: else one request to the real Hub at least
 
@@ -69,27 +70,58 @@ INFO = (*LIGHT, *HEAVY, "siblings")
 
 
 @dataclass(slots=True)
-class Counters:
-    """What the Hub was asked so far. `api` and `resolver` requests count against its quotas, `cdn` ones do not."""
+class Usage:
+    """What the Hub was asked. `api` and `resolver` requests count against its quotas, `cdn` ones do not."""
 
     api_requests: int = 0
     resolver_requests: int = 0
     cdn_requests: int = 0
     bytes_read: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def request(self, kind: Kind) -> None:
-        with self.lock:
-            if kind == "cdn":
-                self.cdn_requests += 1
-            elif kind == "resolve":
-                self.resolver_requests += 1
-            else:
-                self.api_requests += 1
+        if kind == "cdn":
+            self.cdn_requests += 1
+        elif kind == "resolve":
+            self.resolver_requests += 1
+        else:
+            self.api_requests += 1
+
+
+class Counters(Usage):
+    """All that was asked so far, by any thread; and by one thread alone while it has `own`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._here = threading.local()
+
+    def asked(self, kind: Kind) -> None:
+        with self._lock:
+            self.request(kind)
+        if self.own is not None:
+            self.own.request(kind)
 
     def received(self, count: int) -> None:
-        with self.lock:
+        with self._lock:
             self.bytes_read += count
+        if self.own is not None:
+            self.own.bytes_read += count
+
+    def add(self, usage: Usage) -> None:
+        """What was asked elsewhere on our behalf."""
+        with self._lock:
+            self.api_requests += usage.api_requests
+            self.resolver_requests += usage.resolver_requests
+            self.cdn_requests += usage.cdn_requests
+            self.bytes_read += usage.bytes_read
+
+    @property
+    def own(self) -> Usage | None:
+        return getattr(self._here, "usage", None)
+
+    @own.setter
+    def own(self, usage: Usage | None) -> None:
+        self._here.usage = usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +222,21 @@ class Hub:
     @property
     def seconds_waited(self) -> float:
         return self.pacer.seconds_waited
+
+    @property
+    def place(self) -> tuple[str, float, int, float]:
+        """What another process needs to have such a door of its own; no token."""
+        return self.endpoint, self.timeout, self.tries, self.backoff
+
+    @contextmanager
+    def counted(self) -> Iterator[Usage]:
+        """What this thread asks in the block."""
+        usage = Usage()
+        self.counters.own = usage
+        try:
+            yield usage
+        finally:
+            self.counters.own = None
 
     @property
     def offline(self) -> bool:
@@ -424,7 +471,7 @@ class Hub:
                 self.pacer.check()
             else:
                 self.pacer.acquire(bucket)
-            self.counters.request(kind)
+            self.counters.asked(kind)
             answer: Answer | None = None
             try:
                 answer = self._once(url, params, own, cut)
@@ -453,7 +500,7 @@ class Hub:
         timeout = httpx2.Timeout(self.timeout, connect=min(self.timeout, 10.0), pool=None)
         received = 0
         try:
-            request = session.build_request("GET", url, params=list(params) or None, headers=headers, timeout=timeout)
+            request = session.build_request("GET", url + encoded(tuple(params)), headers=headers, timeout=timeout)
             response = session.send(request, stream=True, follow_redirects=False)
             try:
                 parts: list[bytes] = []
@@ -534,6 +581,12 @@ def origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port."""
     parts = urlsplit(url)
     return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+
+
+@lru_cache(maxsize=256)
+def encoded(params: tuple[tuple[str, str], ...]) -> str:
+    """The query of a URL: made once for all repos that are asked the same."""
+    return f"?{urlencode(params)}" if params else ""
 
 
 def own_version() -> str:
