@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -11,6 +11,7 @@ from typing import Literal
 from crawler.errors import CrawlError, Stopped
 from crawler.hub import Hub
 from crawler.settings import CrawlSettings, scope_text
+from db.errors import CatalogError
 from db.pages import PageCounts
 from db.records import RunRecord, Skipped
 from db.store import Store
@@ -106,6 +107,10 @@ def opened(store: Store, hub: Hub, settings: CrawlSettings, kind: str, tell: Tel
         ledger.close("stopped", stopped.why)
     except CrawlError as error:
         ledger.close("failed", str(error))
+        raise
+    except CatalogError as error:
+        with suppress(CatalogError):  # what keeps it from being written may keep this from it too
+            ledger.close("failed", str(error))
         raise
     except Exception as error:
         ledger.close("failed", f"a bug: {type(error).__name__}: {str(error)[:300]}")

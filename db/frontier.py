@@ -118,9 +118,9 @@ def filter_sql(scope: RepoFilter) -> list[ColumnElement[bool]]:
     """The conditions of a filter over repos; `limit` is not among them."""
     found: list[ColumnElement[bool]] = []
     if scope.authors:
-        found.append(repos.c.author.in_(scope.authors))
+        found.append(func.lower(repos.c.author).in_([author.lower() for author in scope.authors]))
     if scope.repo_ids:
-        found.append(repos.c.repo_id.in_(scope.repo_ids))
+        found.append(func.lower(repos.c.repo_id).in_([repo_id.lower() for repo_id in scope.repo_ids]))
     if scope.min_downloads is not None:
         found.append(repos.c.downloads >= scope.min_downloads)
     if scope.since is not None:

@@ -29,6 +29,7 @@ QUERIES = {
     "layouts": 'select "key", "count", digest, length from layouts',
     "visits": f"select {_REPO.format('v')}, sha, depth, failures from visits v",
     "aliases": f"select {_REPO.format('a')}, repo_id from aliases a",
+    "events": f"select {_REPO.format('e')}, kind, subject, before, after from events e",
     "skips": "select repo_id, reason, detail, hub_id from skips",
     "metrics": f"select {_REPO.format('m')}, downloads, likes, trending_score from metrics m",
 }
