@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
-from crawler.samplehub.content import Content, Small, Weights
+from crawler.samplehub.content import Content, Small, Sparse, Weights
 from crawler.samplehub.packing import Stored
 
 SHARD = 5 * 10**9  # bytes, transformers' own limit
+LARGE_INDEX = 5000  # tensors
 REMEMBERED = 3  # models whose tensors stay listed
 
 
@@ -47,6 +48,55 @@ def entries(tensors: Sequence[Stored]) -> Iterator[Entry]:
         at = end
 
 
+class Measure(NamedTuple):
+    """What one file measures: its tensors' JSON without the braces, its data, its tensors' names and their number."""
+
+    text: int
+    data: int
+    names: int
+    tensors: int
+
+
+def lengths(tensors: Sequence[Stored]) -> Iterator[tuple[int, int, int]]:
+    """Of each tensor, as `entries` has them, the length of its name, its bytes and the length of what is about it."""
+    at = 0
+    while at < len(tensors):
+        experts = tensors[at].experts
+        if not experts:
+            one = entry(tensors[at], tensors[at].name)
+            yield len(one.name), one.bytes, len(one.about)
+            at += 1
+            continue
+        end = at
+        while end < len(tensors) and tensors[end].experts == experts:
+            end += 1
+        each = [(len(t.name) - len("{e}"), t.bytes, len(entry(t, "").about)) for t in tensors[at:end]]
+        for number in range(experts):
+            digits = len(str(number))
+            for name, size, about in each:
+                yield name + digits, size, about
+        at = end
+
+
+def measures(tensors: Sequence[Stored], largest: int) -> list[Measure]:
+    """What the files of `shards` measure, reckoned without listing a tensor."""
+    found = []
+    text = data = names = count = 0
+    digits = 1  # of the offset where the next tensor starts
+    for name, size, about in lengths(tensors):
+        if count and data + size > largest:
+            found.append(Measure(text + count - 1, data, names, count))
+            text = data = names = count = 0
+            digits = 1
+        data += size
+        text += name + about + digits + 4
+        digits = len(str(data))
+        text += digits
+        names += name
+        count += 1
+    return [*found, Measure(text + max(0, count - 1), data, names, count)]
+
+
 def shards(tensors: Sequence[Entry], largest: int = SHARD) -> list[list[Entry]]:
     """Tensors by file, none of them larger than it may be unless one tensor is."""
     groups: list[list[Entry]] = [[]]
@@ -71,10 +121,6 @@ def header_json(tensors: Sequence[Entry], metadata: Mapping[str, str]) -> bytes:
     return ("{" + ",".join(parts) + "}").encode()
 
 
-def data_bytes(tensors: Sequence[Entry]) -> int:
-    return sum(tensor.bytes for tensor in tensors)
-
-
 class Shards:
     """The files of one model. A hundred thousand tensors are listed when somebody asks, and then forgotten again.
 
@@ -94,7 +140,7 @@ class Shards:
         self._tensors = tensors
         self._largest = largest
         self._total_parameters = total_parameters
-        self._indices: dict[str, Small] = {}
+        self._indices: dict[str, Content] = {}
 
     def groups(self) -> list[list[Entry]]:
         """The tensors of each file."""
@@ -110,16 +156,15 @@ class Shards:
         return found
 
     @cached_property
-    def sizes(self) -> list[tuple[int, int]]:
-        """Of each file the bytes of its tensors' JSON, without metadata and braces, and those of its data."""
-        return [(len(header_json(group, {})) - 2, data_bytes(group)) for group in self.groups()]
+    def measures(self) -> list[Measure]:
+        return measures(self._tensors(), self._largest)
 
     def files(
         self, facts: str, *, stem: str = "model", folder: str = "", metadata: Mapping[str, str] | None = None
     ) -> dict[str, Content]:
         """The files by path: one, or shards and their index. Shard names are transformers' own."""
         named = {"format": "pt"} if metadata is None else metadata
-        count = len(self.sizes)
+        count = len(self.measures)
         if count == 1:
             return {f"{folder}{stem}.safetensors": self._file(0, facts, named)}
         names = [f"{stem}-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1)]
@@ -128,20 +173,33 @@ class Shards:
             for number, name in enumerate(names)
         }
         if stem not in self._indices:
-            self._indices[stem] = Small(lambda: self._index(names))
+            self._indices[stem] = self._index_file(names)
         files[f"{folder}{stem}.safetensors.index.json"] = self._indices[stem]
         return files
 
     def _file(self, number: int, facts: str, metadata: Mapping[str, str]) -> Weights:
-        text, data = self.sizes[number]
+        text, data, _, _ = self.measures[number]
         text += len(header_json((), metadata)) + (1 if text and metadata else 0)
         return Weights(facts, lambda: header_json(self.groups()[number], metadata), 8 + text + -text % 8 + data)
 
-    def _index(self, names: Sequence[str]) -> bytes:
-        groups = self.groups()
-        about: dict[str, int] = {"total_size": sum(map(data_bytes, groups))}
+    def _index_file(self, names: Sequence[str]) -> Content:
+        """The index: in git where it is small; of models with thousands of experts it is kept as weights are."""
+        rows = sum(measure.tensors for measure in self.measures)
+        if rows < LARGE_INDEX:
+            return Small(lambda: self._index(names))
+        each = zip(names, self.measures, strict=True)
+        size = sum(measure.names + measure.tensors * (len(name) + 12) for name, measure in each) - 2
+        about = f"{names[0]} {rows} {size} {self.measures}"
+        return Sparse(about, size + len("".join(self._index_frame())), lambda: self._index(names))
+
+    def _index_frame(self) -> tuple[str, str]:
+        about: dict[str, int] = {"total_size": sum(measure.data for measure in self.measures)}
         if self._total_parameters is not None:
             about["total_parameters"] = self._total_parameters
-        placed = zip(names, groups, strict=True)
+        return f'{{\n  "metadata": {json.dumps(about)},\n  "weight_map": {{\n', "\n  }\n}\n"
+
+    def _index(self, names: Sequence[str]) -> bytes:
+        placed = zip(names, self.groups(), strict=True)
         weight_map = ",\n".join(f'    "{tensor.name}": "{name}"' for name, group in placed for tensor in group)
-        return f'{{\n  "metadata": {json.dumps(about)},\n  "weight_map": {{\n{weight_map}\n  }}\n}}\n'.encode()
+        start, end = self._index_frame()
+        return f"{start}{weight_map}{end}".encode()

@@ -12,11 +12,14 @@ import struct
 from array import array
 from dataclasses import dataclass
 from functools import lru_cache
+from math import log
 
 MARK = b"\x01\x02"
 CHUNK = 2048
 LONGEST = 20
 SPACE = "Ġ".encode()
+AS_LETTERS = bytes(ord("a") + number % 26 for number in range(256))
+LENGTHS = [min(LONGEST, 1 + int(-5.0 * log(1 - (number + 0.5) / 256))) for number in range(256)]  # short ones prevail
 LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-+"
 
 
@@ -69,37 +72,54 @@ def arrays(tokenizer: Tokenizer) -> tuple[bytes, int]:
 
 @lru_cache(maxsize=256)
 def arrays_length(tokenizer: Tokenizer) -> int:
-    """Bytes of the arrays; remembered, since the size of every file with this tokenizer depends on it."""
-    return len(arrays(tokenizer)[0])
+    """Bytes of the arrays, which the size of every file with this tokenizer depends on; they are not made for it."""
+    fixed = [("tokenizer.ggml.token_type", 4 * tokenizer.vocab)]
+    if tokenizer.scores:
+        fixed.append(("tokenizer.ggml.scores", 4 * tokenizer.vocab))
+    fixed.append(("tokenizer.ggml.tokens", strings_length(tokenizer.name, tokenizer.vocab, tokenizer.specials, b"")))
+    if tokenizer.merges:
+        merges = strings_length(tokenizer.name + " merges", tokenizer.merges, (), b" ")
+        fixed.append(("tokenizer.ggml.merges", merges))
+    named = [("tokenizer.ggml.model", tokenizer.model)]
+    if tokenizer.pre:
+        named.append(("tokenizer.ggml.pre", tokenizer.pre))
+    return sum(24 + len(name) + size for name, size in fixed) + sum(20 + len(name) + len(text) for name, text in named)
 
 
 def strings(seed: str, count: int, first: tuple[str, ...], joint: bytes) -> bytes:
     """`count` GGUF strings, all different: `first`, then words that are made by the thousand from one pattern."""
     head = b"".join(text(word.encode()) for word in first[:count])
-    left = count - min(count, len(first))
-    pattern = words(seed, min(CHUNK, left), joint)
+    rounds, rest = divmod(count - min(count, len(first)), CHUNK)
+    pattern = words(seed, joint)
     whole = b"".join(pattern)
-    rounds, rest = divmod(left, CHUNK) if left >= CHUNK else (0, left)
     body = b"".join(whole.replace(MARK, code(number)) for number in range(rounds))
     tail = b"".join(pattern[:rest]).replace(MARK, code(rounds))
     return head + body + tail
 
 
-def words(seed: str, count: int, joint: bytes) -> list[bytes]:
-    """Words with a gap for two letters that tell their round, some with the space of byte-pair encoders before them.
+def strings_length(seed: str, count: int, first: tuple[str, ...], joint: bytes) -> int:
+    """Bytes of what `strings` makes: a round is as long as its pattern."""
+    rounds, rest = divmod(count - min(count, len(first)), CHUNK)
+    lengths = list(map(len, words(seed, joint)))
+    return sum(8 + len(word.encode()) for word in first[:count]) + rounds * sum(lengths) + sum(lengths[:rest])
 
-    Two letters of their own tell the words of a round apart.
+
+def words(seed: str, joint: bytes) -> list[bytes]:
+    """A round of words with a gap for two letters that tell it; some begin with the space of byte-pair encoders.
+
+    Two letters of its own tell each word of a round from the others.
     """
     dice = random.Random(seed)
-    letters = bytes(dice.choices(LETTERS[:26], k=LONGEST * count))
-    lengths = dice.choices(range(1, LONGEST + 1), weights=[0.82**length for length in range(LONGEST)], k=count)
-    spaces = dice.choices((b"", SPACE), weights=(3, 2), k=count)
+    letters = dice.randbytes(LONGEST * CHUNK).translate(AS_LETTERS)
+    lengths, spaces = dice.randbytes(CHUNK), dice.randbytes(CHUNK)
     found = []
-    for number in range(count):
-        word = letters[LONGEST * number : LONGEST * number + lengths[number]]
+    for number in range(CHUNK):
+        start = LONGEST * number
+        word = letters[start : start + LENGTHS[lengths[number]]]
         half = len(word) // 2
-        middle = MARK + joint + spaces[number] if joint else MARK
-        found.append(text(spaces[number] + word[:half] + middle + word[half:] + code(number)))
+        space = SPACE if spaces[number] < 100 else b""
+        middle = MARK + joint + space if joint else MARK
+        found.append(text(space + word[:half] + middle + word[half:] + code(number)))
     return found
 
 
