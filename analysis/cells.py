@@ -21,6 +21,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 def printable(text: str) -> str:
     """Text that is safe on a terminal: what it would act on is written as an escape (`\\x1b`, `\\u202e`)."""
+    if text.isascii() and text.isprintable():
+        return text
     return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
 
 
@@ -56,10 +58,8 @@ def csv_cell(value: Any, *, raw: bool = False) -> Any:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return value
-    if isinstance(value, list | tuple | Mapping):
-        value = to_json(value)
-    elif not isinstance(value, str):
-        value = str(jsonable(value))
+    if not isinstance(value, str):
+        value = to_json(value) if isinstance(value, list | tuple | Mapping) else str(jsonable(value))
     return value if raw else harmless(printable(value))

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import ExportRefused, UnknownTable
-from analysis.query import BOOLEANS, LISTS, Question, Reader, find_question, questions, tidy
+from analysis.query import BOOLEANS, LISTS, Question, Reader, find_question, list_of, questions, tidy
 from analysis.tables import Format, Kind, guessed_kinds, write_table
 from analysis.units import iso
 
@@ -178,10 +178,36 @@ def write_big(reader: Reader, folder: Path, table: Table, form: Format, since: d
     """A table, streamed."""
     values = {"since": since} if since is not None else {}
     with reader.rows(table.sql(reader.dialect, since is not None), values) as found:
-        columns = [name for name in found.columns if name not in INTERNAL]
+        places = [(at, name) for at, name in enumerate(found.columns) if name not in INTERNAL]
+        columns = [name for _, name in places]
         kinds = {name: table.kind(name) for name in columns}
-        rows = ([row[name] for name in columns] for row in map(plain, found.dicts()))
+        readers = [(at, READERS.get(name) or OF_KIND.get(kinds[name])) for at, name in places]
+        rows = ([read(row[at]) if read else row[at] for at, read in readers] for row in found)
         return write(folder, table.name, columns, rows, kinds, form, raw)
+
+
+def boolean(value: Any) -> bool | None:
+    """SQLite's 0 and 1."""
+    return None if value is None else bool(value)
+
+
+def moment(value: Any) -> str | None:
+    """PostgreSQL's times as SQLite has them."""
+    return iso(value) if isinstance(value, datetime) else value
+
+
+def hexadecimal(value: Any) -> Any:
+    return bytes(value).hex() if isinstance(value, bytes | memoryview) else value
+
+
+def listed(value: Any) -> Any:
+    """A JSON list as a list; a value that is none, as some views hold, as it is."""
+    return list_of(value) if isinstance(value, str) else value
+
+
+OF_KIND: Mapping[str, Callable[[Any], Any]] = {"boolean": boolean, "list": listed, "time": moment}
+READERS: Mapping[str, Callable[[Any], Any]] = dict.fromkeys(HEX, hexadecimal)
+"""What makes a column's values the same on both engines: the columns' kinds decided once, not for each row."""
 
 
 def write_answer(reader: Reader, folder: Path, question: Question, form: Format, raw: bool) -> Written:
@@ -194,10 +220,7 @@ def write_answer(reader: Reader, folder: Path, question: Question, form: Format,
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """A tidy row whose hashes are in hexadecimal."""
     clean = tidy(row)
-    for name in HEX & clean.keys():
-        value = clean[name]
-        clean[name] = bytes(value).hex() if isinstance(value, bytes | memoryview) else value
-    return clean
+    return {name: hexadecimal(value) if name in HEX else value for name, value in clean.items()}
 
 
 def write(
