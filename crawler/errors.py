@@ -7,7 +7,8 @@
     ├── RequestRefused       400: the Hub does not take what was asked; `detail` are its words
     ├── Offline              HF_HUB_OFFLINE says that nothing may be asked
     ├── TokenRefused         the Hub does not know the token; nothing is concluded from its answers
-    └── QuotaSpent           no request is left, and the time to wait for more is not there
+    ├── QuotaSpent           no request is left, and the time to wait for more is not there
+    └── ClusterTrouble       the Dask cluster can't do the work: `cluster` is its address
     ScheduleError            the service can't run as it was told
     ├── BadTimetable         its file is not as it must be: `path`, `place` in it, `why`
     └── ServiceRuns          it runs already: `state` is its health file, `pid` its process
@@ -103,6 +104,19 @@ class QuotaSpent(CrawlError):
 
     def __reduce__(self) -> tuple[type[QuotaSpent], tuple[str, float]]:
         return type(self), (self.bucket, self.seconds)
+
+
+class ClusterTrouble(CrawlError):
+    """The workers of the Dask cluster at an address can't do the work; `why` says how."""
+
+    hint = "start one: dask scheduler, then dask worker tcp://HOST:8786; or use this machine's cores: --cluster local:2"
+
+    def __init__(self, cluster: str, why: str) -> None:
+        super().__init__(f"the cluster {cluster}: {why}")
+        self.cluster, self.why = cluster, why
+
+    def __reduce__(self) -> tuple[type[ClusterTrouble], tuple[str, str]]:
+        return type(self), (self.cluster, self.why)
 
 
 class ScheduleError(Exception):

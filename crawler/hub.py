@@ -7,6 +7,7 @@ redirects are followed by hand, and to another host without it.
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import random
@@ -227,6 +228,16 @@ class Hub:
     def place(self) -> tuple[str, float, int, float]:
         """What another process needs to have such a door of its own; no token."""
         return self.endpoint, self.timeout, self.tries, self.backoff
+
+    @property
+    def given_token(self) -> str | None:
+        """The token that was handed over, not found in the environment."""
+        return self._token if isinstance(self._token, str) else None
+
+    def fingerprint(self, salt: str) -> str | None:
+        """Tells whether two doors have the same token, and not which; None where there is none."""
+        own = self._headers.get("authorization")
+        return None if own is None else hmac.digest(salt.encode(), own.encode(), "sha256").hex()
 
     @contextmanager
     def counted(self) -> Iterator[Usage]:

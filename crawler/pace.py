@@ -55,7 +55,6 @@ class Bucket:
     closed_until: float = 0.0  # after a 429
     refusals: int = 0  # 429s in a row
     requests: int = 0
-    reserve: int = 0  # requests of a window that are left to others
 
     def wait(self, now: float) -> float | None:
         """Seconds until a request may go; 0 for now, None for when one of those in flight has returned."""
@@ -64,7 +63,7 @@ class Bucket:
         self._turn(now)
         if not self.known:
             return None if self.in_flight else 0.0
-        if self.left is None or self.left - self.in_flight > self.reserve:
+        if self.left is None or self.left - self.in_flight > 0:
             return 0.0
         if self.in_flight:
             return None
@@ -114,7 +113,6 @@ class Pacer:
     Args:
         budget: requests that may go in all; the next raises Stopped.
         max_time: seconds from now; a request or a wait beyond raises Stopped, QuotaSpent where none was granted yet.
-        reserve: requests of each window that are left to other processes with the same quota.
         clock: seconds, never running backwards.
     """
 
@@ -123,14 +121,12 @@ class Pacer:
         *,
         budget: int | None = None,
         max_time: float | None = None,
-        reserve: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
         self._changed = threading.Condition()
         self._buckets: dict[str, Bucket] = {}
         self._budget = budget
-        self._reserve = reserve
         self._spent = 0
         self._deadline = None if max_time is None else clock() + max_time
         self._stopped: str | None = None
@@ -181,7 +177,7 @@ class Pacer:
     def acquire(self, bucket: str) -> None:
         """Waits until a request of this bucket may go, and counts it as gone. Raises Stopped or QuotaSpent."""
         with self._changed:
-            state = self._buckets.setdefault(bucket, Bucket(reserve=self._reserve))
+            state = self._buckets.setdefault(bucket, Bucket())
             while True:
                 self.check()
                 wait = state.wait(self._clock())
@@ -227,7 +223,7 @@ class Pacer:
             elif status is not None and 200 <= status < 400:
                 state.known, state.refusals = True, 0
                 if told is not None:
-                    self._buckets.setdefault(told.bucket, Bucket(known=True, reserve=self._reserve)).learn(told, now)
+                    self._buckets.setdefault(told.bucket, Bucket(known=True)).learn(told, now)
                 if (told is None or told.bucket != bucket) and state.left is not None:
                     state.left -= 1
             else:
@@ -235,11 +231,6 @@ class Pacer:
                 if state.left is not None:
                     state.left -= 1
             self._changed.notify_all()
-
-    def charge(self, requests: int) -> None:
-        """Counts requests that were asked elsewhere on our behalf against the budget."""
-        with self._changed:
-            self._spent += requests
 
     def pause(self, seconds: float) -> None:
         """Sleeps between two tries of one request; ends early, by Stopped, if the crawl is to end."""

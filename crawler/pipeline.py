@@ -37,7 +37,7 @@ def crawl(store: Store, hub: Hub, settings: CrawlSettings, tell: Tell = silent) 
     until then is stored.
     """
     runs = []
-    with store.crawling(), seldom(), workers(settings.workers, settings.cluster) as executor:
+    with store.crawling(), seldom(), workers(settings.workers, settings.cluster, hub) as executor:
         for scope in one_by_one(settings.scope):
             asked = replace(settings, scope=scope)
             with opened(store, hub, asked, kind_due(store, asked), tell) as ledger:
