@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,16 +57,16 @@ class Where:
         self.values[name] = value
         return f":{name}"
 
-    def any_of(self, pattern: str, wanted: Sequence[str]) -> None:
-        """`pattern` holds for one of these; {} in it is the comparison with one."""
+    def any_of(self, pattern: str, wanted: Sequence[str], fold: Callable[[str], str] = str.lower) -> None:
+        """`pattern` holds for one of these; {} in it is the comparison with one, folded to the column's own case."""
         if wanted:
-            self.conditions.append("(" + " or ".join(pattern.format(self.like(each)) for each in wanted) + ")")
+            self.conditions.append("(" + " or ".join(pattern.format(self.like(fold(each))) for each in wanted) + ")")
 
     def like(self, text: str) -> str:
-        """A comparison that ignores case; `*` stands for any text, all else for itself."""
+        """A comparison; `*` stands for any text, all else for itself."""
         if "*" not in text:
-            return f"= {self.name(text.lower())}"
-        escaped = text.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_").replace("*", "%")
+            return f"= {self.name(text)}"
+        escaped = text.replace("!", "!!").replace("%", "!%").replace("_", "!_").replace("*", "%")
         return f"like {self.name(escaped)} escape '!'"
 
     def __str__(self) -> str:
@@ -78,21 +78,23 @@ def list_models(reader: Reader, wanted: Filter, *, sort: str, limit: int | None)
     from analysis.query import tidy
 
     where = conditions(wanted)
-    sql = f"select * from models{where} order by {SORTS[sort]} nulls last, repo_id"
-    if limit:
-        sql += f" limit {int(limit)}"
+    order = f"order by {SORTS[sort]} nulls last, repo_id"
+    sql = f"select * from models{where} {order}"
+    if limit:  # first which, then all of these: a wide row is dear
+        chosen = f"select hub_id from models{where} {order} limit {int(limit)}"
+        sql = f"select * from models where hub_id in ({chosen}) {order}"
     return (tidy(row) for row in reader.rows(sql, where.values).dicts())
 
 
 def conditions(wanted: Filter) -> Where:
     where = Where()
-    where.any_of("(lower(family) {0} or lower(base_family) {0})", wanted.families)
+    where.any_of("(family {0} or base_family {0})", wanted.families)  # labels have one spelling, and indexes
     where.any_of("lower(author) {}", wanted.authors)
     where.any_of("lower(license) {}", wanted.licenses)
     where.any_of("lower(pipeline_tag) {}", wanted.tasks)
-    held = "select repo_id from artifacts_wide where lower({0}) {{0}} and role = 'weights'"
-    holds = f"(lower({{0}}) {{{{0}}}} or repo_id in ({held}))"
-    where.any_of(holds.format("quant"), wanted.quants)
+    held = "select repo_id from artifacts_wide where {0} {{0}} and role = 'weights'"
+    holds = f"repo_id in (select repo_id from models where {{0}} {{{{0}}}} union {held})"
+    where.any_of(holds.format("quant"), wanted.quants, str.upper)
     where.any_of(holds.format("format"), wanted.formats)
     for tuning in wanted.tunings:  # lists are JSON text
         pattern = '%"' + tuning.lower() + '"%'

@@ -53,7 +53,7 @@ repos = _table(
     _key("id", BigInt, "the catalog's number of this repo"),
     _col("hub_id", Text, "the Hub's `_id`: survives renames", must=True, unique=True),
     _col("repo_id", Text, "owner/name as of the last visit", must=True, index=True),
-    _col("author", Text, "the owner: a user or an organisation", index=True),
+    _col("author", Text, "the owner: a user or an organisation"),
     _col("sha", Text, "commit of the main revision"),
     _col("created_at", UtcDateTime, "when the repo was made on the Hub"),
     _col("last_modified", UtcDateTime, "when the repo last got a commit", index=True),
@@ -76,6 +76,7 @@ repos = _table(
     _col("first_run", BigInt, "the crawl that found it", ForeignKey("crawl_runs.id")),
     _col("digest", BigInt, "64 bits over all that the listing says but the counters: equal means unchanged", must=True),
     Index("ix_repos_lower", text("lower(repo_id)")),
+    Index("ix_repos_author", text("lower(author)")),
 )
 
 repo_facts = _table(
@@ -220,6 +221,7 @@ repo_labels = _table(
     _col("digest", BigInt, "repos.digest at that time: unequal means that the repo has changed since", must=True),
     Index("ix_repo_labels_family", "family", "quant"),
     Index("ix_repo_labels_quant", "quant"),
+    Index("ix_repo_labels_base_family", "base_family"),
     Index("ix_repo_labels_base_model", text("lower(base_model)")),
 )
 

@@ -212,10 +212,15 @@ def note_absences(rows: Rows, scope: str, hub_ids: Iterable[str], now: datetime)
     rows.insert_new(absences, ("repo", "since", "probes"), [(row[0], since, 0) for row in numbers])
 
 
-def absent(rows: Rows) -> list[Wanted]:
-    """Repos with an absence, in the catalog's order."""
-    sql = "select r.hub_id, r.repo_id, r.sha from absences a join repos r on r.id = a.repo order by a.repo"
-    return [Wanted(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql)]
+def absent(rows: Rows, most: int) -> list[Wanted]:
+    """Repos with an absence, at most so many, those that were looked at longest ago or never first."""
+    sql = "select r.hub_id, r.repo_id, r.sha from absences a join repos r on r.id = a.repo"
+    sql += (
+        " order by coalesce(a.probed_at, ''), a.repo limit ?"
+        if rows.dialect.name == "sqlite"
+        else (" order by a.probed_at nulls first, a.repo limit ?")
+    )
+    return [Wanted(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql, (most,))]
 
 
 def probed(rows: Rows, hub_id: str, *, found: bool, at: datetime) -> int:

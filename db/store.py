@@ -232,10 +232,10 @@ class Store:
         with self._writing() as rows:
             runs.note_absences(rows, scope, hub_ids, self._clock())
 
-    def absent(self) -> list[Wanted]:
+    def absent(self, most: int = 1_000_000) -> list[Wanted]:
         """Repos that a walk did not see and that are not yet known to be gone: each wants a look of its own."""
         with self._reading() as rows:
-            return runs.absent(rows)
+            return runs.absent(rows, most)
 
     def probed(self, hub_id: str, *, found: bool, at: datetime) -> int:
         """A direct look at a missing repo; returns how many in a row did not find it."""
@@ -331,6 +331,20 @@ class Store:
                 batch, after = stored.stale_batches(rows, after, number[0][0] if number else None)
             if batch:
                 yield batch
+
+    def link_headers(self, run: RunRecord | None, label: Callable[[StoredRepo], Relabelled]) -> int:
+        """Gives artifacts the headers of their content that another repo's visit read, and their repos new labels.
+
+        Returns how many repos. What a visit reads serves all that hold the same bytes, whoever was visited first.
+        """
+        done = 0
+        while True:
+            with self._writing() as rows:
+                batch = [label(each) for each in stored.link_headers(rows)]
+                relabel.save_labels(rows, self._interned, run, batch, self._clock())
+            done += len(batch)
+            if not batch:
+                return done
 
     def save_labels(
         self, run: RunRecord | None, batch: Sequence[Relabelled], *, dry_run: bool = False

@@ -66,13 +66,35 @@ def stale_batches(rows: Rows, after: int, vocabulary: int | None) -> tuple[list[
         " where r.id > ? and (l.repo is null or l.vocabulary <> ?) order by r.id limit ?"
     )
     wanted = dict(map(tuple, rows.select(sql, (after, -1 if vocabulary is None else vocabulary, BATCH))))
-    if not wanted:
-        return [], None
+    return (whole_repos(rows, wanted), max(wanted)) if wanted else ([], None)
+
+
+def link_headers(rows: Rows) -> list[StoredRepo]:
+    """Links artifacts to the headers of their content that another repo's visit read meanwhile; returns the repos.
+
+    At most BATCH of them; none when nothing is left to link. Their labels are to be made anew.
+    """
+    sql = (
+        "select distinct a.repo, l.depth from headers h join artifacts a on a.content = h.content"
+        " left join repo_labels l on l.repo = a.repo where a.header is null order by a.repo limit ?"
+    )
+    wanted: dict[int, str | None] = dict(map(tuple, rows.select(sql, (BATCH,))))
+    for repo in wanted:
+        rows.execute(
+            "update artifacts set header = (select h.id from headers h where h.content = artifacts.content)"
+            " where repo = ? and header is null and content is not null",
+            (repo,),
+        )
+    return whole_repos(rows, wanted)
+
+
+def whole_repos(rows: Rows, wanted: Mapping[int, str | None]) -> list[StoredRepo]:
+    """These repos with all that their labels are made from; `wanted` is their numbers with the depth of their labels."""
     names = ", ".join(_REPO_COLUMNS)
     found = sorted(rows.select_in(f"select {names} from repos where id in ({{}})", wanted), key=lambda row: int(row[0]))
     held = _artifacts(rows, wanted)
     read = read_headers(rows, "id", {number for owned in held.values() for _, number in owned if number is not None})
-    batch = [
+    return [
         StoredRepo(
             record,
             tuple(artifact for artifact, _ in held[number]),
@@ -83,7 +105,6 @@ def stale_batches(rows: Rows, after: int, vocabulary: int | None) -> tuple[list[
         )
         for number, record, digest in _records(rows, found)
     ]
-    return batch, max(wanted)
 
 
 def _records(rows: Rows, found: Sequence[Any]) -> Iterator[tuple[int, RepoRecord, int]]:

@@ -136,7 +136,7 @@ def _hub() -> None:
         sa.UniqueConstraint("hub_id", name="uq_repos_hub_id"),
         **STRICT,
     )
-    op.create_index("ix_repos_author", "repos", ["author"])
+    op.create_index("ix_repos_author", "repos", [sa.text("lower(author)")])
     op.create_index("ix_repos_downloads", "repos", ["downloads"])
     op.create_index("ix_repos_first_seen", "repos", ["first_seen"])
     op.create_index("ix_repos_last_modified", "repos", ["last_modified"])
@@ -362,6 +362,7 @@ def _labels() -> None:
         **STRICT,
     )
     op.create_index("ix_repo_labels_base_model", "repo_labels", [sa.text("lower(base_model)")])
+    op.create_index("ix_repo_labels_base_family", "repo_labels", ["base_family"])
     op.create_index("ix_repo_labels_family", "repo_labels", ["family", "quant"])
     op.create_index("ix_repo_labels_quant", "repo_labels", ["quant"])
     op.create_table(
