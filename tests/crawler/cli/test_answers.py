@@ -238,6 +238,28 @@ def test_bash_completes_commands_and_options(small: str) -> None:
     assert "--family" in completed("hf-catalog fits --fam", 2)
 
 
+def test_hf_runs_it_as_an_extension(tmp_path: Path) -> None:
+    """By the very commands that docs/tour.md shows, in a home of its own, with no network."""
+    tour = (Path(__file__).resolve().parents[3] / "docs" / "tour.md").read_text(encoding="utf-8")
+    block = tour[tour.index("$ mkdir -p ~/.local/share/hf") :]
+    script = block[: block.index("$ hf catalog fits")].replace("$ mkdir", "mkdir").replace("$ cat", "cat")
+    programs = str(Path(sys.executable).parent)
+    env = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("HF_")},
+        "HOME": str(tmp_path),
+        "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
+        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+    subprocess.run(["bash", "-euc", script], env=env, check=True, timeout=30)
+    for command in (["hf", "catalog"], ["hf", "extensions", "exec", "catalog", "--"]):
+        done = subprocess.run(
+            [f"{programs}/hf", *command[1:], "memory", "4B", "--json"], env=env, capture_output=True, text=True,
+            timeout=60, check=True,
+        )  # fmt: skip
+        assert json.loads(done.stdout)[-1]["bytes"] == 2_000_000_000
+
+
 def light(*words: str) -> set[str]:
     """The packages that a command loads."""
     script = (
