@@ -176,9 +176,7 @@ def differences(db: Path, hub: SampleHub, churn: Churn) -> list[str]:
             found.append(f"{row[1]}: stored as {row[5]}, but the Hub shows it no more")
     ids = {repo.id: repo.hub_id for repo in hub.catalog}
     noted = sum((ids.get(new), old) in aliases for old, new in churn.renamed)
-    print(
-        f"renames: {len(churn.renamed)}, of which noted as aliases: {noted} (twice between two looks: one)"
-    )
+    print(f"renames: {len(churn.renamed)}, of which noted as aliases: {noted} (twice between two looks: one)")
     return found
 
 
