@@ -89,7 +89,7 @@ def link_headers(rows: Rows) -> list[StoredRepo]:
 
 
 def whole_repos(rows: Rows, wanted: Mapping[int, str | None]) -> list[StoredRepo]:
-    """These repos with all that their labels are made from; `wanted` is their numbers with the depth of their labels."""
+    """These repos with all that their labels are made from; `wanted`: their numbers, with the depth of their labels."""
     names = ", ".join(_REPO_COLUMNS)
     found = sorted(rows.select_in(f"select {names} from repos where id in ({{}})", wanted), key=lambda row: int(row[0]))
     held = _artifacts(rows, wanted)
