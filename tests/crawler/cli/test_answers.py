@@ -226,6 +226,17 @@ def test_completion_is_a_script_of_the_shell(shell: str, hf_catalog: Ask) -> Non
     assert "_HF_CATALOG_COMPLETE" in script and "hf-catalog" in script
 
 
+def test_the_manual_knows_every_command(hf_catalog: Ask) -> None:
+    from crawler.cli import cli
+
+    page = hf_catalog("completion", "man").out
+    assert page.startswith(".TH HF\\-CATALOG 1")
+    for name in cli.entries:
+        assert f".SS {name}".replace("-", "\\-") in page, name
+    assert ".B \\-\\-context N" in page and ".B 130" in page
+    assert not [line for line in page.splitlines() if line.startswith("'")]
+
+
 def test_bash_completes_commands_and_options(small: str) -> None:
     def completed(words: str, at: int) -> list[str]:
         env = {**os.environ, "_HF_CATALOG_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(at)}
