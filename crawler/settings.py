@@ -30,7 +30,7 @@ class CrawlSettings:
     dry_run: bool = False
     page: int = PAGE
     lag: timedelta = LAG
-    cluster: str | None = None  # address of a Dask scheduler; None: threads of this process
+    cluster: str | None = None  # a Dask scheduler's address, or local:N processes; None: threads of this process
 
     @property
     def whole(self) -> bool:

@@ -32,11 +32,19 @@ class Read(click.ParamType):  # type: ignore[type-arg]  # generic only in newer 
             self.fail(f"{value!r} is no {self.name}: write it as {self.examples}", param, ctx)
 
 
+def parse_cluster(text: str) -> str:
+    """A cluster's address. Raises ValueError."""
+    from crawler.workers import checked_cluster
+
+    return checked_cluster(text)
+
+
 SIZE = Read("size", parse_size, "16GB, 16GiB or 7.5e9")
 MODEL_SIZE = Read("size", parse_model_size, "4B (parameters), 3GB, 3GiB or 3e9 (bytes of its files)")
 BANDWIDTH = Read("bandwidth", parse_bandwidth, "100GB/s")
 CONTEXT = Read("context length", parse_context, "8192, 32k or 1M")
 SPAN_OF_TIME = Read("duration", parse_span, "90s, 30m, 2h, 7d or 1w")
+CLUSTER = Read("cluster", parse_cluster, "local:2 (processes here) or tcp://scheduler:8786")
 WHEN = Read("time", parse_when, "7d, 24h, 2026-11-01 or 2026-11-01T12:00:00Z")
 
 

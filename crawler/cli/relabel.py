@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from time import monotonic
@@ -10,20 +11,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.options import db_option, output_options
+from crawler.cli.options import CLUSTER, db_option, output_options
 from crawler.cli.output import Column, Printer
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+
+    from db.records import Labelled
     from db.relabel import RelabelCounts
     from db.store import Store
     from db.stored import Relabelled, StoredRepo
 
+Labels = Sequence[tuple["Labelled", Sequence["Labelled"]]]
+"""Of each repo of a batch: its own, and those of its artifacts in their order."""
+
+AHEAD = 8
+"""Batches that a cluster labels while earlier ones are written."""
+
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Say what would change and write nothing.")
+@click.option(
+    "--cluster",
+    type=CLUSTER,
+    metavar="ADDRESS",
+    help="Label by a Dask cluster: tcp://host:8786, or local:2 for so many processes of this machine.",
+)
 @db_option
 @output_options(table=False)
-def relabel(dry_run: bool, db: str, out: Printer) -> None:
+def relabel(dry_run: bool, cluster: str | None, db: str, out: Printer) -> None:
     """Bring the catalog's labels to the current vocabulary, with no network.
 
     Only repos whose labels another vocabulary made are looked at. Each batch is written by itself: broken off, the same
@@ -33,6 +49,7 @@ def relabel(dry_run: bool, db: str, out: Printer) -> None:
     Examples:
       hf-catalog relabel --dry-run
       hf-catalog relabel --db catalog.db --json
+      hf-catalog relabel --cluster local:4
     """
     from analysis.labels.vocabulary import vocabulary
     from db.relabel import RelabelCounts
@@ -41,8 +58,13 @@ def relabel(dry_run: bool, db: str, out: Printer) -> None:
     digest = vocabulary().digest
     started = monotonic()
     done = RelabelCounts()
-    with Store.open(db) as store, nullcontext() if dry_run else store.crawling(), watched(db, digest, out) as tell_of:
-        for counts in relabelled(store, digest, dry_run=dry_run):
+    with (
+        Store.open(db) as store,
+        nullcontext() if dry_run else store.crawling(),
+        hands(cluster) as executor,
+        watched(db, digest, out) as tell_of,
+    ):
+        for counts in relabelled(store, digest, executor, dry_run=dry_run):
             done += counts
             tell_of(done)
     if not dry_run and done.repos:
@@ -76,19 +98,61 @@ STALE = (
 )
 
 
-def relabelled(store: Store, digest: str, *, dry_run: bool) -> Iterator[RelabelCounts]:
-    """Batch by batch: read, label, write."""
-    for batch in store.stale(digest):
-        yield store.save_labels(None, [anew(stored) for stored in batch], dry_run=dry_run)
+@contextmanager
+def hands(cluster: str | None) -> Iterator[Executor | None]:
+    """Who labels: a cluster of one thread a process, for labelling is all reckoning; None: this thread itself."""
+    if cluster is None:
+        yield None
+        return
+    from crawler.workers import workers
+
+    with workers(1, cluster) as executor:
+        yield executor
 
 
-def anew(stored: StoredRepo) -> Relabelled:
-    """One repo's labels by the current vocabulary, its artifacts' too."""
-    from analysis.labels.resolve import label_whole
+def relabelled(
+    store: Store, digest: str, executor: Executor | None = None, *, dry_run: bool = False
+) -> Iterator[RelabelCounts]:
+    """Batch by batch: read, label, write; in one order, whoever labels."""
+    batches = store.stale(digest)
+    for batch, labels in here(batches) if executor is None else there(batches, executor):
+        yield store.save_labels(None, joined(batch, labels), dry_run=dry_run)
+
+
+def here(batches: Iterable[list[StoredRepo]]) -> Iterator[tuple[list[StoredRepo], Labels]]:
+    for batch in batches:
+        yield batch, labels_of(batch)
+
+
+def there(batches: Iterable[list[StoredRepo]], executor: Executor) -> Iterator[tuple[list[StoredRepo], Labels]]:
+    ahead: deque[tuple[list[StoredRepo], Future[Labels]]] = deque()
+    for batch in batches:
+        ahead.append((batch, executor.submit(labels_of, batch)))
+        if len(ahead) > AHEAD:
+            first, labels = ahead.popleft()
+            yield first, labels.result()
+    for first, labels in ahead:
+        yield first, labels.result()
+
+
+def joined(batch: Sequence[StoredRepo], labels: Labels) -> list[Relabelled]:
     from db.stored import Relabelled
 
-    labelled, artifacts = label_whole(stored.record, stored.artifacts, stored.headers)
-    return Relabelled(stored, labelled, artifacts)
+    return [
+        Relabelled(stored, own, tuple(zip(stored.artifacts, artifacts, strict=True)))
+        for stored, (own, artifacts) in zip(batch, labels, strict=True)
+    ]
+
+
+def labels_of(batch: Sequence[StoredRepo]) -> Labels:
+    """Each repo's labels by the current vocabulary, its artifacts' too."""
+    from analysis.labels.resolve import label_whole
+
+    found = []
+    for stored in batch:
+        own, artifacts = label_whole(stored.record, stored.artifacts, stored.headers)
+        found.append((own, [labelled for _, labelled in artifacts]))
+    return found
 
 
 def show(done: RelabelCounts, digest: str, seconds: float, dry_run: bool, out: Printer) -> None:

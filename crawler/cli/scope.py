@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from crawler.cli.options import SPAN_OF_TIME, WHEN
+from crawler.cli.options import CLUSTER, SPAN_OF_TIME, WHEN
 
 Command = Callable[..., Any]
 
@@ -40,7 +40,12 @@ def crawl_options(command: Command) -> Command:
         click.option("--max-time", type=SPAN_OF_TIME, metavar="SPAN", help="Stop after this time: 30m, 2h."),
         click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Visits at one time."),
         click.option("--include-private", is_flag=True, help="Take in private repos that the token sees."),
-        click.option("--cluster", metavar="ADDRESS", help="Visit by the workers of this Dask scheduler."),
+        click.option(
+            "--cluster",
+            type=CLUSTER,
+            metavar="ADDRESS",
+            help="Visit by a Dask cluster: tcp://host:8786, or local:2 for so many processes of this machine.",
+        ),
     ]
 
     @functools.wraps(command)

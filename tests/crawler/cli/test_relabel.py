@@ -108,9 +108,9 @@ def test_nothing_is_left_to_do_and_a_crawl_that_broke_off_goes_on(db: str, monke
     monkeypatch.setattr("db.stored.BATCH", 1)
     with Store.open(db) as store:  # one batch, then the power fails
         batch = next(store.stale(vocabulary().digest))
-        from crawler.cli.relabel import anew
+        from crawler.cli.relabel import joined, labels_of
 
-        store.save_labels(None, [anew(stored) for stored in batch])
+        store.save_labels(None, joined(batch, labels_of(batch)))
     assert json.loads(relabel(db, "--json").stdout)["repos"] == 2
     before = ask(db, "select * from labels")
     again = json.loads(relabel(db, "--json").stdout)
