@@ -57,6 +57,7 @@ def check(db: str | Path) -> list[Finding]:
         if found[0].ok:
             for name, look in _looks(engine):
                 found.append(_guarded(name, look))
+            found.append(Finding("vocabulary", True, _vocabulary(engine)))
         return found
     finally:
         engine.dispose()
@@ -145,6 +146,14 @@ def _evidence(engine: Engine) -> str | None:
         for key, field, value, source, rule, weight in connection.exec_driver_sql(sql):
             wrong += key != evidence_key((field, value, source, rule, weight))
     return f"{wrong} pieces are not what their digest says" if wrong else None
+
+
+def _vocabulary(engine: Engine) -> str:
+    """How many labels are not of the newest vocabulary that made any here: work to do, nothing wrong."""
+    sql = "select count(*) from repo_labels where vocabulary <> (select max(id) from vocabularies)"
+    with engine.connect() as connection:
+        count = int(connection.exec_driver_sql(sql).scalar_one())
+    return f"labels of {count} repos are of an earlier one: hf-catalog relabel" if count else ""
 
 
 def _none(engine: Engine, sql: str) -> str | None:

@@ -214,11 +214,9 @@ def note_absences(rows: Rows, scope: str, hub_ids: Iterable[str], now: datetime)
 
 def absent(rows: Rows, most: int) -> list[Wanted]:
     """Repos with an absence, at most so many, those that were looked at longest ago or never first."""
-    sql = "select r.hub_id, r.repo_id, r.sha from absences a join repos r on r.id = a.repo"
-    sql += (
-        " order by coalesce(a.probed_at, ''), a.repo limit ?"
-        if rows.dialect.name == "sqlite"
-        else (" order by a.probed_at nulls first, a.repo limit ?")
+    sql = (
+        "select r.hub_id, r.repo_id, r.sha from absences a join repos r on r.id = a.repo"
+        " order by a.probed_at nulls first, a.repo limit ?"
     )
     return [Wanted(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql, (most,))]
 

@@ -215,6 +215,11 @@ class Store:
         with self._reading() as rows:
             return runs.open_sweep(rows, scope)
 
+    def seen(self, scope: str) -> int:
+        """How many repos the last full walk saw."""
+        with self._reading() as rows:
+            return sum(runs.seen_repos(rows, scope))
+
     def missing(self, scope: str, scope_filter: RepoFilter | None = None) -> Iterator[Wanted]:
         """Repos of the scope that the last full walk should have seen and did not. Writing between two is fine."""
         after, seen = 0, None

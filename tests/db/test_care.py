@@ -19,10 +19,11 @@ from db.engine import open_engine
 from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogMissing
 from db.models import metrics
 from db.optimize import optimize
+from db.records import Page
 from db.search import find
 from db.stats import stats
 from db.store import Store
-from tests.db.made import NOON, fill, page, repo
+from tests.db.made import NOON, fill, labelled, page, repo
 
 
 def wrong(db: str | Path) -> dict[str, str]:
@@ -43,6 +44,15 @@ def change(db: str, *statements: str) -> None:
 def test_a_catalog_with_everything_in_it_is_whole(db: str) -> None:
     fill(db)
     assert wrong(db) == {}
+
+
+def test_labels_of_an_earlier_vocabulary_are_told_and_nothing_wrong(db: str) -> None:
+    with Store.open(db) as store:
+        run = store.start_run("full", "", "https://hub.example")
+        store.save_page(run, "", page([1]))
+        store.save_page(run, "", Page(((repo(2), labelled(vocabulary="v2")),), (), None))
+    assert wrong(db) == {}
+    assert "labels of 1 repos" in {finding.check: finding.detail for finding in check(db)}["vocabulary"]
 
 
 @pytest.mark.parametrize(
