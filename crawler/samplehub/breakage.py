@@ -135,6 +135,13 @@ def repeated_page(fault: Fault, scene: Scene, response: Response) -> Response:
     return response
 
 
+def cut_listing(fault: Fault, scene: Scene, response: Response) -> Response:
+    if "Link" in response.headers:
+        del response.headers["Link"]
+        response.body = json.dumps(json.loads(response.body)[: fault.count]).encode()
+    return response
+
+
 def lying_range(fault: Fault, scene: Scene, response: Response) -> Response:
     if response.status != 206 or response.content is None:
         return response
@@ -173,6 +180,7 @@ CHANGES: dict[Kind, Change] = {
     Kind.TRUNCATED_JSON: truncated,
     Kind.WRONG_TYPES: wrong_types,
     Kind.REPEATED_PAGE: repeated_page,
+    Kind.CUT_LISTING: cut_listing,
     Kind.LYING_RANGE: lying_range,
     Kind.EXPIRED_LINK: expired_link,
     Kind.STRANGER: stranger,

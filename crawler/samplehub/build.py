@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from crawler.samplehub import config as configs
+from crawler.samplehub import guess
 from crawler.samplehub.card import card_of, readme, result, tags_of
 from crawler.samplehub.content import Content, Small, Sparse
 from crawler.samplehub.facts import Book, Facts, moment
@@ -17,7 +18,7 @@ from crawler.samplehub.gguf import GgufFile, Header, Info, Tensors, Value, align
 from crawler.samplehub.mixes import file_type, type_of
 from crawler.samplehub.packing import Scheme, Stored, is_packed, pack, quantization_config, stored
 from crawler.samplehub.repo import Json, Parts, Repo, hub_time
-from crawler.samplehub.safetensors import Shards
+from crawler.samplehub.safetensors import Shards, filler
 from crawler.samplehub.tensors import Geometry, Tensor, parameters_of, plan_of, projector_plan
 
 GB = 10**9
@@ -189,7 +190,15 @@ class Builder:
     def _opaque(self, path: str, size: int) -> Content:
         if size < 1_000_000 and not path.endswith((".safetensors", ".gguf", ".bin", ".onnx", ".pt", ".pth")):
             return Small(lambda: bytes(size) if "." not in path else b" " * size)
-        return Sparse(f"{self.facts.copy_of or self.facts.id} {path} {size}", size)
+        facts = f"{self.facts.copy_of or self.facts.id} {path} {size}"
+        if path.endswith(".safetensors"):
+            return filler(facts, size, self.facts.dtype or "F16")
+        if path.endswith(".gguf") and size % 32 == 0:
+            keys = general(self.facts, guess.named("llama"))
+            words = self.book.tokenizers["llama2"]
+            quant = guess.quant_of(path)
+            return GgufFile(facts, lambda: guess.fitted(size, path, quant, "llama", keys, words))
+        return Sparse(facts, size)
 
     def _settings(self) -> dict[str, Content]:
         """config.json and the small files beside it."""

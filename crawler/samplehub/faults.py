@@ -44,6 +44,7 @@ class Kind(Enum):
     REPEATED_PAGE = "the link to the next page leads back to the page itself"
     SHIFTED_PAGE = "the listing moved: `count` rows of the page before come again"
     SKIPPED_ROWS = "the listing moved: the first `count` rows of the page are missing"
+    CUT_LISTING = "the listing ends with the first `count` rows of the page, though there are more"
     IGNORED_RANGE = "200 with the whole body, though a range was asked for"
     LYING_RANGE = "206, but Content-Range names other bytes than those asked for"
     EXPIRED_LINK = "the signed link has expired: 403 with XML"
@@ -63,7 +64,7 @@ class Fault:
         times: how often in all; None for always.
         seconds: for 429 how long to wait, for DRIP and STALL the pause.
         bytes: for RESET and SHORT_BODY where the body ends, for DRIP the size of a step.
-        count: for SHIFTED_PAGE and SKIPPED_ROWS how many rows.
+        count: for SHIFTED_PAGE, SKIPPED_ROWS and CUT_LISTING how many rows.
     """
 
     kind: Kind

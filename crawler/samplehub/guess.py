@@ -117,6 +117,7 @@ BITS: Final[Mapping[str, float]] = {
     "Q2_0": 2.5,
 }
 
+SPLIT = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 SAID = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
 SIDECAR = re.compile(r"mmproj|imatrix|(?:^|[/\-_.])(?:mtp|draft|eagle\d?|vae|vocoder|tokenizer)[\-_.]", re.IGNORECASE)
 
@@ -301,3 +302,15 @@ def table(tensors: list[Info]) -> int:
 def room(tensors: list[Info]) -> int:
     """Bytes of the tensors' data."""
     return sum(aligned(tensor.bytes) for tensor in tensors)
+
+
+QUANTS = sorted({*MIXES, *BIGGER_ENDS, *(f"UD-{name}" for name in DYNAMIC)}, key=len, reverse=True)
+QUANT = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(map(re.escape, QUANTS))})(?![A-Za-z0-9])", re.IGNORECASE)
+
+
+@lru_cache(maxsize=4096)
+def quant_of(path: str) -> str | None:
+    """The quant that a file's name ends in, as llama.cpp writes it."""
+    stem = SPLIT.sub("", path).removesuffix(".gguf").replace("fp16", "F16").replace("fp32", "F32")
+    found = [match[1].upper() for match in QUANT.finditer(stem)]
+    return found[-1] if found else None

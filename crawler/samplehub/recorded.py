@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,7 +25,7 @@ from crawler.samplehub.config import gguf_keys
 from crawler.samplehub.content import HEADS, Content, Small
 from crawler.samplehub.facts import Book, Facts, book, moment
 from crawler.samplehub.gguf import Header, Tensors, Value, aligned
-from crawler.samplehub.mixes import BIGGER_ENDS, DYNAMIC, MIXES, file_type
+from crawler.samplehub.mixes import file_type
 from crawler.samplehub.packing import Scheme
 from crawler.samplehub.repo import Json, Parts, Repo, hub_time
 from crawler.samplehub.tensors import Geometry, parameters_of
@@ -34,7 +33,6 @@ from crawler.samplehub.tensors import Geometry, parameters_of
 LEAST_NAME = 10  # letters of a name that may be looked for in others
 ROUNDING_LEAST = 60_000_000
 ROUNDING = 0.035  # by how much a recorded size may differ from the true one: it was shown with three digits
-SPLIT = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 BITS = re.compile(r"(\d)-?bit", re.IGNORECASE)
 KINDS = frozenset(
     {
@@ -148,7 +146,9 @@ class Recorded:
         self.library: str | None = row.get("library_name")
         self.created = hub_time(moment(str(row["created_at"]).replace("Z", "+00:00")))
         files = [(str(file["path"]), file.get("size")) for file in row.get("files") or ()]
-        self.files = tuple((path, int(size) if size else guess.size(self.id, quant_of(path))) for path, size in files)
+        self.files = tuple(
+            (path, int(size) if size else guess.size(self.id, guess.quant_of(path))) for path, size in files
+        )
         declared = [tag.split(":") for tag in self.tags if tag.startswith("base_model:")]
         self.bases = tuple(parts[1] for parts in declared if len(parts) == 2)
         self.relation = next((parts[1] for parts in declared if len(parts) == 3), None)
@@ -251,7 +251,7 @@ class Recorded:
             return None
         path, size = self.files[0]
         geometry = self.geometry()
-        total = parameters_of(geometry) if geometry else guess.parameters(size, quant_of(path))
+        total = parameters_of(geometry) if geometry else guess.parameters(size, guess.quant_of(path))
         return {
             "total": total,
             "architecture": geometry.gguf if geometry and geometry.gguf else self.architecture,
@@ -345,11 +345,11 @@ class RecordedFile(Content):
 
     def _make(self) -> bytes:
         recorded = self._recorded
-        quant = quant_of(self.path)
+        quant = guess.quant_of(self.path)
         tensors = self.known()
         if tensors is not None and quant is not None:
             return recorded.header(tensors, quant).encode()
-        found = SPLIT.search(self.path)
+        found = guess.SPLIT.search(self.path)
         shard = (int(found[1]), int(found[2])) if found else None
         architecture = recorded.architecture
         tokenizer = recorded.shapes.book.tokenizers[recorded.shapes.tokenizer(architecture)]
@@ -360,23 +360,11 @@ class RecordedFile(Content):
         """The tensors that a known model's shapes give, where they are as long as the list says."""
         recorded = self._recorded
         geometry = recorded.geometry()
-        if geometry is None or not geometry.gguf or SPLIT.search(self.path) or guess.is_sidecar(self.path):
+        if geometry is None or not geometry.gguf or guess.SPLIT.search(self.path) or guess.is_sidecar(self.path):
             return None
-        quant = quant_of(self.path)
+        quant = guess.quant_of(self.path)
         if quant is None:
             return None
         tensors = recorded.shapes.tensors(geometry, quant, "imatrix" in recorded.tags)
         near = abs(tensors.data - self.recorded_size) <= max(ROUNDING * self.recorded_size, ROUNDING_LEAST)
         return tensors if near else None
-
-
-QUANTS = sorted({*MIXES, *BIGGER_ENDS, *(f"UD-{name}" for name in DYNAMIC)}, key=len, reverse=True)
-QUANT = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(map(re.escape, QUANTS))})(?![A-Za-z0-9])", re.IGNORECASE)
-
-
-@lru_cache(maxsize=4096)
-def quant_of(path: str) -> str | None:
-    """The quant that a file's name ends in, as llama.cpp writes it."""
-    stem = SPLIT.sub("", path).removesuffix(".gguf").replace("fp16", "F16").replace("fp32", "F32")
-    found = [match[1].upper() for match in QUANT.finditer(stem)]
-    return found[-1] if found else None

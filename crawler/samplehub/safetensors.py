@@ -6,11 +6,11 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import ClassVar, NamedTuple
 
 from crawler.samplehub.content import Content, Small, Sparse, Weights
-from crawler.samplehub.packing import Stored
+from crawler.samplehub.packing import BYTES, Stored
 
 SHARD = 5 * 10**9  # bytes, transformers' own limit
 LARGE_INDEX = 5000  # tensors
@@ -26,8 +26,12 @@ class Entry(NamedTuple):
 
 
 def entry(tensor: Stored, name: str) -> Entry:
-    shape = ",".join(map(str, tensor.shape))
-    return Entry(name, tensor.bytes, f'":{{"dtype":"{tensor.dtype}","shape":[{shape}],"data_offsets":[')
+    return Entry(name, tensor.bytes, about(tensor.dtype, tensor.shape))
+
+
+@lru_cache(maxsize=4096)
+def about(dtype: str, shape: tuple[int, ...]) -> str:
+    return f'":{{"dtype":"{dtype}","shape":[{",".join(map(str, shape))}],"data_offsets":['
 
 
 def entries(tensors: Sequence[Stored]) -> Iterator[Entry]:
@@ -43,8 +47,8 @@ def entries(tensors: Sequence[Stored]) -> Iterator[Entry]:
             end += 1
         each = [(tensor.name.split("{e}"), *entry(tensor, "")[1:]) for tensor in tensors[at:end]]
         for number in range(tensors[at].experts):
-            for (before, after), size, about in each:
-                yield Entry(f"{before}{number}{after}", size, about)
+            for (before, after), size, rest in each:
+                yield Entry(f"{before}{number}{after}", size, rest)
         at = end
 
 
@@ -73,8 +77,8 @@ def lengths(tensors: Sequence[Stored]) -> Iterator[tuple[int, int, int]]:
         each = [(len(t.name) - len("{e}"), t.bytes, len(entry(t, "").about)) for t in tensors[at:end]]
         for number in range(experts):
             digits = len(str(number))
-            for name, size, about in each:
-                yield name + digits, size, about
+            for name, size, rest in each:
+                yield name + digits, size, rest
         at = end
 
 
@@ -83,13 +87,13 @@ def measures(tensors: Sequence[Stored], largest: int) -> list[Measure]:
     found = []
     text = data = names = count = 0
     digits = 1  # of the offset where the next tensor starts
-    for name, size, about in lengths(tensors):
+    for name, size, rest in lengths(tensors):
         if count and data + size > largest:
             found.append(Measure(text + count - 1, data, names, count))
             text = data = names = count = 0
             digits = 1
         data += size
-        text += name + about + digits + 4
+        text += name + rest + digits + 4
         digits = len(str(data))
         text += digits
         names += name
@@ -203,3 +207,22 @@ class Shards:
         weight_map = ",\n".join(f'    "{tensor.name}": "{name}"' for name, group in placed for tensor in group)
         start, end = self._index_frame()
         return f"{start}{weight_map}{end}".encode()
+
+
+FILLERS = 24
+
+
+def filler(facts: str, size: int, dtype: str) -> Weights:
+    """A file of which only the size is known: equal tensors fill it, and the header's spaces what is left over."""
+    width = BYTES[dtype]
+
+    def header() -> bytes:
+        room = size - 8 - 160 * FILLERS
+        each = max(1, room // FILLERS // width)
+        tensors = [Stored(f"layers.{number}.weight", dtype, (each,)) for number in range(FILLERS)]
+        rest = size % 8  # the header is a multiple of 8 bytes long
+        tensors += [Stored("rest", "U8", (rest,))] if rest else []
+        text = header_json(list(entries(tensors)), {"format": "pt"})
+        return text + b" " * (size - 8 - FILLERS * each * width - rest - len(text))
+
+    return Weights(facts, header, size)

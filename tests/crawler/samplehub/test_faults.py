@@ -147,6 +147,13 @@ def test_pages_that_shift(faulty: SampleHub) -> None:
     assert ids(client, 9) == [whole[0], whole[1][2:], *whole[2:]]
 
 
+def test_listings_that_end_too_early(faulty: SampleHub) -> None:
+    client = Client(faulty.endpoint)
+    whole = ids(client, 9)
+    faulty.faults.add(Fault(Kind.CUT_LISTING, match="cursor", count=1))
+    assert ids(client, 9) == [whole[0], whole[1][:1]]
+
+
 def test_ignored_range(faulty: SampleHub) -> None:
     faulty.faults.add(Fault(Kind.IGNORED_RANGE, on="resolve"))
     answer = Client(faulty.endpoint).get(FILE, range="bytes=4-6")

@@ -19,6 +19,7 @@ from crawler.samplehub.facts import Facts, book
 from crawler.samplehub.gguf import GgufFile, Header, Info, Tensors, split
 from crawler.samplehub.mixes import MIXES, TYPES
 from crawler.samplehub.packing import BYTES, PACKS, Scheme, quantization_config
+from crawler.samplehub.safetensors import filler
 from crawler.samplehub.tensors import Geometry, parameters_of, plan_of
 from crawler.samplehub.tokens import Tokenizer, arrays, arrays_length, strings
 
@@ -330,6 +331,15 @@ def test_shards_and_their_index_agree() -> None:
     assert index["metadata"].get("total_parameters") is None
     mlx = json.loads(files_of("mlx-community/Qwen3-30B-A3B-4bit")["model.safetensors.index.json"].head())
     assert mlx["metadata"]["total_parameters"] == 30_532_122_624
+
+
+@pytest.mark.parametrize("size", [393_854_624, 335_304_388, 22_400_001])
+def test_a_file_of_which_only_the_size_is_known(size: int) -> None:
+    content = filler("some file", size, "F16")
+    assert content.size == size
+    header = opened(content)
+    elements = sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+    assert elements == pytest.approx(size / 2, rel=0.001)
 
 
 # ---- shapes ----------------------------------------------------------------------------------------------------------

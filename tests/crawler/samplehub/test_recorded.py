@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from crawler.samplehub import SampleHub
-from crawler.samplehub.recorded import BadModels, RecordedFile, quant_of, read_models
+from crawler.samplehub.guess import quant_of
+from crawler.samplehub.recorded import BadModels, RecordedFile, read_models
 from tests.crawler.samplehub.conftest import Client
 from tests.crawler.samplehub.test_headers import NUMBERS, opened, prod, walk
 
