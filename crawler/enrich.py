@@ -18,7 +18,7 @@ from analysis.errors import HeaderError
 from analysis.headers import read_artifact
 from analysis.headers.config import config_files
 from analysis.headers.config import config_of as one_config
-from analysis.labels.resolve import label_artifact, label_repo
+from analysis.labels.resolve import label_whole
 from crawler.discover import bounded, parse_repo
 from crawler.errors import FileTrouble, RepoTrouble
 from crawler.hub import Hub
@@ -35,6 +35,7 @@ from db.records import (
     SkipReason,
     Wanted,
 )
+from db.stored import Relabelled, StoredRepo
 
 MOST_FILES = 100_000
 MOST_PATH = 1024
@@ -187,22 +188,24 @@ def finish(
                 learnt += new
                 layouts.update((layout_key(layout), layout) for layout in new)
                 held[artifact.artifact] = header
-    labelled = tuple(
-        (artifact, label_artifact(repo, artifact, held.get(artifact.artifact), artifacts, held))
-        for artifact in artifacts
-    )
+    labelled, labelled_artifacts = label_whole(repo, artifacts, held)
     passing = any(skip.reason in PASSING for skip in trouble)
     return Enrichment(
         repo=repo,
         depth="files" if passing and depth == "headers" else depth,
-        labelled=label_repo(repo, labelled, held),
+        labelled=labelled,
         files=look.files,
-        artifacts=labelled,
+        artifacts=labelled_artifacts,
         headers=tuple(read),
         layouts=tuple(learnt),
         skipped=tuple(trouble),
         renamed_from=look.wanted.repo_id if look.wanted.repo_id != repo.repo_id else None,
     )
+
+
+def relabelled(stored: StoredRepo) -> Relabelled:
+    """A stored repo's labels, made anew from what the catalog holds."""
+    return Relabelled(stored, *label_whole(stored.record, stored.artifacts, stored.headers))
 
 
 def layout_key(layout: Layout) -> LayoutKey:

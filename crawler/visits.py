@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.labels.resolve import label_repo
-from crawler.enrich import PASSING, LayoutKey, Look, finish, layout_key, look, skipped
+from crawler.enrich import PASSING, LayoutKey, Look, finish, layout_key, look, relabelled, skipped
 from crawler.errors import CrawlError, HubUnreachable, RepoTrouble, Stopped
 from crawler.ledger import Ledger
 from db.records import Depth, Enrichment, Layout, Page, Skipped, Wanted
@@ -67,6 +67,8 @@ class Visits:
                 self.ledger.told("enrich", self.done, max(total, self.done))
         finally:
             self._end()
+        if self.depth == "headers":
+            store.link_headers(self.ledger.run, relabelled)
         if self.ended is not None:
             raise self.ended
 
@@ -107,7 +109,6 @@ class Visits:
         if isinstance(found, Skipped):
             self._skip(wanted, found)
             return None
-        self.strikes = 0
         if found.repo.private and not self.ledger.settings.include_private:
             self._skip(wanted, skipped(wanted, RepoTrouble("private", "only this token sees it")))
             return None
@@ -148,6 +149,7 @@ class Visits:
             self._skip(looked.wanted, skipped(looked.wanted, a_bug(error)))
             return
         found = future.result()
+        self.strikes = 0
         self.layouts.update((layout_key(layout), layout) for layout in found.layouts)
         self.ready.append((found, looked.wanted))
 
@@ -197,4 +199,6 @@ class Visits:
 
 def a_bug(error: BaseException) -> RepoTrouble:
     """One repo that trips the program must not end a crawl of millions."""
+    if isinstance(error, RepoTrouble):
+        return error  # workers died over it
     return RepoTrouble("failed", f"a bug: {type(error).__name__}: {str(error)[:200]}")

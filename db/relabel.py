@@ -73,16 +73,23 @@ def few(changes: Sequence[LabelChange]) -> tuple[LabelChange, ...]:
 
 
 def save_labels(
-    rows: Rows, interned: Interned, run: RunRecord | None, batch: Sequence[Relabelled], at: datetime
+    rows: Rows,
+    interned: Interned,
+    run: RunRecord | None,
+    batch: Sequence[Relabelled],
+    at: datetime,
+    *,
+    told: bool = True,
 ) -> RelabelCounts:
-    """Writes those whose repo is still as it was read. In the caller's transaction."""
+    """Writes those whose repo is still as it was read; `told` as events. In the caller's transaction."""
     numbers = [item.stored.number for item in batch]
     now = dict(map(tuple, rows.select_in("select id, digest from repos where id in ({})", numbers)))
     items = [item for item in batch if now.get(item.stored.number) == item.stored.digest]
     numbered = artifact_numbers(rows, items)
     changes = list(differences(rows, items))
     of_artifacts = list(artifact_differences(rows, items, numbered))
-    tell_labels(rows, run, at, [(item.stored.number, item.labelled) for item in items])
+    if told:
+        tell_labels(rows, run, at, [(item.stored.number, item.labelled) for item in items])
     labels = [LabelledRepo(i.stored.number, i.labelled, i.stored.depth, i.stored.digest) for i in items]
     write_repo_labels(rows, interned, labels, at, fresh=False)
     parents = edge_rows([(item.stored.number, item.stored.record, item.labelled) for item in items])

@@ -346,7 +346,7 @@ class Store:
         while True:
             with self._writing() as rows:
                 batch = [label(each) for each in stored.link_headers(rows)]
-                relabel.save_labels(rows, self._interned, run, batch, self._clock())
+                relabel.save_labels(rows, self._interned, run, batch, self._clock(), told=False)
             done += len(batch)
             if not batch:
                 return done
