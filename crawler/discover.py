@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 
 from crawler.errors import BadAnswer, HubFailing, RequestRefused
 from crawler.hub import HEAVY, LIGHT, Hub
-from crawler.settings import PAGE
+from crawler.settings import LAG, PAGE
 from db.records import EdgeRecord, EvalRecord, Gated, Json, Relation, RepoFilter, RepoRecord, Skipped
 
 HUB_ID = re.compile(r"[0-9a-f]{24}")
@@ -414,6 +414,7 @@ class Walk:
     directed: bool = True  # oldest first
     refused: set[str] = field(default_factory=set)  # keys that this Hub does not know
     repeated: int = 0  # rows that came twice
+    latest: datetime | None = None  # the last date of creation that was read
     _recent: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=8))
     _cursors: set[int] = field(default_factory=set)
 
@@ -467,6 +468,10 @@ class Walk:
                 rows, following = self.hub.page(self._params(), cursor)
                 if following is not None and hash(following) in self._cursors:
                     raise BadAnswer(self.hub.endpoint, "/api/models", "the listing runs in a circle")
+                self.latest = max(filter(None, (self.latest, created(rows[-1]) if rows else None)), default=None)
+                small = cursor is None and 0 < len(rows) < self.size
+                if following is None and not small:
+                    rows, following = self._end(cursor, rows)
             except RequestRefused as refused:
                 self._yield_to(refused)
             except (HubFailing, BadAnswer) as error:
@@ -474,7 +479,7 @@ class Walk:
                 if failed > self.hub.tries:
                     raise
                 self.good = 0
-                if isinstance(error, HubFailing):
+                if isinstance(error, HubFailing) or failed > 1:  # one card may be what no reader of JSON bears
                     self.thin = self.size < self.page
                     self.size = max(self.size // 2, min(50, self.page))
                 self.hub.pacer.pause(self.hub.pause_before(failed))
@@ -486,16 +491,33 @@ class Walk:
                     self._cursors.add(hash(following))
                 return Raw(rows, following, thin)
 
+    def _end(self, cursor: str | None, rows: list[Any]) -> tuple[list[Any], str | None]:
+        """Makes sure that the listing ends here: an answer that names no next page may be one that broke off.
+
+        Oldest first the Hub's newest repo must have been reached, but for those of the last hour, whom incremental
+        crawls find. In other orders the page is asked for once more.
+        """
+        if self.order != "createdAt" or not self.directed:
+            return self.hub.page(self._params(), cursor)
+        newest, _ = self.hub.page([("sort", "createdAt"), ("limit", "1"), *self._narrow(), ("expand", "createdAt")])
+        known = created(newest[0]) if newest else None
+        if known is not None and (self.latest is None or known > self.latest + LAG):
+            why = f"the listing breaks off before its newest repo, of {known:%Y-%m-%d %H:%M} UTC"
+            raise BadAnswer(self.hub.endpoint, "/api/models", why)
+        return rows, None
+
     def _params(self) -> list[tuple[str, str]]:
-        scope = self.scope
         params = [("sort", self.order), ("limit", str(self.size))]
         if self.order == "createdAt" and self.directed:
             params.append(("direction", "1"))
-        params += [("author", name) for name in scope.authors[:1]]
-        params += [("search", text) for text in scope.search[:1]]
-        params += [("filter", tag) for tag in scope.tags]
         wanted = LIGHT if self.thin else (*LIGHT, *HEAVY)
-        return params + [("expand", key) for key in wanted if key not in self.refused]
+        return [*params, *self._narrow(), *(("expand", key) for key in wanted if key not in self.refused)]
+
+    def _narrow(self) -> list[tuple[str, str]]:
+        scope = self.scope
+        params = [("author", name) for name in scope.authors[:1]]
+        params += [("search", text) for text in scope.search[:1]]
+        return [*params, *(("filter", tag) for tag in scope.tags)]
 
     def _yield_to(self, refused: RequestRefused) -> None:
         """Asks for less of what the Hub does not know; raises what it refuses for good."""
@@ -508,6 +530,13 @@ class Walk:
             self.directed = False
         else:
             raise refused
+
+
+def created(row: Any) -> datetime | None:
+    try:
+        return moment(row.get("createdAt"), "createdAt") if type(row) is dict else None
+    except Malformed:
+        return None
 
 
 def one_by_one(scope: RepoFilter) -> tuple[RepoFilter, ...]:

@@ -56,6 +56,9 @@ Kind = Literal["list", "info", "tree", "headers", "resolve", "cdn"]
 MOST_JSON = 96 << 20
 """Bytes of one JSON answer: a thousand rows with long cards are 10 MB, all shard headers of the largest model 40 MB."""
 
+MOST_ROWS = 10_000
+"""Rows of one page: the Hub gives a thousand."""
+
 REFUSALS = 8
 """429s in a row after which the quota counts as spent."""
 
@@ -133,6 +136,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     url: str
+    secret: str = ""  # the token that was sent, lest its echo is told on
 
     @property
     def message(self) -> str:
@@ -144,6 +148,7 @@ class Answer:
                 text = str(told.get("error", "")) if isinstance(told, dict) else ""
             except ValueError:
                 text = ""
+        text = text.replace(self.secret, "***") if self.secret else text
         return " ".join("".join(sign if sign.isprintable() else " " for sign in text[:400]).split())
 
     @property
@@ -207,7 +212,11 @@ class Hub:
 
     @cached_property
     def _headers(self) -> dict[str, str]:
-        return build_hf_headers(token=self._token, library_name="hf-catalog", library_version=own_version())
+        headers = build_hf_headers(token=self._token, library_name="hf-catalog", library_version=own_version())
+        token = headers.get("authorization", "")
+        if not (token.isascii() and token.isprintable()):
+            raise TokenRefused(self.endpoint)  # no header can hold it, and the client's own error would tell it
+        return headers
 
     def _session(self) -> httpx2.Client:
         return self._own_session if self._insists else get_session()
@@ -407,6 +416,8 @@ class Hub:
         rows, answer = self._json(kind, path, params, repo_id)
         if not isinstance(rows, list):
             raise Broken(f"a list is due, {told_type(rows)} came")
+        if len(rows) > MOST_ROWS:
+            raise Broken(f"a page of {len(rows):,} rows")
         return rows, self._next_cursor(answer, cursor)
 
     def _json(self, kind: Kind, path: str, params: Params, repo_id: str | None = None) -> tuple[Any, Answer]:
@@ -536,7 +547,8 @@ class Hub:
             raise Broken(plain(error)) from error
         finally:
             self.counters.received(received)
-        return Answer(response.status_code, response.headers, b"".join(parts), str(response.url))
+        secret = headers.get("authorization", "").rpartition(" ")[2]
+        return Answer(response.status_code, response.headers, b"".join(parts), str(response.url), secret)
 
     # ---- what answers mean --------------------------------------------------------------------------------------
 
@@ -558,7 +570,7 @@ class Hub:
             return RepoTrouble("disabled", message)
         if code in ("EntryNotFound", "RevisionNotFound"):
             return RepoTrouble("unreadable", message or code)
-        if status in (401, 404, 410):
+        if status in (401, 404, 410) and (code or message or not repo_id):
             return RepoTrouble("gone", message or "the Hub does not show it")
         return RepoTrouble("private" if status == 403 else "failed", message or f"status {status}")
 
@@ -625,15 +637,25 @@ def told_type(value: Any) -> str:
 
 
 def parsed(answer: Answer) -> Any:
-    """The JSON of an answer. Raises Broken for web pages and half texts."""
+    """The JSON of an answer. Raises Broken for web pages, half texts, and what is nested too deep."""
     try:
-        return json.loads(answer.body)
+        try:
+            return json.loads(answer.body)
+        except ValueError as error:
+            if "integer string conversion" not in str(error):
+                raise
+            return json.loads(answer.body, parse_int=short_int)
     except (ValueError, RecursionError) as error:
         kind = answer.headers.get("content-type", "").partition(";")[0]
         start = answer.body[:64].lstrip().lower()
         if "html" in kind or start.startswith((b"<!doctype", b"<html")):
             raise Broken("a web page where JSON is due") from error
         raise Broken("JSON that breaks off or is none") from error
+
+
+def short_int(digits: str) -> int | None:
+    """A whole number; None for one of more digits than Python reads (reading them takes time squared)."""
+    return int(digits) if len(digits) < 1000 else None
 
 
 def number(text: str | None) -> int | None:

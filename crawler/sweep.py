@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Literal
 
 from analysis.labels.resolve import label_repo
@@ -30,6 +31,12 @@ Kind = Literal["full", "incremental", "repos"]
 
 PROBES = 2
 """Direct looks that must not find a repo before it counts as gone."""
+
+LEAST_MISSING, MOST_MISSING = 1000, 0.05
+"""How many repos, of those it saw, a walk may miss: a listing that loses more is itself what is wrong."""
+
+MOST_PROBED = 5000
+"""How many repos are looked at after one walk, each for up to two requests; the others wait for the next."""
 
 
 def kind_due(store: Store, settings: CrawlSettings) -> Kind:
@@ -126,15 +133,18 @@ def with_heavy(repo: RepoRecord, held: RepoRecord | None) -> RepoRecord:
 def look_after(ledger: Ledger, executor: Executor) -> None:
     """Looks at each repo that the walk did not see, and at those that earlier walks did not."""
     store, scope = ledger.store, ledger.scope
-    store.note_absences(scope, [wanted.hub_id for wanted in store.missing(scope, ledger.settings.scope)])
-    absent = store.absent()
-    if not absent:
+    believed = max(LEAST_MISSING, int(MOST_MISSING * store.seen(scope)))
+    missing = [wanted.hub_id for wanted in islice(store.missing(scope, ledger.settings.scope), believed + 1)]
+    if len(missing) > believed:
+        ledger.notes.append(f"more than {believed:,} known repos were not seen: too many for one walk to be believed")
         return
-    if not answers(ledger.hub):
-        ledger.notes.append(f"{len(absent):,} repos were not seen; the Hub does not answer for single ones now")
-        return
+    store.note_absences(scope, missing)
+    absent = store.absent(MOST_PROBED)
     done, found = 0, 0
-    for _ in range(PROBES):
+    for _ in range(PROBES if absent else 0):
+        if not answers(ledger.hub):
+            ledger.notes.append(f"{len(absent):,} repos were not seen; the Hub does not answer for single ones now")
+            return
         lost = []
         for wanted, answer in probes(ledger.hub, executor, absent):
             done += 1
@@ -151,6 +161,10 @@ def look_after(ledger: Ledger, executor: Executor) -> None:
                     lost.append(wanted)
             ledger.told("probe", done, len(absent))
         absent = lost
+    if len(missing) > MOST_PROBED:
+        ledger.notes.append(
+            f"{len(missing):,} repos were not seen; {MOST_PROBED:,} of them were looked at, the rest wait"
+        )
     if found:
         ledger.notes.append(f"{found:,} repos that the listing did not show were found by a look at them")
 

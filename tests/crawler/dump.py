@@ -1,4 +1,7 @@
-"""A catalog as text that two crawls can be compared by: every row under its natural key, without numbers and times."""
+"""A catalog as text that two crawls can be compared by: every row under its natural key, without numbers and times.
+
+Events of labels are left out: which of two copies was read first decides whose labels changed by it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ QUERIES = {
     "layouts": 'select "key", "count", digest, length from layouts',
     "visits": f"select {_REPO.format('v')}, sha, depth, failures from visits v",
     "aliases": f"select {_REPO.format('a')}, repo_id from aliases a",
-    "events": f"select {_REPO.format('e')}, kind, subject, before, after from events e",
+    "events": f"select {_REPO.format('e')}, kind, subject, before, after from events e where kind <> 'label'",
     "skips": "select repo_id, reason, detail, hub_id from skips",
     "metrics": f"select {_REPO.format('m')}, downloads, likes, trending_score from metrics m",
 }
