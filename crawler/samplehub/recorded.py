@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from crawler.samplehub import guess
-from crawler.samplehub.build import ATTRIBUTES, Builder, general, quant_tensors
+from crawler.samplehub.build import ATTRIBUTES, Builder
 from crawler.samplehub.card import card_of, readme
 from crawler.samplehub.catalog import Catalog
 from crawler.samplehub.config import gguf_keys
@@ -27,6 +27,7 @@ from crawler.samplehub.facts import Book, Facts, book, moment
 from crawler.samplehub.gguf import Header, Tensors, Value, aligned
 from crawler.samplehub.mixes import file_type
 from crawler.samplehub.packing import Scheme
+from crawler.samplehub.quants import general, quant_tensors
 from crawler.samplehub.repo import Json, Parts, Repo, hub_time
 from crawler.samplehub.tensors import Geometry, parameters_of
 

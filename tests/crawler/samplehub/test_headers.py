@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from crawler.samplehub.build import Builder, count_parameters, counted, gguf_tensors, quant_tensors
+from crawler.samplehub.build import Builder, count_parameters, counted
 from crawler.samplehub.content import Content, Weights
 from crawler.samplehub.facts import Facts, book
 from crawler.samplehub.gguf import GgufFile, Header, Info, Tensors, split
 from crawler.samplehub.mixes import MIXES, TYPES
-from crawler.samplehub.packing import BYTES, PACKS, Scheme, quantization_config
+from crawler.samplehub.packing import BYTES, PACKS, Scheme
+from crawler.samplehub.quantization import quantization_config
+from crawler.samplehub.quants import gguf_tensors, quant_tensors
 from crawler.samplehub.safetensors import filler
 from crawler.samplehub.tensors import Geometry, parameters_of, plan_of
 from crawler.samplehub.tokens import Tokenizer, arrays, arrays_length, strings
