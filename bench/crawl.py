@@ -4,6 +4,7 @@
     python bench/crawl.py enrich   [--repos 3000]  [--models FILE]     visits a second, with file trees
     python bench/crawl.py memory   [--repos 300000] [--names FILE]     memory on the way through a listing of that size
     python bench/crawl.py compare  [--repos 2000]  [--models FILE]     beside the obvious script
+    python bench/crawl.py quota    [--repos 1500]                      how much of each window's quota a crawl uses
 
 The Hub serves `--repos` repos: those of its built-in catalog, or of a file, over and over under other owners. With
 `--names` (real ids, one a line, .gz read as well) each repo has a name and a base of its own, so that names, tags and
@@ -35,7 +36,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
     os.environ.pop(name, None)
 
-from crawler.samplehub import MEMBER, Catalog, SampleHub  # noqa: E402
+from crawler.samplehub import MEMBER, Catalog, Quota, SampleHub  # noqa: E402
 from crawler.samplehub.catalog import Key, Slice, Wish  # noqa: E402
 from crawler.samplehub.repo import Repo, commit_of, hub_time  # noqa: E402
 from crawler.samplehub.server import read_catalog  # noqa: E402
@@ -135,26 +136,36 @@ def read_names(path: Path | None) -> Sequence[str]:
         return [line.strip() for line in lines if line.strip()]
 
 
-def serve(line: Connection, models: Path | None, count: int, names: Path | None = None) -> None:
-    with SampleHub(catalog=Endless(read_catalog(models), count, read_names(names))) as hub:  # type: ignore[arg-type]
+def serve(
+    line: Connection, models: Path | None, count: int, names: Path | None = None, quota: Quota | None = None
+) -> None:
+    catalog: Any = Endless(read_catalog(models), count, read_names(names))
+    with SampleHub(catalog=catalog, quota=quota) as hub:
         line.send(hub.endpoint)
-        while line.recv() == "asked":
-            line.send((len(hub.requests), sum(request.bytes for request in hub.requests)))
+        while (word := line.recv()) != "done":
+            if word == "asked":
+                line.send((len(hub.requests), sum(request.bytes for request in hub.requests)))
+            else:
+                line.send([(request.at, request.status) for request in hub.requests])
             hub.requests.clear()
 
 
 @contextmanager
-def hub(models: Path | None, count: int, names: Path | None = None) -> Iterator[tuple[str, Any]]:
-    """A sample Hub in a process of its own: its endpoint, and what tells (requests, bytes) since it was last asked."""
+def hub(
+    models: Path | None, count: int, names: Path | None = None, quota: Quota | None = None
+) -> Iterator[tuple[str, Any]]:
+    """A sample Hub in a process of its own: its endpoint, and what tells (requests, bytes) since it was last asked.
+
+    Asked for "log" it tells (time, status) of each request instead.
+    """
     context = multiprocessing.get_context("spawn")
     line, far = context.Pipe()
-    process = context.Process(target=serve, args=(far, models, count, names), daemon=True)
+    process = context.Process(target=serve, args=(far, models, count, names, quota), daemon=True)
     process.start()
 
-    def asked() -> tuple[int, int]:
-        line.send("asked")
-        found: tuple[int, int] = line.recv()
-        return found
+    def asked(word: str = "asked") -> Any:
+        line.send(word)
+        return line.recv()
 
     try:
         yield line.recv(), asked
@@ -298,6 +309,28 @@ def compare(models: Path | None, count: int, folder: Path) -> None:
         told("the obvious script", requests, size, seconds, rows)
 
 
+def quota(models: Path | None, count: int, folder: Path) -> None:
+    """A window of ten seconds stands for the Hub's three hundred; the margin of a second at its end does not shrink."""
+    allowed = Quota(api=200, window=10.0)
+    with hub(models, count, quota=allowed) as (endpoint, asked):
+        seconds, run = crawl_of(endpoint, folder / "quota.db", "files")
+        log = asked("log")
+    windows: list[list[int]] = []
+    ends = 0.0
+    for at, status in sorted(log):
+        if at >= ends:
+            ends = at + allowed.window
+            windows.append([])
+        windows[-1].append(status)
+    used = [sum(status != 429 for status in window) for window in windows[:-1]]
+    print(
+        f"quota:    {run.repos_enriched:,} visits in {seconds:.0f} s, {len(windows)} windows of {allowed.api} requests"
+    )
+    print(f"          used of each but the last: {', '.join(f'{count / allowed.api:.1%}' for count in used)}", end="; ")
+    print(f"refused: {sum(window.count(429) for window in windows)}")
+    print(f"          {seconds / (len(windows) * allowed.window):.2f} of the time that so many windows take")
+
+
 def told(who: str, requests: int, size: int, seconds: float, rows: int) -> None:
     print(f"{who:20} {requests:8,} requests {size / 1e6:9.1f} MB {seconds:8.1f} s {rows:10,} rows", flush=True)
 
@@ -315,6 +348,7 @@ MEASURES = {
     "enrich": (enrich, 3_000),
     "memory": (memory, 300_000),
     "compare": (compare, 2_000),
+    "quota": (quota, 1_500),
 }
 
 
