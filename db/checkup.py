@@ -150,7 +150,8 @@ def _evidence(engine: Engine) -> str | None:
 
 def _vocabulary(engine: Engine) -> str:
     """How many labels are not of the newest vocabulary that made any here: work to do, nothing wrong."""
-    sql = "select count(*) from repo_labels where vocabulary <> (select max(id) from vocabularies)"
+    current = "select id from vocabularies order by used_since desc, id desc limit 1"
+    sql = f"select count(*) from repo_labels where vocabulary <> ({current})"
     with engine.connect() as connection:
         count = int(connection.exec_driver_sql(sql).scalar_one())
     return f"labels of {count} repos are of an earlier one: hf-catalog relabel" if count else ""

@@ -111,14 +111,17 @@ class Interned:
         return known
 
     def vocabulary(self, rows: Rows, digest: str, at: datetime) -> int:
+        """The vocabulary's number. One that is taken up again is the current one again."""
         number = self._vocabularies.get(digest)
         if number is None:
-            found = rows.select("select id from vocabularies where digest = ?", (digest,))
-            if found:
-                number = int(found[0][0])
-            else:
+            known = rows.select("select id, digest from vocabularies order by used_since desc, id desc")
+            numbers = {row[1]: int(row[0]) for row in known}
+            number = numbers.get(digest)
+            if number is None:
                 number = rows.next_id(vocabularies)
-                rows.insert(vocabularies, ("id", "digest", "first_used"), [(number, digest, at)])
+                rows.insert(vocabularies, ("id", "digest", "used_since"), [(number, digest, at)])
+            elif known[0][1] != digest:
+                rows.update(vocabularies, ("used_since",), "id", [(at, number)])
             self._vocabularies[digest] = number
         return number
 

@@ -147,10 +147,10 @@ repo_files = _table(
 
 vocabularies = _table(
     "vocabularies",
-    "The vocabularies that ever made labels here; the greatest number is the current one.",
+    "The vocabularies that ever made labels here; the one used since last is the current one.",
     _key("id", Integer, "number of the vocabulary"),
     _col("digest", Text, "digest of the vocabulary's data", must=True, unique=True),
-    _col("first_used", UtcDateTime, "when it first made labels here", must=True),
+    _col("used_since", UtcDateTime, "since when it makes the labels here, again or for the first time", must=True),
 )
 
 LABELS: tuple[tuple[str, Type, str], ...] = (

@@ -4,7 +4,7 @@ select
     r.repo_id,
     case
         when l.repo is null then 'unlabelled'
-        when l.vocabulary <> (select max(v.id) from vocabularies v) then 'vocabulary'
+        when l.vocabulary <> (select v.id from vocabularies v order by v.used_since desc, v.id desc limit 1) then 'vocabulary'
         when l.digest <> r.digest then 'repo changed'
         else 'files changed'
     end as reason, -- text: unlabelled, vocabulary, repo changed or files changed
@@ -18,6 +18,6 @@ left join vocabularies v on v.id = l.vocabulary
 left join visits t on t.repo = r.id
 where
     l.repo is null
-    or l.vocabulary <> (select max(w.id) from vocabularies w)
+    or l.vocabulary <> (select w.id from vocabularies w order by w.used_since desc, w.id desc limit 1)
     or l.digest <> r.digest
     or t.sha <> r.sha

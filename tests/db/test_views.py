@@ -191,6 +191,19 @@ def test_a_declared_parent_goes_before_an_inferred_one(db: str) -> None:
     ]
 
 
+def test_a_vocabulary_that_is_taken_up_again_is_the_current_one(db: str) -> None:
+    moment = NOON
+    for number, vocabulary in enumerate(("v1", "v2", "v1"), 1):
+        with Store.open(db, clock=lambda: moment) as store:
+            crawl = store.start_run("full", "", "https://hub.example")
+            store.save_page(crawl, "", Page(((repo(number), labelled(vocabulary=vocabulary)),), (), "next"))
+        moment += timedelta(days=1)
+    with Reader(db) as reader:
+        assert reader.all("select repo_id, vocabulary from stale_labels") == [
+            {"repo_id": repo(2).repo_id, "vocabulary": "v2"}
+        ]
+
+
 def test_labels_that_a_visit_outdated_are_stale(db: str) -> None:
     moment: datetime = NOON
     with Store.open(db, clock=lambda: moment) as store:

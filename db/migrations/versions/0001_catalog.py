@@ -253,7 +253,7 @@ def _labels() -> None:
         "vocabularies",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("first_used", UtcDateTime(), nullable=False),
+        sa.Column("used_since", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_vocabularies"),
         sa.UniqueConstraint("digest", name="uq_vocabularies_digest"),
         **STRICT,
