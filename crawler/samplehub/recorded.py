@@ -176,6 +176,7 @@ class Recorded:
                 gguf=self.gguf,
                 config=self.config,
                 card=self.card,
+                storage=self.storage,
             ),
         )
 
@@ -260,6 +261,14 @@ class Recorded:
             "totalFileSize": size,
         }
 
+    def storage(self) -> int:
+        """Bytes in LFS, near enough for a figure that on the Hub counts history too."""
+        block = None if self.files else self.safetensors()
+        if block is None:
+            return sum(size for _, size in self.files)
+        total: int = block["total"]
+        return round(total * (next(self._bits(), 16) + 0.5) / 8)
+
     def safetensors(self) -> Json | None:
         builder = self._builder()
         return builder.safetensors() if builder else None
@@ -309,8 +318,11 @@ class Recorded:
         architecture = self.architecture
         return guess.decoder(count, architecture, self.shapes.tokenizer(architecture))
 
+    def _bits(self) -> Iterator[int]:
+        return (int(found[1]) for text in (*self.tags, self.id) if (found := BITS.search(text)))
+
     def _scheme(self) -> Scheme | None:
-        bits = next((int(found[1]) for tag in (*self.tags, self.id) if (found := BITS.search(tag))), None)
+        bits = next(self._bits(), None)
         if "mlx" in self.tags and bits is not None and bits < 16:
             return Scheme("mlx", bits=bits, group=64, keep=("vision",))
         return None

@@ -45,7 +45,8 @@ class Parts:
     """What a repo is made of, each a function so that nothing is made before somebody asks for it.
 
     `files` gives main's files, `branches` those of other branches; `safetensors`, `gguf` and `config` are the API's
-    blocks of these names, `card` the README's YAML block, `evals` the `evalResults` block.
+    blocks of these names, `card` the README's YAML block, `evals` the `evalResults` block, `storage` the bytes in LFS
+    where they are known without the files.
     """
 
     files: Callable[[], Files] = no_files
@@ -55,6 +56,7 @@ class Parts:
     config: Callable[[], Json | None] = nothing
     card: Callable[[], Json] = dict
     evals: Callable[[], list[Json]] = list
+    storage: Callable[[], int] | None = None
 
 
 @dataclass(eq=False)
@@ -135,7 +137,9 @@ class Repo:
         return None
 
     def used_storage(self) -> int:
-        """Bytes in LFS over all branches."""
+        """Bytes in LFS over all branches; as on the Hub, it may count what main no longer holds."""
+        if self.parts.storage is not None and not self.revision:
+            return self.parts.storage()
         every = [self.files, *(files for _, files in self._branches.values())]
         return sum({c.digest: c.size for files in every for c in files.values() if c.large}.values())
 
