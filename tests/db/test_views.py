@@ -194,7 +194,7 @@ def test_a_declared_parent_goes_before_an_inferred_one(db: str) -> None:
 def test_a_vocabulary_that_is_taken_up_again_is_the_current_one(db: str) -> None:
     moment = NOON
     for number, vocabulary in enumerate(("v1", "v2", "v1"), 1):
-        with Store.open(db, clock=lambda: moment) as store:
+        with Store.open(db, clock=lambda now=moment: now) as store:
             crawl = store.start_run("full", "", "https://hub.example")
             store.save_page(crawl, "", Page(((repo(number), labelled(vocabulary=vocabulary)),), (), "next"))
         moment += timedelta(days=1)
