@@ -352,7 +352,7 @@ def clean(value: Any, depth: int) -> tuple[Any, int]:
                 total += size + 2
         return items, total
     if kind is dict:
-        pairs = {}
+        pairs: dict[str, Any] = {}
         for key, item in value.items():
             if key in NOISE or not key.isprintable() or len(key) > MOST_TEXT or len(pairs) >= 1000:
                 continue
