@@ -43,8 +43,8 @@ RUNTIME = 256 * MIB  # program, tokenizer, backend buffers; gguf-parser-go recko
 # Which layers look at a window only, where the header tells the window but not the pattern (llama-model.cpp):
 # of every n layers the last sees everything. `first`: the first does.
 WINDOW_PATTERN: Mapping[str, int] = {
-    "gemma2": 2, "gemma3": 6, "gemma3n": 5, "gemma-embedding": 6, "gpt-oss": 2, "gpt_oss": 2, "cohere2": 4, "llama4": 4,
-    "exaone4": 4, "olmo2": 4, "afmoe": 4, "gemma3_text": 6, "gemma2_text": 2,
+    "gemma2": 2, "gemma3": 6, "gemma4": 6, "gemma3n": 5, "gemma-embedding": 6, "gpt-oss": 2, "gpt_oss": 2, "cohere2": 4,
+    "llama4": 4, "exaone4": 4, "olmo2": 4, "afmoe": 4, "gemma4_text": 6, "gemma3_text": 6, "gemma2_text": 2,
 }  # fmt: skip
 WINDOW_PATTERN_FIRST: Mapping[str, int] = {"modern-bert": 3, "smallthinker": 4}
 SHARED_KV: Mapping[str, int] = {"gemma3n": 20}  # layers from which on the cache of earlier ones is used again

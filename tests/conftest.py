@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,17 @@ def db(request: pytest.FixtureRequest) -> str:
         return path
     server: PostgreSQL = request.getfixturevalue("postgresql")
     return server.create("catalog_template")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The catalog of `hf-catalog demo`; to be read, never written. Made once, as it takes the longest."""
+    folder = tmp_path_factory.mktemp("demo")
+    program = Path(sys.executable).with_name("hf-catalog")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+    done = subprocess.run([program, "demo"], cwd=folder, env=kept, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "demo.db"
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import re
+import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,10 +37,10 @@ def commands(document: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder with the demo's catalog in it."""
     folder = tmp_path_factory.mktemp("user")
-    subprocess.run(["hf-catalog", "demo"], cwd=folder, env=environment(), check=True, capture_output=True)
+    shutil.copy(demo, folder / "demo.db")
     return folder
 
 
@@ -60,7 +62,9 @@ def run_service(line: str, folder: Path, env: dict[str, str]) -> subprocess.Comp
     process = subprocess.Popen(
         ["bash", "-c", f"exec {line}"], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(4)
+    assert process.stderr is not None and process.stdout is not None
+    select.select([process.stderr, process.stdout], [], [], 30)  # a service says when it is there
+    time.sleep(2)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)

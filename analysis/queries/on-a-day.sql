@@ -3,7 +3,7 @@
 --   from what is and from what has happened since. Nothing if the catalog did not know it yet.
 -- kind: interactive
 -- param: model | text | google/gemma-3-4b-it | repo id of today, or an earlier one
--- param: day | date | 7d | the day: 2026-06-01, or 30d for thirty days ago
+-- param: day | date | 0d | the day: 2026-06-01, or 30d for thirty days ago
 with chosen as (
     select r.id
     from repos as r

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RAM = 16_000_000_000
 CONTEXT = 8192
 SHOWN = 8
-MODEL = "gemma-3-4b-it"
+FAMILY = "gemma-"
 MEASURED = 40
 
 
@@ -59,7 +59,7 @@ def demo(folder: Path, out: Printer) -> None:
 def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
     """The sample Hub started, crawled with a token that may read gated repos, and stopped.
 
-    Every repo is listed and visited for its files; headers are read of the most downloaded and of one model with all
+    Every repo is listed and visited for its files; headers are read of the most downloaded and of one family with all
     its copies, which takes seconds where all of them would take a minute.
     """
     from crawler.cli.crawl import crawled as watched
@@ -72,7 +72,7 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
 
     steps = (
         CrawlSettings(depth="files"),
-        CrawlSettings(depth="headers", scope=RepoFilter(search=(MODEL,))),
+        CrawlSettings(depth="headers", scope=RepoFilter(search=(FAMILY,))),
         CrawlSettings(depth="headers", scope=RepoFilter(limit=MEASURED)),
     )
     with SampleHub() as sample:

@@ -67,14 +67,14 @@ def run(site: object, listener: socket.socket, out: Printer) -> None:
 
     import uvicorn
 
-    asyncio.run(site.invoke_startup())  # type: ignore[attr-defined]
-    config = uvicorn.Config(
-        site.app(),  # type: ignore[attr-defined]
-        log_level="info" if out.verbose else "warning",
-        lifespan="on",
-        server_header=False,
-        timeout_graceful_shutdown=3,
-    )
     with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(site.invoke_startup())  # type: ignore[attr-defined]
+        config = uvicorn.Config(
+            site.app(),  # type: ignore[attr-defined]
+            log_level="info" if out.verbose else "warning",
+            lifespan="on",
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
         uvicorn.Server(config).run(sockets=[listener])
     out.say("Ended.")
