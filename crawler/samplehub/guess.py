@@ -65,6 +65,8 @@ ARCHITECTURES: Final[tuple[tuple[str, str], ...]] = (
 
 SIZES: Final[tuple[tuple[float, int, int], ...]] = (
     # up to so many parameters: layers, hidden
+    (5e7, 6, 288),
+    (1.2e8, 8, 512),
     (3e8, 16, 768),
     (9e8, 24, 1024),
     (2.5e9, 28, 2048),

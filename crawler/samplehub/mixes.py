@@ -167,6 +167,8 @@ def type_of(tensor: Tensor, g: Geometry, quant: str, imatrix: bool = False, laye
         return "F32"
     if tensor.role in ("router", "bias", "norm"):
         return "F32"
+    if g.gguf == "gpt-oss" and tensor.experts and quant != "F32":
+        return "MXFP4"  # as trained; llama-quantize leaves them, whatever it is asked for
     name = quant.removeprefix("UD-")
     ends: str | None = None
     better: str | None = None

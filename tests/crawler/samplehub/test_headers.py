@@ -222,6 +222,13 @@ def test_a_real_file_is_met_to_the_byte() -> None:
     assert sum(info.bytes for info in gguf_tensors(geometry, "Q4_K_M")) == 4_677_120_000
 
 
+def test_gpt_oss_keeps_its_experts() -> None:
+    """Its quants hardly differ in size: 11.5 GB as Q2_K, 12.1 as Q8_0, 13.7 as F16."""
+    geometry = BOOK.geometries["gpt-oss-20b"]
+    sizes = [quant_tensors(geometry, quant).data / 1e9 for quant in ("Q2_K", "Q8_0", "F16")]
+    assert sizes == pytest.approx([11.5, 12.1, 13.74], abs=0.15)
+
+
 def test_types_fall_back_where_blocks_do_not_fit() -> None:
     """SmolLM2's rows of 576 are no whole number of 256: its Q2_K holds no Q2_K."""
     kinds = {info.type for info in gguf_tensors(BOOK.geometries["smollm2-135m"], "Q2_K")}
