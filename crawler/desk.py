@@ -25,6 +25,9 @@ Answer = tuple[int, str, Any]
 ASKED = frozenset(("acquire", "check", "pause", "refusals", "closed_for"))
 """What may be asked of the pacer."""
 
+LATELY = 0.5
+"""Seconds for which an answer that something may go is good for requests that no quota counts."""
+
 
 class Desk:
     """Answers by the pacer, and settles for workers that died with requests under way.
@@ -111,9 +114,11 @@ class FarPacer(Pacer):
     def __init__(self, ask: Callable[..., Any], tell: Callable[..., None]) -> None:
         super().__init__()
         self._ask, self._tell = ask, tell
+        self._heard = -LATELY
 
     def acquire(self, bucket: str) -> None:
         self._ask("acquire", bucket)
+        self._heard = self._clock()
 
     def done(
         self, bucket: str, status: int | None, told: RateLimit | None = None, retry_after: float | None = None
@@ -121,7 +126,9 @@ class FarPacer(Pacer):
         self._tell("done", bucket, status, None if told is None else astuple(told), retry_after)
 
     def check(self) -> None:
-        self._ask("check")
+        if self._clock() - self._heard > LATELY:
+            self._ask("check")
+            self._heard = self._clock()
 
     def pause(self, seconds: float) -> None:
         self._ask("pause", seconds)

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 ADDRESS = re.compile(r"(?:tcp|tls|ws|wss)://[^\s/@]+:\d{1,5}|local:[1-9]\d?")
 
+CONFIG = {
+    "distributed.admin.large-graph-warning-threshold": "1GB",  # a repo of 100,000 files is no reason for a word
+    "distributed.worker.profile.enabled": False,
+}
+
 CONNECTING = 10.0
 """Seconds to wait for the scheduler, and for its first worker."""
 
@@ -80,7 +85,7 @@ def connected(cluster: str, threads: int, hub: Hub | None) -> Iterator[Any]:
     from distributed.utils import silence_logging_cmgr
 
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}))
+        stack.enter_context(dask.config.set(CONFIG))
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL))  # what goes wrong is told by us, once
         address = stack.enter_context(local_cluster(cluster, threads, hub)) if cluster.startswith("local:") else cluster
         try:
