@@ -27,3 +27,16 @@ def test_the_table_of_memory_is_arithmetic() -> None:
         assert cells.split(" | ") == [size_text(weight_bytes(parameters, bits)) for bits in (32, 16, 8, 4)]
     assert f"8 bits save {saving(8):.0%} of 32, 4 bits {saving(4):.0%}".replace("%", " %") in text
     assert f"{SCHEME_BITS['Q4_K_M']:.2f} bits a weight, Q8_0 {SCHEME_BITS['Q8_0']:.1f}" in text
+
+
+def test_every_table_of_an_export_is_described() -> None:
+    from analysis.export import TABLES
+    from analysis.summaries import SUMMARIES
+
+    text = (DOCS / "exports.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.+?) \| .+ \| (.+) \|$", text, re.MULTILINE)
+    described = {name: order for names, order in rows for name in re.findall(r"`(\w+)`", names)}
+    assert described.keys() == {each.name for each in (*SUMMARIES, *TABLES)}
+    for table in TABLES:
+        order = re.findall(r"`(\w+)`", described[table.name])
+        assert list(table.key[: len(order)]) == order, table.name
