@@ -83,7 +83,12 @@ def open_engine(db: str | Path, *, read_only: bool, create: bool = False, check:
 
 def _sqlite(url: URL, *, read_only: bool, create: bool) -> Engine:
     path = Path(url.database or "")
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:
+        why, hint = error.strerror or str(error), "check the permissions of the folders above it"
+        raise CatalogError(str(path), f"{path} can't be opened: {why}", hint) from None
+    if not there:
         if not create or read_only:
             raise CatalogMissing(str(path))
         if not path.parent.is_dir():
@@ -101,7 +106,7 @@ def _sqlite(url: URL, *, read_only: bool, create: bool) -> Engine:
         mode = "ro" if read_only else "rwc" if create else "rw"
         uri = f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if read_only and _is_still(path) else ''}"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        _settle(connection, read_only=read_only)
+        _settle(connection, path, read_only=read_only)
         return connection
 
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
@@ -118,7 +123,7 @@ WRITING = (
 )
 
 
-def _settle(connection: sqlite3.Connection, *, read_only: bool) -> None:
+def _settle(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     pragmas = (*ALWAYS, *(READING if read_only else WRITING))
     try:
         for pragma in pragmas:
@@ -126,10 +131,7 @@ def _settle(connection: sqlite3.Connection, *, read_only: bool) -> None:
         _add_mathematics(connection)
     except sqlite3.DatabaseError as error:
         connection.close()
-        path = "the catalog"
-        if "locked" in str(error) or "busy" in str(error):
-            raise CatalogBusy(path, str(error)) from None
-        raise CatalogDamaged(path, str(error)) from None
+        raise translated(error, str(path)) from None
 
 
 def _add_mathematics(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,373 @@
+"""What the machine, the network and the clock do to a crawl: it ends in the same catalog, or says why not."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from crawler.cli import cli
+from crawler.cli.crawl import crawled as _of_the_cli  # noqa: F401  # loaded, for nobody may read it later
+from crawler.cli.failures import guarded
+from crawler.errors import BadAnswer, HubUnreachable
+from crawler.hub import Hub
+from crawler.pipeline import crawl
+from crawler.samplehub import MEMBER, Fault, Kind, SampleHub
+from crawler.settings import CrawlSettings
+from db.errors import CatalogBusy, CatalogError, CatalogLocked
+from db.records import RunRecord
+from db.store import Store
+from tests.crawler.dump import differences
+from tests.crawler.hubs import crawled, hub_of, plain_repos, small_catalog
+from tests.crawler.test_crawl import rows, started, wait_until
+
+COUNT = 24
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The catalog of a crawl to which nothing happened."""
+    db = tmp_path_factory.mktemp("truth") / "catalog.db"
+    with SampleHub(catalog=small_catalog(COUNT)) as sample:
+        assert crawled(db, sample).outcome == "complete"
+    return db
+
+
+@pytest.fixture
+def sample() -> Iterator[SampleHub]:
+    with SampleHub(catalog=small_catalog(COUNT)) as hub:
+        yield hub
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "catalog.db"
+
+
+def crawled_with(store: Store, sample: SampleHub, **orders: Any) -> RunRecord:
+    return crawl(store, hub_of(sample), CrawlSettings(**({"page": 10, "workers": 4} | orders)))[-1]
+
+
+# ---- the disk -------------------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(sample: SampleHub, db: Path, truth: Path) -> None:
+    with Store.open(db, create=True) as store:
+        pages = rows(db, "pragma page_count")[0][0]
+        event.listen(store._engine, "checkout", lambda held, *_: held.execute(f"pragma max_page_count = {pages + 4}"))
+        with pytest.raises(CatalogError, match="can't grow: database or disk is full") as caught:
+            crawled_with(store, sample)
+    assert "make room" in caught.value.hint
+    assert rows(db, "pragma integrity_check") == [("ok",)]
+    crawled(db, sample)
+    assert differences(truth, db) == []
+
+
+def test_a_disk_that_fails_is_no_damaged_catalog(sample: SampleHub, db: Path, truth: Path) -> None:
+    """A file may grow no further: so quotas and other file systems say no."""
+    with Store.open(db, create=True):
+        pass
+    most = db.stat().st_size + 20_000
+    env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "crawler.cli", "crawl", "--db", str(db), "--endpoint", sample.endpoint],
+        env=env | {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"},
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )
+    assert ended.returncode == 3, ended.stderr
+    assert "can't be read or written" in ended.stderr
+    assert "look at the disk" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    crawled(db, sample)
+    assert differences(truth, db) == []
+
+
+@pytest.mark.parametrize(("name", "mode"), [("catalog.db", 0o555), ("new.db", 0o555), ("catalog.db", 0o000)])
+def test_a_folder_where_nothing_may_be_written_is_said(
+    sample: SampleHub, name: str, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", MEMBER)  # else root's own file of it would be looked for
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        folder, told = Path(made) / "readonly", Path(made) / "told"
+        folder.mkdir()
+        crawled(folder / "catalog.db", sample, depth="listing")
+        (folder / "catalog.db").chmod(0o444)
+        folder.chmod(mode)
+        line = ["crawl", "--db", str(folder / name), "--endpoint", sample.endpoint, "--depth", "listing"]
+        pid = os.fork()
+        if pid == 0:
+            with told.open("w") as sys.stderr:
+                if os.geteuid() == 0:
+                    os.setuid(65534)  # nobody, to whom root's ways around permissions are closed
+                status = guarded(lambda: cli.main(line, standalone_mode=False), line)
+            os._exit(status)
+        ended, err = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), told.read_text()
+        folder.chmod(0o755)
+    assert ended == 3, err
+    assert str(folder / name) in err
+    assert "permission" in err.lower()
+    assert "Traceback" not in err
+
+
+# ---- others at the same catalog -------------------------------------------------------------------------------------
+
+
+def test_a_writer_who_holds_the_catalog_is_waited_for(sample: SampleHub, db: Path, truth: Path) -> None:
+    with Store.open(db, create=True):
+        pass
+    other = sqlite3.connect(db, isolation_level=None, check_same_thread=False)
+    other.execute("begin immediate")
+    letting_go = threading.Timer(1.0, other.execute, ["rollback"])
+    letting_go.start()
+    assert crawled(db, sample).outcome == "complete"
+    letting_go.join()
+    other.close()
+    assert differences(truth, db) == []
+
+
+def test_a_writer_who_never_lets_go_is_said(
+    sample: SampleHub, db: Path, truth: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.engine.BUSY_SECONDS", 0.2)
+    other = sqlite3.connect(db, isolation_level=None, check_same_thread=False)
+    sample.faults.add(Fault(Kind.STALL, on="info", after=5, seconds=0.5))
+    with Store.open(db, create=True) as store:
+        taking = threading.Thread(
+            target=lambda: (wait_until(lambda: any(sample.faults.struck.values())), other.execute("begin immediate"))
+        )
+        taking.start()
+        with pytest.raises(CatalogBusy, match="busy: database is locked"):
+            crawled_with(store, sample)
+        taking.join()
+    other.close()
+    change(db, "update crawl_locks set pid = ?", 2**22 + 1)  # it could not be given back: its process must have ended
+    crawled(db, sample)
+    assert differences(truth, db) == []
+    assert rows(db, "select count(*) from crawl_locks") == [(0,)]
+
+
+def test_a_reader_who_looks_all_the_while_disturbs_nobody(sample: SampleHub, db: Path, truth: Path) -> None:
+    crawled(db, sample, depth="listing")
+    reader = sqlite3.connect(db, isolation_level=None)
+    reader.execute("begin")
+    before = reader.execute("select count(*) from repo_files").fetchone()
+    assert crawled(db, sample).outcome == "complete"
+    assert reader.execute("select count(*) from repo_files").fetchone() == before == (0,)
+    reader.close()
+    assert differences(truth, db) == []
+
+
+# ---- clocks and sleep -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("years", [-6, 6])
+def test_a_clock_that_was_wrong_hides_nothing_for_good(sample: SampleHub, db: Path, years: int) -> None:
+    """What a crawl with a wrong clock wrote: a repo that fails is tried again, one that vanishes is found gone."""
+    sample.faults.add(Fault(Kind.SERVER_ERROR, on="info", match="acme/Gemma-1-1B-it-0", times=None))
+    wrong = datetime.now(UTC) + timedelta(days=365 * years)
+    with Store.open(db, create=True, clock=lambda: wrong) as store:
+        assert crawled_with(store, sample).repos_enriched == COUNT + 3
+    sample.faults.clear()
+    sample.catalog.remove("acme/Gemma-1-4B-it-3")
+    run = crawled(db, sample, full=True)
+    assert run.repos_enriched == 1
+    assert rows(db, "select repo_id from repos where status = 'gone'") == [("acme/Gemma-1-4B-it-3",)]
+
+
+def test_no_clock_makes_a_living_crawl_look_dead(db: Path) -> None:
+    with Store.open(db, create=True) as store, store.crawling():
+        for stepped in ("1999-01-01T00:00:00.000Z", "2090-01-01T00:00:00.000Z"):
+            change(db, "update crawl_locks set started_at = ?, seen_at = ?", stepped, stepped)
+            with (
+                Store.open(db) as other,
+                pytest.raises(CatalogLocked, match=f"process {os.getpid()}"),
+                other.crawling(),
+            ):
+                pass
+
+
+def test_a_dead_holder_whose_number_another_process_has_now_is_taken_over(db: Path) -> None:
+    with Store.open(db, create=True) as store:
+        with store.crawling():
+            kept = rows(db, "select name, pid, host, started_at, seen_at, token from crawl_locks")[0]
+        change(db, "insert into crawl_locks values (?, ?, ?, ?, ?, ?)", *kept[:5], "0123 another-start 17")
+        with store.crawling():
+            assert rows(db, "select count(*) from crawl_locks") == [(1,)]
+
+
+def test_a_crawl_that_slept_while_another_took_over_ends(sample: SampleHub, db: Path) -> None:
+    lost = pytest.raises(CatalogLocked, match="process 1 on elsewhere")
+    with Store.open(db, create=True) as store, lost, store.crawling():
+        run = store.start_run("full", "", sample.endpoint)
+        change(db, "update crawl_locks set pid = 1, host = 'elsewhere', token = 'theirs'")
+        store.update_run(run)
+    assert rows(db, "select token from crawl_locks") == [("theirs",)], "the other's lock stays"
+
+
+def change(db: Path, sql: str, *values: object) -> None:
+    with sqlite3.connect(db) as connection:
+        connection.execute(sql, values)
+    connection.close()
+
+
+def test_a_process_that_is_stopped_and_woken_goes_on(sample: SampleHub, db: Path, truth: Path) -> None:
+    crawl = started(db, sample)
+    for asked in (2, 12):
+        wait_until(lambda: len(sample.requests) >= asked)  # noqa: B023
+        crawl.send_signal(signal.SIGSTOP)
+        time.sleep(0.4)
+        crawl.send_signal(signal.SIGCONT)
+    _, err = crawl.communicate(timeout=60)
+    assert crawl.returncode == 0, err
+    assert differences(truth, db) == []
+
+
+# ---- the network ----------------------------------------------------------------------------------------------------
+
+
+def test_a_hub_that_goes_away_and_comes_back_is_waited_for(sample: SampleHub, db: Path, truth: Path) -> None:
+    sample.faults.add(Fault(Kind.STALL, on="info", seconds=0.05, times=None))
+    ended: list[RunRecord] = []
+    hub = hub_of(sample, backoff=0.1)
+    crawling = threading.Thread(target=lambda: ended.append(crawled(db, sample, hub=hub)))
+    crawling.start()
+    wait_until(lambda: len(sample.requests) >= 8)
+    port = int(sample.endpoint.rpartition(":")[2])
+    sample.stop()
+    time.sleep(1.0)
+    with SampleHub(catalog=sample.catalog, port=port):
+        crawling.join(60)
+    assert [run.outcome for run in ended] == ["complete"]
+    assert ended[0].repos_skipped == 0
+    assert differences(truth, db) == []
+
+
+def test_names_that_are_not_found_for_a_while_are_waited_for(
+    sample: SampleHub, db: Path, truth: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample.faults.add(Fault(Kind.RESET, on="info", after=4, every=3, times=5))
+    real, lost = socket.getaddrinfo, []
+
+    def lookup(*asked: Any, **more: Any) -> Any:
+        if any(sample.faults.struck.values()) and len(lost) < 6:
+            lost.append(asked)
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return real(*asked, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    assert crawled(db, sample).outcome == "complete"
+    assert len(lost) == 6
+    assert differences(truth, db) == []
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "127.0.0.1:1"])
+def test_a_hub_that_is_not_there_is_one_sentence(db: Path, host: str) -> None:
+    hub = Hub(f"http://{host}", False, timeout=1, tries=2, backoff=0.01, offline=False)
+    with pytest.raises(HubUnreachable, match=f"at http://{re.escape(host)} can't be reached: ") as caught:
+        hub.greet()
+    assert "Errno" in caught.value.why
+
+
+def test_a_socket_on_which_nobody_answers_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        begun = time.monotonic()
+        with pytest.raises(HubUnreachable, match="no answer in time"):
+            Hub(f"http://127.0.0.1:{port}", False, timeout=0.2, tries=2, backoff=0.01, offline=False).greet()
+        assert time.monotonic() - begun < 5
+
+
+# ---- a listing that is not whole ------------------------------------------------------------------------------------
+
+
+def test_a_listing_that_breaks_off_is_noticed_and_read_again(sample: SampleHub, db: Path, truth: Path) -> None:
+    sample.faults.add(*(Fault(Kind.CUT_LISTING, on="listing", after=after, count=0) for after in (0, 1)))
+    run = crawled(db, sample)
+    assert all(sample.faults.struck.values())
+    assert run.repos_seen == len(sample.catalog)
+    assert differences(truth, db) == []
+
+
+def test_a_listing_that_always_breaks_off_is_said_and_goes_on_there(sample: SampleHub, db: Path, truth: Path) -> None:
+    sample.faults.add(Fault(Kind.CUT_LISTING, on="listing", after=1, match="direction=1", count=3, times=None))
+    with pytest.raises(BadAnswer, match="breaks off before its newest repo"):
+        crawled(db, sample)
+    assert rows(db, "select outcome, swept_from from crawl_runs") == [("failed", None)]
+    sample.faults.clear()
+    sample.requests.clear()
+    crawled(db, sample)
+    assert differences(truth, db) == []
+
+
+def test_an_incremental_walk_that_breaks_off_loses_no_change(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample)
+    changed = [repo.id for repo in sample.catalog][:23]
+    for at, name in enumerate(changed):
+        sample.catalog.change_files(name, {"new.txt": b"new"}, modified=datetime(2026, 8, 1, 0, at, tzinfo=UTC))
+    sample.faults.add(Fault(Kind.CUT_LISTING, on="listing", after=1, match="sort=lastModified", count=2))
+    run = crawled(db, sample)
+    assert all(sample.faults.struck.values())
+    assert (run.kind, run.repos_changed) == ("incremental", len(changed))
+
+
+def test_a_listing_that_lost_its_repos_in_masses_makes_nothing_gone(
+    sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.sweep.LEAST_MISSING", 5)
+    crawled(db, sample)
+    for repo in list(sample.catalog)[:6]:
+        sample.catalog.remove(repo.id)
+    run = crawled(db, sample, full=True)
+    assert "too many for one walk to be believed" in str(run.detail)
+    assert rows(db, "select count(*) from repos where status = 'gone'") == [(0,)]
+    assert rows(db, "select count(*) from absences") == [(0,)]
+
+
+def test_looks_at_what_is_missing_are_bounded_and_go_on_next_time(
+    sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.sweep.MOST_PROBED", 2)
+    crawled(db, sample)
+    for repo in list(sample.catalog)[:3]:
+        sample.catalog.remove(repo.id)
+    gone = "select count(*) from repos where status = 'gone'"
+    found = []
+    for _ in range(2):
+        crawled(db, sample, full=True)
+        found.append(rows(db, gone)[0][0])
+    assert found == [2, 3]
+
+
+def test_every_repo_is_accounted_for(sample: SampleHub, db: Path) -> None:
+    sample.faults.add(
+        Fault(Kind.SHIFTED_PAGE, on="listing", after=1, count=3), Fault(Kind.WRONG_TYPES, on="listing", after=1)
+    )
+    first = crawled(db, sample)
+    plain_repos(sample.catalog, 2, start=700)
+    sample.catalog.modify("acme/Gemma-1-4B-it-3", downloads=10**7)
+    sample.faults.clear()
+    second = crawled(db, sample, full=True)
+    for run, seen in ((first, COUNT + 3), (second, COUNT + 6)):
+        assert run.repos_seen == run.repos_new + run.repos_changed + run.repos_unchanged == seen
+    assert (first.repos_skipped, second.repos_skipped) == (7, 0)
+    assert first.repos_skipped == rows(db, "select count(*) from skips")[0][0] + 1, "the one that was bent is whole now"
+    assert "3 rows of the listing came twice" in str(first.detail)
+    assert (second.repos_new, second.repos_changed) == (3, 1)
