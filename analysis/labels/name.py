@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from itertools import accumulate
 
 from analysis.errors import NotAName
 from analysis.labels import family, files, quant, size, tuning, version
 from analysis.labels.reading import Draft, NameLabels, Sheet
-from analysis.labels.tokens import EMPTY, NUMBER, OPENS, SIZE, VERSION, Lexicon, Piece, Token, cut, size_piece
+from analysis.labels.tokens import EMPTY, NUMBER, OPENS, SIZE, VERSION, Lexicon, Piece, cut, size_piece
 from analysis.labels.vocabulary import vocabulary
 
 MOST_BYTES = 512
@@ -60,15 +59,11 @@ def check(text: str) -> None:
 def read_repo(draft: Draft, owner: str, name: str, offset: int) -> None:
     sheet = sheet_of(name)
     recognise(draft, sheet)
+    draft.parts = ((offset, sheet),)
     if owner:
         draft.owner = owner
-        known = lexicon().vocabulary.owners.get(owner.lower())
-        if known is not None:
+        if draft.format is None and (known := lexicon().vocabulary.owners.get(owner.lower())) is not None:
             quant.owner(draft, known)
-        token = tuple.__new__(Token, (owner, 0, len(owner), "owner", owner, "owner"))
-        draft.tokens, draft.unclaimed = sheet.tokens(offset, token)
-    else:
-        draft.tokens, draft.unclaimed = sheet.tokens(offset)
 
 
 def read_path(draft: Draft, path: str, offset: int) -> None:
@@ -78,14 +73,13 @@ def read_path(draft: Draft, path: str, offset: int) -> None:
     files.read(sheet, draft)
     recognise(draft, sheet)
     files.role(sheet, draft)
-    draft.tokens, draft.unclaimed = sheet.tokens(offset + len(path) - len(base))
+    draft.parts = ((offset + len(path) - len(base), sheet),)
     if folder:
         above = Draft(folder)
         sheet = sheet_of(folder)
         recognise(above, sheet)
         files.fill(draft, above)
-        tokens, unclaimed = sheet.tokens(offset)
-        draft.tokens, draft.unclaimed = tokens + draft.tokens, unclaimed + draft.unclaimed
+        draft.parts = ((offset, sheet), *draft.parts)
 
 
 def read_file_of_repo(draft: Draft, repo: str, path: str) -> None:
@@ -96,8 +90,7 @@ def read_file_of_repo(draft: Draft, repo: str, path: str) -> None:
     read_repo(above, owner, name, len(owner) + 1)
     files.fill(draft, above)
     draft.kind, draft.owner, draft.name = "file", owner or None, name
-    draft.tokens = above.tokens + draft.tokens
-    draft.unclaimed = above.unclaimed + draft.unclaimed
+    draft.parts = above.parts + draft.parts
 
 
 def recognise(draft: Draft, sheet: Sheet) -> None:
@@ -119,27 +112,16 @@ def sheet_of(text: str) -> Sheet:
     """The pieces of a text, phrases and split decimals joined."""
     words = cut(text)
     known = lexicon()
-    pieces: list[Piece] = []
-    starts: list[int] = []
-    mask = at = 0
-    for word in words:
-        piece = known[word]
-        pieces.append(piece)
-        starts.append(at)
+    pieces = list(map(known.__getitem__, words))
+    mask = 0
+    glued = False
+    for piece in pieces:
         mask |= piece.kind
         if piece.more:
-            for offset, other in piece.more:
-                pieces.append(other)
-                starts.append(at + offset)
-                mask |= other.kind
-        at += len(word) + 1
-    if not mask & JOINS:
-        return Sheet(text, pieces, starts, mask)
-    if mask & EMPTY:
-        kept = [index for index, piece in enumerate(pieces) if piece.text]
-        pieces, starts = [pieces[index] for index in kept], [starts[index] for index in kept]
-    if mask & OPENS and holds_phrase(words, known):
-        pieces, starts, mask = join_phrases(text, words, known)
+            glued = True
+    if not glued and not mask & JOINS:
+        return Sheet(text, pieces, None, mask)
+    pieces, starts, mask = spread(text, words, pieces, known)
     if mask & NUMBER and "_" in text:
         mask = join_decimals(text, pieces, starts)
     return Sheet(text, pieces, starts, mask)
@@ -148,45 +130,34 @@ def sheet_of(text: str) -> Sheet:
 JOINS = EMPTY | NUMBER | OPENS  # kinds of pieces that may belong together with their neighbours, or be none
 
 
-def holds_phrase(words: list[str], known: Lexicon) -> bool:
-    """Whether some word opens a phrase that the next word goes on with."""
-    openers = known.openers
-    last = None
-    for word in words:
-        if last is not None and word.lower() in last[0]:
-            return True
-        last = openers.get(word)
-    return False
-
-
-def join_phrases(text: str, words: list[str], known: Lexicon) -> tuple[list[Piece], list[int], int]:
-    """The pieces of a text where several words may be one thing: `gpt-oss`, `Q4_K_M`. The longest phrase wins."""
-    ends = list(accumulate((len(word) + 1 for word in words), initial=0))  # word n is text[ends[n] : ends[n + 1] - 1]
+def spread(text: str, words: list[str], firsts: list[Piece], known: Lexicon) -> tuple[list[Piece], list[int], int]:
+    """All pieces of all words, where they start, and the union of their kinds; words that say one thing together
+    (`gpt-oss`, `Q4_K_M`) are one piece, the longest such phrase first."""
     pieces: list[Piece] = []
     starts: list[int] = []
-    mask = at = 0
-    while at < len(words):
-        start = ends[at]
-        found = known.pieces(words[at])
-        length = 1
-        if words[at] in known.openers:
-            skip = known.openers[words[at]][1]
-            lower = words[at][skip:].lower()
-            for more in known.opens.get(lower) or known.opens.get(lower[2:], ()):
-                if at + more <= len(words) and (joined := known.phrase(text[start + skip : ends[at + more] - 1])):
-                    head = known.pieces(words[at][:skip]) if skip else ()
-                    found, length = (*head, (skip, joined)), more
-                    break
-        for offset, piece in found:
-            if piece.text:
-                pieces.append(piece)
+    mask = start = skipped = 0
+    for at, piece in enumerate(firsts):
+        word = words[at]
+        end = start + len(word)
+        if skipped:
+            skipped -= 1
+        elif piece.kind & OPENS and at + 1 < len(words) and (found := known.phrase_at(text, words, at, start)):
+            head, joined, skip, length = found
+            for offset, other in (*head, (skip, joined)):
+                pieces.append(other)
                 starts.append(start + offset)
-                mask |= piece.kind
-        at += length
+                mask |= other.kind
+            skipped = length - 1
+        elif word:
+            pieces.append(piece)
+            starts.append(start)
+            mask |= piece.kind
+            for offset, other in piece.more:
+                pieces.append(other)
+                starts.append(start + offset)
+                mask |= other.kind
+        start = end + 1
     return pieces, starts, mask
-
-
-USUAL_SIZES = {10, 11, 12, 13, 14, 15, 16, 20, 21, 22, 24, 26, 27, 28, 30, 32, 33, 34, 35, 36, 40, 65, 70, 72, 80, 90}
 
 
 def join_decimals(text: str, pieces: list[Piece], starts: list[int]) -> int:

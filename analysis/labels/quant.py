@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from analysis.labels.reading import Draft, Sheet
 from analysis.labels.tokens import (
     BITS,
@@ -263,6 +265,7 @@ def full_bits(scheme: str) -> float:
 ONE_BIT = {"IQ1_S": 1.56, "IQ1_M": 1.75, "IQ1_BN": 1.62, "IQ1_KT": 1.75, "TQ1_0": 1.69, "PTQ1_0": 1.69}
 
 
+@cache
 def nominal_bits(scheme: str) -> float:
     """The digit in a GGUF scheme's name: 4 of Q4_K_M, 2 of IQ2_XXS, 4 of MXFP4_MOE."""
     for name, bits in ONE_BIT.items():

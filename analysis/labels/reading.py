@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from itertools import accumulate
 from typing import Any
 
-from analysis.labels.tokens import Claim, Piece, Token
+from analysis.labels.tokens import (
+    ACTIVE,
+    EFFECTIVE,
+    EXPERTS,
+    LETTER,
+    MIX,
+    NUMBER,
+    SIZE,
+    SIZE_WORD,
+    TIMES,
+    VERSION,
+    Claim,
+    Piece,
+    Token,
+)  # fmt: skip
+
+# Kinds that are numbers: noise where no recogniser wants them.
+MEASURES = ACTIVE | EFFECTIVE | EXPERTS | LETTER | MIX | NUMBER | SIZE | SIZE_WORD | TIMES | VERSION
 
 
 @dataclass(slots=True)
@@ -41,13 +59,17 @@ class Draft:
     languages: tuple[str, ...] = ()
     role: str | None = None
     shard: str | None = None
-    tokens: tuple[Token, ...] = ()
-    unclaimed: tuple[str, ...] = ()
+    tokens: tuple[Token, ...] = field(init=False)
+    unclaimed: tuple[str, ...] = field(init=False)
+    parts: tuple[tuple[int, Sheet], ...] = field(init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class NameLabels:
-    """What a name claims: keys, types and canonical values as docs/labels.md has them; None: the name is silent."""
+    """What a name claims: keys, types and canonical values as docs/labels.md has them; None: the name is silent.
+
+    `tokens` and `unclaimed` are made from `parts`, the name's sheets and where they begin, when somebody asks for them.
+    """
 
     input: str
     kind: str = "repo"  # repo, file
@@ -78,14 +100,29 @@ class NameLabels:
     languages: tuple[str, ...] = ()
     role: str | None = None
     shard: str | None = None
-    tokens: tuple[Token, ...] = ()
-    unclaimed: tuple[str, ...] = ()
+    tokens: tuple[Token, ...] = field(init=False)
+    unclaimed: tuple[str, ...] = field(init=False)
+    parts: tuple[tuple[int, Sheet], ...] = field(init=False, repr=False, compare=False)
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for what is not there yet."""
+        if name not in ("tokens", "unclaimed"):
+            raise AttributeError(name)
+        tokens: list[Token] = []
+        unclaimed: list[str] = []
+        if self.owner:
+            tokens.append(Token(self.owner, 0, len(self.owner), "owner", self.owner, "owner"))
+        for offset, sheet in self.parts:
+            sheet.tell(offset, tokens, unclaimed)
+        object.__setattr__(self, "tokens", tuple(tokens))
+        object.__setattr__(self, "unclaimed", tuple(unclaimed))
+        return object.__getattribute__(self, name)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values in the contract's order: lists for tuples, whole bits as integers."""
-        found = {field: getattr(self, field) for field in self.__slots__}
-        for field in ("tuning", "specialty", "languages", "unclaimed"):
-            found[field] = list(found[field])
+        found = {key: getattr(self, key) for key in KEYS}
+        for key in ("tuning", "specialty", "languages", "unclaimed"):
+            found[key] = list(found[key])
         bits = found["bits"]
         if bits is not None and bits == int(bits):
             found["bits"] = int(bits)
@@ -96,18 +133,29 @@ class NameLabels:
         return found
 
 
+KEYS = tuple(item.name for item in fields(NameLabels) if item.name != "parts")  # what a reading gives, in this order
+
+
 class Sheet:
     """One name in pieces, with what each of them claims so far. Recognisers read the pieces and write the claims.
 
-    `mask` is the union of the pieces' kinds. `start` and `claims` run parallel to `pieces`; `owner_entry` is what the
-    vocabulary knows of the owner.
+    `claims` run parallel to `pieces`; `mask` is the union of the pieces' kinds. `places` is None where every piece is a
+    word of its own, one separator after the other.
     """
 
-    __slots__ = ("claims", "mask", "pieces", "starts", "text")
+    __slots__ = ("claims", "mask", "pieces", "places", "text")
 
-    def __init__(self, text: str, pieces: list[Piece], starts: list[int], mask: int) -> None:
-        self.text, self.pieces, self.starts, self.mask = text, pieces, starts, mask
+    def __init__(self, text: str, pieces: list[Piece], places: list[int] | None, mask: int) -> None:
+        self.text, self.pieces, self.places, self.mask = text, pieces, places, mask
         self.claims: list[Claim | None] = [piece.claim for piece in pieces]
+
+    @property
+    def starts(self) -> list[int]:
+        """Where each piece starts."""
+        if self.places is None:
+            ends = accumulate((len(piece.text) + 1 for piece in self.pieces), initial=0)
+            self.places = list(ends)[:-1]
+        return self.places
 
     def before(self, index: int) -> str:
         """The separator before a piece; empty at the start and where pieces are glued."""
@@ -117,17 +165,21 @@ class Sheet:
         previous = self.starts[index - 1] + len(self.pieces[index - 1].text)
         return self.text[previous:start]
 
-    def tokens(self, offset: int = 0, *before: Token) -> tuple[tuple[Token, ...], tuple[str, ...]]:
-        """All pieces with their claims, after those given, their places moved by `offset`; and what none claimed."""
-        found = list(before)
-        left: list[str] = []
-        add, new = found.append, tuple.__new__
-        for piece, start, claim in zip(self.pieces, self.starts, self.claims, strict=True):
+    def tell(self, offset: int, tokens: list[Token], unclaimed: list[str]) -> None:
+        """Adds all pieces with their claims, their places moved by `offset`, and the words that none claimed.
+
+        Numbers that no recogniser wanted are noise.
+        """
+        add, new, end, places, claims = tokens.append, tuple.__new__, offset - 1, self.places, self.claims
+        for index, piece in enumerate(self.pieces):
             text = piece.text
-            start += offset
+            start = end + 1 if places is None else places[index] + offset
+            end = start + len(text)
+            claim = claims[index]
+            if claim is None and piece.kind & MEASURES:
+                claim = "noise", *((piece.unit, "edition of a copy") if piece.kind & VERSION else (text, "number"))
             if claim is None:
-                add(new(Token, (text, start, start + len(text), None, None, None)))
-                left.append(text)
+                add(new(Token, (text, start, end, None, None, None)))
+                unclaimed.append(text)
             else:
-                add(new(Token, (text, start, start + len(text), claim[0], claim[1], claim[2])))
-        return tuple(found), tuple(left)
+                add(new(Token, (text, start, end, claim[0], claim[1], claim[2])))

@@ -65,9 +65,6 @@ def read(sheet: Sheet, draft: Draft) -> None:
     if of_another(sheet):
         draft.parameters = draft.active_parameters = draft.experts = None
         draft.approximate = False
-    for index, piece in enumerate(sheet.pieces):
-        if sheet.claims[index] is None and piece.kind & READS:
-            sheet.claims[index] = ("noise", piece.text, "number")
 
 
 def plain(sheet: Sheet, draft: Draft, index: int) -> bool:

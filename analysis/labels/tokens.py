@@ -94,7 +94,17 @@ class Piece:
 Pieces = tuple[tuple[int, Piece], ...]  # (offset in the word, piece)
 
 # Separators; a dot between digits stays inside its word.
-cut = re.compile(r"[-_/\s+,;:()\[\]{}@=~|&!'\"#%*<>?\\^`$]|(?<![0-9])\.|\.(?![0-9])").split
+_SEPARATORS = "-_/ +,;:()[]{}@=~|&!'\"#%*<>?\\^`$"
+_DASHES = bytes(ord("-") if chr(byte) in _SEPARATORS else byte for byte in range(256))
+_split = re.compile(rf"[\s{re.escape(_SEPARATORS)}]|(?<![0-9])\.|\.(?![0-9])").split
+
+
+def cut(text: str) -> list[str]:
+    """The words of a name."""
+    if "." in text or not text.isascii():
+        return _split(text)
+    return text.encode().translate(_DASHES).decode().split("-")
+
 
 UNITS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 _COUNT = r"[0-9]{1,3}(?:[._][0-9]{1,3})?|[0-9]{4}(?=[km])|[0-9]{1,3}[pd][0-9]{1,2}"
@@ -177,32 +187,31 @@ class Lexicon(dict[str, Piece]):
         self.vocabulary = vocabulary
         self.gguf = spellings(vocabulary)
         self.phrases: dict[str, Entry | str] = {}
-        self.seconds: dict[str, set[str]] = {}  # first word of phrases -> their second words
-        self.openers: dict[str, tuple[set[str], int]] = {}  # the same by words as names write them; where they begin
-        lengths: dict[str, set[int]] = {}
+        self.opens: dict[str, dict[str, tuple[int, ...]]] = {}  # first word of phrases -> second -> lengths, long first
+        self.openers: dict[str, tuple[dict[str, tuple[int, ...]], int]] = {}  # by words as written, and where it begins
+        self.said: dict[str, Piece | None] = {}  # what `phrase` answered
         for scheme, canonical in self.gguf.items():
-            self._add_phrase(scheme.lower().replace("_", "-"), canonical, lengths)
+            self._add_phrase(scheme.lower().replace("_", "-"), canonical)
         for found in vocabulary.phrases.values():
             for parts, entry in found:
-                self._add_phrase("-".join(parts), entry, lengths)
-        self.opens = {first: tuple(sorted(sizes, reverse=True)) for first, sizes in lengths.items()}
+                self._add_phrase("-".join(parts), entry)
         self.anywhere = dict(vocabulary.anywhere)
         self.endings = dict(vocabulary.endings)
         self._inside = re.compile("|".join(map(re.escape, self.anywhere)) or r"(?!)").search
         self._ending = re.compile(f"({'|'.join(map(re.escape, self.endings)) or '(?!)'})[0-9.]*\\Z").search
 
-    def _add_phrase(self, phrase: str, meaning: Entry | str, lengths: dict[str, set[int]]) -> None:
-        size = phrase.count("-") + 1
-        if size > 1 and phrase not in self.phrases:
+    def _add_phrase(self, phrase: str, meaning: Entry | str) -> None:
+        words = phrase.split("-")
+        if len(words) > 1 and phrase not in self.phrases:
             self.phrases[phrase] = meaning
-            first, second = phrase.split("-")[:2]
-            self.seconds.setdefault(first, set()).add(second)
-            lengths.setdefault(phrase[: phrase.index("-")], set()).add(size)
+            seconds = self.opens.setdefault(words[0], {})
+            seconds[words[1]] = tuple(sorted({len(words), *seconds.get(words[1], ())}, reverse=True))
 
     def __missing__(self, word: str) -> Piece:
         if len(self) >= MOST_WORDS:
             self.clear()
             self.openers.clear()
+            self.said.clear()
         pieces = self.read(word, word.lower())
         first = pieces[0][1]
         if len(pieces) > 1:
@@ -222,7 +231,7 @@ class Lexicon(dict[str, Piece]):
         if at is not None:
             pieces[0] = (0, pieces[0][1].copy(pieces[0][1].kind | OPENS))
             first = lower[at:]
-            self.openers[word] = self.seconds[first if first in self.seconds else first[2:]], at
+            self.openers[word] = self.opens[first if first in self.opens else first[2:]], at
         return pieces
 
     def opening_at(self, word: str, lower: str) -> int | None:
@@ -363,7 +372,7 @@ class Lexicon(dict[str, Piece]):
         return [(at, version), *self._shift(at + found.end(), rest[found.end() :])]
 
     def _shift(self, offset: int, text: str) -> list[tuple[int, Piece]]:
-        return [(offset + start, piece) for start, piece in self.pieces(text)]
+        return [(offset + start, piece) for start, piece in self.pieces(text)] if text else []
 
     def _split(self, word: str, at: int) -> list[tuple[int, Piece]]:
         return self._shift(0, word[:at]) + self._shift(at, word[at:])
@@ -423,6 +432,25 @@ class Lexicon(dict[str, Piece]):
             return None
         number = word[found.end() :]
         return [(0, Piece(found[0])), (found.end(), Piece(number, VERSION, None, unit=number, number=1))]
+
+    def phrase_at(self, text: str, words: list[str], at: int, start: int) -> tuple[Pieces, Piece, int, int] | None:
+        """The longest phrase that a word opens: what stands before it in that word, its piece, where it begins in the
+        word, and how many words it takes."""
+        word = words[at]
+        opener = self.openers.get(word)
+        if opener is None:
+            return None
+        seconds, skip = opener
+        for length in seconds.get(words[at + 1].lower(), ()):
+            if at + length <= len(words):
+                end = start + sum(map(len, words[at : at + length])) + length - 1
+                said = text[start + skip : end]
+                if said not in self.said:
+                    self.said[said] = self.phrase(said)
+                piece = self.said[said]
+                if piece is not None:
+                    return self.pieces(word[:skip]) if skip else (), piece, skip, length
+        return None
 
     def phrase(self, text: str) -> Piece | None:
         """The piece that several words make together, None if they make none."""

@@ -41,8 +41,6 @@ def read(sheet: Sheet, draft: Draft, own: Sequence[int], base: Sequence[int]) ->
         draft.version = draft.version or after(sheet, at, "version")
     if draft.version is None and mask & (NUMBER | VERSION):
         draft.version = by_itself(sheet, own)
-    if mask & (NUMBER | VERSION | LETTER):
-        rest(sheet)
 
 
 def releases(sheet: Sheet, draft: Draft) -> None:
@@ -178,13 +176,3 @@ def is_decimal(sheet: Sheet, index: int, own: Sequence[int]) -> bool:
 SIZED = ACTIVE | EFFECTIVE | MIX | SIZE
 COPIES = FORMAT | GGUF | ROLE | SCHEME
 UNCHAINED = {"abliterated", "uncensored"}
-
-
-def rest(sheet: Sheet) -> None:
-    """Numbers that no family owns."""
-    for index, piece in enumerate(sheet.pieces):
-        if sheet.claims[index] is None:
-            if piece.kind & VERSION:
-                sheet.claims[index] = ("noise", piece.unit, "edition of a copy")
-            elif piece.kind & (NUMBER | LETTER):
-                sheet.claims[index] = ("noise", piece.text, "number")
