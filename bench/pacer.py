@@ -1,0 +1,105 @@
+"""How much of its quota a crawl uses, and how politely: real windows of the sample Hub, which counts as the Hub does.
+
+    python bench/pacer.py [--windows 4]
+
+Each line is one quota: workers ask as fast as they may for so many windows. Told are the requests granted in each whole
+window, of how many; refusals (429) that the pacer brought upon itself; and what a refusal by somebody else's doing
+brings: how many more requests came before its time was over.
+
+Last figures: see the end of this text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
+    os.environ.pop(name, None)
+
+from crawler.errors import Stopped  # noqa: E402
+from crawler.hub import Hub  # noqa: E402
+from crawler.pace import Pacer  # noqa: E402
+from crawler.samplehub import Fault, Kind, Quota, SampleHub  # noqa: E402
+from crawler.samplehub.wire import Asked  # noqa: E402
+from tests.crawler.hubs import small_catalog  # noqa: E402
+
+CASES = ((Quota(api=500, window=10), 8), (Quota(api=1000, window=15), 8), (Quota(api=250, window=10), 32))
+"""Quotas of the anonymous and the free plan in windows that are shorter than five minutes, and many workers at one."""
+
+
+def ask(hub: Hub, names: list[str], workers: int, seconds: float) -> None:
+    """Workers that look at one repo after the other, for so long."""
+
+    def work(at: int) -> None:
+        try:
+            while True:
+                hub.info(names[at % len(names)])
+                at += workers
+        except Stopped:
+            return
+
+    with ThreadPoolExecutor(workers) as pool:
+        threading.Timer(seconds, hub.pacer.stop, ["the time is over"]).start()
+        list(pool.map(work, range(workers)))
+
+
+def windows_of(asked: list[Asked], length: float) -> list[int]:
+    """Granted requests in each whole window: one begins with the first request after the last one's end."""
+    counts: list[int] = []
+    ends = 0.0
+    for request in sorted(asked, key=lambda request: request.at):
+        if request.at >= ends:
+            ends = request.at + length
+            counts.append(0)
+        counts[-1] += request.status == 200
+    return counts[:-1]
+
+
+def steady(quota: Quota, workers: int, windows: int) -> None:
+    with SampleHub(catalog=small_catalog(30), quota=quota) as sample:
+        hub = Hub(sample.endpoint, False, Pacer(), offline=False)
+        names = [repo.id for repo in sample.catalog if repo.author == "acme"]
+        ask(hub, names, workers, windows * (quota.window + 1.2) + 1)
+        time.sleep(0.2)
+        used = windows_of(list(sample.requests), quota.window)
+        refused = sum(request.status == 429 for request in sample.requests)
+    share = min(used) / quota.api
+    print(f"{quota.api} in {quota.window:g} s, {workers} workers: {used}, {share:.1%} at least; {refused} refusals")
+
+
+def refused(workers: int = 8, seconds: float = 3) -> None:
+    """Somebody else has spent the quota: one 429, and all wait."""
+    with SampleHub(catalog=small_catalog(30), quota=Quota(api=100_000)) as sample:
+        hub = Hub(sample.endpoint, False, Pacer(), offline=False)
+        sample.faults.add(Fault(Kind.TOO_MANY, on="info", after=200, times=1, seconds=seconds))
+        ask(hub, [repo.id for repo in sample.catalog if repo.author == "acme"], workers, seconds + 4)
+        time.sleep(0.2)
+        asked = sorted(sample.requests, key=lambda request: request.at)
+    first = next(request.at for request in asked if request.status == 429)
+    early = sum(first < request.at < first + seconds for request in asked)
+    after = [request.at for request in asked if request.at >= first + seconds]
+    print(
+        f"a refusal for {seconds:g} s, {workers} workers: {early} requests (under way) before its time was over;"
+        f" the first after {after[0] - first:.1f} s, the second {1000 * (after[1] - after[0]):.0f} ms behind it,"
+        f" {sum(request.status == 429 for request in asked)} refusals in all"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--windows", type=int, default=4)
+    asked = parser.parse_args()
+    print(f"{datetime.now(UTC):%Y-%m-%d}")
+    for quota, workers in CASES:
+        steady(quota, workers, asked.windows)
+    refused()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""What strangers write and what must stay secret: nothing of it reaches a database, a log or a stranger."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.labels.resolve import label_repo
+from crawler.discover import parse_repo
+from crawler.enrich import look
+from crawler.errors import BadAnswer, CrawlError, RepoTrouble, TokenRefused
+from crawler.hub import Answer, Hub
+from crawler.samplehub import Fault, Kind, SampleHub
+from crawler.samplehub.access import Account
+from db.records import Page, RepoRecord, Skipped, Wanted
+from db.store import Store
+from tests.crawler.hubs import REAL, crawled, hub_of, small_catalog
+from tests.crawler.test_crawl import rows
+from tests.crawler.test_discover import ROW
+
+SECRET = "hf_TheSecretOfThisTest0123456789"
+
+
+@pytest.fixture
+def sample() -> Iterator[SampleHub]:
+    with SampleHub(catalog=small_catalog(12)) as hub:
+        hub.tokens[SECRET] = Account("keeper", everything=True)
+        yield hub
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "catalog.db"
+
+
+# ---- the token ------------------------------------------------------------------------------------------------------
+
+
+def test_the_token_is_nowhere_but_in_requests_to_the_hub(sample: SampleHub, tmp_path: Path) -> None:
+    """Crawls with faults and refusals, a service with its log and hook: all that was written is looked through."""
+    (tmp_path / "catalog.toml").write_text(
+        '[jobs.look]\nevery = "1h"\nrun = ["crawl", "--depth", "headers", "--json"]\n'
+        '[[hooks]]\nafter = ["look"]\ncommand = ["sh", "-c", "env > hook.txt; cat >> hook.txt"]\n'
+    )
+    sample.faults.add(
+        Fault(Kind.STRANGER, on="listing"),
+        Fault(Kind.STRANGER, on="info", after=2),
+        Fault(Kind.SERVER_ERROR, on="info", match="Gemma-1-1B-it-0"),
+        Fault(Kind.EXPIRED_LINK, on="cdn", after=1),
+        Fault(Kind.HTML, on="resolve", after=1),
+    )
+    said = [
+        told(tmp_path, sample, "schedule", "--once", "--log-format", "json"),
+        told(tmp_path, sample, "crawl", "--full", "-v"),
+        told(tmp_path, sample, "status", "--json"),
+        told(tmp_path, sample, "header", "nobody/nothing", "-v"),
+    ]
+    sample.tokens.clear()
+    said.append(told(tmp_path, sample, "crawl", "--full", "-v"))
+    assert [status for status, _, _ in said] == [0, 0, 0, 1, 4], said
+    written = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"catalog.db", "catalog.state.json", "hook.txt"} <= set(written)
+    assert len(written["catalog.db"]) > 100_000
+    for name, data in written.items():
+        assert SECRET.encode() not in data, name
+    for _, text, line in said:
+        assert SECRET not in text
+        assert SECRET not in line
+    assert any(request.token == SECRET for request in sample.requests), "it was used"
+    assert not any(request.token for request in sample.stranger_requests)
+    assert not any(request.token for request in sample.requests if request.path.startswith("/repos")), "and by no CDN"
+
+
+def told(folder: Path, sample: SampleHub, *words: str) -> tuple[int, str, str]:
+    """Exit status, both streams, and how the process is called while it runs."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "COV"))}
+    env |= {"HF_TOKEN": SECRET, "HF_ENDPOINT": sample.endpoint, "HF_HOME": str(folder / "home")}
+    line = [sys.executable, "-m", "crawler.cli", *words]
+    process = subprocess.Popen(line, env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    time.sleep(0.3)
+    called = Path(f"/proc/{process.pid}/cmdline")
+    title = called.read_text() if called.exists() else ""
+    out, _ = process.communicate(timeout=60)
+    return process.returncode, out, title
+
+
+def test_a_hub_that_echoes_the_token_is_not_quoted() -> None:
+    words = f"no such user: {SECRET}"
+    for answer in (
+        Answer(400, {}, json.dumps({"error": words}).encode(), "http://hub", SECRET),
+        Answer(400, {"x-error-message": "x" * 380 + words}, b"", "http://hub", SECRET),
+    ):
+        assert "hf_" not in answer.message
+
+
+@pytest.mark.parametrize("token", [f"{SECRET}\n", f"{SECRET}\x00", f"{SECRET}é"])
+def test_a_token_that_fits_no_header_is_refused_untold(sample: SampleHub, token: str) -> None:
+    with pytest.raises(TokenRefused) as caught:
+        hub_of(sample, token).greet()
+    assert SECRET not in str(caught.value)
+    assert len(sample.requests) == 0
+
+
+# ---- JSON that is meant to hurt -------------------------------------------------------------------------------------
+
+
+def altered(hub: Hub, change: Callable[[bytes], bytes]) -> Hub:
+    """A Hub whose answers with cards in them come otherwise."""
+    real = hub._once
+
+    def once(*asked: Any, **more: Any) -> Answer:
+        answer = real(*asked, **more)
+        return replace(answer, body=change(answer.body)) if b'"cardData":{' in answer.body else answer
+
+    hub._once = once  # type: ignore[method-assign]
+    return hub
+
+
+def in_first_card(text: bytes) -> Callable[[bytes], bytes]:
+    return lambda body: body.replace(b'"cardData":{}', b'"cardData":{"evil":' + text + b"}", 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" * 200_000 + b"]" * 200_000,
+        b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+        b"9" * 10_000,
+        b"-" + b"9" * 400,
+        b"1e999",
+        b"NaN",
+        b"-Infinity",
+        b'"' + b"x" * 3_000_000 + b'"',
+        b'"\\u0000\\ud800\\u001b]0;title\\u0007"',
+        b"[" + b"0," * 100_000 + b"0]",
+    ],
+    ids=["deep list", "deep object", "long", "large", "1e999", "NaN", "-Infinity", "wide", "controls", "many"],
+)
+def test_a_card_that_is_meant_to_hurt_costs_no_repo(sample: SampleHub, db: Path, text: bytes) -> None:
+    hub = altered(hub_of(sample), in_first_card(text))
+    assert text in hub._once(f"{sample.endpoint}/api/models?expand=cardData", (), {}).body, "it does come"
+    run = crawled(db, sample, hub=hub, depth="listing")
+    assert run.outcome == "complete"
+    assert run.repos_seen == len(sample.catalog)
+    assert rows(db, "select count(*) from repo_facts where length(facts) > 60000 or facts like '%evil%9999%'") == [(0,)]
+
+
+def test_a_count_of_ten_thousand_digits_is_unknown(sample: SampleHub, db: Path) -> None:
+    digits = b'"downloads":' + b"7" * 10_000 + b',"x":'
+    hub = altered(hub_of(sample), lambda body: body.replace(b'"downloads":', digits, 1))
+    assert crawled(db, sample, hub=hub, depth="listing", page=1000).repos_seen == len(sample.catalog)
+    assert rows(db, "select count(*) from repos where downloads is null") == [(1,)]
+
+
+def test_a_page_of_a_million_rows_is_no_page(sample: SampleHub, db: Path) -> None:
+    hub = altered(hub_of(sample, tries=2), lambda body: b"[" + b"{}," * 1_000_000 + b'{"cardData":{}}]')
+    with pytest.raises(BadAnswer, match="1,000,001 rows"):
+        crawled(db, sample, hub=hub)
+    assert rows(db, "select count(*) from skips") == [(0,)]
+
+
+def test_a_portal_that_answers_404_to_everything_makes_nothing_gone(sample: SampleHub, db: Path) -> None:
+    """A hotel's web page in place of the Hub's own words."""
+    crawled(db, sample)
+    hub = hub_of(sample, tries=2)
+    hub._once = lambda url, *_, **__: Answer(404, {"content-type": "text/html"}, b"<html>Log in</html>", url)  # type: ignore[method-assign]
+    with pytest.raises(CrawlError):
+        crawled(db, sample, hub=hub, full=True)
+    found = look(hub, Wanted("0" * 24, REAL[0], None, None, 0))
+    assert isinstance(found, Skipped)
+    assert found.reason == "failed"
+    with pytest.raises(RepoTrouble):
+        hub.info(REAL[0])
+    assert rows(db, "select count(*) from repos where status = 'gone'") == [(0,)]
+
+
+# ---- texts ----------------------------------------------------------------------------------------------------------
+
+EVIL = (
+    "\x00",
+    "\ud800",
+    "\x1b[2J",
+    "\x9b31m",
+    "\u202egnp.exe",
+    "x" * 100_000,
+    "\r\nSet-Cookie: a=b",
+    "\ufeff",
+    "{{7*7}}",
+)
+
+
+def bent(value: Any, text: str) -> Any:
+    """The value with this text in place of each of its texts, keys among them."""
+    if isinstance(value, str):
+        return text
+    if isinstance(value, list):
+        return [bent(item, text) for item in value] + [text]
+    if isinstance(value, dict):
+        return {key: bent(item, text) for key, item in value.items()} | {text: text}
+    return value
+
+
+@pytest.mark.parametrize("text", EVIL, ids=[ascii(text[:8]) for text in EVIL])
+def test_no_text_of_a_stranger_reaches_the_catalog_unfit(db: Path, text: str) -> None:
+    """Each text of a row in turn is an attacker's; whatever is stored is printable, short and whole."""
+    row = ROW | {"pipeline_tag": "text-generation", "library_name": "gguf", "trendingScore": 3, "later": {"a": "b"}}
+    row |= {
+        "model-index": [{"name": "m", "results": [{"task": {"type": "t"}, "metrics": [{"type": "m", "value": 1}]}]}]
+    }
+    records, skips = [], []
+    for at, key in enumerate(row):
+        found = parse_repo(
+            row | {"_id": f"{at:024x}", "id": f"acme/gemma-{at}"} | {key: bent(row[key], text)}, datetime.now(UTC)
+        )
+        (records if isinstance(found, RepoRecord) else skips).append(found)
+    assert len(records) > 8
+    with Store.open(db, create=True) as store:
+        run = store.start_run("full", "", "http://hub")
+        counts = store.save_page(run, "", Page(tuple((repo, label_repo(repo)) for repo in records), tuple(skips), None))
+        assert (counts.seen, counts.skipped) == (len(records), len(skips))
+    for value in texts(db):
+        assert value.isprintable(), ascii(value[:200])
+        assert len(value) < 20_000
+
+
+def texts(db: Path) -> Iterator[str]:
+    """Every text in every column of every table."""
+    with sqlite3.connect(db) as connection:
+        names = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
+        for name in names:
+            if not name.startswith(("sqlite_", "search_")):
+                yield from (
+                    v for row in connection.execute(f'select * from "{name}"') for v in row if isinstance(v, str)
+                )
+    connection.close()
+
+
+def test_two_repos_that_claim_one_name_in_one_page_harm_nobody(db: Path) -> None:
+    found = [parse_repo(ROW | {"_id": f"{at:024x}", "downloads": at}) for at in (1, 2)]
+    records = [repo for repo in found if isinstance(repo, RepoRecord)]
+    with Store.open(db, create=True) as store:
+        run = store.start_run("full", "", "http://hub")
+        for _ in range(2):
+            store.save_page(run, "", Page(tuple((repo, label_repo(repo)) for repo in records), (), None))
+    assert rows(db, "select count(*) from repos") == [(2,)]
