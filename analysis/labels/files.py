@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from analysis.labels.reading import Draft, Sheet
+from analysis.labels.tokens import ROLE, TUNING
 
 _SHARD = re.compile(r"[-_.]?(?:part[-_]?)?([0-9]{1,6})[-_]of[-_]([0-9]{1,6})(?=\.|\Z|[-_])", re.I)
 FORMATS = {
@@ -35,24 +36,31 @@ FORMATS = {
 
 # Containers by extension, and what else repos hold.
 EXTENSIONS = {*FORMATS, "dat", "npz", "json", "jinja", "txt", "md", "model", "tiktoken", "yaml", "yml", "py", "xml"}
-_EXTENSION = re.compile(rf"\.(index\.json|{'|'.join(sorted(EXTENSIONS, key=len, reverse=True))})\Z", re.I)
 
 
 def is_file(text: str) -> bool:
-    dot = text.rfind(".")
-    return dot >= 0 and text[dot + 1 :].lower() in EXTENSIONS
+    """Of a text with a dot: whether what follows the last one is an extension of files that repos hold."""
+    return text[text.rfind(".") + 1 :].lower() in EXTENSIONS
+
+
+def parted(text: str) -> tuple[str, str]:
+    """A file's stem and its extension, in lower case; no extension that is not known."""
+    stem, dot, extension = text.lower().rpartition(".")
+    if not dot or extension not in EXTENSIONS:
+        return text.lower(), ""
+    return (stem[:-6], "index.json") if extension == "json" and stem.endswith(".index") else (stem, extension)
 
 
 def read(sheet: Sheet, draft: Draft) -> None:
     """Container and shard; claims their pieces."""
-    found = _EXTENSION.search(sheet.text)
-    if found is not None:
-        draft.format = FORMATS.get(found[1].lower())
-        claim(sheet, found.start(), len(sheet.text), "format", draft.format or found[1].lower(), "extension")
-        if "ggml" in sheet.text.lower() and draft.format == "pytorch":
+    text = sheet.text
+    stem, extension = parted(text)
+    if extension:
+        draft.format = FORMATS.get(extension)
+        claim(sheet, len(text) - len(extension) - 1, len(text), "format", draft.format or extension, "extension")
+        if draft.format == "pytorch" and "ggml" in stem:
             draft.format = "ggml"
-    shard = _SHARD.search(sheet.text)
-    if shard is not None:
+    if "of" in stem and (shard := _SHARD.search(text)) is not None:
         draft.shard = f"{int(shard[1])}/{int(shard[2])}"
         claim(sheet, shard.start(), shard.end(), "shard", draft.shard, "shard")
 
@@ -65,15 +73,10 @@ def claim(sheet: Sheet, start: int, end: int, label: str, value: str, rule: str)
 
 _DRAFT = re.compile(
     r"\A(?:mtp|nextn)[-_.]|(?:\A|[-_.])(?:draft|drafter|dflash2?|eagle[23]?|dspark|speculator|medusa)(?=[-_.]|\Z)"
-    r"|[-_.]assistant[-_.](?=i?q[0-9]|b?f16|f32)",
-    re.I,
+    r"|[-_.]assistant[-_.](?=i?q[0-9]|b?f16|f32)"
 )
-_ROLES = (
-    ("mmproj", re.compile(r"mm-?proj|(?:\A|[-_.])projector(?=[-_.]|\Z)", re.I)),
-    ("draft", _DRAFT),
-    ("tokenizer", re.compile(r"\Aggml-vocab-", re.I)),
-)
-_ADAPTER = re.compile(r"(?:\A|[-_.])(?:adapter|lora)(?=[-_.]|\Z)", re.I)
+_PROJECTOR = re.compile(r"mm-?proj|(?:\A|[-_.])projector(?=[-_.]|\Z)")
+_ADAPTER = re.compile(r"(?:\A|[-_.])(?:adapter|lora)(?=[-_.]|\Z)")
 ADAPTER_SCHEMES = {None, "F32", "F16", "BF16", "Q8_0"}  # adapters are not quantized further
 PLAIN_ROLES = {"json": "config", "yaml": "config", "yml": "config", "jinja": "config", "py": "config", "xml": "config",
                "model": "tokenizer", "tiktoken": "tokenizer", "index.json": "index"}  # fmt: skip
@@ -81,20 +84,27 @@ PLAIN_ROLES = {"json": "config", "yaml": "config", "yml": "config", "jinja": "co
 
 def role(sheet: Sheet, draft: Draft) -> None:
     """The part that a file plays. Sidecars are named after the model they serve: its size is not theirs."""
-    found = _EXTENSION.search(sheet.text)
-    extension = found[1].lower() if found else ""
-    stem = sheet.text[: found.start()] if found else sheet.text
-    draft.role = plain_role(stem.lower(), extension)
+    stem, extension = parted(sheet.text)
+    draft.role = plain_role(stem, extension)
     if draft.role is None and (extension == "dat" or (draft.imatrix and draft.quant is None)):
         draft.role = "imatrix"
     if draft.role is None:
-        draft.role = next((name for name, pattern in _ROLES if pattern.search(stem)), None)
+        draft.role = sidecar(stem, sheet.mask)
     if draft.role in ("draft", "mmproj", "tokenizer"):
         draft.parameters = draft.active_parameters = draft.experts = None
         draft.approximate = False
     if draft.role is None:
-        adapts = draft.quant in ADAPTER_SCHEMES and _ADAPTER.search(stem) is not None
+        adapts = draft.quant in ADAPTER_SCHEMES and bool(sheet.mask & TUNING) and _ADAPTER.search(stem) is not None
         draft.role = "adapter" if adapts else "weights" if draft.format else "other"
+
+
+def sidecar(stem: str, mask: int) -> str | None:
+    """What stands beside a model's weights."""
+    if "proj" in stem and _PROJECTOR.search(stem):
+        return "mmproj"
+    if mask & (ROLE | TUNING) and _DRAFT.search(stem):
+        return "draft"
+    return "tokenizer" if stem.startswith("ggml-vocab-") else None
 
 
 def plain_role(stem: str, extension: str) -> str | None:

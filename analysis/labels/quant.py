@@ -72,22 +72,16 @@ def unsloth(sheet: Sheet, index: int) -> bool:
 class Found:
     """What a name says of its quantization, before it is weighed."""
 
-    __slots__ = (
-        "bits", "bits_unit", "dynamic", "floats", "format", "gguf", "group", "imatrix", "last", "last_float", "qat",
-        "quantized", "schemes", "share", "unquantized",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.format: Entry | None = None
-        self.gguf: str | None = None
-        self.last = self.last_float = -1
-        self.share = 0.0
-        self.floats: list[str] = []
-        self.schemes: list[Piece] = []
-        self.bits: float | None = None
-        self.bits_unit = ""
-        self.group: int | None = None
-        self.qat = self.imatrix = self.dynamic = self.quantized = self.unquantized = False
+    format: Entry | None = None
+    gguf: str | None = None
+    last = last_float = -1
+    share = 0.0
+    floats: tuple[str, ...] = ()
+    schemes: tuple[Piece, ...] = ()
+    bits: float | None = None
+    bits_unit = ""
+    group: int | None = None
+    qat = imatrix = dynamic = quantized = unquantized = False
 
     def take(self, sheet: Sheet, index: int, piece: Piece) -> None:
         kind = piece.kind
@@ -97,13 +91,13 @@ class Found:
             if piece.number >= self.share:  # shares of a mix count by size, else the last one counts
                 self.gguf, self.share = piece.unit, piece.number
             if piece.unit in ("F32", "F16", "BF16"):
-                self.floats.append(piece.unit)
+                self.floats += (piece.unit,)
         elif kind & SCHEME:
             if index == 0 and len(sheet.pieces) > 1 and sheet.pieces[1].kind & (SIZE | VERSION):
                 sheet.claims[0] = None  # `fp4-14b`: a model that is called so
                 return
             self.last = index
-            self.schemes.append(piece)
+            self.schemes += (piece,)
             if piece.unit == "activation" and (group := piece.text.lower().partition("g")[2]).isdigit():
                 self.group = int(group)
             if piece.entry is not None and piece.entry.facts.get("follows"):
@@ -112,7 +106,7 @@ class Found:
                 self.dynamic = True
         elif kind & FLOAT:
             assert piece.entry is not None
-            self.floats.append(piece.entry.value)
+            self.floats += (piece.entry.value,)
             self.last_float = index
         elif kind & FORMAT:
             assert piece.entry is not None
@@ -166,7 +160,7 @@ class Found:
         elif value == "unquantized":
             self.unquantized = True  # of what was said so far: `qat-q4_0-unquantized.Q3_K_L` is Q3_K_L
             self.gguf, self.share, self.bits, self.imatrix = None, 0.0, None, False
-            self.schemes.clear()
+            self.schemes = ()
         else:
             self.quantized = True
 

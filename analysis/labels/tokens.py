@@ -101,7 +101,12 @@ _split = re.compile(rf"[\s{re.escape(_SEPARATORS)}]|(?<![0-9])\.|\.(?![0-9])").s
 
 def cut(text: str) -> list[str]:
     """The words of a name."""
-    if "." in text or not text.isascii():
+    if "." in text:
+        head, _, tail = text.rpartition(".")
+        if "." in head or not tail.isalpha():
+            return _split(text)
+        text = f"{head}-{tail}"
+    if not text.isascii():
         return _split(text)
     return text.encode().translate(_DASHES).decode().split("-")
 

@@ -21,7 +21,6 @@ AMBIGUOUS = {"assistant", "base", "it"}
 
 
 def read(sheet: Sheet, draft: Draft) -> None:
-    tunings, specialties, languages = list(draft.tuning), list(draft.specialty), list(draft.languages)
     traits: Traits | None = None
     for index, piece in enumerate(sheet.pieces):
         kind = piece.kind & READS
@@ -31,21 +30,20 @@ def read(sheet: Sheet, draft: Draft) -> None:
         if kind & TUNING:
             if piece.text.lower() in AMBIGUOUS:
                 traits = traits or Traits(sheet)
-                read_tuning(sheet, draft, index, traits, tunings, languages)
-            elif value not in tunings:
-                tunings.append(value)
+                read_tuning(sheet, draft, index, traits)
+            elif value not in draft.tuning:
+                draft.tuning += (value,)
         elif kind & SPECIALTY:
-            if value not in specialties:
-                specialties.append(value)
+            if value not in draft.specialty:
+                draft.specialty += (value,)
         elif kind & LANGUAGE:
-            if value not in languages:
-                languages.append(value)
+            if value not in draft.languages:
+                draft.languages += (value,)
         else:
             traits = traits or Traits(sheet)
-            read_code(sheet, index, traits, tunings, languages)
-    if sheet.mask & SEES and "vision" not in specialties:
-        specialties.append("vision")  # `GLM-4.5V` is the version that sees
-    draft.tuning, draft.specialty, draft.languages = tuple(tunings), tuple(specialties), tuple(languages)
+            read_code(sheet, draft, index, traits)
+    if sheet.mask & SEES and "vision" not in draft.specialty:
+        draft.specialty += ("vision",)  # `GLM-4.5V` is the version that sees
 
 
 class Traits:
@@ -71,9 +69,7 @@ class Traits:
 SPEAKS = {"audio", "asr", "tts", "translation"}  # lines whose names end in the language they speak
 
 
-def read_tuning(
-    sheet: Sheet, draft: Draft, index: int, traits: Traits, tunings: list[str], languages: list[str]
-) -> None:
+def read_tuning(sheet: Sheet, draft: Draft, index: int, traits: Traits) -> None:
     """Most words mean one thing; `base`, `it` and `assistant` do not."""
     piece, claims = sheet.pieces[index], sheet.claims
     assert piece.entry is not None
@@ -83,25 +79,25 @@ def read_tuning(
         claims[index] = ("size", "base", "size word")
     elif word == "it" and not (traits.it_is_tuning or sheet.mask & (SIZE | ACTIVE | EFFECTIVE | MIX)):
         if traits.codes or traits.speaks:
-            add(languages, "it")
+            draft.languages = added(draft.languages, "it")
             claims[index] = ("languages", "it", "language code")
         elif index and index == len(claims) - 1:
-            add(tunings, "instruct")
+            draft.tuning = added(draft.tuning, "instruct")
         else:
             claims[index] = None
-    elif word == "assistant" and "instruct" in tunings:
+    elif word == "assistant" and "instruct" in draft.tuning:
         draft.parameters = draft.active_parameters = None  # Gemma's `-it-assistant` guesses ahead for `-it`
         claims[index] = ("role", "draft", "an assistant of the tuned model")
     else:
-        add(tunings, piece.entry.value)
+        draft.tuning = added(draft.tuning, piece.entry.value)
 
 
-def read_code(sheet: Sheet, index: int, traits: Traits, tunings: list[str], languages: list[str]) -> None:
+def read_code(sheet: Sheet, draft: Draft, index: int, traits: Traits) -> None:
     """Two letters are a language where they can hardly be anything else: beside another code, in a line that speaks."""
     piece = sheet.pieces[index]
     assert piece.entry is not None
     if traits.it_is_tuning and piece.text.lower() == "pt":
-        add(tunings, "base")
+        draft.tuning = added(draft.tuning, "base")
         sheet.claims[index] = ("tuning", "base", "pretrained")
     elif (
         piece.entry.facts.get("bare")
@@ -109,7 +105,7 @@ def read_code(sheet: Sheet, index: int, traits: Traits, tunings: list[str], lang
         or beside_code(sheet, index)
         or (traits.speaks and index == len(sheet.pieces) - 1)
     ):
-        add(languages, piece.entry.value)
+        draft.languages = added(draft.languages, piece.entry.value)
         sheet.claims[index] = ("languages", piece.entry.value, "language code")
 
 
@@ -127,6 +123,5 @@ def beside_code(sheet: Sheet, index: int) -> bool:
     return False
 
 
-def add(values: list[str], value: str) -> None:
-    if value not in values:
-        values.append(value)
+def added(values: tuple[str, ...], value: str) -> tuple[str, ...]:
+    return values if value in values else (*values, value)
