@@ -149,7 +149,7 @@ def in_first_card(text: bytes) -> Callable[[bytes], bytes]:
 )
 def test_a_card_that_is_meant_to_hurt_costs_no_repo(sample: SampleHub, db: Path, text: bytes) -> None:
     hub = altered(hub_of(sample), in_first_card(text))
-    assert text in hub._once(f"{sample.endpoint}/api/models?expand=cardData", (), {}).body, "it does come"
+    assert text in hub._once(f"{sample.endpoint}/api/models?expand=cardData", (), {}, None).body, "it does come"
     run = crawled(db, sample, hub=hub, depth="listing")
     assert run.outcome == "complete"
     assert run.repos_seen == len(sample.catalog)
