@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from analysis.errors import UnknownModel
-from analysis.query import Reader
+from analysis.query import Reader, bound_names
 
 SORTS: Mapping[str, str] = {
     "downloads": "downloads desc",
@@ -77,7 +77,7 @@ def list_models(reader: Reader, wanted: Filter, *, sort: str, limit: int | None)
     """Rows of the view `models`, tidied, in a stable order."""
     from analysis.query import tidy
 
-    where = conditions(wanted)
+    where = conditions(reader, wanted)
     order = f"order by {SORTS[sort]} nulls last, repo_id"
     sql = f"select * from models{where} {order}"
     if limit:  # first which, then all of these: a wide row is dear
@@ -86,16 +86,23 @@ def list_models(reader: Reader, wanted: Filter, *, sort: str, limit: int | None)
     return (tidy(row) for row in reader.rows(sql, where.values).dicts())
 
 
-def conditions(wanted: Filter) -> Where:
+COMMON = 5000
+"""A label that more models have is met often enough on the way down any order; a rarer one is looked up."""
+
+
+def conditions(reader: Reader, wanted: Filter) -> Where:
     where = Where()
-    where.any_of("(family {0} or base_family {0})", wanted.families)  # labels have one spelling, and indexes
+    kinship = [f"select hub_id from models where {column} {{0}}" for column in ("family", "base_family")]
+    labelled(reader, where, kinship, "(family {0} or base_family {0})", wanted.families, str.lower)
+    for column, names, fold in (("quant", wanted.quants, str.upper), ("format", wanted.formats, str.lower)):
+        lookups = [f"select hub_id from models where {column} {{0}}"]
+        lookups.append(f"select hub_id from artifacts_wide where {column} {{0}} and role = 'weights'")
+        held = f"a.repo_id = models.repo_id and a.{column} {{0}} and a.role = 'weights'"
+        walked = f"({column} {{0}} or exists (select 1 from artifacts_wide as a where {held}))"
+        labelled(reader, where, lookups, walked, names, fold)
     where.any_of("lower(author) {}", wanted.authors)
     where.any_of("lower(license) {}", wanted.licenses)
     where.any_of("lower(pipeline_tag) {}", wanted.tasks)
-    held = "select repo_id from artifacts_wide where {0} {{0}} and role = 'weights'"
-    holds = f"repo_id in (select repo_id from models where {{0}} {{{{0}}}} union {held})"
-    where.any_of(holds.format("quant"), wanted.quants, str.upper)
-    where.any_of(holds.format("format"), wanted.formats)
     for tuning in wanted.tunings:  # lists are JSON text
         pattern = '%"' + tuning.lower() + '"%'
         where.conditions.append(f"lower(tuning) like {where.name(pattern)}")
@@ -110,6 +117,22 @@ def conditions(wanted: Filter) -> Where:
     if not wanted.gone:
         where.conditions.append("status <> 'gone'")
     return where
+
+
+def labelled(
+    reader: Reader, where: Where, lookups: Sequence[str], walked: str, wanted: Sequence[str], fold: Callable[[str], str]
+) -> None:
+    """Models with one of these labels. Labels have one spelling, to which `fold` brings what a person wrote."""
+    if not wanted:
+        return
+    comparisons = [where.like(fold(each)) for each in wanted]
+    found = " union all ".join(lookup.format(comparison) for lookup in lookups for comparison in comparisons)
+    count = f"select count(*) as n from (select 1 from ({found}) as f limit {COMMON + 1}) as g"
+    values = {name: where.values[name] for name in bound_names(count)}
+    if reader.all(count, values)[0]["n"] > COMMON:
+        where.conditions.append("(" + " or ".join(walked.format(comparison) for comparison in comparisons) + ")")
+    else:
+        where.conditions.append(f"hub_id in ({found})")
 
 
 def find_model(reader: Reader, repo_id: str) -> dict[str, Any]:

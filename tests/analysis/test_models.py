@@ -47,6 +47,15 @@ def test_every_order_lists_every_model_once(sort: str, reader: Reader) -> None:
     assert found[:3] == ids(reader, sort, 3)
 
 
+@pytest.mark.parametrize("wanted", [{"families": ["gemma"]}, {"quants": ["q4_k_m", "AWQ"]}, {"formats": ["gguf"]}])
+def test_common_labels_are_met_and_rare_ones_looked_up(
+    wanted: dict[str, Any], reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up = ids(reader, **wanted)
+    monkeypatch.setattr("analysis.models.COMMON", 0)
+    assert ids(reader, **wanted) == looked_up != []
+
+
 def test_the_most_downloaded_come_first(reader: Reader) -> None:
     assert ids(reader, limit=2) == ["meta-llama/Llama-3.1-8B-Instruct", "openai/whisper-large-v3"]
     assert ids(reader, "parameters", 1) == ["unsloth/Qwen3-30B-A3B-GGUF"]
