@@ -177,6 +177,8 @@ class Service:
         facts |= {"last_status": status, "detail": detail, "errors": before.errors + 1 if outcome == "failed" else 0}
         if outcome == "done":
             facts["last_success"] = started
+        if isinstance(done.answer.get("quota"), dict):
+            facts["quota"] = done.answer["quota"]
         self._keep(self._state.with_job(job.name, **facts))
         log.log(logging.INFO if outcome != "failed" else logging.ERROR, "job ended", extra={"facts": done.told()})
         return done

@@ -209,6 +209,7 @@ class JobState:
     runs: int = 0
     errors: int = 0  # in a row
     detail: str | None = None  # the last error's own words
+    quota: Mapping[str, Any] | None = None  # {bucket: {"left", "of"}} as the Hub told the last crawl that said so
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from crawler.cli.options import db_option, output_options
 from crawler.cli.output import Printer, size_text
+
+if TYPE_CHECKING:
+    from crawler.timetable import State
 
 
 @click.command()
@@ -19,7 +22,7 @@ from crawler.cli.output import Printer, size_text
     default="catalog.toml",
     show_default=True,
     metavar="FILE",
-    help="The service's timetable, if there is one.",
+    help="The service's timetable, if there is one: here, or beside the catalog.",
 )
 @db_option
 @output_options(table=False)
@@ -116,6 +119,9 @@ def service_of(config: Path, db: str) -> dict[str, Any] | None:
     from crawler.errors import BadTimetable
     from crawler.timetable import read_state, read_timetable
 
+    beside = Path(db).with_name(config.name)
+    if not config.is_file() and "://" not in db and beside.is_file():
+        config = beside
     if not config.is_file():
         return None
     try:
@@ -129,7 +135,14 @@ def service_of(config: Path, db: str) -> dict[str, Any] | None:
         name: {"last_success": job.last_success, "next_run": job.next_run, "errors": job.errors, "detail": job.detail}
         for name, job in state.jobs.items()
     }
-    return {"alive": state.alive(), "alive_at": state.alive_at, "jobs": jobs}
+    return {"alive": state.alive(), "alive_at": state.alive_at, "jobs": jobs, "quota": quota_of(state)}
+
+
+def quota_of(state: State) -> dict[str, Any] | None:
+    """What the Hub last told a job of its quota, and when; windows of five minutes end soon after."""
+    told = [(job.last_end or "", job.quota) for job in state.jobs.values() if job.quota]
+    at, quota = max(told, key=lambda pair: pair[0], default=("", None))
+    return {"at": at, **quota} if quota else None
 
 
 # ---- for people -----------------------------------------------------------------------------------------------------
@@ -169,6 +182,10 @@ def for_people(facts: dict[str, Any], out: Printer) -> None:
     service = facts["service"]
     if service:
         out.line(f"  service    {'alive' if service['alive'] else 'not running'}{said(service.get('problem'))}")
+        quota = service.get("quota") or {}
+        for bucket, left in quota.items():
+            if isinstance(left, dict) and type(left.get("left")) is type(left.get("of")) is int:
+                out.line(f"    {bucket}: {left['left']:,} of {left['of']:,} requests left, {when(quota['at'])}")
         for name, job in service["jobs"].items():
             errors = f", failed {job['errors']} times{said(job['detail'])}" if job["errors"] else ""
             out.line(f"    {name}: last success {when(job['last_success'])}, next {when(job['next_run'])}{errors}")

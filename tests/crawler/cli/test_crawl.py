@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from crawler.samplehub import SampleHub
+from crawler.timetable import JobState, State, write_state
 from tests.crawler.hubs import small_catalog
 
 
@@ -145,6 +146,24 @@ def test_status_tells_how_much_is_known_and_what_waits(sample: SampleHub, db: Pa
     words = ran("status", "--db", db).stdout
     assert "waits      0 repos for their files" in words
     assert "all of it seen" in words
+
+
+def test_status_tells_of_the_service_and_the_quota_from_the_health_file_beside_the_catalog(
+    db: Path, tmp_path: Path
+) -> None:
+    here = tmp_path / "catalog.db"
+    here.write_bytes(db.read_bytes())
+    (tmp_path / "catalog.toml").write_text('[jobs.look]\nevery = "1h"\nrun = ["crawl", "--json"]\n')
+    quota = {"api": {"left": 487, "of": 500}}
+    at = "2026-11-24T07:00:00.000Z"
+    look = JobState(last_end=at, last_success=at, next_run=at, errors=3, detail="no network", quota=quota)
+    write_state(tmp_path / "catalog.state.json", State(7, alive_at=at, jobs={"look": look}))
+    told = json_of("status", "--db", here)["service"]
+    assert told["quota"] == {"at": at, **quota}
+    assert told["jobs"]["look"] == {"last_success": at, "next_run": at, "errors": 3, "detail": "no network"}
+    said = ran("status", "--db", here).stdout
+    assert "api: 487 of 500 requests left" in said
+    assert "failed 3 times: no network" in said
 
 
 def test_status_of_nothing_is_3(tmp_path: Path) -> None:
