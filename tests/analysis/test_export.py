@@ -135,8 +135,8 @@ def test_parquet_keeps_types_and_duckdb_reads_it(small: str, tmp_path: Path) -> 
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: pip install 'hf-catalog[analytics]'")
     export(small, tmp_path / "lake", form="parquet", only=["models", "files", "by-quant"])
     models = tmp_path / "lake" / "models.parquet"
-    sql = f"select tuning, qat, epoch(created_at), parameters_measured from '{models}' where repo_id = 'google/gemma-3-4b-it'"
-    (row,) = duckdb.sql(sql).fetchall()
+    sql = f"select tuning, qat, epoch(created_at), parameters_measured from '{models}' where repo_id = ?"
+    (row,) = duckdb.execute(sql, ["google/gemma-3-4b-it"]).fetchall()
     assert row[0] == ["instruct"] and row[1] is False and row[3] == 4_300_079_472
     assert row[2] == datetime(2025, 2, 3, tzinfo=UTC).timestamp()
     total = duckdb.sql(f"select sum(size) from '{tmp_path / 'lake' / 'files.parquet'}'").fetchall()
