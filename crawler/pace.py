@@ -70,13 +70,16 @@ class Bucket:
         return max(0.05, (self.ends or now) + MARGIN - now)
 
     def _turn(self, now: float) -> None:
-        """Opens the next window, if this one is over. Those in flight are counted into the new one, to be safe."""
-        if self.ends is not None and now >= self.ends + MARGIN:
-            self.left = self.quota
-            self.known = self.known and self.quota is not None
-            late = self.window is not None and now < self.ends + self.window
-            self.ends = None if self.window is None else (self.ends if late else now) + self.window
-            self.assumed = True
+        """Opens the next window, if this one is over. Those in flight are counted into the new one, to be safe.
+
+        Where the next one is over too (nobody asked, the machine slept) nothing is known any more, as in the beginning.
+        """
+        if self.ends is None or now < self.ends + MARGIN:
+            return
+        if self.window is not None and self.quota is not None and now < self.ends + self.window:
+            self.left, self.ends, self.assumed = self.quota, self.ends + self.window, True
+        else:
+            self.left, self.ends, self.known = None, None, False
 
     def learn(self, told: RateLimit, now: float) -> None:
         """From a 2xx answer."""

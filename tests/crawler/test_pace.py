@@ -65,6 +65,30 @@ def test_answers_out_of_order_never_raise_what_is_left() -> None:
     assert bucket.left == 470
 
 
+@pytest.mark.parametrize("asleep", [200.0, 7_200.0, 400_000.0])
+def test_a_machine_that_slept_finds_a_new_window_and_believes_the_hub(asleep: float) -> None:
+    """The clock jumps over one window or over many: no wait, and what others took meanwhile is not counted on."""
+    bucket = Bucket(known=True)
+    bucket.learn(told(left=0, reset=100), 0.0)
+    assert bucket.wait(50.0) == pytest.approx(50 + MARGIN)
+    assert bucket.wait(50.0 + asleep) == 0.0
+    bucket.in_flight = 1
+    if asleep > 600:
+        assert bucket.wait(50.0 + asleep) is None, "one asks first: nobody knows which window this is"
+    bucket.in_flight, bucket.known = 0, True
+    bucket.learn(told(left=120, reset=40), 51.0 + asleep)
+    assert bucket.left == 120, "others were awake"
+    assert bucket.wait(51.0 + asleep) == 0.0
+
+
+def test_a_clock_that_stands_still_in_sleep_only_waits_too_long() -> None:
+    """Some systems' clocks do not count sleep: the rest of the window is waited out once more, nobody is refused."""
+    bucket = Bucket(known=True)
+    bucket.learn(told(left=0, reset=100), 0.0)
+    assert bucket.wait(10.0) == pytest.approx(90 + MARGIN)
+    assert bucket.wait(100 + MARGIN) == 0.0
+
+
 def test_others_who_use_the_same_token_are_noticed() -> None:
     bucket = Bucket(known=True)
     bucket.learn(told(400, 100), 0.0)
