@@ -286,8 +286,8 @@ def sizes_against_bits(reader: Reader) -> Figure:
 
     odd = int(table["conflict"].sum())
     say = (
-        f"{len(table):,} artifacts whose parameters were counted. {odd:,} of them, drawn as open diamonds, contradict a"
-        " claim of their name, card or tags."
+        f"{f'The {POINTS:,} most downloaded' if len(table) == POINTS else f'{len(table):,}'} artifacts whose parameters"
+        f" were counted. {odd:,} of them, drawn as open diamonds, contradict a claim of their name, card or tags."
     )
     return Figure(name, title, say, table, draw)
 
