@@ -205,10 +205,11 @@ def info(reader: Reader, repo_id: str) -> Info:
         ),
         parents=reader.all("select * from parents where repo_id = :id order by declared desc, parent", values),
         relatives=reader.all(
-            "select repo_id, author, format, quant, bits_per_weight, qat, total_size, downloads from models"
-            " where (lower(base_model) = lower(:family) or lower(repo_id) = lower(:family))"
-            " and repo_id <> :id and status <> 'gone'"
-            " order by downloads desc nulls last, repo_id limit 12",
+            "select m.repo_id, m.author, m.format, m.quant, m.bits_per_weight, m.qat, m.total_size, m.downloads"
+            " from (select hub_id from models where lower(base_model) = lower(:family)"
+            " union select hub_id from models where lower(repo_id) = lower(:family)) as f"
+            " join models as m on m.hub_id = f.hub_id where m.repo_id <> :id and m.status <> 'gone'"
+            " order by m.downloads desc nulls last, m.repo_id limit 12",
             {"family": family_of, **values},
         ),
         evaluations=evaluations(reader, model["repo_id"]),
