@@ -94,7 +94,9 @@ def role(sheet: Sheet, draft: Draft) -> None:
         draft.parameters = draft.active_parameters = draft.experts = None
         draft.approximate = False
     if draft.role is None:
-        adapts = draft.quant in ADAPTER_SCHEMES and bool(sheet.mask & TUNING) and _ADAPTER.search(stem) is not None
+        adapts = (
+            draft.quant in ADAPTER_SCHEMES and bool(sheet.mask & (ROLE | TUNING)) and _ADAPTER.search(stem) is not None
+        )
         draft.role = "adapter" if adapts else "weights" if draft.format else "other"
 
 
