@@ -24,7 +24,7 @@ from crawler.errors import RepoTrouble
 from crawler.hub import LIGHT, Hub
 from crawler.ledger import Ledger
 from crawler.settings import CrawlSettings, scope_text
-from db.records import Labelled, Page, RepoRecord, Skipped, Wanted
+from db.records import Labelled, Labels, Page, RepoRecord, Skipped, Wanted
 from db.store import Store
 
 Kind = Literal["full", "incremental", "repos"]
@@ -34,6 +34,9 @@ PROBES = 2
 
 LEAST_MISSING, MOST_MISSING = 1000, 0.05
 """How many repos, of those it saw, a walk may miss: a listing that loses more is itself what is wrong."""
+
+MOST_NOTES = 10
+"""How much of one kind a run's last word tells."""
 
 MOST_PROBED = 5000
 """How many repos are looked at after one walk, each for up to two requests; the others wait for the next."""
@@ -87,15 +90,18 @@ def page_of(ledger: Ledger, listed: Listed) -> Page:
     if listed.thin:
         held = ledger.store.stored([repo.hub_id for repo in repos])
         repos = [with_heavy(repo, held.get(repo.hub_id)) for repo in repos]
-    labelled: list[tuple[RepoRecord, Labelled]] = []
-    unlabelled: list[Skipped] = []
-    for repo in repos:
-        try:
-            labelled.append((repo, label_repo(repo)))
-        except Exception as error:  # one repo that trips the labels must not end a walk of millions
-            why = RepoTrouble("failed", f"a bug in its labels: {type(error).__name__}: {error}")
-            unlabelled.append(skipped(Wanted(repo.hub_id, repo.repo_id, None, None, 0), why))
-    return Page(tuple(labelled), (*listed.skipped, *private, *unlabelled), listed.cursor, listed.thin)
+    labelled = tuple([(repo, labels_of(ledger, repo)) for repo in repos])
+    return Page(labelled, (*listed.skipped, *private), listed.cursor, listed.thin)
+
+
+def labels_of(ledger: Ledger, repo: RepoRecord) -> Labelled:
+    """A repo's labels. One that trips them must not end a walk of millions: it has none, until it is labelled anew."""
+    try:
+        return label_repo(repo)
+    except Exception as error:
+        if len(ledger.notes) < MOST_NOTES:
+            ledger.notes.append(f"{repo.repo_id} has no labels, by a bug: {type(error).__name__}: {error}"[:200])
+        return Labelled(Labels(), (), vocabulary="none: a bug")
 
 
 def public(ledger: Ledger, repos: Sequence[RepoRecord]) -> tuple[Sequence[RepoRecord], list[Skipped]]:
@@ -205,5 +211,5 @@ def take_in(ledger: Ledger, repo: RepoRecord) -> None:
     held = store.stored([repo.hub_id]).get(repo.hub_id)
     whole = with_heavy(repo, held)
     aside = replace(ledger.run, kind="repos")  # a page that is no part of the walk
-    counts = store.save_page(aside, ledger.scope, Page(((whole, label_repo(whole)),), (), None, thin=True))
+    counts = store.save_page(aside, ledger.scope, Page(((whole, labels_of(ledger, whole)),), (), None, thin=True))
     ledger.paged(counts)

@@ -14,10 +14,10 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.labels.resolve import label_repo
 from crawler.enrich import PASSING, LayoutKey, Look, finish, layout_key, look, relabelled, skipped
 from crawler.errors import CrawlError, HubUnreachable, RepoTrouble, Stopped
 from crawler.ledger import Ledger
+from crawler.sweep import labels_of
 from db.records import Depth, Enrichment, Layout, Page, Skipped, Wanted
 
 BATCH = 64
@@ -124,7 +124,7 @@ class Visits:
 
     def _taken_in(self, found: Look) -> Look | None:
         """A repo that was named: stored as if the listing had shown it, since nothing else brought it here."""
-        page = Page(((found.repo, label_repo(found.repo)),), (), None)
+        page = Page(((found.repo, labels_of(self.ledger, found.repo)),), (), None)
         self.ledger.paged(self.ledger.store.save_page(self.ledger.run, self.ledger.scope, page))
         if self.depth == "listing":
             self.done += 1

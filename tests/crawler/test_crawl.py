@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from analysis.labels.resolve import label_repo
 from crawler.pace import Pacer
 from crawler.samplehub import MEMBER, READER, Fault, Kind, Quota, SampleHub
-from db.records import RepoFilter
+from db.records import Labelled, RepoFilter, RepoRecord
 from tests.crawler.dump import differences, dump
 from tests.crawler.hubs import REAL, asked, crawled, hub_of, plain_repos, repo_ids, small_catalog
 
@@ -350,3 +351,22 @@ def test_what_one_visit_reads_serves_all_that_hold_the_same_bytes(tmp_path: Path
                 db, "select count(*) from artifacts a join headers h on h.content = a.content where a.header is null"
             ) == [(0,)]
     assert differences(*catalogs) == []
+
+
+def test_a_repo_that_trips_the_labels_is_kept_and_labelled_anew_later(
+    sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trip(repo: RepoRecord) -> Labelled:
+        if repo.repo_id == "acme/Gemma-1-1B-it-0":
+            raise KeyError("a bug")
+        return label_repo(repo)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("crawler.sweep.label_repo", trip)
+        run = crawled(db, sample, depth="listing")
+    assert (run.outcome, run.repos_new) == ("complete", len(sample.catalog))
+    assert "acme/Gemma-1-1B-it-0 has no labels, by a bug: KeyError" in str(run.detail)
+    family = "select family from models where repo_id = 'acme/Gemma-1-1B-it-0'"
+    assert rows(db, family) == [(None,)]
+    crawled(db, sample, depth="listing", full=True)
+    assert rows(db, family) == [("gemma",)]
