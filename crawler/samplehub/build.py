@@ -13,6 +13,7 @@ from crawler.samplehub import guess
 from crawler.samplehub.card import card_of, readme, result, tags_of
 from crawler.samplehub.content import Content, Small, Sparse
 from crawler.samplehub.facts import Book, Facts, moment
+from crawler.samplehub.fitted import Blank, fitted
 from crawler.samplehub.gguf import GgufFile, Header, split
 from crawler.samplehub.packing import Scheme, Stored, is_packed, pack, stored
 from crawler.samplehub.quantization import quantization_config
@@ -192,8 +193,7 @@ class Builder:
         if path.endswith(".gguf") and size % 32 == 0:
             keys = general(self.facts, guess.named("llama"))
             words = self.book.tokenizers["llama2"]
-            quant = guess.quant_of(path)
-            return GgufFile(facts, lambda: guess.fitted(size, path, quant, "llama", keys, words))
+            return GgufFile(facts, lambda: fitted(Blank(path, size, "llama", keys, words)))
         return Sparse(facts, size)
 
     def _settings(self) -> dict[str, Content]:

@@ -1,4 +1,4 @@
-"""Plausible insides for files of which only name and size are known: a plain decoder that fills the size exactly."""
+"""What names and sizes tell of models that nobody described: parameters, quant, architecture, a plain outline."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from crawler.samplehub.gguf import Header, Info, Tensors, Value, aligned
-from crawler.samplehub.mixes import BIGGER_ENDS, DYNAMIC, MIXES, TYPES, file_type
+from crawler.samplehub.mixes import BIGGER_ENDS, DYNAMIC, MIXES
 from crawler.samplehub.tensors import Geometry
-from crawler.samplehub.tokens import Tokenizer, arrays_length
 
 ARCHITECTURES: Final[tuple[tuple[str, str], ...]] = (
     # a word of the id or the tags, without separators, and llama.cpp's name of the architecture
@@ -121,6 +119,7 @@ BITS: Final[Mapping[str, float]] = {
 
 SPLIT = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 SAID = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
+ACTIVE = re.compile(r"(?<![A-Za-z0-9])A(\d+(?:\.\d+)?)B(?![A-Za-z0-9])", re.IGNORECASE)
 SIDECAR = re.compile(r"mmproj|imatrix|(?:^|[/\-_.])(?:mtp|draft|eagle\d?|vae|vocoder|tokenizer)[\-_.]", re.IGNORECASE)
 
 
@@ -151,6 +150,12 @@ def said(repo_id: str) -> int | None:
         return None
     count = float(found[1]) * (1e9 if found[2].lower() == "b" else 1e6)
     return round(count) if 1e7 <= count <= 2e12 else None
+
+
+def active(repo_id: str) -> int | None:
+    """How many of them a name says are at work at once: 30B-A3B."""
+    found = ACTIVE.search(repo_id.rpartition("/")[2])
+    return round(float(found[1]) * 1e9) if found else None
 
 
 def size(repo_id: str, quant: str | None) -> int:
@@ -194,116 +199,6 @@ def decoder(count: int, architecture: str, tokenizer: str) -> Geometry:
         tied=count <= 3e9,
         tokenizer=tokenizer,
     )
-
-
-def fitted(
-    size: int,
-    path: str,
-    quant: str | None,
-    architecture: str,
-    facts: dict[str, Value],
-    tokenizer: Tokenizer,
-    shard: tuple[int, int] | None = None,
-) -> Header:
-    """A header whose file is exactly `size` bytes long (a multiple of 32). `shard` is a split file's number and count.
-
-    The tensors of a plain decoder are laid out for the size; what is left over goes into further rows of the
-    embedding and a last vector.
-    """
-    kind = below(quant)
-    whole = size * shard[1] if shard else size
-    layers, hidden = outline(parameters(whole, quant))
-    first = shard is None or shard[0] == 1
-    keys: dict[str, Value] = {}
-    after: dict[str, Value] = {}
-    if first:
-        keys = facts | {
-            f"{architecture}.block_count": layers,
-            f"{architecture}.context_length": 32768,
-            f"{architecture}.embedding_length": hidden,
-            f"{architecture}.attention.head_count": hidden // 128 or 1,
-            f"{architecture}.attention.head_count_kv": hidden // 512 or 1,
-        }
-        after = {"general.quantization_version": 2, "general.file_type": file_type(quant or "Q8_0")}
-    if shard is not None:
-        after |= {"split.no": shard[0] - 1, "split.count": shard[1], "split.tensors.count": 12 * layers}
-    with_words = first and not is_sidecar(path) and size > 4 * arrays_length(tokenizer)
-    fixed = Header(Tensors(list), keys, after, tokenizer if with_words else None)
-    edge = fixed.unaligned
-    share = range(layers)
-    if shard is not None:
-        share = range(layers * (shard[0] - 1) // shard[1], max(1, layers * shard[0] // shard[1]))
-    tensors = layout(size, edge, share, hidden, *kinds(kind, hidden), tokenizer.vocab if with_words else 0)
-    return Header(Tensors(lambda: tensors), keys, after, tokenizer if with_words else None)
-
-
-def layout(size: int, edge: int, layers: range, hidden: int, kind: str, other: str, vocab: int) -> list[Info]:
-    """Tensors that fill a file of `size` bytes whose header has `edge` bytes besides the table of tensors.
-
-    `kind` is the type of the matrices, `other` that of the MLP's way back, which quants keep better.
-    """
-    tensors = [Info("token_embd.weight", (hidden, vocab), kind)] if vocab else []
-    for layer in layers:
-        tensors.append(Info(f"blk.{layer}.attn_norm.weight", (hidden,), "F32"))
-        tensors.append(Info(f"blk.{layer}.attn_q.weight", (hidden, hidden), kind))
-        tensors.append(Info(f"blk.{layer}.attn_output.weight", (hidden, hidden), kind))
-    rest = Info("rope_freqs.weight" if vocab else f"blk.{layers[0]}.rope_freqs.weight", (8,), "F32")
-    thin = [mlp(layer, hidden, STEP, kind, other) for layer in layers]
-    every = [*tensors, *(tensor for part in thin for tensor in part), rest]
-    space = size - aligned(edge + table(every)) - room(tensors) - aligned(rest.bytes)
-    if space < room(thin[0]) * len(thin):
-        return smallest(size, edge)
-    each, more = divmod(space // room(thin[0]), len(thin))
-    for at, layer in enumerate(layers):
-        wide = mlp(layer, hidden, STEP * (each + (at < more)), kind, other)
-        tensors += wide
-        space -= room(wide)
-    return [*tensors, Info(rest.name, (8 + space // 4,), "F32")]
-
-
-def mlp(layer: int, hidden: int, width: int, kind: str, other: str) -> list[Info]:
-    return [
-        Info(f"blk.{layer}.ffn_gate.weight", (hidden, width), kind),
-        Info(f"blk.{layer}.ffn_up.weight", (hidden, width), kind),
-        Info(f"blk.{layer}.ffn_down.weight", (width, hidden), other),
-    ]
-
-
-def kinds(quant: str, hidden: int) -> tuple[str, str]:
-    """The types of most matrices and of the MLP's way back, so that together they have a quant's bits a weight."""
-    main = MIXES[quant].main
-    if main not in HALF and hidden % TYPES[main].block:
-        main = "Q8_0"
-    if main in (*HALF, "Q8_0"):
-        return main, main
-    wanted = 3 * BITS[quant] - 2 * bits(main)
-    return main, min(RICHER, key=lambda name: abs(bits(name) - wanted))
-
-
-HALF = ("F32", "F16", "BF16")
-RICHER = ("IQ2_XXS", "IQ2_S", "IQ3_XXS", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0")
-STEP = 256  # columns, the block of the k-quants
-
-
-def bits(name: str) -> float:
-    return TYPES[name].bytes * 8 / TYPES[name].block
-
-
-def smallest(size: int, edge: int) -> list[Info]:
-    """One vector that fills a file too small for anything else."""
-    name = "data.weight"
-    space = size - aligned(edge + table([Info(name, (8,), "F32")]))
-    return [Info(name, (max(8, space // 4),), "F32")]
-
-
-def table(tensors: list[Info]) -> int:
-    """Bytes of the tensors' entries in the header."""
-    return sum(24 + len(tensor.name) + 8 * len(tensor.dims) for tensor in tensors)
-
-
-def room(tensors: list[Info]) -> int:
-    """Bytes of the tensors' data."""
-    return sum(aligned(tensor.bytes) for tensor in tensors)
 
 
 QUANTS = sorted({*MIXES, *BIGGER_ENDS, *(f"UD-{name}" for name in DYNAMIC)}, key=len, reverse=True)

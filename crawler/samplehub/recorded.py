@@ -24,6 +24,7 @@ from crawler.samplehub.catalog import Catalog
 from crawler.samplehub.config import gguf_keys
 from crawler.samplehub.content import HEADS, Content, Small
 from crawler.samplehub.facts import Book, Facts, book, moment
+from crawler.samplehub.fitted import Blank, fitted
 from crawler.samplehub.gguf import Header, Tensors, Value, aligned
 from crawler.samplehub.mixes import file_type
 from crawler.samplehub.packing import Scheme
@@ -134,13 +135,15 @@ class Recorded:
     """One line of the file, and the repo that is made of it."""
 
     __slots__ = (
-        *("_around", "_found", "bases", "created", "downloads", "files", "id", "library", "relation", "shapes", "tags"),
+        *("_around", "_ends", "_found", "bases", "created", "downloads", "files", "id", "library", "relation"),
+        *("shapes", "tags"),
     )
 
     def __init__(self, row: Mapping[str, Any], shapes: Shapes) -> None:
         self.shapes = shapes
         self._found: Geometry | bool | None = True  # True: not looked for yet
         self._around = 0
+        self._ends: dict[str, list[int] | None] = {}
         self.id = str(row["id"])
         self.tags = tuple(map(str, row.get("tags") or ()))
         self.downloads = int(row.get("downloads") or 0)
@@ -227,6 +230,59 @@ class Recorded:
             self._around = self.header(tensors, "Q8_0").unaligned - tensors.infos
         return self._around
 
+    def shard(self, path: str, tensors: Tensors, quant: str) -> Header | None:
+        """The header of one file of a split model; None where the model's tensors do not divide as the list says."""
+        number, count, _, _ = self.place(path)
+        ends = self._divided(path, tensors)
+        if ends is None or number > count:
+            return None
+        listed = tensors.list()
+        mine = listed[ends[number - 2] if number > 1 else 0 : ends[number - 1]]
+        place: dict[str, Value] = {"split.no": number - 1, "split.count": count, "split.tensors.count": len(listed)}
+        held = Tensors(lambda: mine)
+        if number > 1:
+            return Header(held, place, {})
+        whole = self.header(tensors, quant)
+        return Header(held, whole.before, {**whole.after, **place}, whole.tokenizer)
+
+    def _divided(self, path: str, tensors: Tensors) -> list[int] | None:
+        """Where each file of a split model ends in its list of tensors."""
+        sizes = self._shards(path)
+        stem = f"{guess.SPLIT.sub('', path)} of {len(sizes)}"
+        if stem not in self._ends:
+            ends: list[int] = []
+            at = filled = wanted = 0
+            listed = tensors.list()
+            for size in sizes:
+                wanted += size
+                start = filled
+                while at < len(listed) and (filled + listed[at].bytes / 2 < wanted or len(ends) == len(sizes) - 1):
+                    filled += aligned(listed[at].bytes)
+                    at += 1
+                if abs(filled - start - size) > max(ROUNDING * size, ROUNDING_LEAST):
+                    break
+                ends.append(at)
+            self._ends[stem] = ends if len(ends) == len(sizes) else None
+        return self._ends[stem]
+
+    def _shards(self, path: str) -> list[int]:
+        """Bytes of all files of the split model that a path belongs to; where the list lacks one, those of its like."""
+        found = guess.SPLIT.search(path)
+        sizes = dict(self.files)
+        if found is None:
+            return [sizes[path]]
+        stem, count = path[: found.start()], int(found[2])
+        known = [sizes.get(f"{stem}-{number:05d}-of-{count:05d}.gguf") for number in range(1, count + 1)]
+        usual = max((size for size in known if size), default=0)
+        return [usual if size is None else size for size in known]
+
+    def place(self, path: str) -> tuple[int, int, int, int]:
+        """Which file of a split model a path is, of how many, the bytes before it and those of all."""
+        found = guess.SPLIT.search(path)
+        number = int(found[1]) if found else 1
+        each = self._shards(path)
+        return number, len(each), sum(each[: number - 1]), sum(each)
+
     # ---- what the API says -----------------------------------------------------------------------------------------
 
     def card(self) -> Json:
@@ -252,6 +308,7 @@ class Recorded:
         if not self.files:
             return None
         path, size = self.files[0]
+        size = self.place(path)[3]
         geometry = self.geometry()
         total = parameters_of(geometry) if geometry else guess.parameters(size, guess.quant_of(path))
         return {
@@ -343,11 +400,17 @@ class RecordedFile(Content):
     @property
     def size(self) -> int:  # type: ignore[override]
         if not self._size:
-            tensors = self.known()
-            self._size = self.recorded_size
-            if tensors is not None:
-                self._size = aligned(self._recorded.around(tensors) + tensors.infos) + tensors.data
+            self._size = self._measure()
         return self._size
+
+    def _measure(self) -> int:
+        tensors = self._known_tensors()
+        if tensors is None:
+            return self.recorded_size
+        if not guess.SPLIT.search(self.path):
+            return aligned(self._recorded.around(tensors) + tensors.infos) + tensors.data
+        header = self._known()
+        return self.recorded_size if header is None else header.file_size
 
     @property
     def digest(self) -> str:
@@ -358,26 +421,47 @@ class RecordedFile(Content):
 
     def _make(self) -> bytes:
         recorded = self._recorded
-        quant = guess.quant_of(self.path)
-        tensors = self.known()
-        if tensors is not None and quant is not None:
-            return recorded.header(tensors, quant).encode()
-        found = guess.SPLIT.search(self.path)
-        shard = (int(found[1]), int(found[2])) if found else None
+        header = self._known()
+        if header is not None:
+            return header.encode()
         architecture = recorded.architecture
-        tokenizer = recorded.shapes.book.tokenizers[recorded.shapes.tokenizer(architecture)]
-        facts = general(recorded.facts(), guess.named(architecture))
-        return guess.fitted(self.recorded_size, self.path, quant, architecture, facts, tokenizer, shard).encode()
+        number, count, before, whole = recorded.place(self.path)
+        blank = Blank(
+            path=self.path,
+            size=self.recorded_size,
+            architecture=architecture,
+            facts=general(recorded.facts(), guess.named(architecture)),
+            words=recorded.shapes.book.tokenizers[recorded.shapes.tokenizer(architecture)],
+            active=guess.active(recorded.id),
+            number=number,
+            count=count,
+            before=before,
+            whole=whole,
+        )
+        return fitted(blank).encode()
 
-    def known(self) -> Tensors | None:
-        """The tensors that a known model's shapes give, where they are as long as the list says."""
+    def known(self) -> bool:
+        """Whether the header is that of a model whose shapes are known."""
+        return self._known() is not None
+
+    def _known(self) -> Header | None:
+        """The header that a known model's shapes give, where it is as long as the list says."""
+        tensors, quant = self._known_tensors(), guess.quant_of(self.path)
+        if tensors is None or quant is None:
+            return None
+        if guess.SPLIT.search(self.path):
+            return self._recorded.shard(self.path, tensors, quant)
+        return self._recorded.header(tensors, quant)
+
+    def _known_tensors(self) -> Tensors | None:
+        """The tensors of the whole model, where its shapes are known and it is as large as the list says."""
         recorded = self._recorded
         geometry = recorded.geometry()
-        if geometry is None or not geometry.gguf or guess.SPLIT.search(self.path) or guess.is_sidecar(self.path):
+        if geometry is None or not geometry.gguf or guess.is_sidecar(self.path):
             return None
         quant = guess.quant_of(self.path)
         if quant is None:
             return None
+        whole = recorded.place(self.path)[3] if guess.SPLIT.search(self.path) else self.recorded_size
         tensors = recorded.shapes.tensors(geometry, quant, "imatrix" in recorded.tags)
-        near = abs(tensors.data - self.recorded_size) <= max(ROUNDING * self.recorded_size, ROUNDING_LEAST)
-        return tensors if near else None
+        return tensors if abs(tensors.data - whole) <= max(ROUNDING * whole, ROUNDING_LEAST) else None

@@ -29,6 +29,8 @@ ROWS: Sequence[dict[str, Any]] = [
             {"path": "Qwen3-8B-tuned.Q4_K_M.gguf", "size": 5_050_000_000},
             {"path": "Qwen3-8B-tuned.Q8_0.gguf", "size": 8_700_000_000},
             {"path": "mmproj-F16.gguf", "size": 850_000_001},
+            {"path": "F16/Qwen3-8B-tuned-F16-00001-of-00002.gguf", "size": 9_900_000_000},
+            {"path": "F16/Qwen3-8B-tuned-F16-00002-of-00002.gguf", "size": 6_480_000_000},
         ],
     },
     {
@@ -88,6 +90,28 @@ def test_headers_fit_sizes(listed: Path) -> None:
     for row in ROWS:
         for file in row["files"]:
             assert found[file["path"]].size == pytest.approx(file["size"] or 7.5e9, rel=0.04)
+
+
+def test_a_known_model_is_divided_as_the_list_says(listed: Path) -> None:
+    files = read_models(listed)["someone/Qwen3-8B-tuned-GGUF"].files
+    shards = [content for path, content in files.items() if isinstance(content, RecordedFile) and "-of-" in path]
+    assert len(shards) == 2 and all(shard.known() for shard in shards)
+    assert sum(map(fits, shards)) == 8_190_735_360
+    keys = [walk(shard.head())[0] for shard in shards]
+    assert [one["split.no"] for one in keys] == [0, 1] and "general.architecture" not in keys[1]
+
+
+def test_experts_are_guessed_from_the_name(tmp_path: Path) -> None:
+    row = {"id": "a/Mystery-30B-A3B-GGUF", "created_at": "2025-06-04T10:00:00.000Z", "tags": ["gguf"]}
+    path = tmp_path / "models.jsonl"
+    path.write_text(json.dumps({**row, "files": [{"path": "Mystery-30B-A3B-Q4_K_M.gguf", "size": 18_500_000_000}]}))
+    content = read_models(path)["a/Mystery-30B-A3B-GGUF"].files["Mystery-30B-A3B-Q4_K_M.gguf"]
+    assert isinstance(content, RecordedFile)
+    assert fits(content) == pytest.approx(30e9, rel=0.06)
+    keys, infos, _ = walk(content.head())
+    stacked = sum(prod(dims) for name, (dims, _, _) in infos.items() if "_exps" in name)
+    idle = stacked * (1 - keys["llama.expert_used_count"] / keys["llama.expert_count"])
+    assert fits(content) - idle == pytest.approx(3e9, rel=0.2)
 
 
 def test_safetensors_are_made_from_the_name(listed: Path) -> None:
