@@ -12,7 +12,13 @@ evidence grow with the Hub as they do in truth. The obvious script is what one w
 huggingface_hub: list_models(full=True), then for each repo model_info(files_metadata=True) and, for those with
 safetensors, get_safetensors_metadata, into SQLite.
 
-Last figures: see the end of this text.
+Last figures (24 Nov 2026, two slow cores shared with seven others, so that a process's own time says more than the
+clock):
+  discover  20,000 repos in 5.6 s of the crawler's own time (0.28 ms a repo), 20 requests, 156 MB
+  enrich    1,500 visits in 3.5 s of own time (2.3 ms a visit), 23,548 files, 6,254 artifacts, a request a visit
+  compare   462 repos: files 467 requests, 0.9 MB, 60,316 rows; headers 2,176 requests, 193 MB, 74,067 rows; the same
+            again 1 request; the obvious script 8,433 requests, 523 MB, 8,216 rows
+  quota     900 visits: 100 % of every window used, no request refused
 """
 
 from __future__ import annotations
@@ -263,7 +269,9 @@ def obvious(endpoint: str, db: Path) -> tuple[float, int]:
     """The script that one would write in an evening."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, NotASafetensorsRepoError, SafetensorsParsingError
+    from huggingface_hub.utils import disable_progress_bars
 
+    disable_progress_bars()
     api = HfApi(endpoint, token=MEMBER)
     start = time.perf_counter()
     connection = sqlite3.connect(db)
