@@ -131,6 +131,24 @@ def test_a_signal_ends_a_crawl_with_a_word_and_status_0(sample: SampleHub, db: P
     assert rows(db, "select count(*) from crawl_locks") == [(0,)]
 
 
+def test_a_second_signal_ends_it_now_and_nothing_is_lost(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+    crawled(tmp_path / "whole.db", sample)
+    sample.requests.clear()
+    sample.faults.add(Fault(Kind.STALL, on="info", after=3, seconds=60, times=None))
+    crawl = started(db, sample)
+    wait_until(lambda: sum(sample.faults.struck.values()) >= 4)
+    crawl.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert crawl.poll() is None, "what is in hand is waited for"
+    crawl.send_signal(signal.SIGINT)
+    _, err = crawl.communicate(timeout=10)
+    assert crawl.returncode == 130, err
+    assert "once more to stop now" in err
+    sample.faults.clear()
+    crawled(db, sample)
+    assert differences(tmp_path / "whole.db", db) == []
+
+
 def test_a_crawl_that_is_killed_goes_on_to_the_same_catalog(sample: SampleHub, db: Path, tmp_path: Path) -> None:
     crawled(tmp_path / "whole.db", sample, token=MEMBER, depth="headers", page=1000)
     sample.faults.add(Fault(Kind.STALL, on="info", seconds=0.05, times=None))
