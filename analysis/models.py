@@ -93,7 +93,8 @@ COMMON = 5000
 def conditions(reader: Reader, wanted: Filter) -> Where:
     where = Where()
     kinship = [f"select hub_id from models where {column} {{0}}" for column in ("family", "base_family")]
-    labelled(reader, where, kinship, "(family {0} or base_family {0})", wanted.families, str.lower)
+    walked = "(coalesce(family, '') {0} or coalesce(base_family, '') {0})"  # so put that no index leads off the walk
+    labelled(reader, where, kinship, walked, wanted.families, str.lower)
     for column, names, fold in (("quant", wanted.quants, str.upper), ("format", wanted.formats, str.lower)):
         lookups = [f"select hub_id from models where {column} {{0}}"]
         lookups.append(f"select hub_id from artifacts_wide where {column} {{0}} and role = 'weights'")

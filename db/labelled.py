@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
 
@@ -45,6 +45,10 @@ class LabelledRepo:
     labelled: Labelled
     depth: str
     digest: int
+
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""Since when no vocabulary is the current one."""
 
 
 def label_values(labels: Labels) -> Row:
@@ -111,7 +115,7 @@ class Interned:
         return known
 
     def vocabulary(self, rows: Rows, digest: str, at: datetime) -> int:
-        """The vocabulary's number. One that is taken up again is the current one again."""
+        """The vocabulary's number. One that is taken up again is the current one again; none ("") never is."""
         number = self._vocabularies.get(digest)
         if number is None:
             known = rows.select("select id, digest from vocabularies order by used_since desc, id desc")
@@ -119,8 +123,9 @@ class Interned:
             number = numbers.get(digest)
             if number is None:
                 number = rows.next_id(vocabularies)
-                rows.insert(vocabularies, ("id", "digest", "used_since"), [(number, digest, at)])
-            elif known[0][1] != digest:
+                since = at if digest else NEVER
+                rows.insert(vocabularies, ("id", "digest", "used_since"), [(number, digest, since)])
+            elif digest and known[0][1] != digest:
                 rows.update(vocabularies, ("used_since",), "id", [(at, number)])
             self._vocabularies[digest] = number
         return number

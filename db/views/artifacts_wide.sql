@@ -44,4 +44,4 @@ select
     l.base_model_relation
 from artifacts a
 join repos r on r.id = a.repo
-left join repo_labels l on l.repo = r.id
+join repo_labels l on l.repo = r.id

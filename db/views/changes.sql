@@ -14,7 +14,7 @@ select
     r.downloads
 from events e
 join repos r on r.id = e.repo
-left join repo_labels l on l.repo = r.id
+join repo_labels l on l.repo = r.id
 union all
 select
     r.first_seen,
@@ -29,4 +29,4 @@ select
     l.quant,
     r.downloads
 from repos r
-left join repo_labels l on l.repo = r.id
+join repo_labels l on l.repo = r.id

@@ -16,4 +16,4 @@ select
     ) as likes_change -- integer: against the row before
 from metrics m
 join repos r on r.id = m.repo
-left join repo_labels l on l.repo = r.id
+join repo_labels l on l.repo = r.id

@@ -66,4 +66,4 @@ select
         r.last_seen
     ) as last_seen -- time: when the catalog last knew it to be there
 from repos r
-left join repo_labels l on l.repo = r.id
+join repo_labels l on l.repo = r.id
