@@ -94,10 +94,8 @@ def role(sheet: Sheet, draft: Draft) -> None:
         draft.parameters = draft.active_parameters = draft.experts = None
         draft.approximate = False
     if draft.role is None:
-        adapts = (
-            draft.quant in ADAPTER_SCHEMES and bool(sheet.mask & (ROLE | TUNING)) and _ADAPTER.search(stem) is not None
-        )
-        draft.role = "adapter" if adapts else "weights" if draft.format else "other"
+        plain = sheet.mask & (ROLE | TUNING) and draft.quant in ADAPTER_SCHEMES
+        draft.role = "adapter" if plain and _ADAPTER.search(stem) else "weights" if draft.format else "other"
 
 
 def sidecar(stem: str, mask: int) -> str | None:
