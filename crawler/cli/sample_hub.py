@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def sample_hub(port: int, models: Path | None, quota: int | None, window: float,
         raise click.UsageError(str(trouble)) from trouble
     except OSError as trouble:
         raise click.UsageError(f"port {port} can't be used: {trouble.strerror}; try --port 0") from trouble
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell starts what runs in the background deaf to Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     try:
         out.object(
             {"endpoint": hub.endpoint, "cdn": hub.cdn, "repos": len(hub.catalog)}, lambda: out.line(hub.endpoint)

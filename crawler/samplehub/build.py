@@ -20,7 +20,7 @@ from crawler.samplehub.quantization import quantization_config
 from crawler.samplehub.quants import CHAT, general, gguf_header, imatrix_header, projector_header
 from crawler.samplehub.repo import Json, Parts, Repo, hub_time
 from crawler.samplehub.safetensors import Shards, filler
-from crawler.samplehub.tensors import Geometry, Tensor, parameters_of, plan_of
+from crawler.samplehub.tensors import Geometry, Tensor, converted_parameters, parameters_of, plan_of
 
 GB = 10**9
 ATTRIBUTES = b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n*.gguf filter=lfs diff=lfs merge=lfs -text\n"
@@ -140,7 +140,7 @@ class Builder:
         quant = (whole or sorted(f.quants, key=lambda quant: names[quant].lower()))[0]
         header = self._gguf_header(quant)
         block: Json = {
-            "total": sum(tensor.elements for tensor in plan_of(g) if tensor.gguf),
+            "total": converted_parameters(g),
             "architecture": g.gguf,
             "context_length": g.context,
         }

@@ -30,8 +30,9 @@ from crawler.samplehub.mixes import file_type
 from crawler.samplehub.packing import Scheme
 from crawler.samplehub.quants import general, quant_tensors
 from crawler.samplehub.repo import Json, Parts, Repo, hub_time
-from crawler.samplehub.tensors import Geometry, parameters_of
+from crawler.samplehub.tensors import Geometry, converted_parameters
 
+TINY = 100_000_000  # bytes of a file in which a large vocabulary would be all there is
 LEAST_NAME = 10  # letters of a name that may be looked for in others
 ROUNDING_LEAST = 60_000_000
 ROUNDING = 0.035  # by how much a recorded size may differ from the true one: it was shown with three digits
@@ -105,6 +106,7 @@ class Shapes:
         """A tokenizer for an architecture of llama.cpp's: that of a model we know, by the longest common start."""
         if architecture not in self._words:
             known = {g.gguf: g.tokenizer for g in self.book.geometries.values() if g.tokenizer and g.gguf}
+            known["llama"] = "llama3"  # of many that call themselves so
             alike = min(known, key=lambda name: (-common(name, architecture), name))
             self._words[architecture] = known[alike] if common(alike, architecture) >= 3 else "llama3"
         return self._words[architecture]
@@ -310,7 +312,7 @@ class Recorded:
         path, size = self.files[0]
         size = self.place(path)[3]
         geometry = self.geometry()
-        total = parameters_of(geometry) if geometry else guess.parameters(size, guess.quant_of(path))
+        total = converted_parameters(geometry) if geometry else guess.parameters(size, guess.quant_of(path))
         return {
             "total": total,
             "architecture": geometry.gguf if geometry and geometry.gguf else self.architecture,
@@ -431,7 +433,9 @@ class RecordedFile(Content):
             size=self.recorded_size,
             architecture=architecture,
             facts=general(recorded.facts(), guess.named(architecture)),
-            words=recorded.shapes.book.tokenizers[recorded.shapes.tokenizer(architecture)],
+            words=recorded.shapes.book.tokenizers[
+                recorded.shapes.tokenizer(architecture) if self.recorded_size > TINY else "llama2"
+            ],
             active=guess.active(recorded.id),
             number=number,
             count=count,

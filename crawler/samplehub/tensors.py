@@ -105,6 +105,7 @@ class Geometry:
     global_head_dim: int = 0  # of the layers that see everything, where theirs differ (Gemma 4)
     global_kv_heads: int = 0
     global_values: bool = True  # False: those layers use their keys as values
+    wide_from: int = 0  # from this layer on the MLP is twice as wide (Gemma 4 E2B)
     full_every: int = 0  # full attention in each n-th layer, linear attention in the others (Qwen3-Next)
     linear_keys: int = 0  # width of keys, over all heads
     linear_values: int = 0
@@ -141,6 +142,12 @@ def parameters_of(geometry: Geometry) -> int:
     return sum(tensor.elements for tensor in plan_of(geometry))
 
 
+@lru_cache(maxsize=1024)
+def converted_parameters(geometry: Geometry) -> int:
+    """What of them a GGUF file holds: no vision tower, nothing that predicts more than one token."""
+    return sum(tensor.elements for tensor in plan_of(geometry) if tensor.gguf)
+
+
 # ---- decoders ------------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +167,26 @@ def decoder(g: Geometry) -> Iterator[Tensor]:
     for layer in range(g.layers, g.layers + g.mtp):
         yield from (kept_multi_token if g.full_every else multi_token)(g, layer)
     for tensor in stacked(g):
-        yield Tensor(tensor.name, tensor.shape, tensor.role, tensor.layer)
+        yield Tensor(tensor.name, tensor.shape, tensor.role, tensor.layer, converted_name(tensor))
+
+
+FURTHER = {
+    # tensors that only some models have beside the usual ones
+    "embed_tokens_per_layer": "per_layer_token_embd",
+    "per_layer_model_projection": "per_layer_model_proj",
+    "per_layer_projection": "proj",
+    "per_layer_input_gate": "inp_gate",
+    "attn_sub_norm": "attn_sub_norm",
+    "ffn_sub_norm": "ffn_sub_norm",
+}
+
+
+def converted_name(tensor: Tensor) -> str | None:
+    """llama.cpp's name of a further tensor of a decoder; None where it keeps none (audio)."""
+    name = FURTHER.get(tensor.name.removesuffix(".weight").rpartition(".")[2])
+    if name is None:
+        return None
+    return f"{name}.weight" if tensor.layer is None else f"blk.{tensor.layer}.{name}.weight"
 
 
 def block(g: Geometry, layer: int, hf: str, blk: str) -> Iterator[Tensor]:
@@ -182,7 +208,7 @@ def block(g: Geometry, layer: int, hf: str, blk: str) -> Iterator[Tensor]:
     if mixed:
         yield from mixture(g, layer, f"{hf}{g.moe_block}.", blk)
     if not mixed or g.dense_beside:
-        yield from mlp(g, layer, f"{hf}mlp.", blk, g.ffn)
+        yield from mlp(g, layer, f"{hf}mlp.", blk, 2 * g.ffn if g.wide_from and layer >= g.wide_from else g.ffn)
 
 
 def norm(g: Geometry, hf: str, gguf: str | None, layer: int | None, width: int = 0) -> Iterator[Tensor]:

@@ -21,6 +21,7 @@ from crawler.samplehub.content import Content
 
 HEAD_LIMIT = 64 << 10
 BODY_LIMIT = 8 << 20
+NOTED_FIRST = 8 << 20  # bytes; longer bodies are in the log when they have left
 GZIP_FROM = 1024  # bytes; smaller bodies are not worth it
 
 
@@ -183,15 +184,21 @@ class Listener:
             response = Response(500, {"Content-Type": "text/plain", "X-Sample-Hub-Bug": type(trouble).__name__})
             response.body = f"the sample Hub itself failed: {trouble!r}".encode()
         keep = request.headers.get("connection", "").lower() != "close" and not self._closed.is_set()
+        if response.compress and request.accepts_gzip() and len(response.body) >= GZIP_FROM:
+            response.body = gzip.compress(response.body, 1, mtime=0)
+            response.headers["Content-Encoding"] = "gzip"
+        head = head_of(response, keep)
+        if request.method == "HEAD" or response.status in (204, 304):
+            self._note(request, response, 0)
+            connection.sendall(head)
+            return keep
+        if response.transport is None and response.length <= NOTED_FIRST:
+            self._note(request, response, response.length)  # who has the answer finds it in the log
+            for _ in send_all(connection, head, response.chunks()):
+                pass
+            return keep
         sent = 0
         try:
-            if response.compress and request.accepts_gzip() and len(response.body) >= GZIP_FROM:
-                response.body = gzip.compress(response.body, 1, mtime=0)
-                response.headers["Content-Encoding"] = "gzip"
-            head = head_of(response, keep)
-            if request.method == "HEAD" or response.status in (204, 304):
-                connection.sendall(head)
-                return keep
             if response.transport is not None:
                 sent, whole = self._send_badly(connection, head, response, response.transport)
                 return keep and whole
@@ -199,18 +206,12 @@ class Listener:
                 pass
             return keep
         finally:
-            self._log(
-                Asked(
-                    request.method,
-                    unquote(request.path),
-                    request.query_string,
-                    response.status,
-                    sent,
-                    request.token,
-                    request.headers.get("range"),
-                    time.monotonic(),
-                )
-            )
+            self._note(request, response, sent)
+
+    def _note(self, request: Request, response: Response, sent: int) -> None:
+        path, asked = unquote(request.path), request.headers.get("range")
+        now = time.monotonic()
+        self._log(Asked(request.method, path, request.query_string, response.status, sent, request.token, asked, now))
 
     def _send_badly(
         self, connection: socket.socket, head: bytes, response: Response, how: Transport
