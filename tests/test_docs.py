@@ -38,9 +38,10 @@ def commands(document: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's folder with the demo's catalog in it."""
+    """A user's folder with the demo's catalog in it, and a timetable."""
     folder = tmp_path_factory.mktemp("user")
     shutil.copy(demo, folder / "demo.db")
+    shutil.copy(ROOT / "catalog.example.toml", folder / "catalog.toml")
     return folder
 
 
