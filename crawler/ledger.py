@@ -42,6 +42,7 @@ class Ledger:
     run: RunRecord
     tell: Tell
     notes: list[str] = field(default_factory=list)
+    _before: tuple[int, int, int, float] = (0, 0, 0, 0.0)  # what the Hub had been asked when the run was opened
 
     @property
     def scope(self) -> str:
@@ -77,8 +78,6 @@ class Ledger:
             bytes_read=asked.bytes_read - self._before[2],
             seconds_waited=round(self.hub.seconds_waited - self._before[3], 3),
         )
-
-    _before: tuple[int, int, int, float] = (0, 0, 0, 0.0)
 
     def opened(self) -> None:
         asked = self.hub.counters

@@ -101,7 +101,7 @@ def labels_of(ledger: Ledger, repo: RepoRecord) -> Labelled:
     except Exception as error:
         if len(ledger.notes) < MOST_NOTES:
             ledger.notes.append(f"{repo.repo_id} has no labels, by a bug: {type(error).__name__}: {error}"[:200])
-        return Labelled(Labels(), (), vocabulary="none: a bug")
+        return Labelled(Labels(), ())
 
 
 def public(ledger: Ledger, repos: Sequence[RepoRecord]) -> tuple[Sequence[RepoRecord], list[Skipped]]:
@@ -162,7 +162,8 @@ def look_after(ledger: Ledger, executor: Executor) -> None:
                 store.probed(wanted.hub_id, found=True, at=datetime.now(UTC))
             elif isinstance(answer, RepoRecord) or answer.reason in ("gone", "private", "renamed"):
                 if store.probed(wanted.hub_id, found=False, at=datetime.now(UTC)) >= PROBES:
-                    store.set_status(ledger.run, wanted.hub_id, "gone")
+                    private = isinstance(answer, Skipped) and answer.reason == "private"
+                    store.set_status(ledger.run, wanted.hub_id, "private" if private else "gone")
                 else:
                     lost.append(wanted)
             ledger.told("probe", done, len(absent))
