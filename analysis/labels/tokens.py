@@ -243,6 +243,8 @@ class Lexicon(dict[str, Piece]):
         """Where in a word a phrase may begin: at its start, after a share (`55IQ2`), at a scheme (`devstralQ4`)."""
         if lower in self.opens:
             return 0
+        if lower.isalpha():
+            return None
         if lower[:2].isdigit() and lower[2:] in self.opens:
             return 0
         glued = _GLUED_SCHEME.search(word)
@@ -267,6 +269,9 @@ class Lexicon(dict[str, Piece]):
             return [(0, Piece(word, NOISE, ("noise", word, "a letter")))]
         elif (language := self.vocabulary.codes.get(lower)) is not None:
             return [(0, Piece(word, CODE, None, entry=language))]
+        if word.isascii() and word.isalpha():  # nothing is glued by digits, and few by their capitals
+            humps = None if word[1:].islower() else self.read_humps(word)
+            return humps or self.read_inside(word, lower) or [(0, Piece(word))]
         return (
             self.read_glued(word, lower)
             or self.read_humps(word)
