@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from json import JSONEncoder
+from typing import cast
 
 import click
 
@@ -13,7 +15,7 @@ from analysis.labels import NameLabels, read_name
 from crawler.cli.options import output_options
 from crawler.cli.output import Printer, printable
 
-LINES_A_WRITE = 256
+AT_ONCE = 1 << 16  # bytes of stdin
 
 
 @click.command()
@@ -29,41 +31,50 @@ def label(names: tuple[str, ...], explain: bool, out: Printer) -> None:
       hf-catalog label --explain Qwen3-30B-A3B-Instruct-2507-UD-Q4_K_XL.gguf
       hf-catalog models ls -q | hf-catalog label - --json
     """
-    if out.mode == "json":
-        write_json(given(names), out)
-        return
-    for name in given(names):
-        try:
-            found = read_name(name)
-        except NotAName as error:
-            out.line(f"{printable(name[:80])}\n  {error}")
-            continue
-        out.line(explained(found) if explain else decoded(found))
-
-
-def given(names: Iterable[str]) -> Iterator[str]:
-    for name in names:
-        if name == "-":
-            for line in sys.stdin.buffer:
-                yield line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+    for batch in batches(names):
+        if out.mode == "json":
+            out.stdout.write("".join(as_json(name) for name in batch))
         else:
-            yield name
+            for name in batch:
+                out.line(for_people(name, explain))
+        out.stdout.flush()
 
 
-def write_json(names: Iterable[str], out: Printer) -> None:
-    """One object a line, in the order given; a line that is no name gets an `error`."""
-    encode = JSONEncoder(separators=(", ", ": ")).encode
-    lines: list[str] = []
+def batches(names: Iterable[str]) -> Iterator[list[str]]:
+    """The names in their order; of stdin what has arrived so far, so that whoever waits for an answer gets it."""
     for name in names:
-        try:
-            lines.append(encode(read_name(name).as_dict()))
-        except NotAName as error:
-            lines.append(encode({"input": name, "error": str(error)}))
-        if len(lines) >= LINES_A_WRITE:
-            out.stdout.write("\n".join(lines) + "\n")
-            lines.clear()
-    if lines:
-        out.stdout.write("\n".join(lines) + "\n")
+        if name != "-":
+            yield [name]
+            continue
+        rest, stdin = b"", cast(BufferedReader, sys.stdin.buffer)
+        while chunk := stdin.read1(AT_ONCE):
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield [decode(line) for line in lines]
+        if rest:
+            yield [decode(rest)]
+
+
+def decode(line: bytes) -> str:
+    return line.rstrip(b"\r").decode("utf-8", "surrogateescape")
+
+
+def as_json(name: str) -> str:
+    """A name's object on a line; the `error` of one that is none."""
+    try:
+        return encode(read_name(name).as_dict()) + "\n"
+    except NotAName as error:
+        return encode({"input": name, "error": str(error)}) + "\n"
+
+
+encode = JSONEncoder(separators=(", ", ": ")).encode
+
+
+def for_people(name: str, explain: bool) -> str:
+    try:
+        found = read_name(name)
+    except NotAName as error:
+        return f"{printable(name[:80])}\n  {error}"
+    return explained(found) if explain else decoded(found)
 
 
 def explained(found: NameLabels) -> str:

@@ -94,8 +94,21 @@ def test_label_needs_a_name(hf_catalog: Ask) -> None:
     assert hf_catalog("label").status == 2
 
 
-def test_a_stream_is_answered_while_it_is_still_open() -> None:
-    """A pipe that ends early is no failure."""
+def test_who_waits_for_an_answer_gets_it_while_the_stream_is_open() -> None:
+    code = "from crawler.cli import main; main(['label', '-', '--json'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        for name in ("gpt2", "", "bert-base-uncased"):
+            process.stdin.write(f"{name}\n")
+            assert json.loads(process.stdout.readline())["input"] == name
+        process.stdin.write("no-newline-at-the-end")
+        process.stdin.close()
+        assert json.loads(process.stdout.read())["input"] == "no-newline-at-the-end"
+
+
+def test_a_pipe_that_ends_early_is_no_failure() -> None:
     code = "from crawler.cli import main; main(['label', '-', '--json'])"
     text = "\n".join(["gpt2"] * 5000)
     head = subprocess.run(
