@@ -6,9 +6,9 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
-from crawler.samplehub.access import Access, Refusal, error
+from crawler.samplehub.access import Access, Refusal
 from crawler.samplehub.catalog import ORDERS, Key, Listing, Wish
 from crawler.samplehub.content import Content, Weights
 from crawler.samplehub.repo import Files, Repo
@@ -331,6 +331,3 @@ def read_bounds(text: str) -> tuple[int, int]:
 
 def listed(names: Any) -> str:
     return "|".join(f'"{name}"' for name in names)
-
-
-__all__ = ["Api", "error", "json_response", "place_of", "quote"]

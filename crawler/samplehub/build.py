@@ -53,6 +53,7 @@ class Builder:
             gguf=self.gguf,
             config=self.shown_config,
             card=self.card,
+            evals=self.evals,
         )
         return Repo(
             id=f.id,
@@ -91,13 +92,18 @@ class Builder:
             name=f.id.rpartition("/")[2],
         )
 
+    def evals(self) -> list[Json]:
+        """The `evalResults` block, which the Hub makes of files in .eval_results/."""
+        parted = [(*name.split(" "), value) for name, value in self.facts.results.items()]
+        return [{"dataset": {"id": name, "task_id": task}, "value": value} for name, task, value in parted]
+
     def tags(self) -> tuple[str, ...]:
         f = self.facts
         formats = {"safetensors": ["safetensors"], "gguf": ["gguf"], "adapter": ["safetensors"]}.get(f.store, [])
         if f.store == "pipeline":
             formats = ["diffusers", "safetensors"]
         automatic = [*f.automatic]
-        if f.evals:
+        if f.evals or f.results:
             automatic.append("eval-results")
         if f.store == "gguf" and (f.imatrix or f.imatrix_file):
             automatic.append("imatrix")
@@ -179,6 +185,9 @@ class Builder:
             ".gitattributes": Small(lambda: ATTRIBUTES),
             "README.md": Small(lambda: readme(self.card(), f.id)),
         }
+        for one in self.evals():
+            path = f".eval_results/{one['dataset']['task_id']}.yaml"
+            files[path] = Small(lambda one=one: f"- {json.dumps(one)}\n".encode())  # type: ignore[misc]
         if f.main:
             files |= STORED[f.store](self)
         files |= {path: self._opaque(path, size) for path, size in f.files.items()}

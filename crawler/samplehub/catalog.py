@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from crawler.samplehub.content import Content, Small
-from crawler.samplehub.repo import Json, Parts, Repo, hub_time
+from crawler.samplehub.repo import Parts, Repo, hub_time
 
 Key = tuple[Any, str]
 """Where a repo stands in an order: what it is sorted by, then its `_id`."""
@@ -88,17 +88,13 @@ class Listing(Protocol):
     def __len__(self) -> int: ...
 
 
-@dataclass
 class Catalog:
     """Repos in memory; every method may be called from any thread, and a page is of one moment."""
 
-    repos: dict[str, Repo] = field(default_factory=dict)
-    version: int = 0
-
     def __init__(self, repos: Iterable[Repo] = (), *, moved: Mapping[str, str] | None = None) -> None:
-        self.repos = {repo.id: repo for repo in repos}
+        self.repos: dict[str, Repo] = {repo.id: repo for repo in repos}
         self._folded = {name.lower(): name for name in self.repos}
-        self.version = 0
+        self.version = 0  # how often anything has changed
         self._moved: dict[str, str] = {old.lower(): new for old, new in (moved or {}).items()}
         self._lock = threading.RLock()
         self._wanted: dict[Wish, tuple[list[Key], list[Repo]]] = {}
@@ -272,6 +268,3 @@ def sort_key(value: Any, *, ascending: bool) -> Any:
     if isinstance(value, str):
         return "".join(chr(0x10FFFF - ord(sign)) if ord(sign) > 0x7F else chr(0x7F - ord(sign)) for sign in value)
     return -value
-
-
-__all__ = ["ORDERS", "Catalog", "Json", "Listing", "Slice", "Wish"]

@@ -49,7 +49,8 @@ class Facts:
     automatic: tuple[str, ...] = ()  # of the Hub
     datasets: tuple[str, ...] = ()
     quantized_by: str = ""
-    evals: Mapping[str, float] = field(default_factory=dict)
+    evals: Mapping[str, float] = field(default_factory=dict)  # of the card: task and name of a dataset
+    results: Mapping[str, float] = field(default_factory=dict)  # of .eval_results/: id and task of a dataset
     # safetensors
     scheme: Scheme | None = None
     dtype: str = ""

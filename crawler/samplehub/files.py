@@ -9,7 +9,7 @@ import secrets
 import time
 from urllib.parse import quote, urlencode
 
-from crawler.samplehub.access import Access, Refusal
+from crawler.samplehub.access import Access
 from crawler.samplehub.content import Content
 from crawler.samplehub.repo import Repo
 from crawler.samplehub.wire import Request, Response
@@ -125,6 +125,3 @@ def xml(status: int, code: str, message: str) -> Response:
 
 def expired() -> Response:
     return xml(403, "AccessDenied", "Request has expired")
-
-
-__all__ = ["Cdn", "Files", "Refusal", "expired", "ranged"]

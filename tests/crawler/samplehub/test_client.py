@@ -77,6 +77,15 @@ def test_evaluations(api: HfApi) -> None:
     assert results["mmlu"] == 67.46 and results["gsm8k"] == 81.2
 
 
+def test_results_in_files_of_their_own(api: HfApi) -> None:
+    found = api.model_info("openai/gpt-oss-120b", expand=["evalResults", "siblings"])
+    assert {(one.dataset_id, one.task_id, one.value) for one in found.eval_results or ()} == {
+        ("Idavidrein/gpqa", "diamond", 80.1),
+        ("cais/hle", "default", 14.9),
+    }
+    assert ".eval_results/diamond.yaml" in {file.rfilename for file in found.siblings or ()}
+
+
 def test_tree_and_paths(api: HfApi) -> None:
     repo = "black-forest-labs/FLUX.1-dev"
     whole = {entry.path for entry in api.list_repo_tree(repo, recursive=True)}
