@@ -260,8 +260,11 @@ def _matches_sqlite(rows: Rows, wanted: Sequence[str]) -> Iterator[Any]:
             return
 
 
-def _trigrams(piece: str) -> Iterator[str]:
-    return (piece[start : start + 3] for start in range(len(piece) - 2))
+def _trigrams(piece: str) -> list[str]:
+    """Four of a piece's trigrams at the most, from its start to its end: more would be read and tell little."""
+    last = len(piece) - 3
+    starts = range(last + 1) if last < 4 else [place * last // 3 for place in range(4)]
+    return [piece[start : start + 3] for start in starts]
 
 
 def _like(piece: str) -> str:
