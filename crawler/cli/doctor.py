@@ -52,7 +52,7 @@ def doctor(endpoint: str | None, offline: bool, db: str, out: Printer) -> int | 
     out.rows(rows, [Column("check", clip=False), Column("verdict"), Column("found"), Column("mend")], id_key="check")
     bad = sum(finding.verdict == "bad" for finding in findings)
     if out.for_people:
-        out.say("All is well." if not bad else f"{bad} things are bad.")
+        out.say("All is well." if not bad else f"{bad} of {len(findings)} checks found something bad.")
     return NO if bad else None
 
 
