@@ -6,7 +6,10 @@ Each line is one quota: workers ask as fast as they may for so many windows. Tol
 window, of how many; refusals (429) that the pacer brought upon itself; and what a refusal by somebody else's doing
 brings: how many more requests came before its time was over.
 
-Last figures: see the end of this text.
+Last figures (24 Nov 2026, two cores shared with seven others):
+  500 in 10 s, 8 workers: 500, 500, 500; 1,000 in 15 s, 8 workers: 1,000, 1,000, 1,000; 250 in 10 s, 32 workers: 250,
+  250, 250. 100 % of each window, no refusal. After somebody else's 429 for 3 s: 6 to 11 requests that were under way,
+  none more until its time was over, then one alone, then the others; no further refusal.
 """
 
 from __future__ import annotations

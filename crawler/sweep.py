@@ -10,7 +10,7 @@ do not find it either, and only while the Hub still answers for a repo that it h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from typing import Literal
 from analysis.labels.resolve import label_repo
 from crawler.discover import Bound, ChangedSince, Listed, MostDownloaded, Order, Walk, parse_repo
 from crawler.enrich import skipped
-from crawler.errors import RepoTrouble
+from crawler.errors import RepoTrouble, RequestRefused
 from crawler.hub import LIGHT, Hub
 from crawler.ledger import Ledger
 from crawler.settings import CrawlSettings, scope_text
@@ -57,7 +57,7 @@ def sweep(ledger: Ledger, executor: Executor) -> None:
     store, kind, scope = ledger.store, ledger.run.kind, ledger.scope
     walk = walk_of(ledger)
     if not (kind == "full" and store.open_sweep(scope)):
-        for listed in walk.pages(store.cursor(scope, kind)):
+        for listed in pages_of(ledger, walk):
             ledger.paged(store.save_page(ledger.run, scope, page_of(ledger, listed)))
             ledger.told("discover", ledger.run.repos_seen)
     if walk.repeated:
@@ -66,6 +66,26 @@ def sweep(ledger: Ledger, executor: Executor) -> None:
         look_after(ledger, executor)
         store.restart(scope, "full")
     ledger.keep()
+
+
+def pages_of(ledger: Ledger, walk: Walk) -> Iterator[Listed]:
+    """A walk's pages from where the last one broke off; from its start where the Hub takes that cursor no more."""
+    store, scope, kind = ledger.store, ledger.scope, ledger.run.kind
+    cursor = store.cursor(scope, kind)
+    pages = walk.pages(cursor)
+    try:
+        first = next(pages, None)
+    except RequestRefused:
+        if cursor is None:
+            raise
+        ledger.notes.append("the Hub refused the place where the last walk broke off: it began anew")
+        store.restart(scope, kind)
+        walk.directed = True
+        pages = walk.pages()
+        first = next(pages, None)
+    if first is not None:
+        yield first
+    yield from pages
 
 
 def walk_of(ledger: Ledger) -> Walk:

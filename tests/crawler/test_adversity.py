@@ -26,6 +26,7 @@ from crawler.cli.crawl import crawled as _of_the_cli  # noqa: F401  # loaded, fo
 from crawler.cli.failures import guarded
 from crawler.errors import BadAnswer, HubUnreachable
 from crawler.hub import Hub
+from crawler.pace import Pacer
 from crawler.pipeline import crawl
 from crawler.samplehub import MEMBER, Fault, Kind, SampleHub
 from crawler.settings import CrawlSettings
@@ -314,6 +315,19 @@ def test_a_listing_that_always_breaks_off_is_said_and_goes_on_there(sample: Samp
     sample.faults.clear()
     sample.requests.clear()
     crawled(db, sample)
+    assert differences(truth, db) == []
+
+
+@pytest.mark.parametrize("cursor", ["of another time", "eyJjcmVhdGVkQXQiOiJ4In0="])
+def test_a_cursor_that_the_hub_takes_no_more_begins_the_walk_anew(
+    sample: SampleHub, db: Path, truth: Path, cursor: str
+) -> None:
+    """Else every crawl from then on would ask for the same page, and be refused."""
+    assert crawled(db, sample, hub=hub_of(sample, pacer=Pacer(budget=2))).outcome == "stopped"
+    change(db, "update cursors set cursor = ?", cursor)
+    run = crawled(db, sample)
+    assert (run.outcome, run.repos_seen) == ("complete", len(sample.catalog))
+    assert "it began anew" in str(run.detail)
     assert differences(truth, db) == []
 
 
