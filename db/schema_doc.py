@@ -43,6 +43,7 @@ the same on SQLite and PostgreSQL.
 - The columns of a view are a contract: they are only ever added to.
 
 ```sh
+export HF_CATALOG_DB=demo.db
 hf-catalog query "select repo_id, quant, total_size from artifacts_wide where family = 'gemma' and quant = 'Q4_0'"
 hf-catalog query "select * from changes where seen_at > '2026-06-01' order by seen_at desc" --limit 20
 ```
