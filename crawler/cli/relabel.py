@@ -52,6 +52,7 @@ def relabel(dry_run: bool, cluster: str | None, db: str, out: Printer) -> None:
       hf-catalog relabel --cluster local:4
     """
     from analysis.labels.vocabulary import vocabulary
+    from crawler.collector import seldom
     from db.relabel import RelabelCounts
     from db.store import Store
 
@@ -62,6 +63,7 @@ def relabel(dry_run: bool, cluster: str | None, db: str, out: Printer) -> None:
         Store.open(db) as store,
         nullcontext() if dry_run else store.crawling(),
         hands(cluster) as executor,
+        seldom(),
         watched(db, digest, out) as tell_of,
     ):
         for counts in relabelled(store, digest, executor, dry_run=dry_run):
