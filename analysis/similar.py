@@ -85,12 +85,13 @@ def like_names(reader: Reader, model: dict[str, Any]) -> list[Similar]:
     """Models of the same family and size whose names are alike, the likest first."""
     from rapidfuzz import fuzz, process
 
+    known = {name: model[name] for name in ("family", "size") if model[name] is not None}
+    alike_in = "family = :family" if "family" in known else "family is null"
+    sized = " and (size = :size or size is null)" if "size" in known else ""
     rows = reader.all(
-        "select repo_id, downloads, created_at from models where status <> 'gone' and repo_id <> :id"
-        " and (family = :family or (family is null and cast(:family as text) is null))"
-        " and (size = :size or size is null or cast(:size as text) is null)"
-        " order by case when downloads is null then 1 else 0 end, downloads desc, repo_id limit :most",
-        {"id": model["repo_id"], "family": model["family"], "size": model["size"], "most": CANDIDATES},
+        f"select repo_id, downloads, created_at from models where {alike_in}{sized} and status <> 'gone'"
+        " and repo_id <> :id order by downloads desc nulls last, repo_id limit :most",
+        {"id": model["repo_id"], "most": CANDIDATES, **known},
     )
     asked = bare_name(model["repo_id"])
     names = [bare_name(row["repo_id"]) for row in rows]
