@@ -21,10 +21,10 @@ from statistics import median
 
 from analysis.copies import CANONICAL, primaries
 from analysis.parts import missing_of, part_of
-from analysis.roles import PACKAGES, extension, format_of, role_of, stem, training_state
+from analysis.roles import PACKAGES, SIDECARS, extension, format_of, role_of, stem, training_state
 from db.records import ArtifactRecord, FileRecord, RepoRecord, Role
 
-LOADED = frozenset({"weights", "mmproj", "adapter", "imatrix", "draft"})
+LOADED: frozenset[Role] = SIDECARS | {"weights"}
 """Roles of what is loaded by itself. Weights of a pipeline's other parts are artifacts too, of the role `other`."""
 
 READABLE = frozenset({"gguf", "safetensors"})

@@ -18,6 +18,9 @@ EXTENSIONS: Mapping[str, str] = {
 }  # fmt: skip
 """Extension -> format. `.bin` is PyTorch's unless its name or its neighbours say otherwise."""
 
+SIDECARS: frozenset[Role] = frozenset({"mmproj", "adapter", "imatrix", "draft"})
+"""Roles of what serves a model and is none: their names carry the size of the model that they belong to."""
+
 PACKAGES = (".mlpackage", ".mlmodelc")
 """Folders that are one thing."""
 

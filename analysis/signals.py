@@ -18,7 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from analysis.labels.evidence import FULL_FROM, QUANTIZED_BELOW, header_evidence
+from analysis.labels.evidence.headers import header_evidence
+from analysis.labels.evidence.sizes import FULL_FROM, QUANTIZED_BELOW
 from analysis.memory import tokens_a_second, weight_bytes
 from analysis.units import size_text
 from db.records import EvalRecord, Header, Labelled, LabelRecord

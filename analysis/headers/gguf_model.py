@@ -26,6 +26,7 @@ from analysis.headers import ggml, limits
 from analysis.headers.gguf import GgufFile, Passed, Tensor, read_file
 from analysis.headers.layouts import Layouts, learnt
 from analysis.headers.source import ByteSource
+from analysis.roles import SIDECARS
 from db.records import ArtifactRecord, Header, Json, Layout
 
 TEXT_LENGTH = 300  # characters of a text that are kept
@@ -341,7 +342,7 @@ def role_of(file: GgufFile, architecture: str | None, artifact: ArtifactRecord) 
         return "mmproj"
     if said in ("adapter", "imatrix"):
         return said
-    return artifact.role if artifact.role in ("mmproj", "adapter", "imatrix", "draft") else "weights"
+    return artifact.role if artifact.role in SIDECARS else "weights"
 
 
 def facts_of(files: Sequence[GgufFile], architecture: str | None, role: str) -> Json:

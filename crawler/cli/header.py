@@ -93,7 +93,8 @@ def known_layouts(db: str, asked: bool) -> tuple[Layout, ...]:
 
 def verdicts(found: Opened, read: Header) -> tuple[Signal, ...]:
     """The four signals, of the header and of the names that it stands under."""
-    from analysis.labels.evidence import header_evidence, name_evidence, named
+    from analysis.labels.evidence.headers import header_evidence
+    from analysis.labels.evidence.names import name_evidence, named
     from analysis.signals import Subject, signals
 
     names = named(found.artifact.artifact)

@@ -266,6 +266,7 @@ def cell_count(value: Any) -> str:
 
 def show_artifacts(found: Info, needs: Mapping[str, int], out: Printer) -> None:
     """What one can download, smallest first, and whether a 16 GB laptop runs it."""
+    from analysis.artifacts import LOADED
     from analysis.machines import Machine
 
     room = Machine(ram=LAPTOP).ram_for_models
@@ -276,7 +277,7 @@ def show_artifacts(found: Info, needs: Mapping[str, int], out: Printer) -> None:
             "fits": None if row["artifact"] not in needs else needs[row["artifact"]] <= room,
         }
         for row in found.artifacts
-        if row["role"] in ("weights", "mmproj", "adapter", "imatrix", "draft")
+        if row["role"] in LOADED
     ]
     show_rows(
         out,

@@ -9,26 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.labels import read_name
-from analysis.labels.evidence import (
-    SIDECARS,
-    WEIGHT,
-    architecture_evidence,
-    card_edges,
-    card_evidence,
-    config_evidence,
-    counted,
-    gguf_evidence,
-    header_edges,
-    header_evidence,
-    lineage_evidence,
-    name_evidence,
-    owner_evidence,
-    safetensors_evidence,
-    size_evidence,
-    tag_edge,
-    tag_evidence,
-    width_evidence,
-)
+from analysis.labels.evidence.card import card_edges, card_evidence
+from analysis.labels.evidence.config import config_evidence
+from analysis.labels.evidence.guesses import architecture_evidence
+from analysis.labels.evidence.headers import header_edges, header_evidence
+from analysis.labels.evidence.lineage import lineage_evidence
+from analysis.labels.evidence.names import name_evidence
+from analysis.labels.evidence.owners import owner_evidence
+from analysis.labels.evidence.pieces import WEIGHT
+from analysis.labels.evidence.sizes import size_evidence, width_evidence
+from analysis.labels.evidence.summaries import counted, gguf_evidence, safetensors_evidence
+from analysis.labels.evidence.tags import tag_edge, tag_evidence
 from db.records import EdgeRecord, Header, LabelRecord, RepoRecord
 
 
@@ -287,10 +278,6 @@ def test_an_architecture_is_weak_evidence_of_a_family() -> None:
     assert says(pieces)["family"] == "qwen"
     assert all(each.weight < WEIGHT["owner"] for each in pieces)
     assert architecture_evidence("SomethingNobodyKnows", "config") == ()
-
-
-def test_sidecars_are_named_after_what_they_serve() -> None:
-    assert {"mmproj", "draft", "adapter", "imatrix"} == SIDECARS
 
 
 # ---- strangers ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.labels.evidence import text
+from analysis.labels.evidence.pieces import text
 from analysis.labels.resolve import label_artifact, label_repo, label_whole
 from analysis.labels.vocabulary import vocabulary
 from db.records import ArtifactRecord, EdgeRecord, Header, Labelled, Labels, RepoRecord

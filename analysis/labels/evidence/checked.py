@@ -1,0 +1,40 @@
+"""Values of strangers, checked: their types, their sizes. What is not as it should be is None or empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MOST_TEXT = 200
+MOST_PARENTS = 20
+MOST_PARAMETERS = 10**15
+MOST_CONTEXT = 10**9
+
+
+def word(value: object, most: int = MOST_TEXT) -> str | None:
+    """A short printable text."""
+    return value if isinstance(value, str) and 0 < len(value) <= most and value.isprintable() else None
+
+
+def words(value: object, most: int) -> Sequence[str]:
+    """One text or a list of them."""
+    items = [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else []
+    return [item for item in items[:most] if word(item)]
+
+
+def count(value: object, most: int = MOST_PARAMETERS) -> int | None:
+    """A whole number between 1 and `most`; JSON may have made it a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= most:
+        return None
+    return int(value) if value == int(value) else None
+
+
+def number(value: object, most: float) -> float | None:
+    """A positive number up to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+        return None
+    return float(value)
+
+
+def table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,40 @@
+"""What the base model's name claims, for a model that says nothing itself."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from analysis.labels.evidence.names import named
+from analysis.labels.evidence.pieces import WEIGHT, Pieces, piece, text
+from db.records import Relation
+
+LINEAGE = (
+    "family", "version", "base_family", "base_version", "release", "size", "parameters", "active_parameters", "experts",
+)  # fmt: skip
+"""What a copy takes from the model it is a copy of, where its own name is silent."""
+
+
+@lru_cache(maxsize=1 << 13)
+def lineage_evidence(parent: str, relation: Relation) -> Pieces:
+    """What the base model's name claims, for a model that says nothing itself.
+
+    A quantized copy is its base; a finetune keeps family and size; an adapter or a merge keeps the family alone.
+    """
+    labels = named(parent)
+    if labels is None:
+        return ()
+    fields = LINEAGE if relation in ("quantized", "finetune") else LINEAGE[:4]
+    weight = WEIGHT["lineage"]
+    rule = "base_model"
+    found = []
+    for field in fields:
+        value = getattr(labels, field)
+        if value is not None:
+            found.append(piece(field, text(value), "lineage", rule, weight))
+    if relation == "quantized":
+        for field in ("tuning", "specialty"):
+            found += [piece(field, value, "lineage", rule, weight) for value in getattr(labels, field)]
+        found.append(piece("quantized", "true", "lineage", "relation quantized", weight))
+    if labels.approximate and "parameters" in fields:
+        found.append(piece("approximate", "true", "lineage", rule, weight))
+    return tuple(found)

@@ -1,0 +1,59 @@
+"""What the name of a repo or a file claims."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from analysis.errors import NotAName
+from analysis.labels import NameLabels, read_name
+from analysis.labels.evidence.owners import lent_format
+from analysis.labels.evidence.pieces import WEIGHT, Pieces, piece, text
+from db.records import Source
+
+CLAIMS = (
+    "family", "version", "base_family", "base_version", "release", "size", "parameters", "active_parameters", "experts",
+    "format", "quantized", "quant", "quant_method", "bits", "group_size", "context",
+)  # fmt: skip
+"""Labels that a name may claim, one value each."""
+
+LISTS = ("tuning", "specialty", "languages")
+FLAGS = ("approximate", "qat", "imatrix", "dynamic")
+
+_TOKEN = {
+    "parameters": "size", "approximate": "size", "base_family": "family", "quantized": "quant", "quant_method": "quant",
+    "bits": "quant", "qat": "how", "imatrix": "how", "dynamic": "how",
+}  # fmt: skip
+"""The label of the token that a field was read from, where it is another's."""
+
+
+@lru_cache(maxsize=512)
+def named(name: str) -> NameLabels | None:
+    """A name's labels; None where it is none. Remembered while a repo's artifacts are labelled."""
+    try:
+        return read_name(name)
+    except NotAName:
+        return None
+
+
+def name_evidence(labels: NameLabels, source: Source) -> Pieces:
+    """What a repo's or a file's name claims (`source` name or file). A format that its owner lends is the owner's."""
+    rules = {token.label: token.rule for token in labels.tokens if token.label}
+    weight = WEIGHT[source]
+    found = []
+    for field in CLAIMS:
+        value = getattr(labels, field)
+        if value is not None:
+            found.append(piece(field, text(value), source, rules.get(_TOKEN.get(field, field)) or "name", weight))
+    for field in LISTS:
+        values = getattr(labels, field)
+        if values:
+            rule = rules.get(field) or "name"
+            found += [piece(field, value, source, rule, weight) for value in values]
+    for field in FLAGS:
+        if getattr(labels, field):
+            found.append(piece(field, "true", source, rules.get(_TOKEN.get(field, field)) or "name", weight))
+    lent = lent_format(labels.owner) if "format" not in rules else None
+    if lent and lent == labels.format:
+        found = [each for each in found if each.field != "format"]
+        found.append(piece("format", lent, "owner", "publisher", WEIGHT["owner"]))
+    return tuple(found)

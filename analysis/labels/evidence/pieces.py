@@ -1,0 +1,35 @@
+"""A piece of evidence: a value of a label, who says so, by which rule, and how much that weighs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from db.records import LabelRecord, Source
+
+Pieces = tuple[LabelRecord, ...]
+
+WEIGHT: Mapping[Source, int] = {
+    "tensors": 100, "header": 95, "config": 90, "api": 80, "file": 70, "card": 60, "size": 55, "name": 50, "tag": 45,
+    "lineage": 40, "owner": 30, "fuzzy": 20,
+}  # fmt: skip
+"""How far a source is believed: bytes before settings, settings before words, one's own words before the family's."""
+
+
+@lru_cache(maxsize=1 << 16)
+def piece(field: str, value: str, source: Source, rule: str, weight: int, resolved: bool = False) -> LabelRecord:
+    """One piece of evidence; equal ones are one object, for three million repos say much the same."""
+    return LabelRecord(field, value, source, rule, weight, resolved)
+
+
+def said(field: str, value: object, source: Source, rule: str, weight: int | None = None) -> LabelRecord:
+    return piece(field, text(value), source, rule, WEIGHT[source] if weight is None else weight)
+
+
+def text(value: object) -> str:
+    """A value as evidence keeps it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,79 @@
+"""What the tags of a repo say, and its task, which the Hub tells beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from analysis.labels.evidence.checked import MOST_TEXT
+from analysis.labels.evidence.containers import TAGGED
+from analysis.labels.evidence.languages import language_codes
+from analysis.labels.evidence.pieces import WEIGHT, Pieces, piece
+from analysis.labels.evidence.schemes import scheme_pieces
+from analysis.labels.vocabulary import vocabulary
+from db.records import EdgeRecord
+
+MOST_TAGS = 300
+
+BITS_TAG = 25
+"""Weight of `8-bit` and its like: NVFP4 repos carry it too."""
+
+_TAGGED_TUNING = frozenset((
+    "merge", "lora", "sft", "dpo", "orpo", "kto", "ppo", "grpo", "abliterated", "uncensored", "mergekit", "peft",
+    "qlora", "heretic", "decensored", "distillation", "distill",
+))  # fmt: skip
+_BITS_TAG = re.compile(r"([1-8])-?bits?")
+_TAG_NOISE = ("base_model:", "license:", "arxiv:", "dataset:", "region:", "doi:", "deploy:", "diffusers:")
+_BASE_TAG = re.compile(r"base_model:(?:(finetune|quantized|adapter|merge):)?(\S+/\S+)")
+
+_PIPELINES: Mapping[str, str] = {
+    "automatic-speech-recognition": "asr", "text-to-speech": "tts", "text-to-audio": "audio", "audio-to-audio": "audio",
+    "audio-classification": "audio", "image-text-to-text": "vision", "image-to-text": "vision",
+    "visual-question-answering": "vision", "image-classification": "vision", "object-detection": "vision",
+    "image-segmentation": "vision", "feature-extraction": "embedding", "sentence-similarity": "embedding",
+    "text-ranking": "reranker", "translation": "translation", "text-to-image": "image", "image-to-image": "image",
+    "text-to-video": "video", "image-to-video": "video",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1 << 15)
+def tag_evidence(tag: str) -> Pieces:
+    """What one tag says. `base_model:` tags are edges, see `tag_edge`."""
+    low = tag.lower()
+    if len(low) > MOST_TEXT or low.startswith(_TAG_NOISE):
+        return ()
+    weight = WEIGHT["tag"]
+    bits = _BITS_TAG.fullmatch(low)
+    if bits:
+        return (piece("bits", bits[1], "tag", tag, BITS_TAG), piece("quantized", "true", "tag", tag, BITS_TAG))
+    if low == "imatrix":
+        return (piece("imatrix", "true", "tag", tag, weight),)
+    if low in ("quantized", "quantization"):
+        return (piece("quantized", "true", "tag", tag, weight),)
+    if low in language_codes() and low == tag:
+        return (piece("languages", tag, "tag", tag, weight),)
+    known = vocabulary().words
+    entry = known.get(low) or known.get(low.replace("-", "").replace("_", ""))
+    if entry is None:
+        return ()
+    if entry.label == "format" and entry.value in TAGGED:
+        return (piece("format", entry.value, "tag", tag, TAGGED[entry.value]),)
+    if entry.label == "scheme":
+        return scheme_pieces(entry.value, "tag", tag, weight)
+    if entry.label == "tuning" and low in _TAGGED_TUNING:
+        return (piece("tuning", entry.value, "tag", tag, weight),)
+    return ()
+
+
+@lru_cache(maxsize=1 << 13)
+def tag_edge(tag: str) -> EdgeRecord | None:
+    """The parent that a `base_model:` tag names."""
+    found = _BASE_TAG.fullmatch(tag) if len(tag) <= MOST_TEXT else None
+    return EdgeRecord(found[2], found[1] or "unknown", "tag") if found else None  # type: ignore[arg-type]
+
+
+def task_evidence(task: str | None) -> Pieces:
+    """What a model is for, by the Hub's task."""
+    purpose = _PIPELINES.get(task) if task else None
+    return (piece("specialty", purpose, "tag", f"pipeline_tag {task}", WEIGHT["tag"]),) if purpose else ()

@@ -1,0 +1,24 @@
+"""From evidence to labels: what a repo and each of its artifacts is, and which claims can't be true.
+
+For every label the strongest evidence decides (analysis.labels.evidence.pieces.WEIGHT): header and tensor shapes before
+config.json, the API's summary, a file's name, the card, the repo's name, its family's. What is claimed (by names,
+cards, tags) and what is measured (in headers, config.json, the API's counts) are separate labels that stand side by
+side; where they can't both be true, the contradiction is told.
+
+The same input always gives the same labels; nothing here knows the clock, the network or the database.
+
+    repo, artifact   gather the evidence of one and settle its labels: the way in
+    parents          which models it was made from; inheritance: what it takes from them
+    counts           the API's counts, held against the claim
+    rollup           what its artifacts say of a repo
+    decision         the strongest evidence decides
+    claims           claimed and measured, told apart by their sources
+    conflicts        what can't be true; scheme: the claimed scheme against the measured one
+"""
+
+from __future__ import annotations
+
+from analysis.labels.resolve.artifact import label_artifact
+from analysis.labels.resolve.repo import label_repo, label_whole
+
+__all__ = ["label_artifact", "label_repo", "label_whole"]

@@ -1,0 +1,147 @@
+"""One artifact's labels: what its name, its header, its size, its siblings and its repo say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from analysis.labels import NameLabels
+from analysis.labels.evidence.config import config_evidence
+from analysis.labels.evidence.containers import container_of, is_special, kept_in
+from analysis.labels.evidence.headers import header_evidence
+from analysis.labels.evidence.names import name_evidence, named
+from analysis.labels.evidence.pieces import Pieces, piece, said
+from analysis.labels.evidence.schemes import typical_bits
+from analysis.labels.evidence.sizes import size_evidence, width_evidence
+from analysis.labels.evidence.summaries import gguf_evidence, safetensors_evidence
+from analysis.labels.evidence.tags import MOST_TAGS, tag_evidence
+from analysis.labels.resolve.conflicts import contradictions
+from analysis.labels.resolve.decision import SIZES, decided, settled, strongest
+from analysis.labels.vocabulary import vocabulary
+from analysis.roles import SIDECARS
+from db.records import ArtifactRecord, Header, Labelled, LabelRecord, RepoRecord
+
+_SCHEME = frozenset(("quantized", "quant", "quant_method", "bits", "group_size", "qat", "imatrix", "dynamic"))
+
+
+def label_artifact(
+    repo: RepoRecord,
+    artifact: ArtifactRecord,
+    header: Header | None = None,
+    siblings: Sequence[ArtifactRecord] = (),
+    headers: Mapping[str, Header] = {},
+) -> Labelled:
+    """The labels of one artifact. `siblings`: the repo's artifacts; `headers`: theirs, as far as read, by artifact.
+
+    A sibling's header tells how many parameters this one has, if both are quants of one model.
+    """
+    file = named(artifact.artifact) or named(artifact.artifact.rpartition("/")[2])  # a path may be too long for a name
+    name = named(repo.repo_id)
+    weights = artifact.role == "weights"
+    pieces = list(name_evidence(file, "file") if file else ())
+    container = container_of(artifact)
+    if container:
+        pieces.append(piece("format", container, "file", "extension", 70))
+    if weights:
+        pieces += borrowed(repo, artifact, file, name, siblings)
+    if header:
+        pieces += header_evidence(header)
+    elif weights:
+        pieces += derived(repo, artifact, siblings, headers)
+    counted = strongest(pieces).get("parameters_measured")
+    if header is None and counted and weights:
+        pieces += size_evidence(artifact.total_size, int(counted.value))
+    width = strongest(pieces).get("bits_per_weight")
+    if width and weights:
+        pieces += width_evidence(float(width.value), certain=header is not None)
+    best = settled(pieces)
+    silent = not weights or (header is not None and header.facts.get("role") in SIDECARS)
+    conflicts = contradictions(pieces, best, silent=silent, header=header)
+    labels, evidence = decided(pieces, best, drop=SIZES if silent else ())
+    return Labelled(labels, evidence, conflicts, (), file.unclaimed if file else (), vocabulary().digest)
+
+
+def borrowed(
+    repo: RepoRecord,
+    artifact: ArtifactRecord,
+    file: NameLabels | None,
+    name: NameLabels | None,
+    siblings: Sequence[ArtifactRecord],
+) -> Pieces:
+    """What the repo says of this artifact: its config.json of the tensors beside it, its name of the only one."""
+    found: list[LabelRecord] = []
+    container = container_of(artifact)
+    if container in ("safetensors", "pytorch") and "/" not in artifact.artifact:
+        found += config_evidence(repo.config)
+        for tag in repo.tags[:MOST_TAGS]:
+            found += [each for each in tag_evidence(tag) if is_special(each, container)]
+        found += [each for each in (name_evidence(name, "name") if name else ()) if is_special(each, container)]
+    own_word = file is not None and (file.quant is not None or file.quantized is not None)
+    if name and not own_word and kept_in(name.format) in (None, container):
+        others = (a for a in artifact_weights(siblings) if container_of(a) == container)
+        if all(a.artifact == artifact.artifact for a in others):
+            found += [each for each in name_evidence(name, "name") if each.field in _SCHEME]
+    if container == "gguf" and "imatrix" in repo.tags and file is not None and file.quantized:
+        found += tag_evidence("imatrix")
+    if name and name.qat:  # how it was trained holds for each of its files, whatever its scheme
+        found += [each for each in name_evidence(name, "name") if each.field == "qat"]
+    return tuple(dict.fromkeys(found))
+
+
+def derived(
+    repo: RepoRecord, artifact: ArtifactRecord, siblings: Sequence[ArtifactRecord], headers: Mapping[str, Header]
+) -> Pieces:
+    """What others tell of an artifact whose header was not read: its siblings' headers, the API's blocks."""
+    found: list[LabelRecord] = []
+    container = container_of(artifact)
+    peers = [a for a in artifact_weights(siblings) if a.artifact in headers] if headers else []
+    for peer in peers:
+        if container_of(peer) != container:
+            continue
+        header = headers[peer.artifact]
+        if header.parameters and not header.inferred and one_model(artifact, peer):
+            rule = f"header of {peer.artifact}"[:200]
+            found.append(said("parameters_measured", header.parameters, "header", rule, 78))
+            if header.active_parameters:
+                found.append(said("active_parameters_measured", header.active_parameters, "header", rule, 78))
+            if header.architecture:
+                found.append(said("architecture", header.architecture, "header", rule, 78))
+            if header.context:
+                found.append(said("context_measured", header.context, "header", rule, 78))
+            break
+    if artifact.format == "gguf":
+        block = gguf_evidence(repo.gguf)
+        total = next((int(each.value) for each in block if each.field == "parameters_measured"), None)
+        if total is None or artifact.total_size is None or 1 <= artifact.total_size * 8 / total <= 34:
+            doubtful = total is not None and misfit(artifact, total)
+            for each in block:
+                if each.field == "parameters_measured" and doubtful:
+                    found.append(said(each.field, each.value, "api", "gguf.total against name and size", 10))
+                elif each.field != "format":
+                    found.append(each)
+    elif container == "safetensors" and artifact.primary and "/" not in artifact.artifact:
+        told = any(each.field == "quantized" for each in config_evidence(repo.config))
+        found += [each for each in safetensors_evidence(repo.safetensors, told) if each.field != "format"]
+    return tuple(found)
+
+
+def artifact_weights(artifacts: Iterable[ArtifactRecord]) -> list[ArtifactRecord]:
+    """The artifacts that are the model itself, one copy each."""
+    return [artifact for artifact in artifacts if artifact.role == "weights" and artifact.primary]
+
+
+def one_model(one: ArtifactRecord, other: ArtifactRecord) -> bool:
+    """Whether two files are quants of one model, as far as their names tell."""
+    a, b = named(one.artifact), named(other.artifact)
+    if a is None or b is None:
+        return False
+    return a.parameters == b.parameters and a.size == b.size and (a.family, a.version) == (b.family, b.version)
+
+
+def misfit(artifact: ArtifactRecord, total: int) -> bool:
+    """Whether a count of parameters is another file's: name and bytes agree with each other and not with it."""
+    file = named(artifact.artifact)
+    usual = typical_bits(file.quant) if file and file.quant else None
+    if file is None or file.parameters is None or usual is None or not artifact.total_size:
+        return False
+    implied = artifact.total_size * 8 / usual
+    return 0.6 < implied / file.parameters < 1.7 and not 0.6 < implied / total < 1.7

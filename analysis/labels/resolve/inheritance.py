@@ -1,0 +1,50 @@
+"""Inheritance: what a model takes from its parents, where its own name is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.labels import NameLabels
+from analysis.labels.evidence.lineage import lineage_evidence
+from analysis.labels.evidence.pieces import Pieces, piece, text
+from analysis.labels.resolve.decision import Best
+from db.records import EdgeRecord, LabelRecord, Relation
+
+
+def lineage_of(
+    edges: Sequence[EdgeRecord], parent: EdgeRecord | None, relation: Relation | None, name: NameLabels | None
+) -> Pieces:
+    """What the parent's name claims, of a merge where all parents agree; a name's own brand stays its own."""
+    if parent is None or relation is None:
+        return ()
+    found = lineage_evidence(parent.parent, relation)
+    for other in {edge.parent for edge in edges} if relation == "merge" else ():
+        others = {(each.field, each.value) for each in lineage_evidence(other, relation)}
+        found = tuple(each for each in found if (each.field, each.value) in others)
+    if name is None or not found:
+        return found
+    theirs = {each.field: each for each in found}
+    without = set()
+    if name.parameters or name.active_parameters or {"pruned", "lora"} & set(name.tuning):
+        without |= {"size", "parameters", "active_parameters", "experts", "approximate"}
+    if name.version and name.family:
+        without.add("version")
+    if name.family and "family" in theirs and theirs["family"].value != name.family:
+        without |= {"family", "version", "release"}
+        found = (*found, *foundation(theirs, name))
+    return tuple([each for each in found if each.field not in without and not says(name, each)])
+
+
+def foundation(theirs: Best, name: NameLabels) -> Pieces:
+    """The version of the foundation that a brand is built on, where the base model is that foundation itself."""
+    family, version = theirs["family"], theirs.get("version")
+    below = theirs.get("base_family", family).value
+    if version is None or below != family.value or name.base_family not in (None, name.family, below):
+        return ()
+    return (piece("base_version", version.value, "lineage", version.rule, version.weight),)
+
+
+def says(name: NameLabels, each: LabelRecord) -> bool:
+    """Whether a name says the same as a piece of evidence."""
+    own = getattr(name, each.field)
+    return each.value in own if isinstance(own, tuple) else own is not None and text(own) == each.value

@@ -1,0 +1,106 @@
+"""A repo's labels: from its listing alone, or with all that is known of its artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from analysis.labels import NameLabels
+from analysis.labels.evidence.card import card_evidence
+from analysis.labels.evidence.config import config_evidence
+from analysis.labels.evidence.guesses import architecture_evidence, fuzzy_evidence
+from analysis.labels.evidence.names import name_evidence, named
+from analysis.labels.evidence.owners import owner_evidence
+from analysis.labels.evidence.pieces import piece
+from analysis.labels.evidence.tags import MOST_TAGS, tag_evidence, task_evidence
+from analysis.labels.resolve.artifact import label_artifact
+from analysis.labels.resolve.conflicts import contradictions
+from analysis.labels.resolve.counts import summary_evidence
+from analysis.labels.resolve.decision import SIZES, decided, settled, whose_version
+from analysis.labels.resolve.inheritance import lineage_of
+from analysis.labels.resolve.parents import edges_of, inferred_relation, likeliest
+from analysis.labels.resolve.rollup import roll_up
+from analysis.labels.vocabulary import vocabulary
+from analysis.roles import SIDECARS
+from db.records import ArtifactRecord, Header, Labelled, LabelRecord, Relation, RepoRecord
+
+
+def label_whole(
+    repo: RepoRecord, artifacts: Sequence[ArtifactRecord], headers: Mapping[str, Header] = {}
+) -> tuple[Labelled, tuple[tuple[ArtifactRecord, Labelled], ...]]:
+    """The labels of a repo and of each of its artifacts, from all that is known of them; `headers` by artifact."""
+    labelled = tuple(
+        [
+            (each, label_artifact(repo, each, headers.get(each.artifact), artifacts, headers=headers))
+            for each in artifacts
+        ]
+    )
+    return label_repo(repo, labelled, headers), labelled
+
+
+def label_repo(
+    repo: RepoRecord,
+    artifacts: Sequence[tuple[ArtifactRecord, Labelled]] = (),
+    headers: Mapping[str, Header] = {},
+) -> Labelled:
+    """The labels of a repo: from its listing alone, or with its artifacts rolled up (`headers` by artifact)."""
+    name = named(repo.repo_id)
+    claimed = name_evidence(name, "name") if name else ()
+    edges = edges_of(repo, name, headers)
+    parent = likeliest(edges)
+    relation = parent.relation if parent else None
+    if parent and parent.relation == "unknown" and parent.source != "header":
+        relation = inferred_relation(repo, name, edges)
+    pieces = [*claimed, *owner_evidence(repo.author or (name.owner if name else None))]
+    card = card_evidence(repo)
+    spoken = any(each.field == "languages" for each in card)  # the Hub repeats the card's languages as tags
+    for tag in repo.tags[:MOST_TAGS]:
+        told = tag_evidence(tag)
+        pieces += told if not spoken else [each for each in told if each.field != "languages"]
+    pieces += card
+    pieces += task_evidence(repo.pipeline_tag)
+    lineage = lineage_of(edges, parent, relation, name)
+    pieces += lineage
+    packed = config_evidence(repo.config)
+    pieces += packed
+    pieces += summary_evidence(repo, name, packed, lineage)
+    if artifacts:
+        pieces += roll_up(artifacts, headers, name)
+    if parent:
+        pieces.append(piece("base_model", parent.parent, parent.source, f"edge {parent.source}", 60))
+        if relation:
+            rule = "relation" if relation == parent.relation else "inferred"
+            pieces.append(piece("base_model_relation", relation, parent.source, rule, 60))
+    best = settled(pieces)
+    architecture = best.get("architecture")
+    if architecture and ("family" not in best or "base_family" not in best) and tells_family(architecture):
+        guessed = architecture_evidence(architecture.value, architecture.source)
+        pieces += [each for each in guessed if "family" not in best or each.field.startswith("base_")]
+        best = settled(pieces)
+    if "family" not in best and name is not None:
+        pieces += fuzzy_evidence(name.unclaimed)
+        best = settled(pieces)
+    whose_version(pieces, best)
+    silent = is_sidecar(repo, name, relation, artifacts)
+    conflicts = contradictions(pieces, best, silent=silent, artifacts=artifacts)
+    labels, evidence = decided(pieces, best, drop=SIZES if silent else ())
+    return Labelled(labels, evidence, conflicts, edges, name.unclaimed if name else (), vocabulary().digest)
+
+
+def tells_family(architecture: LabelRecord) -> bool:
+    """GGUF files of Mistral, Yi, SmolLM and many more say llama: there it tells nothing."""
+    return architecture.value != "llama" or architecture.source == "config"
+
+
+def is_sidecar(
+    repo: RepoRecord,
+    name: NameLabels | None,
+    relation: Relation | None,
+    artifacts: Sequence[tuple[ArtifactRecord, Labelled]],
+) -> bool:
+    """Whether a repo holds a draft, an adapter or the like: they are named after the model that they serve."""
+    if name is not None and name.role in SIDECARS:
+        return True
+    roles = {artifact.role for artifact, _ in artifacts}
+    if "weights" in roles:
+        return False
+    return bool(roles & SIDECARS) or relation == "adapter" or repo.library_name == "peft"

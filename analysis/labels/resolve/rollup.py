@@ -1,0 +1,115 @@
+"""The roll-up: what a repo's artifacts say of the repo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from analysis.labels import NameLabels
+from analysis.labels.evidence.lineage import LINEAGE
+from analysis.labels.evidence.pieces import Pieces, piece, text
+from analysis.roles import SIDECARS
+from db.records import ArtifactRecord, Header, Labelled, LabelRecord
+
+_SHARED = ("quant_method", "bits", "group_size", "quant_measured", "bits_per_weight")
+_COUNTED = ("parameters_measured", "active_parameters_measured", "architecture", "context_measured")
+
+
+def roll_up(
+    artifacts: Sequence[tuple[ArtifactRecord, Labelled]], headers: Mapping[str, Header], name: NameLabels | None
+) -> Pieces:
+    """What a repo's artifacts say of the repo: the main format, what all its quants share, the model's own counts.
+
+    Sidecars (projectors, drafts, adapters, importance matrices) are not the model and are never counted, unless there
+    is nothing else.
+    """
+    held = [(a, labelled) for a, labelled in artifacts if a.role == "weights" and a.primary and is_model(a, headers)]
+    if not held:
+        held = [(a, labelled) for a, labelled in artifacts if a.role in ("adapter", "draft")]
+    if not held:
+        return ()
+    main = main_format(held, name)
+    held = [(a, labelled) for a, labelled in held if labelled.labels.format == main]
+    found: list[LabelRecord] = []
+    if main:
+        found.append(piece("format", main, "file", f"{len(held)} artifacts", 70))
+    quants = {labelled.labels.quant for _, labelled in held}
+    if len(quants) == 1 and None not in quants:
+        found += [each for field in ("quant", *_SHARED) if (each := basis(held[0][1], field)) and shared(held, field)]
+    kinds = {labelled.labels.quantized for _, labelled in held}
+    if True in kinds or kinds == {False}:
+        decider = next(labelled for _, labelled in held if labelled.labels.quantized is (True in kinds))
+        each = basis(decider, "quantized")
+        if each:
+            found.append(each)
+    for field in ("imatrix", "dynamic", "qat"):
+        flagged = next((each for _, labelled in held if (each := basis(labelled, field))), None)
+        if flagged:
+            found.append(flagged)
+    counted = counting(held, headers, name)
+    if counted:
+        found += [each for field in _COUNTED if (each := basis(counted, field))]
+    for field in LINEAGE:
+        values = {getattr(labelled.labels, field) for _, labelled in held}
+        if len(values) == 1 and None not in values:
+            found.append(piece(field, text(values.pop()), "file", "file names agree", 38))
+    return tuple(found)
+
+
+def is_model(artifact: ArtifactRecord, headers: Mapping[str, Header]) -> bool:
+    """Whether a file that its path takes for weights is no sidecar by its header's own word."""
+    header = headers.get(artifact.artifact)
+    return header is None or header.facts.get("role") not in SIDECARS
+
+
+def main_format(held: Sequence[tuple[ArtifactRecord, Labelled]], name: NameLabels | None) -> str | None:
+    """The format that a repo is about: the one in its name, else safetensors, else the one with the most bytes."""
+    sizes: dict[str | None, int] = {}
+    for artifact, labelled in held:
+        format_ = labelled.labels.format
+        sizes[format_] = sizes.get(format_, 0) + (artifact.total_size or 0)
+    if name and name.format in sizes:
+        return name.format
+    for preferred in ("mlx", "exl3", "exl2", "safetensors"):
+        if preferred in sizes:
+            return preferred
+    return max(sizes, key=lambda format_: (sizes[format_], format_ or ""))
+
+
+def counting(
+    held: Sequence[tuple[ArtifactRecord, Labelled]], headers: Mapping[str, Header], name: NameLabels | None
+) -> Labelled | None:
+    """The artifact whose counts are the model's: of a pipeline its transformer, else verified before derived, then the
+    one nearest to the claim; None where a repo holds models of different sizes."""
+    known = [(a, labelled) for a, labelled in held if labelled.labels.parameters_measured]
+    if not known:
+        return held[0][1] if len(held) == 1 else None
+    central = [(a, labelled) for a, labelled in known if a.artifact.startswith(("transformer/", "unet/"))]
+    if central:
+        known = central[:1]
+    counts = [labelled.labels.parameters_measured or 0 for _, labelled in known]
+    stated = name.parameters if name else None
+    if max(counts) > 1.5 * min(counts):
+        if stated is None:
+            return None
+        known = [item for item, held_ in zip(known, counts, strict=True) if 0.5 < held_ / stated < 2]
+        if not known:
+            return None
+
+    def rank(item: tuple[ArtifactRecord, Labelled]) -> tuple[bool, bool, bool, int]:
+        artifact, labelled = item
+        header = headers.get(artifact.artifact)
+        read = header is not None and not header.inferred
+        verified = bool(header and header.size_verified)
+        return (read, verified, labelled.labels.quantized is False, labelled.labels.parameters_measured or 0)
+
+    return max(known, key=rank)[1]
+
+
+def shared(held: Sequence[tuple[ArtifactRecord, Labelled]], field: str) -> bool:
+    values = [getattr(labelled.labels, field) for _, labelled in held]
+    return all(value == values[0] for value in values)
+
+
+def basis(labelled: Labelled, field: str) -> LabelRecord | None:
+    """The evidence that gave an artifact's label its value."""
+    return next((each for each in labelled.evidence if each.resolved and each.field == field), None)
