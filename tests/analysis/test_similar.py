@@ -30,7 +30,7 @@ def catalog(db: str) -> str:
         sizes = {5: "27B", 6: None}
         entries = [(repo(n, repo_id=name), labelled(size=sizes.get(n, "4B"))) for n, name in NAMES.items()]
         store.save_page(run, "", Page(tuple(entries), (), None))
-        visits = [enrichment(1, files=("a.gguf", "b.gguf"), record=entries[0][0])]
+        visits = [enrichment(1, files=("a.gguf", "b.gguf"), record=entries[0][0], labelled=entries[0][1])]
         visits.append(enrichment(2, files=("a.gguf", "c.gguf"), record=entries[1][0]))
         sidecar = enrichment(6, files=("b.gguf",), record=entries[5][0])
         (artifact, labels), *_ = sidecar.artifacts
