@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from crawler.samplehub import guess
 from crawler.samplehub.build import ATTRIBUTES, Builder
@@ -25,7 +25,7 @@ from crawler.samplehub.config import gguf_keys
 from crawler.samplehub.content import HEADS, Content, Small
 from crawler.samplehub.facts import Book, Facts, book, moment
 from crawler.samplehub.fitted import Blank, fitted
-from crawler.samplehub.gguf import Header, Tensors, Value, aligned
+from crawler.samplehub.gguf import Header, Info, Tensors, Value, aligned
 from crawler.samplehub.mixes import file_type
 from crawler.samplehub.packing import Scheme
 from crawler.samplehub.quants import general, quant_tensors
@@ -133,11 +133,38 @@ def squeezed(name: str) -> str:
     return re.sub(r"[-_ .]", "", name.lower())
 
 
+class Part(NamedTuple):
+    """One file of a split model: which of its tensors it holds, and what they measure."""
+
+    start: int
+    end: int
+    infos: int
+    data: int
+
+
+def divided(tensors: Sequence[Info], sizes: Sequence[int]) -> list[Part] | None:
+    """Tensors in files of about these sizes; None where one would be too far from its own."""
+    parts: list[Part] = []
+    at = filled = wanted = 0
+    for size in sizes:
+        wanted += size
+        start, begun, infos = at, filled, 0
+        last = len(parts) == len(sizes) - 1
+        while at < len(tensors) and (last or filled + tensors[at].bytes / 2 < wanted):
+            filled += aligned(tensors[at].bytes)
+            infos += 24 + len(tensors[at].name) + 8 * len(tensors[at].dims)
+            at += 1
+        if abs(filled - begun - size) > max(ROUNDING * size, ROUNDING_LEAST):
+            return None
+        parts.append(Part(start, at, infos, filled - begun))
+    return parts
+
+
 class Recorded:
     """One line of the file, and the repo that is made of it."""
 
     __slots__ = (
-        *("_around", "_ends", "_found", "bases", "created", "downloads", "files", "id", "library", "relation"),
+        *("_around", "_found", "_parts", "bases", "created", "downloads", "files", "id", "library", "relation"),
         *("shapes", "tags"),
     )
 
@@ -145,7 +172,7 @@ class Recorded:
         self.shapes = shapes
         self._found: Geometry | bool | None = True  # True: not looked for yet
         self._around = 0
-        self._ends: dict[str, list[int] | None] = {}
+        self._parts: dict[str, list[Part] | None] = {}
         self.id = str(row["id"])
         self.tags = tuple(map(str, row.get("tags") or ()))
         self.downloads = int(row.get("downloads") or 0)
@@ -235,37 +262,28 @@ class Recorded:
     def shard(self, path: str, tensors: Tensors, quant: str) -> Header | None:
         """The header of one file of a split model; None where the model's tensors do not divide as the list says."""
         number, count, _, _ = self.place(path)
-        ends = self._divided(path, tensors)
-        if ends is None or number > count:
+        parts = self._divided(path, tensors)
+        if parts is None or number > count:
             return None
-        listed = tensors.list()
-        mine = listed[ends[number - 2] if number > 1 else 0 : ends[number - 1]]
-        place: dict[str, Value] = {"split.no": number - 1, "split.count": count, "split.tensors.count": len(listed)}
-        held = Tensors(lambda: mine)
+        part = parts[number - 1]
+        place: dict[str, Value] = {
+            "split.no": number - 1,
+            "split.count": count,
+            "split.tensors.count": parts[-1].end,
+        }
+        held = Tensors(lambda: tensors.list()[part.start : part.end], lambda: (part.infos, part.data))
         if number > 1:
             return Header(held, place, {})
         whole = self.header(tensors, quant)
         return Header(held, whole.before, {**whole.after, **place}, whole.tokenizer)
 
-    def _divided(self, path: str, tensors: Tensors) -> list[int] | None:
-        """Where each file of a split model ends in its list of tensors."""
+    def _divided(self, path: str, tensors: Tensors) -> list[Part] | None:
+        """How a split model's tensors lie in its files; None where they do not divide as the list says."""
         sizes = self._shards(path)
         stem = f"{guess.SPLIT.sub('', path)} of {len(sizes)}"
-        if stem not in self._ends:
-            ends: list[int] = []
-            at = filled = wanted = 0
-            listed = tensors.list()
-            for size in sizes:
-                wanted += size
-                start = filled
-                while at < len(listed) and (filled + listed[at].bytes / 2 < wanted or len(ends) == len(sizes) - 1):
-                    filled += aligned(listed[at].bytes)
-                    at += 1
-                if abs(filled - start - size) > max(ROUNDING * size, ROUNDING_LEAST):
-                    break
-                ends.append(at)
-            self._ends[stem] = ends if len(ends) == len(sizes) else None
-        return self._ends[stem]
+        if stem not in self._parts:
+            self._parts[stem] = divided(tensors.list(), sizes)
+        return self._parts[stem]
 
     def _shards(self, path: str) -> list[int]:
         """Bytes of all files of the split model that a path belongs to; where the list lacks one, those of its like."""
