@@ -6,15 +6,15 @@ Starts the server in a process of its own, walks its listing with the keys that 
 repo with its files, and does both again. Rates are per second of the server's own processor time where Linux tells it
 (the machine may be busy), else per second.
 
-Last figures (2026-11-24, one core of a shared two-core machine):
+Last figures (2026-11-24, a core of a two-core machine that did other things too):
 
                                     built-in (463 repos)    6,256 repos, 103,277 GGUF files
-    start                                         0.6 s                        1.2 s
-    listing, first (pages of 1,000)               0.3 /s                       5.5 /s
-    info with files, first                        840 /s                       800 /s
-    listing, again                                130 /s                       125 /s
-    info with files, again                      9,300 /s                     8,100 /s
-    memory at its peak                             75 MB                       245 MB
+    start                                         0.2 s                        0.7 s
+    listing, first (pages of 1,000)               0.3 /s                       6.2 /s
+    info with files, first                        960 /s                       650 /s
+    listing, again                                 46 /s                       125 /s
+    info with files, again                      7,700 /s                     7,900 /s
+    memory at its peak                             75 MB                       247 MB
 
 The first time a page is asked for with sizes and parameters, they are reckoned; what was written once is kept.
 """
