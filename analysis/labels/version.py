@@ -39,6 +39,8 @@ def read(sheet: Sheet, draft: Draft, own: Sequence[int], base: Sequence[int]) ->
         draft.base_version = draft.base_version or after(sheet, at, "base_version")
     for at in own:
         draft.version = draft.version or after(sheet, at, "version")
+    if base and own and draft.base_version is None and base[0] < own[0] and mask & VERSION:
+        draft.base_version = by_itself(sheet, base, "base_version", own[0])
     if draft.version is None and mask & (NUMBER | VERSION):
         draft.version = by_itself(sheet, own)
 
@@ -127,12 +129,12 @@ def plausible(piece: Piece, adjacent: bool) -> bool:
     return (adjacent and len(text) <= 2 and int(float(text.rstrip("n"))) <= 30) or ("." in text and len(text) <= 5)
 
 
-def by_itself(sheet: Sheet, own: Sequence[int]) -> str | None:
+def by_itself(sheet: Sheet, own: Sequence[int], label: str = "version", end: int | None = None) -> str | None:
     """A version that stands apart from its family: `v0.2` anywhere before the scheme, else a decimal, and for a name
     whose family nothing knows the number right after its first word."""
     pieces, claims, known = sheet.pieces, sheet.claims, bool(own)
     decimal = None
-    for index, piece in enumerate(pieces):
+    for index, piece in enumerate(pieces[:end]):
         kind = piece.kind
         if kind & COPIES or (kind & TUNING and piece.entry is not None and piece.entry.value in UNCHAINED):
             break  # what follows is the copy's edition
@@ -142,12 +144,14 @@ def by_itself(sheet: Sheet, own: Sequence[int]) -> str | None:
             and (piece.text[0] in "vVrR" or (not known and index == 1 and (sheet.mask & SIZED or "." in piece.unit)))
         ):
             value = piece.unit
+            if own and not claims_it(sheet, index, own):
+                continue
             if own and index + 1 < len(pieces) and pieces[index + 1].kind & NUMBER:
                 entry = pieces[own[0]].entry
                 joined = f"{value}.{pieces[index + 1].unit}"
                 if entry is not None and joined in entry.facts.get("versions", ()):
-                    value, claims[index + 1] = joined, ("version", joined, "version")  # `V1-5`
-            claims[index] = ("version", value, "version")
+                    value, claims[index + 1] = joined, (label, joined, "version")  # `V1-5`
+            claims[index] = (label, value, "version")
             return value
         if kind & NUMBER and decimal is None and claims[index] is None and is_decimal(sheet, index, own):
             decimal = index
@@ -158,8 +162,20 @@ def by_itself(sheet: Sheet, own: Sequence[int]) -> str | None:
         return None
     if decimal is None:
         return None
-    claims[decimal] = ("version", pieces[decimal].unit, "number by itself")
+    claims[decimal] = (label, pieces[decimal].unit, "number by itself")
     return pieces[decimal].unit
+
+
+def claims_it(sheet: Sheet, index: int, own: Sequence[int]) -> bool:
+    """Whether a version that stands apart can be the family's: not before it, and behind a person's own words only one
+    that the line is known to have. The `v1.1` of `Mistral-Small-22B-Somebodys-v1.1` is somebody's."""
+    if index < own[0]:
+        return False
+    entry = sheet.pieces[own[0]].entry
+    versions = entry.facts.get("versions") if entry is not None else None
+    if not versions or sheet.pieces[index].unit in versions:
+        return True
+    return all(piece.kind for piece in sheet.pieces[own[0] : index])
 
 
 def is_decimal(sheet: Sheet, index: int, own: Sequence[int]) -> bool:
