@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import click
 
+from crawler.cli.models import LISTED
 from crawler.cli.options import db_option, output_options
-from crawler.cli.output import Column, Printer, count_text, day_text, size_text
+from crawler.cli.output import Column, Printer
 
 
 @click.command()
@@ -58,24 +56,9 @@ def nothing(asked: str, unknown: tuple[str, ...]) -> str:
     return f"No model holds all of {asked!r}."
 
 
-def size(row: Mapping[str, Any]) -> int | None:
-    """As measured, else as claimed."""
-    measured: int | None = row["parameters_measured"]
-    claimed: int | None = row["parameters"]
-    return claimed if measured is None else measured
-
-
 NAMES = (
     *("repo_id", "score", "family", "version", "size", "parameters", "parameters_measured", "tuning", "format"),
     *("quant", "total_size", "downloads", "likes", "pipeline_tag", "license", "status", "last_modified"),
 )
-COLUMNS = (
-    Column("repo_id", "repo", clip=False),
-    Column("family"),
-    Column("parameters", "size", text=count_text, right=True, clip=False, value=size),
-    Column("format"),
-    Column("quant"),
-    Column("total_size", "files", text=size_text, right=True, clip=False),
-    Column("downloads", text=count_text, right=True, clip=False),
-    Column("last_modified", "modified", text=day_text, clip=False),
-)
+COLUMNS = (Column("repo_id", "repo", clip=False), *LISTED[1:])
+"""As `models ls`, ids never cut."""
