@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
-
-KVType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
+from typing import Any
 
 # Bytes an element: size of a block over its elements (ggml-common.h).
 KV_BYTES: Mapping[str, float] = {
@@ -106,11 +104,6 @@ class Geometry:
                 elements = heads * (key + value)
             total += count * elements * width * self.cells(context, local=local)
         return round(total) + self.recurrent_layers * self.state
-
-    def cache_per_token(self, kv_type: str = "f16") -> float:
-        """Bytes that one more token costs where every layer sees everything: the figure that others publish."""
-        whole = replace(self, window=None, recurrent_layers=0)
-        return whole.cache(PADDING, kv_type) / PADDING
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,6 @@ SIDECARS: frozenset[Role] = frozenset({"mmproj", "adapter", "imatrix", "draft"})
 PACKAGES = (".mlpackage", ".mlmodelc")
 """Folders that are one thing."""
 
-PICKLES = frozenset({"pytorch", "pickle", "nemo"})
-"""Formats whose files run code when they are opened: only their sizes are looked at."""
-
 _SPLIT = re.compile(r"[-_. ]+")
 _SCHEME = re.compile(
     r"(?:^|[-_. ])(?:i?q[1-9](?:_\w+|k\w*)?|p?tq[1-9]_\w+|mxfp[4-8]\w*|nvfp4\w*)(?=$|[-. ])", re.I

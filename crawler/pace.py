@@ -168,10 +168,6 @@ class Pacer:
         if self.stopped is not None:
             raise Stopped(self.stopped)
 
-    @property
-    def spent(self) -> int:
-        return self._spent
-
     def seconds_left(self) -> float | None:
         return None if self._deadline is None else self._deadline - self._clock()
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import or_, select
 
@@ -237,14 +235,3 @@ def probed(rows: Rows, hub_id: str, *, found: bool, at: datetime) -> int:
     else:
         rows.update(absences, ("probes", "probed_at"), "repo", [(count, at, repo)])
     return count
-
-
-def read_run(rows: Rows, number: int) -> RunRecord | None:
-    names = [item.name for item in fields(RunRecord)]
-    found = rows.select(f"select {', '.join(names)} from crawl_runs where id = ?", (number,))
-    if not found:
-        return None
-    values: dict[str, Any] = dict(zip(names, found[0], strict=True))
-    for name, value in values.items():
-        values[name] = None if value is None else rows.result(crawl_runs, name)(value)
-    return RunRecord(**values)

@@ -6,7 +6,7 @@ a model of a hundred thousand tensors is still a short list until somebody asks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import prod
@@ -121,10 +121,6 @@ class Geometry:
     @property
     def q_dim(self) -> int:
         return self.heads * self.head_dim
-
-    @property
-    def kv_dim(self) -> int:
-        return self.kv_heads * self.head_dim
 
 
 def plan_of(geometry: Geometry) -> tuple[Tensor, ...]:
@@ -535,13 +531,3 @@ PLANS: dict[str, Callable[[Geometry], Iterator[Tensor]]] = {
     "stack": stacked,
     "projector": projector_plan,
 }
-
-
-def expanded(tensors: Sequence[Tensor]) -> Iterator[Tensor]:
-    """Each expert's tensor under its own name, layer by layer."""
-    for tensor in tensors:
-        if not tensor.experts:
-            yield tensor
-            continue
-        for number in range(tensor.experts):
-            yield Tensor(tensor.name.replace("{e}", str(number)), tensor.shape, tensor.role, tensor.layer)

@@ -114,7 +114,7 @@ def test_cache_and_scratch_are_gguf_parsers_but_for_the_mask(
     ("facts", "a_token"), [(LLAMA_8B, 131_072), (LLAMA_70B, 327_680), (QWEN_7B, 57_344), (QWEN_MOE, 98_304)]
 )
 def test_bytes_a_token_are_the_published_ones(facts: dict[str, Any], a_token: int) -> None:
-    assert shape_of(facts).cache_per_token() == a_token
+    assert shape_of(facts).cache(256) == 256 * a_token
 
 
 def test_a_head_is_as_long_as_the_header_says_not_as_the_embedding_divides() -> None:
@@ -151,13 +151,13 @@ def test_latent_attention_keeps_one_vector_for_all_heads() -> None:
     """DeepSeek V3: 512 + 64 elements, 61 layers, two bytes."""
     facts = {"layers": 61, "embedding": 7168, "heads": 128, "kv_heads": 1, "kv_lora_rank": 512, "rope_dim": 64,
              "key_length": 576, "value_length": 512}  # fmt: skip
-    assert shape_of(facts, "deepseek2").cache_per_token() == (512 + 64) * 2 * 61
+    assert shape_of(facts, "deepseek2").cache(256) == 256 * (512 + 64) * 2 * 61
 
 
 def test_files_from_before_latent_attention_keep_all_heads() -> None:
     facts = {"layers": 61, "embedding": 7168, "heads": 128, "kv_heads": 128, "kv_lora_rank": 512, "rope_dim": 64,
              "key_length": 192, "value_length": 128}  # fmt: skip
-    assert shape_of(facts, "deepseek2").cache_per_token() == 128 * (192 + 128) * 2 * 61
+    assert shape_of(facts, "deepseek2").cache(256) == 256 * 128 * (192 + 128) * 2 * 61
 
 
 def test_a_hybrid_keeps_a_state_where_it_does_not_attend() -> None:

@@ -69,7 +69,7 @@ GPT_OSS = {
 def test_the_cache_costs_what_others_publish(config: dict[str, Any], bytes_a_token: int) -> None:
     shape = geometry(geometry_of(config), architecture_of(config))
     assert shape is not None
-    assert shape.cache_per_token() == bytes_a_token
+    assert shape.cache(256) == 256 * bytes_a_token
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_qwen3_next_keeps_a_state_in_three_layers_of_four() -> None:
     }  # fmt: skip
     shape = geometry(geometry_of(config), "qwen3_next")
     assert shape is not None and shape.recurrent_layers == 36
-    assert shape.cache_per_token() == 12 * 2 * 2 * 256 * 2
+    assert shape.cache(512) - shape.cache(256) == 256 * 12 * 2 * 2 * 256 * 2
     listed = {**config, "layer_types": (["linear_attention"] * 3 + ["full_attention"]) * 12}
     assert geometry(geometry_of(listed), "qwen3_next") == shape
 
