@@ -480,7 +480,7 @@ class Walk:
                     raise
                 self.good = 0
                 if isinstance(error, HubFailing) or failed > 1:  # one card may be what no reader of JSON bears
-                    self.thin = self.size < self.page or failed > 2
+                    self.thin = self.size < self.page or (failed > 2 and isinstance(error, BadAnswer))
                     self.size = max(self.size // 2, min(50, self.page))
                 self.hub.pacer.pause(self.hub.pause_before(failed))
             else:
