@@ -45,7 +45,7 @@ PASSING = [
     Fault(Kind.BAD_GATEWAY, on="listing", times=2),
     Fault(Kind.BAD_GATEWAY, on="resolve", every=3, times=4),
     Fault(Kind.UNAVAILABLE, on="info", every=5, times=5),
-    Fault(Kind.GATEWAY_TIMEOUT, on="listing", match="limit=10", times=3),
+    Fault(Kind.GATEWAY_TIMEOUT, on="listing", match="limit=10", times=2),
     Fault(Kind.HTML, on="listing", after=1),
     Fault(Kind.HTML, on="info", every=6, times=4),
     Fault(Kind.ERROR_OBJECT, on="listing", after=1, times=2),
