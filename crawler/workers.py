@@ -173,6 +173,7 @@ class Cluster(Executor):
         self._answering = threading.Lock()
         self._askers: dict[str, str] = {}  # a worker's address -> the process that was last heard from there
         self._ended = threading.Event()
+        self._lost: ClusterTrouble | None = None  # why there is no cluster any more
         self._door: Door | None = None
         self._desk: Desk | None = None
         if hub is not None:
@@ -186,6 +187,9 @@ class Cluster(Executor):
         sent = pickle.dumps((fn, [Stand.HUB if each is self._hub is not None else each for each in args], kwargs))
         outer: Future[Any] = Future()
         outer.set_running_or_notify_cancel()
+        if self._lost is not None:
+            outer.set_exception(self._lost)
+            return outer
         with self._lock:
             self._pending.add(outer)
         inner = self._inner.submit(work, self._door, sent)
@@ -194,8 +198,8 @@ class Cluster(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._ended.set()
-        self._inner.shutdown(wait=False)
         with suppress(Exception):  # the scheduler may be gone
+            self._inner.shutdown(wait=False)
             if self._door is not None:
                 self._client.unsubscribe_topic(self._door.crawl)
             for queue in self._queues.values():
@@ -205,16 +209,15 @@ class Cluster(Executor):
         with self._lock:
             self._pending.discard(outer)
         try:
-            done = Done(error=self._lost()) if inner.cancelled() else inner.result()
+            if inner.cancelled():  # by Dask alone, when its connection breaks
+                self._give_up("the connection to its scheduler is lost")
+            done = Done(error=self._lost) if self._lost is not None else inner.result()
         except BaseException as error:  # Dask's own: the work itself returns what went wrong with it
             done = Done(error=self._troubled(error))
         if done.usage is not None and self._hub is not None:
             self._hub.counters.add(done.usage)
         with suppress(InvalidStateError):  # it was given up before
             outer.set_exception(done.error) if done.error is not None else outer.set_result(done.value)
-
-    def _lost(self) -> ClusterTrouble:
-        return ClusterTrouble(self._address, "the connection to its scheduler is lost")
 
     def _troubled(self, error: BaseException) -> Exception:
         from distributed.scheduler import KilledWorker
@@ -252,14 +255,16 @@ class Cluster(Executor):
                 self._desk.settle({self._askers.get(address, "") for address in alive})
                 self._desk.reassure()
             if monotonic() - seen > DESERTED:
-                self._give_up(ClusterTrouble(self._address, f"it has had no workers for {DESERTED:.0f} s"))
+                self._give_up(f"it has had no workers for {DESERTED:.0f} s")
 
-    def _give_up(self, why: Exception) -> None:
+    def _give_up(self, why: str) -> None:
+        """Ends all work that is under way, and takes no more."""
+        self._lost = self._lost or ClusterTrouble(self._address, why)
         with self._lock:
             pending, self._pending = self._pending, set()
         for future in pending:
             with suppress(InvalidStateError):
-                future.set_exception(why)
+                future.set_exception(self._lost)
 
 
 def queue_of(name: str, client: Any = None) -> Any:

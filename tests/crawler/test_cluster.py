@@ -172,8 +172,12 @@ def test_a_signal_ends_a_crawl_by_a_cluster_as_it_ends_one_by_threads(
     assert differences(whole, db) == []
 
 
-def test_work_that_no_worker_is_left_for_is_given_up(
-    sample: SampleHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("leave", "why"),
+    [(lambda own: own.scale(0), "no workers for"), (lambda own: own.close(timeout=5), "connection to its scheduler")],
+)
+def test_work_that_nobody_is_left_for_is_given_up(
+    sample: SampleHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leave: Callable[[Any], object], why: str
 ) -> None:
     monkeypatch.setattr(hands, "DESERTED", 1.0)
     monkeypatch.setattr(hands, "ROUND", 0.2)
@@ -181,8 +185,8 @@ def test_work_that_no_worker_is_left_for_is_given_up(
     with distributed.LocalCluster(
         n_workers=1, processes=False, dashboard_address="127.0.0.1:0", silence_logs=50
     ) as own:
-        leaving = when(lambda: len(sample.requests) >= 8, lambda: own.scale(0))
-        with pytest.raises(ClusterTrouble, match="no workers for"):
+        leaving = when(lambda: len(sample.requests) >= 8, lambda: leave(own))
+        with pytest.raises(ClusterTrouble, match=why):
             crawled(tmp_path / "catalog.db", sample, cluster=own.scheduler_address)
         leaving.join()
     assert rows(tmp_path / "catalog.db", "select outcome from crawl_runs") == [("failed",)]
