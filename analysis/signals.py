@@ -22,7 +22,7 @@ from analysis.labels.evidence.headers import header_evidence
 from analysis.labels.evidence.sizes import FULL_FROM, QUANTIZED_BELOW
 from analysis.memory import tokens_a_second, weight_bytes
 from analysis.units import size_text
-from db.records import EvalRecord, Header, Labelled, LabelRecord
+from db.records import EvalRecord, Header, LabelRecord
 
 SignalName = Literal["size", "documentation", "framework", "performance"]
 
@@ -67,22 +67,6 @@ class Subject:
             active_parameters=header.active_parameters,
             size=header.size,
             evidence=evidence or header_evidence(header),
-        )
-
-    @classmethod
-    def of_labelled(cls, labelled: Labelled, size: int | None = None) -> Subject:
-        """Of an artifact or a repo; `size`: bytes of its weights."""
-        labels = labelled.labels
-        return cls(
-            format=labels.format,
-            quant=labels.quant_measured or labels.quant,
-            quant_method=labels.quant_method,
-            bits_per_weight=labels.bits_per_weight,
-            parameters=labels.parameters_measured or labels.parameters,
-            active_parameters=labels.active_parameters_measured or labels.active_parameters,
-            size=size,
-            evidence=labelled.evidence,
-            copy=labels.base_model_relation == "quantized",
         )
 
     @classmethod

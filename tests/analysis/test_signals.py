@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from analysis.labels.resolve import label_artifact, label_repo
 from analysis.signals import Signal, Subject, compared, majority, runs_in, runtimes, signals
-from db.records import ArtifactRecord, EvalRecord, Header, RepoRecord
+from db.records import ArtifactRecord, EvalRecord, Header, Labelled, RepoRecord
 
 
 def verdicts(subject: Subject) -> dict[str, bool | None]:
@@ -17,6 +18,12 @@ def verdicts(subject: Subject) -> dict[str, bool | None]:
 
 def reasons(subject: Subject) -> dict[str, str]:
     return {signal.name: signal.reason for signal in signals(subject)}
+
+
+def subject_of(labelled: Labelled, size: int) -> Subject:
+    """As the catalog's rows tell of one artifact."""
+    row = {**asdict(labelled.labels), "artifact": "model", "total_size": size}
+    return Subject.of_row(row, [asdict(each) for each in labelled.evidence])
 
 
 def result(value: float, dataset: str = "MMLU") -> EvalRecord:
@@ -38,7 +45,7 @@ def test_a_quantized_file_by_all_that_can_tell() -> None:
         "gguf", 3, "gemma3", 3_880_263_168, 3_880_263_168, 444, {"Q4_0": 3_880_263_168}, "Q4_0", "gguf", 0.8, 6.5,
         131072, 3_155_051_328, True,
     )  # fmt: skip
-    subject = Subject.of_labelled(label_artifact(QAT, file, header), file.total_size)
+    subject = subject_of(label_artifact(QAT, file, header), 3_155_051_328)
     assert verdicts(subject) == {"size": True, "documentation": True, "framework": True, "performance": None}
     told = reasons(subject)
     assert told["size"].startswith("6.50 bits a weight")
@@ -52,7 +59,7 @@ def test_a_quantized_file_by_all_that_can_tell() -> None:
 
 def test_full_precision() -> None:
     repo = RepoRecord("2", "meta-llama/Llama-3.1-8B", safetensors={"parameters": {"BF16": 8_030_261_248}})
-    subject = Subject.of_labelled(label_repo(repo), 16_060_522_496)
+    subject = subject_of(label_repo(repo), 16_060_522_496)
     assert verdicts(subject) == {"size": False, "documentation": False, "framework": False, "performance": None}
     assert "no method of quantization is named" in reasons(subject)["framework"]
     assert majority(signals(subject)) is False
@@ -78,7 +85,7 @@ def test_size_from_bytes_and_parameters() -> None:
 
 def test_a_contradiction_in_the_documents_is_told() -> None:
     repo = RepoRecord("3", "someone/Llama-3-8B-AWQ", safetensors={"parameters": {"BF16": 8_030_261_248}})
-    subject = Subject.of_labelled(label_repo(repo), 16_060_522_496)
+    subject = subject_of(label_repo(repo), 16_060_522_496)
     assert verdicts(subject)["documentation"] is False
     assert reasons(subject)["documentation"].endswith("; but its name not")
 

@@ -7,6 +7,7 @@ import json
 import lzma
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,9 @@ def test_names_of_real_gguf_files_are_refuted_where_they_lie_and_nowhere_else(sh
         found = label_artifact(RepoRecord("1", "someone/thing-GGUF"), artifact, header)
         for conflict in found.conflicts:
             refuted[path] = conflict.field, conflict.measured
-        assert majority(signals(Subject.of_labelled(found, size))) is (found.labels.quant not in ("F32", "F16", "BF16"))
+        row = {**asdict(found.labels), "artifact": path, "total_size": size}
+        subject = Subject.of_row(row, [asdict(each) for each in found.evidence])
+        assert majority(signals(subject)) is (found.labels.quant not in ("F32", "F16", "BF16"))
         seen += 1
     assert seen > 10 and refuted == LYING
 
