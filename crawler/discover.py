@@ -172,7 +172,8 @@ def moment(value: Any, key: str) -> datetime | None:
     if type(value) is str and len(value) <= 40:
         try:
             found = datetime.fromisoformat(value)
-            found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+            if found.tzinfo is not UTC:
+                found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
             if 2000 <= found.year < 2200:
                 return found
         except (ValueError, OverflowError):
@@ -440,11 +441,12 @@ class Walk:
     def _listed(self, raw: Raw) -> Listed:
         now, following = datetime.now(UTC), raw.following
         repos, skipped, seen = [], [], set()
+        before = frozenset().union(*self._recent)
         for row in raw.rows:
             found = parse_repo(row, now)
             if isinstance(found, Skipped):
                 skipped.append(found)
-            elif found.hub_id in seen or any(found.hub_id in page for page in self._recent):
+            elif found.hub_id in seen or found.hub_id in before:
                 self.repeated += 1
             else:
                 seen.add(found.hub_id)
