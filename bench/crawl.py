@@ -20,7 +20,7 @@ clock):
   compare   462 repos: files 467 requests, 0.9 MB, 60,316 rows; headers 2,176 requests, 193 MB, 74,067 rows; the same
             again 1 request; the obvious script 8,433 requests, 523 MB, 8,216 rows
   memory    300,000 repos with --names: 287 MB at most (its own 225 MB at 100,000, 258 at 200,000, 269 at 300,000),
-            155 s of own time, a catalog of 913 MB; of 3,000,000 the first 500,000: its own 276 MB, 293 MB at most. Onto
+            155 s of own time, a catalog of 913 MB; of 3,000,000 the first 600,000: its own 278 MB, 301 MB at most. Onto
             the catalog of bench/scale.py with 3,000,000 repos, a listing, what it missed and 509 visits: 180 MB
   quota     900 visits: 100 % of every window used, no request refused
 """
