@@ -33,6 +33,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from analysis.units import iso
 from crawler.errors import ServiceRuns
 from crawler.timetable import Hook, Job, JobState, Outcome, State, Timetable, now_text, read_state, write_state
+from db.process import birth, lives
 
 HEARTBEAT = 30.0  # seconds between two signs of life in the health file
 HOOK_SECONDS = 60.0  # a hook that takes longer is ended
@@ -107,11 +108,11 @@ class Service:
 
     def run(self, *, once: bool = False) -> None:
         """Works until told to stop; `once` runs every job that is due now and returns. Raises ServiceRuns."""
-        if self._state.alive() and self._state.pid != os.getpid() and _lives(self._state.pid):
+        if self._state.alive() and self._state.pid != os.getpid() and lives(self._state.pid, self._state.born):
             raise ServiceRuns(str(self.timetable.state), self._state.pid)
         now = datetime.now(UTC)
         known = {name: replace(self._state.jobs.get(name, JobState()), running=False) for name in self.timetable.jobs}
-        self._keep(State(os.getpid(), iso(now), iso(now), self.timetable.db, known))
+        self._keep(State(os.getpid(), birth(os.getpid()), iso(now), iso(now), self.timetable.db, known))
         firsts = {name: self._first(job, now) for name, job in self.timetable.jobs.items()}
         if once:
             for name, moment in firsts.items():
@@ -236,16 +237,6 @@ class Service:
                 due = scheduled.next_run_time
                 jobs[scheduled.id] = replace(jobs[scheduled.id], next_run=iso(due) if due else None)
         self._keep(replace(self._state, alive_at=now_text(), jobs=jobs))
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def last_words(text: str) -> str:

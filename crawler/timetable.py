@@ -217,6 +217,7 @@ class State:
     """The health file: the service is alive where `alive_at` is of the last two minutes."""
 
     pid: int = 0
+    born: str = ""  # what tells this process from a later one of its number
     started_at: str | None = None
     alive_at: str | None = None
     db: str = ""

@@ -14,10 +14,10 @@ import os
 import secrets
 import socket
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from db.errors import CatalogLocked
 from db.models import crawl_locks
+from db.process import birth, lives
 from db.rows import Rows
 
 SILENCE = timedelta(hours=1)
@@ -66,26 +66,4 @@ def give_back(rows: Rows, token: str) -> None:
 
 
 def _over(pid: int, born: str, here: bool, seen: datetime, now: datetime) -> bool:
-    return not _lives(pid, born) if here else now - seen > SILENCE
-
-
-def _lives(pid: int, born: str) -> bool:
-    """The process that took the lock is still there: one of that number, and of that birth where it was told."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OSError):
-        pass
-    now = birth(pid)
-    return not born or not now or born == now
-
-
-def birth(pid: int) -> str:
-    """When a process started: the machine's own start, and ticks since; empty where nobody tells (Linux does)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {int(fields[19])}"
-    except (OSError, ValueError, IndexError):
-        return ""
+    return not lives(pid, born) if here else now - seen > SILENCE

@@ -13,6 +13,7 @@ from db.digest import to_json
 from db.frontier import filter_sql
 from db.models import absences, crawl_runs, cursors, repos, sweep_pages, watermarks
 from db.pages import PageCounts
+from db.process import lives
 from db.records import Page, RepoFilter, RunRecord, Wanted
 from db.rows import Rows
 
@@ -48,20 +49,10 @@ def close_dead(rows: Rows, host: str, pid: int, now: datetime) -> None:
     """Runs without an end whose process is gone; the lock makes sure that on SQLite nobody else is at it."""
     sql = "select id, pid from crawl_runs where finished_at is null and host = ?"
     for number, holder in rows.select(sql, (host,)):
-        if rows.dialect.name == "sqlite" or not _lives(holder):
+        if rows.dialect.name == "sqlite" or not lives(holder):
             values = [("failed", now, "broken off: its process ended without a word", number)]
             if holder != pid or rows.dialect.name == "sqlite":
                 rows.update(crawl_runs, ("outcome", "finished_at", "detail"), "id", values)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def update(rows: Rows, run: RunRecord) -> None:
