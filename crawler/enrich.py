@@ -199,7 +199,6 @@ def finish(
         headers=tuple(read),
         layouts=tuple(learnt),
         skipped=tuple(trouble),
-        renamed_from=look.wanted.repo_id if look.wanted.repo_id != repo.repo_id else None,
     )
 
 

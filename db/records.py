@@ -258,7 +258,6 @@ class Enrichment:
     headers: tuple[Header, ...] = ()  # newly read ones, keyed by their `content`
     layouts: tuple[Layout, ...] = ()  # newly learnt ones
     skipped: tuple[Skipped, ...] = ()  # parts that could not be read
-    renamed_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
