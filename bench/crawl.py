@@ -14,9 +14,9 @@ safetensors, get_safetensors_metadata, into SQLite.
 
 Last figures (24 Nov 2026, two slow cores shared with seven others, so that a process's own time says more than the
 clock):
-  discover  20,000 repos in 8.6 s at a load of 6 (2,320 a second), 5.6 to 6.4 s of it the crawler's own time (0.28 to
-            0.32 ms a repo, start included), 21 requests, 159 MB at the most
-  enrich    2,000 visits in 6.6 s (302 a second), 4.6 s of own time; 31,371 files, 8,323 artifacts, a request a visit
+  discover  20,000 repos of the file in 6.9 s on the machine alone (2,895 a second, one core; short of the 3,500 that a
+            whole free quota would bring), 21 requests, 176 MB at the most
+  enrich    1,500 visits of the file in 8.2 s (183 a second); 34,142 files, 21,111 artifacts, a request a visit
   compare   462 repos: files 467 requests, 0.9 MB, 60,316 rows; headers 2,176 requests, 193 MB, 74,067 rows; the same
             again 1 request; the obvious script 8,433 requests, 523 MB, 8,216 rows
   memory    300,000 repos with --names: 287 MB at most (its own 225 MB at 100,000, 258 at 200,000, 269 at 300,000),
