@@ -224,6 +224,9 @@ class Cluster(Executor):
 
         if isinstance(error, KilledWorker) and self._hub is not None:
             return RepoTrouble("failed", f"{error.allowed_failures + 1} workers in a row died over it")
+        if isinstance(error, TypeError) and Done.__name__ in str(error) and self._hub is not None:
+            # Dask's executor takes a result for an exception where its worker or scheduler goes in that very moment.
+            return RepoTrouble("failed", "its worker went before its result was handed on")
         if isinstance(error, ImportError) or "deserializ" in str(error):
             return ClusterTrouble(self._address, f"it does not run the same hf-catalog: {plain(error)}")
         return ClusterTrouble(self._address, plain(error))
