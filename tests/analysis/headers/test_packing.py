@@ -750,5 +750,5 @@ def test_torchao_tells_the_shapes_of_its_tensors() -> None:
 
 def test_a_path_on_somebodys_disk_is_no_base_model() -> None:
     tensors: Shapes = {"q.lora_A.weight": ("F32", (16, 256)), "q.lora_B.weight": ("F32", (256, 16))}
-    made = header(tensors, {"adapter_config": {"base_model_name_or_path": "/root/models/llama"}})
-    assert "base_models" not in made.facts and made.facts["adapter"]["base"] == "/root/models/llama"
+    made = header(tensors, {"adapter_config": {"base_model_name_or_path": "/models/llama"}})
+    assert "base_models" not in made.facts and made.facts["adapter"]["base"] == "/models/llama"
