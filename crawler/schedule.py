@@ -18,7 +18,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Any
@@ -57,15 +57,7 @@ class Done:
     detail: str | None = None
 
     def told(self) -> dict[str, Any]:
-        return {
-            "job": self.job,
-            "outcome": self.outcome,
-            "status": self.status,
-            "started_at": self.started_at,
-            "finished_at": self.finished_at,
-            "detail": self.detail,
-            "answer": dict(self.answer),
-        }
+        return asdict(self)
 
 
 def trigger_of(job: Job) -> BaseTrigger | None:
@@ -112,7 +104,8 @@ class Service:
             raise ServiceRuns(str(self.timetable.state), self._state.pid)
         now = datetime.now(UTC)
         known = {name: replace(self._state.jobs.get(name, JobState()), running=False) for name in self.timetable.jobs}
-        self._keep(State(os.getpid(), birth(os.getpid()), iso(now), iso(now), self.timetable.db, known))
+        born = State(os.getpid(), birth(os.getpid()), iso(now), iso(now), self.timetable.db, known)
+        self._keep(lambda _: born)
         firsts = {name: self._first(job, now) for name, job in self.timetable.jobs.items()}
         if once:
             for name, moment in firsts.items():
@@ -168,7 +161,8 @@ class Service:
     def _run(self, job: Job) -> Done:
         started = now_text()
         before = self._state.jobs.get(job.name, JobState())
-        self._keep(self._state.with_job(job.name, running=True, last_start=started, runs=before.runs + 1))
+        begun = {"running": True, "last_start": started, "runs": before.runs + 1}
+        self._keep(lambda state: state.with_job(job.name, **begun))
         log.info("job started", extra={"facts": {"job": job.name, "run": " ".join(job.run)}})
         status, out, err = self._process(job)
         outcome: Outcome = "stopped" if self._stopping.is_set() else "done" if status == 0 else "failed"
@@ -180,7 +174,7 @@ class Service:
             facts["last_success"] = started
         if isinstance(done.answer.get("quota"), dict):
             facts["quota"] = done.answer["quota"]
-        self._keep(self._state.with_job(job.name, **facts))
+        self._keep(lambda state: state.with_job(job.name, **facts))
         log.log(logging.INFO if outcome != "failed" else logging.ERROR, "job ended", extra={"facts": done.told()})
         return done
 
@@ -221,22 +215,27 @@ class Service:
                 out, err = child.communicate()
         return child.returncode, out, err
 
-    def _keep(self, state: State) -> None:
+    def _keep(self, change: Callable[[State], State]) -> None:
+        """Changes the state and its file; the pulse and the jobs do so from threads of their own."""
         with self._lock:
-            self._state = state
+            self._state = change(self._state)
             try:
-                write_state(self.timetable.state, state)
+                write_state(self.timetable.state, self._state)
             except OSError as error:
                 log.error("the health file can't be written", extra={"facts": {"error": str(error)}})
 
     def _pulse(self) -> None:
-        jobs = dict(self._state.jobs)
         found: Sequence[Scheduled] = self._scheduler.get_jobs() if self._scheduler.running else ()
-        for scheduled in found:
-            if scheduled.id in jobs:
-                due = scheduled.next_run_time
-                jobs[scheduled.id] = replace(jobs[scheduled.id], next_run=iso(due) if due else None)
-        self._keep(replace(self._state, alive_at=now_text(), jobs=jobs))
+        due = {scheduled.id: scheduled.next_run_time for scheduled in found}
+
+        def alive(state: State) -> State:
+            jobs = {
+                name: replace(job, next_run=iso(due[name]) if due[name] else None) if name in due else job
+                for name, job in state.jobs.items()
+            }
+            return replace(state, alive_at=now_text(), jobs=jobs)
+
+        self._keep(alive)
 
 
 def last_words(text: str) -> str:

@@ -52,6 +52,13 @@ class Job:
     def crawls(self) -> bool:
         return self.run[0] == "crawl"
 
+    @property
+    def when(self) -> str:
+        """When it runs, in words."""
+        if self.every is not None:
+            return f"every {self.every}"
+        return f"cron {self.cron}" if self.cron is not None else f"after {', '.join(self.after)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Hook:

@@ -43,14 +43,7 @@ def schedule(config: Path, once: bool, check: bool, log_format: str) -> None:
     timetable = read_timetable(config)
     if check:
         for job in timetable.jobs.values():
-            when = (
-                f"every {job.every}"
-                if job.every
-                else f"cron {job.cron}"
-                if job.cron
-                else f"after {', '.join(job.after)}"
-            )
-            click.echo(f"{job.name}: {when}: hf-catalog {' '.join(job.run)}")
+            click.echo(f"{job.name}: {job.when}: hf-catalog {' '.join(job.run)}")
         return
     from crawler.schedule import Service, serve
 
