@@ -1,8 +1,8 @@
 """A Hub of any size, made up: names, popularity, tags, files and sizes as the real one has them, the same for one seed.
 
 With a list of real ids (`--names`, one a line, .gz read as well) those are the names, with new owners where there are
-not enough of them; without it they are put together from families, sizes, tunings and makers. Downloads fall with the
-rank as 1 / rank^1.15, so most of three million repos have next to none; one repo in eleven holds GGUF files.
+not enough of them; without it they are put together from families, sizes, tunings and makers. Downloads of a month fall
+with the rank as 1 / rank^1.15, and seven repos in ten have none; one repo in eleven holds GGUF files.
 """
 
 from __future__ import annotations
@@ -104,7 +104,18 @@ PLAIN = [
     "tokenizer_config.json",
     "special_tokens_map.json",
 ]
-TRAINED = [*PLAIN, "generation_config.json", "model.safetensors", "training_args.bin", "vocab.json", "merges.txt"]
+TRAINED = [
+    *PLAIN,
+    "model.safetensors",
+    "generation_config.json",
+    "training_args.bin",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+    "trainer_state.json",
+]
+LARGE = (".safetensors", ".bin", ".gguf")  # kept by LFS, which names their sha256
+DOWNLOADED = 0.3  # the share of repos that anyone downloads in a month
 START = datetime(2022, 3, 1, tzinfo=UTC)
 VOCABULARY = "bench"
 
@@ -140,12 +151,17 @@ class ImaginedHub:
         end = "-GGUF" if number % 11 == 0 else ""
         return f"maker{number % (self.size // 4 + 1)}/{family}-{size}-{chance.choice(TUNINGS)}-{number}{end}"
 
+    def downloads(self, number: int) -> int:
+        """Of a month."""
+        rank = number * self._step % self.size + 1
+        return int(1e8 / rank**1.15) if rank <= DOWNLOADED * self.size else 0
+
     def repo(self, number: int, day: int = 0) -> RepoRecord:
         """What the listing says of a repo, `day` days on: one in forty has other downloads each day."""
         chance = self.chance(number)
         repo_id = self.name(number, chance)
         rank = number * self._step % self.size + 1
-        downloads = int(1e8 / rank**1.15)
+        downloads = self.downloads(number)
         if day and (number + day) % 40 == 0:
             downloads += day + number % 7
         created = START + timedelta(seconds=number * 140_000_000 / self.size)
@@ -202,8 +218,8 @@ class ImaginedHub:
         record = self.repo(number)
         chance = self.chance(number, 1)
         holds_gguf = number % 11 == 0
-        paths = list(TRAINED[: chance.randint(6, len(TRAINED))])
-        weights = [path for path in paths if path.endswith((".safetensors", ".bin"))]
+        paths = list(TRAINED[: chance.randint(7, len(TRAINED))])
+        weights = [path for path in paths if path.endswith(LARGE)]
         if holds_gguf:
             base = record.repo_id.rpartition("/")[2]
             weights = [f"{base}.{quant}.gguf" for quant in chance.sample(QUANTS, chance.randint(1, 14))]
@@ -211,9 +227,9 @@ class ImaginedHub:
         files = tuple(
             FileRecord(
                 path,
-                chance.randrange(10**6 if path in PLAIN else 10**10),
+                chance.randrange(10**10 if path.endswith(LARGE) else 10**6),
                 f"{chance.getrandbits(160):040x}",
-                f"{chance.getrandbits(256):064x}" if path not in PLAIN else None,
+                f"{chance.getrandbits(256):064x}" if path.endswith(LARGE) else None,
             )
             for path in paths
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import shutil
 import sqlite3
@@ -23,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.imagined import ImaginedHub, pages, read_names
+from crawler.collector import seldom
 from db.checkup import check
-from db.engine import open_engine
+from db.engine import ALWAYS, WRITING, open_engine
 from db.migrate import upgrade, view_sources
 from db.models import metadata, metrics
 from db.records import Page
@@ -73,7 +75,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repos", type=int, default=100_000)
     parser.add_argument("--visited", type=float, default=1.0, help="share of the repos that are visited for files")
-    parser.add_argument("--history", type=int, default=4, help="rows of metrics a repo, of days gone by")
     parser.add_argument("--names", type=Path, help="a file of real repo ids, one a line")
     parser.add_argument("--db", type=Path, help="keep the catalog here (default: a temporary folder)")
     parser.add_argument("--keep", action="store_true", help="go on with the catalog that --db holds already")
@@ -111,7 +112,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def load(hub: ImaginedHub, db: Path, options: argparse.Namespace) -> dict[str, Any]:
     """A first crawl: every page, the history of a year, every visit, the search index."""
     listed, visited, indexed, told = Watch(), Watch(), Watch(), Watch()
-    with Store.open(db, create=True, clock=lambda: NOW) as store:
+    with seldom(), Store.open(db, create=True, clock=lambda: NOW) as store:
         run = store.start_run("full", "", "https://hub.example")
         index, store.index = store.index, lambda most=None: 0  # type: ignore[method-assign]  # timed apart
         for number, records in enumerate(pages(hub, range(1, hub.size + 1), PAGE), 1):
@@ -120,8 +121,7 @@ def load(hub: ImaginedHub, db: Path, options: argparse.Namespace) -> dict[str, A
                 store.save_page(run, "", listing)
             if number % 100 == 0:
                 say(f"{number * PAGE:,} listed, {listed.seconds:.0f} s")
-        with told:
-            remember(store, hub.size, options.history)
+        remember(store, hub, told)
         last = int(hub.size * options.visited)
         for start in range(1, last + 1, VISITS):
             found = [(hub.enrichment(number), 0) for number in range(start, min(start + VISITS, last + 1))]
@@ -147,18 +147,27 @@ def load(hub: ImaginedHub, db: Path, options: argparse.Namespace) -> dict[str, A
     }
 
 
-def remember(store: Store, repos: int, rows_each: int) -> None:
-    """Metrics of days gone by, the popular repos' more often: what a year of daily crawls would have left."""
-    days = [date(2025, 6, 1) + timedelta(days=day) for day in range(0, 360, max(1, 360 // max(rows_each, 1)))][
-        :rows_each
-    ]
+def remember(store: Store, hub: ImaginedHub, watch: Watch) -> None:
+    """The metrics that a year of daily crawls has left: ninety days of rows by day, before them one a week.
+
+    Downloads are those of the last thirty days: they are others today if there was one today or one thirty days ago.
+    """
+    today = NOW.date()
+    days = [today - timedelta(days=back) for back in range(1, 90)]
+    weeks = [today - timedelta(days=back) for back in range(90, 365, 7)]
     columns = ("repo", "day", "downloads", "likes", "trending_score")
-    for first in range(1, repos + 1, 20_000):
-        numbers = range(first, min(first + 20_000, repos + 1))
-        with store._writing() as rows:
-            rows.insert(
-                metrics, columns, ((n, day, n % 1000 + at, 1, 0.0) for n in numbers for at, day in enumerate(days))
-            )
+    for first in range(1, hub.size + 1, 5_000):
+        rows: list[tuple[int, date, int, int, float]] = []
+        for number in range(first, min(first + 5_000, hub.size + 1)):
+            downloads = hub.downloads(number)
+            changes = 1 - math.exp(-2 * downloads / 30)
+            chance = hub.chance(number, 2)
+            if downloads:
+                told = [day for day in weeks if chance.random() < 1 - (1 - changes) ** 7]
+                told += [day for day in days if chance.random() < changes]
+                rows += [(number, day, downloads + day.day, downloads // 5000, 0.0) for day in sorted(told)]
+        with watch, store._writing() as writer:
+            writer.insert(metrics, columns, rows)
 
 
 def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:
@@ -166,9 +175,8 @@ def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:
     upgrade(raw, create=True)
     source = sqlite3.connect(f"file:{db}?mode=ro", uri=True)
     target = sqlite3.connect(raw, isolation_level=None)
-    for pragma in ("journal_mode=wal", "synchronous=normal", "wal_autocheckpoint=16384", "cache_size=-65536"):
+    for pragma in (*ALWAYS, *WRITING):
         target.execute(f"pragma {pragma}")
-    target.execute("pragma mmap_size=268435456")
     watch, rows = Watch(), 0
     for table in metadata.sorted_tables:
         count = source.execute(f"select count(*) from {table.name}").fetchone()[0]

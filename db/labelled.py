@@ -164,24 +164,21 @@ def _renew(rows: Rows, values: Sequence[Row]) -> None:
         rows.insert_new(repo_labels, REPO_LABEL_COLUMNS, values)
 
 
-def _pieces(records: Sequence[LabelRecord]) -> dict[Piece, bool]:
-    """Each piece once, with whether it gave its label its value."""
-    found: dict[Piece, bool] = {}
-    for record in records:
-        piece = (record.field, record.value, record.source, record.rule, record.weight)
-        found[piece] = record.resolved or found.get(piece, False)
-    return found
+_piece: Callable[[LabelRecord], Piece] = attrgetter("field", "value", "source", "rule", "weight")
 
 
 def write_evidence(rows: Rows, interned: Interned, items: Sequence[tuple[int, int, Labelled]], *, fresh: bool) -> None:
     """What labels rest on: (repo, artifact or 0, labelled). `fresh` says that none of these has any evidence yet."""
-    said = [(repo, artifact, _pieces(labelled.evidence)) for repo, artifact, labelled in items]
-    numbers = interned.evidence(rows, (piece for _, _, pieces in said for piece in pieces))
-    links = [
-        (repo, artifact, numbers[piece], resolved)
-        for repo, artifact, pieces in said
-        for piece, resolved in pieces.items()
+    said = [
+        (repo, artifact, _piece(record), record.resolved)
+        for repo, artifact, labelled in items
+        for record in labelled.evidence
     ]
+    numbers = interned.evidence(rows, [piece for _, _, piece, _ in said])
+    links: dict[tuple[int, int, int], bool] = {}  # each piece once, with whether it gave its label its value
+    for repo, artifact, piece, resolved in said:
+        link = (repo, artifact, numbers[piece])
+        links[link] = resolved or links.get(link, False)
     disputes: dict[tuple[int, int, str], Row] = {}
     for repo, artifact, labelled in items:
         for conflict in labelled.conflicts:
@@ -197,7 +194,7 @@ def write_evidence(rows: Rows, interned: Interned, items: Sequence[tuple[int, in
             disputes.setdefault((repo, artifact, conflict.field), row)
     owners = [(repo, artifact) for repo, artifact, _ in items]
     for table, columns, found in (
-        (label_evidence, _LINK_COLUMNS, links),
+        (label_evidence, _LINK_COLUMNS, [(*link, resolved) for link, resolved in links.items()]),
         (conflicts, _CONFLICT_COLUMNS, list(disputes.values())),
     ):
         if fresh:

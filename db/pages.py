@@ -30,8 +30,8 @@ from db.types import Bool, day_number
 
 _STATE = (
     "select r.hub_id, r.id, r.repo_id, r.sha, r.digest, r.status, r.downloads, r.downloads_all_time, r.likes,"
-    " r.trending_score, l.depth, l.vocabulary, v.sha from repos r left join repo_labels l on l.repo = r.id"
-    " left join visits v on v.repo = r.id where r.hub_id in ({})"
+    " r.trending_score, l.depth, l.vocabulary, v.sha, r.last_modified from repos r"
+    " left join repo_labels l on l.repo = r.id left join visits v on v.repo = r.id where r.hub_id in ({})"
 )
 _LISTED = [
     "repo_id",
@@ -106,6 +106,7 @@ class Known:
     depth: str | None
     vocabulary: int | None
     visited_sha: str | None
+    last_modified: Any  # the driver's own
 
     @property
     def deep(self) -> bool:
@@ -129,9 +130,7 @@ class Sorted:
 
 def known_repos(rows: Rows, hub_ids: Iterable[str]) -> dict[str, Known]:
     return {
-        row[0]: Known(
-            row[1], row[2], row[3], row[4], row[5], (row[6], row[7], row[8], row[9]), row[10], row[11], row[12]
-        )
+        row[0]: Known(row[1], row[2], row[3], row[4], row[5], (row[6], row[7], row[8], row[9]), *row[10:])
         for row in rows.select_in(_STATE, hub_ids)
     }
 

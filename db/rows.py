@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table
@@ -19,6 +20,9 @@ Convert = Callable[[Any], Any]
 
 CHUNK = 1000
 """How many values one `IN (...)` takes."""
+
+BUNDLE = 32
+"""How many rows one insert into SQLite takes: a statement a row costs more than twice as much for short rows."""
 
 
 @lru_cache(maxsize=256)
@@ -43,18 +47,11 @@ class Rows:
 
     def insert(self, table: Table, columns: Sequence[str], rows: Iterable[Row], *, ready: bool = False) -> None:
         """`ready` says that the values are the driver's own already (see db.types.binder)."""
-        sql = f"insert into {table.name} ({_names(columns)}) values ({self._marks(len(columns))})"
-        if ready:
-            self._many_converted(sql, list(rows))
-        else:
-            self._many(table, columns, rows, sql)
+        self._put(table, columns, list(rows) if ready else self._converted(table, tuple(columns), rows))
 
     def insert_new(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> int:
         """Leaves rows out that are there already; returns how many were new."""
-        sql = (
-            f"insert into {table.name} ({_names(columns)}) values ({self._marks(len(columns))}) on conflict do nothing"
-        )
-        return self._many(table, columns, rows, sql)
+        return self._put(table, columns, self._converted(table, tuple(columns), rows), "on conflict do nothing")
 
     def upsert(self, table: Table, key: Sequence[str], columns: Sequence[str], rows: Iterable[Row]) -> None:
         """`columns` starts with `key`; the others replace what is there, where it differs: equal rows write nothing."""
@@ -63,11 +60,8 @@ class Rows:
         old = ", ".join(f'{table.name}."{name}"' for name in rest)
         new = ", ".join(f'excluded."{name}"' for name in rest)
         action = f"do update set {update} where ({old}) {self._differs} ({new})" if rest else "do nothing"
-        sql = (
-            f"insert into {table.name} ({_names(columns)}) values ({self._marks(len(columns))})"
-            f" on conflict ({_names(key)}) {action}"
-        )
-        self._many(table, columns, rows, sql)
+        values = self._converted(table, tuple(columns), rows)
+        self._put(table, columns, values, f"on conflict ({_names(key)}) {action}")
 
     def update(
         self,
@@ -84,14 +78,21 @@ class Rows:
         An unknown value of a column in `keep` changes nothing. `differing` leaves rows alone that have all the values
         already: for columns with an index, whose entries SQLite else writes anew.
         """
-        new = [f'coalesce({self.mark}, "{name}")' if name in keep else self.mark for name in columns]
-        sets = ", ".join(f'"{name}" = {value}' for name, value in zip(columns, new, strict=True))
         keys = (key,) if isinstance(key, str) else tuple(key)
-        where = " and ".join(f'"{name}" = {self.mark}' for name in keys)
+        marks = self._numbered(len(columns) + len(keys))
+        new = [
+            f'coalesce({mark}, "{name}")' if name in keep else mark
+            for name, mark in zip(columns, marks[: len(columns)], strict=True)
+        ]
+        sets = ", ".join(f'"{name}" = {value}' for name, value in zip(columns, new, strict=True))
+        where = " and ".join(f'"{name}" = {mark}' for name, mark in zip(keys, marks[len(columns) :], strict=True))
+        sql = f"update {table.name} set {sets} where {where}"
         if not differing:
-            return self._many(table, (*columns, *keys), rows, f"update {table.name} set {sets} where {where}")
+            return self._many(table, (*columns, *keys), rows, sql)
+        sql += f" and ({_names(columns)}) {self._differs} ({', '.join(new)})"
+        if self.dialect.name == "sqlite":
+            return self._many(table, (*columns, *keys), rows, sql)
         width = len(columns)
-        sql = f"update {table.name} set {sets} where {where} and ({_names(columns)}) {self._differs} ({', '.join(new)})"
         return self._many(table, (*columns, *keys, *columns), [(*row, *row[:width]) for row in rows], sql)
 
     def delete(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
@@ -115,10 +116,7 @@ class Rows:
         places = [columns.index(name) for name in primary]
         over = [tuple([row[place] for place in places]) for row in stored if row not in wanted]
         self.delete(table, primary, over)
-        self._many_converted(
-            f"insert into {table.name} ({_names(columns)}) values ({self._marks(len(columns))})",
-            [row for row in wanted if row not in stored],
-        )
+        self._put(table, columns, [row for row in wanted if row not in stored])
 
     def many(self, sql: str, rows: Sequence[Row]) -> None:
         """A statement with `?` marks for each of the rows; values must be the driver's own."""
@@ -163,8 +161,20 @@ class Rows:
         process = table.c[column].type.dialect_impl(self.dialect).result_processor(self.dialect, None)
         return process or (lambda value: value)
 
+    def _numbered(self, count: int) -> list[str]:
+        """A mark a value; SQLite's have numbers, so that a statement may name one twice."""
+        return [f"?{place}" for place in range(1, count + 1)] if self.mark == "?" else [self.mark] * count
+
     def _marks(self, count: int) -> str:
         return ", ".join([self.mark] * count)
+
+    def _put(self, table: Table, columns: Sequence[str], values: list[Row], end: str = "") -> int:
+        """Inserts rows of the driver's own values; returns how many were written."""
+        start, row = f"insert into {table.name} ({_names(columns)}) values ", f"({self._marks(len(columns))})"
+        bundled = len(values) // BUNDLE * BUNDLE if self.dialect.name == "sqlite" else 0
+        bundles = [tuple(chain.from_iterable(values[at : at + BUNDLE])) for at in range(0, bundled, BUNDLE)]
+        written = self._many_converted(f"{start}{', '.join([row] * BUNDLE)} {end}", bundles)
+        return written + self._many_converted(f"{start}{row} {end}", values[bundled:])
 
     def _many(self, table: Table, columns: Sequence[str], rows: Iterable[Row], sql: str) -> int:
         return self._many_converted(sql, self._converted(table, tuple(columns), rows))

@@ -114,11 +114,12 @@ class Day(TypeDecorator[date]):
         return None if value is None else date(value // 10000, value // 100 % 100, value % 100)
 
 
-def hash_bytes(value: str) -> bytes:
+def hash_bytes(value: str) -> bytearray:
+    """A bytearray: the driver of SQLite takes it as it is, but looks for an adapter of bytes, five times as long."""
     try:
-        return bytes.fromhex(value)
+        return bytearray.fromhex(value)
     except ValueError:
-        return b"\0" + value.encode("utf-8", "replace")
+        return bytearray(b"\0" + value.encode("utf-8", "replace"))
 
 
 class Hash(TypeDecorator[str]):
@@ -128,7 +129,7 @@ class Hash(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
-        return None if value is None else hash_bytes(value)
+        return None if value is None else bytes(hash_bytes(value))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         if value is None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 
 from db.digest import facts_of, to_json
 from db.labelled import (
@@ -143,8 +144,9 @@ def _save(rows: Rows, interned: Interned, run: RunRecord, items: Sequence[Visite
     rows.insert_new(search_pending, ("repo",), [(item.repo,) for item in items])
 
 
-_KEPT_COLUMNS = ("last_modified", "pipeline_tag", "library_name", "license", "used_storage")
-_VISITED_COLUMNS = ("status", "sha", "gated", *_KEPT_COLUMNS)
+_KEPT_COLUMNS = ("pipeline_tag", "library_name", "license", "used_storage")
+_VISITED_COLUMNS = ("status", "sha", "gated", *_KEPT_COLUMNS, "last_seen")
+_SIZE_COLUMNS = ("total_size", "file_count")
 
 
 def _save_repos(rows: Rows, run: RunRecord, items: Sequence[Visited], at: datetime) -> None:
@@ -153,18 +155,21 @@ def _save_repos(rows: Rows, run: RunRecord, items: Sequence[Visited], at: dateti
     renamed = [item for item in items if item.state.repo_id != item.found.repo.repo_id]
     give_up_ids(rows, run, [i.found.repo for i in renamed], {i.found.repo.hub_id for i in items}, at)
     rename(rows, [(item.state, item.found.repo) for item in renamed], at)
-    values = [(*_repo_values(item.found.repo), item.repo) for item in items]
-    rows.update(repos, _VISITED_COLUMNS, "id", values, keep=_KEPT_COLUMNS, differing=True)
-    deep = [(at, *_sizes(item.found), item.repo) for item in items if item.found.depth != "listing"]
-    rows.update(repos, ("last_seen", "total_size", "file_count"), "id", deep)
-    rows.update(repos, ("last_seen",), "id", [(at, item.repo) for item in items if item.found.depth == "listing"])
+    deep = [i for i in items if i.found.depth != "listing"]
+    values = [(*_repo_values(item.found.repo), at, *_sizes(item.found), item.repo) for item in deep]
+    rows.update(repos, (*_VISITED_COLUMNS, *_SIZE_COLUMNS), "id", values, keep=_KEPT_COLUMNS)
+    shallow = [(*_repo_values(i.found.repo), at, i.repo) for i in items if i.found.depth == "listing"]
+    rows.update(repos, _VISITED_COLUMNS, "id", shallow, keep=_KEPT_COLUMNS)
+    dated = [(item.found.repo.last_modified, item) for item in items if item.found.repo.last_modified is not None]
+    newer = [(d, i.repo) for d, i in dated if rows.value(repos, "last_modified", d) != i.state.last_modified]
+    rows.update(repos, ("last_modified",), "id", newer)  # it has an index, which only a new date writes
     facts = [(item.repo, facts_of(item.found.repo)) for item in items]
     rows.upsert(repo_facts, ("repo",), ("repo", "facts"), facts)
 
 
 def _repo_values(record: RepoRecord) -> Row:
-    """The values of `_VISITED_COLUMNS`."""
-    kept = (record.last_modified, record.pipeline_tag, record.library_name, record.license, record.used_storage)
+    """The values of `_VISITED_COLUMNS` but the last."""
+    kept = (record.pipeline_tag, record.library_name, record.license, record.used_storage)
     return (record.status, record.sha, record.gated, *kept)
 
 
@@ -198,6 +203,7 @@ def save_files(rows: Rows, items: Sequence[Visited]) -> list[Told]:
         if item.moved_on:
             told += _file_events(repo, before, now)
     rows.delete(repo_files, ("repo", "path"), over)
+    new.sort(key=itemgetter(0, 1))  # in the order of the table, whose pages fill up so
     rows.insert(repo_files, ("repo", "path", *_FILE_COLUMNS), new, ready=True)
     rows.update(repo_files, _FILE_COLUMNS, ("repo", "path"), changed)
     return told

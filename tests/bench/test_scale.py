@@ -16,7 +16,6 @@ def test_every_measurement_of_a_small_catalog(tmp_path: Path) -> None:
     options = Namespace(
         repos=REPOS,
         visited=0.5,
-        history=3,
         names=None,
         db=tmp_path / "scale.db",
         keep=False,
@@ -26,13 +25,13 @@ def test_every_measurement_of_a_small_catalog(tmp_path: Path) -> None:
     found = run(options, tmp_path)
     assert found["check"] == []  # what it made is a whole catalog
     assert found["rows"]["repos"] == REPOS and found["rows"]["visits"] == REPOS // 2
-    assert found["rows"]["metrics"] == REPOS * 4
+    assert found["rows"]["metrics"] > 20 * REPOS  # a year of the three in ten that are downloaded
     assert 0 < found["load_against_raw"] < 10
     assert found["incremental_page"].keys() == {"unchanged", "counters", "changed"}
     assert found["views"].keys() >= {"models", "lineage"} and len(found["queries"]) > 40
     assert found["export_models_bytes"] > 100 * REPOS
     with Reader(tmp_path / "scale.db") as reader:
-        (row,) = reader.all("select count(*) as n, count(distinct family) as families from models where downloads > 0")
+        (row,) = reader.all("select count(*) as n, count(distinct family) as families from models")
     assert row["n"] == REPOS and row["families"] > 10
 
 
