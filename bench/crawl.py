@@ -211,12 +211,17 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
+def beside() -> float:
+    """Megabytes that the process for labels held at its largest, once it has ended."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
+
+
 def discover(models: Path | None, count: int, folder: Path) -> None:
     with hub(models, count) as (endpoint, _):
         seconds, run = crawl_of(endpoint, folder / "discover.db", "listing")
         rate = run.repos_seen / seconds
         print(f"discover: {run.repos_seen:,} repos in {seconds:.1f} s = {rate:,.0f} repos/s", end="; ")
-        print(f"{run.api_requests:,} requests, {run.bytes_read / 1e6:.1f} MB, peak {peak():.0f} MB")
+        print(f"{run.api_requests:,} requests, {run.bytes_read / 1e6:.1f} MB, peak {peak():.0f} and {beside():.0f} MB")
         seconds, run = crawl_of(endpoint, folder / "discover.db", "listing")
         print(f"again:    {run.repos_seen:,} repos in {seconds:.1f} s, {run.repos_changed} changed")
 
@@ -264,7 +269,8 @@ def memory(models: Path | None, count: int, folder: Path, names: Path | None = N
             seconds, run = crawl_of(endpoint, folder / "memory.db", "listing", tell=tell, full=what == "full:  ")
             size = (folder / "memory.db").stat().st_size / 1e6
             print(
-                f"{what}   {run.repos_seen:,} repos in {seconds:.0f} s, peak {peak():.0f} MB, catalog {size:,.0f} MB",
+                f"{what}   {run.repos_seen:,} repos in {seconds:.0f} s, peak {peak():.0f} and {beside():.0f} MB,"
+                f" catalog {size:,.0f} MB",
                 flush=True,
             )
 

@@ -418,25 +418,31 @@ class Walk:
     latest: datetime | None = None  # the last date of creation that was read
     _recent: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=8))
     _cursors: set[int] = field(default_factory=set)
+    _next: Future[Raw] | None = None
 
     def pages(self, cursor: str | None = None) -> Iterator[Listed]:
         """The pages from a cursor on. The next one is read while the caller works on the last."""
         self.size = self.size or self.page
         with ThreadPoolExecutor(1, "listing") as ahead:
-            waiting: Future[Raw] | None = ahead.submit(self._read, cursor)
+            self._next = ahead.submit(self._read, cursor)
             try:
-                while waiting is not None:
-                    raw = waiting.result()
-                    waiting = None
+                while self._next is not None:
+                    raw = self._next.result()
+                    self._next = None
                     if self.bound is None and raw.following is not None:
-                        waiting = ahead.submit(self._read, raw.following)
+                        self._next = ahead.submit(self._read, raw.following)
                     listed = self._listed(raw)
                     if self.bound is not None and listed.cursor is not None:
-                        waiting = ahead.submit(self._read, listed.cursor)
+                        self._next = ahead.submit(self._read, listed.cursor)
                     yield listed
             finally:
-                if waiting is not None:
-                    waiting.cancel()
+                if self._next is not None:
+                    self._next.cancel()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next page is here, so that asking for it does not wait."""
+        return self._next is not None and self._next.done()
 
     def _listed(self, raw: Raw) -> Listed:
         now, following = datetime.now(UTC), raw.following

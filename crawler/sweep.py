@@ -10,18 +10,18 @@ do not find it either, and only while the Hub still answers for a repo that it h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Literal
 
-from analysis.labels.resolve import label_repo
 from crawler.discover import Bound, ChangedSince, Listed, MostDownloaded, Order, Walk, parse_repo
 from crawler.enrich import skipped
 from crawler.errors import RepoTrouble, RequestRefused
 from crawler.hub import LIGHT, Hub
+from crawler.labeller import Labeller, Made, labels_of
 from crawler.ledger import Ledger
 from crawler.settings import CrawlSettings, scope_text
 from db.records import Labelled, Labels, Page, RepoRecord, Skipped, Wanted
@@ -57,9 +57,10 @@ def sweep(ledger: Ledger, executor: Executor) -> None:
     store, kind, scope = ledger.store, ledger.run.kind, ledger.scope
     walk = walk_of(ledger)
     if not (kind == "full" and store.open_sweep(scope)):
-        for listed in pages_of(ledger, walk):
-            ledger.paged(store.save_page(ledger.run, scope, page_of(ledger, listed)))
-            ledger.told("discover", ledger.run.repos_seen)
+        with Labeller() as labeller:
+            for page in labelled_pages(ledger, walk, labeller):
+                ledger.paged(store.save_page(ledger.run, scope, page))
+                ledger.told("discover", ledger.run.repos_seen)
     if walk.repeated:
         ledger.notes.append(f"{walk.repeated:,} rows of the listing came twice")
     if kind == "full":
@@ -104,24 +105,56 @@ def walk_of(ledger: Ledger) -> Walk:
     return Walk(ledger.hub, scope, order, bound, max(page, 1))
 
 
-def page_of(ledger: Ledger, listed: Listed) -> Page:
-    """A page, labelled. Where the Hub was spared the heavy keys, what the catalog has of them stays."""
+def labelled_pages(ledger: Ledger, walk: Walk, labeller: Labeller) -> Iterator[Page]:
+    """The walk's pages with their labels: while the caller stores one, the labels of the next are made.
+
+    A page waits for its turn only where the next one is here already, never for the Hub or for the quota.
+    """
+    pages = pages_of(ledger, walk)
+    begun: Callable[[], Page] | None = None
+    while True:
+        if begun is not None and not walk.ready:
+            yield begun()
+            begun = None
+        try:
+            listed = next(pages, None)
+        except Exception:
+            if begun is not None:
+                yield begun()
+            raise
+        page = begun() if begun is not None else None
+        begun = begun_page(ledger, listed, labeller) if listed is not None else None
+        if page is not None:
+            yield page
+        if listed is None:
+            return
+
+
+def begun_page(ledger: Ledger, listed: Listed, labeller: Labeller) -> Callable[[], Page]:
+    """A page that is being labelled. Where the Hub was spared the heavy keys, what the catalog has of them stays."""
     repos, private = public(ledger, listed.repos)
     if listed.thin:
         held = ledger.store.stored([repo.hub_id for repo in repos])
         repos = [with_heavy(repo, held.get(repo.hub_id)) for repo in repos]
-    labelled = tuple([(repo, labels_of(ledger, repo)) for repo in repos])
-    return Page(labelled, (*listed.skipped, *private), listed.cursor, listed.thin)
+    labels = labeller.begin(repos)
+
+    def page() -> Page:
+        labelled = zip(repos, noted(ledger, labels()), strict=True)
+        return Page(tuple(labelled), (*listed.skipped, *private), listed.cursor, listed.thin)
+
+    return page
 
 
-def labels_of(ledger: Ledger, repo: RepoRecord) -> Labelled:
-    """A repo's labels. One that trips them must not end a walk of millions: it has none, until it is labelled anew."""
-    try:
-        return label_repo(repo)
-    except Exception as error:
-        if len(ledger.notes) < MOST_NOTES:
-            ledger.notes.append(f"{repo.repo_id} has no labels, by a bug: {type(error).__name__}: {error}"[:200])
-        return Labelled(Labels(), ())
+def noted(ledger: Ledger, labels: Made) -> list[Labelled]:
+    """Labels, and a note of each repo that has none, by a bug, until it is labelled anew."""
+    bugs = [each for each in labels if isinstance(each, str)]
+    ledger.notes += bugs[: max(MOST_NOTES - len(ledger.notes), 0)]
+    return [Labelled(Labels(), ()) if isinstance(each, str) else each for each in labels]
+
+
+def page_of_one(ledger: Ledger, repo: RepoRecord, *, thin: bool = False) -> Page:
+    (labelled,) = noted(ledger, labels_of([repo]))
+    return Page(((repo, labelled),), (), None, thin)
 
 
 def public(ledger: Ledger, repos: Sequence[RepoRecord]) -> tuple[Sequence[RepoRecord], list[Skipped]]:
@@ -232,5 +265,4 @@ def take_in(ledger: Ledger, repo: RepoRecord) -> None:
     held = store.stored([repo.hub_id]).get(repo.hub_id)
     whole = with_heavy(repo, held)
     aside = replace(ledger.run, kind="repos")  # a page that is no part of the walk
-    counts = store.save_page(aside, ledger.scope, Page(((whole, labels_of(ledger, whole)),), (), None, thin=True))
-    ledger.paged(counts)
+    ledger.paged(store.save_page(aside, ledger.scope, page_of_one(ledger, whole, thin=True)))

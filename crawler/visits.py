@@ -17,8 +17,8 @@ from typing import Any
 from crawler.enrich import PASSING, LayoutKey, Look, finish, layout_key, look, relabelled, skipped
 from crawler.errors import CrawlError, HubUnreachable, RepoTrouble, Stopped
 from crawler.ledger import Ledger
-from crawler.sweep import labels_of
-from db.records import Depth, Enrichment, Layout, Page, Skipped, Wanted
+from crawler.sweep import page_of_one
+from db.records import Depth, Enrichment, Layout, Skipped, Wanted
 
 BATCH = 64
 """Visits that are stored in one transaction."""
@@ -124,7 +124,7 @@ class Visits:
 
     def _taken_in(self, found: Look) -> Look | None:
         """A repo that was named: stored as if the listing had shown it, since nothing else brought it here."""
-        page = Page(((found.repo, labels_of(self.ledger, found.repo)),), (), None)
+        page = page_of_one(self.ledger, found.repo)
         self.ledger.paged(self.ledger.store.save_page(self.ledger.run, self.ledger.scope, page))
         if self.depth == "listing":
             self.done += 1

@@ -380,7 +380,7 @@ def test_a_repo_that_trips_the_labels_is_kept_and_labelled_anew_later(
         return label_repo(repo)
 
     with monkeypatch.context() as patched:
-        patched.setattr("crawler.sweep.label_repo", trip)
+        patched.setattr("crawler.labeller.label_repo", trip)
         run = crawled(db, sample, depth="listing")
     assert (run.outcome, run.repos_new) == ("complete", len(sample.catalog))
     assert "acme/Gemma-1-1B-it-0 has no labels, by a bug: KeyError" in str(run.detail)

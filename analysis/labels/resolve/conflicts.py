@@ -41,7 +41,8 @@ def contradictions(
 
 def refuted_count(told: Iterable[LabelRecord], best: Best, field: str) -> ConflictRecord | None:
     """A claimed count more than a factor of two from the measured one. What a base model alone lent is taken back."""
-    said_, counted = claim(told, field), best.get(f"{field}_measured")
+    counted = best.get(f"{field}_measured")
+    said_ = claim(told, field) if counted else None
     if said_ is None or counted is None or not apart(int(said_.value), int(counted.value)):
         return None
     if field == "active_parameters" and "size" in best and best["size"].value.startswith("E"):
@@ -62,13 +63,15 @@ def apart(one: float, other: float) -> bool:
 
 def refuted_quantized(firm: Sequence[LabelRecord]) -> ConflictRecord | None:
     """Quantized by somebody's word and not by measurement, or the other way round."""
-    said_, counted = claim(firm, "quantized"), measured(firm, "quantized")
+    counted = measured(firm, "quantized")
+    said_ = claim(firm, "quantized") if counted else None
     return against("quantized", said_, counted) if said_ and counted and said_.value != counted.value else None
 
 
 def refuted_bits(firm: Sequence[LabelRecord]) -> ConflictRecord | None:
     """Claimed bits a bit or more from those of config.json."""
-    said_, counted = claim(firm, "bits"), measured(firm, "bits")
+    counted = measured(firm, "bits")
+    said_ = claim(firm, "bits") if counted else None
     if said_ is None or counted is None or abs(float(said_.value) - float(counted.value)) < 1:
         return None
     return against("bits", said_, counted)

@@ -1,0 +1,129 @@
+"""Labels for the pages of a long listing, made by a process of their own while this one stores the page before.
+
+They are a third of a listing's work, and one Python uses one core. The process is this module run by itself: pages come
+in by its standard input, their labels go out by its standard output. It ends when its input does, so that none outlives
+a crawl that is killed. Where it can't be had, or dies, labels are made here.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import IO, Self
+
+from analysis.labels.resolve import label_repo
+from db.records import Labelled, RepoRecord
+
+BEGUN, USED = 4_000, 8_000
+"""Repos of a walk after which the process is started, and after which it has work: a short walk needs none."""
+
+SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
+
+Made = Sequence[Labelled | str]
+"""Of each repo its labels, or the bug for which it has none."""
+
+
+def labels_of(repos: Sequence[RepoRecord]) -> Made:
+    """The labels that a listing tells. A repo that trips them must not end a walk of millions."""
+    found: list[Labelled | str] = []
+    for repo in repos:
+        try:
+            found.append(label_repo(repo))
+        except Exception as error:
+            found.append(f"{repo.repo_id} has no labels, by a bug: {type(error).__name__}: {error}"[:200])
+    return found
+
+
+class Labeller:
+    """Labels pages one after the other; each is to be taken before the next is begun."""
+
+    def __init__(self) -> None:
+        self._repos = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._alone = (os.cpu_count() or 1) < 2
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._end()
+
+    def begin(self, repos: Sequence[RepoRecord]) -> Callable[[], Made]:
+        """Begins to label a page; what it returns waits for the labels."""
+        self._repos += len(repos)
+        if self._process is None and not self._alone and self._repos > BEGUN:
+            self._start()
+        if self._process is None or self._repos <= USED or not self._send(repos):
+            return lambda: labels_of(repos)
+        return lambda: self._taken(repos)
+
+    def _start(self) -> None:
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "crawler.labeller"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the crawl, which ends it
+                env={name: value for name, value in os.environ.items() if name not in SECRETS},
+            )
+        except OSError:
+            self._alone = True
+
+    def _send(self, repos: Sequence[RepoRecord]) -> bool:
+        try:
+            pickle.dump(repos, self._input, pickle.HIGHEST_PROTOCOL)
+            self._input.flush()
+        except OSError:
+            self._end()
+            return False
+        return True
+
+    def _taken(self, repos: Sequence[RepoRecord]) -> Made:
+        try:
+            labels: Made = pickle.load(self._output)  # noqa: S301  # from our own process
+        except (OSError, EOFError, pickle.UnpicklingError):
+            self._end()
+            return labels_of(repos)
+        return labels
+
+    @property
+    def _input(self) -> IO[bytes]:
+        assert self._process is not None and self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def _output(self) -> IO[bytes]:
+        assert self._process is not None and self._process.stdout is not None
+        return self._process.stdout
+
+    def _end(self) -> None:
+        """For good: what died once is not started again."""
+        if self._process is not None:
+            self._process.kill()
+            with suppress(OSError):
+                self._input.close()
+            self._output.close()
+            self._process.wait()
+        self._process, self._alone = None, True
+
+
+def main() -> None:
+    """Labels the pages that come in until there are no more."""
+    from crawler.collector import seldom
+
+    taken, given = sys.stdin.buffer, sys.stdout.buffer
+    with seldom(), suppress(EOFError, BrokenPipeError):
+        while True:
+            repos = pickle.load(taken)  # noqa: S301  # from the crawl
+            pickle.dump(labels_of(repos), given, pickle.HIGHEST_PROTOCOL)
+            given.flush()
+
+
+if __name__ == "__main__":
+    main()
