@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from db.records import Page
 from db.rows import Rows
 from db.search import search
 from db.store import Store
+from db.types import day_number
 
 PAGE = 1000
 VISITS = 100  # that are stored together
@@ -160,11 +161,11 @@ def remember(store: Store, hub: ImaginedHub, watch: Watch) -> None:
     Downloads are those of the last thirty days: they are others today if there was one today or one thirty days ago.
     """
     today = NOW.date()
-    days = [today - timedelta(days=back) for back in range(1, 90)]
-    weeks = [today - timedelta(days=back) for back in range(90, 365, 7)]
+    days = [day_number(today - timedelta(days=back)) for back in range(1, 90)]
+    weeks = [day_number(today - timedelta(days=back)) for back in range(90, 365, 7)]
     columns = ("repo", "day", "downloads", "likes", "trending_score")
     for first in range(1, hub.size + 1, 5_000):
-        rows: list[tuple[int, date, int, int, float]] = []
+        rows: list[tuple[int, int, int, int, float]] = []
         for number in range(first, min(first + 5_000, hub.size + 1)):
             downloads = hub.downloads(number)
             changes = 1 - math.exp(-2 * downloads / 30)
@@ -172,9 +173,9 @@ def remember(store: Store, hub: ImaginedHub, watch: Watch) -> None:
             if downloads:
                 told = [day for day in weeks if chance.random() < 1 - (1 - changes) ** 7]
                 told += [day for day in days if chance.random() < changes]
-                rows += [(number, day, downloads + day.day, downloads // 5000, 0.0) for day in sorted(told)]
+                rows += [(number, day, downloads + day % 100, downloads // 5000, 0.0) for day in sorted(told)]
         with watch, store._writing() as writer:
-            writer.insert(metrics, columns, rows)
+            writer.insert(metrics, columns, rows, ready=True)
 
 
 def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import IO, Self
 from analysis.labels.resolve import label_repo
 from db.records import Labelled, RepoRecord
 
-BEGUN, USED = 4_000, 8_000
+BEGUN, USED = 1_000, 4_000
 """Repos of a walk after which the process is started, and after which it has work: a short walk needs none."""
 
 SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")

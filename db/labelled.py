@@ -169,16 +169,19 @@ _piece: Callable[[LabelRecord], Piece] = attrgetter("field", "value", "source", 
 
 def write_evidence(rows: Rows, interned: Interned, items: Sequence[tuple[int, int, Labelled]], *, fresh: bool) -> None:
     """What labels rest on: (repo, artifact or 0, labelled). `fresh` says that none of these has any evidence yet."""
-    said = [
-        (repo, artifact, _piece(record), record.resolved)
-        for repo, artifact, labelled in items
-        for record in labelled.evidence
-    ]
-    numbers = interned.evidence(rows, [piece for _, _, piece, _ in said])
-    links: dict[tuple[int, int, int], bool] = {}  # each piece once, with whether it gave its label its value
-    for repo, artifact, piece, resolved in said:
-        link = (repo, artifact, numbers[piece])
-        links[link] = resolved or links.get(link, False)
+    # Labellers make equal pieces one object, so that most of a page's are looked at once.
+    unique = {id(record): record for _, _, labelled in items for record in labelled.evidence}
+    pieces = {key: _piece(record) for key, record in unique.items()}
+    numbers = interned.evidence(rows, pieces.values())
+    number = {key: numbers[piece] for key, piece in pieces.items()}
+    links: dict[tuple[int, int, int], bool] = {}
+    for resolved in (False, True):  # a piece that gave its label its value may be there a second time
+        links |= {
+            (repo, artifact, number[id(record)]): resolved
+            for repo, artifact, labelled in items
+            for record in labelled.evidence
+            if record.resolved is resolved
+        }
     disputes: dict[tuple[int, int, str], Row] = {}
     for repo, artifact, labelled in items:
         for conflict in labelled.conflicts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from db.digest import facts_of, repo_digest
@@ -23,9 +24,9 @@ from db.models import (
     search_pending,
     skips,
 )
-from db.records import EdgeRecord, Labelled, Page, RepoRecord, RunRecord, Skipped
+from db.records import Labelled, Page, RepoRecord, RunRecord, Skipped
 from db.rows import Row, Rows
-from db.search import digits
+from db.search import add, digits, new_document
 from db.types import Bool, day_number
 
 _STATE = (
@@ -263,7 +264,7 @@ def _insert(
         [(number, day, record.downloads, record.likes, record.trending_score) for number, record, _, _, _ in new],
         ready=True,
     )
-    rows.insert(search_pending, ("repo",), [(number,) for number, *_ in new])
+    add(rows, [(number, new_document(record, labelled.labels, facts)) for number, record, labelled, facts, _ in new])
 
 
 def _update(
@@ -351,15 +352,15 @@ def write_children(
         rows.replace(evaluations, ("repo",), _EVALUATION_COLUMNS, owners, results)
 
 
+_edge_values = attrgetter("parent", "relation", "source")
+
+
 def edge_rows(items: Iterable[tuple[int, RepoRecord, Labelled]]) -> Iterable[Row]:
     for repo, record, labelled in items:
         if not record.edges and not labelled.edges:
             continue
-        seen: set[EdgeRecord] = set()
-        for edge in (*record.edges, *labelled.edges):
-            if edge not in seen:
-                seen.add(edge)
-                yield repo, edge.parent, edge.relation, edge.source, edge.source not in INFERRED
+        for edge in dict.fromkeys(map(_edge_values, (*record.edges, *labelled.edges))):
+            yield repo, *edge, edge[2] not in INFERRED
 
 
 def repo_events(state: Known, record: RepoRecord) -> list[tuple[int, str, str | None, str | None, str | None]]:

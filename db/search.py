@@ -6,7 +6,8 @@ A document is a line of the id's words and a line of all others, each word with 
 
 so any piece of a word of three letters or more is found, `4b` is found where a word starts with it, and `3` where it is
 a word. `~d6` is the number of digits of the downloads: a word that half the Hub holds is looked for among the most
-downloaded first. Documents are made anew for repos in `search_pending`, a batch a transaction.
+downloaded first. A new repo's document is made with its page; those of repos in `search_pending` are made anew later, a
+batch a transaction.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db.engine import catalog_name, open_engine, translated
 from db.models import search_documents, search_pending
+from db.records import Labels, RepoRecord
 from db.rows import Rows
 
 BATCH = 2000
@@ -122,10 +124,22 @@ def refresh(rows: Rows, most: int = BATCH) -> int:
     if rows.dialect.name == "sqlite":
         over = [(repo, old[repo]) for repo, _ in new if repo in old]
         rows.many("insert into search_index (search_index, rowid, text) values ('delete', ?, ?)", over)
-        rows.many("insert into search_index (rowid, text) values (?, ?)", new)
-    rows.upsert(search_documents, ("repo",), ("repo", "text"), new)
+    add(rows, new)
     rows.delete(search_pending, ("repo",), [(repo,) for repo in pending])
     return len(pending)
+
+
+def add(rows: Rows, documents: Sequence[tuple[int, str]]) -> None:
+    """Documents of repos that the index does not hold."""
+    if rows.dialect.name == "sqlite":
+        rows.many("insert into search_index (rowid, text) values (?, ?)", documents)
+    rows.upsert(search_documents, ("repo",), ("repo", "text"), documents)
+
+
+def new_document(repo: RepoRecord, labels: Labels, facts: str) -> str:
+    """The document of a repo as the listing shows it, the same that `refresh` makes of its rows."""
+    said = (labels.family, labels.base_family, labels.quant, labels.format, repo.pipeline_tag, repo.library_name)
+    return document(repo.repo_id, said, repo.tags, facts, repo.downloads)
 
 
 def _documents(rows: Rows, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:

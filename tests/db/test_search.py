@@ -108,12 +108,31 @@ def test_a_renamed_and_a_vanished_repo(catalog: str) -> None:
 def test_pending_models_are_counted_until_they_are_indexed(catalog: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store.open(catalog) as store:
         run = store.start_run("full", "", "https://hub.example")
+        store.save_page(run, "", page([8, 9]))
+        renamed = [(repo(n, repo_id=f"acme/zebu-{n}", sha="d" * 40), labelled()) for n in (8, 9)]
         with monkeypatch.context() as patch:
             patch.setattr(search, "refresh", lambda rows, most: 0)
-            store.save_page(run, "", page([8, 9]))
-        assert (find(catalog, "acme").pending, ids(find(catalog, "acme"))) == (2, [])
+            store.save_page(run, "", Page(tuple(renamed), (), None))
+        assert (find(catalog, "zebu").pending, ids(find(catalog, "zebu"))) == (2, [])
         assert store.index() == 2
-    assert (find(catalog, "acme").pending, len(ids(find(catalog, "acme")))) == (0, 2)
+    assert (find(catalog, "zebu").pending, len(ids(find(catalog, "zebu")))) == (0, 2)
+
+
+def test_a_new_model_is_found_at_once_by_the_document_that_is_made_again_later(catalog: str) -> None:
+    """Two ways lead to a document: from the page that shows the repo first, and from its rows."""
+    sql = "select repo, text from search_documents order by repo"
+    with Store.open(catalog) as store:
+        with store._reading() as rows:
+            at_first = rows.select(sql)
+            assert len(at_first) == len(NAMES) and rows.select("select count(*) from search_pending")[0][0] == 0
+        with store._writing() as rows:
+            rows.execute("insert into search_pending (repo) select id from repos")
+            rows.execute("delete from search_documents where repo > 5")
+            if rows.dialect.name == "sqlite":
+                search.rebuild(rows.connection)
+        assert store.index() == len(NAMES)
+        with store._reading() as rows:
+            assert rows.select(sql) == at_first
 
 
 def test_the_index_agrees_with_its_documents(sqlite_db: str) -> None:
