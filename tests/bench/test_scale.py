@@ -12,27 +12,44 @@ from bench.scale import run
 REPOS = 600
 
 
+def options(db: Path, **asked: object) -> Namespace:
+    usual = {
+        "repos": REPOS,
+        "visited": 0.5,
+        "names": None,
+        "db": db,
+        "keep": False,
+        "no_raw": False,
+        "no_reports": False,
+    }
+    return Namespace(**usual | asked)
+
+
 def test_every_measurement_of_a_small_catalog(tmp_path: Path) -> None:
-    options = Namespace(
-        repos=REPOS,
-        visited=0.5,
-        names=None,
-        db=tmp_path / "scale.db",
-        keep=False,
-        no_raw=False,
-        no_reports=False,
-    )
-    found = run(options, tmp_path)
+    found = run(options(tmp_path / "scale.db"), tmp_path)
     assert found["check"] == []  # what it made is a whole catalog
     assert found["rows"]["repos"] == REPOS and found["rows"]["visits"] == REPOS // 2
     assert found["rows"]["metrics"] > 20 * REPOS  # a year of the three in ten that are downloaded
     assert 0 < found["load_against_raw"] < 10
     assert found["incremental_page"].keys() == {"unchanged", "counters", "changed"}
     assert found["views"].keys() >= {"models", "lineage"} and len(found["queries"]) > 40
-    assert found["export_models_bytes"] > 100 * REPOS
+    assert found["export_models_ok"] and found["export_models_bytes"] > 100 * REPOS
+    assert found["bytes_vacuumed"] > 0
     with Reader(tmp_path / "scale.db") as reader:
         (row,) = reader.all("select count(*) as n, count(distinct family) as families from models")
     assert row["n"] == REPOS and row["families"] > 10
+
+
+def test_a_hundred_thousand_repos_load_grow_and_answer(tmp_path: Path) -> None:
+    """That it works at this size, not how fast: bench/scale.md has the figures."""
+    db = tmp_path / "scale.db"
+    found = run(options(db, repos=100_000, visited=0.2, no_raw=True, no_reports=True), tmp_path)
+    assert found["check"] == [] and found["export_models_ok"]
+    assert found["rows"]["repos"] == 100_000 and found["rows"]["visits"] == 20_000
+    assert found["rows"]["metrics"] > 3_000_000 and found["rows"]["repo_files"] > 150_000
+    with Reader(db) as reader:
+        (row,) = reader.all("select count(*) as n from models")
+    assert row["n"] == 100_000
 
 
 def test_the_made_up_hub_is_the_same_each_time_and_looks_like_the_real_one() -> None:
