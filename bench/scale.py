@@ -283,7 +283,7 @@ def chill(db: Path) -> None:
 
 @contextmanager
 def writing(hub: ImaginedHub, db: Path) -> Iterator[None]:
-    """A process that meanwhile stores changed pages, two a second, as a crawl on a whole free quota does."""
+    """A process that meanwhile stores pages of a sweep, some three a second, as a free account's quota brings them."""
     context = multiprocessing.get_context("spawn")
     over = context.Event()
     process = context.Process(target=write_on, args=(hub, db, over), daemon=True)
@@ -296,19 +296,24 @@ def writing(hub: ImaginedHub, db: Path) -> Iterator[None]:
 
 
 def write_on(hub: ImaginedHub, db: Path, over: Any) -> None:
-    chance, day, pages_written = hub.chance(7), 2, 0
-    with seldom(), Store.open(db, clock=lambda: NOW + timedelta(days=day)) as store:
+    """Of a page's repos two in five have other counters, one in fifty a new commit."""
+    chance, written, first = hub.chance(7), 0, 1
+    with seldom(), Store.open(db, clock=lambda: NOW + timedelta(days=2)) as store:
         run = store.start_run("incremental", "", "https://hub.example")
-        while not over.wait(0.3):
-            numbers = sorted(chance.sample(range(1, hub.size + 1), min(PAGE, hub.size // 2)))
-            records = [
-                replace(hub.repo(n), sha=f"{chance.getrandbits(160):040x}", likes=pages_written) for n in numbers
-            ]
-            listing = Page(tuple((record, hub.labelled(record)) for record in records), (), f"w{pages_written}")
+        while not over.wait(0.2):
+            numbers = range(first, min(first + PAGE, hub.size + 1))
+            first = 1 if numbers.stop > hub.size else numbers.stop
+            records = [hub.repo(number) for number in numbers]
+            for at, record in enumerate(records):
+                if chance.random() < 0.02:
+                    records[at] = replace(record, sha=f"{chance.getrandbits(160):040x}")
+                elif chance.random() < 0.4:
+                    records[at] = replace(record, downloads=chance.randrange(1000))
+            listing = Page(tuple((record, hub.labelled(record)) for record in records), (), f"w{written}")
             store.save_page(run, "", listing)
-            pages_written += 1
+            written += 1
         store.finish_run(replace(run, outcome="stopped", finished_at=NOW))
-    say(f"{pages_written} pages were written meanwhile")
+    say(f"{written} pages were written meanwhile")
 
 
 def searches(db: Path) -> dict[str, Any]:
