@@ -283,10 +283,9 @@ class Reader:
         self._held = self._engine.connect() if snapshot else None
         if self._held is not None and self.dialect == "postgresql":
             self._held.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        elif self._held is not None:  # whole tables are read and sorted: in a file, not in memory
+        elif self._held is not None:  # whole tables are read, each page once
             raw = self._held.connection.driver_connection
             assert isinstance(raw, sqlite3.Connection)
-            raw.execute("pragma temp_store=file")
             raw.execute("pragma cache_size=-16384")
 
     @property

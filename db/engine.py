@@ -115,10 +115,10 @@ def _sqlite(url: URL, *, read_only: bool, create: bool) -> Engine:
     return engine
 
 
-ALWAYS = ("foreign_keys=on", "cache_size=-65536", "temp_store=memory", "trusted_schema=off")
-READING = ("query_only=on", "mmap_size=268435456")
+ALWAYS = ("foreign_keys=on", "cache_size=-65536", "trusted_schema=off")
+READING = ("query_only=on", "mmap_size=134217728")  # what a report sorts may be larger than memory: it goes to files
 WRITING = (
-    *("journal_mode=wal", "synchronous=normal", "secure_delete=off"),
+    *("journal_mode=wal", "synchronous=normal", "secure_delete=off", "temp_store=memory"),
     *("wal_autocheckpoint=16384", "journal_size_limit=134217728"),  # 64 MiB of log: a dozen pages of changed repos
 )
 

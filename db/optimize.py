@@ -37,6 +37,7 @@ def optimize(db: str | Path, *, vacuum: bool = False) -> None:
                 run("pragma analysis_limit=0")
                 run("analyze")
                 if vacuum:
+                    run("pragma temp_store=file")  # the whole catalog is written there once
                     run("vacuum")
                 run("pragma wal_checkpoint(truncate)")
             else:
