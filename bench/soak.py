@@ -180,6 +180,17 @@ def differences(db: Path, hub: SampleHub, churn: Churn) -> list[str]:
     return found
 
 
+def last_crawl(db: Path, hub: SampleHub, patience: float = 120) -> str:
+    """A crawl to the end; one whose service was killed may go on by itself for a while, and is waited for."""
+    until = time.monotonic() + patience
+    while True:
+        process = command(db, hub, "crawl", "-q", "--full", "--depth", "files")
+        _, err = process.communicate()
+        if process.returncode != 3 or "is held by a crawl" not in err or time.monotonic() > until:
+            return f"{process.returncode} {err[-200:]}"
+        time.sleep(2)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30)
@@ -203,9 +214,7 @@ def main() -> None:
         struck = sum(hub.faults.struck.values())
         hub.faults.clear()
         for _ in range(2):
-            process = command(db, hub, "crawl", "-q", "--full", "--depth", "files")
-            _, err = process.communicate()
-            ends[f"last crawl: {process.returncode} {err[-200:]}"] += 1
+            ends[f"last crawl: {last_crawl(db, hub)}"] += 1
         found = differences(db, hub, churn)
         check = command(db, hub, "db", "check")
         said, err = check.communicate()
