@@ -25,8 +25,14 @@ select
     a.header, m.quantized, m.tuning, m.specialty, m.pipeline_tag
 from artifacts_wide a
 join models m on m.repo_id = a.repo_id
-where a.role = 'weights' and a.main and a.total_size > 0 and a.status in ('available', 'gated')
+where a.role = 'weights' and a.main and +a.total_size > 0 and m.repo_id in ({repos})
 """
+
+MOST_REPOS = 20_000
+"""The most downloaded repos are looked at, where the wish leaves more: nobody reads a list of millions."""
+
+MOST_HEADERS = 50_000
+"""Of so many artifacts, the most downloaded ones, the headers stand for those that were not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +109,41 @@ def best_of_each(found: Iterable[Fit]) -> list[Fit]:
 
 def candidates(reader: Reader, machine: Machine, wish: Wish) -> Iterator[dict[str, Any]]:
     """Rows of artifacts that the wish allows and the machine has an engine for."""
-    conditions = [CANDIDATES]
-    values: dict[str, Any] = {}
-    lists = (("a.family", wish.families), ("a.format", wish.formats), ("a.author", wish.authors))
-    for column, wanted in (*lists, ("m.pipeline_tag", wish.tasks)):
-        if wanted:
-            names = [f"{column[2:]}_{at}" for at in range(len(wanted))]
-            conditions.append(f"and lower({column}) in ({', '.join(':' + name for name in names)})")
-            values.update(zip(names, (each.lower() for each in wanted), strict=True))
+    repos, values = wished(wish)
+    ranked = f"{repos} order by c.downloads desc nulls last, c.repo_id limit {MOST_REPOS}"
+    conditions = [CANDIDATES.format(repos=ranked)]
+    conditions += one_of("a.format", wish.formats, values)
     if wish.among is not None:
         conditions.append(f"order by a.downloads desc nulls last, a.repo_id, a.artifact limit {int(wish.among)}")
     for row in reader.all("\n".join(conditions), values):
         if allowed(row, wish) and (wish.formats or wish.quants or has_engine(row, machine)):
             yield row
+
+
+def crowded(reader: Reader, wish: Wish) -> bool:
+    """Whether the wish leaves more repos than are looked at."""
+    repos, values = wished(wish)
+    counted = reader.all(f"select count(*) as n from ({repos} limit {MOST_REPOS + 1}) as g", values)
+    return bool(counted[0]["n"] > MOST_REPOS)
+
+
+def wished(wish: Wish) -> tuple[str, dict[str, Any]]:
+    """SQL for the ids of the repos that the wish leaves, and its values."""
+    values: dict[str, Any] = {}
+    conditions = ["select c.repo_id from models as c where c.status in ('available', 'gated')"]
+    lists = (("c.family", wish.families), ("c.author", wish.authors), ("c.pipeline_tag", wish.tasks))
+    for column, wanted in lists:
+        conditions += one_of(column, wanted, values)
+    return " ".join(conditions), values
+
+
+def one_of(column: str, wanted: Sequence[str], values: dict[str, Any]) -> list[str]:
+    """The condition that a column is one of these in any case of letters; adds to the values."""
+    if not wanted:
+        return []
+    names = [f"{column[2:]}_{at}" for at in range(len(wanted))]
+    values.update(zip(names, (each.lower() for each in wanted), strict=True))
+    return [f"and lower({column}) in ({', '.join(':' + name for name in names)})"]
 
 
 NEED_CUDA = frozenset({
@@ -170,9 +198,11 @@ class Geometries:
         limit = f" and (a.repo_id in ({listed}) or a.base_model in ({listed}))" if near else ""
         sql = (
             "select a.header, a.repo_id, a.base_model, h.architecture, h.parameters from artifacts_wide a"
-            f" join headers h on h.id = a.header where a.role = 'weights'{limit} order by a.header, a.repo_id"
+            f" join headers h on h.id = a.header where a.role = 'weights' and a.header is not null{limit}"
+            f" order by a.downloads desc nulls last, a.header, a.repo_id limit {MOST_HEADERS}"
         )
-        for number, repo_id, base, architecture, parameters in reader.rows(sql, values):
+        read = sorted(map(tuple, reader.rows(sql, values)), key=lambda row: (row[0], row[1]))
+        for number, repo_id, base, architecture, parameters in read:
             for known in (repo_id, base):
                 few(self._of_repo, known, number)
             if architecture and parameters:

@@ -33,8 +33,8 @@ _EVIDENCE_COLUMNS = ("id", "key", "field", "value", "source", "rule", "weight")
 _LINK_COLUMNS = ("repo", "artifact", "evidence", "resolved")
 _CONFLICT_COLUMNS = ("repo", "artifact", "field", "claimed", "claimed_by", "measured", "measured_by")
 
-MEMORY = 200_000
-"""How many interned values are kept in memory before all of them are forgotten: about 60 MB."""
+MEMORY = 150_000
+"""How many interned values are kept in memory before all of them are forgotten: about 45 MB."""
 
 
 @dataclass(frozen=True, slots=True)

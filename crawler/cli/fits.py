@@ -70,7 +70,7 @@ def fits(
       hf-catalog fits --preset macbook-m4-16gb --bits 4
       hf-catalog fits --this-machine --json
     """
-    from analysis.fits import Wish
+    from analysis.fits import MOST_REPOS, Wish, crowded
     from analysis.fits import fits as reckon
     from analysis.query import Reader
 
@@ -91,10 +91,13 @@ def fits(
     )
     with Reader(db) as reader:
         found = reckon(reader, machine, wish)
+        narrowed = out.for_people and crowded(reader, wish)
     shown = found[: limit or None]
     out.rows([fit.row() for fit in shown], COLUMNS, names=NAMES, id_key="repo_id", empty="Nothing fits.")
     if out.for_people:
         tell_how(out, machine, wish, found, shown)
+        if narrowed:
+            out.say(f"The {MOST_REPOS:,} most downloaded repos were looked at; --family and --author reach the others.")
 
 
 def machine_of(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analysis.errors import UnknownPreset
-from analysis.fits import Fit, Geometries, Wish, capability, fits
+from analysis.fits import Fit, Geometries, Wish, capability, crowded, fits
 from analysis.machines import (
     GB,
     Machine,
@@ -114,6 +114,20 @@ def test_wishes_narrow(reader: Reader) -> None:
     assert {fit.repo_id for fit in found(reader, task="asr")} == {"openai/whisper-large-v3"}
     assert all("instruct" in fit.artifact or fit.family for fit in found(reader, task="instruct"))
     assert len(found(reader, among=2)) <= 2
+
+
+def test_of_a_crowd_the_most_downloaded_repos_are_looked_at(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    sql = "select repo_id from models where status <> 'gone' order by downloads desc nulls last, repo_id limit 6"
+    most = {row["repo_id"] for row in reader.all(sql)}
+    everybody = {fit.repo_id for fit in found(reader)}
+    assert not crowded(reader, Wish())
+    monkeypatch.setattr("analysis.fits.MOST_REPOS", 6)
+    assert crowded(reader, Wish())
+    assert {fit.repo_id for fit in found(reader)} == everybody & most
+    assert not crowded(reader, Wish(authors=("bartowski",)))
+    assert {fit.author for fit in found(reader, authors=("Bartowski",))} == {"bartowski"}, (
+        "a narrower wish reaches others"
+    )
 
 
 def test_what_needs_a_card_is_not_offered_without_one(reader: Reader) -> None:

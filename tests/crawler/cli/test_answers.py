@@ -102,6 +102,15 @@ def test_a_tree_is_drawn_and_marks_what_was_asked_for(small: str, hf_catalog: As
     assert len(nested["children"]) == 4
 
 
+def test_fits_says_whom_it_left_out_of_a_crowd(small: str, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ("fits", "--ram", "16GB", "--db", small)
+    assert "most downloaded" not in hf_catalog(*asked).err
+    monkeypatch.setattr("analysis.fits.MOST_REPOS", 5)
+    assert (
+        "The 5 most downloaded repos were looked at; --family and --author reach the others." in hf_catalog(*asked).err
+    )
+
+
 def test_fits_tells_how_it_was_reckoned(small: str, hf_catalog: Ask) -> None:
     answer = hf_catalog("fits", "--ram", "16GB", "--context", "32k", "--family", "gemma", "--bits", "4", "--db", small)
     assert QAT in answer.out and "QAT: under half" in answer.out
