@@ -131,9 +131,9 @@ def wished(wish: Wish) -> tuple[str, dict[str, Any]]:
     """SQL for the ids of the repos that the wish leaves, and its values."""
     values: dict[str, Any] = {}
     conditions = ["select c.repo_id from models as c where c.status in ('available', 'gated')"]
-    lists = (("c.family", wish.families), ("c.author", wish.authors), ("c.pipeline_tag", wish.tasks))
-    for column, wanted in lists:
-        conditions += one_of(column, wanted, values)
+    conditions += one_of("c.family", wish.families, values)
+    conditions += one_of("c.author", wish.authors, values)
+    conditions += one_of("c.pipeline_tag", wish.tasks, values)
     return " ".join(conditions), values
 
 

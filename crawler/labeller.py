@@ -17,12 +17,11 @@ from types import TracebackType
 from typing import IO, Self
 
 from analysis.labels.resolve import label_repo
+from crawler.environment import without_token
 from db.records import Labelled, RepoRecord
 
 BEGUN, USED = 1_000, 4_000
 """Repos of a walk after which the process is started, and after which it has work: a short walk needs none."""
-
-SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
 
 Made = Sequence[Labelled | str]
 """Of each repo its labels, or the bug for which it has none."""
@@ -70,7 +69,7 @@ class Labeller:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the crawl, which ends it
-                env={name: value for name, value in os.environ.items() if name not in SECRETS},
+                env=without_token(),
             )
         except OSError:
             self._alone = True

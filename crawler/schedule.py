@@ -31,6 +31,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from analysis.units import iso
+from crawler.environment import without_token
 from crawler.errors import ServiceRuns
 from crawler.timetable import Hook, Job, JobState, Outcome, State, Timetable, now_text, read_state, write_state
 from db.process import birth, lives
@@ -39,7 +40,6 @@ HEARTBEAT = 30.0  # seconds between two signs of life in the health file
 HOOK_SECONDS = 60.0  # a hook that takes longer is ended
 GRACE_SECONDS = 120.0  # a job that was told to stop and does not is killed
 TAIL = 2000  # characters of a job's output that are kept
-TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
 
 log = logging.getLogger("hf-catalog.schedule")
 
@@ -264,8 +264,7 @@ def tell(hook: Hook, done: Done) -> None:
             with urllib.request.urlopen(request, timeout=HOOK_SECONDS) as answer:
                 answer.read(TAIL)
         else:
-            env = {key: value for key, value in os.environ.items() if key not in TOKENS}
-            env |= {"HF_CATALOG_JOB": done.job, "HF_CATALOG_OUTCOME": done.outcome}
+            env = {**without_token(), "HF_CATALOG_JOB": done.job, "HF_CATALOG_OUTCOME": done.outcome}
             ran = subprocess.run(
                 hook.command, input=text, text=True, env=env, timeout=HOOK_SECONDS, capture_output=True
             )
