@@ -12,7 +12,7 @@ from typing import Any
 
 from analysis.models import find_model
 from analysis.query import Reader
-from db.search import words
+from db.documents import words
 
 ALIKE = 80.0
 """Names that are less alike than this are other models."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import multiprocessing
 import os
 import resource
@@ -30,11 +29,12 @@ from typing import Any
 from bench.imagined import ImaginedHub, pages, read_names
 from crawler.collector import seldom
 from db.checkup import check
+from db.derived import derived
 from db.engine import ALWAYS, WRITING, open_engine
 from db.migrate import upgrade, view_sources
 from db.models import metadata, metrics
 from db.optimize import optimize
-from db.records import Page
+from db.records import Page, RepoRecord
 from db.rows import Rows
 from db.search import search
 from db.store import Store
@@ -124,7 +124,7 @@ def load(hub: ImaginedHub, db: Path, options: argparse.Namespace) -> dict[str, A
         run = store.start_run("full", "", "https://hub.example")
         index, store.index = store.index, lambda most=None: 0  # type: ignore[method-assign]  # timed apart
         for number, records in enumerate(pages(hub, range(1, hub.size + 1), PAGE), 1):
-            listing = Page(tuple((record, hub.labelled(record)) for record in records), (), f"page {number}")
+            listing = labelled_page(hub, records, f"page {number}")
             with listed:
                 store.save_page(run, "", listing)
             if number % 100 == 0:
@@ -155,11 +155,15 @@ def load(hub: ImaginedHub, db: Path, options: argparse.Namespace) -> dict[str, A
     }
 
 
-def remember(store: Store, hub: ImaginedHub, watch: Watch) -> None:
-    """The metrics that a year of daily crawls has left: ninety days of rows by day, before them one a week.
+def labelled_page(hub: ImaginedHub, records: Sequence[RepoRecord], cursor: str) -> Page:
+    """A page as the labelling process hands it to the store."""
+    repos = [(record, hub.labelled(record)) for record in records]
+    more = tuple(derived(record, labelled.labels) for record, labelled in repos)
+    return Page(tuple(repos), (), cursor, derived=more)
 
-    Downloads are those of the last thirty days: they are others today if there was one today or one thirty days ago.
-    """
+
+def remember(store: Store, hub: ImaginedHub, watch: Watch) -> None:
+    """The metrics that a year of daily crawls has left: ninety days of rows by day, before them one a week."""
     today = NOW.date()
     days = [day_number(today - timedelta(days=back)) for back in range(1, 90)]
     weeks = [day_number(today - timedelta(days=back)) for back in range(90, 365, 7)]
@@ -168,11 +172,11 @@ def remember(store: Store, hub: ImaginedHub, watch: Watch) -> None:
         rows: list[tuple[int, int, int, int, float]] = []
         for number in range(first, min(first + 5_000, hub.size + 1)):
             downloads = hub.downloads(number)
-            changes = 1 - math.exp(-2 * downloads / 30)
+            daily, weekly = hub.changes(number)
             chance = hub.chance(number, 2)
             if downloads:
-                told = [day for day in weeks if chance.random() < 1 - (1 - changes) ** 7]
-                told += [day for day in days if chance.random() < changes]
+                told = [day for day in weeks if chance.random() < weekly]
+                told += [day for day in days if chance.random() < daily]
                 rows += [(number, day, downloads + day % 100, downloads // 5000, 0.0) for day in sorted(told)]
         with watch, store._writing() as writer:
             writer.insert(metrics, columns, rows, ready=True)
@@ -235,7 +239,7 @@ def grow(hub: ImaginedHub, db: Path) -> dict[str, Any]:
                 (counted, [replace(record, downloads=(record.downloads or 0) * 2 + 1) for record in records]),
                 (changed, [replace(r, sha="f" * 40, likes=7, tags=(*r.tags, "new"), license="mit") for r in records]),
             ):
-                listing = Page(tuple((record, hub.labelled(record)) for record in some), (), f"{number}")
+                listing = labelled_page(hub, some, f"{number}")
                 with watch:
                     store.save_page(run, "", listing)
         store.finish_run(replace(run, outcome="stopped", finished_at=NOW))
@@ -309,7 +313,7 @@ def write_on(hub: ImaginedHub, db: Path, over: Any) -> None:
                     records[at] = replace(record, sha=f"{chance.getrandbits(160):040x}")
                 elif chance.random() < 0.4:
                     records[at] = replace(record, downloads=chance.randrange(1000))
-            listing = Page(tuple((record, hub.labelled(record)) for record in records), (), f"w{written}")
+            listing = labelled_page(hub, records, f"w{written}")
             store.save_page(run, "", listing)
             written += 1
         store.finish_run(replace(run, outcome="stopped", finished_at=NOW))

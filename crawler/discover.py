@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
@@ -439,10 +439,9 @@ class Walk:
                 if self._next is not None:
                     self._next.cancel()
 
-    @property
-    def ready(self) -> bool:
-        """Whether the next page is here, so that asking for it does not wait."""
-        return self._next is not None and self._next.done()
+    def ready(self, patience: float) -> bool:
+        """Whether the next page is here within so many seconds, so that asking for it does not wait."""
+        return self._next is not None and bool(wait([self._next], patience).done)
 
     def _listed(self, raw: Raw) -> Listed:
         now, following = datetime.now(UTC), raw.following

@@ -1,41 +1,59 @@
 """Labels for the pages of a long listing, made by a process of their own while this one stores the page before.
 
 They are a third of a listing's work, and one Python uses one core. The process is this module run by itself: pages come
-in by its standard input, their labels go out by its standard output. It ends when its input does, so that none outlives
-a crawl that is killed. Where it can't be had, or dies, labels are made here.
+in by its standard input, their labels, and what else is worked out of a repo before it is stored, go out by its
+standard output. It ends when its input does, so that none outlives a crawl that is killed. Where it can't be had, or
+dies, labels are made here.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Self
 
 from analysis.labels.resolve import label_repo
 from crawler.environment import without_token
-from db.records import Labelled, RepoRecord
+from db.derived import derived
+from db.records import Derived, Labelled, Labels, RepoRecord
 
-BEGUN, USED = 1_000, 4_000
-"""Repos of a walk after which the process is started, and after which it has work: a short walk needs none."""
+BEGUN = 1_000
+"""Repos of a walk after which the process is started: a short walk needs none."""
 
-Made = Sequence[Labelled | str]
-"""Of each repo its labels, or the bug for which it has none."""
+READY = b"ready\n"
+"""The first word of the process."""
+
+PATIENCE = 0.0
+"""Seconds that a page waits for that word."""
 
 
-def labels_of(repos: Sequence[RepoRecord]) -> Made:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Of each repo of a page its labels and what else its rows hold; `bugs` tells of those that got no labels."""
+
+    labels: tuple[Labelled, ...]
+    derived: tuple[Derived, ...]
+    bugs: tuple[str, ...]
+
+
+def made_of(repos: Sequence[RepoRecord]) -> Made:
     """The labels that a listing tells. A repo that trips them must not end a walk of millions."""
-    found: list[Labelled | str] = []
+    labels, bugs = [], []
     for repo in repos:
         try:
-            found.append(label_repo(repo))
+            labels.append(label_repo(repo))
         except Exception as error:
-            found.append(f"{repo.repo_id} has no labels, by a bug: {type(error).__name__}: {error}"[:200])
-    return found
+            labels.append(Labelled(Labels(), ()))
+            bugs.append(f"{repo.repo_id} has no labels, by a bug: {type(error).__name__}: {error}"[:200])
+    more = tuple(derived(repo, labelled.labels) for repo, labelled in zip(repos, labels, strict=True))
+    return Made(tuple(labels), more, tuple(bugs))
 
 
 class Labeller:
@@ -44,6 +62,7 @@ class Labeller:
     def __init__(self) -> None:
         self._repos = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._heard = False
         self._alone = (os.cpu_count() or 1) < 2
 
     def __enter__(self) -> Self:
@@ -55,10 +74,10 @@ class Labeller:
     def begin(self, repos: Sequence[RepoRecord]) -> Callable[[], Made]:
         """Begins to label a page; what it returns waits for the labels."""
         self._repos += len(repos)
-        if self._process is None and not self._alone and self._repos > BEGUN:
+        if self._process is None and not self._alone and self._repos >= BEGUN:
             self._start()
-        if self._process is None or self._repos <= USED or not self._send(repos):
-            return lambda: labels_of(repos)
+        if not self._ready() or not self._send(repos):
+            return lambda: made_of(repos)
         return lambda: self._taken(repos)
 
     def _start(self) -> None:
@@ -74,6 +93,18 @@ class Labeller:
         except OSError:
             self._alone = True
 
+    def _ready(self) -> bool:
+        """Whether the process has said that it is there: until it does, nothing waits for it."""
+        if self._process is None or self._heard:
+            return self._heard
+        with suppress(OSError):  # of systems that look at no pipe: they wait
+            if not select.select([self._output], [], [], PATIENCE)[0]:
+                return False
+        self._heard = self._output.read(len(READY)) == READY
+        if not self._heard:
+            self._end()
+        return self._heard
+
     def _send(self, repos: Sequence[RepoRecord]) -> bool:
         try:
             pickle.dump(repos, self._input, pickle.HIGHEST_PROTOCOL)
@@ -85,11 +116,10 @@ class Labeller:
 
     def _taken(self, repos: Sequence[RepoRecord]) -> Made:
         try:
-            labels: Made = pickle.load(self._output)  # noqa: S301  # from our own process
+            return Made(*pickle.load(self._output))  # noqa: S301  # from our own process
         except (OSError, EOFError, pickle.UnpicklingError):
             self._end()
-            return labels_of(repos)
-        return labels
+            return made_of(repos)
 
     @property
     def _input(self) -> IO[bytes]:
@@ -109,7 +139,7 @@ class Labeller:
                 self._input.close()
             self._output.close()
             self._process.wait()
-        self._process, self._alone = None, True
+        self._process, self._heard, self._alone = None, False, True
 
 
 def main() -> None:
@@ -118,9 +148,11 @@ def main() -> None:
 
     taken, given = sys.stdin.buffer, sys.stdout.buffer
     with seldom(), suppress(EOFError, BrokenPipeError):
+        given.write(READY)
+        given.flush()
         while True:
-            repos = pickle.load(taken)  # noqa: S301  # from the crawl
-            pickle.dump(labels_of(repos), given, pickle.HIGHEST_PROTOCOL)
+            made = made_of(pickle.load(taken))  # noqa: S301  # from the crawl
+            pickle.dump((made.labels, made.derived, made.bugs), given, pickle.HIGHEST_PROTOCOL)
             given.flush()
 
 

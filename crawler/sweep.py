@@ -21,10 +21,10 @@ from crawler.discover import Bound, ChangedSince, Listed, MostDownloaded, Order,
 from crawler.enrich import skipped
 from crawler.errors import RepoTrouble, RequestRefused
 from crawler.hub import LIGHT, Hub
-from crawler.labeller import Labeller, Made, labels_of
+from crawler.labeller import Labeller, Made, made_of
 from crawler.ledger import Ledger
 from crawler.settings import CrawlSettings, scope_text
-from db.records import Labelled, Labels, Page, RepoRecord, Skipped, Wanted
+from db.records import Page, RepoRecord, Skipped, Wanted
 from db.store import Store
 
 Kind = Literal["full", "incremental", "repos"]
@@ -34,6 +34,9 @@ PROBES = 2
 
 LEAST_MISSING, MOST_MISSING = 1000, 0.05
 """How many repos, of those it saw, a walk may miss: a listing that loses more is itself what is wrong."""
+
+SOON = 0.25
+"""Seconds within which a Hub that is not the slowest part gives its next page."""
 
 MOST_NOTES = 10
 """How much of one kind a run's last word tells."""
@@ -108,12 +111,12 @@ def walk_of(ledger: Ledger) -> Walk:
 def labelled_pages(ledger: Ledger, walk: Walk, labeller: Labeller) -> Iterator[Page]:
     """The walk's pages with their labels: while the caller stores one, the labels of the next are made.
 
-    A page waits for its turn only where the next one is here already, never for the Hub or for the quota.
+    A page waits for its turn where the next one comes soon, never for a slow Hub or for the quota.
     """
     pages = pages_of(ledger, walk)
     begun: Callable[[], Page] | None = None
     while True:
-        if begun is not None and not walk.ready:
+        if begun is not None and not walk.ready(SOON):
             yield begun()
             begun = None
         try:
@@ -136,25 +139,22 @@ def begun_page(ledger: Ledger, listed: Listed, labeller: Labeller) -> Callable[[
     if listed.thin:
         held = ledger.store.stored([repo.hub_id for repo in repos])
         repos = [with_heavy(repo, held.get(repo.hub_id)) for repo in repos]
-    labels = labeller.begin(repos)
-
-    def page() -> Page:
-        labelled = zip(repos, noted(ledger, labels()), strict=True)
-        return Page(tuple(labelled), (*listed.skipped, *private), listed.cursor, listed.thin)
-
-    return page
+    made = labeller.begin(repos)
+    return lambda: made_page(ledger, repos, made(), (*listed.skipped, *private), listed.cursor, thin=listed.thin)
 
 
-def noted(ledger: Ledger, labels: Made) -> list[Labelled]:
-    """Labels, and a note of each repo that has none, by a bug, until it is labelled anew."""
-    bugs = [each for each in labels if isinstance(each, str)]
-    ledger.notes += bugs[: max(MOST_NOTES - len(ledger.notes), 0)]
-    return [Labelled(Labels(), ()) if isinstance(each, str) else each for each in labels]
-
-
-def page_of_one(ledger: Ledger, repo: RepoRecord, *, thin: bool = False) -> Page:
-    (labelled,) = noted(ledger, labels_of([repo]))
-    return Page(((repo, labelled),), (), None, thin)
+def made_page(
+    ledger: Ledger,
+    repos: Sequence[RepoRecord],
+    made: Made,
+    left_out: tuple[Skipped, ...] = (),
+    cursor: str | None = None,
+    *,
+    thin: bool = False,
+) -> Page:
+    """The page with its labels, and a note of each repo that has none, by a bug, until it is labelled anew."""
+    ledger.notes += made.bugs[: max(MOST_NOTES - len(ledger.notes), 0)]
+    return Page(tuple(zip(repos, made.labels, strict=True)), left_out, cursor, thin, made.derived)
 
 
 def public(ledger: Ledger, repos: Sequence[RepoRecord]) -> tuple[Sequence[RepoRecord], list[Skipped]]:
@@ -265,4 +265,4 @@ def take_in(ledger: Ledger, repo: RepoRecord) -> None:
     held = store.stored([repo.hub_id]).get(repo.hub_id)
     whole = with_heavy(repo, held)
     aside = replace(ledger.run, kind="repos")  # a page that is no part of the walk
-    ledger.paged(store.save_page(aside, ledger.scope, page_of_one(ledger, whole, thin=True)))
+    ledger.paged(store.save_page(aside, ledger.scope, made_page(ledger, [whole], made_of([whole]), thin=True)))

@@ -16,8 +16,9 @@ from typing import Any
 
 from crawler.enrich import PASSING, LayoutKey, Look, finish, layout_key, look, relabelled, skipped
 from crawler.errors import CrawlError, HubUnreachable, RepoTrouble, Stopped
+from crawler.labeller import made_of
 from crawler.ledger import Ledger
-from crawler.sweep import page_of_one
+from crawler.sweep import made_page
 from db.records import Depth, Enrichment, Layout, Skipped, Wanted
 
 BATCH = 64
@@ -124,7 +125,7 @@ class Visits:
 
     def _taken_in(self, found: Look) -> Look | None:
         """A repo that was named: stored as if the listing had shown it, since nothing else brought it here."""
-        page = page_of_one(self.ledger, found.repo)
+        page = made_page(self.ledger, [found.repo], made_of([found.repo]))
         self.ledger.paged(self.ledger.store.save_page(self.ledger.run, self.ledger.scope, page))
         if self.depth == "listing":
             self.done += 1

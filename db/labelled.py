@@ -164,24 +164,31 @@ def _renew(rows: Rows, values: Sequence[Row]) -> None:
         rows.insert_new(repo_labels, REPO_LABEL_COLUMNS, values)
 
 
+def _numbers(
+    rows: Rows, interned: Interned, evidence: Sequence[tuple[LabelRecord, ...]]
+) -> dict[int, tuple[int, bool]]:
+    """Each record's piece's number and whether it is resolved, by the record's `id`.
+
+    Labellers make equal records one object, so that most of a page's are looked at once.
+    """
+    unique = {id(record): record for records in evidence for record in records}
+    pieces = {key: _piece(record) for key, record in unique.items()}
+    numbers = interned.evidence(rows, pieces.values())
+    return {key: (numbers[piece], unique[key].resolved) for key, piece in pieces.items()}
+
+
 _piece: Callable[[LabelRecord], Piece] = attrgetter("field", "value", "source", "rule", "weight")
 
 
 def write_evidence(rows: Rows, interned: Interned, items: Sequence[tuple[int, int, Labelled]], *, fresh: bool) -> None:
     """What labels rest on: (repo, artifact or 0, labelled). `fresh` says that none of these has any evidence yet."""
-    # Labellers make equal pieces one object, so that most of a page's are looked at once.
-    unique = {id(record): record for _, _, labelled in items for record in labelled.evidence}
-    pieces = {key: _piece(record) for key, record in unique.items()}
-    numbers = interned.evidence(rows, pieces.values())
-    number = {key: numbers[piece] for key, piece in pieces.items()}
-    links: dict[tuple[int, int, int], bool] = {}
-    for resolved in (False, True):  # a piece that gave its label its value may be there a second time
-        links |= {
-            (repo, artifact, number[id(record)]): resolved
-            for repo, artifact, labelled in items
-            for record in labelled.evidence
-            if record.resolved is resolved
-        }
+    numbers = _numbers(rows, interned, [labelled.evidence for _, _, labelled in items])
+    links: list[Row] = []
+    for repo, artifact, labelled in items:
+        own = dict(map(numbers.__getitem__, map(id, labelled.evidence)))
+        if len(own) < len(labelled.evidence):  # a piece that gave its label its value may be there a second time
+            own |= {numbers[id(record)][0]: True for record in labelled.evidence if record.resolved}
+        links += [(repo, artifact, piece, resolved) for piece, resolved in own.items()]
     disputes: dict[tuple[int, int, str], Row] = {}
     for repo, artifact, labelled in items:
         for conflict in labelled.conflicts:
@@ -197,7 +204,7 @@ def write_evidence(rows: Rows, interned: Interned, items: Sequence[tuple[int, in
             disputes.setdefault((repo, artifact, conflict.field), row)
     owners = [(repo, artifact) for repo, artifact, _ in items]
     for table, columns, found in (
-        (label_evidence, _LINK_COLUMNS, [(*link, resolved) for link, resolved in links.items()]),
+        (label_evidence, _LINK_COLUMNS, links),
         (conflicts, _CONFLICT_COLUMNS, list(disputes.values())),
     ):
         if fresh:

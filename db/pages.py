@@ -8,7 +8,8 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from db.digest import facts_of, repo_digest
+from db.derived import derived
+from db.documents import digits
 from db.labelled import LABEL_NAMES, Interned, LabelledRepo, label_values, write_repo_labels
 from db.models import (
     LABELS,
@@ -24,14 +25,15 @@ from db.models import (
     search_pending,
     skips,
 )
-from db.records import Labelled, Page, RepoRecord, RunRecord, Skipped
+from db.records import Derived, Labelled, Page, RepoRecord, RunRecord, Skipped
 from db.rows import Row, Rows
-from db.search import add, digits, new_document
+from db.search import add
 from db.types import Bool, day_number
 
 _STATE = (
     "select r.hub_id, r.id, r.repo_id, r.sha, r.digest, r.status, r.downloads, r.downloads_all_time, r.likes,"
-    " r.trending_score, l.depth, l.vocabulary, v.sha, r.last_modified from repos r"
+    " r.trending_score, l.depth, l.vocabulary, v.sha, r.last_modified, l.family,"
+    " l.base_family, l.quant, l.format from repos r"
     " left join repo_labels l on l.repo = r.id left join visits v on v.repo = r.id where r.hub_id in ({})"
 )
 _LISTED = [
@@ -58,6 +60,9 @@ _TAG_COLUMNS = ("repo", "position", "tag")
 EDGE_COLUMNS = ("repo", "parent", "relation", "source", "declared")
 _EVALUATION_COLUMNS = ("repo", "position", "task", "dataset", "metric", "value", "source")
 _METRIC_COLUMNS = ("repo", "day", "downloads", "likes", "trending_score")
+NOTHING = "{}"
+"""Facts of a repo that has none."""
+
 INFERRED = frozenset(("name", "owner", "file", "size", "lineage", "fuzzy"))
 """Sources that infer a parent; the others declare it."""
 
@@ -108,6 +113,7 @@ class Known:
     vocabulary: int | None
     visited_sha: str | None
     last_modified: Any  # the driver's own
+    searched: tuple[str | None, ...]  # the labels that search knows
 
     @property
     def deep(self) -> bool:
@@ -115,12 +121,20 @@ class Known:
         return self.depth not in (None, "listing")
 
 
+Entry = tuple[RepoRecord, Labelled, Derived]
+"""One repo of a page with all that is known of it."""
+
+New = tuple[int, RepoRecord, Labelled, Derived]
+Changed = tuple[Known, RepoRecord, Labelled, Derived]
+"""An entry with the number that it gets, or with what the catalog has of it."""
+
+
 @dataclass(slots=True)
 class Sorted:
     """The repos of a page by what is to be done with them."""
 
-    new: list[tuple[int, RepoRecord, Labelled, str, int]] = field(default_factory=list)  # number, ..., facts, digest
-    changed: list[tuple[Known, RepoRecord, Labelled, str, int]] = field(default_factory=list)
+    new: list[New] = field(default_factory=list)
+    changed: list[Changed] = field(default_factory=list)
     counted: list[tuple[Known, RepoRecord]] = field(default_factory=list)
     unchanged: list[Known] = field(default_factory=list)
 
@@ -131,14 +145,14 @@ class Sorted:
 
 def known_repos(rows: Rows, hub_ids: Iterable[str]) -> dict[str, Known]:
     return {
-        row[0]: Known(row[1], row[2], row[3], row[4], row[5], (row[6], row[7], row[8], row[9]), *row[10:])
+        row[0]: Known(*(*row[1:6], row[6:10], *row[10:14], row[14:]))  # counters and labels, four of each
         for row in rows.select_in(_STATE, hub_ids)
     }
 
 
 def save_page(rows: Rows, interned: Interned, run: RunRecord, page: Page, at: datetime) -> tuple[PageCounts, Sorted]:
     """All of a page but its cursor, in the caller's transaction."""
-    entries = {record.hub_id: (record, labelled) for record, labelled in page.repos}
+    entries = _entries(page)
     known = known_repos(rows, entries)
     found = _sort(rows, interned, entries.values(), known, at, thin=page.thin)
     give_up_ids(rows, run, [entry[1] for entry in found.new] + [e[1] for e in found.changed], set(entries), at)
@@ -159,10 +173,15 @@ def save_page(rows: Rows, interned: Interned, run: RunRecord, page: Page, at: da
     return counts, found
 
 
+def _entries(page: Page) -> dict[str, Entry]:
+    made = page.derived or [derived(record, labelled.labels) for record, labelled in page.repos]
+    return {record.hub_id: (record, labelled, more) for (record, labelled), more in zip(page.repos, made, strict=True)}
+
+
 def _sort(
     rows: Rows,
     interned: Interned,
-    entries: Iterable[tuple[RepoRecord, Labelled]],
+    entries: Iterable[Entry],
     known: dict[str, Known],
     at: datetime,
     *,
@@ -170,17 +189,17 @@ def _sort(
 ) -> Sorted:
     found = Sorted()
     number = rows.next_id(repos)
-    for record, labelled in entries:
-        facts = facts_of(record)
-        digest = repo_digest(record, facts)
+    for record, labelled, made in entries:
         state = known.get(record.hub_id)
         if state is None:
-            found.new.append((number, record, labelled, facts, digest))
+            found.new.append((number, record, labelled, made))
             number += 1
         elif not (thin and _same_commit(state, record)) and (
-            state.digest != digest or state.status != record.status or not _current(rows, interned, state, labelled, at)
+            state.digest != made.digest
+            or state.status != record.status
+            or not _current(rows, interned, state, labelled, at)
         ):
-            found.changed.append((state, record, labelled, facts, digest))
+            found.changed.append((state, record, labelled, made))
         elif _counters(state, record) != state.counters:
             found.counted.append((state, record))
         else:
@@ -234,7 +253,7 @@ def _insert(
     rows: Rows,
     interned: Interned,
     run: RunRecord,
-    new: Sequence[tuple[int, RepoRecord, Labelled, str, int]],
+    new: Sequence[New],
     at: datetime,
 ) -> None:
     if not new:
@@ -247,52 +266,52 @@ def _insert(
             at,
             at,
             run.id,
-            digest,
+            made.digest,
         )
-        for number, record, _, _, digest in new
+        for number, record, _, made in new
     ]
     rows.insert(repos, _NEW_COLUMNS, values)
-    rows.insert(repo_facts, ("repo", "facts"), [(number, facts) for number, _, _, facts, _ in new if facts != "{}"])
-    children = [(number, record, labelled) for number, record, labelled, _, _ in new]
+    write_facts(rows, [(number, made.facts) for number, _, _, made in new], fresh=True)
+    children = [(number, record, labelled) for number, record, labelled, _ in new]
     write_children(rows, interned, children, fresh=True)
-    labels = [LabelledRepo(number, labelled, "listing", digest) for number, _, labelled, _, digest in new]
+    labels = [LabelledRepo(number, labelled, "listing", made.digest) for number, _, labelled, made in new]
     write_repo_labels(rows, interned, labels, at, fresh=True)
     day = day_number(at.date())
     rows.insert(
         metrics,
         _METRIC_COLUMNS,
-        [(number, day, record.downloads, record.likes, record.trending_score) for number, record, _, _, _ in new],
+        [(number, day, record.downloads, record.likes, record.trending_score) for number, record, _, _ in new],
         ready=True,
     )
-    add(rows, [(number, new_document(record, labelled.labels, facts)) for number, record, labelled, facts, _ in new])
+    add(rows, [(number, made.document) for number, _, _, made in new])
 
 
 def _update(
     rows: Rows,
     interned: Interned,
     run: RunRecord,
-    changed: Sequence[tuple[Known, RepoRecord, Labelled, str, int]],
+    changed: Sequence[Changed],
     at: datetime,
 ) -> None:
     if not changed:
         return
     tell(rows, run, at, [event for state, record, *_ in changed for event in repo_events(state, record)])
     values = [
-        (*listed_values(record, _counters(state, record))[2:], at, digest, state.repo)
-        for state, record, _, _, digest in changed
+        (*listed_values(record, _counters(state, record))[2:], at, made.digest, state.repo)
+        for state, record, _, made in changed
     ]
     rows.update(repos, _CHANGED_COLUMNS, "id", values)
     rename(rows, [(state, record) for state, record, *_ in changed], at)
     # A visit at this commit knows more of its content than the listing does: its facts stay.
     facts = [
-        (s.repo, facts) for s, record, _, facts, _ in changed if s.visited_sha is None or s.visited_sha != record.sha
+        (s.repo, made.facts) for s, record, _, made in changed if s.visited_sha is None or s.visited_sha != record.sha
     ]
-    rows.upsert(repo_facts, ("repo",), ("repo", "facts"), facts)
-    content = [entry for entry in changed if entry[0].digest != entry[4] or not entry[0].deep]
-    write_children(rows, interned, [(s.repo, record, labelled) for s, record, labelled, _, _ in content], fresh=False)
+    write_facts(rows, facts, fresh=False)
+    content = [entry for entry in changed if entry[0].digest != entry[3].digest or not entry[0].deep]
+    write_children(rows, interned, [(s.repo, record, labelled) for s, record, labelled, _ in content], fresh=False)
     shallow = [entry for entry in changed if not entry[0].deep]
-    tell_labels(rows, run, at, [(s.repo, labelled) for s, _, labelled, _, digest in shallow if s.digest != digest])
-    labels = [LabelledRepo(s.repo, labelled, "listing", digest) for s, _, labelled, _, digest in shallow]
+    tell_labels(rows, run, at, [(s.repo, labelled) for s, _, labelled, made in shallow if s.digest != made.digest])
+    labels = [LabelledRepo(s.repo, labelled, "listing", made.digest) for s, _, labelled, made in shallow]
     write_repo_labels(rows, interned, labels, at, fresh=False)
     _count_days(rows, [(state, record) for state, record, *_ in changed], at)
     rows.insert_new(search_pending, ("repo",), [(state.repo,) for state, *_ in changed])
@@ -348,8 +367,22 @@ def write_children(
     else:
         owners = [(repo,) for repo, _, _ in items]
         rows.replace(repo_tags, ("repo",), _TAG_COLUMNS, owners, links)
-        rows.replace(edges, ("repo",), EDGE_COLUMNS, owners, edge_rows(items))
+        renew_edges(rows, items)
         rows.replace(evaluations, ("repo",), _EVALUATION_COLUMNS, owners, results)
+
+
+def write_facts(rows: Rows, items: Sequence[tuple[int, str]], *, fresh: bool) -> None:
+    """Facts of repos, where there are any; `fresh` says that none of them has some yet."""
+    some = [item for item in items if item[1] != NOTHING]
+    if fresh:
+        rows.insert(repo_facts, ("repo", "facts"), some)
+    else:
+        rows.upsert(repo_facts, ("repo",), ("repo", "facts"), some)
+        rows.delete(repo_facts, ("repo",), [(repo,) for repo, facts in items if facts == NOTHING])
+
+
+def renew_edges(rows: Rows, items: Sequence[tuple[int, RepoRecord, Labelled]]) -> None:
+    rows.replace(edges, ("repo",), EDGE_COLUMNS, [(repo,) for repo, _, _ in items], edge_rows(items))
 
 
 _edge_values = attrgetter("parent", "relation", "source")

@@ -9,9 +9,11 @@ is None, never a default.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Literal
 
 Json = Mapping[str, Any]
@@ -31,8 +33,26 @@ Source = Literal[
 Role = Literal["weights", "mmproj", "adapter", "imatrix", "draft", "tokenizer", "config", "index", "card", "other"]
 
 
+@lru_cache(maxsize=32)
+def _values(kind: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*(each.name for each in fields(kind)))
+
+
+class Sent:
+    """A record of two fields or more that goes to another process by the thousand.
+
+    Pickled as its class and values: the way of dataclasses with slots asks for the fields' names at each one.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        kind: Any = type(self)
+        return kind, _values(kind)(self)
+
+
 @dataclass(frozen=True, slots=True)
-class EdgeRecord:
+class EdgeRecord(Sent):
     """One declared or inferred parent of a repo."""
 
     parent: str  # repo id as written, perhaps of a repo that the catalog does not hold
@@ -41,7 +61,7 @@ class EdgeRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class EvalRecord:
+class EvalRecord(Sent):
     """One published evaluation result of a model card (`model-index`) or of the Hub's evalResults."""
 
     task: str
@@ -52,7 +72,7 @@ class EvalRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class RepoRecord:
+class RepoRecord(Sent):
     """One row of the Hub's listing, validated. `hub_id` (the Hub's `_id`) survives renames; `repo_id` does not."""
 
     hub_id: str
@@ -154,7 +174,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelRecord:
+class LabelRecord(Sent):
     """One piece of evidence for one label. Lists are a record an element; booleans are "true" and "false"."""
 
     field: str
@@ -166,7 +186,7 @@ class LabelRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class ConflictRecord:
+class ConflictRecord(Sent):
     """A claim and a measurement that can't both be true."""
 
     field: str
@@ -177,7 +197,7 @@ class ConflictRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
+class Labels(Sent):
     """The resolved answer, one value a label. Claimed and measured stand side by side."""
 
     family: str | None = None
@@ -214,7 +234,7 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class Labelled(Sent):
     """Labels of a repo or of one artifact, with the evidence they rest on."""
 
     labels: Labels
@@ -223,6 +243,15 @@ class Labelled:
     edges: tuple[EdgeRecord, ...] = ()  # repos only: declared ones first, then those inferred from the name
     unclaimed: tuple[str, ...] = ()  # tokens of the name that no rule claimed
     vocabulary: str = ""  # digest of the vocabulary that said so
+
+
+@dataclass(frozen=True, slots=True)
+class Derived(Sent):
+    """What a listed repo's rows hold beside the record itself."""
+
+    facts: str  # repo_facts.facts
+    digest: int  # repos.digest
+    document: str  # what search looks at
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +273,7 @@ class Page:
     skipped: tuple[Skipped, ...]
     cursor: str | None  # opaque: where the next page starts; None after the last
     thin: bool = False  # without card, config and counts of tensors: at a known commit those of the catalog hold
+    derived: tuple[Derived, ...] = ()  # of each repo, where it was worked out beforehand
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,51 +1,36 @@
-"""Full-text search over ids, families, schemes, tasks, telling tags and card summaries: FTS5 trigram, or pg_trgm.
+"""Full-text search over the documents of `db.documents`: FTS5 trigram, or pg_trgm.
 
-A document is a line of the id's words and a line of all others, each word with a space on both sides:
-
-     google gemma 3 4b it qat q4 0 gguf\n image text to text transformers conversational ~d6
-
-so any piece of a word of three letters or more is found, `4b` is found where a word starts with it, and `3` where it is
-a word. `~d6` is the number of digits of the downloads: a word that half the Hub holds is looked for among the most
-downloaded first. A new repo's document is made with its page; those of repos in `search_pending` are made anew later, a
-batch a transaction.
+Any piece of a word of three letters or more is found, `4b` is found where a word starts with it, and `3` where it is a
+word. A word that half the Hub holds is looked for among the most downloaded first. A new repo's document is made with
+its page; those of repos in `search_pending` are made anew later, a batch a transaction.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from db.documents import DIGITS, document, with_quants, words
 from db.engine import catalog_name, open_engine, translated
 from db.models import search_documents, search_pending
-from db.records import Labels, RepoRecord
 from db.rows import Rows
 
 BATCH = 2000
 """Documents that one transaction makes."""
-
-TELLING = 40  # tags of a document
-LONGEST = 1000  # letters of a document: cards are strangers' text
-DIGITS = 12  # of downloads
 
 FEW = 4000
 """So many matches are all looked at; of more, the most downloaded."""
 
 ENOUGH = 400
 """Of a common word, so many of the most downloaded matches are ranked."""
-
-_DULL = ("base_model:", "region:", "dataset:", "license:", "arxiv:", "doi:", "deploy:", "model-index")
-_DULL_TAGS = frozenset(("endpoints_compatible", "autotrain_compatible", "text-generation-inference", "custom_code"))
-_SUMMARIES = ("model_name", "summary", "short_description", "description", "model_summary")
 
 
 def create_index(connection: Connection) -> None:
@@ -69,49 +54,7 @@ def drop_index(connection: Connection) -> None:
     connection.exec_driver_sql(f"drop {kind} if exists search_index")
 
 
-# ---- documents ------------------------------------------------------------------------------------------------------
-
-
-_BETWEEN = re.compile(r"(?:[^\w.]|_)+")
-
-
-def words(text: str) -> str:
-    """Text as search sees it: small letters, digits and dots, words parted by one space."""
-    return _BETWEEN.sub(" ", text.casefold()).strip()
-
-
-_often = lru_cache(maxsize=50_000)(words)  # tags and labels, of which there are few
-
-
-def document(repo_id: str, labels: Iterable[str | None], tags: Iterable[str], facts: str, downloads: int | None) -> str:
-    """What search looks at of one repo."""
-    name = words(repo_id)
-    known = set(name.split())
-    rest: list[str] = []
-    telling = [tag for tag in tags if tag not in _DULL_TAGS and not tag.startswith(_DULL)][:TELLING]
-    said_of_it = [_often(text) for text in (*labels, *telling) if text is not None]
-    for said in (*said_of_it, *map(words, _summaries(facts))):
-        if said and said not in known:
-            known.add(said)
-            rest.append(said)
-    return f" {name} \n {' '.join(rest)[:LONGEST]} {_magnitude(downloads)}"
-
-
-def _summaries(facts: str) -> list[str]:
-    """What a card says of itself in a sentence."""
-    if not any(f'"{name}"' in facts for name in _SUMMARIES):
-        return []
-    card = json.loads(facts).get("card", {})
-    found = [card.get(name) for name in _SUMMARIES] if isinstance(card, dict) else []
-    return [text for text in found if isinstance(text, str)]
-
-
-def _magnitude(downloads: int | None) -> str:
-    return f"~d{digits(downloads):x}"
-
-
-def digits(downloads: int | None) -> int:
-    return min(len(str(downloads)), DIGITS) if downloads else 0
+# ---- the index ----------------------------------------------------------------------------------------------------
 
 
 def refresh(rows: Rows, most: int = BATCH) -> int:
@@ -119,7 +62,7 @@ def refresh(rows: Rows, most: int = BATCH) -> int:
     pending = [row[0] for row in rows.select("select repo from search_pending order by repo limit ?", (most,))]
     if not pending:
         return 0
-    old = dict(map(tuple, rows.select_in("select repo, text from search_documents where repo in ({})", pending)))
+    old = dict(rows.select_in("select repo, text from search_documents where repo in ({})", pending))
     new = [(repo, text) for repo, text in _documents(rows, pending) if old.get(repo) != text]
     if rows.dialect.name == "sqlite":
         over = [(repo, old[repo]) for repo, _ in new if repo in old]
@@ -136,12 +79,6 @@ def add(rows: Rows, documents: Sequence[tuple[int, str]]) -> None:
     rows.upsert(search_documents, ("repo",), ("repo", "text"), documents)
 
 
-def new_document(repo: RepoRecord, labels: Labels, facts: str) -> str:
-    """The document of a repo as the listing shows it, the same that `refresh` makes of its rows."""
-    said = (labels.family, labels.base_family, labels.quant, labels.format, repo.pipeline_tag, repo.library_name)
-    return document(repo.repo_id, said, repo.tags, facts, repo.downloads)
-
-
 def _documents(rows: Rows, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
     tags: dict[int, list[str]] = defaultdict(list)
     sql = (
@@ -150,16 +87,18 @@ def _documents(rows: Rows, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
     )
     for repo, tag in rows.select_in(sql, numbers):
         tags[repo].append(tag)
+    quants: dict[int, list[str]] = defaultdict(list)
     sql = "select distinct repo, quant from artifacts where repo in ({}) and quant is not null"
-    for repo, quant in sorted(rows.select_in(sql, numbers)):
-        tags[repo].insert(0, quant)  # every scheme that a repo of GGUF files holds
+    for repo, quant in rows.select_in(sql, numbers):
+        quants[repo].append(quant)
     sql = (
         "select r.id, r.repo_id, r.downloads, f.facts, l.family, l.base_family, l.quant, l.format, r.pipeline_tag,"
         " r.library_name from repos r left join repo_facts f on f.repo = r.id left join repo_labels l on l.repo = r.id"
         " where r.id in ({})"
     )
     for repo, repo_id, downloads, facts, *labels in rows.select_in(sql, numbers):
-        yield repo, document(repo_id, labels, tags.get(repo, ()), facts or "", downloads)
+        said = with_quants(tags.get(repo, ()), quants.get(repo, ()))
+        yield repo, document(repo_id, labels, said, facts or "", downloads)
 
 
 def rebuild(connection: Connection) -> None:

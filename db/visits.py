@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 
-from db.digest import facts_of, to_json
+from db.digest import facts_of, repo_digest, to_json
+from db.documents import searched
 from db.labelled import (
     ARTIFACT_LABEL_NAMES,
     Interned,
@@ -23,7 +24,6 @@ from db.models import (
     headers,
     label_evidence,
     layouts,
-    repo_facts,
     repo_files,
     repos,
     search_pending,
@@ -35,11 +35,13 @@ from db.pages import (
     give_up_ids,
     known_repos,
     rename,
+    renew_edges,
     repo_events,
     save_skips,
     tell,
     tell_labels,
     write_children,
+    write_facts,
 )
 from db.records import ArtifactRecord, Enrichment, Header, Labelled, RepoRecord, RunRecord
 from db.rows import Row, Rows
@@ -93,6 +95,8 @@ class Visited:
     state: Known
     visit: Visit
     found: Enrichment
+    facts: str  # of repo_facts
+    as_listed: bool  # a first visit that says what the listing said: rows that come of that alone stand already
 
     @property
     def repo(self) -> int:
@@ -102,6 +106,14 @@ class Visited:
     def first(self) -> bool:
         """No commit was looked at before: there are no files and artifacts to compare with."""
         return self.visit.sha is None and self.visit.depth is None
+
+    @property
+    def to_search(self) -> bool:
+        """Search may have to know it otherwise than from the listing."""
+        labels = self.found.labelled.labels
+        if not self.as_listed or self.state.searched != searched(labels):
+            return True
+        return any(labelled.labels.quant not in (None, labels.quant) for _, labelled in self.found.artifacts)
 
     @property
     def moved_on(self) -> bool:
@@ -122,16 +134,25 @@ def save_enrichments(
         found, lease = latest[hub_id]
         visit = seen.get(state.repo, Visit(None, None, 0))
         if not lease or visit.lease == lease:
-            kept.append(Visited(state, visit, found))
+            kept.append(visited(state, visit, found))
     if kept:
         _save(rows, interned, run, kept, at)
     return len(kept)
 
 
+def visited(state: Known, visit: Visit, found: Enrichment) -> Visited:
+    facts = facts_of(found.repo)
+    first = visit.sha is None and visit.depth is None
+    as_listed = first and found.repo.sha == state.sha and repo_digest(found.repo, facts) == state.digest
+    return Visited(state, visit, found, facts, as_listed)
+
+
 def _save(rows: Rows, interned: Interned, run: RunRecord, items: Sequence[Visited], at: datetime) -> None:
     tell_labels(rows, run, at, [(item.repo, item.found.labelled) for item in items if item.moved_on])
     _save_repos(rows, run, items, at)
-    write_children(rows, interned, [(item.repo, item.found.repo, item.found.labelled) for item in items], fresh=False)
+    told = [(item.repo, item.found.repo, item.found.labelled) for item in items if not item.as_listed]
+    write_children(rows, interned, told, fresh=False)
+    renew_edges(rows, [(item.repo, item.found.repo, item.found.labelled) for item in items if item.as_listed])
     deep = [item for item in items if item.found.depth != "listing"]
     read = save_headers(rows, [header for item in deep for header in item.found.headers], at)
     tell(rows, run, at, [*save_files(rows, deep), *save_artifacts(rows, interned, deep, read)])
@@ -141,7 +162,7 @@ def _save(rows: Rows, interned: Interned, run: RunRecord, items: Sequence[Visite
     rows.insert_new(layouts, ("key", "count", "digest", "length"), learnt)
     _save_skips(rows, run, items)
     _close(rows, items, at)
-    rows.insert_new(search_pending, ("repo",), [(item.repo,) for item in items])
+    rows.insert_new(search_pending, ("repo",), [(item.repo,) for item in items if item.to_search])
 
 
 _KEPT_COLUMNS = ("pipeline_tag", "library_name", "license", "used_storage")
@@ -163,8 +184,7 @@ def _save_repos(rows: Rows, run: RunRecord, items: Sequence[Visited], at: dateti
     dated = [(item.found.repo.last_modified, item) for item in items if item.found.repo.last_modified is not None]
     newer = [(d, i.repo) for d, i in dated if rows.value(repos, "last_modified", d) != i.state.last_modified]
     rows.update(repos, ("last_modified",), "id", newer)  # it has an index, which only a new date writes
-    facts = [(item.repo, facts_of(item.found.repo)) for item in items]
-    rows.upsert(repo_facts, ("repo",), ("repo", "facts"), facts)
+    write_facts(rows, [(item.repo, item.facts) for item in items if not item.as_listed], fresh=False)
 
 
 def _repo_values(record: RepoRecord) -> Row:
@@ -191,15 +211,16 @@ def save_files(rows: Rows, items: Sequence[Visited]) -> list[Told]:
     changed: list[Row] = []
     told: list[Told] = []
     for item in items:
-        before, repo = stored[item.repo], item.repo
+        before, repo = stored.get(item.repo, {}), item.repo
         now = {file.path: (file.size, file.blob_id, file.sha256) for file in item.found.files}
-        over += [(repo, path) for path in before if path not in now]
         new += [
             (repo, path, size, blob_id and hash_bytes(blob_id), sha256 and hash_bytes(sha256))
             for path, (size, blob_id, sha256) in now.items()
             if path not in before
         ]
-        changed += [(*facts, repo, path) for path, facts in now.items() if before.get(path, facts) != facts]
+        if before:
+            over += [(repo, path) for path in before if path not in now]
+            changed += [(*facts, repo, path) for path, facts in now.items() if before.get(path, facts) != facts]
         if item.moved_on:
             told += _file_events(repo, before, now)
     rows.delete(repo_files, ("repo", "path"), over)

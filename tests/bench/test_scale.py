@@ -29,7 +29,7 @@ def test_every_measurement_of_a_small_catalog(tmp_path: Path) -> None:
     found = run(options(tmp_path / "scale.db"), tmp_path)
     assert found["check"] == []  # what it made is a whole catalog
     assert found["rows"]["repos"] == REPOS and found["rows"]["visits"] == REPOS // 2
-    assert found["rows"]["metrics"] > 20 * REPOS  # a year of the three in ten that are downloaded
+    assert found["rows"]["metrics"] > 15 * REPOS  # a year of the three in ten that are downloaded
     assert 0 < found["load_against_raw"] < 10
     assert found["incremental_page"].keys() == {"unchanged", "counters", "changed"}
     assert found["views"].keys() >= {"models", "lineage"} and len(found["queries"]) > 40
@@ -46,7 +46,7 @@ def test_a_hundred_thousand_repos_load_grow_and_answer(tmp_path: Path) -> None:
     found = run(options(db, repos=100_000, visited=0.2, no_raw=True, no_reports=True), tmp_path)
     assert found["check"] == [] and found["export_models_ok"]
     assert found["rows"]["repos"] == 100_000 and found["rows"]["visits"] == 20_000
-    assert found["rows"]["metrics"] > 3_000_000 and found["rows"]["repo_files"] > 150_000
+    assert found["rows"]["metrics"] > 1_500_000 and found["rows"]["repo_files"] > 150_000
     with Reader(db) as reader:
         (row,) = reader.all("select count(*) as n from models")
     assert row["n"] == 100_000
@@ -56,7 +56,8 @@ def test_the_made_up_hub_is_the_same_each_time_and_looks_like_the_real_one() -> 
     hub = ImaginedHub(10_000)
     assert hub.enrichment(77) == ImaginedHub(10_000).enrichment(77)
     downloads = sorted((hub.repo(number).downloads or 0 for number in range(1, 10_001)), reverse=True)
-    assert downloads[0] == 10**8 and downloads[5000] < 10_000
+    assert downloads[0] > 50_000 and downloads[2_999] > 0 == downloads[3_000]  # seven in ten nobody downloads
+    assert sum(downloads[:100]) > 0.8 * sum(downloads)  # and one in a hundred most do
     files = [len(hub.enrichment(number).files) for number in range(1, 300)]
     artifacts = [len(hub.enrichment(number).artifacts) for number in range(1, 300)]
     assert 8 <= sum(files) / len(files) <= 11

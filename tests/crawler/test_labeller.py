@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from crawler import labeller
-from crawler.labeller import Labeller, labels_of
+from crawler.labeller import Labeller, made_of
 from crawler.pace import Pacer
 from crawler.samplehub import SampleHub
-from db.records import RepoRecord
+from db.records import Labelled, Labels, RepoRecord
 from tests.crawler.dump import differences
 from tests.crawler.hubs import crawled, hub_of, small_catalog
 
@@ -26,7 +26,7 @@ PAGES = [
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process works from the first page on."""
     monkeypatch.setattr(labeller, "BEGUN", 0)
-    monkeypatch.setattr(labeller, "USED", 0)
+    monkeypatch.setattr(labeller, "PATIENCE", 20)
     monkeypatch.setattr(labeller.os, "cpu_count", lambda: 2)
 
 
@@ -39,7 +39,7 @@ def child(beside: Labeller) -> subprocess.Popen[bytes]:
 def test_a_process_makes_the_labels_that_are_made_here(at_once: None) -> None:
     with Labeller() as beside:
         for page in PAGES:
-            assert beside.begin(page)() == labels_of(page)
+            assert beside.begin(page)() == made_of(page)
         process = child(beside)
         assert process.poll() is None, "one process, for all pages"
     assert process.poll() is not None, "and none when they are done"
@@ -48,14 +48,21 @@ def test_a_process_makes_the_labels_that_are_made_here(at_once: None) -> None:
 def test_a_short_walk_starts_no_process() -> None:
     with Labeller() as beside:
         for page in PAGES:
-            assert beside.begin(page)() == labels_of(page)
+            assert beside.begin(page)() == made_of(page)
         assert beside._process is None
+
+
+def test_until_it_is_there_nothing_waits_for_it(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labeller, "PATIENCE", 0)
+    monkeypatch.setattr(labeller, "READY", b"never said")
+    with Labeller() as beside:
+        assert [beside.begin(page)() for page in PAGES] == [made_of(page) for page in PAGES]
 
 
 @pytest.mark.parametrize("dies", ["before a page", "with a page in its hands"])
 def test_a_process_that_dies_loses_no_page(at_once: None, dies: str) -> None:
     with Labeller() as beside:
-        assert beside.begin(PAGES[0])() == labels_of(PAGES[0])
+        assert beside.begin(PAGES[0])() == made_of(PAGES[0])
         if dies == "before a page":
             child(beside).kill()
             child(beside).wait()
@@ -63,14 +70,14 @@ def test_a_process_that_dies_loses_no_page(at_once: None, dies: str) -> None:
         if beside._process is not None:
             child(beside).kill()
         labels = taken()
-        assert labels == labels_of(PAGES[1])
-        assert beside.begin(PAGES[2])() == labels_of(PAGES[2])
+        assert labels == made_of(PAGES[1])
+        assert beside.begin(PAGES[2])() == made_of(PAGES[2])
 
 
 def test_where_no_process_can_be_had_labels_are_made_here(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labeller.sys, "executable", "/no/such/python")
     with Labeller() as beside:
-        assert [beside.begin(page)() for page in PAGES] == [labels_of(page) for page in PAGES]
+        assert [beside.begin(page)() for page in PAGES] == [made_of(page) for page in PAGES]
 
 
 def test_it_ends_with_its_input_and_keeps_no_secret() -> None:
@@ -94,11 +101,12 @@ def test_the_token_does_not_go_along(at_once: None, monkeypatch: pytest.MonkeyPa
 def test_a_repo_that_trips_the_labels_is_noted_and_the_page_goes_on(
     at_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = RepoRecord("0" * 24, "acme/odd", tags=("x", None))  # type: ignore[arg-type]  # no text, as it should be
+    broken = RepoRecord("0" * 24, "acme/odd", languages=(None,))  # type: ignore[arg-type]  # no text, as it should be
     with Labeller() as beside:
-        labels = beside.begin([broken, *PAGES[0]])()
-    assert isinstance(labels[0], str) and "acme/odd has no labels" in labels[0]
-    assert list(labels[1:]) == list(labels_of(PAGES[0]))
+        made = beside.begin([broken, *PAGES[0]])()
+    assert len(made.bugs) == 1 and "acme/odd has no labels" in made.bugs[0]
+    assert made.labels[0] == Labelled(Labels(), ())
+    assert made.labels[1:] == made_of(PAGES[0]).labels
 
 
 # ---- in a crawl -----------------------------------------------------------------------------------------------------
@@ -115,8 +123,8 @@ def test_a_crawl_with_it_ends_in_the_same_catalog(
 ) -> None:
     crawled(tmp_path / "alone.db", sample, depth="listing")
     used: list[Sequence[RepoRecord]] = []
-    monkeypatch.setattr(labeller, "BEGUN", 0)
-    monkeypatch.setattr(labeller, "USED", 20)
+    monkeypatch.setattr(labeller, "BEGUN", 30)
+    monkeypatch.setattr(labeller, "PATIENCE", 20)
     monkeypatch.setattr(labeller.os, "cpu_count", lambda: 2)
     taken = Labeller._taken
     monkeypatch.setattr(Labeller, "_taken", lambda self, repos: (used.append(repos), taken(self, repos))[1])

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from db import search
+from db.documents import document
 from db.records import Page
-from db.search import Found, document, find, pieces
+from db.search import Found, find, pieces
 from db.store import Store
 from tests.db.made import enrichment, labelled, page, repo
 

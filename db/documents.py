@@ -1,0 +1,79 @@
+"""What search looks at of one repo: a line of its id's words and a line of all others, a space on both sides of each.
+
+     google gemma 3 4b it qat q4 0 gguf\n image text to text transformers conversational ~d6
+
+`~d6` is the number of digits of the downloads, by which the most downloaded of a common word are found first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from db.records import Labels, RepoRecord
+
+TELLING = 40  # tags of a document
+LONGEST = 1000  # letters of a document: cards are strangers' text
+DIGITS = 12  # of downloads
+
+_DULL = ("base_model:", "region:", "dataset:", "license:", "arxiv:", "doi:", "deploy:", "model-index")
+_DULL_TAGS = frozenset(("endpoints_compatible", "autotrain_compatible", "text-generation-inference", "custom_code"))
+_SUMMARIES = ("model_name", "summary", "short_description", "description", "model_summary")
+_BETWEEN = re.compile(r"(?:[^\w.]|_)+")
+
+
+def words(text: str) -> str:
+    """Text as search sees it: small letters, digits and dots, words parted by one space."""
+    return _BETWEEN.sub(" ", text.casefold()).strip()
+
+
+_often = lru_cache(maxsize=50_000)(words)  # tags and labels, of which there are few
+
+
+def document(repo_id: str, labels: Iterable[str | None], tags: Iterable[str], facts: str, downloads: int | None) -> str:
+    """What search looks at of one repo."""
+    name = words(repo_id)
+    known = set(name.split())
+    rest: list[str] = []
+    telling = [tag for tag in tags if tag not in _DULL_TAGS and not tag.startswith(_DULL)][:TELLING]
+    said_of_it = [_often(text) for text in (*labels, *telling) if text is not None]
+    for said in (*said_of_it, *map(words, _summaries(facts))):
+        if said and said not in known:
+            known.add(said)
+            rest.append(said)
+    return f" {name} \n {' '.join(rest)[:LONGEST]} {_magnitude(downloads)}"
+
+
+def _summaries(facts: str) -> list[str]:
+    """What a card says of itself in a sentence."""
+    if not any(f'"{name}"' in facts for name in _SUMMARIES):
+        return []
+    card = json.loads(facts).get("card", {})
+    found = [card.get(name) for name in _SUMMARIES] if isinstance(card, dict) else []
+    return [text for text in found if isinstance(text, str)]
+
+
+def _magnitude(downloads: int | None) -> str:
+    return f"~d{digits(downloads):x}"
+
+
+def digits(downloads: int | None) -> int:
+    return min(len(str(downloads)), DIGITS) if downloads else 0
+
+
+def document_of(repo: RepoRecord, labels: Labels, facts: str) -> str:
+    """The document of a repo as the listing shows it, the same that its rows make."""
+    said = (*searched(labels), repo.pipeline_tag, repo.library_name)
+    return document(repo.repo_id, said, repo.tags, facts, repo.downloads)
+
+
+def searched(labels: Labels) -> tuple[str | None, ...]:
+    """The labels that a document holds."""
+    return labels.family, labels.base_family, labels.quant, labels.format
+
+
+def with_quants(tags: Sequence[str], quants: Iterable[str]) -> Sequence[str]:
+    """Every scheme that a repo of GGUF files holds, before its tags."""
+    return [*sorted(set(quants), reverse=True), *tags]
