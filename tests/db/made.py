@@ -105,14 +105,16 @@ def header(name: str) -> Header:
     )
 
 
-def enrichment(number: int, *, files: Sequence[str] = ("a-Q4_0.gguf",), **changes: Any) -> Enrichment:
+def enrichment(
+    number: int, *, files: Sequence[str] = ("a-Q4_0.gguf",), quant: str = "Q4_0", **changes: Any
+) -> Enrichment:
     """A visit that found these files, each an artifact with a header, a conflict and evidence of its own."""
     record = changes.pop("record", None) or repo(number)
     artifacts = tuple(
         (
             ArtifactRecord(path, "weights", "gguf", (path,), 1000 + number, content(path)),
             Labelled(
-                Labels(format="gguf", quant="Q4_0", quantized=True, bits_per_weight=6.4),
+                Labels(format="gguf", quant=quant, quantized=True, bits_per_weight=6.4),
                 (LabelRecord("quant", "Q4_0", "header", "dominant", 90, resolved=True),),
                 (ConflictRecord("bits", "4", "file", "6.4", "size"),),
                 vocabulary=VOCABULARY,

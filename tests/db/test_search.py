@@ -10,7 +10,7 @@ import pytest
 
 from db import search
 from db.documents import document
-from db.records import Page
+from db.records import Enrichment, Page
 from db.search import Found, find, pieces
 from db.store import Store
 from tests.db.made import enrichment, labelled, page, repo
@@ -134,6 +134,43 @@ def test_a_new_model_is_found_at_once_by_the_document_that_is_made_again_later(c
         assert store.index() == len(NAMES)
         with store._reading() as rows:
             assert rows.select(sql) == at_first
+
+
+AT_LATER = {"sha": "e" * 40}
+VISITS = {
+    "as the listing said": [enrichment(1)],
+    "of another family": [enrichment(1, labelled=labelled(family="zephyr"))],
+    "of files of another scheme": [enrichment(1, quant="IQ2_XXS")],
+    "with more schemes": [enrichment(1, files=("a.gguf", "b.gguf")), enrichment(1, quant="IQ2_XXS")],
+    "at a later commit": [enrichment(1, record=repo(1, tags=("gguf", "zebra"), **AT_LATER))],
+    "of a card that is gone": [enrichment(1, record=repo(1, card={}, languages=(), **AT_LATER))],
+    "twice, with a scheme fewer": [
+        enrichment(1, quant="IQ2_XXS"),
+        enrichment(1, record=repo(1, **AT_LATER)),
+    ],
+    "too shallow for its files": [enrichment(1, quant="IQ2_XXS"), enrichment(1, depth="listing", artifacts=())],
+}
+
+
+@pytest.mark.parametrize("visits", VISITS.values(), ids=VISITS)
+def test_a_visit_leaves_nothing_alone_that_has_changed(db: str, visits: list[Enrichment]) -> None:
+    """What it passes over, because the listing said the same, is what writing all of it anew would have made."""
+    sql = "select text from search_documents"
+    with Store.open(db) as store:
+        run = store.start_run("full", "", "https://hub.example")
+        store.save_page(run, "", page([1]))
+        for visit in visits:
+            store.save_enrichments(run, [(visit, 0)])
+        store.index()
+        with store._reading() as rows:
+            kept = rows.select(sql)
+        with store._writing() as rows:
+            rows.execute("insert into search_pending (repo) select id from repos")
+        store.index()
+        with store._reading() as rows:
+            assert rows.select(sql) == kept
+        record = visits[-1].repo
+        assert store.stored([record.hub_id]) == {record.hub_id: record}
 
 
 def test_the_index_agrees_with_its_documents(sqlite_db: str) -> None:
