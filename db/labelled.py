@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 from db.digest import Piece, evidence_key, to_json
 from db.models import (
@@ -29,6 +29,11 @@ _LIST_PLACES = [LABEL_NAMES.index(name) for name in ("tuning", "specialty", "lan
 _repo_values = attrgetter(*LABEL_NAMES)
 
 REPO_LABEL_COLUMNS = ("repo", *LABEL_NAMES, "vocabulary", "depth", "digest")
+_INDEXED = ("family", "quant", "base_family", "base_model")
+_OTHERS = tuple(name for name in REPO_LABEL_COLUMNS[1:] if name not in _INDEXED)
+_indexed_values, _other_values = (
+    itemgetter(*(REPO_LABEL_COLUMNS.index(name) for name in (*names, "repo"))) for names in (_INDEXED, _OTHERS)
+)
 _EVIDENCE_COLUMNS = ("id", "key", "field", "value", "source", "rule", "weight")
 _LINK_COLUMNS = ("repo", "artifact", "evidence", "resolved")
 _CONFLICT_COLUMNS = ("repo", "artifact", "field", "claimed", "claimed_by", "measured", "measured_by")
@@ -157,10 +162,8 @@ def write_repo_labels(
 
 def _renew(rows: Rows, values: Sequence[Row]) -> None:
     """Labels of repos that have some, as a rule: what has an index is only written where it differs."""
-    last = 1 + len(LABEL_NAMES)
-    rows.update(repo_labels, LABEL_NAMES, "repo", [(*row[1:last], row[0]) for row in values], differing=True)
-    made = [(*row[last:], row[0]) for row in values]
-    if rows.update(repo_labels, REPO_LABEL_COLUMNS[last:], "repo", made) < len(values):
+    rows.update(repo_labels, _INDEXED, "repo", map(_indexed_values, values), differing=True)
+    if rows.update(repo_labels, _OTHERS, "repo", map(_other_values, values)) < len(values):
         rows.insert_new(repo_labels, REPO_LABEL_COLUMNS, values)
 
 

@@ -199,18 +199,23 @@ def _matches_sqlite(rows: Rows, wanted: Sequence[str]) -> Iterator[Any]:
         "select r.repo_id, r.downloads, d.text from search_index s join search_documents d on d.repo = s.rowid"
         " join repos r on r.id = s.rowid where search_index match ? and r.status <> 'gone' limit ?"
     )
-    counted = "select count(*) from (select 1 from search_index where search_index match ? limit ?)"
-    if rows.select(counted, (query, FEW + 1))[0][0] <= FEW:
+    if not _many(rows, query):
         yield from (row for row in rows.select(sql, (query, FEW)) if all(piece in row[2] for piece in wanted))
         return
     count = 0
     for magnitude in range(DIGITS, -1, -1):
-        for row in rows.select(sql, (f'{query} AND "~d{magnitude:x}"', FEW)):
+        these = f'"~d{magnitude:x}"'  # where they are few, their texts are read sooner than the words' long lists
+        for row in rows.select(sql, (f"{query} AND {these}" if _many(rows, these) else these, FEW)):
             if all(piece in row[2] for piece in wanted):
                 count += 1
                 yield row
         if count >= ENOUGH:
             return
+
+
+def _many(rows: Rows, query: str) -> bool:
+    sql = "select count(*) from (select 1 from search_index where search_index match ? limit ?)"
+    return int(rows.select(sql, (query, FEW + 1))[0][0]) > FEW
 
 
 def _trigrams(piece: str) -> list[str]:
