@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import resource
@@ -42,6 +43,7 @@ from db.types import day_number
 
 PAGE = 1000
 VISITS = 100  # that are stored together
+REMEMBERED = 5000  # repos whose history is
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SEARCHES = (
     "gemma qat 4b",
@@ -168,9 +170,9 @@ def remember(store: Store, hub: ImaginedHub, watch: Watch) -> None:
     days = [day_number(today - timedelta(days=back)) for back in range(1, 90)]
     weeks = [day_number(today - timedelta(days=back)) for back in range(90, 365, 7)]
     columns = ("repo", "day", "downloads", "likes", "trending_score")
-    for first in range(1, hub.size + 1, 5_000):
+    for first in range(1, hub.size + 1, REMEMBERED):
         rows: list[tuple[int, int, int, int, float]] = []
-        for number in range(first, min(first + 5_000, hub.size + 1)):
+        for number in range(first, min(first + REMEMBERED, hub.size + 1)):
             downloads = hub.downloads(number)
             daily, weekly = hub.changes(number)
             chance = hub.chance(number, 2)
@@ -196,11 +198,8 @@ def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:
         names = [column[0] for column in cursor.description]
         listed = ", ".join(f'"{name}"' for name in names)
         marks = ", ".join("?" * len(names))
-        a_visit = found["visited"] and table.name in ("headers", "artifacts", "repo_files", "visits", "conflicts")
-        together = (
-            VISITS * count // found["visited"] if a_visit else 30 * PAGE
-        )  # rows of a transaction, as the store has
-        while chunk := cursor.fetchmany(max(together, 1)):
+        together = count // transactions(table.name, found) + 1
+        while chunk := cursor.fetchmany(together):
             rows += len(chunk)
             with watch:
                 target.execute("begin immediate")
@@ -219,6 +218,13 @@ def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:
         "load_against_raw": watch.seconds / found["load_seconds"],
         "load_against_raw_cpu": watch.cpu / found["load_cpu"],
     }
+
+
+def transactions(table: str, found: dict[str, Any]) -> int:
+    """How many the store filled a table in; one that pages and visits fill counts as of pages."""
+    if found["visited"] and table in ("headers", "artifacts", "repo_files", "visits", "conflicts"):
+        return math.ceil(found["visited"] / VISITS)
+    return math.ceil(found["repos"] / (REMEMBERED if table == "metrics" else PAGE))
 
 
 def table_rows(db: Path) -> dict[str, int]:

@@ -79,5 +79,5 @@ def prune_unused(rows: Rows) -> Pruned:
         return Pruned()
     return Pruned(
         evidence=rows.execute("delete from evidence where id not in (select evidence from label_evidence)"),
-        tags=rows.execute("delete from tags where id not in (select tag from repo_tags)"),
+        tags=rows.execute("delete from tags where not exists (select 1 from repo_tags l where l.tag = tags.id)"),
     )
