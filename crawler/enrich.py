@@ -19,9 +19,9 @@ from analysis.headers import read_artifact
 from analysis.headers.config import config_files
 from analysis.headers.config import config_of as one_config
 from analysis.labels.resolve import label_whole
-from crawler.discover import bounded, parse_repo
 from crawler.errors import FileTrouble, RepoTrouble
 from crawler.hub import Hub
+from crawler.listing import bounded, parse_repo
 from db.records import (
     ArtifactRecord,
     Depth,

@@ -17,12 +17,13 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Literal
 
-from crawler.discover import Bound, ChangedSince, Listed, MostDownloaded, Order, Walk, parse_repo
+from crawler.discover import Bound, ChangedSince, Listed, MostDownloaded, Order, Walk
 from crawler.enrich import skipped
 from crawler.errors import RepoTrouble, RequestRefused
 from crawler.hub import LIGHT, Hub
 from crawler.labeller import Labeller, Made, made_of
 from crawler.ledger import Ledger
+from crawler.listing import parse_repo
 from crawler.settings import CrawlSettings, scope_text
 from db.records import Page, RepoRecord, Skipped, Wanted
 from db.store import Store

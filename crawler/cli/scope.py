@@ -60,7 +60,7 @@ def crawl_options(command: Command) -> Command:
 
 def settings_of(given: dict[str, Any]) -> Any:
     """CrawlSettings of the options, which are taken out of `given`; `endpoint` is left in."""
-    from crawler.discover import REPO_ID
+    from crawler.listing import REPO_ID
     from crawler.settings import CrawlSettings
     from db.records import RepoFilter
 

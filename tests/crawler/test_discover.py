@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.discover import MOST_OBJECT, bounded, one_by_one, parse_repo
+from crawler.discover import one_by_one
+from crawler.listing import MOST_OBJECT, bounded, parse_repo
 from db.digest import to_json
 from db.records import EdgeRecord, EvalRecord, RepoFilter, RepoRecord, Skipped
 
