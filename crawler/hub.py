@@ -8,16 +8,12 @@ redirects are followed by hand, and to another host without it.
 from __future__ import annotations
 
 import hmac
-import json
 import os
 import random
-import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, TypeVar
@@ -34,6 +30,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported, b
     parse_ratelimit_headers,
 )
 
+from crawler.answer import Answer, Broken, content_range, kind_of, number, parsed, retry_after
 from crawler.errors import (
     BadAnswer,
     HubFailing,
@@ -47,11 +44,11 @@ from crawler.errors import (
 from crawler.pace import Pacer, RateLimit
 from crawler.ranges import HttpSource
 from crawler.settings import HUB
+from crawler.usage import Counters, Kind, Usage
 from db.records import Json
 
 T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
-Kind = Literal["list", "info", "tree", "headers", "resolve", "cdn"]
 
 MOST_JSON = 96 << 20
 """Bytes of one JSON answer: a thousand rows with long cards are 10 MB, all shard headers of the largest model 40 MB."""
@@ -73,89 +70,6 @@ INFO = (*LIGHT, *HEAVY, "siblings")
 """What one look at a repo asks for; `siblings` with `blobs=true` are its files with sizes and hashes."""
 
 
-@dataclass(slots=True)
-class Usage:
-    """What the Hub was asked. `api` and `resolver` requests count against its quotas, `cdn` ones do not."""
-
-    api_requests: int = 0
-    resolver_requests: int = 0
-    cdn_requests: int = 0
-    bytes_read: int = 0
-
-    def request(self, kind: Kind) -> None:
-        if kind == "cdn":
-            self.cdn_requests += 1
-        elif kind == "resolve":
-            self.resolver_requests += 1
-        else:
-            self.api_requests += 1
-
-
-class Counters(Usage):
-    """All that was asked so far, by any thread; and by one thread alone while it has `own`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lock = threading.Lock()
-        self._here = threading.local()
-
-    def asked(self, kind: Kind) -> None:
-        with self._lock:
-            self.request(kind)
-        if self.own is not None:
-            self.own.request(kind)
-
-    def received(self, count: int) -> None:
-        with self._lock:
-            self.bytes_read += count
-        if self.own is not None:
-            self.own.bytes_read += count
-
-    def add(self, usage: Usage) -> None:
-        """What was asked elsewhere on our behalf."""
-        with self._lock:
-            self.api_requests += usage.api_requests
-            self.resolver_requests += usage.resolver_requests
-            self.cdn_requests += usage.cdn_requests
-            self.bytes_read += usage.bytes_read
-
-    @property
-    def own(self) -> Usage | None:
-        return getattr(self._here, "usage", None)
-
-    @own.setter
-    def own(self, usage: Usage | None) -> None:
-        self._here.usage = usage
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response, read to its end or to where it was cut."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
-    secret: str = ""  # the token that was sent, lest its echo is told on
-
-    @property
-    def message(self) -> str:
-        """What the Hub says of an error, in one line of plain signs."""
-        text = self.headers.get("x-error-message") or ""
-        if not text:
-            try:
-                told = json.loads(self.body)
-                text = str(told.get("error", "")) if isinstance(told, dict) else ""
-            except ValueError:
-                text = ""
-        text = text.replace(self.secret, "***") if self.secret else text
-        return " ".join("".join(sign if sign.isprintable() else " " for sign in text[:400]).split())
-
-    @property
-    def code(self) -> str:
-        return self.headers.get("x-error-code") or ""
-
-
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Bytes of a file from `start` on; `size` of the whole file where the answer told; `signed` is where they lay."""
@@ -164,14 +78,6 @@ class Piece:
     size: int | None
     signed: str | None
     ranged: bool = True  # False: the server sent all that stands before it too
-
-
-class Broken(Exception):
-    """A try that brought no whole answer; the next may. `status`: of a 5xx; `connected`: somebody was there."""
-
-    def __init__(self, why: str, *, status: int | None = None, connected: bool = True) -> None:
-        super().__init__(why)
-        self.status, self.connected = status, connected
 
 
 class Hub:
@@ -405,7 +311,7 @@ class Hub:
         def once() -> Json:
             value, _ = self._json(kind, path, params, repo_id)
             if not isinstance(value, dict):
-                raise Broken(f"an object is due, {told_type(value)} came")
+                raise Broken(f"an object is due, {kind_of(value)} came")
             return value
 
         return self._of_repo(repo_id, lambda: self._patiently(path, once))
@@ -415,7 +321,7 @@ class Hub:
     ) -> tuple[list[Any], str | None]:
         rows, answer = self._json(kind, path, params, repo_id)
         if not isinstance(rows, list):
-            raise Broken(f"a list is due, {told_type(rows)} came")
+            raise Broken(f"a list is due, {kind_of(rows)} came")
         if len(rows) > MOST_ROWS:
             raise Broken(f"a page of {len(rows):,} rows")
         return rows, self._next_cursor(answer, cursor)
@@ -632,44 +538,6 @@ def plain(error: Exception) -> str:
     return words.get(type(error).__name__) or " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def told_type(value: Any) -> str:
-    return {dict: "an object", list: "a list", str: "a text", type(None): "null"}.get(type(value), type(value).__name__)
-
-
-def parsed(answer: Answer) -> Any:
-    """The JSON of an answer. Raises Broken for web pages, half texts, and what is nested too deep."""
-    try:
-        try:
-            return json.loads(answer.body)
-        except ValueError as error:
-            if "integer string conversion" not in str(error):
-                raise
-            return json.loads(answer.body, parse_int=short_int)
-    except (ValueError, RecursionError) as error:
-        kind = answer.headers.get("content-type", "").partition(";")[0]
-        start = answer.body[:64].lstrip().lower()
-        if "html" in kind or start.startswith((b"<!doctype", b"<html")):
-            raise Broken("a web page where JSON is due") from error
-        raise Broken("JSON that breaks off or is none") from error
-
-
-def short_int(digits: str) -> int | None:
-    """A whole number; None for one of more digits than Python reads (reading them takes time squared)."""
-    return int(digits) if len(digits) < 1000 else None
-
-
-def number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.strip().isdecimal() and len(text) < 20 else None
-
-
-def content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None, int | None]:
-    """(first, last, size) of `bytes 0-99/1234` or `bytes */1234`."""
-    found = re.fullmatch(r"bytes (?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)", headers.get("content-range", "").strip())
-    if not found:
-        return None, None, None
-    return tuple(number(part) for part in found.groups())  # type: ignore[return-value]
-
-
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
     if "ratelimit" not in headers:
         return None
@@ -677,15 +545,3 @@ def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
     if told is None:
         return None
     return RateLimit(told.resource_type, told.remaining, told.reset_in_seconds, told.limit, told.window_seconds)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds; the header's other form, a date, is reckoned from the answer's own Date, so that no clock matters."""
-    text = headers.get("retry-after", "").strip()
-    if text.isdecimal():
-        return float(text[:9])
-    try:
-        until = parsedate_to_datetime(text)
-        return max(0.0, (until - parsedate_to_datetime(headers.get("date", ""))).total_seconds())
-    except (TypeError, ValueError):
-        return None

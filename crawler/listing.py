@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from crawler.answer import kind_of
 from crawler.hub import HEAVY, LIGHT
 from db.records import EdgeRecord, EvalRecord, Gated, Json, Relation, RepoRecord, Skipped
 
@@ -93,18 +94,6 @@ def _repo(row: Any) -> RepoRecord:
         evaluations=evaluations_of(get("model-index"), get("cardData"), get("evalResults")),
         extra={} if NAMED.issuperset(row) else extra_of(row),
     )
-
-
-def kind_of(value: Any) -> str:
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "a text",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-    }
-    return "null" if value is None else names.get(type(value), type(value).__name__)
 
 
 def shown(value: Any) -> str:

@@ -33,7 +33,8 @@ from crawler.desk import Desk, FarPacer, heard
 from crawler.errors import ClusterTrouble, CrawlError, RepoTrouble, Stopped
 
 if TYPE_CHECKING:
-    from crawler.hub import Hub, Usage
+    from crawler.hub import Hub
+    from crawler.usage import Usage
 
 ADDRESS = re.compile(r"(?:tcp|tls|ws|wss)://[^\s/@]+:\d{1,5}|local:[1-9]\d?")
 

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from analysis.labels.resolve import label_repo
+from crawler.answer import Answer
 from crawler.enrich import look
 from crawler.errors import BadAnswer, CrawlError, RepoTrouble, TokenRefused
-from crawler.hub import Answer, Hub
+from crawler.hub import Hub
 from crawler.listing import parse_repo
 from crawler.samplehub import Fault, Kind, SampleHub
 from crawler.samplehub.access import Account

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from analysis.errors import SourceError
+from crawler.answer import content_range, retry_after
 from crawler.errors import FileTrouble, HubUnreachable, RepoTrouble, RequestRefused
-from crawler.hub import Hub, content_range, origin, rate_limit, retry_after
+from crawler.hub import Hub, origin, rate_limit
 from crawler.samplehub import MEMBER, READER, Catalog, Fault, Kind, SampleHub
 from tests.crawler.hubs import REAL, asked, hub_of, small_catalog
 

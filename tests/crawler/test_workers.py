@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from crawler.errors import ClusterTrouble, RepoTrouble
-from crawler.hub import Counters
 from crawler.samplehub import SampleHub
+from crawler.usage import Counters
 from crawler.workers import Cluster, Done
 from tests.crawler.hubs import hub_of, small_catalog
 
