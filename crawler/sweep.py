@@ -10,6 +10,7 @@ do not find it either, and only while the Hub still answers for a repo that it h
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -25,7 +26,7 @@ from crawler.labeller import Labeller, Made, made_of
 from crawler.ledger import Ledger
 from crawler.listing import parse_repo
 from crawler.settings import CrawlSettings, scope_text
-from db.records import Page, RepoRecord, Skipped, Wanted
+from db.records import Page, RepoFilter, RepoRecord, Skipped, Wanted
 from db.store import Store
 
 Kind = Literal["full", "incremental", "repos"]
@@ -44,6 +45,9 @@ MOST_NOTES = 10
 
 MOST_PROBED = 5000
 """How many repos are looked at after one walk, each for up to two requests; the others wait for the next."""
+
+MOST_OWNERS, MOST_PAGES = 100, 10
+"""How many owners' listings are looked through after one walk for repos that lost their id, and how far."""
 
 
 def kind_due(store: Store, settings: CrawlSettings) -> Kind:
@@ -70,6 +74,7 @@ def sweep(ledger: Ledger, executor: Executor) -> None:
     if kind == "full":
         look_after(ledger, executor)
         store.restart(scope, "full")
+    look_for_displaced(ledger)
     ledger.keep()
 
 
@@ -228,6 +233,18 @@ def look_after(ledger: Ledger, executor: Executor) -> None:
         )
     if found:
         ledger.notes.append(f"{found:,} repos that the listing did not show were found by a look at them")
+
+
+def look_for_displaced(ledger: Ledger) -> None:
+    """Repos whose id another one took: a renamed one is listed under its owner, and the Hub can't be asked by `_id`."""
+    lost: dict[str, set[str]] = defaultdict(set)
+    for hub_id, owner in ledger.store.displaced(ledger.run):
+        lost[owner].add(hub_id)
+    for owner, hub_ids in islice(lost.items(), MOST_OWNERS):
+        pages = Walk(ledger.hub, RepoFilter(authors=(owner,))).pages()
+        for repo in (repo for listed in islice(pages, MOST_PAGES) for repo in listed.repos):
+            if repo.hub_id in hub_ids:
+                take_in(ledger, repo)
 
 
 def answers(hub: Hub) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import or_, select
 
 from db.digest import to_json
 from db.frontier import filter_sql
-from db.models import absences, crawl_runs, cursors, repos, sweep_pages, watermarks
+from db.models import absences, crawl_runs, cursors, events, repos, sweep_pages, watermarks
 from db.pages import PageCounts
 from db.process import lives
 from db.records import Page, RepoFilter, RunRecord, Wanted
@@ -226,3 +226,13 @@ def probed(rows: Rows, hub_id: str, *, found: bool, at: datetime) -> int:
     else:
         rows.update(absences, ("probes", "probed_at"), "repo", [(count, at, repo)])
     return count
+
+
+def displaced(rows: Rows, run: RunRecord) -> list[tuple[str, str]]:
+    """(hub_id, owner) of repos that this run lost sight of since another one has their id now."""
+    sql = (
+        "select distinct r.hub_id, r.author from events e join repos r on r.id = e.repo"
+        " where e.at >= ? and e.run = ? and e.kind = 'gone' and r.status = 'gone' and r.author is not null"
+        " and exists (select 1 from repos o where o.repo_id = r.repo_id and o.id <> r.id) order by r.author, r.hub_id"
+    )
+    return list(rows.select(sql, (rows.value(events, "at", run.started_at), run.id)))

@@ -247,6 +247,11 @@ class Store:
         with self._writing() as rows:
             return runs.probed(rows, hub_id, found=found, at=at)
 
+    def displaced(self, run: RunRecord) -> list[tuple[str, str]]:
+        """(hub_id, owner) of repos that this run lost sight of since another one has their id now."""
+        with self._reading() as rows:
+            return runs.displaced(rows, run)
+
     # ---- the frontier -----------------------------------------------------------------------------------------------
 
     def claim(self, n: int, depth: Depth, scope: RepoFilter | None = None) -> list[Wanted]:

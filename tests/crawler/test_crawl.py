@@ -222,6 +222,32 @@ def test_a_rename_is_found_by_a_visit_too(sample: SampleHub, db: Path) -> None:
     assert rows(db, "select repo_id from aliases") == [("acme/Gemma-1-1B-it-0",)]
 
 
+def test_a_renamed_repo_whose_old_id_is_taken_is_found_under_its_owner(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample)
+    old = "acme/Gemma-1-1B-it-0"
+    known = rows(db, f"select hub_id from repos where repo_id = '{old}'")
+    sample.catalog.rename(old, "acme/renamed")
+    sample.catalog.add(old, {"config.json": b"{}"}, created=datetime.now(UTC))
+    crawled(db, sample)
+    assert rows(db, "select hub_id, status from repos where repo_id = 'acme/renamed'") == [(known[0][0], "available")]
+    assert rows(db, f"select count(*), min(status) from repos where repo_id = '{old}'") == [(1, "available")]
+    assert rows(db, "select repo_id from aliases") == [(old,)]
+
+
+def test_a_repo_made_anew_under_its_old_id_is_another_one(sample: SampleHub, db: Path) -> None:
+    crawled(db, sample)
+    old = "acme/Gemma-1-1B-it-0"
+    sample.catalog.remove(old)
+    sample.catalog.add(old, {"config.json": b"{}"}, created=datetime.now(UTC))
+    looked = []
+    for _ in range(2):
+        sample.requests.clear()
+        crawled(db, sample)
+        looked.append(sum("author=acme" in path for path in asked(sample, "/api/models?")))
+    assert looked == [1, 0], "under its owner, once"
+    assert rows(db, f"select status from repos where repo_id = '{old}' order by id") == [("gone",), ("available",)]
+
+
 def test_gone_is_what_a_sweep_and_two_looks_do_not_find(sample: SampleHub, db: Path) -> None:
     crawled(db, sample)
     sample.catalog.remove("acme/Gemma-1-1B-it-0")
