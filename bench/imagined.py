@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from db.records import (
     ArtifactRecord,
@@ -272,9 +273,15 @@ def usual_labels(family: str, size: str, tuning: str, gguf: bool) -> Labelled:
         bits=4.0 if gguf else 16.0, languages=("en",), parameters_measured=None if gguf else 8_030_261_248,
     )  # fmt: skip
     said = {"family": family, "version": "3", "size": size, "tuning": tuning, "format": kind, "quant": labels.quant}
-    evidence = [LabelRecord(key, str(value), "name", f"name-{key}", 50, True) for key, value in said.items()]
-    evidence += [LabelRecord(key, str(value), "tag", f"tag-{key}", 40, False) for key, value in said.items()]
+    evidence = [piece(key, str(value), "name", 50, True) for key, value in said.items()]
+    evidence += [piece(key, str(value), "tag", 40, False) for key, value in said.items()]
     return Labelled(labels, tuple(evidence), vocabulary=VOCABULARY)
+
+
+@lru_cache(maxsize=10_000)
+def piece(field: str, value: str, source: Any, weight: int, resolved: bool) -> LabelRecord:
+    """Equal pieces are one object, as labellers make them."""
+    return LabelRecord(field, value, source, f"{source}-{field}", weight, resolved)
 
 
 @lru_cache(maxsize=1000)
@@ -285,7 +292,7 @@ def usual_artifact(quant: str, disputed: bool) -> Labelled:
         context_measured=131072, architecture="llama",
     )  # fmt: skip
     evidence = [
-        LabelRecord(key, quant, source, f"{source}-{key}", 60, source == "file")  # type: ignore[arg-type]
+        piece(key, quant, source, 60, source == "file")
         for key in ("quant", "format", "bits")
         for source in ("file", "header")
     ]

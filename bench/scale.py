@@ -42,7 +42,7 @@ from db.store import Store
 from db.types import day_number
 
 PAGE = 1000
-VISITS = 100  # that are stored together
+VISITS = 200  # that are stored together, as a crawl does
 REMEMBERED = 5000  # repos whose history is
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SEARCHES = (

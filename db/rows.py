@@ -21,8 +21,11 @@ Convert = Callable[[Any], Any]
 CHUNK = 1000
 """How many values one `IN (...)` takes."""
 
-BUNDLE = 32
-"""How many rows one insert into SQLite takes: a statement a row costs more than twice as much for short rows."""
+BUNDLES = (400, 32)
+"""How many rows one insert into SQLite takes: a statement a row costs twice as much for short rows."""
+
+MOST_VALUES = 4_000
+"""Values of one insert: SQLite takes 32,766, but keeps the statement of each table."""
 
 
 @lru_cache(maxsize=256)
@@ -171,10 +174,14 @@ class Rows:
     def _put(self, table: Table, columns: Sequence[str], values: list[Row], end: str = "") -> int:
         """Inserts rows of the driver's own values; returns how many were written."""
         start, row = f"insert into {table.name} ({_names(columns)}) values ", f"({self._marks(len(columns))})"
-        bundled = len(values) // BUNDLE * BUNDLE if self.dialect.name == "sqlite" else 0
-        bundles = [tuple(chain.from_iterable(values[at : at + BUNDLE])) for at in range(0, bundled, BUNDLE)]
-        written = self._many_converted(f"{start}{', '.join([row] * BUNDLE)} {end}", bundles)
-        return written + self._many_converted(f"{start}{row} {end}", values[bundled:])
+        written, at = 0, 0
+        for size in BUNDLES if self.dialect.name == "sqlite" else ():
+            size = min(size, MOST_VALUES // len(columns))
+            until = at + (len(values) - at) // size * size
+            bundles = [tuple(chain.from_iterable(values[n : n + size])) for n in range(at, until, size)]
+            written += self._many_converted(f"{start}{', '.join([row] * size)} {end}", bundles)
+            at = until
+        return written + self._many_converted(f"{start}{row} {end}", values[at:])
 
     def _many(self, table: Table, columns: Sequence[str], rows: Iterable[Row], sql: str) -> int:
         return self._many_converted(sql, self._converted(table, tuple(columns), rows))
