@@ -117,7 +117,7 @@ class Labeller:
     def _taken(self, repos: Sequence[RepoRecord]) -> Made:
         try:
             return Made(*pickle.load(self._output))  # noqa: S301  # from our own process
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except Exception:  # it died in the middle of a word: pickle tells of that in many ways
             self._end()
             return made_of(repos)
 
@@ -146,7 +146,9 @@ def main() -> None:
     """Labels the pages that come in until there are no more."""
     from crawler.collector import seldom
 
-    taken, given = sys.stdin.buffer, sys.stdout.buffer
+    # Not sys.stdout.buffer: PYTHONUNBUFFERED takes the buffer away, which sees to it that a write that a signal or a
+    # machine's sleep cuts short is gone on with.
+    taken, given = sys.stdin.buffer, open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115
     with seldom(), suppress(EOFError, BrokenPipeError):
         given.write(READY)
         given.flush()

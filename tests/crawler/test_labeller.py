@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +75,33 @@ def test_a_process_that_dies_loses_no_page(at_once: None, dies: str) -> None:
         labels = taken()
         assert labels == made_of(PAGES[1])
         assert beside.begin(PAGES[2])() == made_of(PAGES[2])
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system stops no process")
+def test_a_machine_that_sleeps_while_labels_are_told_loses_none(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that is cut short must be gone on with, whatever Python is told of buffers."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    many = [replace(repo, hub_id=f"{at:024x}") for at, repo in enumerate(PAGES[0] * 40)]  # more than a pipe takes
+    with Labeller() as beside:
+        taken = beside.begin(many)
+        process = child(beside)
+        time.sleep(1)
+        for _ in range(3):
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(0.05)
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.05)
+        assert taken() == made_of(many)
+        assert beside._process is process and process.poll() is None, "and it is still the process that made them"
+
+
+def test_what_makes_no_sense_is_not_believed(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Labeller() as beside:
+        beside.begin(PAGES[0])()
+        taken = beside.begin(PAGES[1])
+        monkeypatch.setattr(labeller.pickle, "load", lambda _: (1, 2))
+        assert taken() == made_of(PAGES[1])
+        assert beside._process is None
 
 
 def test_where_no_process_can_be_had_labels_are_made_here(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
