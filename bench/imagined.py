@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from db.derived import derived
 from db.records import (
     ArtifactRecord,
     ConflictRecord,
@@ -261,7 +262,9 @@ class ImaginedHub:
             for artifact, found in artifacts
             if chance.random() < 0.2
         )
-        return Enrichment(record, "headers", self.labelled(record), files, artifacts, headers)
+        labels = self.labelled(record)
+        more = derived(record, labels.labels)
+        return Enrichment(record, "headers", labels, files, artifacts, headers, derived=more)
 
 
 @lru_cache(maxsize=10_000)

@@ -22,6 +22,7 @@ from analysis.labels.resolve import label_whole
 from crawler.errors import FileTrouble, RepoTrouble
 from crawler.hub import Hub
 from crawler.listing import bounded, parse_repo
+from db.derived import derived
 from db.records import (
     ArtifactRecord,
     Depth,
@@ -199,6 +200,7 @@ def finish(
         headers=tuple(read),
         layouts=tuple(learnt),
         skipped=tuple(trouble),
+        derived=derived(repo, labelled.labels),
     )
 
 

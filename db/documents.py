@@ -65,13 +65,8 @@ def digits(downloads: int | None) -> int:
 
 def document_of(repo: RepoRecord, labels: Labels, facts: str) -> str:
     """The document of a repo as the listing shows it, the same that its rows make."""
-    said = (*searched(labels), repo.pipeline_tag, repo.library_name)
+    said = (labels.family, labels.base_family, labels.quant, labels.format, repo.pipeline_tag, repo.library_name)
     return document(repo.repo_id, said, repo.tags, facts, repo.downloads)
-
-
-def searched(labels: Labels) -> tuple[str | None, ...]:
-    """The labels that a document holds."""
-    return labels.family, labels.base_family, labels.quant, labels.format
 
 
 def with_quants(tags: Sequence[str], quants: Iterable[str]) -> Sequence[str]:

@@ -29,10 +29,14 @@ _LIST_PLACES = [LABEL_NAMES.index(name) for name in ("tuning", "specialty", "lan
 _repo_values = attrgetter(*LABEL_NAMES)
 
 REPO_LABEL_COLUMNS = ("repo", *LABEL_NAMES, "vocabulary", "depth", "digest")
-_INDEXED = ("family", "quant", "base_family", "base_model")
-_OTHERS = tuple(name for name in REPO_LABEL_COLUMNS[1:] if name not in _INDEXED)
-_indexed_values, _other_values = (
-    itemgetter(*(REPO_LABEL_COLUMNS.index(name) for name in (*names, "repo"))) for names in (_INDEXED, _OTHERS)
+INDEXED = ("family", "quant", "base_family", "base_model", "format")
+"""Labels that an index or search holds: they are only written where they differ."""
+
+indexed_values: Callable[[Labels], Row] = attrgetter(*INDEXED)
+
+_OTHERS = tuple(name for name in REPO_LABEL_COLUMNS[1:] if name not in INDEXED)
+_keyed_indexed, _keyed_others = (
+    itemgetter(*(REPO_LABEL_COLUMNS.index(name) for name in (*names, "repo"))) for names in (INDEXED, _OTHERS)
 )
 _EVIDENCE_COLUMNS = ("id", "key", "field", "value", "source", "rule", "weight")
 _LINK_COLUMNS = ("repo", "artifact", "evidence", "resolved")
@@ -50,6 +54,7 @@ class LabelledRepo:
     labelled: Labelled
     depth: str
     digest: int
+    renewed: bool = True  # False: the catalog has the same values of INDEXED
 
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -155,15 +160,15 @@ def write_repo_labels(
         rows.insert(repo_labels, REPO_LABEL_COLUMNS, values)
         rows.insert(unclaimed, ("repo", "token"), tokens)
     else:
-        _renew(rows, values)
+        _renew(rows, values, [row for item, row in zip(items, values, strict=True) if item.renewed])
         rows.replace(unclaimed, ("repo",), ("repo", "token"), [(item.repo,) for item in items], tokens)
     write_evidence(rows, interned, [(item.repo, 0, item.labelled) for item in items], fresh=fresh)
 
 
-def _renew(rows: Rows, values: Sequence[Row]) -> None:
-    """Labels of repos that have some, as a rule: what has an index is only written where it differs."""
-    rows.update(repo_labels, _INDEXED, "repo", map(_indexed_values, values), differing=True)
-    if rows.update(repo_labels, _OTHERS, "repo", map(_other_values, values)) < len(values):
+def _renew(rows: Rows, values: Sequence[Row], renewed: Sequence[Row]) -> None:
+    """Labels of repos that have some, as a rule."""
+    rows.update(repo_labels, INDEXED, "repo", map(_keyed_indexed, renewed), differing=True)
+    if rows.update(repo_labels, _OTHERS, "repo", map(_keyed_others, values)) < len(values):
         rows.insert_new(repo_labels, REPO_LABEL_COLUMNS, values)
 
 
@@ -206,6 +211,7 @@ def write_evidence(rows: Rows, interned: Interned, items: Sequence[tuple[int, in
             )
             disputes.setdefault((repo, artifact, conflict.field), row)
     owners = [(repo, artifact) for repo, artifact, _ in items]
+    of_repos = not any(artifact for _, artifact in owners)
     for table, columns, found in (
         (label_evidence, _LINK_COLUMNS, links),
         (conflicts, _CONFLICT_COLUMNS, list(disputes.values())),
@@ -213,4 +219,6 @@ def write_evidence(rows: Rows, interned: Interned, items: Sequence[tuple[int, in
         if fresh:
             rows.insert(table, columns, found)
         else:
-            rows.replace(table, ("repo", "artifact"), columns, owners, found)
+            key = ("repo",) if of_repos else ("repo", "artifact")
+            within = "artifact = 0" if of_repos else "artifact <> 0"
+            rows.replace(table, key, columns, [owner[: len(key)] for owner in owners], found, within=within)

@@ -6,11 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from db.derived import derived
 from db.documents import digits
-from db.labelled import LABEL_NAMES, Interned, LabelledRepo, label_values, write_repo_labels
+from db.labelled import (
+    INDEXED,
+    LABEL_NAMES,
+    Interned,
+    LabelledRepo,
+    indexed_values,
+    label_values,
+    write_repo_labels,
+)
 from db.models import (
     LABELS,
     absences,
@@ -32,8 +40,8 @@ from db.types import Bool, day_number
 
 _STATE = (
     "select r.hub_id, r.id, r.repo_id, r.sha, r.digest, r.status, r.downloads, r.downloads_all_time, r.likes,"
-    " r.trending_score, l.depth, l.vocabulary, v.sha, r.last_modified, l.family,"
-    " l.base_family, l.quant, l.format from repos r"
+    " r.trending_score, l.depth, l.vocabulary, v.sha, r.last_modified,"
+    f" {', '.join(f'l.{name}' for name in INDEXED)} from repos r"
     " left join repo_labels l on l.repo = r.id left join visits v on v.repo = r.id where r.hub_id in ({})"
 )
 _LISTED = [
@@ -99,8 +107,7 @@ class PageCounts:
     refreshed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What the catalog has of a repo that a page shows again."""
 
     repo: int
@@ -113,7 +120,7 @@ class Known:
     vocabulary: int | None
     visited_sha: str | None
     last_modified: Any  # the driver's own
-    searched: tuple[str | None, ...]  # the labels that search knows
+    indexed: tuple[str | None, ...]  # the labels of INDEXED
 
     @property
     def deep(self) -> bool:
@@ -145,8 +152,7 @@ class Sorted:
 
 def known_repos(rows: Rows, hub_ids: Iterable[str]) -> dict[str, Known]:
     return {
-        row[0]: Known(*(*row[1:6], row[6:10], *row[10:14], row[14:]))  # counters and labels, four of each
-        for row in rows.select_in(_STATE, hub_ids)
+        row[0]: Known._make((*row[1:6], row[6:10], *row[10:14], row[14:])) for row in rows.select_in(_STATE, hub_ids)
     }
 
 
@@ -311,7 +317,10 @@ def _update(
     write_children(rows, interned, [(s.repo, record, labelled) for s, record, labelled, _ in content], fresh=False)
     shallow = [entry for entry in changed if not entry[0].deep]
     tell_labels(rows, run, at, [(s.repo, labelled) for s, _, labelled, made in shallow if s.digest != made.digest])
-    labels = [LabelledRepo(s.repo, labelled, "listing", made.digest) for s, _, labelled, made in shallow]
+    labels = [
+        LabelledRepo(s.repo, labelled, "listing", made.digest, s.indexed != indexed_values(labelled.labels))
+        for s, _, labelled, made in shallow
+    ]
     write_repo_labels(rows, interned, labels, at, fresh=False)
     _count_days(rows, [(state, record) for state, record, *_ in changed], at)
     rows.insert_new(search_pending, ("repo",), [(state.repo,) for state, *_ in changed])

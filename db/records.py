@@ -288,6 +288,7 @@ class Enrichment:
     headers: tuple[Header, ...] = ()  # newly read ones, keyed by their `content`
     layouts: tuple[Layout, ...] = ()  # newly learnt ones
     skipped: tuple[Skipped, ...] = ()  # parts that could not be read
+    derived: Derived | None = None  # where it was worked out beforehand
 
 
 @dataclass(frozen=True, slots=True)

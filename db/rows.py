@@ -103,16 +103,23 @@ class Rows:
         self._many(table, columns, rows, f"delete from {table.name} where {where}")
 
     def replace(
-        self, table: Table, key: Sequence[str], columns: Sequence[str], owners: Iterable[Row], rows: Iterable[Row]
+        self,
+        table: Table,
+        key: Sequence[str],
+        columns: Sequence[str],
+        owners: Iterable[Row],
+        rows: Iterable[Row],
+        *,
+        within: str = "",
     ) -> None:
         """Makes `rows` all that the owners have: what is there already stays, so that equal content writes nothing.
 
-        `columns` starts with `key`, which names the owner and starts with `repo`. For tables whose values compare as
-        the driver gives them: text, numbers and booleans.
+        `columns` starts with `key`, which names the owner and starts with `repo`; `within` is a condition that leaves
+        out rows of no owner. For tables whose values compare as the driver gives them: text, numbers and booleans.
         """
         wanted = dict.fromkeys(self._converted(table, tuple(columns), rows))
         owned = set(owners)
-        sql = f"select {_names(columns)} from {table.name} where repo in ({{}})"
+        sql = f"select {_names(columns)} from {table.name} where repo in ({{}}){within and ' and '}{within}"
         found = self.select_in(sql, {owner[0] for owner in owned})
         stored = set(found) if len(key) == 1 else {row for row in found if row[: len(key)] in owned}
         primary = [column.name for column in table.primary_key]

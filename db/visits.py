@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from operator import itemgetter
+from typing import NamedTuple
 
-from db.digest import facts_of, repo_digest, to_json
-from db.documents import searched
+from db.derived import derived
+from db.digest import to_json
 from db.labelled import (
     ARTIFACT_LABEL_NAMES,
     Interned,
     LabelledRepo,
     artifact_label_values,
+    indexed_values,
     write_evidence,
     write_repo_labels,
 )
@@ -79,8 +79,7 @@ Told = tuple[int, str, str | None, str | None, str | None]
 """An event: repo, kind, subject, before, after."""
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """What the frontier knows of a repo: the commit that was looked at, how deep, under which lease."""
 
     sha: str | None
@@ -88,8 +87,7 @@ class Visit:
     lease: int
 
 
-@dataclass(frozen=True, slots=True)
-class Visited:
+class Visited(NamedTuple):
     """One visit that is to be stored, with what the catalog has of its repo."""
 
     state: Known
@@ -111,9 +109,14 @@ class Visited:
     def to_search(self) -> bool:
         """Search may have to know it otherwise than from the listing."""
         labels = self.found.labelled.labels
-        if not self.as_listed or self.state.searched != searched(labels):
+        if self.renewed or not self.as_listed:
             return True
         return any(labelled.labels.quant not in (None, labels.quant) for _, labelled in self.found.artifacts)
+
+    @property
+    def renewed(self) -> bool:
+        """Labels that indexes hold are others now."""
+        return self.state.indexed != indexed_values(self.found.labelled.labels)
 
     @property
     def moved_on(self) -> bool:
@@ -141,10 +144,10 @@ def save_enrichments(
 
 
 def visited(state: Known, visit: Visit, found: Enrichment) -> Visited:
-    facts = facts_of(found.repo)
+    made = found.derived or derived(found.repo, found.labelled.labels)
     first = visit.sha is None and visit.depth is None
-    as_listed = first and found.repo.sha == state.sha and repo_digest(found.repo, facts) == state.digest
-    return Visited(state, visit, found, facts, as_listed)
+    as_listed = first and found.repo.sha == state.sha and made.digest == state.digest
+    return Visited(state, visit, found, made.facts, as_listed)
 
 
 def _save(rows: Rows, interned: Interned, run: RunRecord, items: Sequence[Visited], at: datetime) -> None:
@@ -156,7 +159,10 @@ def _save(rows: Rows, interned: Interned, run: RunRecord, items: Sequence[Visite
     deep = [item for item in items if item.found.depth != "listing"]
     read = save_headers(rows, [header for item in deep for header in item.found.headers], at)
     tell(rows, run, at, [*save_files(rows, deep), *save_artifacts(rows, interned, deep, read)])
-    labels = [LabelledRepo(item.repo, item.found.labelled, item.found.depth, item.state.digest) for item in items]
+    labels = [
+        LabelledRepo(item.repo, item.found.labelled, item.found.depth, item.state.digest, item.renewed)
+        for item in items
+    ]
     write_repo_labels(rows, interned, labels, at, fresh=False)
     learnt = [(layout.key, layout.count, layout.digest, layout.length) for i in items for layout in i.found.layouts]
     rows.insert_new(layouts, ("key", "count", "digest", "length"), learnt)
@@ -181,7 +187,7 @@ def _save_repos(rows: Rows, run: RunRecord, items: Sequence[Visited], at: dateti
     rows.update(repos, (*_VISITED_COLUMNS, *_SIZE_COLUMNS), "id", values, keep=_KEPT_COLUMNS)
     shallow = [(*_repo_values(i.found.repo), at, i.repo) for i in items if i.found.depth == "listing"]
     rows.update(repos, _VISITED_COLUMNS, "id", shallow, keep=_KEPT_COLUMNS)
-    dated = [(item.found.repo.last_modified, item) for item in items if item.found.repo.last_modified is not None]
+    dated = [(i.found.repo.last_modified, i) for i in items if i.found.repo.last_modified and not i.as_listed]
     newer = [(d, i.repo) for d, i in dated if rows.value(repos, "last_modified", d) != i.state.last_modified]
     rows.update(repos, ("last_modified",), "id", newer)  # it has an index, which only a new date writes
     write_facts(rows, [(item.repo, item.facts) for item in items if not item.as_listed], fresh=False)
@@ -224,7 +230,7 @@ def save_files(rows: Rows, items: Sequence[Visited]) -> list[Told]:
         if item.moved_on:
             told += _file_events(repo, before, now)
     rows.delete(repo_files, ("repo", "path"), over)
-    new.sort(key=itemgetter(0, 1))  # in the order of the table, whose pages fill up so
+    new.sort()  # in the order of the table, whose pages fill up so
     rows.insert(repo_files, ("repo", "path", *_FILE_COLUMNS), new, ready=True)
     rows.update(repo_files, _FILE_COLUMNS, ("repo", "path"), changed)
     return told
