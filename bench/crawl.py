@@ -12,18 +12,15 @@ evidence grow with the Hub as they do in truth. The obvious script is what one w
 huggingface_hub: list_models(full=True), then for each repo model_info(files_metadata=True) and, for those with
 safetensors, get_safetensors_metadata, into SQLite.
 
-Last figures (24 Nov 2026, two slow cores shared with seven others, so that a process's own time says more than the
-clock):
-  discover  40,000 repos of the file in 10.8, 11.8 and 9.9 s on the machine alone (3,700, 3,395, 4,052 a second), labels
-            made by a process beside; the version before took 13.3, 13.7 and 12.8 s, turn by turn with it; 41 requests,
-            200 and 101 MB at the most
+Last figures (24 Nov 2026, two slow cores, with the Hub on them too):
+  discover  40,000 repos of the file in 8.1, 8.1, 8.0, 8.2 and 8.4 s (4,929, 4,937, 5,028, 4,887, 4,780 a second), labels
+            made by a process beside; 41 requests, 199 and 75 MB at the most
   enrich    1,500 visits of the file in 8.2 s (183 a second); 34,142 files, 21,111 artifacts, a request a visit
   compare   462 repos: files 467 requests, 0.9 MB, 60,316 rows; headers 2,176 requests, 193 MB, 74,067 rows; the same
             again 1 request; the obvious script 8,433 requests, 523 MB, 8,216 rows
-  memory    3,000,000 repos with --names: 298 MB at most, 105 of the process beside (its own 214 MB at 100,000, 240 at
-            300,000, 263 at 1,000,000, 278 at 2,800,000), a catalog of 8,867 MB, 2,148 s beside two other programs; then
-            less was made to be remembered: 10 MB fewer at 200,000. Onto the catalog of bench/scale.py with 3,000,000
-            repos, a listing, what it missed and 509 visits: 180 MB
+  memory    3,000,000 repos with --names: 283 MB at most, 106 of the process beside (its own 231 MB at 300,000, 250 at
+            1,000,000, 265 at 3,000,000), a catalog of 8,903 MB, 2,005 s beside other programs, 999 s of its own. Onto
+            the catalog of bench/scale.py with 3,000,000 repos, a listing, what it missed and 509 visits: 180 MB
   quota     900 visits: 100 % of every window used, no request refused
 """
 
