@@ -13,8 +13,8 @@ huggingface_hub: list_models(full=True), then for each repo model_info(files_met
 safetensors, get_safetensors_metadata, into SQLite.
 
 Last figures (24 Nov 2026, two slow cores, with the Hub on them too):
-  discover  40,000 repos of the file in 8.1, 8.1, 8.0, 8.2 and 8.4 s (4,929, 4,937, 5,028, 4,887, 4,780 a second), labels
-            made by a process beside; 41 requests, 199 and 75 MB at the most
+  discover  40,000 repos of the file in 8.1, 8.1, 8.0, 8.2 and 8.4 s (4,929, 4,937, 5,028, 4,887, 4,780 a second),
+            labels made by a process beside; 41 requests, 199 and 75 MB at the most
   enrich    1,500 visits of the file in 8.2 s (183 a second); 34,142 files, 21,111 artifacts, a request a visit
   compare   462 repos: files 467 requests, 0.9 MB, 60,316 rows; headers 2,176 requests, 193 MB, 74,067 rows; the same
             again 1 request; the obvious script 8,433 requests, 523 MB, 8,216 rows
