@@ -242,9 +242,13 @@ def look_for_displaced(ledger: Ledger) -> None:
         lost[owner].add(hub_id)
     for owner, hub_ids in islice(lost.items(), MOST_OWNERS):
         pages = Walk(ledger.hub, RepoFilter(authors=(owner,))).pages()
-        for repo in (repo for listed in islice(pages, MOST_PAGES) for repo in listed.repos):
-            if repo.hub_id in hub_ids:
-                take_in(ledger, repo)
+        for listed in islice(pages, MOST_PAGES):
+            for repo in listed.repos:
+                if repo.hub_id in hub_ids:
+                    take_in(ledger, repo)
+                    hub_ids.discard(repo.hub_id)
+            if not hub_ids:
+                break
 
 
 def answers(hub: Hub) -> bool:

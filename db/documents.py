@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 
 from db.records import Labels, RepoRecord
@@ -67,8 +67,3 @@ def document_of(repo: RepoRecord, labels: Labels, facts: str) -> str:
     """The document of a repo as the listing shows it, the same that its rows make."""
     said = (labels.family, labels.base_family, labels.quant, labels.format, repo.pipeline_tag, repo.library_name)
     return document(repo.repo_id, said, repo.tags, facts, repo.downloads)
-
-
-def with_quants(tags: Sequence[str], quants: Iterable[str]) -> Sequence[str]:
-    """Every scheme that a repo of GGUF files holds, before its tags."""
-    return [*sorted(set(quants), reverse=True), *tags]

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from db.documents import DIGITS, document, with_quants, words
+from db.documents import DIGITS, document, words
 from db.engine import catalog_name, open_engine, translated
 from db.models import search_documents, search_pending
 from db.rows import Rows
@@ -54,7 +54,7 @@ def drop_index(connection: Connection) -> None:
     connection.exec_driver_sql(f"drop {kind} if exists search_index")
 
 
-# ---- the index ----------------------------------------------------------------------------------------------------
+# ---- the index ------------------------------------------------------------------------------------------------------
 
 
 def refresh(rows: Rows, most: int = BATCH) -> int:
@@ -87,18 +87,16 @@ def _documents(rows: Rows, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
     )
     for repo, tag in rows.select_in(sql, numbers):
         tags[repo].append(tag)
-    quants: dict[int, list[str]] = defaultdict(list)
     sql = "select distinct repo, quant from artifacts where repo in ({}) and quant is not null"
-    for repo, quant in rows.select_in(sql, numbers):
-        quants[repo].append(quant)
+    for repo, quant in sorted(rows.select_in(sql, numbers)):
+        tags[repo].insert(0, quant)  # every scheme that a repo of GGUF files holds
     sql = (
         "select r.id, r.repo_id, r.downloads, f.facts, l.family, l.base_family, l.quant, l.format, r.pipeline_tag,"
         " r.library_name from repos r left join repo_facts f on f.repo = r.id left join repo_labels l on l.repo = r.id"
         " where r.id in ({})"
     )
     for repo, repo_id, downloads, facts, *labels in rows.select_in(sql, numbers):
-        said = with_quants(tags.get(repo, ()), quants.get(repo, ()))
-        yield repo, document(repo_id, labels, said, facts or "", downloads)
+        yield repo, document(repo_id, labels, tags.get(repo, ()), facts or "", downloads)
 
 
 def rebuild(connection: Connection) -> None:

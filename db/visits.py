@@ -86,6 +86,11 @@ class Visit(NamedTuple):
     depth: str | None
     lease: int
 
+    @property
+    def first(self) -> bool:
+        """No commit was looked at before: there are no files and artifacts to compare with."""
+        return self.sha is None and self.depth is None
+
 
 class Visited(NamedTuple):
     """One visit that is to be stored, with what the catalog has of its repo."""
@@ -99,11 +104,6 @@ class Visited(NamedTuple):
     @property
     def repo(self) -> int:
         return self.state.repo
-
-    @property
-    def first(self) -> bool:
-        """No commit was looked at before: there are no files and artifacts to compare with."""
-        return self.visit.sha is None and self.visit.depth is None
 
     @property
     def to_search(self) -> bool:
@@ -145,8 +145,7 @@ def save_enrichments(
 
 def visited(state: Known, visit: Visit, found: Enrichment) -> Visited:
     made = found.derived or derived(found.repo, found.labelled.labels)
-    first = visit.sha is None and visit.depth is None
-    as_listed = first and found.repo.sha == state.sha and made.digest == state.digest
+    as_listed = visit.first and found.repo.sha == state.sha and made.digest == state.digest
     return Visited(state, visit, found, made.facts, as_listed)
 
 
@@ -210,7 +209,7 @@ def save_files(rows: Rows, items: Sequence[Visited]) -> list[Told]:
     blob, sha = rows.result(repo_files, "blob_id"), rows.result(repo_files, "sha256")
     stored: dict[int, dict[str, Row]] = defaultdict(dict)
     sql = "select repo, path, size, blob_id, sha256 from repo_files where repo in ({})"
-    for repo, path, size, blob_id, sha256 in rows.select_in(sql, [i.repo for i in items if not i.first]):
+    for repo, path, size, blob_id, sha256 in rows.select_in(sql, [i.repo for i in items if not i.visit.first]):
         stored[repo][path] = (size, blob(blob_id), sha(sha256))
     over: list[Row] = []
     new: list[Row] = []
@@ -283,7 +282,7 @@ def save_artifacts(rows: Rows, interned: Interned, items: Sequence[Visited], rea
     """The artifacts as they are now, linked to their headers, whoever's visit read those."""
     stored: dict[int, dict[str, int]] = defaultdict(dict)
     sql = "select repo, artifact, id from artifacts where repo in ({})"
-    for repo, name, number in rows.select_in(sql, [item.repo for item in items if not item.first]):
+    for repo, name, number in rows.select_in(sql, [item.repo for item in items if not item.visit.first]):
         stored[repo][name] = number
     now = {item.repo: {a.artifact: (a, labelled) for a, labelled in item.found.artifacts} for item in items}
     over = [(repo, number) for repo in now for name, number in stored[repo].items() if name not in now[repo]]
