@@ -141,7 +141,7 @@ class HeaderMalformed(HeaderError):
 
 
 class HeaderBeyondLimits(HeaderError):
-    """The header asks for more than any honest one; analysis/headers/limits.py lists how much that is."""
+    """The header asks for more than any honest one; analysis/formats/limits.py lists how much that is."""
 
     hint = "the limits are listed in docs/headers.md"
 

@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("db", help="a catalog: a file of SQLite, or a URL")
     parser.add_argument("--only", nargs="*", default=list(COMMANDS), choices=list(COMMANDS))
     options = parser.parse_args()
-    from analysis.query import Reader
+    from analysis.query.reader import Reader
 
     with Reader(options.db) as reader:
         (counts,) = reader.all(

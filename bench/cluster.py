@@ -32,10 +32,10 @@ for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
     os.environ.pop(name, None)
 
 from bench.imagined import ImaginedHub, pages, read_names  # noqa: E402
-from crawler.samplehub import MEMBER, Fault, Kind, SampleHub  # noqa: E402
-from crawler.workers import workers  # noqa: E402
+from crawler.execute.executor import workers  # noqa: E402
 from db.records import Page  # noqa: E402
-from db.store import Store  # noqa: E402
+from db.write.store import Store  # noqa: E402
+from samplehub import MEMBER, Fault, Kind, SampleHub  # noqa: E402
 
 
 @dataclass
@@ -73,9 +73,9 @@ def serve(line: Connection, seconds: float) -> None:
 
 
 def visits(options: argparse.Namespace, folder: Path) -> None:
-    from crawler.hub import Hub
     from crawler.pipeline import crawl
     from crawler.settings import CrawlSettings
+    from crawler.sources.huggingface.client import Hub
 
     context = multiprocessing.get_context("spawn")
     line, far = context.Pipe()
@@ -118,9 +118,9 @@ def imagined(db: Path, count: int, names: Sequence[str]) -> None:
 
 
 def relabel(options: argparse.Namespace, folder: Path) -> None:
-    from analysis.labels.vocabulary import vocabulary
+    from analysis.vocabulary.vocabulary import vocabulary
     from crawler.cli.relabel import hands, labels_of, relabelled
-    from crawler.collector import seldom
+    from crawler.execute.gc_tuning import seldom
 
     imagined(folder / "before.db", options.repos, read_names(options.names))
     digest = vocabulary().digest
@@ -142,7 +142,7 @@ def relabel(options: argparse.Namespace, folder: Path) -> None:
 
 
 def ask(options: argparse.Namespace, folder: Path) -> None:
-    from crawler.hub import Hub
+    from crawler.sources.huggingface.client import Hub
 
     hub = Hub("http://127.0.0.1:1", False)
     with measured() as cost, workers(1, "local:1", hub) as executor:

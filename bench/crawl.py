@@ -45,10 +45,10 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
     os.environ.pop(name, None)
 
-from crawler.samplehub import MEMBER, Catalog, Quota, SampleHub  # noqa: E402
-from crawler.samplehub.catalog import Key, Slice, Wish  # noqa: E402
-from crawler.samplehub.repo import Repo, commit_of, hub_time  # noqa: E402
-from crawler.samplehub.server import read_catalog  # noqa: E402
+from samplehub import MEMBER, Catalog, Quota, SampleHub  # noqa: E402
+from samplehub.content.catalog import Key, Slice, Wish  # noqa: E402
+from samplehub.content.repo import Repo, commit_of, hub_time  # noqa: E402
+from samplehub.server.server import read_catalog  # noqa: E402
 
 BEGUN = datetime(2022, 3, 2, tzinfo=UTC)
 MADE = ("files", "safetensors", "gguf", "config", "card", "evals")
@@ -192,10 +192,10 @@ def crawl_of(
     *,
     full: bool = False,
 ) -> tuple[float, Any]:
-    from crawler.hub import Hub
     from crawler.pipeline import crawl, silent
     from crawler.settings import CrawlSettings
-    from db.store import Store
+    from crawler.sources.huggingface.client import Hub
+    from db.write.store import Store
 
     start, busy = time.perf_counter(), time.process_time()
     with Store.open(db, create=True) as store:

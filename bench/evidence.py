@@ -19,9 +19,9 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-from analysis.artifacts import artifacts_of
-from analysis.labels import read_name
+from analysis.files.artifacts import artifacts_of
 from analysis.labels.resolve import label_repo, label_whole
+from analysis.names import read_name
 from db.records import FileRecord, RepoRecord
 
 

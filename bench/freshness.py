@@ -12,7 +12,7 @@ commits of a real one of its own place among the downloads, which follow a Zipf 
 repos have next to none). Without it, commits decline exponentially with the same mean.
 
 Fresh means: the last visit saw the present commit. Orders:
-  frontier      db.frontier's priority over the repos that the listing shows as new or changed
+  frontier      db.write.queue's priority over the repos that the listing shows as new or changed
   oldest first  of those, the one whose last visit is longest ago (never visited: created first)
   round robin   whoever was visited longest ago, changed or not: the order of a script that has no listing of changes
 
@@ -32,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 
-from db.frontier import priority
+from db.write.queue import priority
 
 PLANS = {"anonymous": 500, "free": 1_000, "PRO": 2_500, "Enterprise": 6_000}  # api requests in five minutes
 HUB = 3_000_000
@@ -66,7 +66,7 @@ def population(n: int, metrics: Path | None, rng: np.random.Generator) -> tuple[
 def priorities(
     downloads: np.ndarray, visited: np.ndarray, rhythm: np.ndarray, now: float, pending: np.ndarray
 ) -> np.ndarray:
-    """db.frontier.priority over arrays; hours."""
+    """db.write.queue.priority over arrays; hours."""
     value = 1 + np.log1p(downloads[pending])
     age = now - visited[pending]
     base = np.where(np.isneginf(visited[pending]), 2.0, 1 + np.minimum(1.0, age / np.maximum(rhythm[pending], 24.0)))

@@ -28,12 +28,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from analysis.errors import HeaderError  # noqa: E402
-from analysis.headers import read_artifact  # noqa: E402
-from analysis.headers.gguf import read_file  # noqa: E402
-from analysis.headers.layouts import learnt  # noqa: E402
-from analysis.headers.source import BytesSource  # noqa: E402
+from analysis.formats import read_artifact  # noqa: E402
+from analysis.formats.gguf.array_lengths import learnt  # noqa: E402
+from analysis.formats.gguf.reader import read_file  # noqa: E402
+from analysis.formats.source import BytesSource  # noqa: E402
 from db.records import ArtifactRecord  # noqa: E402
-from tests.analysis.headers.gguf_file import LAYERS, Form, gguf, model  # noqa: E402
+from tests.analysis.formats.gguf_file import LAYERS, Form, gguf, model  # noqa: E402
 
 MOST_SECONDS = 1.0
 MOST_MEMORY = 40 << 20

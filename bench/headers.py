@@ -42,10 +42,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from analysis.errors import HeaderError  # noqa: E402
-from analysis.headers.gguf import read_file  # noqa: E402
-from analysis.headers.layouts import Layouts, learnt  # noqa: E402
-from analysis.headers.source import BytesSource, FileSource  # noqa: E402
-from tests.analysis.headers.gguf_file import Tensor, gguf, header, model, padded  # noqa: E402
+from analysis.formats.gguf.array_lengths import Layouts, learnt  # noqa: E402
+from analysis.formats.gguf.reader import read_file  # noqa: E402
+from analysis.formats.source import BytesSource, FileSource  # noqa: E402
+from tests.analysis.formats.gguf_file import Tensor, gguf, header, model, padded  # noqa: E402
 from tests.crawler.ranged import serving  # noqa: E402
 
 PICKED = ("gemma-3-270m", "SmolLM2-135M-Instruct", "ggml-vocab-llama-bpe", "tiny-qwen3_moe-Q4_K_M")
@@ -126,7 +126,7 @@ def made(name: str, tokens: int, merges: int) -> Sample:
 
 
 def evil(recorded: Path | None) -> dict[str, bytes]:
-    from tests.analysis.headers.test_hostile import CASES
+    from tests.analysis.formats.test_hostile import CASES
 
     found = {name: data for name, (data, _, _) in CASES.items()}
     if recorded is not None:
@@ -143,7 +143,7 @@ def evil(recorded: Path | None) -> dict[str, bytes]:
 
 def ours(place: str, size: int, known: Layouts, answers: Any) -> None:
     """Read one header by URL, or from disk, in this process; tell what it took."""
-    from crawler.hub import Hub
+    from crawler.sources.huggingface.client import Hub
 
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     hub = Hub("http://127.0.0.1:9", token=False)

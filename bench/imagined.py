@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from db.derived import derived
+from db.derive.record import derived
 from db.records import (
     ArtifactRecord,
     ConflictRecord,

@@ -35,12 +35,12 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
     os.environ.pop(name, None)
 
-from crawler.hub import Hub  # noqa: E402
 from crawler.pipeline import crawl  # noqa: E402
-from crawler.samplehub import MEMBER, Catalog, SampleHub  # noqa: E402
-from crawler.samplehub.server import read_catalog  # noqa: E402
 from crawler.settings import CrawlSettings  # noqa: E402
-from db.store import Store  # noqa: E402
+from crawler.sources.huggingface.client import Hub  # noqa: E402
+from db.write.store import Store  # noqa: E402
+from samplehub import MEMBER, Catalog, SampleHub  # noqa: E402
+from samplehub.server.server import read_catalog  # noqa: E402
 from tests.crawler.dump import differences  # noqa: E402
 from tests.crawler.hubs import plain_repos  # noqa: E402
 

@@ -4,7 +4,7 @@
 
 FILE holds one repo id or file name a line, plain or gzipped; without it the names of tests/corpus repeat. Printed, each
 as the best of three passes over all names:
-  ours               analysis.labels.read_name, every label: the first pass, which meets each word for the first time,
+  ours               analysis.names.read_name, every label: the first pass, which meets each word for the first time,
                      and the best one
   ours, all tokens   the same with `tokens` and `unclaimed`, which are made when asked for
   gguf-py            gguf.metadata.Metadata.get_model_id_components: five labels
@@ -34,7 +34,7 @@ from pathlib import Path
 from gguf import LlamaFileType
 from gguf.metadata import Metadata
 
-from analysis.labels import read_name
+from analysis.names import read_name
 
 CORPUS = Path(__file__).parents[1] / "tests" / "corpus" / "names.toml"
 PASSES = 3

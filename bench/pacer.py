@@ -26,10 +26,10 @@ for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
     os.environ.pop(name, None)
 
 from crawler.errors import Stopped  # noqa: E402
-from crawler.hub import Hub  # noqa: E402
-from crawler.pace import Pacer  # noqa: E402
-from crawler.samplehub import Fault, Kind, Quota, SampleHub  # noqa: E402
-from crawler.samplehub.wire import Asked  # noqa: E402
+from crawler.sources.huggingface.client import Hub  # noqa: E402
+from crawler.sources.pacer import Pacer  # noqa: E402
+from samplehub import Fault, Kind, Quota, SampleHub  # noqa: E402
+from samplehub.server.http_server import Asked  # noqa: E402
 from tests.crawler.hubs import small_catalog  # noqa: E402
 
 CASES = ((Quota(api=500, window=10), 8), (Quota(api=1000, window=15), 8), (Quota(api=250, window=10), 32))

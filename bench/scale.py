@@ -28,18 +28,18 @@ from pathlib import Path
 from typing import Any
 
 from bench.imagined import ImaginedHub, pages, read_names
-from crawler.collector import seldom
-from db.checkup import check
-from db.derived import derived
+from crawler.execute.gc_tuning import seldom
+from db.derive.record import derived
 from db.engine import ALWAYS, WRITING, open_engine
-from db.migrate import upgrade, view_sources
-from db.models import metadata, metrics
-from db.optimize import optimize
+from db.maintain.check import check
+from db.maintain.optimize import optimize
+from db.read.search import search
 from db.records import Page, RepoRecord
 from db.rows import Rows
-from db.search import search
-from db.store import Store
-from db.types import day_number
+from db.schema.migrate import upgrade, view_sources
+from db.schema.tables import metadata, metrics
+from db.schema.types import day_number
+from db.write.store import Store
 
 PAGE = 1000
 VISITS = 200  # that are stored together, as a crawl does
@@ -364,8 +364,8 @@ def views(db: Path) -> dict[str, Any]:
 
 def questions(db: Path, *, reports: bool) -> dict[str, Any]:
     """Every question that comes with the program, with the most quantized model where it asks for one."""
-    from analysis.query import questions as shipped
-    from analysis.query import run as ask
+    from analysis.query.reader import questions as shipped
+    from analysis.query.reader import run as ask
 
     with sqlite3.connect(db) as connection:
         sql = "select parent from edges where relation = 'quantized' group by parent order by count(*) desc limit 1"

@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import AnalysisError
-from analysis.query import Reader
-from crawler.samplehub import Fault, Kind, SampleHub
-from crawler.samplehub.repo import Repo
+from analysis.query.reader import Reader
 from db.errors import CatalogError
+from samplehub import Fault, Kind, SampleHub
+from samplehub.content.repo import Repo
 
 QUIET_KINDS = (Kind.DRIP, Kind.STALL)  # they cost time rather than answers: seldom and short
 PLACES = ("listing", "info", "resolve", "cdn", "metadata")

@@ -2,8 +2,8 @@
 
     discover   pages of the listing, each repo validated, labelled from it and stored with the cursor (sweep.py)
     enrich     the most wanted repos, one look each: files, artifacts, headers (visits.py, enrich.py)
-    label      what names claim, what bytes measure, side by side (analysis.labels, called by both)
-    store      one writer, a transaction a page or a batch (db.store)
+    label      what names claim, what bytes measure, side by side (analysis.names, called by both)
+    store      one writer, a transaction a page or a batch (db.write.store)
 
 A crawl may be broken off anywhere, even by the power: the next one goes on where it was and ends in the same catalog.
 """
@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from crawler.collector import seldom
-from crawler.discover import one_by_one
-from crawler.hub import Hub
-from crawler.ledger import Ledger, Progress, Tell, opened
+from crawler.discover.discover import kind_due, sweep
+from crawler.discover.listing import one_by_one
+from crawler.enrich.queue import Visits
+from crawler.execute.executor import workers
+from crawler.execute.gc_tuning import seldom
+from crawler.run_recorder import Ledger, Progress, Tell, opened
 from crawler.settings import CrawlSettings
-from crawler.sweep import kind_due, sweep
-from crawler.visits import Visits
-from crawler.workers import workers
+from crawler.sources.huggingface.client import Hub
 from db.records import RunRecord
-from db.store import Store
+from db.write.store import Store
 
 __all__ = ["Ledger", "Progress", "crawl"]
 

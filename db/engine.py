@@ -248,7 +248,7 @@ def translated(error: DBAPIError | sqlite3.Error, db: str) -> CatalogError:
 
 
 def _check_revision(engine: Engine) -> None:
-    from db.migrate import known_revisions
+    from db.schema.migrate import known_revisions
 
     known = known_revisions()
     found = revision(engine)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table
 
-from db.types import binder
+from db.schema.types import binder
 
 Row = tuple[Any, ...]
 Convert = Callable[[Any], Any]
@@ -49,7 +49,7 @@ class Rows:
         self._differs = "is not" if self.dialect.name == "sqlite" else "is distinct from"
 
     def insert(self, table: Table, columns: Sequence[str], rows: Iterable[Row], *, ready: bool = False) -> None:
-        """`ready` says that the values are the driver's own already (see db.types.binder)."""
+        """`ready` says that the values are the driver's own already (see db.schema.types.binder)."""
         self._put(table, columns, list(rows) if ready else self._converted(table, tuple(columns), rows))
 
     def insert_new(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> int:
@@ -158,7 +158,7 @@ class Rows:
         return int(self.connection.exec_driver_sql(sql.replace("?", self.mark), tuple(values)).rowcount)
 
     def next_id(self, table: Table) -> int:
-        """The first free number. Safe because writers come one at a time (see db.store)."""
+        """The first free number. Safe because writers come one at a time (see db.write.store)."""
         return int(self.connection.exec_driver_sql(f"select coalesce(max(id), 0) + 1 from {table.name}").scalar_one())
 
     def value(self, table: Table, column: str, value: Any) -> Any:

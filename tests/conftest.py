@@ -20,7 +20,7 @@ NOT_RECORDED = "no recorded data"  # the one reason to skip that holds everywher
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """A real PostgreSQL server with a database `catalog_template` that holds an empty catalog."""
-    from db.migrate import upgrade
+    from db.schema.migrate import upgrade
 
     with running_postgresql() as server:
         server.execute("create database catalog_template template template0 encoding 'UTF8' locale 'C'")
@@ -31,7 +31,7 @@ def postgresql() -> Iterator[PostgreSQL]:
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file that holds an empty catalog."""
-    from db.migrate import upgrade
+    from db.schema.migrate import upgrade
 
     path = tmp_path_factory.mktemp("template") / "catalog.db"
     upgrade(path, create=True)

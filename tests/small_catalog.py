@@ -30,7 +30,7 @@ from db.records import (
     RepoRecord,
     Skipped,
 )
-from db.store import Store
+from db.write.store import Store
 
 FIRST = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
 SECOND = FIRST + timedelta(days=1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from analysis.memory import SCHEME_BITS, saving, weight_bytes
-from analysis.query import questions, questions_page
+from analysis.fit.memory import SCHEME_BITS, saving, weight_bytes
+from analysis.query.reader import questions, questions_page
 from analysis.units import parse_model_size, size_text
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -14,7 +14,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 def test_the_page_of_questions_is_made_from_their_files() -> None:
     written = (DOCS / "queries.md").read_text(encoding="utf-8")
-    assert written == questions_page(), "make it anew: see questions_page in analysis/query.py"
+    assert written == questions_page(), "make it anew: see questions_page in analysis/query/reader.py"
     assert all(f"## {question.title}" in written for question in questions())
 
 
@@ -30,8 +30,8 @@ def test_the_table_of_memory_is_arithmetic() -> None:
 
 
 def test_every_table_of_an_export_is_described() -> None:
-    from analysis.export import TABLES
-    from analysis.summaries import SUMMARIES
+    from analysis.publish.export import TABLES
+    from analysis.publish.summaries import SUMMARIES
 
     text = (DOCS / "exports.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`.+?) \| .+ \| (.+) \|$", text, re.MULTILINE)

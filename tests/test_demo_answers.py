@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.fits import Wish, fits
-from analysis.machines import GB, Machine
-from analysis.memory import GIB
-from analysis.query import Question, Reader, find_question, questions
-from tests.analysis.test_memory import PUBLISHED
+from analysis.catalog.fits import Wish, fits
+from analysis.fit.machines import GB, Machine
+from analysis.fit.memory import GIB
+from analysis.query.reader import Question, Reader, find_question, questions
+from tests.analysis.fit.test_memory import PUBLISHED
 
 QUIET = {"vanished", "broken-files"}  # nothing of the demo's Hub has gone, and no upload broke off
 LAPTOP = Machine(ram=16 * GB)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.samplehub import SampleHub
+from samplehub import SampleHub
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

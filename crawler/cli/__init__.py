@@ -129,7 +129,7 @@ def misplaced_room() -> str | None:
     Returns the folder it was found in, None where all is well. Nothing is imported to find out.
     """
     house = Path(__file__).resolve().parents[2]
-    for room in ("db", "analysis"):
+    for room in ("db", "analysis", "samplehub"):
         spec = importlib.util.find_spec(room)
         if spec is None or spec.origin is None or Path(spec.origin).resolve().parents[1] != house:
             return f"{room} of {spec.origin if spec and spec.origin else 'nowhere'}"
@@ -138,7 +138,7 @@ def misplaced_room() -> str | None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and leave with its exit status (see failures.py for what they mean)."""
-    from crawler.cli import failures
+    from crawler.cli import errors as failures
 
     words = list(sys.argv[1:] if arguments is None else arguments)
     stranger = misplaced_room()

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from crawler.cli.options import WHEN, db_option, output_options
-from crawler.cli.output import Column, Printer
+from crawler.cli.printer import Column, Printer
 
 ENTRIES = 200
 
@@ -42,13 +42,13 @@ def changes(
       hf-catalog changes --kind gone --since 30d --json
       hf-catalog changes --format atom > changes.xml
     """
-    from analysis.models import changes as happened
-    from analysis.query import Reader
+    from analysis.catalog.models import changes as happened
+    from analysis.query.reader import Reader
 
     with Reader(db) as reader:
         rows = happened(reader, since=since, families=family, quants=quant, kinds=kind, limit=limit or None)
         if form == "atom":
-            from analysis.feed import atom
+            from analysis.publish.atom import atom
 
             out.stdout.write(atom(list(rows), db=db))
             return

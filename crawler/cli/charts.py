@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from crawler.cli.options import db_option, output_options
-from crawler.cli.output import Column, Printer, size_text
+from crawler.cli.printer import Column, Printer, size_text
 
 
 @click.command()
@@ -24,8 +24,8 @@ def charts(folder: Path, dark: bool, db: str, out: Printer) -> None:
       hf-catalog charts pictures
       hf-catalog charts pictures --dark
     """
-    from analysis.charts import write_charts
-    from analysis.query import Reader
+    from analysis.publish.charts import write_charts
+    from analysis.query.reader import Reader
 
     written: list[dict[str, Any]] = []
     with Reader(db) as reader:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.options import CONTEXT, SIZE, db_option, output_options
-from crawler.cli.output import Column, Printer, cell_text, count_text, day_text, size_text
+from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text, size_text
 
 if TYPE_CHECKING:
-    from analysis.compare import Side
+    from analysis.catalog.compare import Side
 
 LAPTOP = 16 * 10**9
 
@@ -32,9 +32,9 @@ def compare(ids: tuple[str, ...], context: int, ram: int, db: str, out: Printer)
       hf-catalog compare google/gemma-3-4b-it google/gemma-3-4b-it-qat-q4_0-gguf
       hf-catalog compare unsloth/gemma-3-4b-it-GGUF::Q8_0 unsloth/gemma-3-4b-it-GGUF::Q4_K_M --context 32k
     """
-    from analysis.compare import compare as side_by_side
-    from analysis.machines import Machine
-    from analysis.query import Reader
+    from analysis.catalog.compare import compare as side_by_side
+    from analysis.fit.machines import Machine
+    from analysis.query.reader import Reader
 
     room = Machine(ram=ram).ram_for_models
     with Reader(db) as reader:
@@ -128,7 +128,7 @@ def needs(side: Side) -> str:
 
 def tell_costs(sides: list[Side], titles: list[str], out: Printer) -> None:
     """The three costs of quantization, each in its place."""
-    from analysis.compare import TITLES
+    from analysis.catalog.compare import TITLES
 
     for side, title in zip(sides, titles, strict=True):
         if side.costs:

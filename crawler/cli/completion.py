@@ -21,7 +21,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     """
     root = ctx.find_root().command
     if shell == "man":
-        from crawler.cli.manual import manual
+        from crawler.cli.man_page import manual
 
         assert isinstance(root, click.Group)
         click.echo(manual(root), nl=False)

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.failures import BROKEN_OFF, NO, USAGE, CommandError
+from crawler.cli.crawl_options import crawl_options
+from crawler.cli.errors import BROKEN_OFF, NO, USAGE, CommandError
 from crawler.cli.options import db_option, output_options
-from crawler.cli.output import Printer, size_text
-from crawler.cli.scope import crawl_options
+from crawler.cli.printer import Printer, size_text
 
 if TYPE_CHECKING:
-    from crawler.hub import Hub
-    from crawler.pace import Pacer
     from crawler.settings import CrawlSettings
+    from crawler.sources.huggingface.client import Hub
+    from crawler.sources.pacer import Pacer
     from db.records import RunRecord
-    from db.store import Store
+    from db.write.store import Store
 
 
 @click.command()
@@ -52,9 +52,9 @@ def crawl(
 
         say_what_is_due(settings, db, out)
         return None
-    from crawler.hub import Hub
-    from crawler.pace import Pacer
-    from db.store import Store
+    from crawler.sources.huggingface.client import Hub
+    from crawler.sources.pacer import Pacer
+    from db.write.store import Store
 
     seconds = None if settings.max_time is None else settings.max_time.total_seconds()
     pacer = Pacer(budget=settings.budget, max_time=seconds)
@@ -119,7 +119,7 @@ def refuse_another_hub(db: str, endpoint: str) -> None:
 
     if is_new(db):
         return
-    from analysis.query import Reader
+    from analysis.query.reader import Reader
 
     try:
         with Reader(db) as reader:

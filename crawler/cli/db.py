@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from crawler.cli.failures import NO, CommandError
+from crawler.cli.errors import NO, CommandError
 from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
-from crawler.cli.output import Column, Printer, size_text
+from crawler.cli.printer import Column, Printer, size_text
 
 
 @click.group()
@@ -30,8 +30,8 @@ def upgrade(no_backup: bool, db: str, out: Printer) -> None:
       hf-catalog db upgrade
       hf-catalog db upgrade --db postgresql:///catalog
     """
-    from db.migrate import current, head
-    from db.migrate import upgrade as bring
+    from db.schema.migrate import current, head
+    from db.schema.migrate import upgrade as bring
 
     before = current(db)
     saved = bring(db, backup=not no_backup)
@@ -55,8 +55,8 @@ def current(db: str, out: Printer) -> None:
     Example:
       hf-catalog db current --json
     """
-    from db.migrate import current as found_in
-    from db.migrate import head, known_revisions
+    from db.schema.migrate import current as found_in
+    from db.schema.migrate import head, known_revisions
 
     found, needed = found_in(db), head()
     if found == needed:
@@ -84,7 +84,7 @@ def check(db: str, out: Printer) -> int:
       hf-catalog db check
       hf-catalog db check --json
     """
-    from db.checkup import check as look
+    from db.maintain.check import check as look
 
     found = look(db)
     out.rows((asdict(each) for each in found), (Column("check"), Column("ok"), Column("detail")), id_key="check")
@@ -107,7 +107,7 @@ def stats(db: str, out: Printer) -> None:
       hf-catalog db stats
       hf-catalog db stats --json
     """
-    from db.stats import stats as measured
+    from db.maintain.stats import stats as measured
 
     found = measured(db)
     if out.mode in ("json", "nl"):
@@ -135,7 +135,7 @@ def backup(file: str | None, force: bool, db: str, out: Printer) -> None:
       hf-catalog db backup
       hf-catalog db backup /media/disk/catalog.db --force
     """
-    from db.backup import backup as copy
+    from db.maintain.backup import backup as copy
 
     path = copy(db, file, replace=force)
     answer = {"db": db, "backup": str(path), "size": path.stat().st_size}
@@ -156,7 +156,7 @@ def restore(file: str, db: str, out: Printer) -> None:
     Example:
       hf-catalog db backup before.db --force && hf-catalog db restore before.db
     """
-    from db.backup import restore as put_back
+    from db.maintain.backup import restore as put_back
 
     old = put_back(file, db)
     answer = {"db": db, "restored_from": file, "replaced": None if old is None else str(old)}
@@ -177,8 +177,8 @@ def optimize(vacuum: bool, db: str, out: Printer) -> None:
       hf-catalog db optimize
       hf-catalog db optimize --vacuum
     """
-    from db.optimize import optimize as tidy
-    from db.store import Store
+    from db.maintain.optimize import optimize as tidy
+    from db.write.store import Store
 
     with Store.open(db) as store:
         indexed = store.index()
@@ -201,7 +201,7 @@ def prune(daily: timedelta, events: timedelta | None, dry_run: bool, db: str, ou
       hf-catalog db prune --dry-run
       hf-catalog db prune --daily 30d --events 365d
     """
-    from db.store import Store
+    from db.write.store import Store
 
     with Store.open(db) as store, store.crawling():
         gone = asdict(store.prune(daily=daily, events=events, dry_run=dry_run))
@@ -224,7 +224,7 @@ def copy_(source: str, target: str, out: Printer) -> None:
       hf-catalog db copy catalog.db postgresql:///catalog
       hf-catalog db copy postgresql://me@server/catalog copy.db
     """
-    from db.copying import copy
+    from db.maintain.copy import copy
 
     done = copy(source, target, lambda table, rows: out.detail(f"{table}: {rows:,} rows"))
     rows: list[dict[str, Any]] = [asdict(each) for each in done]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.options import output_options
-from crawler.cli.output import Column, Printer, count_text, size_text
+from crawler.cli.printer import Column, Printer, count_text, size_text
 
 if TYPE_CHECKING:
-    from analysis.query import Reader
+    from analysis.query.reader import Reader
     from db.records import RunRecord
 
 RAM = 16_000_000_000
@@ -43,7 +43,7 @@ def demo(folder: Path, out: Printer) -> None:
       hf-catalog demo
       hf-catalog demo --dir /tmp
     """
-    from analysis.query import Reader
+    from analysis.query.reader import Reader
 
     db = folder / "demo.db"
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,11 +64,11 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
     """
     from crawler.cli.crawl import crawled as watched
     from crawler.cli.crawl import refuse_another_hub, total
-    from crawler.hub import Hub
-    from crawler.samplehub import MEMBER, SampleHub
     from crawler.settings import CrawlSettings
+    from crawler.sources.huggingface.client import Hub
     from db.records import RepoFilter
-    from db.store import Store
+    from db.write.store import Store
+    from samplehub import MEMBER, SampleHub
 
     steps = (
         CrawlSettings(depth="files"),
@@ -86,8 +86,8 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
 
 def shown(reader: Reader) -> dict[str, Any]:
     """What the summary is made of."""
-    from analysis.fits import Wish, fits
-    from analysis.machines import Machine
+    from analysis.catalog.fits import Wish, fits
+    from analysis.fit.machines import Machine
 
     counts = reader.all(
         "select count(*) as repos, count(distinct family) as families, count(distinct author) as publishers,"

@@ -14,9 +14,9 @@ from typing import Literal
 
 import click
 
-from crawler.cli.failures import EXTRAS, NO, explain
+from crawler.cli.errors import EXTRAS, NO, explain
 from crawler.cli.options import db_option, output_options
-from crawler.cli.output import Column, Printer, size_text
+from crawler.cli.printer import Column, Printer, size_text
 
 Verdict = Literal["good", "note", "bad"]
 
@@ -74,8 +74,8 @@ select count(*) as n from repo_labels l join vocabularies v on v.id = l.vocabula
 
 
 def catalog(db: str) -> Iterator[Finding]:
-    from analysis.labels.vocabulary import vocabulary
-    from analysis.query import Reader
+    from analysis.query.reader import Reader
+    from analysis.vocabulary.vocabulary import vocabulary
     from db.errors import CatalogMissing
 
     try:
@@ -123,7 +123,7 @@ def disk(db: str) -> Iterator[Finding]:
 
 def network(endpoint: str | None, offline: bool) -> Iterator[Finding]:
     from crawler.errors import CrawlError
-    from crawler.hub import Hub
+    from crawler.sources.huggingface.client import Hub
 
     def of(check: str, ask: Callable[[], str]) -> Finding:
         try:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from crawler.cli.options import WHEN, db_option, output_options
-from crawler.cli.output import Column, Printer, size_text
+from crawler.cli.printer import Column, Printer, size_text
 
 if TYPE_CHECKING:
-    from analysis.export import Written
+    from analysis.publish.export import Written
 
 
 @click.command()
@@ -51,8 +51,8 @@ def export(
       hf-catalog export today --diff yesterday
       hf-catalog export lake --format parquet
     """
-    from analysis.export import export as write
-    from analysis.export import names
+    from analysis.publish.export import export as write
+    from analysis.publish.export import names
 
     if listed:
         out.rows([{"name": name} for name in names()], id_key="name")

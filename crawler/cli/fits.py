@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.options import BANDWIDTH, CONTEXT, SIZE, db_option, output_options
-from crawler.cli.output import Column, Printer, count_text, size_text
+from crawler.cli.printer import Column, Printer, count_text, size_text
 
 if TYPE_CHECKING:
-    from analysis.fits import Fit, Wish
-    from analysis.machines import Machine
+    from analysis.catalog.fits import Fit, Wish
+    from analysis.fit.machines import Machine
 
 KV_TYPES = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 
@@ -70,9 +70,9 @@ def fits(
       hf-catalog fits --preset macbook-m4-16gb --bits 4
       hf-catalog fits --this-machine --json
     """
-    from analysis.fits import MOST_REPOS, Wish, crowded
-    from analysis.fits import fits as reckon
-    from analysis.query import Reader
+    from analysis.catalog.fits import MOST_REPOS, Wish, crowded
+    from analysis.catalog.fits import fits as reckon
+    from analysis.query.reader import Reader
 
     if preset and preset.lower() == "list":
         list_presets(out)
@@ -104,9 +104,9 @@ def machine_of(
     ram: int | None, vram: int | None, bandwidth: int | None, this_machine: bool, preset: str | None
 ) -> Machine:
     """The machine that the options describe; what is given by hand goes before what was found."""
-    from analysis.machines import Machine
-    from analysis.machines import preset as preset_machine
-    from analysis.machines import this_machine as look
+    from analysis.fit.machines import Machine
+    from analysis.fit.machines import preset as preset_machine
+    from analysis.fit.machines import this_machine as look
 
     machine = preset_machine(preset) if preset else look() if this_machine else Machine()
     if ram is not None:
@@ -174,7 +174,7 @@ def tell_how(out: Printer, machine: Machine, wish: Wish, found: list[Fit], shown
 
 
 def list_presets(out: Printer) -> None:
-    from analysis.machines import presets
+    from analysis.fit.machines import presets
 
     rows = [
         {

@@ -9,12 +9,12 @@ import click
 from click.core import ParameterSource
 
 from crawler.cli.options import db_option, output_options
-from crawler.cli.output import Printer, count_text, size_text
+from crawler.cli.printer import Printer, count_text, size_text
 
 if TYPE_CHECKING:
-    from analysis.signals import Signal
-    from crawler.hub import Hub
-    from crawler.opened import Opened
+    from analysis.catalog.quantization_signals import Signal
+    from crawler.sources.huggingface.client import Hub
+    from crawler.targets import Opened
     from db.records import Header, Layout
 
 BAR = 24  # characters of the longest bar
@@ -39,9 +39,9 @@ def header(ctx: click.Context, target: str, db: str, out: Printer) -> None:
       hf-catalog header google/gemma-3-4b-it-qat-q4_0-gguf
       hf-catalog header unsloth/Qwen3-8B-GGUF::Qwen3-8B-Q4_K_M.gguf --json
     """
-    from crawler.cli.failures import NO, CommandError
+    from crawler.cli.errors import NO, CommandError
     from crawler.errors import RepoTrouble
-    from crawler.opened import opened
+    from crawler.targets import opened
 
     asked = ctx.get_parameter_source("db") is not ParameterSource.DEFAULT
     try:
@@ -66,7 +66,7 @@ WAYS: Mapping[str, str] = {
 
 
 def door(endpoint: str | None) -> Hub:
-    from crawler.hub import Hub
+    from crawler.sources.huggingface.client import Hub
 
     return Hub(endpoint)
 
@@ -77,7 +77,7 @@ def known_layouts(db: str, asked: bool) -> tuple[Layout, ...]:
 
     if not asked and not Path(db).exists():
         return ()
-    from analysis.query import Reader
+    from analysis.query.reader import Reader
     from db.errors import CatalogError
     from db.records import Layout
 
@@ -93,9 +93,9 @@ def known_layouts(db: str, asked: bool) -> tuple[Layout, ...]:
 
 def verdicts(found: Opened, read: Header) -> tuple[Signal, ...]:
     """The four signals, of the header and of the names that it stands under."""
+    from analysis.catalog.quantization_signals import Subject, signals
     from analysis.labels.evidence.headers import header_evidence
     from analysis.labels.evidence.names import name_evidence, named
-    from analysis.signals import Subject, signals
 
     names = named(found.artifact.artifact)
     evidence = (*header_evidence(read), *(name_evidence(names, "file") if names else ()))
@@ -130,7 +130,7 @@ def show(found: Opened, read: Header, told: Sequence[Signal], out: Printer) -> N
     for at, text in enumerate(bars(read.types)):
         out.line(f"  {('tensor types' if at == 0 else '').ljust(WIDE)}  {text}")
     out.line()
-    from analysis.signals import majority
+    from analysis.catalog.quantization_signals import majority
 
     out.line(f"  is it quantized?  {says(majority(told))}")
     for signal in told:
@@ -226,7 +226,7 @@ def size_line(read: Header, held: int | None) -> str:
 
 def memory_text(read: Header) -> str:
     """What running it takes, where its header tells enough."""
-    from analysis.memory import estimate, geometry
+    from analysis.fit.memory import estimate, geometry
 
     shape = geometry(read.facts.get("geometry") or {}, read.architecture)
     if shape is None or not read.size or read.facts.get("role") not in (None, "weights"):

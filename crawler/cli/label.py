@@ -11,9 +11,9 @@ from typing import cast
 import click
 
 from analysis.errors import NotAName
-from analysis.labels import NameLabels, read_name
+from analysis.names import NameLabels, read_name
 from crawler.cli.options import output_options
-from crawler.cli.output import Printer, printable
+from crawler.cli.printer import Printer, printable
 
 AT_ONCE = 1 << 16  # bytes of stdin
 
@@ -78,7 +78,7 @@ def for_people(name: str, explain: bool) -> str:
 
 
 def explained(found: NameLabels) -> str:
-    from analysis.labels.explain import explain
+    from analysis.names.explain import explain
 
     return explain(found) + "\n"
 

@@ -8,7 +8,7 @@ import click
 
 from analysis.units import parse_model_size
 from crawler.cli.options import Read, output_options
-from crawler.cli.output import Column, Printer, count_text, size_text
+from crawler.cli.printer import Column, Printer, count_text, size_text
 
 SIZES = ("1B", "4B", "8B", "14B", "32B", "70B")
 BITS = (32.0, 16.0, 8.0, 4.0)
@@ -55,7 +55,7 @@ def memory(sizes: tuple[int, ...], bits: tuple[float, ...], quant: tuple[str, ..
 
 def widths_of(bits: tuple[float, ...], quants: tuple[str, ...]) -> list[tuple[str, float]]:
     """Names and bits a weight of what to reckon, widest first."""
-    from analysis.memory import SCHEME_BITS
+    from analysis.fit.memory import SCHEME_BITS
 
     found = {f"{width:g} bits": width for width in bits or (() if quants else BITS)}
     for name in quants:
@@ -67,7 +67,7 @@ def widths_of(bits: tuple[float, ...], quants: tuple[str, ...]) -> list[tuple[st
 
 
 def row(parameters: int, name: str, width: float) -> dict[str, Any]:
-    from analysis.memory import saving, weight_bytes
+    from analysis.fit.memory import saving, weight_bytes
 
     return {
         "parameters": parameters,

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.options import MODEL_SIZE, db_option, output_options
-from crawler.cli.output import Column, Printer, cell_text, count_text, day_text, size_text
+from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text, size_text
 
 if TYPE_CHECKING:
-    from analysis.compare import Told
-    from analysis.models import Info, Node
-    from analysis.signals import Signal
+    from analysis.catalog.compare import Told
+    from analysis.catalog.models import Info, Node
+    from analysis.catalog.quantization_signals import Signal
 
 SORTS = ["downloads", "likes", "trending", "created", "modified", "size", "parameters", "name", "first-seen"]
 LAPTOP = 16 * 10**9
@@ -70,8 +70,8 @@ def ls(
       hf-catalog models ls --format gguf --min-size 7B --max-size 9B --sort likes
       hf-catalog models ls --author unsloth --json
     """
-    from analysis.models import Filter, list_models
-    from analysis.query import Reader
+    from analysis.catalog.models import Filter, list_models
+    from analysis.query.reader import Reader
 
     wanted = Filter(
         families=family,
@@ -126,12 +126,12 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     Example:
       hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf
     """
-    from analysis.compare import costs_of, deltas_of, near_to
-    from analysis.fits import Geometries
-    from analysis.memory import estimate
-    from analysis.models import info as look
-    from analysis.query import Reader
-    from analysis.signals import Subject, signals
+    from analysis.catalog.compare import costs_of, deltas_of, near_to
+    from analysis.catalog.fits import Geometries
+    from analysis.catalog.models import info as look
+    from analysis.catalog.quantization_signals import Subject, signals
+    from analysis.fit.memory import estimate
+    from analysis.query.reader import Reader
 
     with Reader(db) as reader:
         found = look(reader, repo_id)
@@ -233,7 +233,7 @@ def what_it_is(model: Mapping[str, Any]) -> str:
 
 def claims_and_measurements(model: Mapping[str, Any], out: Printer) -> None:
     """Two columns: what names, cards and tags say, and what was counted."""
-    from analysis.quality import loss_text, trained_for
+    from analysis.schemes.quality import loss_text, trained_for
 
     count = f"{model['parameters']:,}" if model["parameters"] else ""
     measured = f"{model['parameters_measured']:,}" if model["parameters_measured"] else ""
@@ -266,8 +266,8 @@ def cell_count(value: Any) -> str:
 
 def show_artifacts(found: Info, needs: Mapping[str, int], out: Printer) -> None:
     """What one can download, smallest first, and whether a 16 GB laptop runs it."""
-    from analysis.artifacts import LOADED
-    from analysis.machines import Machine
+    from analysis.files.artifacts import LOADED
+    from analysis.fit.machines import Machine
 
     room = Machine(ram=LAPTOP).ram_for_models
     rows = [
@@ -297,7 +297,7 @@ def show_artifacts(found: Info, needs: Mapping[str, int], out: Printer) -> None:
 
 def show_quality(costs: Sequence[Told], evaluations: Sequence[Mapping[str, Any]], out: Printer) -> None:
     """What quantization cost it: published figures of the scheme, and what cards of both sides report."""
-    from analysis.compare import TITLES
+    from analysis.catalog.compare import TITLES
 
     if costs:
         out.line()
@@ -331,9 +331,9 @@ def tree(repo_id: str, db: str, out: Printer) -> None:
     Example:
       hf-catalog models tree google/gemma-3-4b-it
     """
-    from analysis.models import tree as lineage
-    from analysis.models import walk
-    from analysis.query import Reader
+    from analysis.catalog.models import tree as lineage
+    from analysis.catalog.models import walk
+    from analysis.query.reader import Reader
 
     with Reader(db) as reader:
         root = lineage(reader, repo_id)

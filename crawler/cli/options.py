@@ -34,7 +34,7 @@ class Read(click.ParamType):  # type: ignore[type-arg]  # generic only in newer 
 
 def parse_cluster(text: str) -> str:
     """A cluster's address. Raises ValueError."""
-    from crawler.workers import checked_cluster
+    from crawler.execute.executor import checked_cluster
 
     return checked_cluster(text)
 
@@ -91,7 +91,7 @@ def output_options(command: Command | None = None, *, table: bool = True) -> Com
 
     @functools.wraps(command)
     def printing(*args: Any, **options: Any) -> Any:
-        from crawler.cli.output import Printer
+        from crawler.cli.printer import Printer
 
         out = Printer(
             mode=options.pop("mode", None) or "human",

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crawler.cli.crawl_options import crawl_options
 from crawler.cli.options import db_option, output_options
-from crawler.cli.output import Column, Printer
-from crawler.cli.scope import crawl_options
+from crawler.cli.printer import Column, Printer
 
 if TYPE_CHECKING:
-    from crawler.forecast import Work
+    from crawler.estimate import Work
     from crawler.settings import CrawlSettings
 
 SHOWN = ("anonymous", "free", "pro", "enterprise")
@@ -32,7 +32,7 @@ def plan(settings: CrawlSettings, endpoint: str | None, db: str, out: Printer) -
       hf-catalog plan --limit 2000
       hf-catalog plan --author google --json
     """
-    from crawler.forecast import PLANS, forecast
+    from crawler.estimate import PLANS, forecast
 
     work, known = work_of(settings, db)
     rows: list[dict[str, Any]] = []
@@ -64,7 +64,7 @@ def span_text(seconds: Any) -> str:
 
 def work_of(settings: CrawlSettings, db: str) -> tuple[Work, str]:
     """What is to be done, as far as is known, and a sentence on where that is known from."""
-    from crawler.forecast import HUB_REPOS, WITH_WEIGHTS, Work
+    from crawler.estimate import HUB_REPOS, WITH_WEIGHTS, Work
     from db.errors import CatalogMissing
 
     try:
@@ -79,11 +79,11 @@ def work_of(settings: CrawlSettings, db: str) -> tuple[Work, str]:
 
 
 def _work_with_catalog(settings: CrawlSettings, db: str) -> tuple[Work, str]:
-    from analysis.query import Reader
-    from crawler.forecast import HUB_REPOS, WITH_WEIGHTS, Work
+    from analysis.query.reader import Reader
+    from crawler.discover.discover import kind_due
+    from crawler.estimate import HUB_REPOS, WITH_WEIGHTS, Work
     from crawler.settings import scope_text
-    from crawler.sweep import kind_due
-    from db.store import Store
+    from db.write.store import Store
 
     with Reader(db) as reader:
         facts = reader.all("select count(*) as repos, min(first_seen) as since, max(first_seen) as until from repos")[0]
@@ -106,11 +106,11 @@ def _work_with_catalog(settings: CrawlSettings, db: str) -> tuple[Work, str]:
 
 def say_what_is_due(settings: CrawlSettings, db: str, out: Printer) -> None:
     """What `crawl --dry-run` says: which walk, from where, and what it would ask."""
-    from crawler.forecast import forecast
+    from crawler.discover.discover import kind_due
+    from crawler.estimate import forecast
     from crawler.settings import scope_text
-    from crawler.sweep import kind_due
     from db.errors import CatalogMissing
-    from db.store import Store
+    from db.write.store import Store
 
     scope = scope_text(settings.scope)
     try:

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from crawler.pace import Pacer
 from crawler.pipeline import Progress as Told
 from crawler.settings import CrawlSettings
+from crawler.sources.pacer import Pacer
 
 STAGES = {"discover": "Discovering", "probe": "Looking for the missing", "enrich": "Visiting"}
 

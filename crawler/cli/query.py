@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
-from crawler.cli.output import Column, Printer, cell_text, size_text
+from crawler.cli.printer import Column, Printer, cell_text, size_text
 
 ROWS_FOR_PEOPLE = 1000
 
@@ -49,7 +49,7 @@ def query(
       hf-catalog query "select family, count(*) as repos from models group by family order by repos desc limit 5"
       hf-catalog query "select * from models where family = :family" -p family gemma --csv > gemma.csv
     """
-    from analysis.query import run
+    from analysis.query.reader import run
 
     if listed:
         list_questions(out)
@@ -70,7 +70,7 @@ def query(
 
 def text_of(name: str) -> Any:
     """How a column's values are written for people: sizes in GB, what is known to be yes or no as such."""
-    from analysis.query import BOOLEANS
+    from analysis.query.reader import BOOLEANS
 
     def size(value: Any) -> str:
         return size_text(value) if isinstance(value, int | float) else cell_text(value)
@@ -84,7 +84,7 @@ def text_of(name: str) -> Any:
 
 
 def list_questions(out: Printer) -> None:
-    from analysis.query import questions
+    from analysis.query.reader import questions
 
     rows = [
         {

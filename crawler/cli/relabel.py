@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.options import CLUSTER, db_option, output_options
-from crawler.cli.output import Column, Printer
+from crawler.cli.printer import Column, Printer
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
+    from db.read.load import Relabelled, StoredRepo
     from db.records import Labelled
-    from db.relabel import RelabelCounts
-    from db.store import Store
-    from db.stored import Relabelled, StoredRepo
+    from db.write.relabel import RelabelCounts
+    from db.write.store import Store
 
 Labels = Sequence[tuple["Labelled", Sequence["Labelled"]]]
 """Of each repo of a batch: its own, and those of its artifacts in their order."""
@@ -51,10 +51,10 @@ def relabel(dry_run: bool, cluster: str | None, db: str, out: Printer) -> None:
       hf-catalog relabel --db catalog.db --json
       hf-catalog relabel --cluster local:4
     """
-    from analysis.labels.vocabulary import vocabulary
-    from crawler.collector import seldom
-    from db.relabel import RelabelCounts
-    from db.store import Store
+    from analysis.vocabulary.vocabulary import vocabulary
+    from crawler.execute.gc_tuning import seldom
+    from db.write.relabel import RelabelCounts
+    from db.write.store import Store
 
     digest = vocabulary().digest
     started = monotonic()
@@ -84,7 +84,7 @@ def watched(db: str, digest: str, out: Printer) -> Iterator[Callable[[RelabelCou
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from analysis.query import Reader
+    from analysis.query.reader import Reader
 
     with Reader(db) as reader:
         (row,) = reader.all(STALE, {"digest": digest})
@@ -106,7 +106,7 @@ def hands(cluster: str | None) -> Iterator[Executor | None]:
     if cluster is None:
         yield None
         return
-    from crawler.workers import workers
+    from crawler.execute.executor import workers
 
     with workers(1, cluster) as executor:
         yield executor
@@ -138,7 +138,7 @@ def there(batches: Iterable[list[StoredRepo]], executor: Executor) -> Iterator[t
 
 
 def joined(batch: Sequence[StoredRepo], labels: Labels) -> list[Relabelled]:
-    from db.stored import Relabelled
+    from db.read.load import Relabelled
 
     return [
         Relabelled(stored, own, tuple(zip(stored.artifacts, artifacts, strict=True)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from crawler.cli.options import db_option, output_options
-from crawler.cli.output import Printer, size_text
+from crawler.cli.printer import Printer, size_text
 
 
 @click.command()
@@ -26,8 +26,8 @@ def report(path: Path, family: str | None, db: str, out: Printer) -> None:
       hf-catalog report --out report.html
       hf-catalog report --family gemma --out gemma.html
     """
-    from analysis.report import render, write_report
-    from analysis.report import report as read
+    from analysis.publish.report import render, write_report
+    from analysis.publish.report import report as read
 
     page = render(read(db, family=family.lower() if family else None))
     if str(path) == "-":

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from crawler.cli.options import output_options
-from crawler.cli.output import Printer
+from crawler.cli.printer import Printer
 
 
 @click.command("sample-hub")
@@ -38,7 +38,7 @@ def sample_hub(port: int, models: Path | None, quota: int | None, window: float,
       hf-catalog sample-hub --port 8801 --quota 500
       hf-catalog sample-hub --models models.jsonl.xz
     """
-    from crawler.samplehub import MEMBER, READER, Quota, SampleHub
+    from samplehub import MEMBER, READER, Quota, SampleHub
 
     allowed = Quota(window=window) if quota is None else Quota(api=quota, resolvers=6 * quota, window=window)
     try:

@@ -38,21 +38,21 @@ def schedule(config: Path, once: bool, check: bool, log_format: str) -> None:
       hf-catalog schedule --config catalog.toml --check
       hf-catalog schedule --config catalog.toml --log-format json 2>> schedule.log
     """
-    from crawler.timetable import read_timetable
+    from crawler.service.config import read_timetable
 
     timetable = read_timetable(config)
     if check:
         for job in timetable.jobs.values():
             click.echo(f"{job.name}: {job.when}: hf-catalog {' '.join(job.run)}")
         return
-    from crawler.schedule import Service, serve
+    from crawler.service.scheduler import Service, serve
 
     serve(Service(timetable, last_crawls=last_crawls(timetable.db)), once=once, json_lines=log_format == "json")
 
 
 def last_crawls(db: str) -> dict[str, datetime]:
     """When the last complete crawl of the whole Hub began, by kind; nothing where there is no catalog yet."""
-    from analysis.query import Reader
+    from analysis.query.reader import Reader
     from db.errors import CatalogError
 
     sql = (

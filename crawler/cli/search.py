@@ -6,7 +6,7 @@ import click
 
 from crawler.cli.models import LISTED
 from crawler.cli.options import db_option, output_options
-from crawler.cli.output import Column, Printer
+from crawler.cli.printer import Column, Printer
 
 
 @click.command()
@@ -25,8 +25,8 @@ def search(text: tuple[str, ...], limit: int, db: str, out: Printer) -> None:
       hf-catalog search 'gemma qat 4b'
       hf-catalog search llama instruct q4_k_m --limit 50 --json
     """
-    from analysis.query import Reader
-    from db.search import find, pieces
+    from analysis.query.reader import Reader
+    from db.read.search import find, pieces
 
     asked = " ".join(text)
     if not pieces(asked):

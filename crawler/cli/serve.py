@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from crawler.cli.failures import CATALOG, CommandError
+from crawler.cli.errors import CATALOG, CommandError
 from crawler.cli.options import db_option, output_options
-from crawler.cli.output import Printer
+from crawler.cli.printer import Printer
 
 
 @click.command()
@@ -30,8 +30,8 @@ def serve(port: int, host: str, db: str, out: Printer) -> None:
       hf-catalog serve
       hf-catalog serve --port 8002 --db demo.db
     """
-    from analysis.datasette import application
-    from analysis.report import render, report
+    from analysis.publish.report import render, report
+    from crawler.web.plugin import application
     from db.engine import is_url, open_engine
 
     if is_url(db):

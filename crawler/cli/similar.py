@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from crawler.cli.options import db_option, output_options
-from crawler.cli.output import Column, Printer, count_text, day_text, size_text
+from crawler.cli.printer import Column, Printer, count_text, day_text, size_text
 
 
 @click.command()
@@ -25,8 +25,8 @@ def similar(repo_id: str, limit: int, db: str, out: Printer) -> None:
       hf-catalog similar google/gemma-3-4b-it-qat-q4_0-gguf
       hf-catalog similar bartowski/google_gemma-3-4b-it-GGUF --limit 50 --csv
     """
-    from analysis.query import Reader
-    from analysis.similar import similar as alike
+    from analysis.catalog.similar import similar as alike
+    from analysis.query.reader import Reader
 
     with Reader(db) as reader:
         found = [asdict(each) for each in alike(reader, repo_id, limit=limit)]

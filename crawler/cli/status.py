@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.options import db_option, output_options
-from crawler.cli.output import Printer, size_text
+from crawler.cli.printer import Printer, size_text
 
 if TYPE_CHECKING:
-    from crawler.timetable import State
+    from crawler.service.config import State
 
 
 @click.command()
@@ -40,7 +40,7 @@ def status(config: Path, db: str, out: Printer) -> None:
 
 def facts_of(db: str) -> dict[str, Any]:
     """All that the catalog tells of itself; asks nothing of the network."""
-    from analysis.query import Reader
+    from analysis.query.reader import Reader
 
     with Reader(db, snapshot=True) as reader:
 
@@ -117,7 +117,7 @@ def shortened(run: dict[str, Any]) -> dict[str, Any] | None:
 def service_of(config: Path, db: str) -> dict[str, Any] | None:
     """What the service's health file says, if a service keeps this catalog."""
     from crawler.errors import BadTimetable
-    from crawler.timetable import read_state, read_timetable
+    from crawler.service.config import read_state, read_timetable
 
     beside = Path(db).with_name(config.name)
     if not config.is_file() and "://" not in db and beside.is_file():

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from crawler.cli.options import db_option, output_options
-from crawler.cli.output import Column, Printer
+from crawler.cli.printer import Column, Printer
 
 
 @click.group()
@@ -27,7 +27,7 @@ def ls(text: str | None, label: str | None, out: Printer) -> None:
       hf-catalog vocabulary ls gemma
       hf-catalog vocabulary ls --label tuning
     """
-    from analysis.labels.vocabulary import vocabulary as load
+    from analysis.vocabulary.vocabulary import vocabulary as load
 
     wanted = (text or "").lower()
     rows = [
@@ -58,8 +58,8 @@ def check(folder: Path | None, out: Printer) -> None:
     """
     from collections import Counter
 
-    from analysis.labels.vocabulary import FILES, read
-    from analysis.labels.vocabulary import vocabulary as load
+    from analysis.vocabulary.vocabulary import FILES, read
+    from analysis.vocabulary.vocabulary import vocabulary as load
 
     if folder is None:
         found = load()
@@ -97,9 +97,9 @@ def suggest(least: int, limit: int, db: str, out: Printer) -> None:
     Example:
       hf-catalog vocabulary suggest --db demo.db
     """
-    from analysis.query import Reader
-    from analysis.suggest import Suggestion
-    from analysis.suggest import suggest as find
+    from analysis.catalog.suggest import Suggestion
+    from analysis.catalog.suggest import suggest as find
+    from analysis.query.reader import Reader
 
     with Reader(db) as reader:
         rows = [each.as_dict() for each in find(reader, least=least, most=limit)]

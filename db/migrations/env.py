@@ -1,4 +1,4 @@
-"""Alembic's way in: runs the migrations on the connection that db.migrate hands over, or on HF_CATALOG_DB."""
+"""Alembic's way in: runs the migrations on the connection that db.schema.migrate hands over, or on HF_CATALOG_DB."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from alembic import context
 from sqlalchemy import Connection
 
 from db.engine import open_engine
-from db.models import metadata
+from db.schema.tables import metadata
 
 
 def is_ours(name: str | None, kind: str, parent_names: object) -> bool:
-    """Autogenerate looks at the tables of db.models alone: the search index keeps shadow tables of its own."""
+    """Autogenerate looks at the tables of db.schema.tables alone: the search index keeps shadow tables of its own."""
     return name != "search_index" and (kind != "table" or name in metadata.tables)
 
 

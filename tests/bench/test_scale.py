@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from analysis.query import Reader
+from analysis.query.reader import Reader
 from bench.imagined import ImaginedHub
 from bench.scale import run
 

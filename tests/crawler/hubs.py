@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from crawler.hub import Hub
-from crawler.pace import Pacer
 from crawler.pipeline import crawl
-from crawler.samplehub import Catalog, Fault, SampleHub
-from crawler.samplehub.server import read_catalog
 from crawler.settings import CrawlSettings
+from crawler.sources.huggingface.client import Hub
+from crawler.sources.pacer import Pacer
 from db.records import RunRecord
-from db.store import Store
+from db.write.store import Store
+from samplehub import Catalog, Fault, SampleHub
+from samplehub.server.server import read_catalog
 
 BEGUN = datetime(2025, 3, 1, tzinfo=UTC)
 

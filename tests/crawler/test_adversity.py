@@ -23,16 +23,16 @@ from sqlalchemy import event
 
 from crawler.cli import cli
 from crawler.cli.crawl import crawled as _of_the_cli  # noqa: F401  # loaded, for nobody may read it later
-from crawler.cli.failures import guarded
+from crawler.cli.errors import guarded
 from crawler.errors import BadAnswer, HubUnreachable
-from crawler.hub import Hub
-from crawler.pace import Pacer
 from crawler.pipeline import crawl
-from crawler.samplehub import MEMBER, Fault, Kind, SampleHub
 from crawler.settings import CrawlSettings
+from crawler.sources.huggingface.client import Hub
+from crawler.sources.pacer import Pacer
 from db.errors import CatalogBusy, CatalogError, CatalogLocked
 from db.records import RunRecord
-from db.store import Store
+from db.write.store import Store
+from samplehub import MEMBER, Fault, Kind, SampleHub
 from tests.crawler.dump import differences
 from tests.crawler.hubs import crawled, hub_of, plain_repos, small_catalog
 from tests.crawler.test_crawl import rows, started, wait_until
@@ -345,7 +345,7 @@ def test_an_incremental_walk_that_breaks_off_loses_no_change(sample: SampleHub, 
 def test_a_listing_that_lost_its_repos_in_masses_makes_nothing_gone(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crawler.sweep.LEAST_MISSING", 5)
+    monkeypatch.setattr("crawler.discover.discover.LEAST_MISSING", 5)
     crawled(db, sample)
     for repo in list(sample.catalog)[:6]:
         sample.catalog.remove(repo.id)
@@ -358,7 +358,7 @@ def test_a_listing_that_lost_its_repos_in_masses_makes_nothing_gone(
 def test_looks_at_what_is_missing_are_bounded_and_go_on_next_time(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crawler.sweep.MOST_PROBED", 2)
+    monkeypatch.setattr("crawler.discover.discover.MOST_PROBED", 2)
     crawled(db, sample)
     for repo in list(sample.catalog)[:3]:
         sample.catalog.remove(repo.id)

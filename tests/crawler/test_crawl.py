@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from analysis.labels.resolve import label_repo
-from crawler.pace import Pacer
-from crawler.samplehub import MEMBER, READER, Fault, Kind, Quota, SampleHub
+from crawler.sources.pacer import Pacer
 from db.records import Labelled, RepoFilter, RepoRecord
+from samplehub import MEMBER, READER, Fault, Kind, Quota, SampleHub
 from tests.crawler.dump import differences, dump
 from tests.crawler.hubs import REAL, asked, crawled, hub_of, plain_repos, repo_ids, small_catalog
 
@@ -406,7 +406,7 @@ def test_a_repo_that_trips_the_labels_is_kept_and_labelled_anew_later(
         return label_repo(repo)
 
     with monkeypatch.context() as patched:
-        patched.setattr("crawler.labeller.label_repo", trip)
+        patched.setattr("crawler.label_pages.label_repo", trip)
         run = crawled(db, sample, depth="listing")
     assert (run.outcome, run.repos_new) == ("complete", len(sample.catalog))
     assert "acme/Gemma-1-1B-it-0 has no labels, by a bug: KeyError" in str(run.detail)

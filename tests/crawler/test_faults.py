@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from crawler.errors import BadAnswer, HubFailing, HubUnreachable, Offline, QuotaSpent, TokenRefused
-from crawler.hub import REFUSALS
-from crawler.pace import Pacer
-from crawler.samplehub import MEMBER, Fault, Kind, SampleHub
+from crawler.sources.huggingface.client import REFUSALS
+from crawler.sources.pacer import Pacer
+from samplehub import MEMBER, Fault, Kind, SampleHub
 from tests.crawler.dump import differences, dump
 from tests.crawler.hubs import REAL, crawled, hub_of, small_catalog
 from tests.crawler.test_crawl import rows
@@ -89,7 +89,7 @@ def test_a_fault_that_passes_leaves_no_trace(fault: Fault, sample: SampleHub, db
 
 
 def test_a_429_of_another_limiter_is_waited_out(sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.pace.CALM", (0.2, 0.3, 0.4))
+    monkeypatch.setattr("crawler.sources.pacer.CALM", (0.2, 0.3, 0.4))
     sample.faults.add(Fault(Kind.TOO_MANY_BARE, on="api", after=2, every=8, times=4))
     assert crawled(db, sample).outcome == "complete"
     assert sum(sample.faults.struck.values()) >= 3
@@ -174,7 +174,7 @@ def test_a_struggling_hub_is_asked_for_less_and_what_is_known_stays(sample: Samp
 def test_when_every_visit_fails_the_hub_counts_as_lost(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crawler.visits.STRIKES", 5)
+    monkeypatch.setattr("crawler.enrich.queue.STRIKES", 5)
     sample.faults.add(Fault(Kind.SERVER_ERROR, on="info", times=None))
     with pytest.raises(HubUnreachable, match="5 repos in a row failed"):
         crawled(db, sample, hub=hub_of(sample, tries=2))
@@ -227,7 +227,7 @@ def test_a_token_that_dies_between_a_sweep_and_its_looks_makes_nothing_gone(samp
 
 
 def test_refusals_without_end_are_a_spent_quota(sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.pace.CALM", (0.01,))
+    monkeypatch.setattr("crawler.sources.pacer.CALM", (0.01,))
     sample.faults.add(Fault(Kind.TOO_MANY_BARE, on="listing", times=None))
     with pytest.raises(QuotaSpent):
         crawled(db, sample)

@@ -17,18 +17,18 @@ from typing import Any
 import pytest
 
 from analysis.labels.resolve import label_repo
-from crawler.answer import Answer
-from crawler.enrich import look
+from crawler.enrich.headers import look
 from crawler.errors import BadAnswer, CrawlError, RepoTrouble, TokenRefused
-from crawler.hub import Hub
-from crawler.listing import parse_repo
-from crawler.samplehub import Fault, Kind, SampleHub
-from crawler.samplehub.access import Account
+from crawler.sources.huggingface.client import Hub
+from crawler.sources.huggingface.parse import parse_repo
+from crawler.sources.huggingface.response import Answer
 from db.records import Page, RepoRecord, Skipped, Wanted
-from db.store import Store
+from db.write.store import Store
+from samplehub import Fault, Kind, SampleHub
+from samplehub.server.permissions import Account
+from tests.crawler.discover.test_listing import ROW
 from tests.crawler.hubs import REAL, crawled, hub_of, small_catalog
 from tests.crawler.test_crawl import rows
-from tests.crawler.test_discover import ROW
 
 SECRET = "hf_TheSecretOfThisTest0123456789"
 

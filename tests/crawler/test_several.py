@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from crawler.samplehub import MEMBER, Fault, Kind, SampleHub
-from db.copying import copy
+from db.maintain.copy import copy
+from samplehub import MEMBER, Fault, Kind, SampleHub
 from tests.crawler.dump import differences
 from tests.crawler.hubs import crawled, small_catalog
 from tests.servers import PostgreSQL

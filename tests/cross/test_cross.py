@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.labels import NameLabels, read_name
+from analysis.names import NameLabels, read_name
 
 HERE = Path(__file__).parent
 SOURCES = ("gguf_py", "llama_ui", "huggingface_js")

@@ -140,8 +140,8 @@ def skipped(number: int, reason: Any = "gated", detail: str = "ask first") -> Sk
 
 def fill(db: str) -> None:
     """A catalog with rows in every table, all but the lock and the queue of search through the store's own calls."""
-    from db import lock
-    from db.store import Store
+    from db.write import lock
+    from db.write.store import Store
 
     moment = NOON
     with Store.open(db, create=True, clock=lambda: moment) as store:

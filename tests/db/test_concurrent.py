@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from analysis.query import Reader
-from db.checkup import check
-from db.frontier import LEASE
-from db.store import Store
+from analysis.query.reader import Reader
+from db.maintain.check import check
+from db.write.queue import LEASE
+from db.write.store import Store
 from tests.db.made import enrichment, page, repo
 from tests.db.writer import REPOS
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db.engine import catalog_url, open_engine, shown
 from db.errors import CatalogDamaged, CatalogError, CatalogMissing, CatalogUnreachable
-from db.store import Store
+from db.write.store import Store
 from tests.db.made import fill, page
 
 

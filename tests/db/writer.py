@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from db.store import Store
+from db.write.store import Store
 from tests.db.made import enrichment, page
 
 REPOS = 50  # of a page

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from analysis.labels.evidence.checked import MOST_PARENTS, word, words
-from analysis.labels.evidence.containers import TAGGED
+from analysis.formats.formats import TAGGED
 from analysis.labels.evidence.languages import language_code
-from analysis.labels.evidence.pieces import WEIGHT, Pieces, piece
-from analysis.labels.vocabulary import vocabulary
+from analysis.labels.evidence.make import WEIGHT, Pieces, piece
+from analysis.untrusted import MOST_PARENTS, word, words
+from analysis.vocabulary.vocabulary import vocabulary
 from db.records import EdgeRecord, Json, LabelRecord, Relation, RepoRecord
 
 RELATIONS: frozenset[str] = frozenset(("finetune", "quantized", "adapter", "merge"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.headers.quantization import METHODS
-from analysis.labels.evidence.checked import MOST_CONTEXT, count, number, table, word, words
-from analysis.labels.evidence.containers import TAGGED
-from analysis.labels.evidence.pieces import WEIGHT, Pieces, piece, said, text
+from analysis.formats.formats import TAGGED
+from analysis.labels.evidence.make import WEIGHT, Pieces, piece, said, text
+from analysis.schemes.quantization_config import METHODS
+from analysis.untrusted import MOST_CONTEXT, count, number, table, word, words
 from db.records import Json, LabelRecord
 
 _SCHEMES: Mapping[str, str] = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis.labels.evidence.checked import MOST_PARENTS, count, number, table, word
 from analysis.labels.evidence.lineage import LINEAGE
+from analysis.labels.evidence.make import WEIGHT, Pieces, said
 from analysis.labels.evidence.names import named
-from analysis.labels.evidence.pieces import WEIGHT, Pieces, said
-from analysis.labels.vocabulary import vocabulary
+from analysis.untrusted import MOST_PARENTS, count, number, table, word
+from analysis.vocabulary.vocabulary import vocabulary
 from db.records import EdgeRecord, Header, Source
 
 TITLE = 42

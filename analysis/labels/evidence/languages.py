@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 
-from analysis.labels.vocabulary import vocabulary
+from analysis.vocabulary.vocabulary import vocabulary
 
 
 @lru_cache(maxsize=1 << 10)

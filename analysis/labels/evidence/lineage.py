@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from analysis.labels.evidence.make import WEIGHT, Pieces, piece, text
 from analysis.labels.evidence.names import named
-from analysis.labels.evidence.pieces import WEIGHT, Pieces, piece, text
 from db.records import Relation
 
 LINEAGE = (

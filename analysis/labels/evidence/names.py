@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from analysis.errors import NotAName
-from analysis.labels import NameLabels, read_name
+from analysis.labels.evidence.make import WEIGHT, Pieces, piece, text
 from analysis.labels.evidence.owners import lent_format
-from analysis.labels.evidence.pieces import WEIGHT, Pieces, piece, text
+from analysis.names import NameLabels, read_name
 from db.records import Source
 
 CLAIMS = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analysis.labels.evidence.pieces import WEIGHT, Pieces, piece
-from analysis.labels.vocabulary import vocabulary
+from analysis.labels.evidence.make import WEIGHT, Pieces, piece
+from analysis.vocabulary.vocabulary import vocabulary
 
 QUANTIZERS = frozenset((
     "mradermacher", "bartowski", "thebloke", "lonestriker", "turboderp", "quantfactory", "cyankiwi", "casperhansen",

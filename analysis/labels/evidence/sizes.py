@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.labels.evidence.pieces import WEIGHT, Pieces, said
+from analysis.labels.evidence.make import WEIGHT, Pieces, said
 
 QUANTIZED_BELOW = 12.0  # bits a weight: 8-bit schemes with their scales and unquantized embeddings stay under it
 FULL_FROM = 14.0  # half precision is 16 bits; a few 8-bit tensors may be among them

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from analysis.labels.evidence.checked import MOST_TEXT
-from analysis.labels.evidence.containers import TAGGED
+from analysis.formats.formats import TAGGED
 from analysis.labels.evidence.languages import language_codes
-from analysis.labels.evidence.pieces import WEIGHT, Pieces, piece
-from analysis.labels.evidence.schemes import scheme_pieces
-from analysis.labels.vocabulary import vocabulary
+from analysis.labels.evidence.make import WEIGHT, Pieces, piece
+from analysis.schemes.schemes import scheme_pieces
+from analysis.untrusted import MOST_TEXT
+from analysis.vocabulary.vocabulary import vocabulary
 from db.records import EdgeRecord
 
 MOST_TAGS = 300

@@ -1,6 +1,6 @@
 """From evidence to labels: what a repo and each of its artifacts is, and which claims can't be true.
 
-For every label the strongest evidence decides (analysis.labels.evidence.pieces.WEIGHT): header and tensor shapes before
+For every label the strongest evidence decides (analysis.labels.evidence.make.WEIGHT): header and tensor shapes before
 config.json, the API's summary, a file's name, the card, the repo's name, its family's. What is claimed (by names,
 cards, tags) and what is measured (in headers, config.json, the API's counts) are separate labels that stand side by
 side; where they can't both be true, the contradiction is told.

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from analysis.labels import NameLabels
+from analysis.files.roles import SIDECARS
+from analysis.formats.formats import container_of, is_special, kept_in
+from analysis.labels.evidence.api_counts import gguf_evidence, safetensors_evidence
 from analysis.labels.evidence.config import config_evidence
-from analysis.labels.evidence.containers import container_of, is_special, kept_in
 from analysis.labels.evidence.headers import header_evidence
+from analysis.labels.evidence.make import Pieces, piece, said
 from analysis.labels.evidence.names import name_evidence, named
-from analysis.labels.evidence.pieces import Pieces, piece, said
-from analysis.labels.evidence.schemes import typical_bits
 from analysis.labels.evidence.sizes import size_evidence, width_evidence
-from analysis.labels.evidence.summaries import gguf_evidence, safetensors_evidence
 from analysis.labels.evidence.tags import MOST_TAGS, tag_evidence
 from analysis.labels.resolve.conflicts import contradictions
-from analysis.labels.resolve.decision import SIZES, decided, settled, strongest
-from analysis.labels.vocabulary import vocabulary
-from analysis.roles import SIDECARS
+from analysis.labels.resolve.select import SIZES, decided, settled, strongest
+from analysis.names import NameLabels
+from analysis.schemes.schemes import typical_bits
+from analysis.vocabulary.vocabulary import vocabulary
 from db.records import ArtifactRecord, Header, Labelled, LabelRecord, RepoRecord
 
 _SCHEME = frozenset(("quantized", "quant", "quant_method", "bits", "group_size", "qat", "imatrix", "dynamic"))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from analysis.labels.evidence.containers import container_of, kept_in
+from analysis.files.roles import SIDECARS
+from analysis.formats.formats import container_of, kept_in
 from analysis.labels.evidence.tags import BITS_TAG
-from analysis.labels.resolve.claims import against, claim, measured
-from analysis.labels.resolve.decision import SIZES, Best, of_one
+from analysis.labels.resolve.claimed_measured import against, claim, measured
 from analysis.labels.resolve.scheme import refuted_scheme
-from analysis.roles import SIDECARS
+from analysis.labels.resolve.select import SIZES, Best, of_one
 from db.records import ArtifactRecord, ConflictRecord, Header, Labelled, LabelRecord
 
 

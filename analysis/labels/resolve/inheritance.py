@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.labels import NameLabels
 from analysis.labels.evidence.lineage import lineage_evidence
-from analysis.labels.evidence.pieces import Pieces, piece, text
-from analysis.labels.resolve.decision import Best
+from analysis.labels.evidence.make import Pieces, piece, text
+from analysis.labels.resolve.select import Best
+from analysis.names import NameLabels
 from db.records import EdgeRecord, LabelRecord, Relation
 
 

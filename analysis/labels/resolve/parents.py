@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.labels import NameLabels
 from analysis.labels.evidence.card import card_edges
 from analysis.labels.evidence.headers import header_edges
 from analysis.labels.evidence.tags import MOST_TAGS, tag_edge
+from analysis.names import NameLabels
 from db.records import EdgeRecord, Header, Relation, RepoRecord, Source
 
 _TRUST: Mapping[Source, int] = {"api": 0, "card": 1, "tag": 2, "header": 3, "name": 4}

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.labels import NameLabels
+from analysis.files.roles import SIDECARS
 from analysis.labels.evidence.card import card_evidence
 from analysis.labels.evidence.config import config_evidence
-from analysis.labels.evidence.guesses import architecture_evidence, fuzzy_evidence
+from analysis.labels.evidence.fuzzy import architecture_evidence, fuzzy_evidence
+from analysis.labels.evidence.make import piece
 from analysis.labels.evidence.names import name_evidence, named
 from analysis.labels.evidence.owners import owner_evidence
-from analysis.labels.evidence.pieces import piece
 from analysis.labels.evidence.tags import MOST_TAGS, tag_evidence, task_evidence
+from analysis.labels.resolve.api_counts import summary_evidence
 from analysis.labels.resolve.artifact import label_artifact
 from analysis.labels.resolve.conflicts import contradictions
-from analysis.labels.resolve.counts import summary_evidence
-from analysis.labels.resolve.decision import SIZES, decided, settled, whose_version
 from analysis.labels.resolve.inheritance import lineage_of
 from analysis.labels.resolve.parents import edges_of, inferred_relation, likeliest
 from analysis.labels.resolve.rollup import roll_up
-from analysis.labels.vocabulary import vocabulary
-from analysis.roles import SIDECARS
+from analysis.labels.resolve.select import SIZES, decided, settled, whose_version
+from analysis.names import NameLabels
+from analysis.vocabulary.vocabulary import vocabulary
 from db.records import ArtifactRecord, Header, Labelled, LabelRecord, Relation, RepoRecord
 
 

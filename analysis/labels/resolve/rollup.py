@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.labels import NameLabels
+from analysis.files.roles import SIDECARS
 from analysis.labels.evidence.lineage import LINEAGE
-from analysis.labels.evidence.pieces import Pieces, piece, text
-from analysis.roles import SIDECARS
+from analysis.labels.evidence.make import Pieces, piece, text
+from analysis.names import NameLabels
 from db.records import ArtifactRecord, Header, Labelled, LabelRecord
 
 _SHARED = ("quant_method", "bits", "group_size", "quant_measured", "bits_per_weight")

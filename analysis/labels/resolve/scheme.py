@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis.labels.evidence.pieces import piece, said, text
-from analysis.labels.evidence.schemes import scheme_bits, typical_bits
-from analysis.labels.resolve.claims import CLAIMED_BY, against
-from analysis.labels.resolve.decision import Best
+from analysis.labels.evidence.make import piece, said, text
+from analysis.labels.resolve.claimed_measured import CLAIMED_BY, against
+from analysis.labels.resolve.select import Best
+from analysis.schemes.schemes import scheme_bits, typical_bits
 from db.records import ConflictRecord, Header, LabelRecord
 
 _RIVALS = frozenset((

@@ -1,6 +1,6 @@
 """The catalog: what the Hub says, what was made of it, what happened.
 
-Comments are not here: they are put on PostgreSQL's tables from db.models after every migration, as views are.
+Comments are not here: they are put on PostgreSQL's tables from db.schema.tables after every migration, as views are.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from db.search import create_index, drop_index
-from db.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
+from db.read.search import create_index, drop_index
+from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
 
 revision = "0001_catalog"
 down_revision = None

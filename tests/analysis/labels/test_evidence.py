@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.labels import read_name
+from analysis.labels.evidence.api_counts import counted, gguf_evidence, safetensors_evidence
 from analysis.labels.evidence.card import card_edges, card_evidence
 from analysis.labels.evidence.config import config_evidence
-from analysis.labels.evidence.guesses import architecture_evidence
+from analysis.labels.evidence.fuzzy import architecture_evidence
 from analysis.labels.evidence.headers import header_edges, header_evidence
 from analysis.labels.evidence.lineage import lineage_evidence
+from analysis.labels.evidence.make import WEIGHT
 from analysis.labels.evidence.names import name_evidence
 from analysis.labels.evidence.owners import owner_evidence
-from analysis.labels.evidence.pieces import WEIGHT
 from analysis.labels.evidence.sizes import size_evidence, width_evidence
-from analysis.labels.evidence.summaries import counted, gguf_evidence, safetensors_evidence
 from analysis.labels.evidence.tags import tag_edge, tag_evidence
+from analysis.names import read_name
 from db.records import EdgeRecord, Header, LabelRecord, RepoRecord
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from analysis.headers import read_artifact
-from analysis.headers.source import BytesSource
+from analysis.catalog.quantization_signals import Subject, majority, signals
+from analysis.formats import read_artifact
+from analysis.formats.source import BytesSource
 from analysis.labels.resolve import label_artifact, label_repo, label_whole
-from analysis.signals import Subject, majority, signals
 from db.records import ArtifactRecord, Labelled, RepoRecord
 
 Rows = list[dict[str, Any]]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.labels.evidence.pieces import text
+from analysis.labels.evidence.make import text
 from analysis.labels.resolve import label_artifact, label_repo, label_whole
-from analysis.labels.vocabulary import vocabulary
+from analysis.vocabulary.vocabulary import vocabulary
 from db.records import ArtifactRecord, EdgeRecord, Header, Labelled, Labels, RepoRecord
 
 B = 10**9

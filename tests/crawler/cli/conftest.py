@@ -30,7 +30,7 @@ Ask = Callable[..., Answer]
 def hf_catalog(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Runs `hf-catalog` in this process: `hf_catalog("models", "ls", "--db", path)`."""
     from crawler.cli import cli
-    from crawler.cli.failures import guarded
+    from crawler.cli.errors import guarded
 
     for name in ("HF_CATALOG_DB", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from crawler.cli.failures import CATALOG, DONE, NO, USAGE
+from crawler.cli.errors import CATALOG, DONE, NO, USAGE
 from tests.crawler.cli.conftest import Ask
 from tests.small_catalog import FORMULA, SCRIPT
 
@@ -105,7 +105,7 @@ def test_a_tree_is_drawn_and_marks_what_was_asked_for(small: str, hf_catalog: As
 def test_fits_says_whom_it_left_out_of_a_crowd(small: str, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ("fits", "--ram", "16GB", "--db", small)
     assert "most downloaded" not in hf_catalog(*asked).err
-    monkeypatch.setattr("analysis.fits.MOST_REPOS", 5)
+    monkeypatch.setattr("analysis.catalog.fits.MOST_REPOS", 5)
     assert (
         "The 5 most downloaded repos were looked at; --family and --author reach the others." in hf_catalog(*asked).err
     )

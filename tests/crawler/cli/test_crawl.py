@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from crawler.samplehub import SampleHub
-from crawler.timetable import JobState, State, write_state
+from crawler.service.config import JobState, State, write_state
+from samplehub import SampleHub
 from tests.crawler.hubs import small_catalog
 
 

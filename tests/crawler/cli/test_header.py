@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from analysis.headers.gguf import read_file
-from analysis.headers.layouts import learnt
-from analysis.headers.source import BytesSource
-from crawler.cli import cli, failures
-from crawler.samplehub import SampleHub
-from db.store import Store
-from tests.analysis.headers.gguf_file import LAYERS, Tensor, Typed, gguf, model, q4
+from analysis.formats.gguf.array_lengths import learnt
+from analysis.formats.gguf.reader import read_file
+from analysis.formats.source import BytesSource
+from crawler.cli import cli
+from crawler.cli import errors as failures
+from db.write.store import Store
+from samplehub import SampleHub
+from tests.analysis.formats.gguf_file import LAYERS, Tensor, Typed, gguf, model, q4
 from tests.crawler.ranged import Flaw, serving
 from tests.db.made import enrichment, page
 
@@ -176,7 +177,7 @@ def test_a_catalog_that_was_asked_for_must_be_there(run: Any, file: Path) -> Non
     [("ignores Range", 0), ("short bodies", 1), ("lies in Content-Range", 1), ("gone", 1)],
 )
 def test_a_broken_server_costs_little(run: Any, flaw: Flaw, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.hub.Hub.pause_before", lambda *_: 0.0)
+    monkeypatch.setattr("crawler.sources.huggingface.client.Hub.pause_before", lambda *_: 0.0)
     with serving({"m-Q4_K_M.gguf": DATA}, flaw) as web:
         found = run(f"{web.url}/m-Q4_K_M.gguf", "--json")
     assert found.status == status, found.err
@@ -184,7 +185,7 @@ def test_a_broken_server_costs_little(run: Any, flaw: Flaw, status: int, monkeyp
 
 
 def test_a_server_that_ignores_range_is_given_up(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.ranges.MOST_WASTED", 100_000)
+    monkeypatch.setattr("crawler.sources.huggingface.range_reader.MOST_WASTED", 100_000)
     with serving({"m-Q4_K_M.gguf": DATA}, "ignores Range") as web:
         found = run(f"{web.url}/m-Q4_K_M.gguf")
     assert (found.status, len(web.asked)) == (1, 3)
@@ -238,7 +239,7 @@ def test_what_the_hub_does_not_hold(run: Any, hub: SampleHub, target: str, monke
 
 def test_a_hub_that_is_not_there(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("crawler.hub.Hub.pause_before", lambda *_: 0.0)
+    monkeypatch.setattr("crawler.sources.huggingface.client.Hub.pause_before", lambda *_: 0.0)
     assert run("owner/name").status == failures.HUB
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.labels import read_name
-from analysis.labels.vocabulary import FILES, vocabulary
-from db.store import Store
+from analysis.names import read_name
+from analysis.vocabulary.vocabulary import FILES, vocabulary
+from db.write.store import Store
 from tests.crawler.cli.conftest import Ask
 from tests.db.made import page
 
@@ -130,7 +130,7 @@ def test_vocabulary_checks_itself_and_a_folder(hf_catalog: Ask, tmp_path: Path) 
     own = hf_catalog("vocabulary", "check", "--json").json
     assert own["digest"] == vocabulary().digest and own["labels"]["family"] > 500
     for name in FILES:
-        shutil.copy(str(files("analysis.labels") / "vocabulary" / f"{name}.toml"), tmp_path)
+        shutil.copy(str(files("analysis.vocabulary") / f"{name}.toml"), tmp_path)
     assert hf_catalog("vocabulary", "check", str(tmp_path), "--json").json["digest"] == own["digest"]
     (tmp_path / "tuning.toml").write_text('base = { words = ["base"] }\n', encoding="utf-8")
     faulty = hf_catalog("vocabulary", "check", str(tmp_path))

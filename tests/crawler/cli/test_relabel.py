@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from analysis.labels.resolve import label_whole
-from analysis.labels.vocabulary import vocabulary
-from analysis.query import Reader
+from analysis.query.reader import Reader
+from analysis.vocabulary.vocabulary import vocabulary
 from crawler.cli import cli
 from db.errors import CatalogMissing
 from db.records import ArtifactRecord, Enrichment, FileRecord, Header, Labelled, Page, RepoRecord
-from db.store import Store
+from db.write.store import Store
 
 SHA = "a" * 64
 QUANT = ArtifactRecord("Llama-3-8B-Q4_K_M.gguf", "weights", "gguf", ("Llama-3-8B-Q4_K_M.gguf",), 4_920_734_304, SHA)
@@ -105,7 +105,7 @@ def test_the_likeliest_parent_stays_though_the_catalog_keeps_edges_in_another_or
 
 
 def test_nothing_is_left_to_do_and_a_crawl_that_broke_off_goes_on(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("db.stored.BATCH", 1)
+    monkeypatch.setattr("db.read.load.BATCH", 1)
     with Store.open(db) as store:  # one batch, then the power fails
         batch = next(store.stale(vocabulary().digest))
         from crawler.cli.relabel import joined, labels_of

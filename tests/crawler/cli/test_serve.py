@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.cli.failures import NO
+from crawler.cli.errors import NO
 from tests.browser import Browser, running_browser
 from tests.crawler.cli.conftest import Ask
 

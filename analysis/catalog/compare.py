@@ -1,0 +1,174 @@
+"""Models side by side: labels, claims against measurements, sizes, memory, and the three costs of quantization.
+
+Each cost stands in its place: precision (perplexity and KL divergence as published of the scheme), accuracy (results by
+task) and bias and safety (TruthfulQA, BBQ and their like). Where the cards of a quant and of its original report the
+same dataset and metric, the difference between them is measured; where nobody measured, that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.catalog.fits import Geometries
+from analysis.catalog.models import find_model
+from analysis.errors import UnknownModel
+from analysis.fit.memory import estimate, largest_context
+from analysis.query.reader import Reader
+from analysis.schemes.quality import NOT_MEASURED, Cost, cost_of, finding, loss, sentence, trained_for
+
+COSTS: tuple[Cost, ...] = ("precision", "accuracy", "bias")
+TITLES: Mapping[Cost, str] = {"precision": "precision", "accuracy": "accuracy", "bias": "bias and safety"}
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One result that both a quant and its original report."""
+
+    task: str
+    dataset: str
+    metric: str
+    original: float
+    quantized: float
+    cost: Cost
+
+    @property
+    def change(self) -> float:
+        return self.quantized - self.original
+
+    @property
+    def text(self) -> str:
+        return f"{self.dataset} {self.metric} {self.original:g} -> {self.quantized:g} ({self.change:+.3g})"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of one cost: in words, whether it was measured on this very model, and where it is published."""
+
+    cost: Cost
+    text: str
+    measured: bool
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One model of a comparison: its row of `models`, the artifact that stands for it, what it needs, what it lost."""
+
+    model: dict[str, Any]
+    artifact: dict[str, Any] | None
+    needs: int | None
+    largest_context: int | None
+    estimated: bool
+    deltas: tuple[Delta, ...]
+    costs: tuple[Told, ...]
+    conflicts: int
+
+    def row(self) -> dict[str, Any]:
+        """As one object of JSON or one line of CSV."""
+        of = self.artifact or {}
+        return {
+            **self.model,
+            "artifact": of.get("artifact"),
+            "artifact_quant": of.get("quant"),
+            "artifact_bits_per_weight": of.get("bits_per_weight"),
+            "artifact_size": of.get("total_size"),
+            "needs": self.needs,
+            "largest_context": self.largest_context,
+            "conflicts": self.conflicts,
+            **dict.fromkeys(COSTS),
+            **{cost.cost: cost.text for cost in self.costs},
+            "evaluation_deltas": [
+                {"dataset": each.dataset, "metric": each.metric, "original": each.original,
+                 "quantized": each.quantized, "change": round(each.change, 6), "cost": each.cost}
+                for each in self.deltas
+            ],
+        }  # fmt: skip
+
+
+def compare(reader: Reader, ids: Sequence[str], *, context: int, kv_type: str = "f16", memory: int) -> list[Side]:
+    """Each model with what belongs to it; `ID::SCHEME` or `ID::FILE` names an artifact of it. Raises UnknownModel."""
+    return [side(reader, each, context, kv_type, memory) for each in ids]
+
+
+def side(reader: Reader, text: str, context: int, kv_type: str, memory: int) -> Side:
+    repo_id, _, wanted = text.partition("::")
+    model = find_model(reader, repo_id)
+    shapes = Geometries(reader, near_to(model))
+    artifact = artifact_of(reader, model, wanted)
+    needs = longest = None
+    guessed = False
+    if artifact is not None and artifact["total_size"]:
+        shape = shapes.of({**artifact, "parameters": artifact["parameters_measured"] or model["parameters"]})
+        parameters = artifact["parameters_measured"] or model["parameters_measured"] or model["parameters"]
+        weights = int(artifact["total_size"])
+        need = estimate(weights, shape, context=context, kv_type=kv_type, parameters=parameters)
+        trained = model["context_measured"]
+        longest = largest_context(memory, weights, shape, kv_type=kv_type, parameters=parameters, trained=trained)
+        needs, guessed = need.total, bool(need.estimated)
+    deltas = deltas_of(reader, model["repo_id"])
+    quant = artifact if artifact is not None and artifact["quant"] else model
+    conflicts = reader.all("select count(*) as n from label_conflicts where repo_id = :id", {"id": model["repo_id"]})
+    return Side(model, artifact, needs, longest, guessed, deltas, costs_of(quant, deltas), conflicts[0]["n"])
+
+
+def near_to(model: Mapping[str, Any]) -> list[str]:
+    """Where a model's geometry may be found: its own headers, its original's, those of other copies."""
+    return [model["repo_id"], *([model["base_model"]] if model["base_model"] else [])]
+
+
+def artifact_of(reader: Reader, model: Mapping[str, Any], wanted: str) -> dict[str, Any] | None:
+    """The artifact that stands for a model: the one that was named, else of the repo's own scheme, else the greatest.
+
+    Raises UnknownModel where a named one is not there.
+    """
+    found = reader.all(
+        "select * from artifacts_wide where repo_id = :id and role = 'weights'"
+        " order by case when quant = :quant then 0 else 1 end, case when main then 0 else 1 end,"
+        " total_size desc nulls last, artifact",
+        {"id": model["repo_id"], "quant": model["quant"]},
+    )
+    if not wanted:
+        return found[0] if found else None
+    for row in found:
+        if wanted.lower() in (row["artifact"].lower(), (row["quant"] or "").lower()):
+            return row
+    close = tuple(f"{model['repo_id']}::{row['quant'] or row['artifact']}" for row in found[:3])
+    raise UnknownModel(f"{model['repo_id']}::{wanted}", close)
+
+
+def deltas_of(reader: Reader, repo_id: str) -> tuple[Delta, ...]:
+    """Results that the cards of a quantized model and of its original both report."""
+    rows = reader.all(
+        "select e.task, e.dataset, e.metric, o.value as original, e.value as quantized"
+        " from quantized_models q join repos r on r.repo_id = q.repo_id join evaluations e on e.repo = r.id"
+        " join repos b on b.repo_id = q.base_model join evaluations o on o.repo = b.id"
+        " and lower(o.dataset) = lower(e.dataset) and lower(o.metric) = lower(e.metric)"
+        " where q.repo_id = :id order by e.position, o.position",
+        {"id": repo_id},
+    )
+    once = {(row["dataset"].lower(), row["metric"].lower()): row for row in reversed(rows)}
+    return tuple(Delta(**row, cost=cost_of(row["dataset"], row["metric"])) for row in reversed(once.values()))
+
+
+def costs_of(row: Mapping[str, Any], deltas: Sequence[Delta] = ()) -> tuple[Told, ...]:
+    """What quantization cost a model, from a row of `models` or `artifacts_wide`; empty for full precision."""
+    if not row["quantized"]:
+        return ()
+    return tuple(told(cost, row, [each for each in deltas if each.cost == cost]) for cost in COSTS)
+
+
+def told(cost: Cost, row: Mapping[str, Any], deltas: Sequence[Delta]) -> Told:
+    """One cost: measured on this model where it was, else as published of its scheme or width, else said unknown."""
+    if deltas:
+        return Told(cost, "; ".join(each.text for each in deltas), measured=True)
+    if cost == "precision":
+        known = loss(row["quant"], imatrix=bool(row["imatrix"]))
+        words = sentence(row["quant"], qat=trained_for(row["qat"], row["bits"]), imatrix=bool(row["imatrix"]))
+        figures = known.figures if known else None
+        return Told(cost, f"{words} ({figures})" if figures else words, False, known.source.url if known else None)
+    found = finding(cost, row["bits_per_weight"] or row["bits"])
+    if found is None:
+        return Told(cost, NOT_MEASURED, measured=False)
+    return Told(cost, f"not measured here; in general: {found[0]}", measured=False, source=found[1].url)

@@ -1,0 +1,262 @@
+"""Is it quantized? Four signals, each with its own verdict and its reason, and what most of them say.
+
+    size           bits a weight, from bytes and parameters
+    documentation  what name, card, tags, config.json and header say
+    framework      which programs load it, and whether they take quantized weights so
+    performance    published results against its base model's; how fast memory lets it run
+
+A verdict is True (quantized), False (full precision) or None (it does not tell). Which program loads what is data:
+runtimes.toml.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from analysis.fit.memory import tokens_a_second, weight_bytes
+from analysis.labels.evidence.headers import header_evidence
+from analysis.labels.evidence.sizes import FULL_FROM, QUANTIZED_BELOW
+from analysis.units import size_text
+from db.records import EvalRecord, Header, LabelRecord
+
+SignalName = Literal["size", "documentation", "framework", "performance"]
+
+PATH = Path(__file__).with_name("runtimes.toml")
+FULL = frozenset(("F64", "F32", "F16", "BF16"))
+LAPTOP = 100e9  # bytes a second: the memory of a laptop of today
+SAME = 0.002  # relative difference of results that rounding explains
+NEAR = 0.15  # results of a quantized copy stay this near to its base's
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    name: SignalName
+    verdict: bool | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the signals look at: a repo, an artifact or a header alone. None and empty where nothing is known."""
+
+    format: str | None = None
+    quant: str | None = None
+    quant_method: str | None = None
+    bits_per_weight: float | None = None
+    parameters: int | None = None
+    active_parameters: int | None = None
+    size: int | None = None  # bytes of the weights
+    evidence: Sequence[LabelRecord] = ()
+    evaluations: Sequence[EvalRecord] = ()
+    base_evaluations: Sequence[EvalRecord] = ()
+    copy: bool = False  # a quantized copy of its base, as declared
+
+    @classmethod
+    def of_header(cls, header: Header, evidence: Sequence[LabelRecord] = ()) -> Subject:
+        return cls(
+            format=header.format,
+            quant=header.quant,
+            quant_method=header.quant_method,
+            bits_per_weight=header.bits_per_weight,
+            parameters=header.parameters,
+            active_parameters=header.active_parameters,
+            size=header.size,
+            evidence=evidence or header_evidence(header),
+        )
+
+    @classmethod
+    def of_row(
+        cls,
+        row: Mapping[str, Any],
+        evidence: Iterable[Mapping[str, Any]] = (),
+        evaluations: Iterable[Mapping[str, Any]] = (),
+        base_evaluations: Iterable[Mapping[str, Any]] = (),
+    ) -> Subject:
+        """Of a row of the views `models` or `artifacts_wide`, with rows of `labels` and `evaluations`.
+
+        A repo's size counts only where it holds one thing: a repo of twenty quants has no bits a weight.
+        """
+        alone = "artifact" in row or row.get("artifact_count") == 1
+        return cls(
+            format=row.get("format"),
+            quant=row.get("quant_measured") or row.get("quant"),
+            quant_method=row.get("quant_method"),
+            bits_per_weight=row.get("bits_per_weight"),
+            parameters=row.get("parameters_measured") or row.get("parameters"),
+            active_parameters=row.get("active_parameters_measured") or row.get("active_parameters"),
+            size=row.get("total_size") if alone else None,
+            evidence=tuple(
+                LabelRecord(e["field"], e["value"], e["source"], e["rule"], e["weight"], bool(e["resolved"]))
+                for e in evidence
+            ),
+            evaluations=tuple(result(e) for e in evaluations),
+            base_evaluations=tuple(result(e) for e in base_evaluations),
+            copy=row.get("base_model_relation") == "quantized",
+        )
+
+
+def result(row: Mapping[str, Any]) -> EvalRecord:
+    return EvalRecord(row["task"], row["dataset"], row["metric"], row["value"], row.get("source", "card"))
+
+
+def signals(subject: Subject) -> tuple[Signal, Signal, Signal, Signal]:
+    """The four signals, in their order."""
+    return size_signal(subject), documentation_signal(subject), framework_signal(subject), performance_signal(subject)
+
+
+def majority(found: Iterable[Signal]) -> bool | None:
+    """What most of the signals that tell anything say; None where they are even or silent."""
+    said = [signal.verdict for signal in found if signal.verdict is not None]
+    for_, against = said.count(True), said.count(False)
+    return None if for_ == against else for_ > against
+
+
+# ---- size -----------------------------------------------------------------------------------------------------------
+
+
+def size_signal(subject: Subject) -> Signal:
+    """Bits a weight: under 12 it is quantized, from 14 on it is not."""
+    bits, how = subject.bits_per_weight, "counted in its tensors or from bytes and parameters"
+    if bits is None and subject.size and subject.parameters:
+        bits = subject.size * 8 / subject.parameters
+        how = f"{size_text(subject.size)} for {subject.parameters:,} parameters"
+    if bits is None:
+        return Signal("size", None, "bytes or parameters are unknown")
+    if bits < QUANTIZED_BELOW:
+        return Signal("size", True, f"{bits:.2f} bits a weight, full precision takes 16 or more ({how})")
+    if bits >= FULL_FROM:
+        return Signal("size", False, f"{bits:.2f} bits a weight ({how})")
+    return Signal("size", None, f"{bits:.2f} bits a weight: part of it is quantized, or parts are not counted ({how})")
+
+
+# ---- documentation --------------------------------------------------------------------------------------------------
+
+_DOCUMENTS = frozenset(("name", "file", "card", "tag", "config", "header", "tensors", "api", "lineage"))
+_READ = {
+    "name": "its name", "file": "its file's name", "card": "its card", "tag": "its tags", "config": "config.json",
+    "header": "its header", "tensors": "its tensors' types", "api": "the Hub's summary", "lineage": "its base model",
+}  # fmt: skip
+
+
+def documentation_signal(subject: Subject) -> Signal:
+    """What those who write of it say: the strongest word decides, a contradiction is told."""
+    found = sorted(
+        (e for e in subject.evidence if e.field == "quantized" and e.source in _DOCUMENTS),
+        key=lambda e: (-e.weight, e.source, e.rule),
+    )
+    if not found:
+        return Signal("documentation", None, "name, card, tags and config.json do not say")
+    first = found[0]
+    told = list(dict.fromkeys(_READ[e.source] for e in found if e.value == first.value))
+    others = list(dict.fromkeys(_READ[e.source] for e in found if e.value != first.value))
+    scheme = f" ({subject.quant})" if subject.quant else ""
+    word = "quantized" if first.value == "true" else "full precision"
+    reason = f"{', '.join(told)}: {word}{scheme}"
+    return Signal("documentation", first.value == "true", reason + (f"; but {', '.join(others)} not" if others else ""))
+
+
+# ---- framework ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Which programs load a container or a method. `quantized`: only, either, no."""
+
+    runs: tuple[str, ...]
+    quantized: str = "only"
+    needs: str | None = None
+
+
+@cache
+def runtimes() -> tuple[Mapping[str, Runtime], Mapping[str, Runtime]]:
+    """runtimes.toml: by format, by method."""
+    data = tomllib.loads(PATH.read_text(encoding="utf-8"))
+    formats = {name: Runtime(tuple(row["runs"]), row["quantized"]) for name, row in data["formats"].items()}
+    methods = {name: Runtime(tuple(row["runs"]), "only", row.get("with")) for name, row in data["methods"].items()}
+    return formats, methods
+
+
+def runs_in(format: str | None, quant_method: str | None = None) -> tuple[str, ...]:  # noqa: A002
+    """Programs that load it, the best known first; empty where none is known."""
+    formats, methods = runtimes()
+    found = methods.get(quant_method or "") if formats.get(format or "", Runtime((), "no")).quantized == "no" else None
+    found = found or formats.get(format or "") or methods.get(quant_method or "")
+    return found.runs if found else ()
+
+
+def framework_signal(subject: Subject) -> Signal:
+    """Programs name a method for quantized weights alone; some containers hold nothing else."""
+    formats, methods = runtimes()
+    container, method = formats.get(subject.format or ""), methods.get(subject.quant_method or "")
+    programs = ", ".join(runs_in(subject.format, subject.quant_method)[:4])
+    if container is None and method is None:
+        return Signal("framework", None, f"no program is known for {subject.format or 'an unknown format'}")
+    full = subject.quant in FULL
+    if method is not None and not full:
+        needs = f", with {method.needs}" if method.needs else ""
+        return Signal("framework", True, f"{programs} load it as {subject.quant_method}{needs}")
+    if container is not None and container.quantized == "only":
+        return Signal("framework", True, f"{programs} load it; {subject.format} holds quantized weights alone")
+    if container is not None and container.quantized == "either":
+        verdict = False if full else True if subject.quant else None
+        said = f" as {subject.quant}" if subject.quant else "; it may hold either"
+        return Signal("framework", verdict, f"{programs} load {subject.format}{said}")
+    if subject.quant_method and not full:
+        return Signal("framework", None, f"no program is known for the method {subject.quant_method}")
+    return Signal("framework", False, f"{programs} load it as it was trained: no method of quantization is named")
+
+
+# ---- performance ----------------------------------------------------------------------------------------------------
+
+
+def performance_signal(subject: Subject) -> Signal:
+    """Results against the base model's where both are published, and the tokens a second that memory allows.
+
+    Quantization moves results a little, mostly down. Equal results mean equal weights; far ones mean other training.
+    """
+    speed = speed_text(subject)
+    pairs = compared(subject.evaluations, subject.base_evaluations)
+    if not pairs:
+        why = "no results of it and of its base model are published"
+        return Signal("performance", None, f"{why}{f'; {speed}' if speed else ''}")
+    kept = sum(own / base for own, base in pairs) / len(pairs)
+    furthest = max(abs(own / base - 1) for own, base in pairs)
+    reason = f"{100 * kept:.1f} % of its base model's results on {len(pairs)} benchmarks{f'; {speed}' if speed else ''}"
+    if furthest <= SAME:
+        return Signal("performance", False, f"{reason}: the same to the last digits")
+    if subject.copy and furthest <= NEAR:
+        return Signal("performance", True, f"{reason}: near, and not the same")
+    return Signal("performance", None, reason)
+
+
+def compared(own: Sequence[EvalRecord], base: Sequence[EvalRecord]) -> list[tuple[float, float]]:
+    """Pairs of results on the same benchmark by the same metric; of several on one the first."""
+    theirs: dict[tuple[str, str, str], float] = {}
+    for each in base:
+        theirs.setdefault(benchmark(each), each.value)
+    seen: dict[tuple[str, str, str], float] = {}
+    for each in own:
+        seen.setdefault(benchmark(each), each.value)
+    return [(value, theirs[key]) for key, value in seen.items() if theirs.get(key)]
+
+
+def benchmark(each: EvalRecord) -> tuple[str, str, str]:
+    return each.task.lower(), each.dataset.lower(), each.metric.lower()
+
+
+def speed_text(subject: Subject) -> str:
+    """How fast memory lets it run, against the same model at 16 bits."""
+    if not subject.parameters or not (subject.size or subject.bits_per_weight):
+        return ""
+    weights = subject.size or weight_bytes(subject.parameters, subject.bits_per_weight or 16)
+    share = min(1.0, (subject.active_parameters or subject.parameters) / subject.parameters)
+    now = tokens_a_second(weights, LAPTOP, active_share=share)
+    then = tokens_a_second(weight_bytes(subject.parameters, 16), LAPTOP, active_share=share)
+    if now < 1.25 * then:
+        return f"memory of 100 GB/s allows {now:.3g} tokens a second"
+    return f"memory of 100 GB/s allows {now:.3g} tokens a second, {then:.3g} at 16 bits"

@@ -1,0 +1,276 @@
+"""What the tensors of a safetensors model and its configuration say of it: a Header.
+
+Rules, stated once:
+
+    parameters   weights through packing (packing.py), without what is kept beside them (scales, positions, masks,
+                 running means), and an output layer counted once that the configuration says repeats the embeddings
+    active       parameters but those of experts that a token is not sent to, as routed x (1 - used / count), and those
+                 of layers that only predict further tokens and of per-layer embeddings (Gemma 3n), of which a token
+                 reads one row a layer; shared experts, router and embeddings count
+    bits         bytes of all tensors over the parameters: scales and zero points are part of the price; positions,
+                 masks and an output layer written out once more are not
+    scheme       of the quantized schemes the one that holds most parameters, if it holds a quarter of those outside
+                 the embeddings; else the dtype that most are stored in
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.formats import model_config as configs
+from analysis.formats.gguf.model import clean, present
+from analysis.formats.safetensors.packing import Module, Packed, derived, measure
+from analysis.formats.safetensors.tensors import FLOATS, Tensor
+from analysis.schemes.quantization_config import Quantization, quantization_of
+from db.records import ArtifactRecord, Header, Json
+
+EMBEDDINGS = re.compile(
+    r"(?:^|\.)(?:embed_tokens|tok_embeddings|wte|word_embeddings|embedding|shared|embed_in|lm_head|embed_out|output)$"
+)
+HEADS = re.compile(r"(?:^|\.)lm_head\.weight$")
+ROUTED = re.compile(r"(?:^|\.)(?:experts|switch_mlp|routed_experts|local_experts)(?:\.|$)")
+ONE_EXPERT = re.compile(r"(?:^|\.)(?:experts|local_experts|routed_experts)\.(\d{1,5})(?:\.|$)")
+PREDICTION = re.compile(r"(?:^|\.)(?:mtp|mtp_layers|nextn|nextn_predict|mtp_block)(?:\.|$)")
+PER_LAYER = re.compile(r"(?:^|\.)embed_tokens_per_layer$")
+LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d{1,5})\.")
+LORA = re.compile(r"(?:^|\.)(?:lora_(?:[AB]|up|down|embedding_[AB])|lora\.(?:up|down)|hada_w\d_[ab]|lokr_w\d)(?:\.|$)")
+REPO = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+NOMINAL = frozenset({"BITNET", "AQLM", "VPTQ", "SPQR", "QUIP", "EXL2", "EXL3"})
+"""Schemes whose bits are a name more than a width: what the configuration says of them counts."""
+KEPT_METADATA = (
+    "format",
+    "modelspec.architecture",
+    "modelspec.title",
+    "ss_base_model_version",
+    "ss_network_dim",
+    "ss_sd_model_name",
+)
+
+
+def header_of(
+    artifact: ArtifactRecord,
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, str],
+    *,
+    size: int | None,
+    size_verified: bool | None,
+    config: Json,
+    base_parameters: int | None = None,
+    requests: int = 0,
+    bytes_read: int = 0,
+) -> Header:
+    """The Header of an artifact from the tensors of all its shards and the repo's configuration."""
+    told = quantization_of(config, metadata)
+    packed = measure(tensors, told)
+    parameters, inferred = count_parameters(packed, tensors, config, base_parameters)
+    types: Counter[str] = Counter()
+    for tensor in tensors.values():
+        types[tensor.dtype] += tensor.elements
+    data = sum(tensor.size for tensor in tensors.values()) - repeated_bytes(tensors, config) - packed.buffer_bytes
+    scheme, share = scheme_of(packed, parameters)
+    experts = experts_of(packed, config)
+    return Header(
+        format="safetensors",
+        version=None,
+        architecture=configs.architecture_of(config),
+        parameters=parameters,
+        active_parameters=count_active(packed, parameters, experts, config),
+        tensor_count=len(tensors),
+        types=dict(types.most_common()),
+        quant=scheme,
+        quant_method=method_of(packed, told, scheme),
+        quant_share=share,
+        bits_per_weight=8 * data / parameters if parameters else None,
+        context=configs.context_of(config),
+        size=size,
+        size_verified=size_verified,
+        content=artifact.content,
+        inferred=inferred,
+        requests=requests,
+        bytes_read=bytes_read,
+        facts=facts_of(artifact, packed, tensors, metadata, config, told, experts),
+    )
+
+
+# ---- Parameters -----------------------------------------------------------------------------------------------------
+
+
+def count_parameters(
+    packed: Packed, tensors: Mapping[str, Tensor], config: Json, base_parameters: int | None
+) -> tuple[int | None, bool]:
+    """Parameters, and whether they were inferred: of the base model, or of shapes that may be padded."""
+    counted = packed.parameters - repeated_head(tensors, config)
+    if not packed.unresolved:
+        return (counted if tensors else None), False
+    if base_parameters:
+        return base_parameters, True
+    guess = derived(tensors, packed.unresolved)
+    return (None if guess is None else counted + guess), True
+
+
+def repeated_heads(tensors: Mapping[str, Tensor], config: Json) -> list[Tensor]:
+    """Output layers that are written out although they are the embeddings once more."""
+    if not configs.is_tied(config):
+        return []
+    tables = {tensor.shape for name, tensor in tensors.items() if name.endswith(("embed_tokens.weight", "wte.weight"))}
+    return [
+        tensor
+        for name, tensor in tensors.items()
+        if HEADS.search(name) and tensor.shape in tables and tensor.dtype in FLOATS
+    ]
+
+
+def repeated_head(tensors: Mapping[str, Tensor], config: Json) -> int:
+    """Parameters that are counted once although they are stored twice."""
+    return sum(tensor.elements for tensor in repeated_heads(tensors, config))
+
+
+def repeated_bytes(tensors: Mapping[str, Tensor], config: Json) -> int:
+    return sum(tensor.size for tensor in repeated_heads(tensors, config))
+
+
+def experts_of(packed: Packed, config: Json) -> dict[str, Any]:
+    """Experts as configured; where nothing is, as many as there are in the names."""
+    found: dict[str, Any] = dict(configs.experts_of(config))
+    if not found:
+        numbers = {int(one[1]) for name in packed.modules if (one := ONE_EXPERT.search(name))}
+        if len(numbers) > 1:
+            found["count"] = max(numbers) + 1
+    if found.get("count"):
+        found["parameters"] = sum(
+            m.parameters for name, m in packed.modules.items() if is_routed(name, m, found["count"])
+        )
+    return found
+
+
+def is_routed(name: str, module: Module, count: int) -> bool:
+    """Whether a module belongs to experts that a token is routed to: by its name, or as a stack of one matrix each."""
+    if "shared" in name:
+        return False
+    if ROUTED.search(name):
+        return True
+    return module.stacked == count and ("moe" in name or "expert" in name) and "conv" not in name
+
+
+def count_active(packed: Packed, parameters: int | None, experts: Mapping[str, Any], config: Json) -> int | None:
+    """Parameters that one token uses; all of them where there are no experts."""
+    if parameters is None:
+        return None
+    routed = {
+        name: m.parameters for name, m in packed.modules.items() if experts and is_routed(name, m, experts["count"])
+    }
+    tables = {name: m.parameters for name, m in packed.modules.items() if PER_LAYER.search(name)}
+    ahead = {**prediction(packed, config), **tables}
+    if not routed:
+        return parameters - sum(ahead.values())
+    count, used = int(experts["count"]), experts.get("used")
+    if not used or used > count:
+        return None
+    idle = sum(held for name, held in routed.items() if name not in ahead)
+    return parameters - sum(ahead.values()) - (idle - idle * int(used) // count)
+
+
+def prediction(packed: Packed, config: Json) -> dict[str, int]:
+    """Parameters of modules that only predict tokens beyond the next: of that name, or in layers past the last."""
+    inner = configs.language(config)
+    layers = configs.whole(inner.get("num_hidden_layers"), 10_000)
+    last = layers if configs.whole(inner.get("num_nextn_predict_layers"), 100) else None
+    return {
+        name: module.parameters
+        for name, module in packed.modules.items()
+        if PREDICTION.search(name) or (last is not None and (at := LAYER.search(name)) and int(at[1]) >= last)
+    }
+
+
+# ---- The scheme -----------------------------------------------------------------------------------------------------
+
+
+def scheme_of(packed: Packed, parameters: int | None) -> tuple[str | None, float | None]:
+    """The dominant scheme and the share of the parameters that it holds."""
+    known = Counter(packed.schemes)
+    if packed.unresolved:  # its parameters are unknown here: all that no other scheme holds
+        unknown = Counter(packed.modules[name].scheme for name in packed.unresolved).most_common(1)[0][0]
+        if parameters is None:
+            return unknown, None
+        known[unknown] += max(0, parameters - packed.parameters)
+    total = sum(known.values())
+    if not total:
+        return None, None
+    packings = [(held, name) for name, held in known.items() if name not in FLOATS]
+    outside = total - sum(
+        m.parameters for name, m in packed.modules.items() if m.scheme in FLOATS and EMBEDDINGS.search(name)
+    )
+    held, scheme = max(packings, default=(0, ""))
+    if held < max(1, outside) / 4:
+        held, scheme = max((held, name) for name, held in known.items())
+    return scheme, min(1.0, held / (parameters or total))
+
+
+def method_of(packed: Packed, told: Quantization, scheme: str | None) -> str | None:
+    """quant_method: as configured, else the library whose layout holds most parameters; None for full precision."""
+    if scheme is None or scheme in FLOATS:
+        return None
+    if told.method:
+        return clean(told.method, 40)
+    named = [(held, name) for name, held in packed.methods.items() if name]
+    return max(named)[1] if named else None
+
+
+def bits_of(packed: Packed, told: Quantization) -> float | None:
+    """Bits of one packed weight of the dominant quantized scheme, scales aside; None for full precision."""
+    packings = {name: held for name, held in packed.schemes.items() if name in packed.stored and held}
+    scheme = max(packings, key=lambda name: packings[name], default=None)
+    if scheme is None or scheme in NOMINAL:
+        return told.bits or (1.58 if scheme == "BITNET" else None)
+    bits = 8 * packed.stored[scheme] / packings[scheme]
+    return float(round(bits)) if abs(bits - round(bits)) < 0.25 else round(bits, 2)
+
+
+# ---- Facts ----------------------------------------------------------------------------------------------------------
+
+
+def facts_of(
+    artifact: ArtifactRecord,
+    packed: Packed,
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, str],
+    config: Json,
+    told: Quantization,
+    experts: Mapping[str, Any],
+) -> Json:
+    """What else there is to say, bounded."""
+    adapter = configs.adapter_of(config)
+    lora = [tensor for name, tensor in tensors.items() if LORA.search(name)]
+    if lora and len(lora) * 2 >= len(tensors):
+        adapter.setdefault("type", "lora")
+        ranks = [min(tensor.shape) for tensor in lora if tensor.shape]
+        adapter.setdefault("rank", min(ranks) if ranks else None)
+    else:
+        adapter = adapter if artifact.role == "adapter" else {}
+    ahead = sum(prediction(packed, config).values())
+    facts = {
+        "role": "adapter" if adapter else artifact.role,
+        "class": configs.class_of(config),
+        "geometry": configs.geometry_of(config),
+        "experts": dict(experts),
+        "schemes": dict(packed.schemes.most_common(16)) if len(packed.schemes) > 1 else None,
+        "quantization": present(
+            {"bits": bits_of(packed, told), "group_size": told.group_size, "named": clean(told.named, 40)}
+        ),
+        "tied_embeddings": configs.is_tied(config) or None,
+        "repeated_head": repeated_head(tensors, config) or None,
+        "buffers": packed.buffers or None,
+        "prediction_parameters": ahead or None,
+        "unresolved": len(packed.unresolved) or None,
+        "adapter": adapter,
+        "base_models": [{"repo": adapter["base"]}] if REPO.fullmatch(adapter.get("base", "")) else None,
+        "metadata": present({key: clean(metadata.get(key), 100) for key in KEPT_METADATA}),
+    }
+    if experts.get("parameters"):
+        facts["active_rule"] = (
+            "all but routed experts x (1 - used / count) and layers of further predictions; embeddings counted"
+        )
+    return present(facts)

@@ -1,0 +1,45 @@
+"""Families that nobody states: what an architecture or a word that is nearly a family's name lets guess."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from analysis.labels.evidence.make import WEIGHT, Pieces, piece
+from analysis.labels.evidence.names import named
+from analysis.names.family import alike
+from db.records import Source
+
+CLOSE = 93.0  # of 100: a letter in eight
+LONG = 7  # letters: `stellar` is close to stella, `tinylama` only to tinyllama
+
+
+@lru_cache(maxsize=1 << 11)
+def architecture_evidence(architecture: str, source: Source) -> Pieces:
+    """The family that an architecture was made for: `qwen3_moe` is qwen 3. Worth little: many build on llama's."""
+    labels = named(architecture.replace("ForCausalLM", "").replace("ForConditionalGeneration", "").replace("_", "-"))
+    if labels is None or labels.family is None:
+        return ()
+    rule = f"architecture {architecture}"
+    claims = {
+        "family": labels.family,
+        "version": labels.version,
+        "base_family": labels.base_family or labels.family,
+        "base_version": labels.base_version,
+    }
+    return tuple([piece(field, value, source, rule, 22) for field, value in claims.items() if value])
+
+
+def fuzzy_evidence(unclaimed: Iterable[str]) -> Pieces:
+    """The family that a word which no rule knows nearly spells, where nothing at all tells the family."""
+    for word in unclaimed:
+        family = nearly(word.lower()) if len(word) >= LONG and word.isalpha() else None
+        if family:
+            return (piece("family", family, "fuzzy", f"nearly {family}: {word[:40]}", WEIGHT["fuzzy"]),)
+    return ()
+
+
+@lru_cache(maxsize=1 << 14)
+def nearly(word: str) -> str | None:
+    found = alike((word,), CLOSE)
+    return found.family if found else None

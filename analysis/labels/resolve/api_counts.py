@@ -1,0 +1,46 @@
+"""The API's counts, held against what the name states: whose they are, and whether they were unpacked."""
+
+from __future__ import annotations
+
+from analysis.formats.formats import kept_in
+from analysis.labels.evidence.api_counts import gguf_evidence, histogram, safetensors_evidence
+from analysis.labels.evidence.make import Pieces, said
+from analysis.names import NameLabels
+from db.records import LabelRecord, RepoRecord
+
+
+def summary_evidence(repo: RepoRecord, name: NameLabels | None, packed: Pieces, lineage: Pieces) -> Pieces:
+    """The `safetensors` and `gguf` blocks. A count that can't be the model's own decides nothing."""
+    if not repo.safetensors and not repo.gguf:
+        return ()
+    stated = name.parameters if name else None
+    if stated is None:
+        stated = next((int(each.value) for each in lineage if each.field == "parameters"), None)
+    scheme_told = any(each.field == "quantized" for each in packed) or bool(
+        name and kept_in(name.format) not in (None, "safetensors", "pytorch")
+    )
+    found = list(safetensors_evidence(repo.safetensors, scheme_told)) if repo.safetensors else []
+    if stated:
+        bits = next((float(each.value) for each in packed if each.field == "bits"), None) or (name and name.bits)
+        found = [unpacked(each, repo, stated, bits or None) for each in found]
+    for each in gguf_evidence(repo.gguf) if repo.gguf else ():
+        if each.field == "parameters_measured":
+            clip = repo.gguf.get("architecture") in ("clip", "imatrix")
+            if clip or (stated and int(each.value) < stated / 2):  # a projector, a draft or one shard of many
+                found.append(said(each.field, each.value, "api", "gguf.total of a part", 10))
+                continue
+        found.append(each)
+    return tuple(found)
+
+
+def unpacked(each: LabelRecord, repo: RepoRecord, stated: int, bits: float | None) -> LabelRecord:
+    """A count of packed words, where unpacking it meets what the name states; else the count as it is."""
+    if each.field != "parameters_measured" or int(each.value) >= stated * 0.7 or not bits or bits > 8:
+        return each
+    held = histogram(repo.safetensors)
+    words = sum(held.get(dtype, 0) for dtype in ("I32", "U32"))
+    octets = held.get("U8", 0)
+    parameters = round(int(each.value) + words * (32 / bits - 1) + octets * (8 / bits - 1))
+    if abs(parameters / stated - 1) <= 0.25:
+        return said("parameters_measured", parameters, "api", "safetensors.parameters, words unpacked", each.weight)
+    return each

@@ -1,0 +1,109 @@
+"""The strongest evidence decides each label; all of it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from analysis.formats.formats import ONLY_QUANTIZED, framework_evidence, is_special
+from analysis.labels.evidence.make import Pieces, piece
+from analysis.labels.evidence.names import FLAGS, LISTS
+from analysis.labels.resolve.claimed_measured import LEAST
+from db.records import LabelRecord, Labels
+
+Best = dict[str, LabelRecord]
+SIZES = ("parameters", "active_parameters", "experts")
+
+_READ: Mapping[str, Any] = {
+    "parameters": int, "active_parameters": int, "experts": int, "group_size": int, "context": int, "bits": float,
+    "parameters_measured": int, "active_parameters_measured": int, "bits_per_weight": float, "context_measured": int,
+    "quantized": "true".__eq__,
+}  # fmt: skip
+"""How the values that are no texts are read back from evidence."""
+
+_FIELDS = frozenset(Labels.__dataclass_fields__)
+
+
+def settled(pieces: list[LabelRecord]) -> Best:
+    """The strongest evidence, once the format is known.
+
+    A safetensors file of MLX or ExLlama is in their format, which the extension alone does not tell; some formats hold
+    quantized weights alone; and tags of a GGUF repo are about some of its quants, never about all.
+    """
+    best = strongest(pieces)
+    container = best.get("format")
+    if container is None:
+        return best
+    special = [each for each in pieces if is_special(each, container.value)]
+    container = max(special, key=lambda each: each.weight, default=container)
+    if container.value in ONLY_QUANTIZED:
+        pieces += framework_evidence(container)
+        best = strongest(pieces)
+    elif container.value in ("gguf", "ggml"):
+        best = strongest([each for each in pieces if not of_one(each)])
+        quantized = best.get("quantized")
+        if quantized and quantized.value == "true" and "quant_method" not in best:
+            method = piece("quant_method", container.value, container.source, f"container {container.value}", 42)
+            pieces.append(method)
+            best["quant_method"] = method
+    best["format"] = container
+    return best
+
+
+def strongest(pieces: Iterable[LabelRecord]) -> Best:
+    """The piece that decides each label of one value: the heaviest, of equals the first."""
+    best: Best = {}
+    for each in pieces:
+        known = best.get(each.field)
+        if (known is None or each.weight > known.weight) and each.weight >= LEAST:
+            best[each.field] = each
+    return best
+
+
+def of_one(each: LabelRecord) -> bool:
+    """Whether a tag speaks of a scheme."""
+    return each.source == "tag" and each.field in ("quant", "quant_method", "bits")
+
+
+def whose_version(pieces: Sequence[LabelRecord], best: Best) -> None:
+    """A version belongs to its family: where another source tells the family, the name's `v2` is not the family's."""
+    family, version = best.get("family"), best.get("version")
+    if (
+        family is None
+        or version is None
+        or version.source == family.source
+        or family.source in ("name", "file", "fuzzy")
+    ):
+        return
+    theirs = [each for each in pieces if each.field == "version" and each.source == family.source]
+    if theirs:
+        best["version"] = theirs[0]
+    else:
+        del best["version"]
+
+
+def decided(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] = ()) -> tuple[Labels, Pieces]:
+    """Labels of the deciding pieces, and all evidence with these marked; nothing decides a dropped field."""
+    best = {field: each for field, each in best.items() if field not in drop}
+    values: dict[str, Any] = {}
+    lists: dict[str, list[str]] = {field: [] for field in LISTS}
+    evidence: dict[LabelRecord, None] = {}
+    for each in pieces:
+        field = each.field
+        if field in lists:
+            if each.value not in lists[field]:
+                lists[field].append(each.value)
+            resolved = True
+        elif field in FLAGS:
+            values[field] = resolved = True
+        else:
+            resolved = best.get(field) is each
+        if resolved:
+            each = piece(field, each.value, each.source, each.rule, each.weight, True)
+        evidence[each] = None
+    for field, each in best.items():
+        if field in _FIELDS and field not in lists and field not in FLAGS:
+            read = _READ.get(field)
+            values[field] = read(each.value) if read else each.value
+    values |= {field: tuple(found) for field, found in lists.items() if found}
+    return Labels(**values), tuple(evidence)

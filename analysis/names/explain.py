@@ -1,0 +1,273 @@
+"""A name decoded for people: part by part, what each means, where the reading comes from, and what stayed unknown.
+
+Plain text, no colours; the command line prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analysis.names.name_labels import NameLabels
+from analysis.names.tokens import Token
+from analysis.units import count_text, size_text
+from analysis.vocabulary.vocabulary import Entry, Vocabulary, vocabulary
+
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+GENERATIONS = {"1": "first", "2": "second", "3": "third", "4": "fourth", "5": "fifth", "6": "sixth"}
+
+# The kind of thing that a claim of this label is, in a word for people.
+KINDS = {
+    "base_family": "foundation",
+    "base_version": "its version",
+    "quant": "scheme",
+    "active_parameters": "active",
+    "languages": "language",
+    "group_size": "group",
+    "noise": "aside",
+}
+
+# What the blocks of GGUF's types are, by how a scheme begins (ggml-common.h, llama.cpp's quantize tool).
+BLOCKS = (
+    ("Q4_0_", "4 bits in blocks of 32 with one scale, laid out for one kind of processor"),
+    ("Q4_0", "4 bits in blocks of 32 with one scale"),
+    ("Q4_1", "4 bits in blocks of 32 with a scale and an offset"),
+    ("Q5_0", "5 bits in blocks of 32 with one scale"),
+    ("Q5_1", "5 bits in blocks of 32 with a scale and an offset"),
+    ("Q8_0", "8 bits in blocks of 32 with one scale: hardly any loss"),
+    ("Q6_K", "6 bits in blocks of 256 with scales of 8 bits: hardly any loss"),
+    ("Q5_K", "5 bits in blocks of 256 with scales of 6 bits, some tensors wider"),
+    ("Q4_K", "4 bits in blocks of 256 with scales of 6 bits, some tensors wider: the usual choice"),
+    ("Q3_K", "3 bits in blocks of 256, some tensors wider"),
+    ("Q2_K", "2 bits in blocks of 256, some tensors wider: a clear loss"),
+    ("IQ4", "4 bits on a curve of values rather than even steps"),
+    ("IQ3", "3 bits from a table of patterns, made with an importance matrix"),
+    ("IQ2", "2 bits from a table of patterns, made with an importance matrix"),
+    ("IQ1", "under 2 bits from a table of patterns: for very large models"),
+    ("TQ", "three values a weight"),
+    ("MXFP4", "4-bit floats in blocks of 32 with a power of two as scale"),
+    ("BF16", "16-bit floats with the range of 32: full precision"),
+    ("F16", "16-bit floats: full precision"),
+    ("F32", "32-bit floats: full precision"),
+)
+SUFFIXES_OF_K = {"_S": "small mix", "_M": "medium mix", "_L": "large mix", "_XL": "largest mix"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a name: as written, the kind of thing it is, what it means, and where that comes from."""
+
+    text: str
+    kind: str
+    meaning: str
+    source: str
+
+
+def explain(found: NameLabels) -> str:
+    """The whole decoding as lines of text."""
+    parts = list(parts_of(found))
+    widths = [max((len(getattr(part, field)) for part in parts), default=0) for field in ("text", "kind", "meaning")]
+    lines = [found.input]
+    for part in parts:
+        cells = (
+            part.text.ljust(widths[0]),
+            part.kind.ljust(widths[1]),
+            part.meaning.ljust(min(widths[2], 76)),
+            part.source,
+        )
+        lines.append(f"  {'  '.join(cells)}".rstrip())
+    lines += [f"  {line}" for line in sums(found)]
+    lines.append("A name only claims. `hf-catalog header` measures.")
+    lines += ["", "# As a case for tests/corpus/names.toml, once you have checked it:", case(found)]
+    return "\n".join(lines)
+
+
+def parts_of(found: NameLabels) -> Iterator[Part]:
+    """The parts in their order; neighbours that one rule joined (a date in two words, a shard) are one part."""
+    words = vocabulary()
+    before: Token | None = None
+    tokens: list[Token] = []
+    for token in found.tokens:
+        joined = (
+            before is not None and token.label not in (None, "noise", "tuning", "specialty") and token[3:] == before[3:]
+        )
+        if joined and before is not None and token.rule == before.rule and token.start - before.end <= 1:
+            tokens[-1] = before = token._replace(text=found.input[before.start : token.end], start=before.start)
+        else:
+            tokens.append(token)
+            before = token
+    for token in tokens:
+        if token.label is None:
+            yield Part(token.text, "unknown", "no rule knows it: a person's own word, or tomorrow's vocabulary", "")
+        else:
+            kind = KINDS.get(token.label, token.label)
+            yield Part(token.text, kind, meaning(token, found, words), source_of(token.rule or ""))
+
+
+def meaning(token: Token, found: NameLabels, words: Vocabulary) -> str:
+    """What one claimed token means."""
+    label, value = token.label or "", token.value or ""
+    match label:
+        case "owner":
+            entry = words.owners.get(value.lower())
+            return entry.about if entry else "the account that publishes it"
+        case "family" | "base_family":
+            return about(words, "family", value)
+        case "version" | "base_version":
+            return f"{GENERATIONS[value]} generation" if value in GENERATIONS else f"version {value}"
+        case "release":
+            return released(value)
+        case "size":
+            return sized(token, found, words)
+        case "active_parameters":
+            return f"{spelled(int(value))} parameters work on each token"
+        case "experts":
+            return f"{value} experts, a few of which work on each token"
+        case "quant" | "bits":
+            return scheme(value, found, words) if label == "quant" else f"{value} bits a weight"
+        case "group_size":
+            return f"{value} weights share a scale"
+        case "context":
+            return f"a context of {int(value):,} tokens"
+        case "tuning" | "specialty" | "format" | "publisher":
+            return about(words, label, value)
+        case "languages":
+            return about(words, "language", value)
+        case "role":
+            return about(words, "role", value) or f"this file is the model's {value}"
+        case "how":
+            return about(words, "flag", value)
+        case "shard":
+            part, _, whole = value.partition("/")
+            return f"part {part} of {whole}"
+    return aside(token, words)
+
+
+def about(words: Vocabulary, label: str, value: str) -> str:
+    entry = words.find(label, value)
+    return entry.about if entry else value
+
+
+def aside(token: Token, words: Vocabulary) -> str:
+    """What a word that means nothing for the labels is."""
+    if token.rule and token.rule.endswith(".toml"):
+        for label in ("noise", "size word", "family"):
+            entry: Entry | None = words.find(label, token.value or "")
+            if entry is not None:
+                return entry.about
+    return token.rule or ""
+
+
+def source_of(rule: str) -> str:
+    return rule if rule.endswith(".toml") else ""
+
+
+def released(value: str) -> str:
+    """`2507` is July 2025, `0528` 28 May, `20240806` 6 August 2024, `12-2024` December 2024."""
+    digits = value.replace("-", "")
+    if value.count("-") == 2:
+        year, month, day = value.split("-")
+        return f"released on {int(day)} {MONTHS[int(month) - 1]} {year}"
+    if "-" in value:
+        month, year = value.split("-")
+        return f"released in {MONTHS[int(month) - 1]} {year}"
+    if len(digits) == 8:
+        return f"released on {int(digits[6:])} {MONTHS[int(digits[4:6]) - 1]} {digits[:4]}"
+    if len(digits) == 6:
+        if digits.startswith("20") and 1 <= int(digits[4:]) <= 12 and not 1 <= int(digits[2:4]) <= 12:
+            return f"released in {MONTHS[int(digits[4:]) - 1]} {digits[:4]}"
+        return f"released on {int(digits[4:])} {MONTHS[int(digits[2:4]) - 1]} 20{digits[:2]}"
+    if digits[0] == "2":
+        return f"released in {MONTHS[int(digits[2:]) - 1]} 20{digits[:2]}"
+    return f"released on {int(digits[2:])} {MONTHS[int(digits[:2]) - 1]}"
+
+
+def spelled(count: int) -> str:
+    """4 billion, 270 million, 1.1 billion."""
+    for scale, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
+        if count >= scale:
+            return f"{count / scale:.4g} {word}"
+    return str(count)
+
+
+def sized(token: Token, found: NameLabels, words: Vocabulary) -> str:
+    if found.parameters is None:
+        entry = words.find("size word", token.value or "")
+        if entry is not None:
+            return f"{entry.about}; no number of parameters"
+        if token.rule == "effective parameters" and found.active_parameters:
+            return f"works like one of {spelled(found.active_parameters)} parameters, stores more"
+        return "the size of another model, which this one serves" if found.active_parameters is None else "as claimed"
+    memory = size_text(found.parameters * 4)
+    if found.approximate and found.experts:
+        return (
+            f"{found.experts} experts that share attention: about {spelled(found.parameters)} parameters in all; "
+            f"{memory} of memory at 32 bits a weight"
+        )
+    return f"{spelled(found.parameters)} parameters, as claimed; {memory} of memory at 32 bits a weight"
+
+
+def typical_bits(found: NameLabels, words: Vocabulary) -> float | None:
+    """Bits a weight of whole files under this scheme: typical ones of GGUF, else the nominal ones."""
+    typical = words.gguf.get(found.quant or "")
+    if typical is None and found.quant and found.quant_method == "gguf":
+        typical = words.gguf.get(found.quant.rpartition("_")[0])
+    return typical or found.bits
+
+
+def scheme(value: str, found: NameLabels, words: Vocabulary) -> str:
+    entry = words.find("scheme", value) or words.find("float", value)
+    how = entry.about if entry else next((text for start, text in BLOCKS if value.startswith(start)), "")
+    if not entry and "_K_" in value:
+        mix = next((text for suffix, text in SUFFIXES_OF_K.items() if value.endswith(suffix)), "")
+        how = f"{how}; {mix}" if mix else how
+    if value != found.quant:
+        return how or value
+    bits = typical_bits(found, words)
+    if not bits:
+        return how or value
+    text = f"{how or value}: {bits:.3g} bits a weight" if bits != found.bits or not how else how
+    if found.parameters:
+        text += f", about {size_text(found.parameters * bits / 8)}"
+    return f"{text}; {1 - bits / 32:.0%} less than 32 bits" if bits < 32 else text
+
+
+def sums(found: NameLabels) -> Iterator[str]:
+    """What follows from the parts together."""
+    if found.quantized is False and found.quant is None:
+        yield "Not quantized, says the name."
+    bits = typical_bits(found, vocabulary())
+    if found.parameters and bits and not any(token.label == "quant" for token in found.tokens):
+        size = size_text(found.parameters * bits / 8)
+        yield f"{count_text(found.parameters)} parameters at {bits:.3g} bits: about {size}."
+    if found.parameters is None and found.active_parameters is None and found.role in (None, "weights"):
+        yield "How many parameters it has, the name does not say."
+
+
+NO_CASE = {"input", "kind", "owner", "name", "tokens"}
+
+
+def case(found: NameLabels) -> str:
+    """The reading as a corpus case: what is not listed is not claimed."""
+    lines = [f"[{toml(found.input)}]"]
+    for key, value in found.as_dict().items():
+        if key not in NO_CASE and value not in (None, [], False if key != "quantized" else None):
+            lines.append(f"{key} = {toml(value)}")
+    return "\n".join(lines)
+
+
+def toml(value: object) -> str:
+    """A value in TOML: texts quoted, whole numbers with their thousands apart."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return f"{value:_}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(toml(item) for item in value)}]"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return str(value)

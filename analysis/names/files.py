@@ -1,0 +1,138 @@
+"""What a file is by its path: its container, its place among shards, and the part that it plays."""
+
+from __future__ import annotations
+
+import re
+
+from analysis.names.name_labels import Draft, Sheet
+from analysis.names.tokens import ROLE, TUNING
+
+_SHARD = re.compile(r"[-_.]?(?:part[-_]?)?([0-9]{1,6})[-_]of[-_]([0-9]{1,6})(?=\.|\Z|[-_])", re.I)
+FORMATS = {
+    "gguf": "gguf",
+    "ggml": "ggml",
+    "safetensors": "safetensors",
+    "bin": "pytorch",
+    "pt": "pytorch",
+    "pth": "pytorch",
+    "ckpt": "pytorch",
+    "onnx": "onnx",
+    "onnx_data": "onnx",
+    "pte": "executorch",
+    "tflite": "tflite",
+    "litertlm": "tflite",
+    "task": "tflite",
+    "nemo": "nemo",
+    "h5": "tensorflow",
+    "msgpack": "flax",
+    "mlmodel": "coreml",
+    "mlpackage": "coreml",
+    "engine": "tensorrt",
+    "rkllm": "rkllm",
+    "llamafile": "llamafile",
+    "pdparams": "paddle",
+}
+
+
+# Containers by extension, and what else repos hold.
+EXTENSIONS = {*FORMATS, "dat", "npz", "json", "jinja", "txt", "md", "model", "tiktoken", "yaml", "yml", "py", "xml"}
+
+
+def is_file(text: str) -> bool:
+    """Of a text with a dot: whether what follows the last one is an extension of files that repos hold."""
+    return text[text.rfind(".") + 1 :].lower() in EXTENSIONS
+
+
+def parted(text: str) -> tuple[str, str]:
+    """A file's stem and its extension, in lower case; no extension that is not known."""
+    stem, dot, extension = text.lower().rpartition(".")
+    if not dot or extension not in EXTENSIONS:
+        return text.lower(), ""
+    return (stem[:-6], "index.json") if extension == "json" and stem.endswith(".index") else (stem, extension)
+
+
+def read(sheet: Sheet, draft: Draft) -> None:
+    """Container and shard; claims their pieces."""
+    text = sheet.text
+    stem, extension = parted(text)
+    if extension:
+        draft.format = FORMATS.get(extension)
+        claim(sheet, len(text) - len(extension) - 1, len(text), "format", draft.format or extension, "extension")
+        if draft.format == "pytorch" and "ggml" in stem:
+            draft.format = "ggml"
+    if "of" in stem and (shard := _SHARD.search(text)) is not None:
+        draft.shard = f"{int(shard[1])}/{int(shard[2])}"
+        claim(sheet, shard.start(), shard.end(), "shard", draft.shard, "shard")
+
+
+def claim(sheet: Sheet, start: int, end: int, label: str, value: str, rule: str) -> None:
+    for index, at in enumerate(sheet.starts):
+        if start <= at < end:
+            sheet.claims[index] = (label, value, rule)
+
+
+_DRAFT = re.compile(
+    r"\A(?:mtp|nextn)[-_.]|(?:\A|[-_.])(?:draft|drafter|dflash2?|eagle[23]?|dspark|speculator|medusa)(?=[-_.]|\Z)"
+    r"|[-_.]assistant[-_.](?=i?q[0-9]|b?f16|f32)"
+)
+_PROJECTOR = re.compile(r"mm-?proj|(?:\A|[-_.])projector(?=[-_.]|\Z)")
+_ADAPTER = re.compile(r"(?:\A|[-_.])(?:adapter|lora)(?=[-_.]|\Z)")
+ADAPTER_SCHEMES = {None, "F32", "F16", "BF16", "Q8_0"}  # adapters are not quantized further
+PLAIN_ROLES = {"json": "config", "yaml": "config", "yml": "config", "jinja": "config", "py": "config", "xml": "config",
+               "model": "tokenizer", "tiktoken": "tokenizer", "index.json": "index"}  # fmt: skip
+
+
+def role(sheet: Sheet, draft: Draft) -> None:
+    """The part that a file plays. Sidecars are named after the model they serve: its size is not theirs."""
+    stem, extension = parted(sheet.text)
+    draft.role = plain_role(stem, extension)
+    if draft.role is None and (extension == "dat" or (draft.imatrix and draft.quant is None)):
+        draft.role = "imatrix"
+    if draft.role is None:
+        draft.role = sidecar(stem, sheet.mask)
+    if draft.role in ("draft", "mmproj", "tokenizer"):
+        draft.parameters = draft.active_parameters = draft.experts = None
+        draft.approximate = False
+    if draft.role is None:
+        plain = sheet.mask & (ROLE | TUNING) and draft.quant in ADAPTER_SCHEMES
+        draft.role = "adapter" if plain and _ADAPTER.search(stem) else "weights" if draft.format else "other"
+
+
+def sidecar(stem: str, mask: int) -> str | None:
+    """What stands beside a model's weights."""
+    if "proj" in stem and _PROJECTOR.search(stem):
+        return "mmproj"
+    if mask & (ROLE | TUNING) and _DRAFT.search(stem):
+        return "draft"
+    return "tokenizer" if stem.startswith("ggml-vocab-") else None
+
+
+def plain_role(stem: str, extension: str) -> str | None:
+    """Roles that the extension decides."""
+    if extension == "json":
+        return (
+            "index" if stem.endswith("index") else "tokenizer" if stem.startswith(("tokenizer", "vocab")) else "config"
+        )
+    if extension in ("md", "txt"):
+        return "card" if stem == "readme" else "tokenizer" if stem in ("vocab", "merges") else "other"
+    return PLAIN_ROLES.get(extension)
+
+
+# What a folder or a repo says of a file that does not say it itself.
+NAMING = ("family", "base_family", "base_version", "version", "release")
+SIZING = ("size", "parameters", "approximate", "active_parameters", "experts")
+SCHEME = ("quantized", "quant", "quant_method", "bits", "group_size")
+
+
+def fill(draft: Draft, above: Draft) -> None:
+    groups: list[tuple[str, ...]] = [("tuning",), ("specialty",), ("languages",), ("context",)]
+    groups.append(NAMING if draft.family is None else ())
+    groups.append(SIZING if draft.size is None and draft.role not in ("draft", "mmproj", "imatrix") else ())
+    groups.append(SCHEME if draft.quant is None and draft.bits is None and draft.role != "imatrix" else ())
+    for group in groups:
+        for field in group:
+            if getattr(draft, field) in (None, (), False):
+                setattr(draft, field, getattr(above, field))
+    draft.qat = draft.qat or above.qat
+    draft.dynamic = draft.dynamic or above.dynamic
+    draft.imatrix = draft.imatrix or (above.imatrix and draft.quant is not None)

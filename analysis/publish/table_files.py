@@ -1,0 +1,153 @@
+"""One table in one file: CSV for spreadsheets, JSON lines for programs, Parquet for analytics. Written a row at a time.
+
+CSV is UTF-8 with a header line; cells that a spreadsheet would run get an apostrophe unless `raw` (analysis/text.py).
+JSON lines and Parquet keep text as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from analysis.errors import MissingExtra
+from analysis.text import csv_cell, to_json
+
+Format = Literal["csv", "parquet", "jsonl"]
+Row = Sequence[Any]
+Kind = Literal["text", "integer", "number", "boolean", "list", "time"]
+
+BATCH = 10_000  # rows of one Parquet row group
+GREATEST_CELL = 2**27  # characters that one CSV cell may have when it is read back
+
+
+def write_table(
+    path: Path,
+    form: Format,
+    columns: Sequence[str],
+    rows: Iterable[Row],
+    kinds: Mapping[str, Kind],
+    *,
+    raw: bool = False,
+) -> int:
+    """Write rows to a new file; returns how many. `kinds` are for Parquet; a column without one is text."""
+    if form == "csv":
+        return write_csv(path, columns, rows, raw=raw)
+    return write_lines(path, columns, rows) if form == "jsonl" else write_parquet(path, columns, rows, kinds)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Row], *, raw: bool) -> int:
+    count = 0
+    with path.open("x", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([csv_cell(value, raw=raw) for value in row])
+            count += 1
+    return count
+
+
+def write_lines(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
+    count = 0
+    with path.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        for row in rows:
+            file.write(to_json(dict(zip(columns, row, strict=True))) + "\n")
+            count += 1
+    return count
+
+
+def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Row], kinds: Mapping[str, Kind]) -> int:
+    """Parquet with zstd. Raises MissingExtra without pyarrow."""
+    pa, pq = arrow()
+    types = {
+        "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(),
+        "list": pa.list_(pa.string()), "time": pa.timestamp("ms", tz="UTC"),
+    }  # fmt: skip
+    of = [kinds.get(name, "text") for name in columns]
+    schema = pa.schema([(name, types[kind]) for name, kind in zip(columns, of, strict=True)])
+    count = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in batches(rows):
+            arrays = [pa.array([READERS[kind](row[at]) for row in batch], types[kind]) for at, kind in enumerate(of)]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            count += len(batch)
+    return count
+
+
+def arrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtra("parquet", "pyarrow") from error
+    return pyarrow, pyarrow.parquet
+
+
+def batches(rows: Iterable[Row], size: int = BATCH) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def moment(value: Any) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(value)
+
+
+def text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return None if value is None else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return to_json(value)
+
+
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "text": text,
+    "integer": lambda value: None if value is None else int(value),
+    "number": lambda value: None if value is None else float(value),
+    "boolean": lambda value: None if value is None else bool(value),
+    "list": lambda value: None if value is None else [str(item) for item in value],
+    "time": moment,
+}
+
+
+def guessed_kinds(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, Kind]:
+    """Kinds of columns by what they hold, for answers to questions: those of one type have it, others are text."""
+    kinds: dict[str, Kind] = {}
+    for at, name in enumerate(columns):
+        found = {type(row[at]) for row in rows if row[at] is not None}
+        if found == {bool}:
+            kinds[name] = "boolean"
+        elif found == {int}:
+            kinds[name] = "integer"
+        elif found and found <= {int, float}:
+            kinds[name] = "number"
+        elif found == {list}:
+            kinds[name] = "list"
+    return kinds
+
+
+def read_table(path: Path, form: Format) -> Iterator[dict[str, str]]:
+    """The rows of a file that `write_table` wrote, every value as its CSV text: so tables of two formats compare."""
+    if form == "csv":
+        csv.field_size_limit(GREATEST_CELL)
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                yield {name: str(csv_cell(value)) for name, value in row.items()}
+    elif form == "jsonl":
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                yield {name: str(csv_cell(value)) for name, value in json.loads(line).items()}
+    else:
+        _, pq = arrow()
+        for batch in pq.ParquetFile(path).iter_batches():
+            for row in batch.to_pylist():
+                yield {name: str(csv_cell(value)) for name, value in row.items()}

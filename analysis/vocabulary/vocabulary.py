@@ -1,0 +1,221 @@
+"""The vocabulary: which words mean what. Data in vocabulary/*.toml, checked when it is loaded, known by its digest.
+
+Every word belongs to one entry. A word with hyphens is a phrase: its parts match with any separator between them, and
+glued together too, so that `gpt-oss` also reads `GPT_OSS` and `gptoss`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from analysis.errors import VocabularyError
+
+FILES = ("families", "tuning", "specialty", "formats", "languages", "quants", "words")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that words can name: `label` says what kind of thing, `value` is its canonical form."""
+
+    label: (
+        str  # family, tuning, specialty, format, language, scheme, float, size word, role, flag, publisher, owner ...
+    )
+    value: str
+    about: str
+    file: str
+    words: tuple[str, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """All entries, and the ways to find them."""
+
+    digest: str  # sha256 of the files' bytes, the first 16 hex digits
+    words: Mapping[str, Entry]  # one lower-case word -> entry
+    phrases: Mapping[str, tuple[tuple[tuple[str, ...], Entry], ...]]  # first word -> (all words, entry), longest first
+    gguf: Mapping[str, float]  # GGUF scheme -> typical bits a weight
+    suffixes: Mapping[str, str]  # what quantizers add to a GGUF scheme -> meaning
+    anywhere: tuple[tuple[str, Entry], ...]  # families read inside longer words, longest first
+    endings: tuple[tuple[str, Entry], ...]  # families read at the end of longer words, longest first
+    codes: Mapping[str, Entry]  # ISO 639-1 code -> language
+    owners: Mapping[str, Entry]  # lower-case account -> what it lends its repos
+    entries: tuple[Entry, ...]
+
+    def find(self, label: str, value: str) -> Entry | None:
+        return next((entry for entry in self.entries if entry.label == label and entry.value == value), None)
+
+
+# What a table of a file is: label of its entries and the keys that an entry may hold, with their types.
+_FAMILY: dict[str, type | tuple[type, ...]] = {
+    "for": list,
+    "versions": list,
+    "letters": str,
+    "first": bool,
+    "suffix": str,
+    "base": bool,
+    "it": bool,
+    "tunes": bool,
+    "minor": bool,
+}
+_TABLES: dict[tuple[str, str], tuple[str, dict[str, type | tuple[type, ...]]]] = {
+    ("families", "lines"): ("family", _FAMILY),
+    ("families", "brands"): ("family", _FAMILY),
+    ("families", "teachers"): ("family", _FAMILY),
+    ("tuning", ""): ("tuning", {}),
+    ("specialty", ""): ("specialty", {}),
+    ("formats", ""): ("format", {"extensions": list, "method": str}),
+    ("languages", ""): ("language", {"bare": bool}),
+    ("quants", "floats"): ("float", {"bits": int}),
+    ("quants", "schemes"): (
+        "scheme",
+        {
+            "method": str,
+            "bits": (int, float),
+            "format": str,
+            "rank": int,
+            "usual": (int, float),
+            "digit": bool,
+            "follows": bool,
+        },
+    ),
+    ("words", "size_words"): ("size word", {}),
+    ("words", "roles"): ("role", {}),
+    ("words", "flags"): ("flag", {}),
+    ("words", "publishers"): ("publisher", {}),
+    ("words", "owners"): ("owner", {"format": str, "method": str}),
+    ("words", "noise"): ("noise", {}),
+}
+
+
+def read(sources: Mapping[str, bytes]) -> Vocabulary:
+    """Compiles the vocabulary from the bytes of its files, by name without extension.
+
+    Raises VocabularyError, naming file and entry, for anything that is not as `_TABLES` says.
+    """
+    digest = hashlib.sha256()
+    entries: list[Entry] = []
+    gguf: dict[str, float] = {}
+    suffixes: dict[str, str] = {}
+    for name in FILES:
+        data = sources[name]
+        digest.update(name.encode() + b"\0" + data + b"\0")
+        try:
+            tables = tomllib.loads(data.decode("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise VocabularyError(f"{name}.toml", "", str(error)) from error
+        if name == "quants":
+            gguf = {key: _number(name, key, bits) for key, bits in tables.pop("gguf", {}).items()}
+            suffixes = {key: _text(name, key, about) for key, about in tables.pop("suffixes", {}).items()}
+        for table, rows in _tables(name, tables):
+            entries.extend(_entries(name, table, rows))
+    return _compile(digest.hexdigest()[:16], tuple(entries), gguf, suffixes)
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """The vocabulary that ships with the program, read once."""
+    folder = files("analysis.vocabulary")
+    return read({name: (folder / f"{name}.toml").read_bytes() for name in FILES})
+
+
+def _tables(name: str, tables: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if (name, "") in _TABLES:
+        yield "", tables
+        return
+    for table, rows in tables.items():
+        if (name, table) not in _TABLES:
+            raise VocabularyError(f"{name}.toml", table, "no such table is known")
+        yield table, rows
+
+
+def _entries(name: str, table: str, rows: Mapping[str, Any]) -> Iterator[Entry]:
+    label, keys = _TABLES[name, table]
+    for value, row in rows.items():
+        file = f"{name}.toml"
+        if not isinstance(row, dict):
+            raise VocabularyError(file, value, "an entry is a table like { about = ..., words = [...] }")
+        facts = dict(row)
+        about = facts.pop("about", None if label != "float" else f"{row.get('bits')}-bit floats, full precision")
+        if not isinstance(about, str) or not about:
+            raise VocabularyError(file, value, "`about` must say in a line what it is")
+        words = facts.pop("aliases" if label == "family" else "words", None)
+        if words is None and label == "family":
+            words = []
+        if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
+            raise VocabularyError(file, value, "`words` must be a list of words")
+        for key, fact in facts.items():
+            if key not in keys or not isinstance(fact, keys[key]):
+                raise VocabularyError(file, value, f"`{key}` is not a key of such an entry, or of another type")
+        if label == "family":
+            words = [value, *words]
+            facts["kind"] = table
+        for word in words:
+            if word != word.lower() or word != word.strip("-"):
+                raise VocabularyError(file, value, f"{word!r} must be lower case, without a hyphen at its ends")
+        yield Entry(label, value, about, file, tuple(dict.fromkeys(words)), facts)
+
+
+def _compile(
+    digest: str, entries: tuple[Entry, ...], gguf: Mapping[str, float], suffixes: Mapping[str, str]
+) -> Vocabulary:
+    words: dict[str, Entry] = {}
+    glued: dict[str, Entry] = {}
+    phrases: dict[str, list[tuple[tuple[str, ...], Entry]]] = {}
+    spelled: dict[str, Entry] = {}
+    anywhere: list[tuple[str, Entry]] = []
+    endings: list[tuple[str, Entry]] = []
+    owners: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.label == "owner":
+            owners |= dict.fromkeys(entry.words, entry)
+            continue
+        for word in entry.words:
+            if word in spelled:
+                other = spelled[word]
+                raise VocabularyError(
+                    entry.file, entry.value, f"{word!r} already belongs to {other.value} of {other.file}"
+                )
+            spelled[word] = entry
+            parts = tuple(word.split("-"))
+            if len(parts) == 1:
+                words[word] = entry
+            else:
+                phrases.setdefault(parts[0], []).append((parts, entry))
+                glued.setdefault("".join(parts), entry)
+        suffix = entry.facts.get("suffix")
+        if suffix:
+            (anywhere if suffix == "any" else endings).append((entry.value, entry))
+    for word, entry in glued.items():
+        words.setdefault(word, entry)
+    longest = {first: tuple(sorted(found, key=lambda item: -len(item[0]))) for first, found in phrases.items()}
+    return Vocabulary(
+        digest,
+        words,
+        longest,
+        gguf,
+        suffixes,
+        tuple(sorted(anywhere, key=lambda item: -len(item[0]))),
+        tuple(sorted(endings, key=lambda item: -len(item[0]))),
+        {entry.value: entry for entry in entries if entry.label == "language"},
+        owners,
+        entries,
+    )
+
+
+def _number(name: str, key: str, value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 64:
+        return float(value)
+    raise VocabularyError(f"{name}.toml", key, "typical bits a weight must be a number from 0 to 64")
+
+
+def _text(name: str, key: str, value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise VocabularyError(f"{name}.toml", key, "its meaning must be a text")

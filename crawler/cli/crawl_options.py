@@ -1,0 +1,90 @@
+"""The options that say what a crawl is about, shared by `crawl` and `plan`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from crawler.cli.options import CLUSTER, SPAN_OF_TIME, WHEN
+
+Command = Callable[..., Any]
+
+NAMES = ("author", "search", "tags", "repo_ids", "since", "min_downloads", "limit")
+
+
+def crawl_options(command: Command) -> Command:
+    """Adds the options and hands the command `settings`, CrawlSettings, and `endpoint` in their place."""
+    options = [
+        click.option("--endpoint", metavar="URL", help="Another Hub than huggingface.co; default HF_ENDPOINT."),
+        click.option(
+            "--depth",
+            type=click.Choice(["listing", "files", "headers"]),
+            default="files",
+            show_default=True,
+            help="listing: what it tells; files: each repo's files, a request each; headers: what these hold.",
+        ),
+        click.option("--full", is_flag=True, help="Walk the whole listing again, to find what vanished."),
+        click.option("--author", multiple=True, metavar="NAME", help="Only repos of this account; may be given often."),
+        click.option("--search", multiple=True, metavar="TEXT", help="Only repos whose id holds this text."),
+        click.option("--filter", "tags", multiple=True, metavar="TAG", help="Only repos with this tag: gguf, mlx."),
+        click.option("--repo", "repo_ids", multiple=True, metavar="ID", help="These repos alone, whatever is known."),
+        click.option("--since", type=WHEN, metavar="TIME", help="Only repos that changed since: 7d or 2026-11-01."),
+        click.option(
+            "--min-downloads", type=click.IntRange(min=1), metavar="N", help="Only repos with so many downloads."
+        ),
+        click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the N most downloaded repos."),
+        click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Stop after N requests to the Hub."),
+        click.option("--max-time", type=SPAN_OF_TIME, metavar="SPAN", help="Stop after this time: 30m, 2h."),
+        click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Visits at one time."),
+        click.option("--include-private", is_flag=True, help="Take in private repos that the token sees."),
+        click.option(
+            "--cluster",
+            type=CLUSTER,
+            metavar="ADDRESS",
+            help="Visit by a Dask cluster: tcp://host:8786, or local:2 for so many processes of this machine.",
+        ),
+    ]
+
+    @functools.wraps(command)
+    def with_settings(*args: Any, **given: Any) -> Any:
+        return command(*args, settings=settings_of(given), **given)
+
+    wrapped: Command = with_settings
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def settings_of(given: dict[str, Any]) -> Any:
+    """CrawlSettings of the options, which are taken out of `given`; `endpoint` is left in."""
+    from crawler.settings import CrawlSettings
+    from crawler.sources.huggingface.parse import REPO_ID
+    from db.records import RepoFilter
+
+    author, search, tags, repo_ids, since, least, limit = (given.pop(name) for name in NAMES)
+    wrong = next((name for name in repo_ids if not REPO_ID.fullmatch(name)), None)
+    if wrong is not None:
+        raise click.UsageError(f"--repo: {wrong!r} is no repo id like owner/name", click.get_current_context())
+    if repo_ids and (author or search or tags or since or least or limit or given["full"]):
+        raise click.UsageError("--repo names repos itself: it goes with no other filter", click.get_current_context())
+    return CrawlSettings(
+        depth=given.pop("depth"),
+        scope=RepoFilter(
+            authors=author,
+            search=search,
+            tags=tags,
+            min_downloads=least,
+            repo_ids=repo_ids,
+            since=since,
+            limit=limit,
+        ),
+        full=given.pop("full"),
+        workers=given.pop("workers"),
+        budget=given.pop("budget"),
+        max_time=given.pop("max_time"),
+        include_private=given.pop("include_private"),
+        cluster=given.pop("cluster"),
+    )

@@ -1,0 +1,130 @@
+"""Copies of a SQLite catalog: made whole or not at all, and looked at before they take its place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+from db.engine import catalog_url, check_magic, is_url, raw, shown, translated
+from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogMissing, CatalogNewer
+from db.schema.migrate import head, known_revisions
+
+PATIENCE = 5.0
+"""Seconds to wait for others to let go of a catalog that is to be replaced."""
+
+
+def backup(db: str | Path, target: str | Path | None = None, *, replace: bool = False) -> Path:
+    """A compact copy of the catalog as it is at this moment, whatever a crawl writes meanwhile; returns its path.
+
+    Raises CatalogMissing, CatalogDamaged, CatalogError where the target is there already or can't be written.
+    """
+    source = file_of(db)
+    if not source.exists():
+        raise CatalogMissing(str(source))
+    check_magic(source)
+    path = Path(target) if target is not None else source.with_name(f"{source.name}.{_stamp()}.backup")
+    if path.is_dir():
+        path = path / f"{source.name}.{_stamp()}.backup"
+    if path.exists() and not replace:
+        raise CatalogError(str(path), f"{path} is there already", "name another file, or replace it with --force")
+    if not path.parent.is_dir():
+        raise CatalogError(str(path), f"can't make {path}: no folder {path.parent}", "make the folder first")
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        with raw(source) as connection:
+            connection.execute("vacuum into ?", (str(part),))
+        _sync(part)
+        part.replace(path)
+    except sqlite3.Error as error:
+        raise translated(error, str(source)) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def verify(path: Path) -> str:
+    """The schema of a catalog's file that is whole. Raises CatalogMissing, CatalogDamaged, CatalogNewer."""
+    if not path.exists():
+        raise CatalogMissing(str(path))
+    check_magic(path)
+    try:
+        with raw(path) as connection:
+            wrong = [row[0] for row in connection.execute("pragma integrity_check(5)") if row[0] != "ok"]
+            if wrong:
+                raise CatalogDamaged(str(path), "; ".join(wrong))
+            if connection.execute("pragma foreign_key_check").fetchone():
+                raise CatalogDamaged(str(path), "rows that belong to nothing")
+            found = connection.execute("select version_num from alembic_version").fetchone()
+    except sqlite3.Error as error:
+        raise CatalogDamaged(str(path), str(error)) from error
+    if found is None:
+        raise CatalogDamaged(str(path), "it is a database, but no catalog")
+    if found[0] not in known_revisions():
+        raise CatalogNewer(str(path), found[0], head())
+    return str(found[0])
+
+
+def restore(source: str | Path, db: str | Path) -> Path | None:
+    """Puts a backup in the catalog's place once it is known to be whole; returns where the replaced one lies now.
+
+    Raises CatalogMissing, CatalogDamaged, CatalogNewer for the backup; CatalogBusy where the catalog is in use.
+    """
+    copy, path = Path(source), file_of(db)
+    verify(copy)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        shutil.copyfile(copy, part)
+        _sync(part)
+        old = _set_aside(path)
+        part.replace(path)  # in one step: there is a catalog at every moment
+    finally:
+        part.unlink(missing_ok=True)
+    return old
+
+
+def _set_aside(path: Path) -> Path | None:
+    """Gives the present catalog a second name, its log folded in: one left behind would be taken for the new file's."""
+    if not path.exists():
+        return None
+    try:
+        with raw(path, timeout=PATIENCE) as connection:
+            connection.execute("pragma wal_checkpoint(truncate)")
+            mode = connection.execute("pragma journal_mode=delete").fetchone()[0]
+        if mode == "wal":
+            raise CatalogBusy(str(path), "other programs have it open")
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "busy" in str(error):
+            raise CatalogBusy(str(path), str(error)) from error
+    except sqlite3.DatabaseError:
+        pass  # it is damaged, which is why there is a backup
+    old = path.with_name(f"{path.name}.{_stamp()}.replaced")
+    try:
+        old.hardlink_to(path)
+    except OSError:  # a file system without links
+        path.replace(old)
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    return old
+
+
+def file_of(db: str | Path) -> Path:
+    """The catalog's file. Raises CatalogError for one that a server holds."""
+    url = catalog_url(db)
+    if is_url(db) and url.get_backend_name() != "sqlite":
+        hint = "use pg_dump and pg_restore, or: hf-catalog db copy URL catalog.db"
+        raise CatalogError(shown(url), f"{shown(url)} is kept by a server, not in a file", hint)
+    return Path(str(url.database))
+
+
+def _sync(path: Path) -> None:
+    """The bytes are on the disk before the name is."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _stamp() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}"

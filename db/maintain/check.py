@@ -1,0 +1,163 @@
+"""Whether a catalog is whole: its bytes, its schema, and rows that belong to each other. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from db.derive.digest import evidence_key
+from db.engine import catalog_name, open_engine, revision
+from db.errors import CatalogDamaged, CatalogNewer
+from db.rows import Rows
+from db.schema.migrate import head, known_revisions, view_sources
+from db.schema.tables import metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `ok` None: it could not be looked at, `detail` says why."""
+
+    check: str
+    ok: bool | None
+    detail: str
+
+
+ORPHANS = {
+    "evidence of artifacts that are no more": "select count(*) from label_evidence l where l.artifact <> 0"
+    " and not exists (select 1 from artifacts a where a.id = l.artifact and a.repo = l.repo)",
+    "conflicts of artifacts that are no more": "select count(*) from conflicts c where c.artifact <> 0"
+    " and not exists (select 1 from artifacts a where a.id = c.artifact and a.repo = c.repo)",
+    "repos without labels": "select count(*) from repos r"
+    " where not exists (select 1 from repo_labels l where l.repo = r.id)",
+    "visited repos without their files": "select count(*) from visits v join repos r on r.id = v.repo"
+    " where v.depth is not null and r.file_count > 0"
+    " and not exists (select 1 from repo_files f where f.repo = v.repo)",
+    "repos that search can't find": "select count(*) from repos r"
+    " where not exists (select 1 from search_documents d where d.repo = r.id)"
+    " and not exists (select 1 from search_pending p where p.repo = r.id)",
+    "walks whose crawl is no more": "select count(*) from cursors c"
+    " where not exists (select 1 from crawl_runs r where r.id = c.run)",
+}
+"""What no row may be, each as the count of those that are."""
+
+
+def check(db: str | Path) -> list[Finding]:
+    """Every check in turn; a check that breaks off is a finding too. Raises CatalogMissing, CatalogNewer."""
+    try:
+        engine = open_engine(db, read_only=True, check=False)
+    except CatalogDamaged as error:
+        return [Finding("file", False, str(error))]
+    try:
+        found = [_guarded("schema", partial(_schema, engine))]
+        if found[0].ok:
+            for name, look in _looks(engine):
+                found.append(_guarded(name, look))
+            found.append(Finding("vocabulary", True, _vocabulary(engine)))
+        return found
+    finally:
+        engine.dispose()
+
+
+def _guarded(name: str, look: Callable[[], str | None]) -> Finding:
+    """A look returns what is wrong, None where nothing is."""
+    try:
+        wrong = look()
+    except DBAPIError as error:
+        return Finding(name, False, str(error.orig).strip().split("\n", 1)[0])
+    except CatalogDamaged as error:
+        return Finding(name, False, str(error))
+    return Finding(name, wrong is None, wrong or "")
+
+
+def _schema(engine: Engine) -> str | None:
+    found = revision(engine)
+    if found is None:
+        return "it is a database, but no catalog"
+    if found not in known_revisions():
+        raise CatalogNewer(catalog_name(engine), found, head())
+    return None if found == head() else f"{found}; this version needs {head()}: hf-catalog db upgrade"
+
+
+def _looks(engine: Engine) -> Iterator[tuple[str, Callable[[], str | None]]]:
+    if engine.dialect.name == "sqlite":
+        yield "bytes", partial(_integrity, engine)
+        yield "foreign keys", partial(_foreign_keys, engine)
+    yield "tables", partial(_tables, engine)
+    yield "views", partial(_views, engine)
+    yield "evidence", partial(_evidence, engine)
+    for name, sql in ORPHANS.items():
+        yield name, partial(_none, engine, sql)
+
+
+def _integrity(engine: Engine) -> str | None:
+    """Every page, every index entry, every constraint (https://sqlite.org/pragma.html#pragma_integrity_check)."""
+    with engine.connect() as connection:
+        rows = [row[0] for row in connection.exec_driver_sql("pragma integrity_check(5)")]
+    return None if rows == ["ok"] else "; ".join(rows)
+
+
+def _foreign_keys(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("pragma foreign_key_check").fetchmany(1000)
+    if not rows:
+        return None
+    more = " or more" if len(rows) == 1000 else ""
+    return f"{len(rows)}{more} rows belong to nothing, the first in {rows[0][0]}"
+
+
+def _tables(engine: Engine) -> str | None:
+    """Every table of this version is there, with its columns."""
+    with engine.connect() as connection:
+        for table in metadata.sorted_tables:
+            columns = ", ".join(f'"{column.name}"' for column in table.columns)
+            connection.exec_driver_sql(f"select {columns} from {table.name} limit 1").all()
+    return None
+
+
+def _views(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        present = _view_names(connection)
+        wanted = [name for name, _ in view_sources()]
+        missing = [name for name in wanted if name not in present]
+        if missing:
+            return f"missing: {', '.join(missing)}; hf-catalog db upgrade makes them anew"
+        for name in wanted:
+            connection.exec_driver_sql(f"select * from {name} limit 0").all()
+    return None
+
+
+def _view_names(connection: Connection) -> set[str]:
+    if connection.dialect.name == "sqlite":
+        return {row[0] for row in connection.exec_driver_sql("select name from sqlite_master where type = 'view'")}
+    sql = "select table_name from information_schema.views where table_schema = current_schema()"
+    return {row[0] for row in connection.exec_driver_sql(sql)}
+
+
+def _evidence(engine: Engine) -> str | None:
+    """The digest that a piece of evidence is found by is the digest of what it says."""
+    wrong = 0
+    with engine.connect() as connection:
+        sql = 'select "key", field, value, source, rule, weight from evidence'
+        for key, field, value, source, rule, weight in connection.exec_driver_sql(sql):
+            wrong += key != evidence_key((field, value, source, rule, weight))
+    return f"{wrong} pieces are not what their digest says" if wrong else None
+
+
+def _vocabulary(engine: Engine) -> str:
+    """How many labels are not of the newest vocabulary that made any here: work to do, nothing wrong."""
+    current = "select id from vocabularies order by used_since desc, id desc limit 1"
+    sql = f"select count(*) from repo_labels where vocabulary <> ({current})"
+    with engine.connect() as connection:
+        count = int(connection.exec_driver_sql(sql).scalar_one())
+    return f"labels of {count} repos are of an earlier one: hf-catalog relabel" if count else ""
+
+
+def _none(engine: Engine, sql: str) -> str | None:
+    with engine.connect() as connection:
+        count = int(Rows(connection).select(sql)[0][0])
+    return f"{count} rows" if count else None

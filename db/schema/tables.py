@@ -1,0 +1,482 @@
+"""The tables of the catalog, every column with what it means.
+
+Three layers: what the Hub says (repos, tags, files ...), what was made of it (labels, evidence, artifacts, headers),
+and what happened (metrics, events, runs). `repo` and `artifact` in the tables are the catalog's own numbers; people
+read the views in `db/views`, which show ids and names. Tables that only link are kept without rowids, ordered by
+their repo, so that all that belongs to one repo lies together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
+from sqlalchemy.types import TypeEngine
+
+from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Type = TypeEngine[Any] | type[TypeEngine[Any]]
+
+
+def _col(name: str, kind: Type, comment: str, *args: Any, **kw: Any) -> Column[Any]:
+    """A column that may be unknown; `must` says that it may not."""
+    return Column(name, kind, *args, nullable=not kw.pop("must", False), comment=comment, **kw)
+
+
+def _key(name: str, kind: Type, comment: str, *args: Any) -> Column[Any]:
+    return Column(name, kind, *args, primary_key=True, autoincrement=False, comment=comment)
+
+
+def _repo() -> Column[Any]:
+    return _key("repo", BigInt, "the repo's number in the catalog", ForeignKey("repos.id"))
+
+
+def _table(name: str, comment: str, *items: Any, linked: bool = False) -> Table:
+    """STRICT on SQLite; `linked` tables are stored in the order of their key."""
+    return Table(name, metadata, *items, comment=comment, sqlite_strict=True, sqlite_with_rowid=not linked)
+
+
+# ---- what the Hub says ----------------------------------------------------------------------------------------------
+
+repos = _table(
+    "repos",
+    "One row a model repo of the Hub, never deleted.",
+    _key("id", BigInt, "the catalog's number of this repo"),
+    _col("hub_id", Text, "the Hub's `_id`: survives renames", must=True, unique=True),
+    _col("repo_id", Text, "owner/name as of the last visit", must=True, index=True),
+    _col("author", Text, "the owner: a user or an organisation"),
+    _col("sha", Text, "commit of the main revision"),
+    _col("created_at", UtcDateTime, "when the repo was made on the Hub"),
+    _col("last_modified", UtcDateTime, "when the repo last got a commit", index=True),
+    _col("downloads", BigInt, "downloads of the last 30 days, as the Hub counts them", index=True),
+    _col("downloads_all_time", BigInt, "all downloads, where the Hub said so"),
+    _col("likes", BigInt, "likes on the Hub"),
+    _col("trending_score", Real, "the Hub's trending score"),
+    _col("gated", Text, "auto or manual where access must be asked for"),
+    _col("status", Text, "available, gated, private, disabled or gone", must=True),
+    _col("pipeline_tag", Text, "the task, as the Hub says: text-generation ..."),
+    _col("library_name", Text, "the library, as the Hub says: transformers, gguf ..."),
+    _col("license", Text, "the licence of the card"),
+    _col("used_storage", BigInt, "bytes that the repo's whole history takes on the Hub"),
+    _col("total_size", BigInt, "bytes of the main revision's files; unknown until the files were listed"),
+    _col("file_count", Integer, "files of the main revision"),
+    _col("first_seen", UtcDateTime, "when the catalog first saw the repo", must=True, index=True),
+    _col(
+        "last_seen", UtcDateTime, "when this row was last written; the view models also counts full sweeps", must=True
+    ),
+    _col("first_run", BigInt, "the crawl that found it", ForeignKey("crawl_runs.id")),
+    _col("digest", BigInt, "64 bits over all that the listing says but the counters: equal means unchanged", must=True),
+    Index("ix_repos_lower", text("lower(repo_id)")),
+    Index("ix_repos_author", text("lower(author)")),
+)
+
+repo_facts = _table(
+    "repo_facts",
+    "What the Hub's listing said of a repo beyond the columns of repos, so that labels can be made anew offline.",
+    _repo(),
+    _col(
+        "facts",
+        Text,
+        "JSON object: card, config, safetensors, gguf, languages, extra; bounded, never rendered",
+        must=True,
+    ),
+)
+
+tags = _table(
+    "tags",
+    "Every tag once.",
+    _key("id", BigInt, "the catalog's number of this tag"),
+    _col("tag", Text, "the tag as the Hub writes it", must=True, unique=True),
+)
+
+repo_tags = _table(
+    "repo_tags",
+    "Which repo has which tags, in the Hub's order.",
+    _repo(),
+    _key("position", Integer, "place in the Hub's list, from 0"),
+    _col("tag", BigInt, "the tag's number", ForeignKey("tags.id"), must=True, index=True),
+    linked=True,
+)
+
+edges = _table(
+    "edges",
+    "What a repo was made from: declared by its card, tags or header, or inferred from its name.",
+    _repo(),
+    _key("parent", Text, "repo id of the parent as written; perhaps not in the catalog"),
+    _key("relation", Text, "finetune, quantized, adapter, merge or unknown"),
+    _key("source", Text, "who says so: api, card, tag, header; name or fuzzy for an inference"),
+    _col("declared", Bool, "the Hub's data says so; otherwise inferred by this program", must=True),
+    Index("ix_edges_parent", text("lower(parent)")),
+    linked=True,
+)
+
+evaluations = _table(
+    "evaluations",
+    "Published evaluation results of the card's model-index or the Hub's evalResults.",
+    _repo(),
+    _key("position", Integer, "place in the list, from 0"),
+    _col("task", Text, "the task as written", must=True),
+    _col("dataset", Text, "the dataset as written", must=True),
+    _col("metric", Text, "the metric as written", must=True),
+    _col("value", Real, "the figure as published", must=True),
+    _col("source", Text, "card or api", must=True),
+    linked=True,
+)
+
+repo_files = _table(
+    "repo_files",
+    "The files of the main revision; the view files shows them with hashes in hexadecimal.",
+    _repo(),
+    _key("path", Text, "path in the repo"),
+    _col("size", BigInt, "bytes"),
+    _col("blob_id", Hash, "git's sha1 of the blob"),
+    _col("sha256", Hash, "sha256 of the content; LFS and Xet files only"),
+    linked=True,
+)
+
+# ---- what was made of it --------------------------------------------------------------------------------------------
+
+vocabularies = _table(
+    "vocabularies",
+    "The vocabularies that ever made labels here; the one used since last is the current one.",
+    _key("id", Integer, "number of the vocabulary"),
+    _col("digest", Text, "digest of the vocabulary's data", must=True, unique=True),
+    _col("used_since", UtcDateTime, "since when it makes the labels here, again or for the first time", must=True),
+)
+
+LABELS: tuple[tuple[str, Type, str], ...] = (
+    ("family", Text, "the brand the model belongs to: gemma, llama, qwen ..."),
+    ("version", Text, "version of the family, without a leading v"),
+    ("base_family", Text, "the foundation line under it"),
+    ("base_version", Text, "the foundation's version"),
+    ("release", Text, "a date token of the name"),
+    ("size", Text, "the size as claimed, in canonical case"),
+    ("parameters", BigInt, "total parameters as claimed"),
+    ("approximate", Bool, "the claimed total is an estimate (NxM)"),
+    ("active_parameters", BigInt, "active parameters as claimed"),
+    ("experts", Integer, "number of experts as claimed"),
+    ("tuning", Text, "JSON list: how it was trained (base, instruct, dpo ...)"),
+    ("specialty", Text, "JSON list: what it is for (code, vision ...)"),
+    ("format", Text, "the container: gguf, safetensors ..."),
+    ("quantized", Bool, "whether the weights are quantized; unknown where nothing says so"),
+    ("quant", Text, "the scheme, canonical: Q4_K_M, AWQ ..."),
+    ("quant_method", Text, "the method: gguf, gptq, awq ..."),
+    ("bits", Real, "nominal bits a weight"),
+    ("group_size", Integer, "weights that share a scale, where said"),
+    ("qat", Bool, "quantization-aware training"),
+    ("imatrix", Bool, "quantized with an importance matrix"),
+    ("dynamic", Bool, "per-layer mixes of schemes (UD, dynamic)"),
+    ("context", BigInt, "context length as claimed, tokens"),
+    ("languages", Text, "JSON list of ISO 639-1 codes"),
+    ("parameters_measured", BigInt, "parameters counted in tensor shapes"),
+    ("active_parameters_measured", BigInt, "active parameters counted in tensor shapes"),
+    ("quant_measured", Text, "the scheme that the tensors have"),
+    ("bits_per_weight", Real, "bytes of the weights x 8 / parameters"),
+    ("context_measured", BigInt, "context length of the header or config, tokens"),
+    ("architecture", Text, "architecture of the header or config"),
+    ("base_model", Text, "repo id of the model it was made from, the likeliest if several"),
+    ("base_model_relation", Text, "finetune, quantized, adapter, merge or unknown"),
+)
+ARTIFACT_LABELS = tuple(
+    label
+    for label in LABELS
+    if label[0]
+    in [
+        "format",
+        "quantized",
+        "quant",
+        "quant_method",
+        "bits",
+        "group_size",
+        "qat",
+        "imatrix",
+        "dynamic",
+        "parameters",
+        "context",
+        "parameters_measured",
+        "active_parameters_measured",
+        "quant_measured",
+        "bits_per_weight",
+        "context_measured",
+        "architecture",
+    ]
+)
+
+repo_labels = _table(
+    "repo_labels",
+    "The resolved labels of a repo, rolled up from its artifacts.",
+    _repo(),
+    *(_col(name, kind, comment) for name, kind, comment in LABELS),
+    _col("vocabulary", Integer, "the vocabulary that made them", ForeignKey("vocabularies.id"), must=True),
+    _col("depth", Text, "how deep the look was: listing, files or headers", must=True),
+    _col("digest", BigInt, "repos.digest at that time: unequal means that the repo has changed since", must=True),
+    Index("ix_repo_labels_family", "family", "quant"),
+    Index("ix_repo_labels_quant", "quant"),
+    Index("ix_repo_labels_base_family", "base_family"),
+    Index("ix_repo_labels_base_model", text("lower(base_model)")),
+)
+
+headers = _table(
+    "headers",
+    "What the bytes of a file say, once for each content however many repos hold it.",
+    _key("id", BigInt, "the catalog's number of this header"),
+    _col("content", Hash, "identity of the bytes: sha256 of the file, or over its shards'", must=True, unique=True),
+    _col("format", Text, "gguf or safetensors", must=True),
+    _col("version", Integer, "version of the container format"),
+    _col("architecture", Text, "architecture as the header names it"),
+    _col("parameters", BigInt, "logical parameters, through packing"),
+    _col("active_parameters", BigInt, "parameters that one token uses"),
+    _col("tensor_count", BigInt, "tensors in the file", must=True),
+    _col("types", Text, "JSON object, the dtype histogram: tensor type -> elements as stored", must=True),
+    _col("quant", Text, "the dominant scheme"),
+    _col("quant_method", Text, "the dominant scheme's method"),
+    _col("quant_share", Real, "share of the parameters in the dominant scheme, 0 to 1"),
+    _col("bits_per_weight", Real, "bits a weight over all tensors"),
+    _col("context", BigInt, "context length, tokens"),
+    _col("size", BigInt, "bytes of all files as the header implies them"),
+    _col("size_verified", Bool, "the implied size is the files' size"),
+    _col("inferred", Bool, "the parameter count was taken from elsewhere, not from tensors", must=True),
+    _col("requests", Integer, "requests that reading took", must=True),
+    _col("bytes_read", BigInt, "bytes that reading took", must=True),
+    _col("facts", Text, "JSON object: attention geometry, tokenizer, base models, quantizer ...", must=True),
+    _col("read_at", UtcDateTime, "when it was read", must=True),
+)
+
+artifacts = _table(
+    "artifacts",
+    "One row a thing that a person would load: one quant with its shards joined, or one sidecar.",
+    _key("id", BigInt, "the catalog's number of this artifact"),
+    _col("repo", BigInt, "the repo's number", ForeignKey("repos.id"), must=True),
+    _col("artifact", Text, "path of the file, or the shards' path without their number", must=True),
+    _col("role", Text, "weights, mmproj, adapter, imatrix, draft, tokenizer, config, index, card, other", must=True),
+    _col("file_count", Integer, "files it is made of", must=True),
+    _col("paths", Text, "JSON list of its files; unknown means the artifact's own path alone"),
+    _col("total_size", BigInt, "bytes of all its files"),
+    _col("content", Hash, "identity of the bytes: sha256 of the file, or over its shards'"),
+    _col("main", Bool, "false for a further copy of the same weights in another layout or precision", must=True),
+    _col("header", BigInt, "the header's number, if it was read", ForeignKey("headers.id")),
+    *(_col(name, kind, comment) for name, kind, comment in ARTIFACT_LABELS),
+    UniqueConstraint("repo", "artifact"),
+    Index("ix_artifacts_content", "content"),
+    Index("ix_artifacts_quant", "quant", "total_size"),
+)
+
+evidence = _table(
+    "evidence",
+    "Every piece of evidence once, however many repos rest on it.",
+    _key("id", BigInt, "the catalog's number of this piece"),
+    _col("key", BigInt, "64 bits over the five columns below", must=True, unique=True),
+    _col("field", Text, "which label", must=True),
+    _col("value", Text, "what it says", must=True),
+    _col(
+        "source", Text, "header, tensors, config, api, file, card, tag, name, owner, size, lineage or fuzzy", must=True
+    ),
+    _col("rule", Text, "what said so: a rule's name, a tag, a key of the config", must=True),
+    _col("weight", Integer, "0 to 100", must=True),
+)
+
+label_evidence = _table(
+    "label_evidence",
+    "Which evidence a repo's or an artifact's labels rest on; the view labels shows it in words.",
+    _repo(),
+    _key("artifact", BigInt, "the artifact's number; 0 for the repo itself"),
+    _key("evidence", BigInt, "the evidence's number", ForeignKey("evidence.id")),
+    _col("resolved", Bool, "this piece gave the label its value", must=True),
+    linked=True,
+)
+
+conflicts = _table(
+    "conflicts",
+    "Claims and measurements that can't both be true.",
+    _repo(),
+    _key("artifact", BigInt, "the artifact's number; 0 for the repo itself"),
+    _key("field", Text, "which label"),
+    _col("claimed", Text, "what is claimed", must=True),
+    _col("claimed_by", Text, "the source of the claim", must=True),
+    _col("measured", Text, "what was measured", must=True),
+    _col("measured_by", Text, "the source of the measurement", must=True),
+    linked=True,
+)
+
+unclaimed = _table(
+    "unclaimed",
+    "Tokens of names that no rule claimed: tomorrow's vocabulary.",
+    _repo(),
+    _key("token", Text, "the token as written"),
+    Index("ix_unclaimed_token", "token"),
+    linked=True,
+)
+
+layouts = _table(
+    "layouts",
+    "Lengths of tokenizer arrays in GGUF headers, learnt once: the next header with this tokenizer jumps them.",
+    _key("key", Text, "key of the array: tokenizer.ggml.tokens"),
+    _key("count", BigInt, "elements of the array"),
+    _key("digest", Text, "digest of the array's first bytes"),
+    _col("length", BigInt, "bytes of the whole array", must=True),
+)
+
+# ---- what happened --------------------------------------------------------------------------------------------------
+
+crawl_runs = _table(
+    "crawl_runs",
+    "One row a crawl.",
+    _key("id", BigInt, "number of the crawl"),
+    _col("kind", Text, "full, incremental or repos", must=True),
+    _col("scope", Text, "canonical text of the filters; empty for the whole Hub", must=True),
+    _col("endpoint", Text, "the Hub that was crawled", must=True),
+    _col("started_at", UtcDateTime, "when it started", must=True),
+    _col("finished_at", UtcDateTime, "when it ended"),
+    _col("outcome", Text, "complete, stopped or failed; unknown while it runs"),
+    _col("repos_seen", BigInt, "repos that the listing showed", must=True),
+    _col("repos_new", BigInt, "of these, new to the catalog", must=True),
+    _col("repos_changed", BigInt, "of these, changed in any column", must=True),
+    _col("repos_unchanged", BigInt, "of these, as the catalog had them", must=True),
+    _col("repos_skipped", BigInt, "items that were left out, each a row of skips", must=True),
+    _col("repos_enriched", BigInt, "repos visited for files or headers", must=True),
+    _col("api_requests", BigInt, "requests that count against the api quota", must=True),
+    _col("resolver_requests", BigInt, "requests that count against the resolvers quota", must=True),
+    _col("bytes_read", BigInt, "bytes received", must=True),
+    _col("seconds_waited", Real, "seconds spent waiting for the quota", must=True),
+    _col("swept_from", UtcDateTime, "start of the walk that this crawl brought to its end"),
+    _col("detail", Text, "why it ended as it did"),
+    _col("pid", BigInt, "process that ran it", must=True),
+    _col("host", Text, "machine that ran it", must=True),
+    Index("ix_crawl_runs_scope", "scope", "kind", "swept_from"),
+)
+
+cursors = _table(
+    "cursors",
+    "Where an unfinished walk of the listing goes on.",
+    _key("scope", Text, "canonical text of the filters; empty for the whole Hub"),
+    _key("kind", Text, "full or incremental"),
+    _col("cursor", Text, "opaque: where the next page starts; unknown when the walk is over but not yet closed"),
+    _col("started_at", UtcDateTime, "when the walk started, perhaps in an earlier crawl", must=True),
+    _col("newest", UtcDateTime, "greatest last_modified that the walk saw"),
+    _col("pages", BigInt, "pages stored", must=True),
+    _col("run", BigInt, "the crawl that stored the last page", ForeignKey("crawl_runs.id"), must=True),
+)
+
+watermarks = _table(
+    "watermarks",
+    "How far the catalog knows the Hub's changes.",
+    _key("scope", Text, "canonical text of the filters; empty for the whole Hub"),
+    _col("newest", UtcDateTime, "greatest last_modified of a walk that came to its end", must=True),
+)
+
+sweep_pages = _table(
+    "sweep_pages",
+    "Which repos a full sweep has seen, page by page; emptied when the sweep is closed.",
+    _key("scope", Text, "canonical text of the filters; empty for the whole Hub"),
+    _key("page", BigInt, "number of the page, from 0"),
+    _col("seen", Text, "JSON list of the repos' numbers", must=True),
+)
+
+absences = _table(
+    "absences",
+    "Repos that a full sweep did not see: gone only after two probes of their own.",
+    _repo(),
+    _col("since", UtcDateTime, "when the sweep that missed it started", must=True),
+    _col("probes", Integer, "direct probes that did not find it either", must=True),
+    _col("probed_at", UtcDateTime, "the last of them"),
+)
+
+visits = _table(
+    "visits",
+    "The frontier: how deep each repo was looked at, and who is looking now.",
+    _repo(),
+    _col("sha", Text, "commit that was looked at; unknown if never or if it must be looked at again"),
+    _col("depth", Text, "files or headers: how deep the look at that commit was"),
+    _col("visited_at", UtcDateTime, "when"),
+    _col("lease", BigInt, "fencing token: only the holder of the latest lease may write", must=True),
+    _col("leased_until", UtcDateTime, "when the lease runs out; unknown if nobody holds it"),
+    _col("failures", Integer, "visits in a row that failed", must=True),
+)
+
+metrics = _table(
+    "metrics",
+    "Downloads, likes and trend by day: a row only where they changed, valid until the next.",
+    _repo(),
+    _key("day", Day, "UTC day as the number yyyymmdd"),
+    _col("downloads", BigInt, "downloads of the last 30 days"),
+    _col("likes", BigInt, "likes"),
+    _col("trending_score", Real, "the Hub's trending score"),
+    linked=True,
+)
+
+events = _table(
+    "events",
+    "What changed in a repo; that a repo is new is told by repos.first_seen. The view changes shows both.",
+    _key("id", BigInt, "number of the event"),
+    _col("repo", BigInt, "the repo's number", ForeignKey("repos.id"), must=True, index=True),
+    _col("at", UtcDateTime, "when the catalog noticed", must=True, index=True),
+    _col("run", BigInt, "the crawl that noticed", ForeignKey("crawl_runs.id")),
+    _col(
+        "kind",
+        Text,
+        "renamed, commit, gated, ungated, private, disabled, gone, back, label, new file, changed file, removed file, "
+        "new artifact or removed artifact",
+        must=True,
+    ),
+    _col("subject", Text, "what it happened to: a path, an artifact, a label's name"),
+    _col("before", Text, "what it was"),
+    _col("after", Text, "what it is now"),
+)
+
+aliases = _table(
+    "aliases",
+    "Ids that a repo had before.",
+    _repo(),
+    _key("repo_id", Text, "the earlier id"),
+    _col("until", UtcDateTime, "when the catalog noticed that it had changed", must=True),
+    Index("ix_aliases_repo_id", text("lower(repo_id)")),
+)
+
+skips = _table(
+    "skips",
+    "What was left out, and why; a row goes when the repo was read after all.",
+    _key("repo_id", Text, "the repo's id as the Hub gave it"),
+    _key("reason", Text, "gated, private, gone, renamed, disabled, malformed, too large, unreadable or failed"),
+    _key("detail", Text, "what exactly"),
+    _col("hub_id", Text, "the Hub's `_id`, if known"),
+    _col("seen_at", UtcDateTime, "when it was first left out for this reason", must=True),
+    _col("run", BigInt, "the crawl that left it out", ForeignKey("crawl_runs.id")),
+)
+
+crawl_locks = _table(
+    "crawl_locks",
+    "Who is crawling into this catalog.",
+    _key("name", Text, "crawl on SQLite; on PostgreSQL one for each process"),
+    _col("pid", BigInt, "process", must=True),
+    _col("host", Text, "machine", must=True),
+    _col("started_at", UtcDateTime, "since when", must=True),
+    _col("seen_at", UtcDateTime, "last sign of life", must=True),
+    _col("token", Text, "random: tells two holders with one pid apart", must=True),
+)
+
+search_documents = _table(
+    "search_documents",
+    "What full-text search looks at.",
+    _repo(),
+    _col(
+        "text",
+        Text,
+        "id, family, schemes, task, library, telling tags, the card's summary",
+        must=True,
+    ),
+)
+
+search_pending = _table(
+    "search_pending",
+    "Repos whose search document is to be made anew.",
+    _repo(),
+)

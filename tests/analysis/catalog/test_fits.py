@@ -1,0 +1,226 @@
+"""What runs on a machine: the order of it, what is left out, what is lost, and what is told of what was guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from analysis.catalog.fits import Fit, Geometries, Wish, capability, crowded, fits
+from analysis.errors import UnknownPreset
+from analysis.fit.machines import (
+    GB,
+    Machine,
+    bandwidth_of,
+    installed_ram,
+    nvidia_memory,
+    preset,
+    presets,
+    this_machine,
+)
+from analysis.fit.memory import estimate
+from analysis.query.reader import Reader
+
+LAPTOP = Machine(ram=16 * GB)
+
+
+@pytest.fixture
+def reader(small_on_both: str) -> Iterator[Reader]:
+    with Reader(small_on_both) as reader:
+        yield reader
+
+
+def found(reader: Reader, machine: Machine = LAPTOP, **wish: Any) -> list[Fit]:
+    return fits(reader, machine, Wish(**wish))
+
+
+# ---- what fits ------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_that_fits_needs_more_than_there_is(reader: Reader) -> None:
+    every = found(reader, every_artifact=True)
+    assert every and all(0 <= fit.left == LAPTOP.ram_for_models - fit.needs for fit in every)
+    assert all(fit.needs == fit.weights + fit.cache + fit.compute + fit.runtime for fit in every)
+    assert "unsloth/Qwen3-30B-A3B-GGUF" not in {fit.repo_id for fit in every}, "18.6 GB of weights"
+
+
+def test_a_repo_is_there_once_with_its_best_quant(reader: Reader) -> None:
+    best = found(reader, families=("gemma",))
+    ids = [fit.repo_id for fit in best]
+    assert len(ids) == len(set(ids))
+    bartowski = next(fit for fit in best if fit.author == "bartowski")
+    assert bartowski.quant == "Q8_0"
+    quants = [fit.quant for fit in found(reader, families=("gemma",), every_artifact=True) if fit.author == "bartowski"]
+    assert quants == ["Q8_0", "Q4_K_M", "Q2_K"], "what loses least comes first"
+
+
+def test_a_projector_an_adapter_and_an_imatrix_are_no_models(reader: Reader) -> None:
+    every = found(reader, every_artifact=True)
+    assert not any(word in fit.artifact for fit in every for word in ("mmproj", "adapter", "imatrix"))
+
+
+def test_the_cache_is_of_the_headers_own_geometry(reader: Reader) -> None:
+    """29 of Gemma's 34 layers keep a window: 32 times the context needs 5 times the cache."""
+    short, long = (
+        next(fit for fit in found(reader, families=("gemma",), context=context) if fit.author == "google" and fit.qat)
+        for context in (4096, 131_072)
+    )
+    assert long.cache < 16 * short.cache and long.estimated == ()
+
+
+def test_a_quant_without_a_header_has_its_siblings_geometry(reader: Reader) -> None:
+    plain = next(
+        fit
+        for fit in found(reader, families=("gemma",), every_artifact=True)
+        if fit.artifact.endswith("-it-Q4_K_XL.gguf")
+    )
+    assert plain.estimated == ()
+
+
+def test_what_was_guessed_is_told(reader: Reader) -> None:
+    mystery = next(fit for fit in found(reader, authors=("stranger",)))
+    assert mystery.estimated == ("cache", "compute")
+
+
+def test_more_context_than_it_was_trained_for_does_not_fit(reader: Reader) -> None:
+    assert found(reader, Machine(ram=64 * GB), families=("qwen",), context=40_960)
+    assert not found(reader, Machine(ram=64 * GB), families=("qwen",), context=65_536)
+
+
+def test_a_smaller_cache_leaves_more(reader: Reader) -> None:
+    whole, small = (found(reader, families=("gemma",), kv_type=kind, context=131_072)[0] for kind in ("f16", "q8_0"))
+    assert small.cache < whole.cache and small.left > whole.left
+
+
+def test_the_largest_context_is_one_that_fits(reader: Reader) -> None:
+    shapes = Geometries(reader)
+    for fit in found(reader, families=("gemma",)):
+        shape = shapes.of({"repo_id": fit.repo_id})
+        need = estimate(fit.weights, shape, context=fit.largest_context, parameters=fit.parameters)
+        assert need.total <= LAPTOP.ram_for_models and fit.largest_context >= fit.context
+
+
+# ---- wishes ---------------------------------------------------------------------------------------------------------
+
+
+def test_wishes_narrow(reader: Reader) -> None:
+    assert {fit.family for fit in found(reader, families=("GEMMA",))} == {"gemma"}
+    assert {fit.format for fit in found(reader, formats=("gguf",))} == {"gguf"}
+    assert {fit.quant for fit in found(reader, quants=("q4_k_m",))} == {"Q4_K_M"}
+    assert {fit.author for fit in found(reader, bits=4, families=("gemma",))} >= {"google", "bartowski", "unsloth"}
+    assert {fit.quant for fit in found(reader, bits=4, every_artifact=True)} <= {"Q4_0", "Q4_K_M", "Q4_K_XL"}
+    assert {fit.repo_id for fit in found(reader, task="asr")} == {"openai/whisper-large-v3"}
+    assert all("instruct" in fit.artifact or fit.family for fit in found(reader, task="instruct"))
+    assert len(found(reader, among=2)) <= 2
+
+
+def test_of_a_crowd_the_most_downloaded_repos_are_looked_at(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    sql = "select repo_id from models where status <> 'gone' order by downloads desc nulls last, repo_id limit 6"
+    most = {row["repo_id"] for row in reader.all(sql)}
+    everybody = {fit.repo_id for fit in found(reader)}
+    assert not crowded(reader, Wish())
+    monkeypatch.setattr("analysis.catalog.fits.MOST_REPOS", 6)
+    assert crowded(reader, Wish())
+    assert {fit.repo_id for fit in found(reader)} == everybody & most
+    assert not crowded(reader, Wish(authors=("bartowski",)))
+    assert {fit.author for fit in found(reader, authors=("Bartowski",))} == {"bartowski"}, (
+        "a narrower wish reaches others"
+    )
+
+
+def test_what_needs_a_card_is_not_offered_without_one(reader: Reader) -> None:
+    def schemes(machine: Machine, **wish: Any) -> set[str | None]:
+        return {fit.quant for fit in found(reader, machine, **wish)}
+
+    assert not {"AWQ", "W4A16"} & schemes(LAPTOP)
+    assert {"AWQ", "W4A16"} <= schemes(Machine(vram=24 * GB))
+    assert "W4A16" in schemes(LAPTOP, formats=("safetensors",)), "asked for by name, it is shown"
+
+
+def test_where_it_runs(reader: Reader) -> None:
+    def places(machine: Machine) -> set[str]:
+        return {fit.place for fit in found(reader, machine, families=("qwen",))}
+
+    assert places(Machine(vram=24 * GB, ram=16 * GB)) == {"gpu"}
+    assert places(Machine(vram=8 * GB, ram=32 * GB)) == {"gpu", "gpu+cpu"}, "8B on the card, 30B on both"
+    assert places(Machine(ram=64 * GB)) == {"cpu"}
+
+
+def test_a_mixture_of_experts_is_as_fast_as_its_active_part(reader: Reader) -> None:
+    machine = Machine(ram=64 * GB, ram_bandwidth=100 * GB)
+    moe = next(fit for fit in found(reader, machine, families=("qwen",)) if fit.active_parameters)
+    assert moe.tokens_per_second == pytest.approx(100e9 / (18_556_685_824 * 3_353_032_704 / 30_532_122_624))
+
+
+# ---- what is lost ---------------------------------------------------------------------------------------------------
+
+
+def test_qat_is_told_apart_from_post_training(reader: Reader) -> None:
+    by_author = {fit.author: fit for fit in found(reader, families=("gemma",), bits=4)}
+    assert by_author["google"].qat and by_author["google"].loss == "QAT: under half of perplexity +7.5 %"
+    assert not by_author["bartowski"].qat and by_author["bartowski"].loss == "perplexity +2.4 %"
+    assert by_author["unsloth"].loss == "nobody measured"
+
+
+def example(**values: Any) -> Fit:
+    given: dict[str, Any] = dict.fromkeys(Fit.__slots__)
+    given |= {"repo_id": "a/b", "artifact": "b", "total_size": 5 * GB, "qat": False, "parameters": 8 * 10**9}
+    return Fit(**{**given, **values})
+
+
+def test_a_smaller_model_at_four_bits_beats_a_bigger_one_at_two() -> None:
+    four = capability(example(quant="Q4_K_M", bits=4.0, bits_per_weight=4.9))
+    two = capability(example(quant="Q2_K", bits=2.0, bits_per_weight=3.2, parameters=14 * 10**9))
+    unknown = capability(example(quant="Q2_K_L", bits=2.0, bits_per_weight=3.3, parameters=14 * 10**9))
+    assert four > two and four > unknown
+    assert capability(example(quant="Q4_K_M", bits_per_weight=4.9, parameters=14 * 10**9)) > four
+
+
+def test_training_for_four_bits_does_not_save_two() -> None:
+    from analysis.schemes.quality import trained_for
+
+    assert trained_for(True, 4) and trained_for(True, 5) and trained_for(True, 1.58) and trained_for(True, None)
+    assert not trained_for(True, 2) and not trained_for(True, 3) and not trained_for(False, 4)
+
+
+# ---- machines -------------------------------------------------------------------------------------------------------
+
+
+def test_a_system_keeps_a_part_for_itself() -> None:
+    assert Machine(ram=16 * GB).ram_for_models == pytest.approx(13.33 * GB, rel=0.001)
+    assert Machine(ram=4 * GB).ram_for_models == 3 * GB
+    assert Machine(ram=128 * GB).ram_for_models == 124 * GB
+    assert Machine(vram=24 * GB).vram_for_models == 23 * GB and Machine().ram_for_models == 0
+
+
+def test_presets_are_machines_with_a_speed() -> None:
+    for name, machine in presets().items():
+        assert (machine.ram and machine.ram_bandwidth) or (machine.vram and machine.vram_bandwidth), name
+    assert preset("MacBook M4 16GB") == preset("macbook-m4-16gb") and preset("macbook-m4-16gb").apple
+    with pytest.raises(UnknownPreset) as caught:
+        preset("rtx-4090")
+    assert "rtx-4090-24gb" in caught.value.close
+
+
+def test_cards_are_read_from_nvidias_own_tool() -> None:
+    one = nvidia_memory("NVIDIA GeForce RTX 4090, 24564\n")
+    assert one == {"vram": 24564 * 2**20, "vram_bandwidth": 1008 * GB}
+    two = nvidia_memory("NVIDIA GeForce RTX 3090, 24576\nNVIDIA GeForce RTX 3060, 12288\n")
+    assert two == {"vram": 36864 * 2**20, "vram_bandwidth": 360 * GB}, "the slower one sets the pace"
+    assert nvidia_memory("Somebody's Card, 8192")["vram_bandwidth"] is None
+    assert nvidia_memory("NVIDIA-SMI has failed") == {}
+    assert bandwidth_of("Apple M3 Max") == 400 * GB and bandwidth_of("Apple M3") == 100 * GB
+
+
+def test_this_machine_has_memory() -> None:
+    here = this_machine()
+    assert here.ram == installed_ram() and here.ram and here.ram > 10**8
+
+
+def test_speed_adds_up_the_time_in_each_memory() -> None:
+    machine = Machine(ram=16 * GB, vram=8 * GB, ram_bandwidth=50 * GB, vram_bandwidth=500 * GB)
+    assert machine.speed(5 * GB, 0) == 100 and machine.speed(0, 5 * GB) == 10
+    assert machine.speed(5 * GB, 5 * GB) == pytest.approx(1 / 0.11)
+    assert replace(machine, vram_bandwidth=None).assumed == ("270 GB/s for VRAM",)

@@ -1,0 +1,222 @@
+"""Configurations of real models, read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from analysis.fit.memory import geometry
+from analysis.formats.model_config import (
+    adapter_of,
+    architecture_of,
+    class_of,
+    config_files,
+    config_of,
+    context_of,
+    experts_of,
+    geometry_of,
+    is_tied,
+)
+from tests.analysis.formats.safetensors_file import artifact
+
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
+    "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256, "max_position_embeddings": 131072,
+    "intermediate_size": 14336, "tie_word_embeddings": False, "rope_scaling": {
+        "factor": 8.0, "original_max_position_embeddings": 8192, "rope_type": "llama3",
+    },
+}  # fmt: skip
+LLAMA_70B = {**LLAMA, "hidden_size": 8192, "num_hidden_layers": 80, "num_attention_heads": 64}
+QWEN_7B = {
+    "model_type": "qwen2", "hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28,
+    "vocab_size": 152064, "num_key_value_heads": 4, "max_position_embeddings": 32768, "sliding_window": 131072,
+    "use_sliding_window": False,
+    "max_window_layers": 28,
+}  # fmt: skip
+QWEN_30B = {
+    "model_type": "qwen3_moe", "hidden_size": 2048, "num_hidden_layers": 48, "num_attention_heads": 32, "head_dim": 128,
+    "num_key_value_heads": 4, "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768,
+    "max_position_embeddings": 40960,
+}  # fmt: skip
+DEEPSEEK = {
+    "model_type": "deepseek_v3", "hidden_size": 7168, "num_hidden_layers": 61, "num_attention_heads": 128,
+    "num_key_value_heads": 128, "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_rope_head_dim": 64,
+    "qk_nope_head_dim": 128, "v_head_dim": 128, "n_routed_experts": 256, "num_experts_per_tok": 8,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 3, "num_nextn_predict_layers": 1, "max_position_embeddings": 163840,
+    "rope_scaling": {"type": "yarn", "factor": 40, "original_max_position_embeddings": 4096},
+}  # fmt: skip
+GEMMA_12B = {
+    "architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3", "text_config": {
+        "model_type": "gemma3_text", "hidden_size": 3840, "num_hidden_layers": 48, "num_attention_heads": 16,
+        "num_key_value_heads": 8, "head_dim": 256, "sliding_window": 1024, "sliding_window_pattern": 6,
+        "max_position_embeddings": 131072, "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+    }, "vision_config": {"hidden_size": 1152, "num_hidden_layers": 27},
+}  # fmt: skip
+GPT_OSS = {
+    "model_type": "gpt_oss", "hidden_size": 2880, "num_hidden_layers": 24, "num_attention_heads": 64, "head_dim": 64,
+    "num_key_value_heads": 8, "num_local_experts": 32, "num_experts_per_tok": 4, "sliding_window": 128,
+    "layer_types": ["sliding_attention", "full_attention"] * 12, "max_position_embeddings": 131072,
+    "rope_scaling": {"rope_type": "yarn", "factor": 32.0, "original_max_position_embeddings": 4096},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "bytes_a_token"),
+    [(LLAMA, 131_072), (LLAMA_70B, 327_680), (QWEN_7B, 57_344), (QWEN_30B, 98_304), (DEEPSEEK, (512 + 64) * 2 * 61)],
+)
+def test_the_cache_costs_what_others_publish(config: dict[str, Any], bytes_a_token: int) -> None:
+    shape = geometry(geometry_of(config), architecture_of(config))
+    assert shape is not None
+    assert shape.cache(256) == 256 * bytes_a_token
+
+
+@pytest.mark.parametrize(
+    ("config", "context"),
+    [
+        (LLAMA, 131_072), (QWEN_7B, 32_768), (DEEPSEEK, 163_840), (GEMMA_12B, 131_072), (GPT_OSS, 131_072),
+        ({**QWEN_7B, "rope_scaling": {"type": "yarn", "factor": 4.0}}, 131_072),
+        ({"n_positions": 1024, "n_ctx": 1024, "n_layer": 12, "n_embd": 768}, 1024),
+        ({"max_position_embeddings": 512, "num_hidden_layers": 12, "hidden_size": 768}, 512),
+        ({"seq_length": 131072, "num_layers": 40, "hidden_size": 4096}, 131_072),
+        ({"max_seq_len": 8192, "n_layers": 32, "d_model": 4096}, 8192),
+        ({"max_target_positions": 448, "max_source_positions": 1500, "d_model": 1280, "decoder_layers": 4}, 448),
+        ({"params": {"dim": 5120, "n_layers": 40, "max_seq_len": 131072}}, 131_072),
+        ({"max_position_embeddings": 131072, "rope_scaling": {"type": "longrope", "short_factor": [1.0]}}, 131_072),
+        ({"max_position_embeddings": 4096, "rope_parameters": {"full_attention": {"rope_type": "default"}}}, 4096),
+        ({"max_position_embeddings": 4096, "rope_scaling": {"type": "yarn", "factor": True}}, 4096),
+        ({"max_position_embeddings": "many"}, None), ({"max_position_embeddings": -1}, None), ({}, None),
+    ],
+)  # fmt: skip
+def test_contexts(config: dict[str, Any], context: int | None) -> None:
+    assert context_of(config) == context
+
+
+def test_what_a_model_with_eyes_has_is_its_language_models() -> None:
+    found = geometry_of(GEMMA_12B)
+    assert (found["layers"], found["embedding"], found["key_length"], found["context"]) == (48, 3840, 256, 131_072)
+    assert architecture_of(GEMMA_12B) == "gemma3" and class_of(GEMMA_12B) == "Gemma3ForConditionalGeneration"
+    shape = geometry(found, "gemma3")
+    assert shape is not None and shape.window == 1024
+    assert [at for at, local in enumerate(shape.local) if not local] == list(range(5, 48, 6))
+
+
+def test_layers_that_see_a_window_only() -> None:
+    shape = geometry(geometry_of(GPT_OSS), "gpt_oss")
+    assert shape is not None and shape.window == 128 and shape.local == (True, False) * 12
+    assert "sliding_window" not in geometry_of(QWEN_7B)  # told, and told not to be used
+
+
+def test_qwen3_next_keeps_a_state_in_three_layers_of_four() -> None:
+    config = {
+        "model_type": "qwen3_next", "hidden_size": 2048, "num_hidden_layers": 48, "num_attention_heads": 16,
+        "head_dim": 256, "num_key_value_heads": 2, "full_attention_interval": 4, "linear_conv_kernel_dim": 4,
+        "linear_key_head_dim": 128,
+        "linear_num_key_heads": 16, "linear_num_value_heads": 32, "linear_value_head_dim": 128,
+    }  # fmt: skip
+    shape = geometry(geometry_of(config), "qwen3_next")
+    assert shape is not None and shape.recurrent_layers == 36
+    assert shape.cache(512) - shape.cache(256) == 256 * 12 * 2 * 2 * 256 * 2
+    listed = {**config, "layer_types": (["linear_attention"] * 3 + ["full_attention"]) * 12}
+    assert geometry(geometry_of(listed), "qwen3_next") == shape
+
+
+def test_hybrids_of_mamba_and_attention() -> None:
+    nemotron = {
+        "model_type": "nemotron_h", "hidden_size": 4480, "num_hidden_layers": 8, "num_attention_heads": 40,
+        "head_dim": 128, "num_key_value_heads": 8, "hybrid_override_pattern": "M-M-M*-M", "ssm_state_size": 128,
+        "mamba_num_heads": 128,
+        "mamba_head_dim": 80, "conv_kernel": 4, "n_groups": 8,
+    }  # fmt: skip
+    shape = geometry(geometry_of(nemotron), "nemotron_h")
+    assert shape is not None and shape.kv_heads == (0, 0, 0, 0, 0, 8, 0, 0) and shape.recurrent_layers == 4
+    jamba = {
+        "model_type": "jamba", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "attn_layer_period": 8, "attn_layer_offset": 4, "mamba_d_state": 16,
+        "mamba_expand": 2, "mamba_d_conv": 4,
+    }  # fmt: skip
+    shape = geometry(geometry_of(jamba), "jamba")
+    assert shape is not None and shape.recurrent_layers == 28 and shape.kv_heads[4] == 8
+
+
+def test_the_many_names_of_heads() -> None:
+    falcon = {"hidden_size": 4544, "num_hidden_layers": 32, "num_attention_heads": 71, "multi_query": True}
+    assert geometry_of(falcon)["kv_heads"] == 1
+    glm = {
+        "hidden_size": 4096, "num_layers": 40, "num_attention_heads": 32, "multi_query_attention": True,
+        "multi_query_group_num": 2, "kv_channels": 128,
+    }  # fmt: skip
+    assert (geometry_of(glm)["kv_heads"], geometry_of(glm)["key_length"]) == (2, 128)
+    dbrx = {"d_model": 6144, "n_layers": 40, "n_heads": 48, "attn_config": {"kv_n_heads": 8}}
+    assert geometry_of(dbrx)["kv_heads"] == 8
+    elm = {
+        "model_dim": 2048,
+        "num_hidden_layers": 2,
+        "num_query_heads": [12, 16],
+        "num_kv_heads": [3, 4],
+        "head_dim": 64,
+    }
+    assert geometry_of(elm)["kv_heads"] == [3, 4]
+    nas = {
+        "hidden_size": 8192, "num_hidden_layers": 2, "num_attention_heads": 64,
+        "block_configs": [{"attention": {"n_heads_in_group": 8}}, {"attention": {"no_op": True}}],
+    }  # fmt: skip
+    assert geometry_of(nas)["kv_heads"] == [8, 0]
+
+
+@pytest.mark.parametrize(
+    ("config", "experts"),
+    [
+        (QWEN_30B, {"count": 128, "used": 8, "feed_forward": 768}),
+        (DEEPSEEK, {"count": 256, "used": 8, "shared": 1, "leading_dense": 3}),
+        (GPT_OSS, {"count": 32, "used": 4}),
+        ({"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}, {"count": 8, "used": 2}),
+        ({"ffn_config": {"moe_num_experts": 16, "moe_top_k": 4}}, {"count": 16, "used": 4}),
+        ({"num_experts": 64, "moe_topk": [8, 8], "hidden_size": 8, "num_hidden_layers": 2}, {"count": 64, "used": 8}),
+        ({"model_type": "switch_transformers", "num_experts": 128}, {"count": 128, "used": 1}),
+        (LLAMA, {}), ({"num_experts": 1}, {}), ({"num_experts": "8"}, {}),
+    ],
+)  # fmt: skip
+def test_experts(config: dict[str, Any], experts: dict[str, int]) -> None:
+    assert experts_of(config) == experts
+
+
+def test_several_files_make_one_configuration() -> None:
+    held = {
+        "config.json": {"model_type": "llama", "hidden_size": 8},
+        "quantize_config.json": {"bits": 4, "group_size": 128, "desc_act": False},
+        "adapter_config.json": {"peft_type": "LORA", "r": 8, "base_model_name_or_path": "org/base"},
+        "generation_config.json": {"max_length": 4096},
+        "broken.json": [1],
+    }
+    config = config_of(held)
+    assert config["quantization_config"]["bits"] == 4 and "max_length" not in config
+    assert adapter_of(config) == {"type": "lora", "rank": 8, "base": "org/base"}
+    own = config_of({**held, "config.json": {"quantization_config": {"quant_method": "awq"}}})
+    assert own["quantization_config"] == {"quant_method": "awq"}
+    assert config_of({"config.json": "a text"}) == {}
+
+
+def test_a_parts_own_configuration_comes_before_the_repos() -> None:
+    paths = {"config.json", "transformer/config.json", "model_index.json", "vae/config.json", "quantize_config.json"}
+    part = artifact("transformer/diffusion_pytorch_model.safetensors")
+    assert config_files(part, paths) == ("transformer/config.json", "quantize_config.json")
+    assert config_files(artifact("model.safetensors"), paths) == ("config.json", "quantize_config.json")
+    assert config_files(artifact("consolidated.safetensors"), {"params.json"}) == ("params.json",)
+    inner = {
+        "transformer/config.json": {"_class_name": "FluxTransformer2DModel"},
+        "model_index.json": {"_class_name": "FluxPipeline"},
+    }
+    assert architecture_of(config_of(inner)) == "FluxTransformer2DModel"
+
+
+def test_ties_are_told_by_the_language_model() -> None:
+    assert not is_tied(LLAMA) and not is_tied({})
+    assert is_tied({"tie_word_embeddings": True})
+    assert is_tied({"tie_word_embeddings": False, "text_config": {**LLAMA, "tie_word_embeddings": True}})
+
+
+def test_strangers_texts_are_cleaned() -> None:
+    assert architecture_of({"model_type": "evil\x1b[31m\nmodel" + "x" * 500}) == f"evil [31m model{'x' * 49}"
+    assert architecture_of({"model_type": 7}) is None and class_of({"architectures": [{}]}) is None

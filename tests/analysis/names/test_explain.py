@@ -1,0 +1,68 @@
+"""A name decoded for people."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from analysis.names import read_name
+from analysis.names.explain import case, explain, parts_of, released
+
+CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "names.toml"
+
+
+def told(name: str) -> dict[str, tuple[str, str]]:
+    return {part.text: (part.kind, part.meaning) for part in parts_of(read_name(name))}
+
+
+def test_every_part_is_told() -> None:
+    parts = told("google/gemma-3-4b-it-qat-q4_0-gguf")
+    assert parts["gemma"] == ("family", "Gemma, open models by Google")
+    assert parts["3"] == ("version", "third generation")
+    assert "16 GB of memory at 32 bits" in parts["4b"][1]
+    assert "follows requests" in parts["it"][1]
+    assert "trained to be quantized" in parts["qat"][1]
+    assert "2.29 GB" in parts["q4_0"][1] and "86% less than 32 bits" in parts["q4_0"][1]
+    assert "llama.cpp" in parts["gguf"][1]
+
+
+def test_active_parameters_teachers_and_unknown_words() -> None:
+    parts = told("Qwen3-30B-A3B-Instruct-2507-Claude-Zorgon")
+    assert parts["A3B"] == ("active", "3 billion parameters work on each token")
+    assert parts["2507"] == ("release", "released in July 2025")
+    assert "a teacher" in parts["Claude"][1]
+    assert parts["Zorgon"][0] == "unknown"
+
+
+def test_it_ends_with_a_case_to_paste() -> None:
+    text = explain(read_name("google/gemma-3-4b-it-qat-q4_0-gguf"))
+    assert "A name only claims." in text
+    pasted = text[text.index('["google/') :]
+    known = tomllib.loads(CORPUS.read_text(encoding="utf-8"))
+    assert tomllib.loads(pasted) == {"google/gemma-3-4b-it-qat-q4_0-gguf": known["google/gemma-3-4b-it-qat-q4_0-gguf"]}
+
+
+def test_every_case_of_the_corpus_can_be_told_and_pasted() -> None:
+    for name, expected in tomllib.loads(CORPUS.read_text(encoding="utf-8")).items():
+        found = read_name(name)
+        assert explain(found).startswith(name)
+        assert tomllib.loads(case(found))[name] == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "meaning"),
+    [
+        ("2507", "released in July 2025"), ("0528", "released on 28 May"), ("20240806", "released on 6 August 2024"),
+        ("240806", "released on 6 August 2024"), ("12-2024", "released in December 2024"),
+        ("202408", "released in August 2024"), ("2025-04-14", "released on 14 April 2025"),
+    ],
+)  # fmt: skip
+def test_dates(written: str, meaning: str) -> None:
+    assert released(written) == meaning
+
+
+def test_a_name_with_quotes_makes_a_case_that_loads() -> None:
+    name = 'odd"na\\me-7b'
+    assert tomllib.loads(case(read_name(name)))[name]["parameters"] == 7_000_000_000

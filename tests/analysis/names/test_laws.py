@@ -1,0 +1,151 @@
+"""Laws that hold for every name, real or hostile."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.errors import NotAName
+from analysis.names import NameLabels, read_name
+from analysis.names.name_labels import KEYS
+
+CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "names.toml"
+NAMES = list(tomllib.loads(CORPUS.read_text(encoding="utf-8")))
+REPOS = [name for name in NAMES if name.count("/") == 1 and read_name(name).kind == "repo"]
+WORDS = sorted({word for name in NAMES for word in name.replace("/", "-").replace("_", "-").split("-") if word})
+SAME_IN_ANY_CASE = (
+    "family", "base_family", "version", "base_version", "release", "active_parameters", "experts", "format",
+    "quantized", "quant", "quant_method", "bits", "group_size", "qat", "imatrix", "dynamic", "role", "shard",
+)  # fmt: skip
+OWNERS = (
+    "owner",
+    "input",
+    "tokens",
+    "format",
+    "quant",
+    "quant_method",
+    "quantized",
+    "bits",
+)  # what an owner may change
+
+made = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).flatmap(
+    lambda words: st.lists(st.sampled_from(["-", "_", ".", "/", ""]), min_size=len(words), max_size=len(words)).map(
+        lambda marks: "".join(word + mark for word, mark in zip(words, marks, strict=True))
+    )
+)
+
+
+def read(text: str) -> NameLabels | None:
+    """The reading, None for what is no name; anything else that happens is a failure."""
+    try:
+        return read_name(text)
+    except NotAName:
+        return None
+
+
+def check_spans(text: str, found: NameLabels) -> None:
+    last = 0
+    for token in found.tokens:
+        assert token.start >= last and token.end > token.start, (text, token)
+        assert text[token.start : token.end] == token.text, (text, token)
+        assert (token.label is None) == (token.value is None) == (token.rule is None), (text, token)
+        between = text[last : token.start]
+        assert not any(letter.isalnum() for letter in between), (text, between)
+        last = token.end
+    assert not any(letter.isalnum() for letter in text[last:]), (text, text[last:])
+    assert found.unclaimed == tuple(token.text for token in found.tokens if token.label is None)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=200))
+def test_any_text_gives_an_answer_or_no_name(text: str) -> None:
+    found = read(text)
+    if found is not None:
+        check_spans(text, found)
+
+
+@settings(max_examples=300, deadline=None)
+@given(made)
+def test_spans_never_overlap_and_cover_every_word(text: str) -> None:
+    found = read(text)
+    if found is not None:
+        check_spans(text, found)
+
+
+def test_spans_of_real_names() -> None:
+    for name in NAMES:
+        check_spans(name, read_name(name))
+
+
+@settings(max_examples=100, deadline=None)
+@given(made)
+def test_the_same_name_is_always_read_the_same(text: str) -> None:
+    assert read(text) == read(text)
+
+
+def test_what_came_before_changes_nothing() -> None:
+    forward = [read_name(name) for name in NAMES]
+    backward = [read_name(name) for name in reversed(NAMES)]
+    assert forward == backward[::-1]
+
+
+@pytest.mark.parametrize("change", [str.upper, str.lower])
+def test_letter_case_means_nothing_where_it_means_nothing(change: type[str.upper]) -> None:
+    """Capitals glue words (`DarkQwen3`), tell 1M from 1m and `MN` from Mongolian: names of such words are left out."""
+    checked = 0
+    for name in NAMES:
+        if "MN-" in name:
+            continue
+        found, other = read_name(name), read_name(change(name))
+        if [token.end for token in found.tokens] != [token.end for token in other.tokens]:
+            continue
+        checked += 1
+        for field in SAME_IN_ANY_CASE:
+            assert getattr(found, field) == getattr(other, field), (name, field)
+    assert checked > len(NAMES) * 0.6
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(REPOS), st.sampled_from(["somebody", "qwen-7b", "Llama-3-GGUF", "x", "mlx-community", "v2"]))
+def test_owners_change_nothing_but_what_owners_may_say(name: str, owner: str) -> None:
+    found = read_name(name)
+    other = read_name(f"{owner}/{name.partition('/')[2]}")
+    for field in KEYS:
+        if field not in OWNERS:
+            assert getattr(found, field) == getattr(other, field), (name, owner, field)
+
+
+def test_owners_that_publish_no_one_format_change_nothing_at_all() -> None:
+    for name in REPOS:
+        found, other = read_name(f"somebody/{name.partition('/')[2]}"), read_name(name.partition("/")[2])
+        for field in KEYS:
+            if field not in ("owner", "input", "tokens"):
+                assert getattr(found, field) == getattr(other, field), (name, field)
+
+
+HOSTILE = [
+    "a" * 512, "1" * 512, "-" * 511 + "a", "Q4_K_" * 102, "1_" * 256, "1_6b-" * 102, "Qwen2.5-" * 64, "opus-mt-" * 64,
+    "00001-of-" * 56, "/" * 511 + "a", "Aa1" * 170, "8x" * 256, "a/" * 256, ".gguf" * 102, "v1." * 170, "12b" * 170,
+    "é" * 256, "::" * 256, "0x" * 256, "w4a16" * 102, "UD-" * 170, "llama" * 102, "a1b2c3d4" * 64, "gpt-oss" * 73,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:12])
+def test_hostile_names_take_no_longer_than_others_of_their_length(text: str) -> None:
+    """No pattern backtracks: twice the text takes about twice the time, and never long."""
+    read("warm")
+
+    def seconds(part: str) -> float:
+        best = 1.0
+        for _ in range(3):
+            start = time.process_time()
+            read(part)
+            best = min(best, time.process_time() - start)
+        return best
+
+    assert seconds(text) < 0.02

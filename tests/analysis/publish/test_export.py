@@ -1,0 +1,251 @@
+"""Exports: what is written, that pandas and SQL agree, that nothing is half done, what changed since the last one."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.errors import ExportRefused, UnknownTable
+from analysis.publish import export as exports
+from analysis.publish import summaries
+from analysis.publish.export import export
+from analysis.publish.summaries import plain_rows
+from analysis.publish.table_files import write_table
+from analysis.query.reader import Reader
+from db.records import Page
+from db.write.store import Store
+from tests.small_catalog import FORMULA, SCRIPT, build, gemmas, labelled
+
+REPOS = """
+select {key}, count(*), sum(case when quantized then 1 else 0 end), sum(downloads), sum(likes), sum(total_size)
+from models where status <> 'gone' group by {key}
+"""
+SIZE_CLASS = (
+    "case when coalesce(parameters_measured, parameters) is null then null"
+    " when coalesce(parameters_measured, parameters) < 1e9 then 'under 1B'"
+    " when coalesce(parameters_measured, parameters) < 4e9 then '1B to 4B'"
+    " when coalesce(parameters_measured, parameters) < 1e10 then '4B to 10B'"
+    " when coalesce(parameters_measured, parameters) < 4e10 then '10B to 40B' else 'more' end"
+)
+ARTIFACTS = """
+select {keys}, count(*), count(distinct repo_id), sum(case when quantized then 1 else 0 end),
+    round(cast(avg(bits_per_weight) as numeric), 4), min(bits_per_weight), max(bits_per_weight),
+    (select sum(m.downloads) from models m where m.repo_id in (
+        select w.repo_id from artifacts_wide w where w.role = 'weights' and {same})),
+    sum(total_size)
+from artifacts_wide a where role = 'weights' and status <> 'gone' group by {keys}
+"""
+QUANT = "coalesce(w.quant, '') = coalesce(a.quant, '') and coalesce(w.quant_method, '') = coalesce(a.quant_method, '')"
+IN_SQL = {
+    "by_family": REPOS.format(key="family"),
+    "by_license": REPOS.format(key="license"),
+    "by_publisher": REPOS.format(key="author"),
+    "by_size_class": REPOS.format(key=SIZE_CLASS),
+    "by_quant": ARTIFACTS.format(keys="a.quant, a.quant_method", same=QUANT),
+    "by_format": ARTIFACTS.format(keys="a.format", same="w.format = a.format"),
+}
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "manifest.json"}
+
+
+# ---- summaries ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 3, 50_000])
+@pytest.mark.parametrize("name", IN_SQL)
+def test_pandas_and_sql_sum_up_alike(name: str, size: int, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows a data frame holds."""
+    whole = summaries.frames
+    monkeypatch.setattr(summaries, "frames", lambda reader, sql: whole(reader, sql, size))
+    with Reader(small) as reader:
+        ((_, frame),) = summaries.summaries(reader, [name])
+        expected = [tuple(row.values()) for row in reader.all(IN_SQL[name])]
+
+    def ordered(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
+        plain = [[round(value, 4) if isinstance(value, float) else value for value in row] for row in rows]
+        return sorted(plain, key=repr)
+
+    assert ordered(list(plain_rows(frame))) == ordered(expected)
+
+
+def test_a_summary_of_nothing_has_its_columns(sqlite_db: str) -> None:
+    with Reader(sqlite_db) as reader:
+        found = {summary.name: frame for summary, frame in summaries.summaries(reader)}
+    assert len(found) == 6 and all(frame.empty for frame in found.values())
+    assert list(found["by_family"].columns) == ["family", *summaries.COLUMNS["repos"]]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [(None, None), (0, None), (999_999_999, "under 1B"), (1_000_000_000, "1B to 4B"), (671e9, "over 150B")],
+)
+def test_a_size_class_begins_at_its_bound(parameters: float | None, name: str | None) -> None:
+    assert summaries.size_class(parameters) == name
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_manifest_tells_counts_hashes_and_the_catalogs_time(small: str, tmp_path: Path) -> None:
+    manifest = export(small, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text()) == manifest
+    assert (manifest["schema"], manifest["catalog_time"]) == ("0001_catalog", "2026-11-02T08:00:00.000Z")
+    assert {entry["name"] for entry in manifest["files"]} == files_of(tmp_path / "out").keys()
+    for entry in manifest["files"]:
+        content = (tmp_path / "out" / entry["name"]).read_bytes()
+        assert entry["sha256"] == hashlib.sha256(content).hexdigest() and entry["size"] == len(content)
+        rows = read_csv(tmp_path / "out" / entry["name"])
+        assert len(rows) == entry["rows"]
+        assert all(list(row) == entry["columns"] for row in rows)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_both_engines_write_the_same_bytes(form: Any, small: str, small_on_both: str, tmp_path: Path) -> None:
+    export(small, tmp_path / "one", form=form)
+    export(small_on_both, tmp_path / "other", form=form)
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "other")
+
+
+def test_text_that_a_spreadsheet_would_run_is_disarmed_unless_raw(small: str, tmp_path: Path) -> None:
+    def licences(folder: Path) -> set[str]:
+        return {row["license"] for row in read_csv(folder / "models.csv")}
+
+    export(small, tmp_path / "safe", only=["models"])
+    export(small, tmp_path / "raw", only=["models"], raw=True)
+    assert f"'{FORMULA}" in licences(tmp_path / "safe") and FORMULA not in licences(tmp_path / "safe")
+    assert FORMULA in licences(tmp_path / "raw")
+
+
+def test_parquet_keeps_types_and_duckdb_reads_it(small: str, tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: pip install 'hf-catalog[analytics]'")
+    export(small, tmp_path / "lake", form="parquet", only=["models", "files", "by-quant"])
+    models = tmp_path / "lake" / "models.parquet"
+    sql = f"select tuning, qat, epoch(created_at), parameters_measured from '{models}' where repo_id = ?"
+    (row,) = duckdb.execute(sql, ["google/gemma-3-4b-it"]).fetchall()
+    assert row[0] == ["instruct"] and row[1] is False and row[3] == 4_300_079_472
+    assert row[2] == datetime(2025, 2, 3, tzinfo=UTC).timestamp()
+    total = duckdb.sql(f"select sum(size) from '{tmp_path / 'lake' / 'files.parquet'}'").fetchall()
+    assert total[0][0] > 60e9
+
+
+def test_json_lines_keep_lists_numbers_and_strangers_text(small: str, tmp_path: Path) -> None:
+    export(small, tmp_path / "out", form="jsonl", only=["models"])
+    rows = [json.loads(line) for line in (tmp_path / "out" / "models.jsonl").read_text("utf-8").splitlines()]
+    by_id = {row["repo_id"]: row for row in rows}
+    assert by_id["google/gemma-3-4b-it"]["tuning"] == ["instruct"]
+    assert by_id["stranger/frobnitz-GGUF"]["pipeline_tag"] == SCRIPT
+
+
+def test_only_names_summaries_tables_and_questions(small: str, tmp_path: Path) -> None:
+    manifest = export(small, tmp_path / "out", only=["by-family", "label_conflicts", "best-under", "labels"])
+    assert [entry["name"] for entry in manifest["files"]] == [
+        "by_family.csv", "label_conflicts.csv", "labels.csv", "best-under.csv",
+    ]  # fmt: skip
+    with pytest.raises(UnknownTable, match="models"):
+        export(small, tmp_path / "other", only=["modles"])
+    assert not (tmp_path / "other").exists()
+
+
+def test_since_leaves_out_what_did_not_change(small: str, tmp_path: Path) -> None:
+    export(small, tmp_path / "out", since=datetime(2026, 11, 2, tzinfo=UTC), only=["models", "changes", "crawl_runs"])
+    assert read_csv(tmp_path / "out" / "models.csv") == []
+    assert [row["kind"] for row in read_csv(tmp_path / "out" / "changes.csv")] == ["gone"]
+    assert len(read_csv(tmp_path / "out" / "crawl_runs.csv")) == 1
+
+
+# ---- folders --------------------------------------------------------------------------------------------------------
+
+
+def test_an_export_that_fails_leaves_the_earlier_one(
+    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(small, tmp_path / "out")
+    before = files_of(tmp_path / "out")
+
+    def full(path: Path, *args: Any, **more: Any) -> int:
+        if path.name == "models.csv":
+            raise OSError(28, "No space left on device", str(path))
+        return write_table(path, *args, **more)
+
+    monkeypatch.setattr(exports, "write_table", full)
+    with pytest.raises(OSError, match="No space"):
+        export(small, tmp_path / "out")
+    assert files_of(tmp_path / "out") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"], "nothing half made stays behind"
+
+
+def test_an_export_replaces_an_export_and_nothing_else(small: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(small, out)
+    export(small, out, only=["models"])
+    assert files_of(out).keys() == {"models.csv"}
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(ExportRefused, match=r"notes\.txt"):
+        export(small, out)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("mine")
+    with pytest.raises(ExportRefused, match="thesis"):
+        export(small, tmp_path / "mine")
+    (tmp_path / "empty").mkdir()
+    export(small, tmp_path / "empty", only=["skips"])
+    assert (tmp_path / "empty" / "skips.csv").exists()
+
+
+# ---- differences ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_the_difference_to_the_last_export_tells_every_change(form: Any, small: str, tmp_path: Path) -> None:
+    db = tmp_path / "catalog.db"
+    shutil.copy(small, db)
+    export(db, tmp_path / "old", form=form)
+    google = gemmas()[0]
+    new = replace(google.record, hub_id="f" * 24, repo_id="aaa/new-model", sha="e" * 40)
+    moved = replace(google.record, license="apache-2.0", downloads=5)
+    with Store.open(db) as store:
+        run = store.start_run("incremental", "", "https://hub.example")
+        labels = labelled(google.labels.labels)
+        store.save_page(run, "", Page(((moved, labels), (new, labels)), (), None))
+    export(db, tmp_path / "new", diff=tmp_path / "old")
+    found = {
+        (row["table"], row["key"], row["change"], row["column"], row["before"], row["after"])
+        for row in read_csv(tmp_path / "new" / "differences.csv")
+    }
+    assert ("models", "aaa/new-model", "added", "", "", "") in found
+    assert ("models", "google/gemma-3-4b-it", "changed", "license", "gemma", "apache-2.0") in found
+    assert not any(column == "downloads" for _, _, _, column, _, _ in found), "counters have a table of their own"
+    again = export(db, tmp_path / "again", diff=tmp_path / "new")
+    assert next(entry for entry in again["files"] if entry["table"] == "differences")["rows"] == 0
+    back = export(small, tmp_path / "back", diff=tmp_path / "new", only=["models"])
+    assert back["files"][-1]["rows"] >= 2
+    rows = read_csv(tmp_path / "back" / "differences.csv")
+    assert ("aaa/new-model", "removed") in {(row["key"], row["change"]) for row in rows}
+
+
+def test_a_difference_needs_an_export(small: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportRefused, match="no export"):
+        export(small, tmp_path / "out", diff=tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_catalog_of_another_day_exports_the_same_rows(small: str, tmp_path: Path) -> None:
+    """The same Hub crawled again into another catalog: equal rows in equal order."""
+    build(tmp_path / "twin.db")
+    export(small, tmp_path / "one", only=["models", "artifacts", "files"])
+    export(tmp_path / "twin.db", tmp_path / "other", only=["models", "artifacts", "files"])
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "other")

@@ -1,0 +1,248 @@
+"""The report: one page that needs nothing else, runs nothing, and shows what strangers wrote as text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.catalog.lineage import busiest_family, forest
+from analysis.publish.charts import PALETTE, figures, write_charts
+from analysis.publish.report import cell, render, report, write_report
+from analysis.query.reader import Reader
+from tests.browser import running_browser
+from tests.small_catalog import SCRIPT
+
+CHARTS = ("families-over-time", "schemes", "sizes-and-bits", "quantizers", "size-classes", "formats")
+
+
+class Page(HTMLParser):
+    """What a page consists of: elements with their attributes, in order."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == [], f"never closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]}"
+        self.open.pop()
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def html(small: str) -> str:
+    return render(report(small, family="gemma"))
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page(html)
+
+
+# ---- the page -------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_needs_nothing_else(html: str, page: Page) -> None:
+    assert not page.all("script") and not page.all("iframe") and not page.all("object")
+    loaded = [attributes.get(name) or "" for _, attributes in page.elements for name in ("src", "xlink:href")]
+    loaded += [attributes["href"] or "" for attributes in page.all("link")]
+    assert {each for each in loaded if each} <= {"data:,"}
+    assert "@import" not in html and "url(http" not in html
+    policy = next(a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None and policy.startswith("default-src 'none'")
+
+
+def test_what_strangers_wrote_is_shown_as_text(html: str, page: Page) -> None:
+    assert "<script" not in html
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+    links = [attributes["href"] or "" for attributes in page.all("a")]
+    assert all(link.startswith(("#", "https://huggingface.co/")) for link in links)
+
+
+def test_a_name_of_script_stays_a_name(tmp_path: Path) -> None:
+    """The same page with a conflict in a file whose name is a script."""
+    from db.records import ConflictRecord
+    from tests.small_catalog import others
+
+    mystery = next(model for model in others() if model.record.author == "stranger")
+    assert any(SCRIPT.replace("/", "") in artifact.artifact for artifact, _ in mystery.artifacts)
+    from dataclasses import replace
+
+    from db.records import Page as Listed
+    from db.write.store import Store
+
+    odd = ConflictRecord("quant", SCRIPT, "name", "</td><script>1</script>", "tensors")
+    artifacts = [(artifact, replace(label, conflicts=(odd,))) for artifact, label in mystery.artifacts]
+    with Store.open(tmp_path / "c.db", create=True) as store:
+        run = store.start_run("full", "", "https://hub.example")
+        store.save_page(run, "", Listed(((mystery.record, mystery.labels),), (), None))
+        store.save_enrichments(run, [(replace(mystery.enrichment(), artifacts=tuple(artifacts)), 0)])
+    html = render(report(tmp_path / "c.db"))
+    assert "<script" not in html and "&lt;script&gt;" in html
+    Page(html)
+
+
+def test_every_chart_says_what_it_is_and_has_its_table(html: str, page: Page) -> None:
+    assert [a["id"] for a in page.all("section")] == ["glance", *CHARTS, "fits", "lineage", "conflicts", "health"]
+    pictures = page.all("svg")
+    assert len(pictures) == 2 * len(CHARTS), "each for a desktop and for a phone"
+    ids = [attributes["id"] for _, attributes in page.elements if attributes.get("id")]
+    assert len(ids) == len(set(ids)), "ids are unique"
+    for picture in pictures:
+        assert picture["role"] == "img" and picture["viewbox"]
+        assert all(name in ids for name in (picture["aria-labelledby"] or "").split())
+    assert html.count("The table behind it") == len(CHARTS)
+    for table in page.all("th"):
+        assert table.get("scope") == "col"
+
+
+def test_the_page_knows_dark_phone_and_print(html: str) -> None:
+    for rule in ("prefers-color-scheme: dark", "@media print", "@media (max-width: 34rem)", 'name="viewport"'):
+        assert rule in html
+    drawn = "".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL))
+    assert "currentColor" in drawn and "#1f2328" not in drawn, "ink follows the page's colours"
+
+
+def test_the_page_tells_what_fits_and_what_came_from_what(html: str) -> None:
+    assert "gone from the Hub" in html and "old/vanished-7b" not in html
+    fits = html[html.index('id="fits"') : html.index('id="lineage"')]
+    assert fits.index("<h3>8 GB") < fits.index("<h3>16 GB") < fits.index("<h3>80 GB")
+    assert "Qwen3-30B-A3B-GGUF" in fits[fits.index("<h3>24 GB") :]
+    assert "Qwen3-30B-A3B-GGUF" not in fits[: fits.index("<h3>24 GB")], "18.6 GB do not fit in 16"
+    tree = html[html.index('id="lineage"') : html.index('id="conflicts"')]
+    assert tree.index("google/gemma-3-4b-it<") < tree.index("google/gemma-3-4b-it-qat-q4_0-gguf<")
+
+
+def test_an_empty_catalog_has_a_page_too(sqlite_db: str) -> None:
+    html = render(report(sqlite_db))
+    Page(html)
+    assert "No header has been read yet." in html and "no crawl yet" in html and "<svg" not in html
+
+
+def test_both_engines_show_the_same(html: str, small_on_both: str) -> None:
+    other = render(report(small_on_both, family="gemma"))
+    made = re.compile(r"at \d{4}-\d\d-\d\d \d\d:\d\d UTC")
+    assert made.sub("", other) == made.sub("", html)
+
+
+def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "report.html"
+    write_report("first", path)
+
+    def broken(self: Path, target: Any) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", broken)
+    with pytest.raises(OSError, match="No space"):
+        write_report("second", path)
+    assert path.read_text() == "first" and [each.name for each in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (float("nan"), ""),
+        (True, "yes"),
+        (3, "3"),
+        (4.5, "4.50"),
+        (12345, "12,345"),
+        ("\x1b[2J", "\\x1b[2J"),
+    ],
+)
+def test_a_cell_is_readable_and_harmless(value: Any, text: str) -> None:
+    assert cell(value) == text
+
+
+def test_the_page_is_right_in_a_browser(html: str, tmp_path: Path) -> None:
+    """No error, nothing asked of a network, nothing wider than the window, ink that can be told from its ground."""
+    path = tmp_path / "report.html"
+    path.write_text(html, encoding="utf-8")
+    with running_browser() as browser:
+        for width, dark, phone in ((1200, False, False), (390, True, True)):
+            browser.see(width, 800, dark=dark, phone=phone)
+            browser.open(path.as_uri())
+            assert browser.problems == []
+            assert {url.partition(":")[0] for url in browser.requests} <= {"file", "data"}
+            assert browser.run("document.documentElement.scrollWidth") <= width
+            shown = browser.run("[...document.querySelectorAll('figure svg')].filter(s => s.clientWidth).length")
+            assert shown == len(CHARTS), "one picture of each pair"
+            ground, ink = (
+                browser.run(f"getComputedStyle(document.body).{name}") for name in ("backgroundColor", "color")
+            )
+            light = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (ground, ink)]
+            assert (light[0] < light[1]) is dark and abs(light[0] - light[1]) > 400
+            assert browser.run("getComputedStyle(document.querySelector('svg text')).fill") == ink
+
+
+# ---- charts ---------------------------------------------------------------------------------------------------------
+
+
+def test_charts_are_drawn_from_their_tables(small: str) -> None:
+    with Reader(small) as reader:
+        found = {figure.name: figure for figure in figures(reader)}
+    assert tuple(found) == CHARTS
+    schemes = found["schemes"].table.set_index("scheme")
+    assert schemes.loc["Q4_K_M", "repos"] == 3 and schemes.loc["Q4_K_M", "downloads"] == 180_140
+    odd = found["sizes-and-bits"].table.query("conflict")
+    assert list(odd["scheme"].sort_values()) == ["Q2_K", "Q4_0"]
+    assert found["size-classes"].table["repos"].sum() == 11
+    for figure in found.values():
+        assert figure.say.endswith(".") and figure.draw is not None
+        assert figure.svg().startswith("<svg") and figure.title in figure.svg("dark")
+
+
+def test_charts_are_written_as_png_and_svg(small: str, tmp_path: Path) -> None:
+    with Reader(small) as reader:
+        written = list(write_charts(reader, tmp_path / "pictures"))
+    assert {path.name for path in written} == {f"{name}{form}" for name in CHARTS for form in (".svg", ".png")}
+    for path in written:
+        assert path.read_bytes().startswith(b"\x89PNG" if path.suffix == ".png" else b"<svg")
+
+
+def test_no_two_colours_of_the_palette_are_alike() -> None:
+    assert len(set(PALETTE)) == len(PALETTE)
+
+
+# ---- lineage --------------------------------------------------------------------------------------------------------
+
+
+def test_a_forest_stands_each_model_under_its_parent(small: str) -> None:
+    with Reader(small) as reader:
+        assert busiest_family(reader) == "gemma"
+        (tree,) = forest(reader, "gemma")
+        (cut,) = forest(reader, "gemma", children=2)
+    assert tree.repo_id == "google/gemma-3-4b-it" and tree.descendants == 4
+    assert [child.repo_id.partition("/")[0] for child in tree.children] == [
+        "google",
+        "bartowski",
+        "unsloth",
+        "RedHatAI",
+    ]
+    assert len(cut.children) == 2 and cut.hidden == 2
+
+
+def test_a_parent_that_the_catalog_lacks_still_holds_its_children(small: str) -> None:
+    with Reader(small) as reader:
+        tops = {tree.repo_id: tree for tree in forest(reader, "qwen")}
+    assert tops["Qwen/Qwen3-30B-A3B"].known is False
+    assert tops["Qwen/Qwen3-30B-A3B"].children[0].repo_id == "unsloth/Qwen3-30B-A3B-GGUF"

@@ -1,0 +1,207 @@
+"""Rows of the listing, as they come and as an attacker would write them."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crawler.discover.listing import one_by_one
+from crawler.sources.huggingface.parse import MOST_OBJECT, bounded, parse_repo
+from db.derive.digest import to_json
+from db.records import EdgeRecord, EvalRecord, RepoFilter, RepoRecord, Skipped
+
+ROW: dict[str, Any] = {
+    "_id": "67d12629c4baca71e68a2b22",
+    "id": "ggml-org/gemma-3-1b-it-GGUF",
+    "author": "ggml-org",
+    "sha": "f9c28bcd85737ffc5aef028638d3341d49869c27",
+    "createdAt": "2025-03-12T06:14:01.000Z",
+    "lastModified": "2025-03-12T10:30:05.000Z",
+    "downloads": 186325,
+    "likes": 38,
+    "private": False,
+    "gated": False,
+    "tags": ["gguf", "base_model:google/gemma-3-1b-it", "license:gemma"],
+    "cardData": {"license": "gemma", "base_model": ["google/gemma-3-1b-it"], "language": ["en", "de"]},
+    "config": {},
+    "gguf": {"total": 999885952, "architecture": "gemma3", "context_length": 32768, "chat_template": "{{ x }}" * 999},
+    "baseModels": {"relation": "quantized", "models": [{"_id": "67c", "id": "google/gemma-3-1b-it"}]},
+    "usedStorage": 3881938176,
+}
+
+
+def parsed(**changes: Any) -> RepoRecord:
+    found = parse_repo(ROW | changes)
+    assert isinstance(found, RepoRecord), found
+    return found
+
+
+def refused(row: Any) -> str:
+    found = parse_repo(row)
+    assert isinstance(found, Skipped), found
+    assert found.reason == "malformed"
+    return found.detail
+
+
+def test_a_row_becomes_a_record() -> None:
+    repo = parsed()
+    assert (repo.hub_id, repo.repo_id, repo.license) == (ROW["_id"], ROW["id"], "gemma")
+    assert repo.created_at == datetime(2025, 3, 12, 6, 14, 1, tzinfo=UTC)
+    assert repo.languages == ("en", "de")
+    assert repo.edges == (EdgeRecord("google/gemma-3-1b-it", "quantized", "api"),)
+    assert repo.gguf == {"total": 999885952, "architecture": "gemma3", "context_length": 32768}, "no template is kept"
+    assert pickle.loads(pickle.dumps(repo)) == repo  # noqa: S301  # our own
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"_id": None}, "_id"),
+        ({"_id": "67D12629"}, "_id"),
+        ({"_id": ["x"]}, "_id"),
+        ({"id": "a/b/c"}, "id"),
+        ({"id": "../etc"}, None),
+        ({"id": "x" * 200}, "id"),
+        ({"id": "a b"}, "id"),
+        ({"downloads": "many"}, "downloads"),
+        ({"downloads": -1}, "downloads"),
+        ({"downloads": 10**30}, "downloads"),
+        ({"downloads": True}, "downloads"),
+        ({"likes": [3]}, "likes"),
+        ({"tags": "gguf"}, "tags"),
+        ({"tags": {"gguf": 1}}, "tags"),
+        ({"createdAt": 1700000000}, "createdAt"),
+        ({"lastModified": "yesterday"}, "lastModified"),
+        ({"lastModified": "9999-12-31T23:59:59+14:00"}, "lastModified"),
+        ({"sha": 7}, "sha"),
+        ({"sha": "main"}, "sha"),
+        ({"private": "no"}, "private"),
+        ({"gated": "maybe"}, "gated"),
+        ({"trendingScore": math.nan}, "trendingScore"),
+        ({"usedStorage": "3 GB"}, "usedStorage"),
+    ],
+)
+def test_what_names_and_counts_must_be_of_its_type(changes: dict[str, Any], named: str | None) -> None:
+    if named is None:
+        assert parse_repo(ROW | changes)
+    else:
+        assert refused(ROW | changes).startswith(named)
+
+
+@pytest.mark.parametrize("row", [None, 17, "a text", [], {}, {"_id": 5, "id": ["no", "name"]}])
+def test_strangers_are_no_rows(row: Any) -> None:
+    assert refused(row)
+
+
+def test_a_malformed_row_is_told_by_its_name_where_it_has_one() -> None:
+    found = parse_repo(ROW | {"downloads": "many"})
+    assert isinstance(found, Skipped)
+    assert (found.repo_id, found.hub_id) == (ROW["id"], ROW["_id"])
+    assert parse_repo({"id": "\x1b[31mred"}).repo_id == "?"
+
+
+@pytest.mark.parametrize(
+    ("gated", "kept", "status"),
+    [(False, None, "available"), (None, None, "available"), ("auto", "auto", "gated"), ("manual", "manual", "gated")],
+)
+def test_gates(gated: Any, kept: str | None, status: str) -> None:
+    assert (parsed(gated=gated).gated, parsed(gated=gated).status) == (kept, status)
+
+
+@pytest.mark.parametrize("written", ["2025-03-12T06:14:01.000Z", "2025-03-12T06:14:01", "2025-03-12T08:14:01+02:00"])
+def test_times_with_any_zone(written: str) -> None:
+    assert parsed(createdAt=written).created_at == datetime(2025, 3, 12, 6, 14, 1, tzinfo=UTC)
+
+
+def test_blocks_of_others_are_taken_as_far_as_they_make_sense() -> None:
+    """What ends huggingface_hub's own iterator is no more than a gap here."""
+    assert parsed(safetensors={"parameters": {"BF16": 7}}).safetensors == {"parameters": {"BF16": 7}}
+    assert parsed(safetensors={"total": 333312, "parameters": {"BF16": "7B", "F8": -1}}).safetensors == {
+        "total": 333312
+    }
+    assert parsed(safetensors=[1]).safetensors == {}
+    assert parsed(baseModels=None).edges == parsed(baseModels={"models": "x"}).edges == ()
+    assert parsed(cardData="yaml").card == {}
+    assert parsed(evalResults=[{"value": 3}, 7]).evaluations == ()
+    assert parsed(somethingNew={"a": 1}).extra == {"somethingNew": {"a": 1}}
+
+
+def test_published_results_are_read_from_both_places() -> None:
+    index = [
+        {
+            "name": "m",
+            "results": [
+                {
+                    "task": {"type": "text-generation"},
+                    "dataset": {"name": "MMLU", "type": "mmlu"},
+                    "metrics": [{"type": "acc", "value": 71.3}, {"type": "acc", "value": "61.5%"}, {"value": "n/a"}],
+                }
+            ],
+        }
+    ]
+    files = [{"dataset": {"id": "Idavidrein/gpqa", "task_id": "gpqa_diamond"}, "value": 41.2}]
+    found = parsed(**{"model-index": index, "evalResults": files}).evaluations
+    assert found == (
+        EvalRecord("text-generation", "MMLU", "acc", 71.3, "card"),
+        EvalRecord("text-generation", "MMLU", "acc", 61.5, "card"),
+        EvalRecord("gpqa_diamond", "Idavidrein/gpqa", "", 41.2, "api"),
+    )
+
+
+def test_what_would_hurt_a_database_or_a_terminal_is_left_out() -> None:
+    repo = parsed(
+        tags=["good", "nul\x00", "\ud800", "\x1b]0;title\x07", "", 7, "x" * 5000],
+        pipeline_tag="text\x00",
+        cardData={"license": "mit", "bad\x00key": 1, "note": "\x1b[2J", "list": ["fine", "\udcff"], "nan": math.nan},
+    )
+    assert repo.tags == ("good",)
+    assert repo.pipeline_tag is None
+    assert repo.card == {"license": "mit", "list": ["fine"]}
+
+
+def test_large_cards_are_cut_to_size() -> None:
+    card = {f"key{at}": "x" * 3000 for at in range(50)} | {"license": "mit", "huge": "y" * 100_000}
+    kept = bounded(card)
+    assert kept["license"] == "mit"
+    assert "huge" not in kept
+    assert len(to_json(kept)) <= MOST_OBJECT * 1.1
+    deep: Any = "end"
+    for _ in range(5000):
+        deep = [deep]
+    assert "end" not in json.dumps(bounded({"deep": deep}))
+
+
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+anything = st.recursive(leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(ROW)), anything, max_size=6), anything)
+def test_whatever_comes_is_a_record_or_a_reason(changes: dict[str, Any], stranger: Any) -> None:
+    for row in (ROW | changes, stranger):
+        found = parse_repo(row)
+        assert isinstance(found, RepoRecord | Skipped)
+        to_json(found.card if isinstance(found, RepoRecord) else found.detail).encode("ascii")
+
+
+def test_recorded_rows_all_parse(shared: Path) -> None:
+    folder = shared / "hub" / "payloads"
+    rows = json.loads((folder / "transcribed" / "list_gemma-4-26b_sort-downloads_limit50.json").read_text())
+    rows += [json.loads(path.read_text()) for path in sorted((folder / "model_info").glob("*.json"))]
+    rows += [json.loads(path.read_text()) for path in sorted((folder / "transcribed").glob("model_ggml*.json"))]
+    named = [row | {"_id": row.get("_id") or "0" * 24} for row in rows]
+    assert len(named) > 80
+    assert [found for found in map(parse_repo, named) if isinstance(found, Skipped)] == []
+
+
+def test_a_scope_of_several_authors_is_several_walks() -> None:
+    assert [scope.authors for scope in one_by_one(RepoFilter(authors=("a", "b"), tags=("gguf",)))] == [("a",), ("b",)]
+    assert one_by_one(RepoFilter()) == (RepoFilter(),)

@@ -1,0 +1,189 @@
+"""The door to the Hub: what it sends, what it follows, what it makes of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from analysis.errors import SourceError
+from crawler.errors import FileTrouble, HubUnreachable, RepoTrouble, RequestRefused
+from crawler.sources.huggingface.client import Hub, origin, rate_limit
+from crawler.sources.huggingface.response import content_range, retry_after
+from samplehub import MEMBER, READER, Catalog, Fault, Kind, SampleHub
+from tests.crawler.hubs import REAL, asked, hub_of, small_catalog
+
+GGUF = REAL[2]
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[SampleHub]:
+    with SampleHub(catalog=small_catalog(6)) as sample:
+        yield sample
+
+
+@pytest.fixture
+def sample(served: SampleHub) -> Iterator[SampleHub]:
+    served.requests.clear()
+    yield served
+    served.faults.clear()
+
+
+def test_one_request_tells_files_hashes_and_counts(sample: SampleHub) -> None:
+    told = hub_of(sample).info(GGUF)
+    assert len(asked(sample)) == 1
+    weights = next(file for file in told["siblings"] if file["rfilename"].endswith(".gguf"))
+    assert weights["lfs"]["sha256"]
+    assert weights["size"] > 10**8
+    assert told["gguf"]["architecture"] == "gemma3"
+
+
+def test_a_hub_that_takes_no_expand_on_one_repo_is_asked_plainly_from_then_on(sample: SampleHub) -> None:
+    hub = hub_of(sample)
+    refuse(hub, "expand")
+    for _ in range(2):
+        assert hub.info(GGUF)["siblings"][0]["size"] is not None
+    assert len(asked(sample)) == 2
+
+
+def refuse(hub: Hub, key: str) -> None:
+    """As a Hub would that does not know a key."""
+    real = hub._follow
+
+    def follow(kind: object, url: str, params: object, *more: object) -> object:
+        if any(name == key for name, _ in params):  # type: ignore[attr-defined]
+            raise RequestRefused("/api/models/x", f"unknown {key}")
+        return real(kind, url, params, *more)  # type: ignore[arg-type]
+
+    hub._follow = follow  # type: ignore[method-assign,assignment]
+
+
+def test_the_token_goes_to_the_hubs_host_alone(sample: SampleHub) -> None:
+    hub = hub_of(sample, MEMBER)
+    path = next(file["rfilename"] for file in hub.info(GGUF)["siblings"] if file["rfilename"].endswith(".gguf"))
+    hub.source(GGUF, path).read(0, 100)
+    asked(sample)
+    hubs = [request for request in sample.requests if request.token]
+    cdn = [request for request in sample.requests if not request.token]
+    assert len(hubs) == 2
+    assert len(cdn) == 1
+    assert cdn[0].range == "bytes=0-99"
+
+
+def test_an_api_request_is_not_followed_to_a_stranger(sample: SampleHub) -> None:
+    sample.faults.add(Fault(Kind.STRANGER, on="info", times=None))
+    with pytest.raises(RepoTrouble, match="stranger's host") as caught:
+        hub_of(sample, MEMBER, tries=2).info(GGUF)
+    assert caught.value.reason == "failed"
+    assert len(sample.stranger_requests) == 0
+
+
+@pytest.mark.parametrize(
+    ("repo", "token", "reason"),
+    [
+        ("nobody/nothing", False, "gone"),
+        ("nobody/nothing", READER, "gone"),
+        ("acme/Gemma-1-1B-it-0", False, "disabled"),
+    ],
+)
+def test_what_is_wrong_with_one_repo_is_its_own_trouble(
+    sample: SampleHub, repo: str, token: str | bool, reason: str
+) -> None:
+    sample.catalog.modify("acme/Gemma-1-1B-it-0", disabled=True)
+    try:
+        with pytest.raises(RepoTrouble) as caught:
+            hub_of(sample, token).info(repo)
+    finally:
+        sample.catalog.modify("acme/Gemma-1-1B-it-0", disabled=False)
+    assert caught.value.reason == reason
+    assert len(asked(sample)) == 1, "it is not tried again"
+
+
+@pytest.mark.parametrize("token", [False, READER])
+def test_gated_bytes_are_the_files_trouble(sample: SampleHub, token: str | bool) -> None:
+    source = hub_of(sample, token).source(REAL[0], "gemma-3-1b-it-q4_0.gguf")
+    with pytest.raises(FileTrouble) as caught:
+        source.read(0, 10)
+    assert caught.value.reason == "gated"
+    assert isinstance(caught.value, SourceError), "readers of headers know it as theirs"
+
+
+def test_a_file_is_read_in_pieces_with_one_request_to_the_hub(sample: SampleHub) -> None:
+    hub = hub_of(sample)
+    path, size = next(
+        (file["rfilename"], file["size"]) for file in hub.info(GGUF)["siblings"] if file["rfilename"].endswith(".gguf")
+    )
+    sample.requests.clear()
+    source = hub.source(GGUF, path)
+    assert source.read(0, 4) == b"GGUF"
+    assert source.size == size
+    assert len(source.read(4, 1000)) == 1000
+    assert len(source.read(size - 10, 100)) == 10, "fewer only at the end"
+    assert source.read(size + 5, 100) == b""
+    assert (source.requests, source.bytes_read) == (3, 1014)
+    assert len(asked(sample, "/resolve/")) == 1, "the signed link is kept for this file's further pieces"
+
+
+def test_an_expired_link_is_renewed(sample: SampleHub) -> None:
+    sample.faults.add(Fault(Kind.EXPIRED_LINK, on="cdn", after=1))
+    source = hub_of(sample).source(GGUF, next(iter_gguf(sample)))
+    assert source.read(0, 64) == source.read(0, 64)
+    assert len(asked(sample, f"/{GGUF}/resolve/")) == 2
+
+
+def iter_gguf(sample: SampleHub) -> Iterator[str]:
+    return (path for path in sample.catalog[GGUF].files if path.endswith(".gguf"))
+
+
+def test_bytes_of_another_file_are_not_taken(sample: SampleHub) -> None:
+    source = hub_of(sample, tries=2).source(GGUF, next(iter_gguf(sample)), size=12345)
+    with pytest.raises(FileTrouble, match="12,345 bytes is due"):
+        source.read(0, 10)
+
+
+def test_a_file_that_is_not_there_is_unreadable(sample: SampleHub) -> None:
+    with pytest.raises(FileTrouble) as caught:
+        hub_of(sample).source(GGUF, "none.gguf").read(0, 10)
+    assert caught.value.reason == "unreadable"
+
+
+def test_trees_are_read_over_their_pages() -> None:
+    files = {f"data/part-{at:04}.bin": b"x" for at in range(2300)}
+    catalog = Catalog()
+    catalog.add("acme/many", files)
+    with SampleHub(catalog=catalog) as sample:
+        entries = [e for e in hub_of(sample).tree("acme/many", "main") if e["type"] == "file"]
+        assert len(entries) == 2300
+        assert len(asked(sample, "/tree/")) == 3
+
+
+def test_the_quota_is_learnt_from_the_answers(sample: SampleHub) -> None:
+    hub = hub_of(sample)
+    assert hub.pacer.quota("api") == (None, None)
+    hub.greet()
+    left, of = hub.pacer.quota("api")
+    assert of == 1_000_000
+    assert left is not None
+    assert left < of
+
+
+@pytest.mark.parametrize("endpoint", ["huggingface.co", "ftp://hub", "https://", "https://user:secret@hub.example"])
+def test_an_endpoint_is_a_plain_url(endpoint: str) -> None:
+    with pytest.raises(HubUnreachable) as caught:
+        Hub(endpoint, False)
+    assert "secret" not in str(caught.value)
+
+
+def test_words_of_the_headers() -> None:
+    told = rate_limit({"ratelimit": '"api";r=487;t=71', "ratelimit-policy": '"fixed window";"api";q=500;w=300'})
+    assert told is not None
+    assert (told.bucket, told.left, told.reset, told.quota, told.window) == ("api", 487, 71, 500, 300)
+    assert rate_limit({"ratelimit": "gibberish"}) is None
+    assert content_range({"content-range": "bytes 0-99/1234"}) == (0, 99, 1234)
+    assert content_range({"content-range": "bytes */1234"}) == (None, None, 1234)
+    assert content_range({"content-range": "bytes x"}) == (None, None, None)
+    assert retry_after({"retry-after": "7"}) == 7
+    dated = {"retry-after": "Tue, 24 Nov 2026 06:00:30 GMT", "date": "Tue, 24 Nov 2026 06:00:00 GMT"}
+    assert retry_after(dated) == 30
+    assert retry_after({"retry-after": "soon"}) is None
+    assert origin("https://Hub.Example/x") == ("https", "hub.example", 443)

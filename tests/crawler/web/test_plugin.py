@@ -1,0 +1,210 @@
+"""Datasette on the catalog, asked in this process: what it shows, what it reads, what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+
+pytest.importorskip("datasette", reason="datasette is not installed: pip install 'hf-catalog[serve]'")
+
+from analysis.query.reader import Question, find_question, questions
+from crawler.web.plugin import NAME, application, parameter_spans, with_defaults
+from tests.small_catalog import SCRIPT
+
+
+class Site:
+    """The site of one catalog."""
+
+    def __init__(self, db: str, report: Any = None) -> None:
+        self.app = application(Path(db), report)
+        self.loop = asyncio.new_event_loop()
+
+    def get(self, path: str, status: int = 200, **query: str) -> str:
+        url = path + (f"?{urlencode(query)}" if query else "")
+        answer = self.loop.run_until_complete(self.app.client.get(url))
+        assert answer.status_code == status, f"{url}: {answer.status_code}\n{answer.text[:600]}"
+        self.headers = answer.headers
+        text: str = answer.text
+        return text
+
+    def rows(self, path: str, **query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.get(f"{path}.json", _shape="array", **query))
+        return found
+
+
+@pytest.fixture(scope="module")
+def site(small: str) -> Site:
+    return Site(small)
+
+
+# ---- what it shows --------------------------------------------------------------------------------------------------
+
+
+def test_every_table_and_view_opens_and_says_what_it_is(site: Site, small: str) -> None:
+    import sqlite3
+
+    with sqlite3.connect(small) as connection:
+        names = [
+            row[0] for row in connection.execute("select name from sqlite_master where type = 'view' order by name")
+        ]
+    assert {"models", "artifacts_wide", "label_conflicts", "files"} <= set(names)
+    for name in [*names, "crawl_runs", "skips", "evaluations", "headers", "repos"]:
+        html = site.get(f"/{NAME}/{name}")
+        assert "column-descriptions" in html, f"{name} does not say what its columns are"
+
+
+def test_columns_are_described_by_the_schema(site: Site) -> None:
+    html = site.get(f"/{NAME}/models")
+    assert "bytes of the weights x 8 / parameters" in html
+    assert "quantization-aware training" in html
+
+
+def test_facets_stand_on_label_columns_and_filter(site: Site) -> None:
+    answer = json.loads(site.get(f"/{NAME}/models.json", _facet="family"))
+    gemma = next(each for each in answer["facet_results"]["family"]["results"] if each["value"] == "gemma")
+    assert gemma["count"] == 5
+    assert {row["family"] for row in site.rows(f"/{NAME}/models", family="gemma")} == {"gemma"}
+
+
+def test_repo_ids_lead_to_the_hub_and_sizes_are_readable(site: Site) -> None:
+    html = site.get(f"/{NAME}/models", family="gemma")
+    assert 'href="https://huggingface.co/google/gemma-3-4b-it"' in html
+    assert ">8.6 GB</span>" in html and 'title="8,600,160,144 bytes"' in html
+
+
+def test_what_strangers_wrote_is_shown_as_text(site: Site) -> None:
+    for path in (f"/{NAME}/models", f"/{NAME}/artifacts_wide", f"/{NAME}/files"):
+        html = site.get(path, _size="max")
+        assert SCRIPT not in html and SCRIPT.replace("/", "") not in html
+    assert site.rows(f"/{NAME}/models", author="stranger")[0]["pipeline_tag"] == SCRIPT, "exact where nobody looks"
+
+
+def test_search_finds_models_by_words(site: Site) -> None:
+    def found(table: str, text: str) -> set[str]:
+        return {row["repo_id"] for row in site.rows(f"/{NAME}/{table}", _search=text)}
+
+    assert found("models", "gemma qat") == {"google/gemma-3-4b-it-qat-q4_0-gguf"}
+    assert found("models", "GEMMA") == found("artifacts_wide", "gemma") and len(found("models", "gemma")) == 5
+    assert found("models", "nothing-like-this") == set()
+    assert len(found("models", "  ")) == 14, "no word, no filter"
+    assert found("models", "\"' or 1=1 --") == set()
+    assert 'name="_search"' in site.get(f"/{NAME}/models")
+    assert 'name="_search"' not in site.get(f"/{NAME}/crawl_runs")
+
+
+def test_everything_comes_as_csv(site: Site) -> None:
+    text = site.get(f"/{NAME}/models.csv", _stream="on", _dl="1")
+    assert "attachment" in site.headers["content-disposition"]
+    assert len(list(csv.DictReader(io.StringIO(text)))) == 14
+
+
+# ---- questions ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("question", questions(), ids=lambda question: question.name)
+def test_every_question_is_a_form_that_answers(question: Question, site: Site) -> None:
+    given = {"since": "2026-10-01"} if question.name == "new-models" else {}
+    html = site.get(f"/{NAME}/{question.name}", **given)
+    assert question.title in html
+    for parameter in question.parameters:
+        assert f'name="{parameter.name}"' in html
+    assert site.rows(f"/{NAME}/{question.name}", **given), "an empty form means the defaults"
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # SQLite tells of the function's error so
+def test_a_form_reads_as_the_command_line_does(site: Site) -> None:
+    ask = f"/{NAME}/best-under"
+    assert site.rows(ask, model="google/gemma-3-4b-it", size="3GB")[0]["quant"] == "Q4_K_XL"
+    assert site.rows(ask, size="5 GB")[0]["quant"] == "Q8_0"
+    assert site.rows(ask, size="0.5GB") == []
+    assert site.rows(f"/{NAME}/new-models", since="2026-11-02") == []
+    assert len(site.rows(f"/{NAME}/new-models", since="2026-11-01")) == 13
+    site.get(ask, status=400, size="much")
+
+
+def test_parameters_are_read_where_they_stand_and_nowhere_else() -> None:
+    sql = "select ':size', a -- :size\nfrom t where b <= :size and c = ':x' || :name"
+    assert [sql[slice(*span)] for span in parameter_spans(sql)] == [":size", ":name"]
+    rewritten = with_defaults(find_question("best-under"))
+    assert "read_size(:size, '4GB')" in rewritten
+    assert rewritten.count("read_text(:model, 'google/gemma-3-4b-it')") == 2
+
+
+# ---- what it refuses ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "delete from repos",
+        "attach database '/etc/passwd' as x",
+        "pragma writable_schema=on",
+        "select load_extension('x')",
+        "select zeroblob(1000000000)",
+        "with x as (select 1) insert into tags (id, tag) select 9, 'x'",
+        "select 1; delete from repos",
+    ],
+)
+def test_nothing_but_reading(sql: str, site: Site) -> None:
+    site.get(f"/{NAME}?sql={quote(sql)}", status=400)
+    assert len(site.rows(f"/{NAME}/models")) == 14
+
+
+def test_a_question_without_end_is_stopped(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(site.app._settings, "sql_time_limit_ms", 200)
+    monkeypatch.setattr(site.app, "sql_time_limit_ms", 200, raising=False)
+    endless = "with recursive n (i) as (select 1 union all select i + 1 from n) select count(*) from n"
+    assert "interrupted" in site.get(f"/{NAME}?sql={quote(endless)}", status=400).lower()
+
+
+def test_the_file_itself_is_not_to_be_had(site: Site) -> None:
+    site.get(f"/{NAME}.db", status=403)
+
+
+# ---- the report at the root, and a crawl meanwhile ------------------------------------------------------------------
+
+
+def test_the_root_is_the_report_once_it_is_made(small: str) -> None:
+    made: list[int] = []
+
+    def report() -> str:
+        made.append(1)
+        return "<!doctype html><title>report</title><body><header><h1>The report</h1></header></body>"
+
+    site = Site(small, report)
+    site.get("/", status=302)
+    assert site.headers["location"] == f"/{NAME}"
+    assert "The report" in site.get("/report")
+    html = site.get("/")
+    assert "The report" in html and re.search(rf'<header>\s*<nav[^>]*><ul><li><a href="/{NAME}">', html)
+    assert made == [1], "made once while the catalog stays as it is"
+
+
+def test_a_crawl_may_write_meanwhile(small: str, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from db.records import Page
+    from db.write.store import Store
+    from tests.small_catalog import gemmas, labelled
+
+    db = str(shutil.copy(small, tmp_path / "catalog.db"))
+    site = Site(db)
+    assert len(site.rows(f"/{NAME}/models")) == 14
+    model = gemmas()[0]
+    with Store.open(db) as store, store.crawling():
+        run = store.start_run("incremental", "", "https://hub.example")
+        new = replace(model.record, hub_id="f" * 24, repo_id="google/gemma-4-4b-it")
+        store.save_page(run, "", Page(((new, labelled(model.labels.labels)),), (), None))
+        assert len(site.rows(f"/{NAME}/models")) == 15
+        assert site.rows(f"/{NAME}/models", _search="gemma-4")[0]["repo_id"] == "google/gemma-4-4b-it"

@@ -1,0 +1,213 @@
+"""Migrations: forward and back with rows in every table, views rebuilt, strangers and newer catalogs left alone."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Engine, func, select
+
+from db.engine import open_engine
+from db.errors import CatalogDamaged, CatalogNewer, CatalogOutdated
+from db.maintain.check import check
+from db.schema import migrate
+from db.schema.tables import metadata
+from db.write.store import Store
+from tests.db.made import fill
+
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002_next"
+down_revision = "0001_catalog"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("repos", recreate="auto", table_kwargs={"sqlite_strict": True}) as batch:
+        batch.add_column(sa.Column("stars", sa.Integer(), nullable=False, server_default="0"))
+        batch.alter_column("license", new_column_name="licence")
+        FAIL
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("repos", recreate="auto", table_kwargs={"sqlite_strict": True}) as batch:
+        batch.alter_column("licence", new_column_name="license")
+        batch.drop_column("stars")
+"""
+
+
+@pytest.fixture
+def engine(db: str) -> Iterator[Engine]:
+    fill(db)
+    engine = open_engine(db, read_only=False)
+    yield engine
+    engine.dispose()
+
+
+def counts(engine: Engine) -> dict[str, int]:
+    with engine.connect() as connection:
+        return {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in metadata.sorted_tables
+        }
+
+
+def test_every_table_has_rows_to_lose(engine: Engine) -> None:
+    assert [name for name, count in counts(engine).items() if count == 0] == []
+
+
+@pytest.mark.filterwarnings("ignore:.*expression-based index")
+def test_the_migrations_make_what_the_models_say(engine: Engine) -> None:
+    def ours(name: str | None, kind: str, parents: Any) -> bool:
+        return name != "search_index" and (kind != "table" or name in metadata.tables)
+
+    with engine.connect() as connection:
+        options = {"include_name": ours, "compare_server_default": False, "compare_type": False}
+        differences = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+    assert [each for each in differences if "comment" not in str(each[0])] == []
+
+
+def test_every_index_is_there_even_after_a_table_was_rebuilt(engine: Engine, db: str) -> None:
+    wanted = {index.name for table in metadata.sorted_tables for index in table.indexes}
+    named = "sqlite_master where type = 'index'" if engine.dialect.name == "sqlite" else "pg_indexes"
+    column = "name" if engine.dialect.name == "sqlite" else "indexname"
+    with engine.begin() as connection:
+        assert wanted <= {row[0] for row in connection.exec_driver_sql(f"select {column} from {named}")}
+        connection.exec_driver_sql("drop index ix_repos_lower")
+        migrate.create_indexes(connection)
+        assert wanted <= {row[0] for row in connection.exec_driver_sql(f"select {column} from {named}")}
+
+
+def test_columns_have_the_types_of_the_models(engine: Engine) -> None:
+    """Compared as each engine names them: reflection gives plain types, the models' are the catalog's own."""
+    from sqlalchemy import inspect
+
+    same = {"double precision": "float"}
+    seen = inspect(engine)
+    for table in metadata.sorted_tables:
+        found = {
+            column["name"]: str(column["type"].compile(engine.dialect)).lower()
+            for column in seen.get_columns(table.name)
+        }
+        for column in table.columns:
+            wanted = column.type.compile(engine.dialect).lower()
+            assert same.get(found[column.name], found[column.name]) == same.get(wanted, wanted), (
+                f"{table}.{column.name}"
+            )
+
+
+def test_back_to_nothing_and_forward_again(engine: Engine, db: str) -> None:
+    migrate.downgrade(db, "base")
+    with engine.connect() as connection:
+        assert tables(connection) - {"alembic_version"} == set()
+    migrate.upgrade(db)
+    assert set(counts(engine).values()) == {0}
+    assert [finding for finding in check(db) if not finding.ok] == []
+
+
+def tables(connection: Connection) -> set[str]:
+    from sqlalchemy import inspect
+
+    return set(inspect(connection).get_table_names()) | set(inspect(connection).get_view_names())
+
+
+@pytest.fixture
+def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A version of the program that knows one migration more: it rebuilds the table that all others hang on."""
+    folder = tmp_path / "versions"
+    folder.mkdir()
+    (folder / "0002_next.py").write_text(NEXT.replace("FAIL", "pass"))
+    shipped = Path(migrate.__file__).parents[1] / "migrations" / "versions"
+    known = migrate.known_revisions()
+    config_of = migrate.alembic_config
+
+    def with_next(connection: Connection) -> Config:
+        config = config_of(connection)
+        config.set_main_option("version_locations", os.pathsep.join((str(shipped), str(folder))))
+        return config
+
+    monkeypatch.setattr(migrate, "alembic_config", with_next)
+    monkeypatch.setattr(migrate, "known_revisions", lambda: (*known, "0002_next"))
+    monkeypatch.setattr(migrate, "create_views", lambda connection: None)  # today's views know today's columns
+    monkeypatch.setattr(migrate, "write_comments", lambda connection: None)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:.*expression-based index")
+def test_a_table_is_rebuilt_with_its_rows_and_its_childrens(engine: Engine, db: str, next_version: Path) -> None:
+    before = counts(engine)
+    saved = migrate.upgrade(db)
+    with engine.connect() as connection:
+        assert (
+            connection.exec_driver_sql("select count(*) from repos where licence = 'gemma' and stars = 0").scalar() == 3
+        )
+    migrate.downgrade(db, "0001_catalog")
+    assert counts(engine) == before
+    if engine.dialect.name == "sqlite":
+        assert saved is not None and migrate.current(saved) == "0001_catalog"  # the copy that was made first
+        with engine.connect() as connection:
+            made = connection.exec_driver_sql("select sql from sqlite_master where name = 'repos'").scalar_one()
+        assert "STRICT" in made
+
+
+@pytest.mark.filterwarnings("ignore:.*expression-based index")
+def test_a_migration_that_fails_leaves_the_catalog_as_it_was(engine: Engine, db: str, next_version: Path) -> None:
+    (next_version / "0002_next.py").write_text(NEXT.replace("FAIL", "op.execute('select no_such_function()')"))
+    before = counts(engine)
+    with pytest.raises(Exception, match="no_such_function"):
+        migrate.upgrade(db, backup=False)
+    assert migrate.current(db) == "0001_catalog"
+    assert counts(engine) == before
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("select count(*) from models").scalar() == 3
+
+
+def test_readers_of_an_older_catalog_are_told_to_upgrade(engine: Engine, db: str, next_version: Path) -> None:
+    with pytest.raises(CatalogOutdated, match="0001_catalog; this version needs 0002_next") as error:
+        open_engine(db, read_only=True)
+    assert "hf-catalog db upgrade" in error.value.hint
+
+
+def test_a_newer_catalog_is_refused(engine: Engine, db: str) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '0099_future'")
+    for attempt in (lambda: open_engine(db, read_only=True), lambda: Store.open(db), lambda: migrate.upgrade(db)):
+        with pytest.raises(CatalogNewer, match="0099_future"):
+            attempt()
+
+
+def test_a_strangers_database_is_never_made_into_a_catalog(tmp_path: Path) -> None:
+    path = tmp_path / "photos.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table photos (id integer primary key)")
+    connection.close()
+    with pytest.raises(CatalogDamaged, match="no catalog"):
+        Store.open(path, create=True)
+    with pytest.raises(CatalogDamaged, match="no catalog"):
+        open_engine(path, read_only=True)
+
+
+@pytest.mark.parametrize("bytes_", [b"PK\x03\x04 a zip file", b"SQLite format 3\0" + bytes(4000)], ids=["zip", "zeros"])
+def test_a_file_that_is_no_database(tmp_path: Path, bytes_: bytes) -> None:
+    path = tmp_path / "catalog.db"
+    path.write_bytes(bytes_)
+    with pytest.raises(CatalogDamaged):
+        open_engine(path, read_only=True)
+    assert path.read_bytes() == bytes_
+
+
+def test_postgresql_knows_what_every_column_means(postgresql: Any) -> None:
+    engine = open_engine(postgresql.create("catalog_template"), read_only=True)
+    with engine.connect() as connection:
+        sql = "select col_description('repos'::regclass, ordinal_position) from information_schema.columns"
+        said = connection.exec_driver_sql(f"{sql} where table_name = 'repos' and column_name = 'downloads'").scalar()
+    engine.dispose()
+    assert said == metadata.tables["repos"].c.downloads.comment
