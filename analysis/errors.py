@@ -29,13 +29,13 @@ class AnalysisError(Exception):
     hint: str = ""
 
 
-class QuestionError(AnalysisError):
+class SavedQueryError(AnalysisError):
     """A question can't be asked as it was."""
 
     hint = "see the questions with: hf-catalog query --list"
 
 
-class UnknownQuestion(QuestionError):
+class UnknownSavedQuery(SavedQueryError):
     """No question has this name; `close` are names like it."""
 
     def __init__(self, name: str, close: tuple[str, ...] = ()) -> None:
@@ -44,7 +44,7 @@ class UnknownQuestion(QuestionError):
         self.name, self.close = name, close
 
 
-class BadParameter(QuestionError):
+class BadParameter(SavedQueryError):
     """A parameter that is missing (`value` None), unknown (`type` None, `known` those there are) or not of its type."""
 
     def __init__(self, name: str, value: str | None, type: str | None, known: tuple[str, ...] = ()) -> None:  # noqa: A002
@@ -56,10 +56,10 @@ class BadParameter(QuestionError):
             message = f"no parameter is named {name!r}" + (f"; there are {', '.join(known)}" if known else "")
         super().__init__(message)
         self.name, self.value, self.type, self.known = name, value, type, known
-        self.hint = f"give it with: -p {name} VALUE" if type is None and value is None else QuestionError.hint
+        self.hint = f"give it with: -p {name} VALUE" if type is None and value is None else SavedQueryError.hint
 
 
-class BadQuestion(QuestionError):
+class InvalidSavedQuery(SavedQueryError):
     """A question's file lacks something."""
 
     def __init__(self, name: str, problem: str) -> None:
@@ -159,7 +159,7 @@ class SourceError(AnalysisError):
         return type(self), (self.name, self.reason)
 
 
-class NotAName(AnalysisError, ValueError):
+class InvalidName(AnalysisError, ValueError):
     """`name` can't be a repo id or a file name; `reason` says why."""
 
     hint = "a name is a repo id (owner/name) or a file name, at most 512 bytes, without control characters"
@@ -168,7 +168,7 @@ class NotAName(AnalysisError, ValueError):
         super().__init__(f"not a name: {reason}")
         self.name, self.reason = name, reason
 
-    def __reduce__(self) -> tuple[type[NotAName], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[InvalidName], tuple[str, str]]:
         return type(self), (self.name, self.reason)
 
 

@@ -19,14 +19,14 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u20
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def printable(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     """Text that is safe on a terminal: what it would act on is written as an escape (`\\x1b`, `\\u202e`)."""
     if text.isascii() and text.isprintable():
         return text
     return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
 
 
-def harmless(text: str) -> str:
+def escape_formula(text: str) -> str:
     """Text that a spreadsheet shows rather than runs."""
     return f"'{text}" if text.startswith(FORMULA) else text
 
@@ -62,4 +62,4 @@ def csv_cell(value: Any, *, raw: bool = False) -> Any:
         return value
     if not isinstance(value, str):
         value = to_json(value) if isinstance(value, list | tuple | Mapping) else str(jsonable(value))
-    return value if raw else harmless(printable(value))
+    return value if raw else escape_formula(escape_control_characters(value))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-MOST_TEXT = 200
-MOST_PARENTS = 20
-MOST_PARAMETERS = 10**15
-MOST_CONTEXT = 10**9
+MAX_TEXT_LENGTH = 200
+MAX_BASE_MODELS = 20
+MAX_PARAMETERS = 10**15
+MAX_CONTEXT = 10**9
 
 
-def word(value: object, most: int = MOST_TEXT) -> str | None:
+def word(value: object, most: int = MAX_TEXT_LENGTH) -> str | None:
     """A short printable text."""
     return value if isinstance(value, str) and 0 < len(value) <= most and value.isprintable() else None
 
@@ -22,7 +22,7 @@ def words(value: object, most: int) -> Sequence[str]:
     return [item for item in items[:most] if word(item)]
 
 
-def count(value: object, most: int = MOST_PARAMETERS) -> int | None:
+def count(value: object, most: int = MAX_PARAMETERS) -> int | None:
     """A whole number between 1 and `most`; JSON may have made it a float."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= most:
         return None

@@ -67,9 +67,9 @@ def main() -> None:
     parser.add_argument("db", help="a catalog: a file of SQLite, or a URL")
     parser.add_argument("--only", nargs="*", default=list(COMMANDS), choices=list(COMMANDS))
     options = parser.parse_args()
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
 
-    with Reader(options.db) as reader:
+    with CatalogReader(options.db) as reader:
         (counts,) = reader.all(
             "select count(*) as repos, max(case when quantized then repo_id end) as model from models"
         )

@@ -32,7 +32,7 @@ for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
     os.environ.pop(name, None)
 
 from bench.imagined import ImaginedHub, pages, read_names  # noqa: E402
-from crawler.execute.executor import workers  # noqa: E402
+from crawler.execute.executor import open_executor  # noqa: E402
 from db.records import Page  # noqa: E402
 from db.write.store import Store  # noqa: E402
 from samplehub import MEMBER, Fault, Kind, SampleHub  # noqa: E402
@@ -75,7 +75,7 @@ def serve(line: Connection, seconds: float) -> None:
 def visits(options: argparse.Namespace, folder: Path) -> None:
     from crawler.pipeline import crawl
     from crawler.settings import CrawlSettings
-    from crawler.sources.huggingface.client import Hub
+    from crawler.sources.huggingface.client import HubClient
 
     context = multiprocessing.get_context("spawn")
     line, far = context.Pipe()
@@ -88,7 +88,7 @@ def visits(options: argparse.Namespace, folder: Path) -> None:
             begun = time.time()
             with Store.open(db, create=True) as store:
                 orders = CrawlSettings(depth="headers", workers=options.workers, cluster=cluster)
-                run = crawl(store, Hub(endpoint, MEMBER), orders)[-1]
+                run = crawl(store, HubClient(endpoint, MEMBER), orders)[-1]
         cost.ready = run.started_at.timestamp() - begun
         asked = run.api_requests + run.resolver_requests
         say(
@@ -119,22 +119,22 @@ def imagined(db: Path, count: int, names: Sequence[str]) -> None:
 
 def relabel(options: argparse.Namespace, folder: Path) -> None:
     from analysis.vocabulary.vocabulary import vocabulary
-    from crawler.cli.relabel import hands, labels_of, relabelled
-    from crawler.execute.gc_tuning import seldom
+    from crawler.cli.relabel import labels_of, open_executor, relabel_batches
+    from crawler.execute.gc_tuning import tuned_gc
 
     imagined(folder / "before.db", options.repos, read_names(options.names))
     digest = vocabulary().digest
-    with Store.open(folder / "before.db") as store, seldom(), measured() as cost:
-        for batch in store.stale(digest):
+    with Store.open(folder / "before.db") as store, tuned_gc(), measured() as cost:
+        for batch in store.stale_batches(digest):
             labels_of(batch)
     say("(read and label alone)", cost)
     for cluster in (None, "local:1", "local:2"):
         db = Path(shutil.copy(folder / "before.db", folder / f"{cluster}.db"))
         with measured() as cost:
             begun = time.perf_counter()
-            with Store.open(db) as store, store.crawling(), hands(cluster) as executor, seldom():
+            with Store.open(db) as store, store.crawling(), open_executor(cluster) as executor, tuned_gc():
                 cost.ready = time.perf_counter() - begun
-                counts = sum(done.repos for done in relabelled(store, digest, executor))
+                counts = sum(done.repos for done in relabel_batches(store, digest, executor))
         say(cluster or "here", cost, f", {counts / (cost.seconds - cost.ready):,.0f} repos a second")
 
 
@@ -142,10 +142,10 @@ def relabel(options: argparse.Namespace, folder: Path) -> None:
 
 
 def ask(options: argparse.Namespace, folder: Path) -> None:
-    from crawler.sources.huggingface.client import Hub
+    from crawler.sources.huggingface.client import HubClient
 
-    hub = Hub("http://127.0.0.1:1", False)
-    with measured() as cost, workers(1, "local:1", hub) as executor:
+    hub = HubClient("http://127.0.0.1:1", False)
+    with measured() as cost, open_executor(1, "local:1", hub) as executor:
         executor.submit(asks, hub, 10).result()
         took = executor.submit(asks, hub, options.asks).result()
     say("local:1", cost, f", {1000 * took / options.asks:.1f} ms a question")

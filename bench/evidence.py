@@ -19,9 +19,9 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-from analysis.files.artifacts import artifacts_of
-from analysis.labels.resolve import label_repo, label_whole
-from analysis.names import read_name
+from analysis.files.artifacts import group_artifacts
+from analysis.labels.resolve import label_repo, label_repo_and_artifacts
+from analysis.names import parse_name
 from db.records import FileRecord, RepoRecord
 
 
@@ -29,11 +29,16 @@ def main(path: str) -> None:
     rows = [json.loads(line) for line in lzma.decompress(Path(path).read_bytes()).splitlines()]
     repos = [record(row) for row in rows]
     files = [tuple(FileRecord(file["path"], file["size"]) for file in row["files"]) for row in rows]
-    visits = [(repo, artifacts_of(held, repo)) for repo, held in zip(repos, files, strict=True)]
+    visits = [(repo, group_artifacts(held, repo)) for repo, held in zip(repos, files, strict=True)]
     count = sum(len(artifacts) for _, artifacts in visits)
-    show("read_name", "repo", len(repos), lambda: [read_name(repo.repo_id) for repo in repos])
+    show("read_name", "repo", len(repos), lambda: [parse_name(repo.repo_id) for repo in repos])
     show("label_repo", "repo", len(repos), lambda: [label_repo(repo) for repo in repos])
-    show("label_whole", "artifact", count, lambda: [label_whole(repo, artifacts) for repo, artifacts in visits])
+    show(
+        "label_whole",
+        "artifact",
+        count,
+        lambda: [label_repo_and_artifacts(repo, artifacts) for repo, artifacts in visits],
+    )
 
 
 def record(row: dict[str, Any]) -> RepoRecord:

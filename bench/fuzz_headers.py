@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from analysis.errors import HeaderError  # noqa: E402
 from analysis.formats import read_artifact  # noqa: E402
-from analysis.formats.gguf.array_lengths import learnt  # noqa: E402
+from analysis.formats.gguf.array_lengths import learn_lengths  # noqa: E402
 from analysis.formats.gguf.reader import read_file  # noqa: E402
 from analysis.formats.source import BytesSource  # noqa: E402
 from db.records import ArtifactRecord  # noqa: E402
@@ -53,7 +53,7 @@ def seeds(folder: Path | None) -> list[bytes]:
     return found
 
 
-KNOWN = learnt(read_file(BytesSource(gguf(model(1100, merges=1100), LAYERS))).runs)
+KNOWN = learn_lengths(read_file(BytesSource(gguf(model(1100, merges=1100), LAYERS))).runs)
 
 
 def read(data: bytes) -> None:

@@ -42,7 +42,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from analysis.errors import HeaderError  # noqa: E402
-from analysis.formats.gguf.array_lengths import Layouts, learnt  # noqa: E402
+from analysis.formats.gguf.array_lengths import Layouts, learn_lengths  # noqa: E402
 from analysis.formats.gguf.reader import read_file  # noqa: E402
 from analysis.formats.source import BytesSource, FileSource  # noqa: E402
 from tests.analysis.formats.gguf_file import Tensor, gguf, header, model, padded  # noqa: E402
@@ -143,10 +143,10 @@ def evil(recorded: Path | None) -> dict[str, bytes]:
 
 def ours(place: str, size: int, known: Layouts, answers: Any) -> None:
     """Read one header by URL, or from disk, in this process; tell what it took."""
-    from crawler.sources.huggingface.client import Hub
+    from crawler.sources.huggingface.client import HubClient
 
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    hub = Hub("http://127.0.0.1:9", token=False)
+    hub = HubClient("http://127.0.0.1:9", token=False)
     before, start = peak_memory(reset=True), time.perf_counter()
     source = hub.web_source(place) if place.startswith("http") else FileSource(place)
     read_file(source, known, size)
@@ -231,7 +231,7 @@ def compare(sample: Sample, others: Sequence[Peer], folder: Path) -> None:
     path.write_bytes(sample.data)
     os.truncate(path, sample.size)  # sparse: readers that map the whole file want it there
     plain = Layouts()
-    known = Layouts(learnt(read_file(BytesSource(sample.data), size=sample.size).runs))
+    known = Layouts(learn_lengths(read_file(BytesSource(sample.data), size=sample.size).runs))
     costs: dict[str, Cost | None] = {}
     with serving({sample.name: sample.data}, sizes={sample.name: sample.size}) as web:
         url = f"{web.url}/{sample.name}"
@@ -266,7 +266,7 @@ def alone(every: Sequence[Sample], malformed: dict[str, bytes]) -> None:
     """Time and memory of the reader itself."""
     data = gguf(model(262_144, scores=False, merges=640_000))
     file = read_file(BytesSource(data))
-    known = Layouts(learnt(file.runs))
+    known = Layouts(learn_lengths(file.runs))
     print(
         f"\na walk of {len(data) / 1e6:.1f} MB in memory   {1e3 * best(lambda: read_file(BytesSource(data))):8.1f} ms"
     )
@@ -285,7 +285,7 @@ KNOWN: dict[str, Layouts] = {}
 
 def jump(sample: Sample) -> None:
     if sample.name not in KNOWN:
-        KNOWN[sample.name] = Layouts(learnt(read_file(BytesSource(sample.data), size=sample.size).runs))
+        KNOWN[sample.name] = Layouts(learn_lengths(read_file(BytesSource(sample.data), size=sample.size).runs))
     read_file(BytesSource(sample.data, size=len(sample.data)), KNOWN[sample.name], sample.size)
 
 
@@ -346,7 +346,7 @@ def siblings(family: Sequence[Sample]) -> None:
     """All quants of one model, after the first of them was read."""
     if len(family) < 2:
         return
-    known = Layouts(learnt(read_file(BytesSource(family[0].data), size=family[0].size).runs))
+    known = Layouts(learn_lengths(read_file(BytesSource(family[0].data), size=family[0].size).runs))
     costs = []
     for sample in family[1:]:
         source = BytesSource(sample.data)

@@ -34,7 +34,7 @@ from pathlib import Path
 from gguf import LlamaFileType
 from gguf.metadata import Metadata
 
-from analysis.names import read_name
+from analysis.names import parse_name
 
 CORPUS = Path(__file__).parents[1] / "tests" / "corpus" / "names.toml"
 PASSES = 3
@@ -94,11 +94,11 @@ HOSTILE = (
 
 def slowest() -> tuple[float, str]:
     """Milliseconds of the slowest hostile name of 512 bytes, met for the first time."""
-    read_name("warm")
+    parse_name("warm")
     found = []
     for name in HOSTILE:
         start = time.perf_counter()
-        read_name(name)
+        parse_name(name)
         found.append(((time.perf_counter() - start) * 1e3, name[:12]))
     return max(found)
 
@@ -109,8 +109,8 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=200_000, help="lines piped through the command line")
     asked = parser.parse_args()
     names = names_of(asked.names)
-    ours = microseconds(read_name, names)
-    whole_name = microseconds(lambda name: read_name(name).tokens, names)
+    ours = microseconds(parse_name, names)
+    whole_name = microseconds(lambda name: parse_name(name).tokens, names)
     gguf = microseconds(Metadata.get_model_id_components, names)
     quant = microseconds(quant_expression(), names)
     print(f"{len(names):,} names, microseconds a name on one core")

@@ -25,8 +25,8 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
     os.environ.pop(name, None)
 
-from crawler.errors import Stopped  # noqa: E402
-from crawler.sources.huggingface.client import Hub  # noqa: E402
+from crawler.errors import CrawlStopped  # noqa: E402
+from crawler.sources.huggingface.client import HubClient  # noqa: E402
 from crawler.sources.pacer import Pacer  # noqa: E402
 from samplehub import Fault, Kind, Quota, SampleHub  # noqa: E402
 from samplehub.server.http_server import Asked  # noqa: E402
@@ -36,15 +36,15 @@ CASES = ((Quota(api=500, window=10), 8), (Quota(api=1000, window=15), 8), (Quota
 """Quotas of the anonymous and the free plan in windows that are shorter than five minutes, and many workers at one."""
 
 
-def ask(hub: Hub, names: list[str], workers: int, seconds: float) -> None:
+def ask(hub: HubClient, names: list[str], workers: int, seconds: float) -> None:
     """Workers that look at one repo after the other, for so long."""
 
     def work(at: int) -> None:
         try:
             while True:
-                hub.info(names[at % len(names)])
+                hub.repo_info(names[at % len(names)])
                 at += workers
-        except Stopped:
+        except CrawlStopped:
             return
 
     with ThreadPoolExecutor(workers) as pool:
@@ -66,7 +66,7 @@ def windows_of(asked: list[Asked], length: float) -> list[int]:
 
 def steady(quota: Quota, workers: int, windows: int) -> None:
     with SampleHub(catalog=small_catalog(30), quota=quota) as sample:
-        hub = Hub(sample.endpoint, False, Pacer(), offline=False)
+        hub = HubClient(sample.endpoint, False, Pacer(), offline=False)
         names = [repo.id for repo in sample.catalog if repo.author == "acme"]
         ask(hub, names, workers, windows * (quota.window + 1.2) + 1)
         time.sleep(0.2)
@@ -79,7 +79,7 @@ def steady(quota: Quota, workers: int, windows: int) -> None:
 def refused(workers: int = 8, seconds: float = 3) -> None:
     """Somebody else has spent the quota: one 429, and all wait."""
     with SampleHub(catalog=small_catalog(30), quota=Quota(api=100_000)) as sample:
-        hub = Hub(sample.endpoint, False, Pacer(), offline=False)
+        hub = HubClient(sample.endpoint, False, Pacer(), offline=False)
         sample.faults.add(Fault(Kind.TOO_MANY, on="info", after=200, times=1, seconds=seconds))
         ask(hub, [repo.id for repo in sample.catalog if repo.author == "acme"], workers, seconds + 4)
         time.sleep(0.2)

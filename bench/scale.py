@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.imagined import ImaginedHub, pages, read_names
-from crawler.execute.gc_tuning import seldom
+from crawler.execute.gc_tuning import tuned_gc
 from db.derive.record import derived
 from db.engine import ALWAYS, WRITING, open_engine
 from db.maintain.check import check
@@ -122,7 +122,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def load(hub: ImaginedHub, db: Path, options: argparse.Namespace) -> dict[str, Any]:
     """A first crawl: every page, the history of a year, every visit, the search index."""
     listed, visited, indexed, told = Watch(), Watch(), Watch(), Watch()
-    with seldom(), Store.open(db, create=True, clock=lambda: NOW) as store:
+    with tuned_gc(), Store.open(db, create=True, clock=lambda: NOW) as store:
         run = store.start_run("full", "", "https://hub.example")
         index, store.index = store.index, lambda most=None: 0  # type: ignore[method-assign]  # timed apart
         for number, records in enumerate(pages(hub, range(1, hub.size + 1), PAGE), 1):
@@ -308,7 +308,7 @@ def writing(hub: ImaginedHub, db: Path) -> Iterator[None]:
 def write_on(hub: ImaginedHub, db: Path, over: Any) -> None:
     """Of a page's repos two in five have other counters, one in fifty a new commit."""
     chance, written, first = hub.chance(7), 0, 1
-    with seldom(), Store.open(db, clock=lambda: NOW + timedelta(days=2)) as store:
+    with tuned_gc(), Store.open(db, clock=lambda: NOW + timedelta(days=2)) as store:
         run = store.start_run("incremental", "", "https://hub.example")
         while not over.wait(0.2):
             numbers = range(first, min(first + PAGE, hub.size + 1))
@@ -364,8 +364,8 @@ def views(db: Path) -> dict[str, Any]:
 
 def questions(db: Path, *, reports: bool) -> dict[str, Any]:
     """Every question that comes with the program, with the most quantized model where it asks for one."""
-    from analysis.query.reader import questions as shipped
-    from analysis.query.reader import run as ask
+    from analysis.query.reader import run_query as ask
+    from analysis.query.reader import saved_queries as shipped
 
     with sqlite3.connect(db) as connection:
         sql = "select parent from edges where relation = 'quantized' group by parent order by count(*) desc limit 1"

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import AnalysisError
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 from db.errors import CatalogError
 from samplehub import Fault, Kind, SampleHub
 from samplehub.content.repo import Repo
@@ -114,7 +114,7 @@ def read(db: Path, until: float, seen: Counter[str]) -> None:
     """A reader of the catalog: what it gets must hang together at every moment."""
     while time.monotonic() < until:
         try:
-            with Reader(db, snapshot=True) as reader:
+            with CatalogReader(db, snapshot=True) as reader:
                 models = reader.all("select count(*) as n from models")[0]["n"]
                 repos = reader.all("select count(*) as n from repos")[0]["n"]
                 labels = reader.all("select count(*) as n from repo_labels")[0]["n"]

@@ -42,25 +42,25 @@ class HubUnreachable(CrawlError):
         return type(self), (self.endpoint, self.why)
 
 
-class HubFailing(HubUnreachable):
+class HubServerError(HubUnreachable):
     """The Hub answers `what` with an error of its own; `status` is the last one."""
 
     def __init__(self, endpoint: str, what: str, status: int) -> None:
         super().__init__(endpoint, f"{what} answers {status}")
         self.what, self.status = what, status
 
-    def __reduce__(self) -> tuple[type[HubFailing], tuple[str, str, int]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type[HubServerError], tuple[str, str, int]]:  # type: ignore[override]
         return type(self), (self.endpoint, self.what, self.status)
 
 
-class BadAnswer(HubUnreachable):
+class InvalidResponse(HubUnreachable):
     """The Hub's answer to `what` is not what is due; `why` says how."""
 
     def __init__(self, endpoint: str, what: str, why: str) -> None:
         super().__init__(endpoint, f"{what}: {why}")
         self.what, self.problem = what, why
 
-    def __reduce__(self) -> tuple[type[BadAnswer], tuple[str, str, str]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type[InvalidResponse], tuple[str, str, str]]:  # type: ignore[override]
         return type(self), (self.endpoint, self.what, self.problem)
 
 
@@ -106,7 +106,7 @@ class QuotaSpent(CrawlError):
         return type(self), (self.bucket, self.seconds)
 
 
-class ClusterTrouble(CrawlError):
+class ClusterError(CrawlError):
     """The workers of the Dask cluster at an address can't do the work; `why` says how."""
 
     hint = "start one: dask scheduler, then dask worker tcp://HOST:8786; or use this machine's cores: --cluster local:2"
@@ -115,7 +115,7 @@ class ClusterTrouble(CrawlError):
         super().__init__(f"the cluster {cluster}: {why}")
         self.cluster, self.why = cluster, why
 
-    def __reduce__(self) -> tuple[type[ClusterTrouble], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[ClusterError], tuple[str, str]]:
         return type(self), (self.cluster, self.why)
 
 
@@ -125,7 +125,7 @@ class ScheduleError(Exception):
     hint: str = "hf-catalog schedule --help"
 
 
-class BadTimetable(ScheduleError):
+class ConfigError(ScheduleError):
     """`place` in the timetable at `path` is not as it must be; `why` says how."""
 
     hint = "catalog.example.toml shows a whole one"
@@ -134,11 +134,11 @@ class BadTimetable(ScheduleError):
         super().__init__(f"{path}{f', {place}' if place else ''}: {why}")
         self.path, self.place, self.why = path, place, why
 
-    def __reduce__(self) -> tuple[type[BadTimetable], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, str, str]]:
         return type(self), (self.path, self.place, self.why)
 
 
-class ServiceRuns(ScheduleError):
+class ServiceAlreadyRunning(ScheduleError):
     """A service of this timetable runs already."""
 
     hint = "wait for it or stop it: it ends by itself on SIGTERM"
@@ -147,11 +147,11 @@ class ServiceRuns(ScheduleError):
         super().__init__(f"a service runs already: process {pid} (it says so in {state})")
         self.state, self.pid = state, pid
 
-    def __reduce__(self) -> tuple[type[ServiceRuns], tuple[str, int | None]]:
+    def __reduce__(self) -> tuple[type[ServiceAlreadyRunning], tuple[str, int | None]]:
         return type(self), (self.state, self.pid)
 
 
-class RepoTrouble(Exception):
+class RepoError(Exception):
     """One repo, or one file of it, can't be read."""
 
     hint: str = "the Hub itself says no more; look at the repo's page"
@@ -160,11 +160,11 @@ class RepoTrouble(Exception):
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail = reason, detail
 
-    def __reduce__(self) -> tuple[type[RepoTrouble], tuple[SkipReason, str]]:
+    def __reduce__(self) -> tuple[type[RepoError], tuple[SkipReason, str]]:
         return type(self), (self.reason, self.detail)
 
 
-class FileTrouble(RepoTrouble, SourceError):
+class FileError(RepoError, SourceError):
     """The bytes of the file `name` can't be had."""
 
     hint = "the Hub itself says no more; look at the repo's page"
@@ -174,11 +174,11 @@ class FileTrouble(RepoTrouble, SourceError):
         self.name, self.detail = name, detail
         self.reason: SkipReason = reason
 
-    def __reduce__(self) -> tuple[type[FileTrouble], tuple[str, SkipReason, str]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type[FileError], tuple[str, SkipReason, str]]:  # type: ignore[override]
         return type(self), (self.name, self.reason, self.detail)
 
 
-class Stopped(Exception):
+class CrawlStopped(Exception):
     """The crawl was asked to end; `why` says by what."""
 
     def __init__(self, why: str) -> None:

@@ -45,7 +45,7 @@ PAGE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class PlannedWork:
     """What is to be done: repos to list, and of those to visit for files and for headers."""
 
     repos: int
@@ -55,7 +55,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class CostEstimate:
     """One depth's cost. `seconds` by plan."""
 
     depth: Depth
@@ -65,7 +65,7 @@ class Forecast:
     seconds: Mapping[str, float]
 
 
-def forecast(work: Work) -> tuple[Forecast, Forecast, Forecast]:
+def estimate_cost(work: PlannedWork) -> tuple[CostEstimate, CostEstimate, CostEstimate]:
     """The cost of each depth; a deeper one holds the shallower ones."""
     pages = max(1, math.ceil(work.repos / work.page))
     shards = math.ceil(work.headers * SHARD_REQUESTS)
@@ -76,12 +76,12 @@ def forecast(work: Work) -> tuple[Forecast, Forecast, Forecast]:
     )
 
 
-def _cost(depth: Depth, repos: int, pages: int, api: int, resolver: int) -> Forecast:
+def _cost(depth: Depth, repos: int, pages: int, api: int, resolver: int) -> CostEstimate:
     seconds = {
         plan: max(_time(api, quota), _time(resolver, files), pages * PAGE_SECONDS)
         for plan, (quota, files) in PLANS.items()
     }
-    return Forecast(depth, repos, api, resolver, seconds)
+    return CostEstimate(depth, repos, api, resolver, seconds)
 
 
 def _time(requests: int, quota: int) -> float:

@@ -22,28 +22,28 @@ from typing import IO, Self
 from analysis.labels.resolve import label_repo
 from crawler.execute.environment import without_token
 from db.derive.record import derived
-from db.records import Derived, Labelled, Labels, RepoRecord
+from db.records import DerivedValues, Labelled, Labels, RepoRecord
 
-BEGUN = 1_000
+MIN_REPOS_FOR_PROCESS = 1_000
 """Repos of a walk after which the process is started: a short walk needs none."""
 
 READY = b"ready\n"
 """The first word of the process."""
 
-PATIENCE = 0.0
+READY_POLL_SECONDS = 0.0
 """Seconds that a page waits for that word."""
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class LabelledPage:
     """Of each repo of a page its labels and what else its rows hold; `bugs` tells of those that got no labels."""
 
     labels: tuple[Labelled, ...]
-    derived: tuple[Derived, ...]
+    derived: tuple[DerivedValues, ...]
     bugs: tuple[str, ...]
 
 
-def made_of(repos: Sequence[RepoRecord]) -> Made:
+def label_repos(repos: Sequence[RepoRecord]) -> LabelledPage:
     """The labels that a listing tells. A repo that trips them must not end a walk of millions."""
     labels, bugs = [], []
     for repo in repos:
@@ -53,10 +53,10 @@ def made_of(repos: Sequence[RepoRecord]) -> Made:
             labels.append(Labelled(Labels(), ()))
             bugs.append(f"{repo.repo_id} has no labels, by a bug: {type(error).__name__}: {error}"[:200])
     more = tuple(derived(repo, labelled.labels) for repo, labelled in zip(repos, labels, strict=True))
-    return Made(tuple(labels), more, tuple(bugs))
+    return LabelledPage(tuple(labels), more, tuple(bugs))
 
 
-class Labeller:
+class PageLabeller:
     """Labels pages one after the other; each is to be taken before the next is begun."""
 
     def __init__(self) -> None:
@@ -71,13 +71,13 @@ class Labeller:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._end()
 
-    def begin(self, repos: Sequence[RepoRecord]) -> Callable[[], Made]:
+    def submit(self, repos: Sequence[RepoRecord]) -> Callable[[], LabelledPage]:
         """Begins to label a page; what it returns waits for the labels."""
         self._repos += len(repos)
-        if self._process is None and not self._alone and self._repos >= BEGUN:
+        if self._process is None and not self._alone and self._repos >= MIN_REPOS_FOR_PROCESS:
             self._start()
         if not self._ready() or not self._send(repos):
-            return lambda: made_of(repos)
+            return lambda: label_repos(repos)
         return lambda: self._taken(repos)
 
     def _start(self) -> None:
@@ -98,7 +98,7 @@ class Labeller:
         if self._process is None or self._heard:
             return self._heard
         with suppress(OSError):  # of systems that look at no pipe: they wait
-            if not select.select([self._output], [], [], PATIENCE)[0]:
+            if not select.select([self._output], [], [], READY_POLL_SECONDS)[0]:
                 return False
         self._heard = self._output.read(len(READY)) == READY
         if not self._heard:
@@ -114,12 +114,12 @@ class Labeller:
             return False
         return True
 
-    def _taken(self, repos: Sequence[RepoRecord]) -> Made:
+    def _taken(self, repos: Sequence[RepoRecord]) -> LabelledPage:
         try:
-            return Made(*pickle.load(self._output))  # noqa: S301  # from our own process
+            return LabelledPage(*pickle.load(self._output))  # noqa: S301  # from our own process
         except Exception:  # it died in the middle of a word: pickle tells of that in many ways
             self._end()
-            return made_of(repos)
+            return label_repos(repos)
 
     @property
     def _input(self) -> IO[bytes]:
@@ -144,16 +144,16 @@ class Labeller:
 
 def main() -> None:
     """Labels the pages that come in until there are no more."""
-    from crawler.execute.gc_tuning import seldom
+    from crawler.execute.gc_tuning import tuned_gc
 
     # Not sys.stdout.buffer: PYTHONUNBUFFERED takes the buffer away, which sees to it that a write that a signal or a
     # machine's sleep cuts short is gone on with.
     taken, given = sys.stdin.buffer, open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115
-    with seldom(), suppress(EOFError, BrokenPipeError):
+    with tuned_gc(), suppress(EOFError, BrokenPipeError):
         given.write(READY)
         given.flush()
         while True:
-            made = made_of(pickle.load(taken))  # noqa: S301  # from the crawl
+            made = label_repos(pickle.load(taken))  # noqa: S301  # from the crawl
             pickle.dump((made.labels, made.derived, made.bugs), given, pickle.HIGHEST_PROTOCOL)
             given.flush()
 

@@ -12,38 +12,40 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from crawler.discover.discover import kind_due, sweep
-from crawler.discover.listing import one_by_one
-from crawler.enrich.queue import Visits
-from crawler.execute.executor import workers
-from crawler.execute.gc_tuning import seldom
-from crawler.run_recorder import Ledger, Progress, Tell, opened
+from crawler.discover.discover import choose_run_kind, discover
+from crawler.discover.listing import split_by_author
+from crawler.enrich.queue import EnrichmentQueue
+from crawler.execute.executor import open_executor
+from crawler.execute.gc_tuning import tuned_gc
+from crawler.run_recorder import RunRecorder, Progress, ProgressCallback, recorded_run
 from crawler.settings import CrawlSettings
-from crawler.sources.huggingface.client import Hub
+from crawler.sources.huggingface.client import HubClient
 from db.records import RunRecord
 from db.write.store import Store
 
-__all__ = ["Ledger", "Progress", "crawl"]
+__all__ = ["RunRecorder", "Progress", "crawl"]
 
 
-def silent(progress: Progress) -> None:
+def ignore_progress(progress: Progress) -> None:
     """Tells nobody."""
 
 
-def crawl(store: Store, hub: Hub, settings: CrawlSettings, tell: Tell = silent) -> list[RunRecord]:
+def crawl(
+    store: Store, hub: HubClient, settings: CrawlSettings, tell: ProgressCallback = ignore_progress
+) -> list[RunRecord]:
     """Crawls a scope into a catalog; a run for each author, one otherwise. A run that was stopped is the last.
 
     Raises CatalogLocked where another crawl holds the catalog, and CrawlError where the run can't go on; what was found
     until then is stored.
     """
     runs = []
-    with store.crawling(), seldom(), workers(settings.workers, settings.cluster, hub) as executor:
-        for scope in one_by_one(settings.scope):
+    with store.crawling(), tuned_gc(), open_executor(settings.workers, settings.cluster, hub) as executor:
+        for scope in split_by_author(settings.scope):
             asked = replace(settings, scope=scope)
-            with opened(store, hub, asked, kind_due(store, asked), tell) as ledger:
-                visits = Visits(ledger, executor, asked.depth, 2 * asked.workers, scope.repo_ids)
+            with recorded_run(store, hub, asked, choose_run_kind(store, asked), tell) as ledger:
+                visits = EnrichmentQueue(ledger, executor, asked.depth, 2 * asked.workers, scope.repo_ids)
                 if not scope.repo_ids:
-                    sweep(ledger, executor)
+                    discover(ledger, executor)
                 if scope.repo_ids or asked.depth != "listing":
                     visits.run()
             runs.append(ledger.run)

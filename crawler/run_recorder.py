@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from crawler.errors import CrawlError, Stopped
+from crawler.errors import CrawlError, CrawlStopped
 from crawler.settings import CrawlSettings, scope_text
-from crawler.sources.huggingface.client import Hub
+from crawler.sources.huggingface.client import HubClient
 from db.errors import CatalogError
 from db.records import RunRecord, Skipped
 from db.write.listing import PageCounts
@@ -29,18 +29,18 @@ class Progress:
     run: RunRecord
 
 
-Tell = Callable[[Progress], None]
+ProgressCallback = Callable[[Progress], None]
 
 
 @dataclass(slots=True)
-class Ledger:
+class RunRecorder:
     """One run, counted. Only the thread that owns the store writes to it."""
 
     store: Store
-    hub: Hub
+    hub: HubClient
     settings: CrawlSettings
     run: RunRecord
-    tell: Tell
+    tell: ProgressCallback
     notes: list[str] = field(default_factory=list)
     _before: tuple[int, int, int, float] = (0, 0, 0, 0.0)  # what the Hub had been asked when the run was opened
 
@@ -48,7 +48,7 @@ class Ledger:
     def scope(self) -> str:
         return scope_text(self.settings.scope)
 
-    def paged(self, counts: PageCounts) -> None:
+    def add_page(self, counts: PageCounts) -> None:
         run = self.run
         self.run = replace(
             run,
@@ -59,13 +59,13 @@ class Ledger:
             repos_skipped=run.repos_skipped + counts.skipped,
         )
 
-    def skipped(self, skips: Sequence[Skipped]) -> None:
+    def add_skips(self, skips: Sequence[Skipped]) -> None:
         self.run = replace(self.run, repos_skipped=self.run.repos_skipped + len(skips))
 
-    def enriched(self, count: int) -> None:
+    def add_enriched(self, count: int) -> None:
         self.run = replace(self.run, repos_enriched=self.run.repos_enriched + count)
 
-    def told(self, stage: Stage, done: int, total: int | None = None) -> None:
+    def report_progress(self, stage: Stage, done: int, total: int | None = None) -> None:
         self.tell(Progress(stage, done, total, self.current()))
 
     def current(self) -> RunRecord:
@@ -79,11 +79,11 @@ class Ledger:
             seconds_waited=round(self.hub.seconds_waited - self._before[3], 3),
         )
 
-    def opened(self) -> None:
+    def recorded_run(self) -> None:
         asked = self.hub.counters
         self._before = (asked.api_requests, asked.resolver_requests, asked.bytes_read, self.hub.seconds_waited)
 
-    def keep(self) -> None:
+    def save(self) -> None:
         """Writes the counters as they are, so that a run that is killed has told most of what it did."""
         self.store.update_run(self.current())
 
@@ -96,13 +96,15 @@ class Ledger:
 
 
 @contextmanager
-def opened(store: Store, hub: Hub, settings: CrawlSettings, kind: str, tell: Tell) -> Iterator[Ledger]:
+def recorded_run(
+    store: Store, hub: HubClient, settings: CrawlSettings, kind: str, tell: ProgressCallback
+) -> Iterator[RunRecorder]:
     """A run's books: closed as complete, as stopped if it was asked to end, or as failed with what went wrong."""
-    ledger = Ledger(store, hub, settings, store.start_run(kind, scope_text(settings.scope), hub.endpoint), tell)
-    ledger.opened()
+    ledger = RunRecorder(store, hub, settings, store.start_run(kind, scope_text(settings.scope), hub.endpoint), tell)
+    ledger.recorded_run()
     try:
         yield ledger
-    except Stopped as stopped:
+    except CrawlStopped as stopped:
         ledger.close("stopped", stopped.why)
     except CrawlError as error:
         ledger.close("failed", str(error))

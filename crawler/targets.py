@@ -17,89 +17,91 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from analysis.errors import SourceError
-from analysis.files.artifacts import READABLE, artifacts_of, headers_to_read
+from analysis.files.artifacts import READABLE, group_artifacts, select_headers
 from analysis.files.roles import extension, role_of
 from analysis.formats import read_artifact
 from analysis.formats.model_config import config_files, config_of
 from analysis.formats.source import ByteSource, FileSource
-from crawler.errors import FileTrouble, RepoTrouble
-from db.records import ArtifactRecord, FileRecord, Header, Json, Layout, RepoRecord, Skipped, Wanted
+from crawler.errors import FileError, RepoError
+from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, Json, LeasedRepo, RepoRecord, Skipped
 
 if TYPE_CHECKING:
-    from crawler.sources.huggingface.client import Hub
+    from crawler.sources.huggingface.client import HubClient
 
-MOST_CONFIG = 1 << 20  # bytes of one JSON file beside the weights
-MOST_BESIDE = 20_000  # files of a folder that are looked through for shards
+MAX_CONFIG_BYTES = 1 << 20  # bytes of one JSON file beside the weights
+MAX_FOLDER_FILES = 20_000  # files of a folder that are looked through for shards
 HUBS = ("huggingface.co", "www.huggingface.co", "hf.co")
 FILE_URL = re.compile(r"/(?P<repo>[\w.-]+/[\w.-]+)/(?:resolve|blob|raw)/(?P<revision>[^/]+)/(?P<path>.+)")
 REPO = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Target:
     """An artifact whose header can be read. Reading raises HeaderError and SourceError."""
 
     repo: RepoRecord
     artifact: ArtifactRecord
-    read: Callable[[Sequence[Layout]], tuple[Header, Sequence[Layout]]]  # known layouts -> the header, and new layouts
+    read: Callable[
+        [Sequence[ArrayLength]], tuple[Header, Sequence[ArrayLength]]
+    ]  # known layouts -> the header, and new layouts
     others: tuple[str, ...] = ()  # artifacts of the same repo whose headers can be read too
-    hub: Hub | None = None  # whose counters tell what finding and reading it took; None for files here
+    hub: HubClient | None = None  # whose counters tell what finding and reading it took; None for files here
 
 
-def opened(target: str, hub: Callable[[str | None], Hub]) -> Opened:
+def resolve_target(target: str, hub: Callable[[str | None], HubClient]) -> Target:
     """What `target` names. `hub` makes the door to an endpoint (None: the usual one), when one is needed.
 
     Raises SourceError for what is not there, RepoTrouble for a repo that can't be read, and what ends a run.
     """
     if target.startswith(("http://", "https://")):
-        return of_url(target, hub)
+        return target_from_url(target, hub)
     path = Path(target)
     if path.exists():
-        return of_folder(path) if path.is_dir() else of_path(path)
+        return target_from_folder(path) if path.is_dir() else target_from_path(path)
     repo_id, _, name = target.partition("::")
     if not REPO.fullmatch(repo_id) or (not name and extension(repo_id) in READABLE):
         raise SourceError(target, "is no file here, no URL and no repo")
-    return of_repo(hub(None), repo_id, name)
+    return target_from_repo(hub(None), repo_id, name)
 
 
 # ---- here -----------------------------------------------------------------------------------------------------------
 
 
-def of_path(path: Path) -> Opened:
+def target_from_path(path: Path) -> Target:
     """A file here, with its other shards."""
-    found = artifacts_of(beside(path.parent), local(path.parent.name))
+    found = group_artifacts(list_folder(path.parent), local(path.parent.name))
     whole = next((artifact for artifact in found if path.name in artifact.paths), None)
     if whole is None or whole.format not in READABLE:
-        whole = lone(path.name, FileSource(path))
+        whole = single_file_artifact(path.name, FileSource(path))
     return of_local(path.parent, whole)
 
 
-def of_folder(folder: Path) -> Opened:
+def target_from_folder(folder: Path) -> Target:
     """The artifact of a folder whose header tells most."""
     repo = local(folder.resolve().name)
-    artifacts = artifacts_of(beside(folder), repo)
-    chosen = headers_to_read(repo, artifacts)
+    artifacts = group_artifacts(list_folder(folder), repo)
+    chosen = select_headers(repo, artifacts)
     if not chosen:
         raise SourceError(str(folder), "holds no GGUF or safetensors file")
     return of_local(folder, chosen[0], readable(artifacts, chosen[0]))
 
 
-def of_local(folder: Path, artifact: ArtifactRecord, others: tuple[str, ...] = ()) -> Opened:
-    small = {file.path for file in beside(folder) if (file.size or 0) <= MOST_CONFIG}
-    config = merged({name: (folder / name).read_bytes() for name in config_files(artifact, small)})
+def of_local(folder: Path, artifact: ArtifactRecord, others: tuple[str, ...] = ()) -> Target:
+    small = {file.path for file in list_folder(folder) if (file.size or 0) <= MAX_CONFIG_BYTES}
+    config = merge_config_files({name: (folder / name).read_bytes() for name in config_files(artifact, small)})
     sizes = {path: (folder / path).stat().st_size for path in artifact.paths}
 
-    def read(layouts: Sequence[Layout]) -> tuple[Header, Sequence[Layout]]:
+    def read(layouts: Sequence[ArrayLength]) -> tuple[Header, Sequence[ArrayLength]]:
         return read_artifact(artifact, sizes, lambda path: FileSource(folder / path), layouts=layouts, config=config)
 
-    return Opened(local(folder.resolve().name), artifact, read, others)
+    return Target(local(folder.resolve().name), artifact, read, others)
 
 
-def beside(folder: Path) -> tuple[FileRecord, ...]:
+def list_folder(folder: Path) -> tuple[FileRecord, ...]:
     """The files of a folder, without those in folders below it."""
     found = []
     for number, path in enumerate(sorted(folder.iterdir() if folder.is_dir() else ())):
-        if number == MOST_BESIDE:
+        if number == MAX_FOLDER_FILES:
             break
         if path.is_file() and path.name.isprintable():
             found.append(FileRecord(path.name, path.stat().st_size))
@@ -113,7 +115,7 @@ def local(name: str) -> RepoRecord:
 # ---- far away -------------------------------------------------------------------------------------------------------
 
 
-def of_url(url: str, hub: Callable[[str | None], Hub]) -> Opened:
+def target_from_url(url: str, hub: Callable[[str | None], HubClient]) -> Target:
     """A file behind a URL; of one of the Hub's own, the file of that repo at that revision."""
     parts = urlsplit(url)
     usual = hub(None)
@@ -126,33 +128,33 @@ def of_url(url: str, hub: Callable[[str | None], Hub]) -> Opened:
     return of_source(usual, local(parts.hostname or ""), source.name, source)
 
 
-def of_source(hub: Hub, repo: RepoRecord, path: str, source: ByteSource) -> Opened:
-    artifact = lone(path, source)
-    return Opened(
+def of_source(hub: HubClient, repo: RepoRecord, path: str, source: ByteSource) -> Target:
+    artifact = single_file_artifact(path, source)
+    return Target(
         repo, artifact, lambda layouts: read_artifact(artifact, {}, lambda _: source, layouts=layouts), hub=hub
     )
 
 
-def of_repo(hub: Hub, repo_id: str, name: str) -> Opened:
+def target_from_repo(hub: HubClient, repo_id: str, name: str) -> Target:
     """A repo's artifact that holds the file `name`, else the one whose header tells most."""
-    from crawler.enrich.headers import config_of, header_of, look
+    from crawler.enrich.headers import fetch_config, fetch_repo, read_repo_header
 
-    found = look(hub, Wanted("", repo_id, None, None, 0))
+    found = fetch_repo(hub, LeasedRepo("", repo_id, None, None, 0))
     if isinstance(found, Skipped):
-        raise RepoTrouble(found.reason, found.detail)
-    artifact = chosen_of(found.repo, found.artifacts, name)
+        raise RepoError(found.reason, found.detail)
+    artifact = select_artifact(found.repo, found.artifacts, name)
 
-    def read(layouts: Sequence[Layout]) -> tuple[Header, Sequence[Layout]]:
+    def read(layouts: Sequence[ArrayLength]) -> tuple[Header, Sequence[ArrayLength]]:
         trouble: list[Skipped] = []
-        config = config_of(hub, found, artifact, trouble) if artifact.format != "gguf" else {}
+        config = fetch_config(hub, found, artifact, trouble) if artifact.format != "gguf" else {}
         if any(skip.reason == "gated" for skip in trouble):
-            raise RepoTrouble("gated", trouble[0].detail)
-        return header_of(hub, found, artifact, layouts, config)
+            raise RepoError("gated", trouble[0].detail)
+        return read_repo_header(hub, found, artifact, layouts, config)
 
-    return Opened(found.repo, artifact, read, readable(found.artifacts, artifact), hub)
+    return Target(found.repo, artifact, read, readable(found.artifacts, artifact), hub)
 
 
-def chosen_of(repo: RepoRecord, artifacts: Sequence[ArtifactRecord], name: str) -> ArtifactRecord:
+def select_artifact(repo: RepoRecord, artifacts: Sequence[ArtifactRecord], name: str) -> ArtifactRecord:
     """The artifact that a name means: its own, one of its files', or the end of one alone."""
     if name:
         exact = [a for a in artifacts if name == a.artifact or name in a.paths]
@@ -160,18 +162,18 @@ def chosen_of(repo: RepoRecord, artifacts: Sequence[ArtifactRecord], name: str) 
         found = exact or (close if len(close) == 1 else [])
         if not found:
             names = ", ".join(a.artifact for a in close[:5]) or f"{len(artifacts)} others"
-            raise FileTrouble(name, "unreadable", f"{repo.repo_id} holds no such file; there are {names}")
+            raise FileError(name, "unreadable", f"{repo.repo_id} holds no such file; there are {names}")
         return found[0]
-    chosen = headers_to_read(repo, artifacts)
+    chosen = select_headers(repo, artifacts)
     if not chosen:
-        raise RepoTrouble("unreadable", "it holds no GGUF or safetensors file")
+        raise RepoError("unreadable", "it holds no GGUF or safetensors file")
     return chosen[0]
 
 
 # ---- pieces ---------------------------------------------------------------------------------------------------------
 
 
-def lone(path: str, source: ByteSource) -> ArtifactRecord:
+def single_file_artifact(path: str, source: ByteSource) -> ArtifactRecord:
     """An artifact of one file. What no extension tells its first bytes do."""
     kind = extension(path)
     if kind not in READABLE:
@@ -183,7 +185,7 @@ def readable(artifacts: Sequence[ArtifactRecord], but: ArtifactRecord) -> tuple[
     return tuple(a.artifact for a in artifacts if a is not but and a.paths and extension(a.paths[0]) in READABLE)
 
 
-def merged(texts: Mapping[str, bytes]) -> Json:
+def merge_config_files(texts: Mapping[str, bytes]) -> Json:
     """One configuration from the JSON files beside the weights; what is no JSON says nothing."""
     values: dict[str, Any] = {}
     for path, text in texts.items():

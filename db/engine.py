@@ -49,12 +49,14 @@ def catalog_url(db: str | Path) -> URL:
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise CatalogError(
-            shown(url), f"{shown(url)}: only SQLite and PostgreSQL hold a catalog", "give a path or postgresql://..."
+            masked_url(url),
+            f"{masked_url(url)}: only SQLite and PostgreSQL hold a catalog",
+            "give a path or postgresql://...",
         )
     return url
 
 
-def shown(url: URL | str | Path) -> str:
+def masked_url(url: URL | str | Path) -> str:
     """The catalog's name for messages: the path, or the URL without its password."""
     url = url if isinstance(url, URL) else catalog_url(url)
     return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
@@ -106,7 +108,7 @@ def _sqlite(url: URL, *, read_only: bool, create: bool) -> Engine:
         mode = "ro" if read_only else "rwc" if create else "rw"
         uri = f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if read_only and _is_still(path) else ''}"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        _settle(connection, path, read_only=read_only)
+        _configure_connection(connection, path, read_only=read_only)
         return connection
 
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
@@ -123,7 +125,7 @@ WRITING = (
 )
 
 
-def _settle(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+def _configure_connection(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     pragmas = (*ALWAYS, *(READING if read_only else WRITING))
     try:
         for pragma in pragmas:
@@ -131,7 +133,7 @@ def _settle(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> N
         _add_mathematics(connection)
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise translated(error, str(path)) from None
+        raise to_catalog_error(error, str(path)) from None
 
 
 def _add_mathematics(connection: sqlite3.Connection) -> None:
@@ -181,15 +183,15 @@ def _postgresql(url: URL, *, read_only: bool) -> Engine:
         engine = create_engine(url, connect_args={**options, "connect_timeout": 10}, pool_pre_ping=True)
     except (ModuleNotFoundError, NoSuchModuleError):
         hint = "install it with: pip install 'hf-catalog[postgres]'"
-        raise CatalogError(shown(url), f"{shown(url)} needs the PostgreSQL driver", hint) from None
-    engine = engine.execution_options(catalog=shown(url), read_only=read_only)
+        raise CatalogError(masked_url(url), f"{masked_url(url)} needs the PostgreSQL driver", hint) from None
+    engine = engine.execution_options(catalog=masked_url(url), read_only=read_only)
     event.listen(engine, "connect", _plain_numbers)
     try:
         with engine.connect():
             pass
     except OperationalError as error:
         engine.dispose()
-        raise CatalogUnreachable(shown(url), str(error.orig).strip().splitlines()[0]) from None
+        raise CatalogUnreachable(masked_url(url), str(error.orig).strip().splitlines()[0]) from None
     return engine
 
 
@@ -215,7 +217,7 @@ def revision(engine: Engine) -> str | None:
         with engine.connect() as connection:
             return read_revision(connection)
     except DBAPIError as error:
-        raise translated(error, catalog_name(engine)) from None
+        raise to_catalog_error(error, catalog_name(engine)) from None
 
 
 def read_revision(connection: Connection) -> str | None:
@@ -230,7 +232,7 @@ def read_revision(connection: Connection) -> str | None:
     return str(row[0]) if row else None
 
 
-def translated(error: DBAPIError | sqlite3.Error, db: str) -> CatalogError:
+def to_catalog_error(error: DBAPIError | sqlite3.Error, db: str) -> CatalogError:
     """The catalog's own error for one of the driver."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     lines = str(cause).strip().splitlines()

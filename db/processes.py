@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def lives(pid: int, born: str = "") -> bool:
+def is_running(pid: int, born: str = "") -> bool:
     """Whether a process of that number is there, and of that birth where one is told (see `birth`)."""
     try:
         os.kill(pid, 0)
@@ -14,11 +14,11 @@ def lives(pid: int, born: str = "") -> bool:
         return False
     except (OSError, OverflowError):
         pass  # there, but somebody else's
-    now = birth(pid)
+    now = start_time(pid)
     return not born or not now or born == now
 
 
-def birth(pid: int) -> str:
+def start_time(pid: int) -> str:
     """When a process started: the machine's own start, and ticks since; empty where nobody tells (Linux does)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()

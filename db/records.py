@@ -38,7 +38,7 @@ def _values(kind: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*(each.name for each in fields(kind)))
 
 
-class Sent:
+class FastPickle:
     """A record of two fields or more that goes to another process by the thousand.
 
     Pickled as its class and values: the way of dataclasses with slots asks for the fields' names at each one.
@@ -52,7 +52,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class EdgeRecord(Sent):
+class EdgeRecord(FastPickle):
     """One declared or inferred parent of a repo."""
 
     parent: str  # repo id as written, perhaps of a repo that the catalog does not hold
@@ -61,7 +61,7 @@ class EdgeRecord(Sent):
 
 
 @dataclass(frozen=True, slots=True)
-class EvalRecord(Sent):
+class EvalRecord(FastPickle):
     """One published evaluation result of a model card (`model-index`) or of the Hub's evalResults."""
 
     task: str
@@ -72,7 +72,7 @@ class EvalRecord(Sent):
 
 
 @dataclass(frozen=True, slots=True)
-class RepoRecord(Sent):
+class RepoRecord(FastPickle):
     """One row of the Hub's listing, validated. `hub_id` (the Hub's `_id`) survives renames; `repo_id` does not."""
 
     hub_id: str
@@ -164,7 +164,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ArrayLength:
     """The length of a GGUF header's string array, learnt once: the next header with this tokenizer jumps it."""
 
     key: str  # tokenizer.ggml.tokens
@@ -174,7 +174,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelRecord(Sent):
+class LabelRecord(FastPickle):
     """One piece of evidence for one label. Lists are a record an element; booleans are "true" and "false"."""
 
     field: str
@@ -186,7 +186,7 @@ class LabelRecord(Sent):
 
 
 @dataclass(frozen=True, slots=True)
-class ConflictRecord(Sent):
+class ConflictRecord(FastPickle):
     """A claim and a measurement that can't both be true."""
 
     field: str
@@ -197,7 +197,7 @@ class ConflictRecord(Sent):
 
 
 @dataclass(frozen=True, slots=True)
-class Labels(Sent):
+class Labels(FastPickle):
     """The resolved answer, one value a label. Claimed and measured stand side by side."""
 
     family: str | None = None
@@ -234,7 +234,7 @@ class Labels(Sent):
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled(Sent):
+class Labelled(FastPickle):
     """Labels of a repo or of one artifact, with the evidence they rest on."""
 
     labels: Labels
@@ -246,7 +246,7 @@ class Labelled(Sent):
 
 
 @dataclass(frozen=True, slots=True)
-class Derived(Sent):
+class DerivedValues(FastPickle):
     """What a listed repo's rows hold beside the record itself."""
 
     facts: str  # repo_facts.facts
@@ -273,7 +273,7 @@ class Page:
     skipped: tuple[Skipped, ...]
     cursor: str | None  # opaque: where the next page starts; None after the last
     thin: bool = False  # without card, config and counts of tensors: at a known commit those of the catalog hold
-    derived: tuple[Derived, ...] = ()  # of each repo, where it was worked out beforehand
+    derived: tuple[DerivedValues, ...] = ()  # of each repo, where it was worked out beforehand
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,13 +286,13 @@ class Enrichment:
     files: tuple[FileRecord, ...] = ()
     artifacts: tuple[tuple[ArtifactRecord, Labelled], ...] = ()
     headers: tuple[Header, ...] = ()  # newly read ones, keyed by their `content`
-    layouts: tuple[Layout, ...] = ()  # newly learnt ones
+    layouts: tuple[ArrayLength, ...] = ()  # newly learnt ones
     skipped: tuple[Skipped, ...] = ()  # parts that could not be read
-    derived: Derived | None = None  # where it was worked out beforehand
+    derived: DerivedValues | None = None  # where it was worked out beforehand
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LeasedRepo:
     """One repo that the frontier wants visited, with what the catalog knows of it."""
 
     hub_id: str

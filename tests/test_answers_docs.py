@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from analysis.fit.memory import SCHEME_BITS, saving, weight_bytes
-from analysis.query.reader import questions, questions_page
+from analysis.fit.memory import SCHEME_BITS, saving_against, weight_bytes
+from analysis.query.reader import saved_queries, saved_queries_page
 from analysis.units import parse_model_size, size_text
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -14,8 +14,8 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 def test_the_page_of_questions_is_made_from_their_files() -> None:
     written = (DOCS / "queries.md").read_text(encoding="utf-8")
-    assert written == questions_page(), "make it anew: see questions_page in analysis/query/reader.py"
-    assert all(f"## {question.title}" in written for question in questions())
+    assert written == saved_queries_page(), "make it anew: see questions_page in analysis/query/reader.py"
+    assert all(f"## {question.title}" in written for question in saved_queries())
 
 
 def test_the_table_of_memory_is_arithmetic() -> None:
@@ -25,7 +25,7 @@ def test_the_table_of_memory_is_arithmetic() -> None:
     for name, cells in rows:
         parameters = parse_model_size(name)[1]
         assert cells.split(" | ") == [size_text(weight_bytes(parameters, bits)) for bits in (32, 16, 8, 4)]
-    assert f"8 bits save {saving(8):.0%} of 32, 4 bits {saving(4):.0%}".replace("%", " %") in text
+    assert f"8 bits save {saving_against(8):.0%} of 32, 4 bits {saving_against(4):.0%}".replace("%", " %") in text
     assert f"{SCHEME_BITS['Q4_K_M']:.2f} bits a weight, Q8_0 {SCHEME_BITS['Q8_0']:.1f}" in text
 
 

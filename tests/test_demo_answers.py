@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.catalog.fits import Wish, fits
+from analysis.catalog.fits import FitRequest, fits
 from analysis.fit.machines import GB, Machine
 from analysis.fit.memory import GIB
-from analysis.query.reader import Question, Reader, find_question, questions
+from analysis.query.reader import CatalogReader, SavedQuery, find_saved_query, saved_queries
 from tests.analysis.fit.test_memory import PUBLISHED
 
 QUIET = {"vanished", "broken-files"}  # nothing of the demo's Hub has gone, and no upload broke off
@@ -18,35 +18,35 @@ LAPTOP = Machine(ram=16 * GB)
 
 
 @pytest.fixture
-def reader(demo: Path) -> Iterator[Reader]:
-    with Reader(demo) as reader:
+def reader(demo: Path) -> Iterator[CatalogReader]:
+    with CatalogReader(demo) as reader:
         yield reader
 
 
-@pytest.mark.parametrize("question", questions(), ids=lambda question: question.name)
-def test_every_question_answers(question: Question, reader: Reader) -> None:
+@pytest.mark.parametrize("question", saved_queries(), ids=lambda question: question.name)
+def test_every_question_answers(question: SavedQuery, reader: CatalogReader) -> None:
     rows = reader.all(question.sql, question.values({}))
     assert bool(rows) is (question.name not in QUIET)
 
 
-def test_the_gemma_of_the_tour(reader: Reader) -> None:
+def test_the_gemma_of_the_tour(reader: CatalogReader) -> None:
     """The 4-bit Gemma that fits a 16 GB laptop with 32k tokens: 12B, by Google, QAT."""
-    found = fits(reader, LAPTOP, Wish(context=32_768, families=("gemma",), bits=4))
+    found = fits(reader, LAPTOP, FitRequest(context=32_768, families=("gemma",), bits=4))
     assert all(fit.needs <= LAPTOP.ram_for_models for fit in found)
     qat = next(fit for fit in found if fit.repo_id == "google/gemma-3-12b-it-qat-q4_0-gguf")
     assert qat.qat and qat.author == "google" and qat.largest_context > 50_000 and not qat.estimated
     assert not any("27b" in fit.repo_id for fit in found)
 
 
-def test_on_16_gb_about_14b_at_4_bits_is_the_end_of_it(reader: Reader) -> None:
+def test_on_16_gb_about_14b_at_4_bits_is_the_end_of_it(reader: CatalogReader) -> None:
     """Of dense models; of those with experts gpt-oss 20B was made for it."""
     four = ("Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
-    found = fits(reader, LAPTOP, Wish(every_artifact=True, quants=four))
+    found = fits(reader, LAPTOP, FitRequest(every_artifact=True, quants=four))
     largest = max(fit.parameters or 0 for fit in found if fit.family != "gpt-oss")
     assert 13e9 < largest < 17e9
 
 
-def test_the_files_of_llama_3_1_8b_have_the_sizes_that_llama_cpp_published(reader: Reader) -> None:
+def test_the_files_of_llama_3_1_8b_have_the_sizes_that_llama_cpp_published(reader: CatalogReader) -> None:
     """Their tensors are mixed as llama-quantize mixes them, and measured by their headers."""
     sizes = reader.all(
         "select quant, total_size from artifacts_wide where role = 'weights'"
@@ -58,14 +58,14 @@ def test_the_files_of_llama_3_1_8b_have_the_sizes_that_llama_cpp_published(reade
         assert row["total_size"] / GIB == pytest.approx(PUBLISHED[row["quant"]], rel=0.01), row["quant"]
 
 
-def test_a_name_of_four_bits_is_measured_wider(reader: Reader) -> None:
+def test_a_name_of_four_bits_is_measured_wider(reader: CatalogReader) -> None:
     (row,) = reader.all("select * from models where repo_id = 'google/gemma-3-4b-it-qat-q4_0-gguf'")
     assert (row["quant"], row["bits"], row["qat"]) == ("Q4_0", 4, True)
     assert row["bits_per_weight"] > 6 and row["parameters_measured"] < row["parameters"]
 
 
-def test_cards_of_both_sides_tell_what_quantization_cost(reader: Reader) -> None:
-    question = find_question("quant-evaluations")
+def test_cards_of_both_sides_tell_what_quantization_cost(reader: CatalogReader) -> None:
+    question = find_saved_query("quant-evaluations")
     rows = reader.all(question.sql, question.values({"model": "meta-llama/Llama-3.1-8B-Instruct"}))
     w4 = {row["dataset"]: row["delta"] for row in rows if row["quant"] == "W4A16"}
     w8 = {row["dataset"]: row["delta"] for row in rows if row["quant"] == "W8A16"}

@@ -11,19 +11,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.catalog.fits import Geometries
+from analysis.catalog.fits import GeometryLookup
 from analysis.catalog.models import find_model
 from analysis.errors import UnknownModel
 from analysis.fit.memory import estimate, largest_context
-from analysis.query.reader import Reader
-from analysis.schemes.quality import NOT_MEASURED, Cost, cost_of, finding, loss, sentence, trained_for
+from analysis.query.reader import CatalogReader
+from analysis.schemes.quality import (
+    NOT_MEASURED,
+    Cost,
+    cost_of,
+    find_published,
+    loss_sentence,
+    quality_loss,
+    trained_for,
+)
 
 COSTS: tuple[Cost, ...] = ("precision", "accuracy", "bias")
 TITLES: Mapping[Cost, str] = {"precision": "precision", "accuracy": "accuracy", "bias": "bias and safety"}
 
 
 @dataclass(frozen=True, slots=True)
-class Delta:
+class BenchmarkDelta:
     """One result that both a quant and its original report."""
 
     task: str
@@ -43,7 +51,7 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CostText:
     """What is known of one cost: in words, whether it was measured on this very model, and where it is published."""
 
     cost: Cost
@@ -53,7 +61,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ComparedModel:
     """One model of a comparison: its row of `models`, the artifact that stands for it, what it needs, what it lost."""
 
     model: dict[str, Any]
@@ -61,8 +69,8 @@ class Side:
     needs: int | None
     largest_context: int | None
     estimated: bool
-    deltas: tuple[Delta, ...]
-    costs: tuple[Told, ...]
+    deltas: tuple[BenchmarkDelta, ...]
+    costs: tuple[CostText, ...]
     conflicts: int
 
     def row(self) -> dict[str, Any]:
@@ -87,15 +95,17 @@ class Side:
         }  # fmt: skip
 
 
-def compare(reader: Reader, ids: Sequence[str], *, context: int, kv_type: str = "f16", memory: int) -> list[Side]:
+def compare(
+    reader: CatalogReader, ids: Sequence[str], *, context: int, kv_type: str = "f16", memory: int
+) -> list[ComparedModel]:
     """Each model with what belongs to it; `ID::SCHEME` or `ID::FILE` names an artifact of it. Raises UnknownModel."""
-    return [side(reader, each, context, kv_type, memory) for each in ids]
+    return [load_compared(reader, each, context, kv_type, memory) for each in ids]
 
 
-def side(reader: Reader, text: str, context: int, kv_type: str, memory: int) -> Side:
+def load_compared(reader: CatalogReader, text: str, context: int, kv_type: str, memory: int) -> ComparedModel:
     repo_id, _, wanted = text.partition("::")
     model = find_model(reader, repo_id)
-    shapes = Geometries(reader, near_to(model))
+    shapes = GeometryLookup(reader, nearest_ids(model))
     artifact = artifact_of(reader, model, wanted)
     needs = longest = None
     guessed = False
@@ -110,15 +120,15 @@ def side(reader: Reader, text: str, context: int, kv_type: str, memory: int) -> 
     deltas = deltas_of(reader, model["repo_id"])
     quant = artifact if artifact is not None and artifact["quant"] else model
     conflicts = reader.all("select count(*) as n from label_conflicts where repo_id = :id", {"id": model["repo_id"]})
-    return Side(model, artifact, needs, longest, guessed, deltas, costs_of(quant, deltas), conflicts[0]["n"])
+    return ComparedModel(model, artifact, needs, longest, guessed, deltas, costs_of(quant, deltas), conflicts[0]["n"])
 
 
-def near_to(model: Mapping[str, Any]) -> list[str]:
+def nearest_ids(model: Mapping[str, Any]) -> list[str]:
     """Where a model's geometry may be found: its own headers, its original's, those of other copies."""
     return [model["repo_id"], *([model["base_model"]] if model["base_model"] else [])]
 
 
-def artifact_of(reader: Reader, model: Mapping[str, Any], wanted: str) -> dict[str, Any] | None:
+def artifact_of(reader: CatalogReader, model: Mapping[str, Any], wanted: str) -> dict[str, Any] | None:
     """The artifact that stands for a model: the one that was named, else of the repo's own scheme, else the greatest.
 
     Raises UnknownModel where a named one is not there.
@@ -138,7 +148,7 @@ def artifact_of(reader: Reader, model: Mapping[str, Any], wanted: str) -> dict[s
     raise UnknownModel(f"{model['repo_id']}::{wanted}", close)
 
 
-def deltas_of(reader: Reader, repo_id: str) -> tuple[Delta, ...]:
+def deltas_of(reader: CatalogReader, repo_id: str) -> tuple[BenchmarkDelta, ...]:
     """Results that the cards of a quantized model and of its original both report."""
     rows = reader.all(
         "select e.task, e.dataset, e.metric, o.value as original, e.value as quantized"
@@ -149,26 +159,26 @@ def deltas_of(reader: Reader, repo_id: str) -> tuple[Delta, ...]:
         {"id": repo_id},
     )
     once = {(row["dataset"].lower(), row["metric"].lower()): row for row in reversed(rows)}
-    return tuple(Delta(**row, cost=cost_of(row["dataset"], row["metric"])) for row in reversed(once.values()))
+    return tuple(BenchmarkDelta(**row, cost=cost_of(row["dataset"], row["metric"])) for row in reversed(once.values()))
 
 
-def costs_of(row: Mapping[str, Any], deltas: Sequence[Delta] = ()) -> tuple[Told, ...]:
+def costs_of(row: Mapping[str, Any], deltas: Sequence[BenchmarkDelta] = ()) -> tuple[CostText, ...]:
     """What quantization cost a model, from a row of `models` or `artifacts_wide`; empty for full precision."""
     if not row["quantized"]:
         return ()
-    return tuple(told(cost, row, [each for each in deltas if each.cost == cost]) for cost in COSTS)
+    return tuple(cost_text(cost, row, [each for each in deltas if each.cost == cost]) for cost in COSTS)
 
 
-def told(cost: Cost, row: Mapping[str, Any], deltas: Sequence[Delta]) -> Told:
+def cost_text(cost: Cost, row: Mapping[str, Any], deltas: Sequence[BenchmarkDelta]) -> CostText:
     """One cost: measured on this model where it was, else as published of its scheme or width, else said unknown."""
     if deltas:
-        return Told(cost, "; ".join(each.text for each in deltas), measured=True)
+        return CostText(cost, "; ".join(each.text for each in deltas), measured=True)
     if cost == "precision":
-        known = loss(row["quant"], imatrix=bool(row["imatrix"]))
-        words = sentence(row["quant"], qat=trained_for(row["qat"], row["bits"]), imatrix=bool(row["imatrix"]))
+        known = quality_loss(row["quant"], imatrix=bool(row["imatrix"]))
+        words = loss_sentence(row["quant"], qat=trained_for(row["qat"], row["bits"]), imatrix=bool(row["imatrix"]))
         figures = known.figures if known else None
-        return Told(cost, f"{words} ({figures})" if figures else words, False, known.source.url if known else None)
-    found = finding(cost, row["bits_per_weight"] or row["bits"])
+        return CostText(cost, f"{words} ({figures})" if figures else words, False, known.source.url if known else None)
+    found = find_published(cost, row["bits_per_weight"] or row["bits"])
     if found is None:
-        return Told(cost, NOT_MEASURED, measured=False)
-    return Told(cost, f"not measured here; in general: {found[0]}", measured=False, source=found[1].url)
+        return CostText(cost, NOT_MEASURED, measured=False)
+    return CostText(cost, f"not measured here; in general: {found[0]}", measured=False, source=found[1].url)

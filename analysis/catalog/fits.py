@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from analysis.fit.machines import Machine
 from analysis.fit.memory import Estimate, Geometry, estimate, geometry, largest_context
-from analysis.query.reader import Reader
-from analysis.schemes.quality import SHARE_OF_LOSS, estimated_divergence, loss, loss_text, trained_for
+from analysis.query.reader import CatalogReader
+from analysis.schemes.quality import SHARE_OF_LOSS, estimated_divergence, loss_text, quality_loss, trained_for
 
 Place = Literal["gpu", "gpu+cpu", "cpu"]
 
@@ -28,15 +28,15 @@ join models m on m.repo_id = a.repo_id
 where a.role = 'weights' and a.main and +a.total_size > 0 and m.repo_id in ({repos})
 """
 
-MOST_REPOS = 20_000
+MAX_REPOS = 20_000
 """The most downloaded repos are looked at, where the wish leaves more: nobody reads a list of millions."""
 
-MOST_HEADERS = 50_000
+MAX_HEADERS = 50_000
 """Of so many artifacts, the most downloaded ones, the headers stand for those that were not read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class FitRequest:
     """What a person wants to run. None and empty do not limit."""
 
     context: int = 8192
@@ -90,13 +90,13 @@ class Fit:
         return {**asdict(self), "tokens_per_second": round(self.tokens_per_second, 1)}
 
 
-def fits(reader: Reader, machine: Machine, wish: Wish, shapes: Geometries | None = None) -> list[Fit]:
+def fits(reader: CatalogReader, machine: Machine, wish: FitRequest, shapes: GeometryLookup | None = None) -> list[Fit]:
     """What runs, best first: most capable (size, less what its scheme loses), then most downloaded."""
     rows = list(candidates(reader, machine, wish))
-    known = (shapes or Geometries(reader)).of_all(rows)
-    placings = (placed(row, shape, machine, wish) for row, shape in zip(rows, known, strict=True))
+    known = (shapes or GeometryLookup(reader)).of_all(rows)
+    placings = (evaluate_artifact(row, shape, machine, wish) for row, shape in zip(rows, known, strict=True))
     found = [fit for fit in placings if fit is not None]
-    found.sort(key=lambda fit: (-capability(fit), -(fit.downloads or 0), fit.repo_id, fit.artifact))
+    found.sort(key=lambda fit: (-rank_score(fit), -(fit.downloads or 0), fit.repo_id, fit.artifact))
     return found if wish.every_artifact else best_of_each(found)
 
 
@@ -107,27 +107,27 @@ def best_of_each(found: Iterable[Fit]) -> list[Fit]:
     return list(seen.values())
 
 
-def candidates(reader: Reader, machine: Machine, wish: Wish) -> Iterator[dict[str, Any]]:
+def candidates(reader: CatalogReader, machine: Machine, wish: FitRequest) -> Iterator[dict[str, Any]]:
     """Rows of artifacts that the wish allows and the machine has an engine for."""
-    repos, values = wished(wish)
-    ranked = f"{repos} order by c.downloads desc nulls last, c.repo_id limit {MOST_REPOS}"
+    repos, values = filter_sql(wish)
+    ranked = f"{repos} order by c.downloads desc nulls last, c.repo_id limit {MAX_REPOS}"
     conditions = [CANDIDATES.format(repos=ranked)]
     conditions += one_of("a.format", wish.formats, values)
     if wish.among is not None:
         conditions.append(f"order by a.downloads desc nulls last, a.repo_id, a.artifact limit {int(wish.among)}")
     for row in reader.all("\n".join(conditions), values):
-        if allowed(row, wish) and (wish.formats or wish.quants or has_engine(row, machine)):
+        if formats_for_machine(row, wish) and (wish.formats or wish.quants or has_engine(row, machine)):
             yield row
 
 
-def crowded(reader: Reader, wish: Wish) -> bool:
+def limit_candidates(reader: CatalogReader, wish: FitRequest) -> bool:
     """Whether the wish leaves more repos than are looked at."""
-    repos, values = wished(wish)
-    counted = reader.all(f"select count(*) as n from ({repos} limit {MOST_REPOS + 1}) as g", values)
-    return bool(counted[0]["n"] > MOST_REPOS)
+    repos, values = filter_sql(wish)
+    counted = reader.all(f"select count(*) as n from ({repos} limit {MAX_REPOS + 1}) as g", values)
+    return bool(counted[0]["n"] > MAX_REPOS)
 
 
-def wished(wish: Wish) -> tuple[str, dict[str, Any]]:
+def filter_sql(wish: FitRequest) -> tuple[str, dict[str, Any]]:
     """SQL for the ids of the repos that the wish leaves, and its values."""
     values: dict[str, Any] = {}
     conditions = ["select c.repo_id from models as c where c.status in ('available', 'gated')"]
@@ -168,7 +168,7 @@ def has_engine(row: Mapping[str, Any], machine: Machine) -> bool:
     return bool(machine.vram) or row["quant_method"] not in NEED_CUDA
 
 
-def allowed(row: Mapping[str, Any], wish: Wish) -> bool:
+def formats_for_machine(row: Mapping[str, Any], wish: FitRequest) -> bool:
     if not wish.task and row["pipeline_tag"] in NO_TEXT:
         return False
     if wish.quants and (row["quant"] or "").upper() not in {quant.upper() for quant in wish.quants}:
@@ -181,14 +181,14 @@ def allowed(row: Mapping[str, Any], wish: Wish) -> bool:
     return True
 
 
-class Geometries:
+class GeometryLookup:
     """Attention geometries of headers. A quant whose own header was not read has its siblings' in the repo, or those of
     the same model elsewhere: quantization changes no shapes. Headers are opened only as they are asked for.
 
     `near`: ids of models; only headers of these and of their copies are looked at, for those who ask about a few.
     """
 
-    def __init__(self, reader: Reader, near: Sequence[str] = ()) -> None:
+    def __init__(self, reader: CatalogReader, near: Sequence[str] = ()) -> None:
         self._reader = reader
         self._shapes: dict[int, Geometry | None] = {}
         self._of_repo: dict[str, list[int]] = {}
@@ -199,14 +199,14 @@ class Geometries:
         sql = (
             "select a.header, a.repo_id, a.base_model, h.architecture, h.parameters from artifacts_wide a"
             f" join headers h on h.id = a.header where a.role = 'weights' and a.header is not null{limit}"
-            f" order by a.downloads desc nulls last, a.header, a.repo_id limit {MOST_HEADERS}"
+            f" order by a.downloads desc nulls last, a.header, a.repo_id limit {MAX_HEADERS}"
         )
         read = sorted(map(tuple, reader.rows(sql, values)), key=lambda row: (row[0], row[1]))
         for number, repo_id, base, architecture, parameters in read:
             for known in (repo_id, base):
-                few(self._of_repo, known, number)
+                group_ids(self._of_repo, known, number)
             if architecture and parameters:
-                few(self._of_kind, (architecture, rounded(parameters)), number)
+                group_ids(self._of_kind, (architecture, rounded(parameters)), number)
 
     def of(self, row: Mapping[str, Any]) -> Geometry | None:
         """The geometry of an artifact's row: header, repo_id, base_model, architecture, parameters."""
@@ -239,7 +239,7 @@ class Geometries:
         self._shapes.update((number, None) for number in wanted if number not in self._shapes)
 
 
-def few(held: dict[Any, list[int]], key: Any, number: int) -> None:
+def group_ids(held: dict[Any, list[int]], key: Any, number: int) -> None:
     """Keep up to three numbers for a key: the first may have no geometry."""
     if key is None:
         return
@@ -266,12 +266,12 @@ def facts_of(text: str | None, context: int | None) -> dict[str, Any]:
     return {"context": context, **flat}
 
 
-def placed(row: Mapping[str, Any], shape: Geometry | None, machine: Machine, wish: Wish) -> Fit | None:
+def evaluate_artifact(row: Mapping[str, Any], shape: Geometry | None, machine: Machine, wish: FitRequest) -> Fit | None:
     """The artifact on this machine, or None where it does not fit."""
     weights = int(row["total_size"])
     parameters = row["parameters"]
     need = estimate(weights, shape, context=wish.context, kv_type=wish.kv_type, parameters=parameters)
-    where = place_of(need, machine)
+    where = place_on_devices(need, machine)
     if where is None:
         return None
     room = {
@@ -283,7 +283,7 @@ def placed(row: Mapping[str, Any], shape: Geometry | None, machine: Machine, wis
     if trained and wish.context > trained:
         return None
     largest = largest_context(room, weights, shape, kv_type=wish.kv_type, parameters=parameters, trained=trained)
-    measured = loss(row["quant"], imatrix=bool(row["imatrix"]))
+    measured = quality_loss(row["quant"], imatrix=bool(row["imatrix"]))
     qat = trained_for(row["qat"], row["bits"])
     return Fit(
         repo_id=row["repo_id"],
@@ -317,7 +317,7 @@ def placed(row: Mapping[str, Any], shape: Geometry | None, machine: Machine, wis
     )
 
 
-def place_of(need: Estimate, machine: Machine) -> Place | None:
+def place_on_devices(need: Estimate, machine: Machine) -> Place | None:
     """Where it runs: whole on the GPU if that holds it, else in RAM, with the GPU helping where there is one."""
     if machine.vram and need.total <= machine.vram_for_models:
         return "gpu"
@@ -335,7 +335,7 @@ def speed(row: Mapping[str, Any], need: Estimate, machine: Machine, where: Place
     return machine.speed(read * on_gpu, read * (1 - on_gpu))
 
 
-def capability(fit: Fit) -> float:
+def rank_score(fit: Fit) -> float:
     """How much a model can do, roughly, in doublings of its size: what its scheme loses counts against it.
 
     The mean KL divergence of quality.toml counts four doublings a nat, so that Q4_K_M costs an eighth of a doubling and
@@ -346,7 +346,7 @@ def capability(fit: Fit) -> float:
     parameters = fit.parameters or fit.total_size
     if fit.active_parameters:
         parameters = round((parameters * min(parameters, fit.active_parameters)) ** 0.5)
-    found = loss(fit.quant, imatrix=True)
+    found = quality_loss(fit.quant, imatrix=True)
     if found and found.kld is not None:
         divergence = found.kld
     else:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 
 ROOTS = 6  # trees of one family
 CHILDREN = 8  # of one model
@@ -40,7 +40,7 @@ class Branch:
     hidden: int
 
 
-def busiest_family(reader: Reader) -> str | None:
+def largest_family(reader: CatalogReader) -> str | None:
     """The family with most quantized copies that say what they come from."""
     rows = reader.all(
         "select m.family, count(*) as copies from models m where m.family is not null and m.base_model is not null"
@@ -49,8 +49,8 @@ def busiest_family(reader: Reader) -> str | None:
     return rows[0]["family"] if rows else None
 
 
-def forest(
-    reader: Reader, family: str, *, roots: int = ROOTS, children: int = CHILDREN, depth: int = DEPTH
+def lineage_trees(
+    reader: CatalogReader, family: str, *, roots: int = ROOTS, children: int = CHILDREN, depth: int = DEPTH
 ) -> tuple[Branch, ...]:
     """The largest trees of a family. Each model stands under its likeliest parent."""
     rows: dict[str, dict[str, Any]] = {}

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from analysis.errors import UnknownModel
-from analysis.query.reader import Reader, bound_names
+from analysis.query.reader import CatalogReader, bound_names
 
 SORTS: Mapping[str, str] = {
     "downloads": "downloads desc",
@@ -73,9 +73,9 @@ class Where:
         return " where " + " and ".join(self.conditions) if self.conditions else ""
 
 
-def list_models(reader: Reader, wanted: Filter, *, sort: str, limit: int | None) -> Iterator[dict[str, Any]]:
+def list_models(reader: CatalogReader, wanted: Filter, *, sort: str, limit: int | None) -> Iterator[dict[str, Any]]:
     """Rows of the view `models`, tidied, in a stable order."""
-    from analysis.query.reader import tidy
+    from analysis.query.reader import normalize_row
 
     where = conditions(reader, wanted)
     order = f"order by {SORTS[sort]} nulls last, repo_id"
@@ -83,14 +83,14 @@ def list_models(reader: Reader, wanted: Filter, *, sort: str, limit: int | None)
     if limit:  # first which, then all of these: a wide row is dear
         chosen = f"select hub_id from models{where} {order} limit {int(limit)}"
         sql = f"select * from models where hub_id in ({chosen}) {order}"
-    return (tidy(row) for row in reader.rows(sql, where.values).dicts())
+    return (normalize_row(row) for row in reader.rows(sql, where.values).dicts())
 
 
 COMMON = 5000
 """A label that more models have is met often enough on the way down any order; a rarer one is looked up."""
 
 
-def conditions(reader: Reader, wanted: Filter) -> Where:
+def conditions(reader: CatalogReader, wanted: Filter) -> Where:
     where = Where()
     kinship = [f"select hub_id from models where {column} {{0}}" for column in ("family", "base_family")]
     walked = "(coalesce(family, '') {0} or coalesce(base_family, '') {0})"  # so put that no index leads off the walk
@@ -121,7 +121,12 @@ def conditions(reader: Reader, wanted: Filter) -> Where:
 
 
 def labelled(
-    reader: Reader, where: Where, lookups: Sequence[str], walked: str, wanted: Sequence[str], fold: Callable[[str], str]
+    reader: CatalogReader,
+    where: Where,
+    lookups: Sequence[str],
+    walked: str,
+    wanted: Sequence[str],
+    fold: Callable[[str], str],
 ) -> None:
     """Models with one of these labels. Labels have one spelling, to which `fold` brings what a person wrote."""
     if not wanted:
@@ -136,7 +141,7 @@ def labelled(
         where.conditions.append(f"hub_id in ({found})")
 
 
-def find_model(reader: Reader, repo_id: str) -> dict[str, Any]:
+def find_model(reader: CatalogReader, repo_id: str) -> dict[str, Any]:
     """One row of `models` by id: in any case of letters, under an earlier name, or by the Hub's `_id`.
 
     Raises UnknownModel with ids that are close.
@@ -156,7 +161,7 @@ def find_model(reader: Reader, repo_id: str) -> dict[str, Any]:
     raise UnknownModel(asked, close_ids(reader, asked))
 
 
-def close_ids(reader: Reader, asked: str) -> tuple[str, ...]:
+def close_ids(reader: CatalogReader, asked: str) -> tuple[str, ...]:
     """Ids that were perhaps meant: the same name of another owner, then names that begin alike."""
     name = asked.rpartition("/")[2].lower()
     escaped = name.replace("!", "!!").replace("%", "!%").replace("_", "!_")
@@ -184,7 +189,7 @@ class Info:
     skips: list[dict[str, Any]]
 
 
-def info(reader: Reader, repo_id: str) -> Info:
+def info(reader: CatalogReader, repo_id: str) -> Info:
     """One model and what belongs to it. Raises UnknownModel."""
     model = find_model(reader, repo_id)
     values = {"id": model["repo_id"]}
@@ -220,7 +225,7 @@ def info(reader: Reader, repo_id: str) -> Info:
     )
 
 
-def evaluations(reader: Reader, repo_id: str | None) -> list[dict[str, Any]]:
+def evaluations(reader: CatalogReader, repo_id: str | None) -> list[dict[str, Any]]:
     """What the card of a repo reports."""
     if repo_id is None:
         return []
@@ -244,7 +249,7 @@ class Node:
     children: tuple[Node, ...] = ()
 
 
-def tree(reader: Reader, repo_id: str) -> Node:
+def tree(reader: CatalogReader, repo_id: str) -> Node:
     """The lineage of a model from its furthest known ancestor down. Raises UnknownModel."""
     start = find_model(reader, repo_id)["repo_id"]
     root, seen = start, {start}
@@ -261,7 +266,7 @@ def tree(reader: Reader, repo_id: str) -> Node:
     return branch(reader, root, None, 0, set())
 
 
-def branch(reader: Reader, repo_id: str, relation: str | None, depth: int, seen: set[str]) -> Node:
+def branch(reader: CatalogReader, repo_id: str, relation: str | None, depth: int, seen: set[str]) -> Node:
     """A model and what was made from it, most downloaded first."""
     seen.add(repo_id)
     own = reader.all("select quant, downloads from models where repo_id = :id", {"id": repo_id})
@@ -289,7 +294,7 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def changes(
-    reader: Reader,
+    reader: CatalogReader,
     *,
     since: datetime,
     families: Sequence[str] = (),
@@ -298,7 +303,7 @@ def changes(
     limit: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """What happened since a moment, newest first: rows of the view `changes`."""
-    from analysis.query.reader import tidy
+    from analysis.query.reader import normalize_row
 
     where = Where()
     where.conditions.append(f"seen_at >= {where.name(since)}")
@@ -308,4 +313,4 @@ def changes(
     sql = f"select * from changes{where} order by seen_at desc, repo_id, kind, subject"
     if limit:
         sql += f" limit {int(limit)}"
-    return (tidy(row) for row in reader.rows(sql, where.values).dicts())
+    return (normalize_row(row) for row in reader.rows(sql, where.values).dicts())

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from analysis.fit.memory import tokens_a_second, weight_bytes
+from analysis.fit.memory import tokens_per_second, weight_bytes
 from analysis.labels.evidence.headers import header_evidence
 from analysis.labels.evidence.sizes import FULL_FROM, QUANTIZED_BELOW
 from analysis.units import size_text
@@ -41,7 +41,7 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class SignalInput:
     """What the signals look at: a repo, an artifact or a header alone. None and empty where nothing is known."""
 
     format: str | None = None
@@ -57,7 +57,7 @@ class Subject:
     copy: bool = False  # a quantized copy of its base, as declared
 
     @classmethod
-    def of_header(cls, header: Header, evidence: Sequence[LabelRecord] = ()) -> Subject:
+    def of_header(cls, header: Header, evidence: Sequence[LabelRecord] = ()) -> SignalInput:
         return cls(
             format=header.format,
             quant=header.quant,
@@ -76,7 +76,7 @@ class Subject:
         evidence: Iterable[Mapping[str, Any]] = (),
         evaluations: Iterable[Mapping[str, Any]] = (),
         base_evaluations: Iterable[Mapping[str, Any]] = (),
-    ) -> Subject:
+    ) -> SignalInput:
         """Of a row of the views `models` or `artifacts_wide`, with rows of `labels` and `evaluations`.
 
         A repo's size counts only where it holds one thing: a repo of twenty quants has no bits a weight.
@@ -104,12 +104,12 @@ def result(row: Mapping[str, Any]) -> EvalRecord:
     return EvalRecord(row["task"], row["dataset"], row["metric"], row["value"], row.get("source", "card"))
 
 
-def signals(subject: Subject) -> tuple[Signal, Signal, Signal, Signal]:
+def signals(subject: SignalInput) -> tuple[Signal, Signal, Signal, Signal]:
     """The four signals, in their order."""
     return size_signal(subject), documentation_signal(subject), framework_signal(subject), performance_signal(subject)
 
 
-def majority(found: Iterable[Signal]) -> bool | None:
+def combine_signals(found: Iterable[Signal]) -> bool | None:
     """What most of the signals that tell anything say; None where they are even or silent."""
     said = [signal.verdict for signal in found if signal.verdict is not None]
     for_, against = said.count(True), said.count(False)
@@ -119,7 +119,7 @@ def majority(found: Iterable[Signal]) -> bool | None:
 # ---- size -----------------------------------------------------------------------------------------------------------
 
 
-def size_signal(subject: Subject) -> Signal:
+def size_signal(subject: SignalInput) -> Signal:
     """Bits a weight: under 12 it is quantized, from 14 on it is not."""
     bits, how = subject.bits_per_weight, "counted in its tensors or from bytes and parameters"
     if bits is None and subject.size and subject.parameters:
@@ -143,7 +143,7 @@ _READ = {
 }  # fmt: skip
 
 
-def documentation_signal(subject: Subject) -> Signal:
+def documentation_signal(subject: SignalInput) -> Signal:
     """What those who write of it say: the strongest word decides, a contradiction is told."""
     found = sorted(
         (e for e in subject.evidence if e.field == "quantized" and e.source in _DOCUMENTS),
@@ -189,7 +189,7 @@ def runs_in(format: str | None, quant_method: str | None = None) -> tuple[str, .
     return found.runs if found else ()
 
 
-def framework_signal(subject: Subject) -> Signal:
+def framework_signal(subject: SignalInput) -> Signal:
     """Programs name a method for quantized weights alone; some containers hold nothing else."""
     formats, methods = runtimes()
     container, method = formats.get(subject.format or ""), methods.get(subject.quant_method or "")
@@ -214,12 +214,12 @@ def framework_signal(subject: Subject) -> Signal:
 # ---- performance ----------------------------------------------------------------------------------------------------
 
 
-def performance_signal(subject: Subject) -> Signal:
+def performance_signal(subject: SignalInput) -> Signal:
     """Results against the base model's where both are published, and the tokens a second that memory allows.
 
     Quantization moves results a little, mostly down. Equal results mean equal weights; far ones mean other training.
     """
-    speed = speed_text(subject)
+    speed = speed_sentence(subject)
     pairs = compared(subject.evaluations, subject.base_evaluations)
     if not pairs:
         why = "no results of it and of its base model are published"
@@ -249,14 +249,14 @@ def benchmark(each: EvalRecord) -> tuple[str, str, str]:
     return each.task.lower(), each.dataset.lower(), each.metric.lower()
 
 
-def speed_text(subject: Subject) -> str:
+def speed_sentence(subject: SignalInput) -> str:
     """How fast memory lets it run, against the same model at 16 bits."""
     if not subject.parameters or not (subject.size or subject.bits_per_weight):
         return ""
     weights = subject.size or weight_bytes(subject.parameters, subject.bits_per_weight or 16)
     share = min(1.0, (subject.active_parameters or subject.parameters) / subject.parameters)
-    now = tokens_a_second(weights, LAPTOP, active_share=share)
-    then = tokens_a_second(weight_bytes(subject.parameters, 16), LAPTOP, active_share=share)
+    now = tokens_per_second(weights, LAPTOP, active_share=share)
+    then = tokens_per_second(weight_bytes(subject.parameters, 16), LAPTOP, active_share=share)
     if now < 1.25 * then:
         return f"memory of 100 GB/s allows {now:.3g} tokens a second"
     return f"memory of 100 GB/s allows {now:.3g} tokens a second, {then:.3g} at 16 bits"

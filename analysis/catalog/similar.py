@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.catalog.models import find_model
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 from db.derive.search_document import words
 
 ALIKE = 80.0
@@ -38,7 +38,7 @@ class Similar:
     earlier: bool | None  # made before the model asked about
 
 
-def similar(reader: Reader, repo_id: str, *, limit: int = 20) -> list[Similar]:
+def similar(reader: CatalogReader, repo_id: str, *, limit: int = 20) -> list[Similar]:
     """Re-uploads first, then names by likeness. Raises UnknownModel."""
     model = find_model(reader, repo_id)
     copies = list(same_bytes(reader, model))
@@ -47,7 +47,7 @@ def similar(reader: Reader, repo_id: str, *, limit: int = 20) -> list[Similar]:
     return [*copies, *named][:limit]
 
 
-def same_bytes(reader: Reader, model: dict[str, Any]) -> Iterable[Similar]:
+def same_bytes(reader: CatalogReader, model: dict[str, Any]) -> Iterable[Similar]:
     """Repos that hold an artifact with the same bytes, those that share most first."""
     rows = reader.all(
         "select o.repo_id, o.downloads, o.created_at, a.artifact, a.role, a.total_size"
@@ -81,7 +81,7 @@ def _copy(model: dict[str, Any], repo_id: str, shared: list[dict[str, Any]]) -> 
     )
 
 
-def like_names(reader: Reader, model: dict[str, Any]) -> list[Similar]:
+def like_names(reader: CatalogReader, model: dict[str, Any]) -> list[Similar]:
     """Models of the same family and size whose names are alike, the likest first."""
     from rapidfuzz import fuzz, process
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.names.family import Likeness, alike
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 
 _TOKENS = """
 select lower(u.token) as token, count(distinct r.id) as repos, count(distinct r.author) as authors,
@@ -53,22 +53,22 @@ class Suggestion:
         return {field: getattr(self, field) for field in self.__slots__}
 
 
-def suggest(reader: Reader, *, least: int = 2, most: int = 50) -> list[Suggestion]:
+def suggest(reader: CatalogReader, *, least: int = 2, most: int = 50) -> list[Suggestion]:
     """The tokens that most publishers use, at least in `least` repos, the likeliest families first."""
     rows = reader.all(_TOKENS, {"least": least, "most": most * 4})
-    rows = [row for row in rows if worth(row["token"])]
-    evidence = gather(reader, [row["token"] for row in rows])
-    found = [judged(row, evidence.get(row["token"], ())) for row in rows]
+    rows = [row for row in rows if score(row["token"])]
+    evidence = collect_unclaimed(reader, [row["token"] for row in rows])
+    found = [classify(row, evidence.get(row["token"], ())) for row in rows]
     order = {"alias": 0, "family": 1, "word": 2}
     return sorted(found, key=lambda each: (order[each.kind], -each.authors, -each.repos, each.token))[:most]
 
 
-def worth(token: str) -> bool:
+def score(token: str) -> bool:
     """Whether a token could be a name at all."""
     return len(token) > 2 and any(letter.isalpha() for letter in token)
 
 
-def gather(reader: Reader, tokens: Sequence[str]) -> Mapping[str, list[dict[str, Any]]]:
+def collect_unclaimed(reader: CatalogReader, tokens: Sequence[str]) -> Mapping[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     if tokens:
         names = {f"t{index}": token for index, token in enumerate(tokens)}
@@ -78,7 +78,7 @@ def gather(reader: Reader, tokens: Sequence[str]) -> Mapping[str, list[dict[str,
     return found
 
 
-def judged(row: Mapping[str, Any], evidence: Sequence[Mapping[str, Any]]) -> Suggestion:
+def classify(row: Mapping[str, Any], evidence: Sequence[Mapping[str, Any]]) -> Suggestion:
     """What a token most likely is: another spelling of a family, a family of its own, or a word."""
     token = row["token"]
     architecture, share = leading(evidence, "architecture")

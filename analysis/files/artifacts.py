@@ -20,23 +20,23 @@ from hashlib import sha256
 from statistics import median
 
 from analysis.files.copies import CANONICAL, primaries
-from analysis.files.roles import PACKAGES, SIDECARS, extension, format_of, role_of, stem, training_state
+from analysis.files.roles import PACKAGES, SIDECAR_ROLES, extension, format_of, is_training_state, role_of, stem
 from analysis.files.shards import missing_of, part_of
 from db.records import ArtifactRecord, FileRecord, RepoRecord, Role
 
-LOADED: frozenset[Role] = SIDECARS | {"weights"}
+LOADABLE_ROLES: frozenset[Role] = SIDECAR_ROLES | {"weights"}
 """Roles of what is loaded by itself. Weights of a pipeline's other parts are artifacts too, of the role `other`."""
 
 READABLE = frozenset({"gguf", "safetensors"})
 """Extensions of files whose headers can be read."""
 
-MOST_READ = 12
+MAX_HEADERS_PER_REPO = 12
 """GGUF headers of one repo that are read for disagreeing with their names, at most."""
 
 Groups = dict[str, list[FileRecord]]
 
 
-def artifacts_of(files: Sequence[FileRecord], repo: RepoRecord) -> tuple[ArtifactRecord, ...]:
+def group_artifacts(files: Sequence[FileRecord], repo: RepoRecord) -> tuple[ArtifactRecord, ...]:
     """The artifacts of a repo's files, in the order of their names; every file belongs to at most one."""
     paths = {file.path for file in files}
     found = []
@@ -66,7 +66,7 @@ def _groups(files: Sequence[FileRecord]) -> Groups:
     saved = {path.rpartition("/")[0] for path in paths if path.endswith("/saved_model.pb")}
     groups: defaultdict[tuple[str, int | None], list[FileRecord]] = defaultdict(list)
     for file in files:
-        whole, count = _whole(file.path, paths, saved)
+        whole, count = _join_shards(file.path, paths, saved)
         groups[whole, count].append(file)
     ways = Counter(whole for whole, _ in groups)
     named: Groups = {}
@@ -81,7 +81,7 @@ def _groups(files: Sequence[FileRecord]) -> Groups:
     return named
 
 
-def _whole(path: str, paths: Collection[str], saved: Collection[str]) -> tuple[str, int | None]:
+def _join_shards(path: str, paths: Collection[str], saved: Collection[str]) -> tuple[str, int | None]:
     """The whole that a file belongs to, and of how many pieces it is: 0 for what was not cut into pieces."""
     for package in PACKAGES:
         if f"{package}/" in path:
@@ -116,16 +116,16 @@ def _artifact(name: str, members: list[FileRecord], repo: RepoRecord, paths: Col
     elif (
         kind
         and role == "other"
-        and not training_state(name)
+        and not is_training_state(name)
         and any(m.path.endswith("saved_model.pb") for m in members)
     ):
         role = "weights"
-    if kind is None or role not in LOADED | {"other"} or training_state(name):
+    if kind is None or role not in LOADABLE_ROLES | {"other"} or is_training_state(name):
         return None
     if role == "imatrix":
         kind = "gguf" if extension(name) == "gguf" else None
     elif role == "weights":
-        kind, role = _in_repo(name, kind, repo, paths)
+        kind, role = _format_from_repo(name, kind, repo, paths)
     whole = missing_of([file.path for file in members]) == 0
     sizes = [file.size for file in members]
     return ArtifactRecord(
@@ -156,7 +156,7 @@ def _content(members: list[FileRecord]) -> str | None:
 _OWN_FORMATS = ("exl2", "exl3", "mlx")
 
 
-def _in_repo(name: str, kind: str, repo: RepoRecord, paths: Collection[str]) -> tuple[str, Role]:
+def _format_from_repo(name: str, kind: str, repo: RepoRecord, paths: Collection[str]) -> tuple[str, Role]:
     """Format and role of weights, where the repo says more than the file's name."""
     quantization = repo.config.get("quantization_config")
     method = quantization.get("quant_method") if isinstance(quantization, Mapping) else None
@@ -196,7 +196,7 @@ def _unique(artifacts: list[ArtifactRecord], paths: Collection[str]) -> list[Art
 # ---- Which headers to read ------------------------------------------------------------------------------------------
 
 
-def headers_to_read(
+def select_headers(
     repo: RepoRecord, artifacts: Sequence[ArtifactRecord], known: Collection[str] = (), *, every: bool = False
 ) -> tuple[ArtifactRecord, ...]:
     """The artifacts whose headers are worth opening, cheapest first.
@@ -208,7 +208,7 @@ def headers_to_read(
     readable = [a for a in artifacts if _readable(a)]
     if every:
         return tuple(sorted((a for a in readable if a.content not in known), key=_cost))
-    chosen = _gguf(repo, [a for a in readable if a.format == "gguf" and a.role == "weights"], known)
+    chosen = _select_gguf(repo, [a for a in readable if a.format == "gguf" and a.role == "weights"], known)
     main = [a for a in readable if a.format != "gguf" and a.role == "weights" and a.primary]
     if main:
         chosen.append(max(main, key=lambda a: (a.total_size or 0, a.artifact)))
@@ -237,12 +237,12 @@ def _cost(artifact: ArtifactRecord) -> tuple[int, int, str]:
     return len(artifact.paths), artifact.total_size or 0, artifact.artifact
 
 
-def _gguf(repo: RepoRecord, quants: list[ArtifactRecord], known: Collection[str]) -> list[ArtifactRecord]:
+def _select_gguf(repo: RepoRecord, quants: list[ArtifactRecord], known: Collection[str]) -> list[ArtifactRecord]:
     """One in full, of the fewest shards and of a middling size, and those that disagree with the rest."""
     if not quants:
         return []
     odd = _disagreeing(repo, quants)
-    chosen = [a for a in quants if a.artifact in odd][:MOST_READ]
+    chosen = [a for a in quants if a.artifact in odd][:MAX_HEADERS_PER_REPO]
     plain = [a for a in quants if a.artifact not in odd] or quants
     if any(a.content in known for a in plain):
         return chosen

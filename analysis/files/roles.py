@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from db.records import Role
 
-EXTENSIONS: Mapping[str, str] = {
+FORMAT_BY_EXTENSION: Mapping[str, str] = {
     "gguf": "gguf", "ggml": "ggml", "safetensors": "safetensors", "bin": "pytorch", "pt": "pytorch", "pth": "pytorch",
     "ckpt": "pytorch", "onnx": "onnx", "onnx_data": "onnx", "ort": "onnx", "mlmodel": "coreml", "mlpackage": "coreml",
     "mlmodelc": "coreml", "tflite": "tflite", "litertlm": "tflite", "task": "tflite", "pte": "executorch",
@@ -18,7 +18,7 @@ EXTENSIONS: Mapping[str, str] = {
 }  # fmt: skip
 """Extension -> format. `.bin` is PyTorch's unless its name or its neighbours say otherwise."""
 
-SIDECARS: frozenset[Role] = frozenset({"mmproj", "adapter", "imatrix", "draft"})
+SIDECAR_ROLES: frozenset[Role] = frozenset({"mmproj", "adapter", "imatrix", "draft"})
 """Roles of what serves a model and is none: their names carry the size of the model that they belong to."""
 
 PACKAGES = (".mlpackage", ".mlmodelc")
@@ -62,7 +62,7 @@ _COMPONENT_FOLDERS = re.compile(
     r"upscale_models|latent_upscale_models|\d+_(?:Dense|CNN|LSTM|Pooling|LayerNorm|WeightedLayerPooling|Normalize))$",
     re.I,
 )
-_COMPONENT = re.compile(
+_COMPONENT_NAMES = re.compile(
     r"(?:.*[-_. ])?vae(?:[-_. ].*)?$|(?:.*[-_. ])?u?m?t5[-_]?(?:v1_1[-_])?xxl.*|(?:tokenizer|vocoder)-.*|"
     r"(?:models_)?clip_(?:[lgh]\b|open|vision).*|ae$|.*text_encoders?$",
     re.I,
@@ -81,24 +81,24 @@ def stem(path: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-def words(text: str) -> frozenset[str]:
+def split_words(text: str) -> frozenset[str]:
     return frozenset(_SPLIT.split(text.lower()))
 
 
-def training_state(path: str) -> bool:
+def is_training_state(path: str) -> bool:
     """Whether the file is of no use but to go on training."""
     return _TRAINING.search(path) is not None
 
 
-def component(path: str) -> bool:
+def is_pipeline_component(path: str) -> bool:
     """Whether the file is a part beside the model itself: a pipeline's autoencoder, its text encoders."""
     *folders, _ = path.split("/")
-    return any(_COMPONENT_FOLDERS.match(folder) for folder in folders) or _COMPONENT.match(stem(path)) is not None
+    return any(_COMPONENT_FOLDERS.match(folder) for folder in folders) or _COMPONENT_NAMES.match(stem(path)) is not None
 
 
 def role_of(path: str) -> Role:
     """What the file is there for. Weights of which nothing else is known are `weights`."""
-    if training_state(path):
+    if is_training_state(path):
         return "other"
     if _TOKENIZER.search(path):
         return "tokenizer"
@@ -111,7 +111,7 @@ def role_of(path: str) -> Role:
     kind = extension(path)
     if "imatrix" in path.lower() and _imatrix(path, kind):
         return "imatrix"
-    if kind not in EXTENSIONS and not any(f"{package}/" in path for package in PACKAGES):
+    if kind not in FORMAT_BY_EXTENSION and not any(f"{package}/" in path for package in PACKAGES):
         return "other"
     return _weights_role(path, kind)
 
@@ -131,7 +131,7 @@ def _imatrix(path: str, kind: str) -> bool:
 def _weights_role(path: str, kind: str) -> Role:
     *folders, name = path.split("/")
     base = stem(path)
-    told = words(base)
+    told = split_words(base)
     if kind in ("gguf", "bin", "safetensors") and _MMPROJ.search(name):
         return "mmproj"
     if kind == "gguf" and base.startswith("ggml-vocab"):
@@ -147,7 +147,7 @@ def _weights_role(path: str, kind: str) -> Role:
         return "draft"
     if _adapter(base, kind, folders):
         return "adapter"
-    return "other" if component(path) else "weights"
+    return "other" if is_pipeline_component(path) else "weights"
 
 
 def _adapter(base: str, kind: str, folders: list[str]) -> bool:
@@ -174,4 +174,4 @@ def format_of(path: str) -> str | None:
             return "mlc"
         if "ggml" in name or re.search(r"[-_.]q[2-8](?:_[01k]\w*)\.bin$", name):
             return "ggml"
-    return EXTENSIONS.get(kind)
+    return FORMAT_BY_EXTENSION.get(kind)

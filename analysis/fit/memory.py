@@ -34,9 +34,11 @@ SCHEME_BITS: Mapping[str, float] = {
 
 MIB = 2**20
 GIB = 2**30
-BATCH = 512  # tokens that llama.cpp computes at once (n_ubatch)
-PADDING = 256  # llama.cpp rounds the cells of a cache up to this
-RUNTIME = 256 * MIB  # program, tokenizer, backend buffers; gguf-parser-go reckons 150 MiB (RAM) and 250 MiB (VRAM)
+UBATCH_TOKENS = 512  # tokens that llama.cpp computes at once (n_ubatch)
+CACHE_PADDING_TOKENS = 256  # llama.cpp rounds the cells of a cache up to this
+RUNTIME_OVERHEAD_BYTES = (
+    256 * MIB
+)  # program, tokenizer, backend buffers; gguf-parser-go reckons 150 MiB (RAM) and 250 MiB (VRAM)
 
 # Which layers look at a window only, where the header tells the window but not the pattern (llama-model.cpp):
 # of every n layers the last sees everything. `first`: the first does.
@@ -85,7 +87,7 @@ class Geometry:
     def cells(self, context: int, *, local: bool = False) -> int:
         """Cells of one layer's cache. A local layer keeps its window and one batch (llama_kv_cache_iswa), padded."""
         full = pad(context)
-        return min(full, pad(self.window + BATCH)) if local and self.window else full
+        return min(full, pad(self.window + UBATCH_TOKENS)) if local and self.window else full
 
     def cache(self, context: int, kv_type: str = "f16") -> int:
         """Bytes of the cache at this context, recurrent state included.
@@ -130,7 +132,7 @@ def kinds_of(kv_heads: tuple[int, ...], local: tuple[bool, ...]) -> tuple[tuple[
     return tuple((heads, flag, count) for (heads, flag), count in counted.items())
 
 
-def pad(tokens: int, to: int = PADDING) -> int:
+def pad(tokens: int, to: int = CACHE_PADDING_TOKENS) -> int:
     return -(-tokens // to) * to
 
 
@@ -266,7 +268,7 @@ def per_layer(value: Any, layers: int) -> tuple[int, ...] | None:
     return None if count is None else (count,) * layers
 
 
-def guessed_cache(parameters: int, context: int, kv_type: str) -> int:
+def estimate_cache_without_header(parameters: int, context: int, kv_type: str) -> int:
     """A cache where no header tells the geometry: of 3B to 70B models with grouped-query attention the middle is
     about 12 KiB a token and billion parameters, and above 32B it grows no more (Llama 3.1 8B: 16, 70B: 4.6)."""
     billions = min(parameters / 1e9, 32.0)
@@ -283,18 +285,18 @@ def compute_buffer(shape: Geometry | None, context: int, *, flash_attention: boo
     if shape is None:
         return 300 * MIB
     cells = max((shape.cells(context, local=local) for _, local, _ in shape.kinds), default=0)
-    scores = 0 if flash_attention else cells * BATCH * shape.heads * 4
+    scores = 0 if flash_attention else cells * UBATCH_TOKENS * shape.heads * 4
     return wide_bytes(shape) + mask_bytes(cells, flash_attention=flash_attention) + scores
 
 
 def wide_bytes(shape: Geometry) -> int:
     """The logits of a batch and its widest activations, in F32."""
-    return BATCH * (shape.vocabulary + shape.embedding) * 4
+    return UBATCH_TOKENS * (shape.vocabulary + shape.embedding) * 4
 
 
 def mask_bytes(cells: int, *, flash_attention: bool) -> int:
     """What each token of a batch may see: F32, and a copy in F16 for flash attention (gguf-parser leaves both out)."""
-    return cells * BATCH * (4 + 2 if flash_attention else 4)
+    return cells * UBATCH_TOKENS * (4 + 2 if flash_attention else 4)
 
 
 def estimate(
@@ -305,7 +307,7 @@ def estimate(
     kv_type: str = "f16",
     parameters: int | None = None,
     flash_attention: bool = True,
-    runtime: int = RUNTIME,
+    runtime: int = RUNTIME_OVERHEAD_BYTES,
 ) -> Estimate:
     """What it takes to run a model: `weights` are the bytes of all files that it loads.
 
@@ -315,7 +317,7 @@ def estimate(
     if shape is not None:
         cache, guessed = shape.cache(context, kv_type), ()
     else:
-        cache = guessed_cache(parameters or round(weights / 0.6), context, kv_type)
+        cache = estimate_cache_without_header(parameters or round(weights / 0.6), context, kv_type)
         guessed = ("cache", "compute")  # type: ignore[assignment]
     compute = compute_buffer(shape, context, flash_attention=flash_attention)
     return Estimate(weights, cache, compute, runtime, context, kv_type, guessed)
@@ -334,10 +336,10 @@ def largest_context(
 
     Never beyond what the model was trained for (`trained`; 131,072 where nobody knows).
     """
-    most = (trained or (shape.trained_context if shape else None) or 131_072) // PADDING
+    most = (trained or (shape.trained_context if shape else None) or 131_072) // CACHE_PADDING_TOKENS
 
     def fits(blocks: int) -> bool:
-        context = blocks * PADDING
+        context = blocks * CACHE_PADDING_TOKENS
         return estimate(weights, shape, context=context, kv_type=kv_type, parameters=parameters).total <= memory
 
     if most < 1 or not fits(1):
@@ -346,10 +348,10 @@ def largest_context(
     while low < high:  # the need grows with the context
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low * PADDING
+    return low * CACHE_PADDING_TOKENS
 
 
-def tokens_a_second(weights: int, bandwidth: float, *, active_share: float = 1.0) -> float:
+def tokens_per_second(weights: int, bandwidth: float, *, active_share: float = 1.0) -> float:
     """The most tokens a second that memory allows: each token reads every active weight once (the roofline of decoding,
     arXiv 2402.16363, section 2). A mixture of experts reads its active share; real engines reach 60 to 90 % of it."""
     return bandwidth / max(1.0, weights * active_share)
@@ -360,6 +362,6 @@ def weight_bytes(parameters: float, bits: float) -> int:
     return round(parameters * bits / 8)
 
 
-def saving(bits: float, against: float = 32.0) -> float:
+def saving_against(bits: float, against: float = 32.0) -> float:
     """How much smaller, as a share: 4.5 bits against 32 save 0.86."""
     return 1 - bits / against

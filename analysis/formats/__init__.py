@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from analysis.formats.source import ByteSource
-    from db.records import ArtifactRecord, Header, Json, Layout
+    from db.records import ArrayLength, ArtifactRecord, Header, Json
 
 
 def read_artifact(
@@ -19,10 +19,10 @@ def read_artifact(
     sizes: Mapping[str, int | None],
     open_source: Callable[[str], ByteSource],
     *,
-    layouts: Sequence[Layout] = (),
+    layouts: Sequence[ArrayLength] = (),
     config: Json = {},  # noqa: B006  # read only
     base_parameters: int | None = None,
-) -> tuple[Header, tuple[Layout, ...]]:
+) -> tuple[Header, tuple[ArrayLength, ...]]:
     """The header of an artifact, its shards merged, and what was learnt for reading the next one.
 
     `sizes` are the files' sizes as the Hub tells them, by path: the parse is held against them. `open_source` opens a

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from analysis.labels.evidence.make import Pieces, piece
+from analysis.labels.evidence.make import Evidence, make_evidence
 from db.records import ArtifactRecord, LabelRecord
 
 TAGGED: Mapping[str, int] = {
@@ -42,6 +42,6 @@ def is_special(each: LabelRecord, container: str) -> bool:
     return each.field == "format" and KEPT_IN.get(each.value) == container
 
 
-def framework_evidence(container: LabelRecord) -> Pieces:
+def framework_evidence(container: LabelRecord) -> Evidence:
     """That such a container holds quantized weights."""
-    return (piece("quantized", "true", container.source, f"framework of {container.value}", 42),)
+    return (make_evidence("quantized", "true", container.source, f"framework of {container.value}", 42),)

@@ -79,7 +79,7 @@ def explain(found: NameLabels) -> str:
             part.source,
         )
         lines.append(f"  {'  '.join(cells)}".rstrip())
-    lines += [f"  {line}" for line in sums(found)]
+    lines += [f"  {line}" for line in quantization_arithmetic(found)]
     lines.append("A name only claims. `hf-catalog header` measures.")
     lines += ["", "# As a case for tests/corpus/names.toml, once you have checked it:", case(found)]
     return "\n".join(lines)
@@ -115,7 +115,7 @@ def meaning(token: Token, found: NameLabels, words: Vocabulary) -> str:
             entry = words.owners.get(value.lower())
             return entry.about if entry else "the account that publishes it"
         case "family" | "base_family":
-            return about(words, "family", value)
+            return describe_entry(words, "family", value)
         case "version" | "base_version":
             return f"{GENERATIONS[value]} generation" if value in GENERATIONS else f"version {value}"
         case "release":
@@ -123,7 +123,7 @@ def meaning(token: Token, found: NameLabels, words: Vocabulary) -> str:
         case "size":
             return sized(token, found, words)
         case "active_parameters":
-            return f"{spelled(int(value))} parameters work on each token"
+            return f"{size_in_words(int(value))} parameters work on each token"
         case "experts":
             return f"{value} experts, a few of which work on each token"
         case "quant" | "bits":
@@ -133,25 +133,25 @@ def meaning(token: Token, found: NameLabels, words: Vocabulary) -> str:
         case "context":
             return f"a context of {int(value):,} tokens"
         case "tuning" | "specialty" | "format" | "publisher":
-            return about(words, label, value)
+            return describe_entry(words, label, value)
         case "languages":
-            return about(words, "language", value)
+            return describe_entry(words, "language", value)
         case "role":
-            return about(words, "role", value) or f"this file is the model's {value}"
+            return describe_entry(words, "role", value) or f"this file is the model's {value}"
         case "how":
-            return about(words, "flag", value)
+            return describe_entry(words, "flag", value)
         case "shard":
             part, _, whole = value.partition("/")
             return f"part {part} of {whole}"
-    return aside(token, words)
+    return note_of(token, words)
 
 
-def about(words: Vocabulary, label: str, value: str) -> str:
+def describe_entry(words: Vocabulary, label: str, value: str) -> str:
     entry = words.find(label, value)
     return entry.about if entry else value
 
 
-def aside(token: Token, words: Vocabulary) -> str:
+def note_of(token: Token, words: Vocabulary) -> str:
     """What a word that means nothing for the labels is."""
     if token.rule and token.rule.endswith(".toml"):
         for label in ("noise", "size word", "family"):
@@ -185,7 +185,7 @@ def released(value: str) -> str:
     return f"released on {int(digits[2:])} {MONTHS[int(digits[:2]) - 1]}"
 
 
-def spelled(count: int) -> str:
+def size_in_words(count: int) -> str:
     """4 billion, 270 million, 1.1 billion."""
     for scale, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
         if count >= scale:
@@ -199,15 +199,15 @@ def sized(token: Token, found: NameLabels, words: Vocabulary) -> str:
         if entry is not None:
             return f"{entry.about}; no number of parameters"
         if token.rule == "effective parameters" and found.active_parameters:
-            return f"works like one of {spelled(found.active_parameters)} parameters, stores more"
+            return f"works like one of {size_in_words(found.active_parameters)} parameters, stores more"
         return "the size of another model, which this one serves" if found.active_parameters is None else "as claimed"
     memory = size_text(found.parameters * 4)
     if found.approximate and found.experts:
         return (
-            f"{found.experts} experts that share attention: about {spelled(found.parameters)} parameters in all; "
+            f"{found.experts} experts that share attention: about {size_in_words(found.parameters)} parameters in all; "
             f"{memory} of memory at 32 bits a weight"
         )
-    return f"{spelled(found.parameters)} parameters, as claimed; {memory} of memory at 32 bits a weight"
+    return f"{size_in_words(found.parameters)} parameters, as claimed; {memory} of memory at 32 bits a weight"
 
 
 def typical_bits(found: NameLabels, words: Vocabulary) -> float | None:
@@ -235,7 +235,7 @@ def scheme(value: str, found: NameLabels, words: Vocabulary) -> str:
     return f"{text}; {1 - bits / 32:.0%} less than 32 bits" if bits < 32 else text
 
 
-def sums(found: NameLabels) -> Iterator[str]:
+def quantization_arithmetic(found: NameLabels) -> Iterator[str]:
     """What follows from the parts together."""
     if found.quantized is False and found.quant is None:
         yield "Not quantized, says the name."

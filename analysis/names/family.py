@@ -7,43 +7,43 @@ from functools import cache
 from typing import NamedTuple
 
 from analysis.names import version
-from analysis.names.name_labels import Draft, Sheet
+from analysis.names.name_labels import Draft, TokenSequence
 from analysis.names.tokens import FAMILY, MIX, PUBLISHER, ROLE, SHORT, SIZE, TUNING
 from analysis.vocabulary.vocabulary import Entry, vocabulary
 
 READS = FAMILY | SHORT
 
 
-def read(sheet: Sheet, draft: Draft) -> None:
+def recognize_family(sheet: TokenSequence, draft: Draft) -> None:
     pieces, mask = sheet.pieces, sheet.mask
     places = [
         index for index, piece in enumerate(pieces) if piece.kind & FAMILY and (not index or counts(sheet, index))
     ]
     own, base = choose(sheet, places)
     if mask & SHORT:
-        own, base = in_short(sheet, own, base)
+        own, base = is_abbreviation(sheet, own, base)
     if own is None:
         if mask & version.READS:
-            version.read(sheet, draft, (), ())
+            version.recognize_version(sheet, draft, (), ())
         return
     entry = entry_of(sheet, own)
     draft.family = entry.value
     if "for" in entry.facts:
-        lend(draft, entry)
+        inherit_versions(draft, entry)
     if base is not None:
         foundation = entry_of(sheet, base)
         draft.base_family = foundation.value
         sheet.claims[base] = ("base_family", foundation.value, pieces[base].unit or foundation.file)
-        lend(draft, foundation)
+        inherit_versions(draft, foundation)
     elif entry.facts["kind"] == "lines":
         draft.base_family = entry.value
     if mask & version.READS:
-        version.read(sheet, draft, same(sheet, places, own), same(sheet, places, base))
+        version.recognize_version(sheet, draft, is_same_family(sheet, places, own), is_same_family(sheet, places, base))
         if entry.value == "deepseek" and draft.version is not None and draft.version[0] == "R":
             draft.tuning = ("reasoning",)
 
 
-def lend(draft: Draft, entry: Entry) -> None:
+def inherit_versions(draft: Draft, entry: Entry) -> None:
     """What all models of a family are for, or are trained to do."""
     for word in entry.facts.get("for", ()):
         if word == "reasoning":
@@ -52,7 +52,7 @@ def lend(draft: Draft, entry: Entry) -> None:
             draft.specialty = (*draft.specialty, word)
 
 
-def in_short(sheet: Sheet, own: int | None, base: int | None) -> tuple[int | None, int | None]:
+def is_abbreviation(sheet: TokenSequence, own: int | None, base: int | None) -> tuple[int | None, int | None]:
     """`L3.1`, `MN` and their like stand for a family where none is named, and for the foundation of a brand."""
     if own is None or "minor" in entry_of(sheet, own).facts:
         short = shorthand(sheet)
@@ -64,7 +64,7 @@ def in_short(sheet: Sheet, own: int | None, base: int | None) -> tuple[int | Non
     return own, base
 
 
-def same(sheet: Sheet, places: list[int], at: int | None) -> list[int]:
+def is_same_family(sheet: TokenSequence, places: list[int], at: int | None) -> list[int]:
     """All places of one family: `Qwen_Qwen3-4B` says it twice, its version once."""
     if at is None:
         return []
@@ -72,13 +72,13 @@ def same(sheet: Sheet, places: list[int], at: int | None) -> list[int]:
     return [place for place in places if sheet.pieces[place].entry is entry] if len(places) > 1 else [at]
 
 
-def entry_of(sheet: Sheet, at: int) -> Entry:
+def entry_of(sheet: TokenSequence, at: int) -> Entry:
     entry = sheet.pieces[at].entry
     assert entry is not None
     return entry
 
 
-def counts(sheet: Sheet, index: int) -> bool:
+def counts(sheet: TokenSequence, index: int) -> bool:
     """Whether a family's word names one here: words of common speech do so only where the name begins."""
     if "first" not in entry_of(sheet, index).facts or introduced(sheet, index):
         return True
@@ -86,7 +86,7 @@ def counts(sheet: Sheet, index: int) -> bool:
     return False
 
 
-def introduced(sheet: Sheet, index: int) -> bool:
+def introduced(sheet: TokenSequence, index: int) -> bool:
     """Whether only publishers and roles stand before, or one unknown word and `_`: `mtp-Step-3`, `org_Holo-3`."""
     pieces = sheet.pieces
     if all(piece.kind & (PUBLISHER | ROLE) for piece in pieces[:index]):
@@ -94,7 +94,7 @@ def introduced(sheet: Sheet, index: int) -> bool:
     return index == 1 and not pieces[0].kind and sheet.before(1) == "_" and "-" in sheet.text
 
 
-def shorthand(sheet: Sheet) -> int | None:
+def shorthand(sheet: TokenSequence) -> int | None:
     """`L3.1` is Llama 3.1 and `MS3.2` Mistral Small 3.2 where no family is named."""
     for index, piece in enumerate(sheet.pieces[:4]):
         if piece.kind & SHORT:
@@ -103,7 +103,7 @@ def shorthand(sheet: Sheet) -> int | None:
     return None
 
 
-def foundation(sheet: Sheet) -> int | None:
+def foundation(sheet: TokenSequence) -> int | None:
     """The `L2` of `MythoMax-L2-13B`: a brand's foundation in short."""
     for index, piece in enumerate(sheet.pieces):
         if piece.kind & SHORT and piece.unit in entry_of(sheet, index).facts.get("versions", ()):
@@ -111,7 +111,7 @@ def foundation(sheet: Sheet) -> int | None:
     return None
 
 
-def choose(sheet: Sheet, places: list[int]) -> tuple[int | None, int | None]:
+def choose(sheet: TokenSequence, places: list[int]) -> tuple[int | None, int | None]:
     """Of all families in the name: the model's own, and the foundation it stands on."""
     if len(places) == 1:
         return (places[0] if entry_of(sheet, places[0]).facts["kind"] != "teachers" else None), None
@@ -140,13 +140,13 @@ def choose(sheet: Sheet, places: list[int]) -> tuple[int | None, int | None]:
     return first, other
 
 
-def sized_before(sheet: Sheet, first: int, other: int) -> bool:
+def sized_before(sheet: TokenSequence, first: int, other: int) -> bool:
     """`Qwen3.5-9B-DeepSeek-V4-Flash`: the size is the first one's, so the second is its teacher, not its foundation."""
     sizes = [index for index, piece in enumerate(sheet.pieces) if piece.kind & (MIX | SIZE)]
     return bool(sizes) and all(first < index < other for index in sizes)
 
 
-def distilled_after(sheet: Sheet, at: int) -> bool:
+def distilled_after(sheet: TokenSequence, at: int) -> bool:
     """`A-B-Distill`: B taught A."""
     return any(
         piece.kind & TUNING and piece.entry is not None and piece.entry.value == "distill"

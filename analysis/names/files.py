@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from analysis.names.name_labels import Draft, Sheet
+from analysis.names.name_labels import Draft, TokenSequence
 from analysis.names.tokens import ROLE, TUNING
 
 _SHARD = re.compile(r"[-_.]?(?:part[-_]?)?([0-9]{1,6})[-_]of[-_]([0-9]{1,6})(?=\.|\Z|[-_])", re.I)
-FORMATS = {
+FORMAT_BY_EXTENSION = {
     "gguf": "gguf",
     "ggml": "ggml",
     "safetensors": "safetensors",
@@ -35,28 +35,42 @@ FORMATS = {
 
 
 # Containers by extension, and what else repos hold.
-EXTENSIONS = {*FORMATS, "dat", "npz", "json", "jinja", "txt", "md", "model", "tiktoken", "yaml", "yml", "py", "xml"}
+KNOWN_EXTENSIONS = {
+    *FORMAT_BY_EXTENSION,
+    "dat",
+    "npz",
+    "json",
+    "jinja",
+    "txt",
+    "md",
+    "model",
+    "tiktoken",
+    "yaml",
+    "yml",
+    "py",
+    "xml",
+}
 
 
 def is_file(text: str) -> bool:
     """Of a text with a dot: whether what follows the last one is an extension of files that repos hold."""
-    return text[text.rfind(".") + 1 :].lower() in EXTENSIONS
+    return text[text.rfind(".") + 1 :].lower() in KNOWN_EXTENSIONS
 
 
 def parted(text: str) -> tuple[str, str]:
     """A file's stem and its extension, in lower case; no extension that is not known."""
     stem, dot, extension = text.lower().rpartition(".")
-    if not dot or extension not in EXTENSIONS:
+    if not dot or extension not in KNOWN_EXTENSIONS:
         return text.lower(), ""
     return (stem[:-6], "index.json") if extension == "json" and stem.endswith(".index") else (stem, extension)
 
 
-def read(sheet: Sheet, draft: Draft) -> None:
+def recognize_file(sheet: TokenSequence, draft: Draft) -> None:
     """Container and shard; claims their pieces."""
     text = sheet.text
     stem, extension = parted(text)
     if extension:
-        draft.format = FORMATS.get(extension)
+        draft.format = FORMAT_BY_EXTENSION.get(extension)
         claim(sheet, len(text) - len(extension) - 1, len(text), "format", draft.format or extension, "extension")
         if draft.format == "pytorch" and "ggml" in stem:
             draft.format = "ggml"
@@ -65,7 +79,7 @@ def read(sheet: Sheet, draft: Draft) -> None:
         claim(sheet, shard.start(), shard.end(), "shard", draft.shard, "shard")
 
 
-def claim(sheet: Sheet, start: int, end: int, label: str, value: str, rule: str) -> None:
+def claim(sheet: TokenSequence, start: int, end: int, label: str, value: str, rule: str) -> None:
     for index, at in enumerate(sheet.starts):
         if start <= at < end:
             sheet.claims[index] = (label, value, rule)
@@ -82,7 +96,7 @@ PLAIN_ROLES = {"json": "config", "yaml": "config", "yml": "config", "jinja": "co
                "model": "tokenizer", "tiktoken": "tokenizer", "index.json": "index"}  # fmt: skip
 
 
-def role(sheet: Sheet, draft: Draft) -> None:
+def role(sheet: TokenSequence, draft: Draft) -> None:
     """The part that a file plays. Sidecars are named after the model they serve: its size is not theirs."""
     stem, extension = parted(sheet.text)
     draft.role = plain_role(stem, extension)

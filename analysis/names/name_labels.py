@@ -18,12 +18,12 @@ from analysis.names.tokens import (
     TIMES,
     VERSION,
     Claim,
-    Piece,
+    Lexeme,
     Token,
 )  # fmt: skip
 
 # Kinds that are numbers: noise where no recogniser wants them.
-MEASURES = ACTIVE | EFFECTIVE | EXPERTS | LETTER | MIX | NUMBER | SIZE | SIZE_WORD | TIMES | VERSION
+NUMERIC_KINDS = ACTIVE | EFFECTIVE | EXPERTS | LETTER | MIX | NUMBER | SIZE | SIZE_WORD | TIMES | VERSION
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Draft:
     shard: str | None = None
     tokens: tuple[Token, ...] = field(init=False)
     unclaimed: tuple[str, ...] = field(init=False)
-    parts: tuple[tuple[int, Sheet], ...] = field(init=False, repr=False, compare=False)
+    parts: tuple[tuple[int, TokenSequence], ...] = field(init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class NameLabels:
     shard: str | None = None
     tokens: tuple[Token, ...] = field(init=False)
     unclaimed: tuple[str, ...] = field(init=False)
-    parts: tuple[tuple[int, Sheet], ...] = field(init=False, repr=False, compare=False)
+    parts: tuple[tuple[int, TokenSequence], ...] = field(init=False, repr=False, compare=False)
 
     def __getattr__(self, name: str) -> Any:
         """Called for what is not there yet."""
@@ -120,7 +120,7 @@ class NameLabels:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values in the contract's order: lists for tuples, whole bits as integers."""
-        found = {key: getattr(self, key) for key in KEYS}
+        found = {key: getattr(self, key) for key in NAME_LABEL_KEYS}
         for key in ("tuning", "specialty", "languages", "unclaimed"):
             found[key] = list(found[key])
         bits = found["bits"]
@@ -133,10 +133,12 @@ class NameLabels:
         return found
 
 
-KEYS = tuple(item.name for item in fields(NameLabels) if item.name != "parts")  # what a reading gives, in this order
+NAME_LABEL_KEYS = tuple(
+    item.name for item in fields(NameLabels) if item.name != "parts"
+)  # what a reading gives, in this order
 
 
-class Sheet:
+class TokenSequence:
     """One name in pieces, with what each of them claims so far. Recognisers read the pieces and write the claims.
 
     `claims` run parallel to `pieces`; `mask` is the union of the pieces' kinds. `places` is None where every piece is a
@@ -145,7 +147,7 @@ class Sheet:
 
     __slots__ = ("claims", "mask", "pieces", "places", "text")
 
-    def __init__(self, text: str, pieces: list[Piece], places: list[int] | None, mask: int) -> None:
+    def __init__(self, text: str, pieces: list[Lexeme], places: list[int] | None, mask: int) -> None:
         self.text, self.pieces, self.places, self.mask = text, pieces, places, mask
         self.claims: list[Claim | None] = [piece.claim for piece in pieces]
 
@@ -176,7 +178,7 @@ class Sheet:
             start = end + 1 if places is None else places[index] + offset
             end = start + len(text)
             claim = claims[index]
-            if claim is None and piece.kind & MEASURES:
+            if claim is None and piece.kind & NUMERIC_KINDS:
                 claim = "noise", *((piece.unit, "edition of a copy") if piece.kind & VERSION else (text, "number"))
             if claim is None:
                 add(new(Token, (text, start, end, None, None, None)))

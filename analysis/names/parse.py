@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from analysis.errors import NotAName
+from analysis.errors import InvalidName
 from analysis.names import family, files, size, tuning, version
 from analysis.names import quantization as quant
-from analysis.names.name_labels import Draft, NameLabels, Sheet
-from analysis.names.tokens import EMPTY, NUMBER, OPENS, SIZE, VERSION, Lexicon, Piece, cut, size_piece
+from analysis.names.name_labels import Draft, NameLabels, TokenSequence
+from analysis.names.tokens import EMPTY, NUMBER, OPENS, SIZE, VERSION, Lexeme, Lexicon, cut, size_piece
 from analysis.vocabulary.vocabulary import vocabulary
 
-MOST_BYTES = 512
+MAX_NAME_BYTES = 512
 
 
 @cache
@@ -23,13 +23,13 @@ def lexicon() -> Lexicon:
     return Lexicon(vocabulary())
 
 
-def read_name(text: str) -> NameLabels:
+def parse_name(text: str) -> NameLabels:
     """What a repo id, a file's path or `owner/name::path` claims.
 
     Raises NotAName for a text that is empty, longer than 512 bytes, or holds control characters.
     """
-    if not text.isprintable() or not 0 < len(text) <= MOST_BYTES or not text.isascii() or text[0] == " ":
-        check(text)
+    if not text.isprintable() or not 0 < len(text) <= MAX_NAME_BYTES or not text.isascii() or text[0] == " ":
+        validate_name(text)
     draft = Draft(text)
     if "::" in text and "/" in text.partition("::")[0]:
         repo, _, path = text.partition("::")
@@ -48,18 +48,18 @@ def read_name(text: str) -> NameLabels:
     return draft  # type: ignore[return-value]
 
 
-def check(text: str) -> None:
+def validate_name(text: str) -> None:
     if not text.strip():
-        raise NotAName(text, "it is empty")
-    if len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
-        raise NotAName(text, f"it is longer than {MOST_BYTES} bytes")
+        raise InvalidName(text, "it is empty")
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
+        raise InvalidName(text, f"it is longer than {MAX_NAME_BYTES} bytes")
     if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", text):
-        raise NotAName(text, "it holds control characters")
+        raise InvalidName(text, "it holds control characters")
 
 
 def read_repo(draft: Draft, owner: str, name: str, offset: int) -> None:
-    sheet = sheet_of(name)
-    recognise(draft, sheet)
+    sheet = token_sequence_of(name)
+    apply_recognizers(draft, sheet)
     draft.parts = ((offset, sheet),)
     if owner:
         draft.owner = owner
@@ -70,15 +70,15 @@ def read_repo(draft: Draft, owner: str, name: str, offset: int) -> None:
 def read_path(draft: Draft, path: str, offset: int) -> None:
     """A file's own name says most; its folders say what that leaves open."""
     folder, _, base = path.rpartition("/")
-    sheet = sheet_of(base)
-    files.read(sheet, draft)
-    recognise(draft, sheet)
+    sheet = token_sequence_of(base)
+    files.recognize_file(sheet, draft)
+    apply_recognizers(draft, sheet)
     files.role(sheet, draft)
     draft.parts = ((offset + len(path) - len(base), sheet),)
     if folder:
         above = Draft(folder)
-        sheet = sheet_of(folder)
-        recognise(above, sheet)
+        sheet = token_sequence_of(folder)
+        apply_recognizers(above, sheet)
         files.fill(draft, above)
         draft.parts = ((offset, sheet), *draft.parts)
 
@@ -94,22 +94,22 @@ def read_file_of_repo(draft: Draft, repo: str, path: str) -> None:
     draft.parts = above.parts + draft.parts
 
 
-def recognise(draft: Draft, sheet: Sheet) -> None:
+def apply_recognizers(draft: Draft, sheet: TokenSequence) -> None:
     """One recogniser a label, in the order that settles their conflicts."""
     mask = sheet.mask
     if mask & quant.READS:
-        quant.read(sheet, draft)
+        quant.recognize_quantization(sheet, draft)
     if mask & family.READS:
-        family.read(sheet, draft)
+        family.recognize_family(sheet, draft)
     elif mask & version.READS:
-        version.read(sheet, draft, (), ())
+        version.recognize_version(sheet, draft, (), ())
     if mask & size.READS:
-        size.read(sheet, draft)
+        size.recognize_size(sheet, draft)
     if mask & tuning.READS:
-        tuning.read(sheet, draft)
+        tuning.recognize_tuning(sheet, draft)
 
 
-def sheet_of(text: str) -> Sheet:
+def token_sequence_of(text: str) -> TokenSequence:
     """The pieces of a text, phrases and split decimals joined."""
     words = cut(text)
     known = lexicon()
@@ -121,20 +121,20 @@ def sheet_of(text: str) -> Sheet:
         if piece.more:
             glued = True
     if not glued and not mask & JOINS:
-        return Sheet(text, pieces, None, mask)
-    pieces, starts, mask = spread(text, words, pieces, known)
+        return TokenSequence(text, pieces, None, mask)
+    pieces, starts, mask = tokenize(text, words, pieces, known)
     if mask & NUMBER and "_" in text:
         mask = join_decimals(text, pieces, starts)
-    return Sheet(text, pieces, starts, mask)
+    return TokenSequence(text, pieces, starts, mask)
 
 
 JOINS = EMPTY | NUMBER | OPENS  # kinds of pieces that may belong together with their neighbours, or be none
 
 
-def spread(text: str, words: list[str], firsts: list[Piece], known: Lexicon) -> tuple[list[Piece], list[int], int]:
+def tokenize(text: str, words: list[str], firsts: list[Lexeme], known: Lexicon) -> tuple[list[Lexeme], list[int], int]:
     """All pieces of all words, where they start, and the union of their kinds; words that say one thing together
     (`gpt-oss`, `Q4_K_M`) are one piece, the longest such phrase first."""
-    pieces: list[Piece] = []
+    pieces: list[Lexeme] = []
     starts: list[int] = []
     mask = start = skipped = 0
     for at, piece in enumerate(firsts):
@@ -161,7 +161,7 @@ def spread(text: str, words: list[str], firsts: list[Piece], known: Lexicon) -> 
     return pieces, starts, mask
 
 
-def join_decimals(text: str, pieces: list[Piece], starts: list[int]) -> int:
+def join_decimals(text: str, pieces: list[Lexeme], starts: list[int]) -> int:
     """`1_6b` is 1.6 billion, `2_5` after Qwen version 2.5, `v0_1` version 0.1. Returns the new mask."""
     at = 0
     while at < len(pieces) - 1:
@@ -179,7 +179,7 @@ def join_decimals(text: str, pieces: list[Piece], starts: list[int]) -> int:
     return mask
 
 
-def decimal(text: str, pieces: list[Piece], starts: list[int], at: int, left: Piece, right: Piece) -> Piece | None:
+def decimal(text: str, pieces: list[Lexeme], starts: list[int], at: int, left: Lexeme, right: Lexeme) -> Lexeme | None:
     """The piece that two numbers with `_` between make, None if they stand apart."""
     kind, next_kind = left.kind, right.kind
     if not (kind & (NUMBER | VERSION) and next_kind & (NUMBER | SIZE)) or "." in left.unit or "." in right.unit:
@@ -209,5 +209,5 @@ def decimal(text: str, pieces: list[Piece], starts: list[int], at: int, left: Pi
         or (set_apart and len(part) == 1)
         or (kind & VERSION and left.text[0] in "vV" and (len(part) == 1 or whole == "0"))
     ):
-        return Piece(said, kind, None, unit=f"{whole}.{part}", number=left.number)
+        return Lexeme(said, kind, None, unit=f"{whole}.{part}", number=left.number)
     return None

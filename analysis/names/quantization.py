@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from analysis.names.name_labels import Draft, Sheet
+from analysis.names.name_labels import Draft, TokenSequence
 from analysis.names.tokens import (
     BITS,
     FLAG,
@@ -18,7 +18,7 @@ from analysis.names.tokens import (
     SCHEME,
     SIZE,
     VERSION,
-    Piece,
+    Lexeme,
 )  # fmt: skip
 from analysis.vocabulary.vocabulary import Entry
 
@@ -27,16 +27,16 @@ READS = BITS | FLAG | FLOAT | FORMAT | GGUF | GROUP | SCHEME | ROLE
 # What a bitsandbytes model is, by its bits; 4 where the name does not say.
 BITSANDBYTES = {4: "BNB-NF4", 8: "BNB-INT8"}
 # Words that say bits but not whose: any method's own scheme stands above them.
-PLAIN = 4  # ranks below this
+MIN_METHOD_RANK = 4  # ranks below this
 
 
-def read(sheet: Sheet, draft: Draft) -> None:
-    found = Found()
+def recognize_quantization(sheet: TokenSequence, draft: Draft) -> None:
+    found = QuantizationClaims()
     for index, piece in enumerate(sheet.pieces):
         kind = piece.kind
         if kind & READS:
             found.take(sheet, index, piece)
-    found.settle(draft)
+    found.resolve(draft)
 
 
 def owner(draft: Draft, entry: Entry) -> None:
@@ -44,10 +44,10 @@ def owner(draft: Draft, entry: Entry) -> None:
     if draft.format is None:
         draft.format = entry.facts.get("format")
         if draft.format == "mlx":
-            as_mlx(draft)
+            apply_mlx_scheme(draft)
 
 
-def bare(sheet: Sheet, index: int) -> bool:
+def is_bare_bits(sheet: TokenSequence, index: int) -> bool:
     """Whether `q4` means four bits: the `Q3` of `Q3-32B` is a family in short, `Q1_K` a scheme that nobody knows."""
     if index + 1 == len(sheet.pieces):
         return index > 0
@@ -56,20 +56,20 @@ def bare(sheet: Sheet, index: int) -> bool:
     return index > 0 and not after.kind & SIZE and not unknown
 
 
-def lone(sheet: Sheet, index: int) -> bool:
+def stands_alone(sheet: TokenSequence, index: int) -> bool:
     """Whether `ov` stands where a container does: last, or beside a type of weights."""
     pieces = sheet.pieces
     beside = pieces[index - 1 : index] + pieces[index + 1 : index + 2]
     return index == len(pieces) - 1 or any(piece.kind & (BITS | FLOAT | SCHEME) for piece in beside)
 
 
-def unsloth(sheet: Sheet, index: int) -> bool:
+def is_unsloth_account(sheet: TokenSequence, index: int) -> bool:
     """`unsloth-bnb-4bit` is the account's dynamic kind, which leaves some layers at 16 bits."""
     piece = sheet.pieces[index]
     return bool(piece.kind & PUBLISHER) and piece.entry is not None and piece.entry.value == "unsloth"
 
 
-class Found:
+class QuantizationClaims:
     """What a name says of its quantization, before it is weighed."""
 
     format: Entry | None = None
@@ -77,13 +77,13 @@ class Found:
     last = last_float = -1
     share = 0.0
     floats: tuple[str, ...] = ()
-    schemes: tuple[Piece, ...] = ()
+    schemes: tuple[Lexeme, ...] = ()
     bits: float | None = None
     bits_unit = ""
     group: int | None = None
     qat = imatrix = dynamic = quantized = unquantized = False
 
-    def take(self, sheet: Sheet, index: int, piece: Piece) -> None:
+    def take(self, sheet: TokenSequence, index: int, piece: Lexeme) -> None:
         kind = piece.kind
         if kind & (GGUF | SCHEME | BITS):
             self.unquantized = False
@@ -102,7 +102,12 @@ class Found:
                 self.group = int(group)
             if piece.entry is not None and piece.entry.facts.get("follows"):
                 self.follow(sheet, index + 1)
-            if index and piece.entry is not None and piece.entry.value == "BNB" and unsloth(sheet, index - 1):
+            if (
+                index
+                and piece.entry is not None
+                and piece.entry.value == "BNB"
+                and is_unsloth_account(sheet, index - 1)
+            ):
                 self.dynamic = True
         elif kind & FLOAT:
             assert piece.entry is not None
@@ -110,7 +115,7 @@ class Found:
             self.last_float = index
         elif kind & FORMAT:
             assert piece.entry is not None
-            if piece.text.lower() == "ov" and not lone(sheet, index):
+            if piece.text.lower() == "ov" and not stands_alone(sheet, index):
                 sheet.claims[index] = None
                 return
             if self.format is None or self.format.value not in ("gguf", "mlx"):
@@ -118,7 +123,7 @@ class Found:
         elif kind & BITS:
             if not piece.number:
                 piece = self.spelled(sheet, index)
-            elif piece.unit == "q" and not bare(sheet, index):
+            elif piece.unit == "q" and not is_bare_bits(sheet, index):
                 sheet.claims[index] = None
                 return
             if piece.number and (self.bits is None or (piece.unit in ("bpw", "bits") and self.bits_unit != "bpw")):
@@ -131,13 +136,13 @@ class Found:
         elif piece.entry is not None and piece.entry.value == "imatrix":
             self.imatrix = True
 
-    def follow(self, sheet: Sheet, index: int) -> None:
+    def follow(self, sheet: TokenSequence, index: int) -> None:
         """`MoQ-7.55`: the number after the scheme is its bits."""
         if index < len(sheet.pieces) and sheet.pieces[index].kind & NUMBER and "." in sheet.pieces[index].unit:
             self.bits, self.bits_unit = float(sheet.pieces[index].unit), "bpw"
             sheet.claims[index] = ("bits", sheet.pieces[index].unit, "bits")
 
-    def spelled(self, sheet: Sheet, index: int) -> Piece:
+    def spelled(self, sheet: TokenSequence, index: int) -> Lexeme:
         """`4-bit`: the number stands before the word."""
         piece = sheet.pieces[index]
         before = sheet.pieces[index - 1] if index else piece
@@ -147,7 +152,7 @@ class Found:
         elif before.kind & NUMBER and before.unit.replace(".", "", 1).isdigit() and 0 < float(before.unit) <= 16:
             bits = float(before.unit)
             sheet.claims[index - 1] = sheet.claims[index] = ("bits", f"{bits:g}", "bits")
-            return Piece(piece.text, BITS, number=bits, unit="bits")
+            return Lexeme(piece.text, BITS, number=bits, unit="bits")
         return piece
 
     def flag(self, value: str) -> None:
@@ -164,23 +169,23 @@ class Found:
         else:
             self.quantized = True
 
-    def settle(self, draft: Draft) -> None:
+    def resolve(self, draft: Draft) -> None:
         draft.qat, draft.imatrix = self.qat, self.imatrix
         if draft.format is None and self.format is not None:
             draft.format = self.format.value
         if self.unquantized and not self.imatrix:
             draft.quantized = False
             if self.floats:
-                draft.quant, draft.bits = self.floats[-1], full_bits(self.floats[-1])
+                draft.quant, draft.bits = self.floats[-1], float_bits(self.floats[-1])
             return
         if self.gguf is not None:
-            self.settle_gguf(draft)
+            self.resolve_gguf(draft)
         elif self.schemes and not (draft.format == "gguf" and self.last_float > self.last):
-            self.settle_scheme(draft)
+            self.resolve_scheme(draft)
         elif self.bits is not None:
-            self.settle_bits(draft)
+            self.resolve_bits(draft)
         elif self.floats:
-            draft.quant, draft.bits, draft.quantized = self.floats[-1], full_bits(self.floats[-1]), False
+            draft.quant, draft.bits, draft.quantized = self.floats[-1], float_bits(self.floats[-1]), False
         elif self.imatrix or self.dynamic or self.quantized:
             draft.quantized = True
         if draft.quant_method is None and draft.quantized and draft.format in METHODS:
@@ -189,13 +194,13 @@ class Found:
             draft.group_size = self.group
         draft.dynamic = self.dynamic and draft.quant_method not in ("fp8", "compressed-tensors")
 
-    def settle_gguf(self, draft: Draft) -> None:
+    def resolve_gguf(self, draft: Draft) -> None:
         scheme = self.gguf or ""
         draft.quant, draft.quantized = scheme, True
         draft.bits = self.bits if self.bits_unit == "bpw" else nominal_bits(scheme)
         draft.quant_method = draft.format if draft.format in METHODS else "gguf"
 
-    def settle_scheme(self, draft: Draft) -> None:
+    def resolve_scheme(self, draft: Draft) -> None:
         best = max(self.schemes, key=rank)
         entry = best.entry
         draft.quantized = True
@@ -216,23 +221,23 @@ class Found:
         if draft.format is None or facts.get("format"):
             draft.format = facts.get("format", draft.format)
         if draft.format == "mlx":
-            as_mlx(draft)
+            apply_mlx_scheme(draft)
         elif draft.format == "gguf" or (draft.quant_method is None and draft.format in METHODS):
             draft.quant_method = draft.format
 
-    def settle_bits(self, draft: Draft) -> None:
+    def resolve_bits(self, draft: Draft) -> None:
         draft.bits, draft.quantized = self.bits, True
         if self.bits_unit == "q" and draft.format in ("gguf", "ggml"):
             draft.quant, draft.quant_method = f"Q{self.bits:g}", draft.format
         if self.bits_unit == "mlx" and draft.format is None:
             draft.format = "mlx"
         if draft.format == "mlx":
-            as_mlx(draft)
+            apply_mlx_scheme(draft)
         elif self.bits == 1.58:
             draft.quant, draft.quant_method = "BITNET", "bitnet"
 
 
-def as_mlx(draft: Draft) -> None:
+def apply_mlx_scheme(draft: Draft) -> None:
     """MLX's own schemes are named by their bits alone."""
     if draft.quantized:
         draft.quant_method = "mlx"
@@ -244,14 +249,14 @@ def as_mlx(draft: Draft) -> None:
 METHODS = {"gguf", "ggml", "mlx", "onnx", "openvino", "mlc"}
 
 
-def rank(piece: Piece) -> float:
+def rank(piece: Lexeme) -> float:
     if piece.entry is None:
         return 7 if piece.unit == "web" else 5.5  # W4A16 says more than AutoRound, NVFP4 more than W4A4
     found: float = piece.entry.facts.get("rank", 5)
     return found
 
 
-def full_bits(scheme: str) -> float:
+def float_bits(scheme: str) -> float:
     return 64 if "64" in scheme else 32 if "32" in scheme else 16
 
 

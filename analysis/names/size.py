@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from analysis.names.name_labels import Draft, Sheet
+from analysis.names.name_labels import Draft, TokenSequence
 from analysis.names.tokens import (
     ACTIVE,
     EFFECTIVE,
@@ -33,7 +33,7 @@ MILLIONS = {1, 2, 4, 10}
 ACTIVE_FROM = 16
 
 
-def read(sheet: Sheet, draft: Draft) -> None:
+def recognize_size(sheet: TokenSequence, draft: Draft) -> None:
     found: dict[int, int] = {}
     counts: list[int] = []
     for index, piece in enumerate(sheet.pieces):
@@ -67,7 +67,7 @@ def read(sheet: Sheet, draft: Draft) -> None:
         draft.approximate = False
 
 
-def plain(sheet: Sheet, draft: Draft, index: int) -> bool:
+def plain(sheet: TokenSequence, draft: Draft, index: int) -> bool:
     """The usual case, first: one count, in billions, and nothing around it that makes it another's or another thing."""
     piece = sheet.pieces[index]
     if piece.unit != "b" or sheet.mask & ROLE or not piece.number or "for" in sheet.text or "ok" in sheet.text:
@@ -77,7 +77,7 @@ def plain(sheet: Sheet, draft: Draft, index: int) -> bool:
     return True
 
 
-def is_count(sheet: Sheet, draft: Draft, index: int, counts: list[int], found: dict[int, int]) -> bool:
+def is_count(sheet: TokenSequence, draft: Draft, index: int, counts: list[int], found: dict[int, int]) -> bool:
     """Whether a number with a letter counts parameters; contexts, tokens and data are claimed as what they are."""
     piece = sheet.pieces[index]
     unit, number = piece.unit, piece.number
@@ -113,7 +113,7 @@ def is_count(sheet: Sheet, draft: Draft, index: int, counts: list[int], found: d
     return False
 
 
-def counts_tokens(sheet: Sheet, index: int) -> bool:
+def counts_tokens(sheet: TokenSequence, index: int) -> bool:
     """`100B-tokens`, and the second of `22B-token-500B`."""
     words = ("tokens", "token", "tok")
     pieces = sheet.pieces
@@ -122,7 +122,7 @@ def counts_tokens(sheet: Sheet, index: int) -> bool:
     return bool(index) and pieces[index - 1].text.lower() in words
 
 
-def trillions(sheet: Sheet, index: int) -> bool:
+def trillions(sheet: TokenSequence, index: int) -> bool:
     """`Ling-1T` and `Kimi-K3-2T`: trillions right after the family are its size, elsewhere they count tokens."""
     pieces = sheet.pieces
     named = any(piece.kind & FAMILY for piece in pieces[:index])
@@ -133,7 +133,7 @@ def trillions(sheet: Sheet, index: int) -> bool:
 _SMALL = re.compile("tiny|small|mini|lite|nano|smol")  # nothing of a trillion parameters is called so
 
 
-def looks(sheet: Sheet) -> bool:
+def looks(sheet: TokenSequence) -> bool:
     """Whether the name is of a line of vision models."""
     return any(
         piece.kind & FAMILY and piece.entry is not None and "vision" in piece.entry.facts.get("for", ())
@@ -152,7 +152,7 @@ def tokens(number: float) -> int:
 COUNTED = {"step", "steps", "iter", "iters", "iteration", "ckpt", "checkpoint", "epoch", "epochs", "tokenizer", "vocab"}
 
 
-def trained(sheet: Sheet, index: int) -> bool:
+def trained(sheet: TokenSequence, index: int) -> bool:
     """Whether thousands count steps of training: after a word of training, or in the name of an encoder."""
     if index and sheet.pieces[index - 1].text.lower() in COUNTED:
         return True
@@ -161,23 +161,23 @@ def trained(sheet: Sheet, index: int) -> bool:
     )
 
 
-def claim_context(sheet: Sheet, draft: Draft, index: int, context: int) -> bool:
+def claim_context(sheet: TokenSequence, draft: Draft, index: int, context: int) -> bool:
     """Always False: a context is no count."""
     draft.context = context
     sheet.claims[index] = ("context", str(context), "context")
     return False
 
 
-def beside(sheet: Sheet, index: int, words: tuple[str, ...]) -> bool:
+def beside(sheet: TokenSequence, index: int, words: tuple[str, ...]) -> bool:
     return index + 1 < len(sheet.pieces) and sheet.pieces[index + 1].text.lower() in words
 
 
-def beside_context(sheet: Sheet, index: int) -> bool:
+def beside_context(sheet: TokenSequence, index: int) -> bool:
     words = ("context", "ctx", "contextwindow")
     return beside(sheet, index, words) or bool(index and sheet.pieces[index - 1].text.lower() in words)
 
 
-def is_window(sheet: Sheet, draft: Draft, index: int, counts: list[int], billions: bool) -> bool:
+def is_window(sheet: TokenSequence, draft: Draft, index: int, counts: list[int], billions: bool) -> bool:
     """`1M` is a context after a size in billions, and alone in a known line's name; before `100K` it counts data."""
     after = index + 1
     if after in counts and sheet.pieces[after].unit == "k":
@@ -187,13 +187,13 @@ def is_window(sheet: Sheet, draft: Draft, index: int, counts: list[int], billion
     return draft.family is not None and draft.version is not None and sheet.pieces[index].text[-1] == "M"
 
 
-def family_between(sheet: Sheet, index: int, counts: list[int]) -> bool:
+def family_between(sheet: TokenSequence, index: int, counts: list[int]) -> bool:
     """`Instruct-3M-Llama3-70B`: the count that follows the family is its size, the one before it is none."""
     later = next((other for other in counts if other > index and sheet.pieces[other].unit == "b"), None)
     return later is None or any(piece.kind & FAMILY for piece in sheet.pieces[index:later])
 
 
-def mixture(sheet: Sheet, draft: Draft, index: int, counts: list[int]) -> None:
+def mixture(sheet: TokenSequence, draft: Draft, index: int, counts: list[int]) -> None:
     """`8x7B`: experts share their attention, so the total is less than the product; a total beside it is believed."""
     piece = sheet.pieces[index]
     draft.experts = int(piece.unit)
@@ -214,7 +214,7 @@ def mixed(each: float, experts: float) -> int:
     return int(each * (0.25 + 0.75 * experts))
 
 
-def total(sheet: Sheet, draft: Draft, counts: list[int], found: dict[int, int]) -> None:
+def total(sheet: TokenSequence, draft: Draft, counts: list[int], found: dict[int, int]) -> None:
     pieces, claims = sheet.pieces, sheet.claims
     own = counts[0]
     if len(counts) > 1:
@@ -248,7 +248,7 @@ def total(sheet: Sheet, draft: Draft, counts: list[int], found: dict[int, int]) 
 SHRINKS = {"distill", "pruned"}
 
 
-def shrunk(sheet: Sheet, counts: list[int]) -> int:
+def shrunk(sheet: TokenSequence, counts: list[int]) -> int:
     """Of two totals the model's own: after `distill`, `pruned` or `dense` the smaller one, else the first."""
     own = counts[0]
     for later in counts[1:]:
@@ -261,7 +261,7 @@ def shrunk(sheet: Sheet, counts: list[int]) -> int:
     return own
 
 
-def active(sheet: Sheet, draft: Draft, index: int) -> None:
+def active(sheet: TokenSequence, draft: Draft, index: int) -> None:
     piece = sheet.pieces[index]
     draft.active_parameters = round(piece.number)
     text = canonical(piece.text)
@@ -269,7 +269,7 @@ def active(sheet: Sheet, draft: Draft, index: int) -> None:
     sheet.claims[index] = ("active_parameters", str(draft.active_parameters), "active parameters")
 
 
-def of_another(sheet: Sheet) -> bool:
+def of_another(sheet: TokenSequence) -> bool:
     """Drafts and adapters are named after the model they serve: its size is not theirs."""
     if sheet.mask & ROLE and any(
         piece.kind & ROLE and piece.entry is not None and piece.entry.value == "draft" for piece in sheet.pieces

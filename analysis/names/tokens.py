@@ -64,7 +64,7 @@ _CLAIMS = {
 }
 
 
-class Piece:
+class Lexeme:
     """A word, or a part of one, and what it is by itself. Shared by all names that hold it: never changed.
 
     `number` and `unit` are the word's measure: parameters and their letter, bits, a group, or a version as `unit`.
@@ -86,12 +86,12 @@ class Piece:
         self.text, self.kind, self.claim, self.entry, self.number, self.unit = text, kind, claim, entry, number, unit
         self.more: Pieces = ()
 
-    def copy(self, kind: int) -> Piece:
+    def copy(self, kind: int) -> Lexeme:
         """The same piece by itself, of this kind."""
-        return Piece(self.text, kind, self.claim, entry=self.entry, number=self.number, unit=self.unit)
+        return Lexeme(self.text, kind, self.claim, entry=self.entry, number=self.number, unit=self.unit)
 
 
-Pieces = tuple[tuple[int, Piece], ...]  # (offset in the word, piece)
+Pieces = tuple[tuple[int, Lexeme], ...]  # (offset in the word, piece)
 
 # Separators; a dot between digits stays inside its word.
 _SEPARATORS = "-_/ +,;:()[]{}@=~|&!'\"#%*<>?\\^`$"
@@ -178,10 +178,10 @@ _GLUED_SCHEME = re.compile(r"(?<=[a-z])I?Q[1-8]\Z")
 _BARE_BITS = re.compile(r"i?q([1-8])\Z")
 _SHORTEST = {"tuning": 3, "specialty": 3, "noise": 2, "size word": 4, "format": 3}  # letters of a word among humps
 LONGEST_WORD = 64
-MOST_WORDS = 200_000
+MAX_CACHED_WORDS = 200_000
 
 
-class Lexicon(dict[str, Piece]):
+class Lexicon(dict[str, Lexeme]):
     """word -> its first piece, the others in its `more`; filled as words are met, emptied before it grows large.
 
     `phrases` maps what several words say together, their separators as `-`, to the piece that they make.
@@ -194,7 +194,7 @@ class Lexicon(dict[str, Piece]):
         self.phrases: dict[str, Entry | str] = {}
         self.opens: dict[str, dict[str, tuple[int, ...]]] = {}  # first word of phrases -> second -> lengths, long first
         self.openers: dict[str, tuple[dict[str, tuple[int, ...]], int]] = {}  # by words as written, and where it begins
-        self.said: dict[str, Piece | None] = {}  # what `phrase` answered
+        self.said: dict[str, Lexeme | None] = {}  # what `phrase` answered
         for scheme, canonical in self.gguf.items():
             self._add_phrase(scheme.lower().replace("_", "-"), canonical)
         for found in vocabulary.phrases.values():
@@ -212,8 +212,8 @@ class Lexicon(dict[str, Piece]):
             seconds = self.opens.setdefault(words[0], {})
             seconds[words[1]] = tuple(sorted({len(words), *seconds.get(words[1], ())}, reverse=True))
 
-    def __missing__(self, word: str) -> Piece:
-        if len(self) >= MOST_WORDS:
+    def __missing__(self, word: str) -> Lexeme:
+        if len(self) >= MAX_CACHED_WORDS:
             self.clear()
             self.openers.clear()
             self.said.clear()
@@ -229,7 +229,7 @@ class Lexicon(dict[str, Piece]):
         first = self[word]
         return ((0, first.copy(first.kind) if first.more else first), *first.more)
 
-    def read(self, word: str, lower: str) -> list[tuple[int, Piece]]:
+    def read(self, word: str, lower: str) -> list[tuple[int, Lexeme]]:
         """The pieces of one word; the first one opens a phrase if the word does."""
         pieces = self.read_word(word, lower)
         at = self.opening_at(word, lower)
@@ -250,111 +250,111 @@ class Lexicon(dict[str, Piece]):
         glued = _GLUED_SCHEME.search(word)
         return glued.start() if glued and lower[glued.start() :] in self.opens else None
 
-    def read_word(self, word: str, lower: str) -> list[tuple[int, Piece]]:
+    def read_word(self, word: str, lower: str) -> list[tuple[int, Lexeme]]:
         """The pieces of one word. A word that nothing knows is one piece without a kind."""
         known = self.vocabulary.words.get(lower)
         if known is not None:
             return [(0, piece_of(word, known))]
         if not word or len(word) > LONGEST_WORD:
-            return [(0, Piece(word, WORD if word else EMPTY))]
+            return [(0, Lexeme(word, WORD if word else EMPTY))]
         if lower in ("bit", "bits"):
-            return [(0, Piece(word, BITS))]
+            return [(0, Lexeme(word, BITS))]
         if _HAS_DIGIT(word):
             found = self.read_number(word, lower)
             if found is not None:
                 return found
         elif word == "MN":
-            return [(0, Piece(word, SHORT, None, entry=self.vocabulary.words.get("mistral")))]
+            return [(0, Lexeme(word, SHORT, None, entry=self.vocabulary.words.get("mistral")))]
         elif len(word) == 1:
-            return [(0, Piece(word, NOISE, ("noise", word, "a letter")))]
+            return [(0, Lexeme(word, NOISE, ("noise", word, "a letter")))]
         elif (language := self.vocabulary.codes.get(lower)) is not None:
-            return [(0, Piece(word, CODE, None, entry=language))]
+            return [(0, Lexeme(word, CODE, None, entry=language))]
         if word.isascii() and word.isalpha():  # nothing is glued by digits, and few by their capitals
             humps = None if word[1:].islower() else self.read_humps(word)
-            return humps or self.read_inside(word, lower) or [(0, Piece(word))]
+            return humps or self.read_inside(word, lower) or [(0, Lexeme(word))]
         return (
             self.read_glued(word, lower)
             or self.read_humps(word)
             or self.read_inside(word, lower)
             or self.read_numbered(word)
-            or [(0, Piece(word))]
+            or [(0, Lexeme(word))]
         )
 
-    def read_number(self, word: str, lower: str) -> list[tuple[int, Piece]] | None:
+    def read_number(self, word: str, lower: str) -> list[tuple[int, Lexeme]] | None:
         """Sizes, versions, bits, groups and the noise of training: a word with digits that follows a pattern."""
         scheme = self.gguf.get(word.upper())
         if scheme is not None:
             return [(0, gguf_piece(word, scheme))]
         if lower == "1.58":
-            return [(0, Piece(word, BITS, ("bits", lower, "ternary weights"), number=1.58, unit="bits"))]
+            return [(0, Lexeme(word, BITS, ("bits", lower, "ternary weights"), number=1.58, unit="bits"))]
         if found := _BARE_BITS.match(lower):
-            return [(0, Piece(word, BITS, ("bits", found[1], "bits"), number=float(found[1]), unit="q"))]
+            return [(0, Lexeme(word, BITS, ("bits", found[1], "bits"), number=float(found[1]), unit="q"))]
         match = _DIGITS.match(lower)
         if match is None:
             return None
         return self._pair(word) if match.lastgroup == "pair" else [(0, self._number(word, match))]
 
-    def _number(self, word: str, match: re.Match[str]) -> Piece:
+    def _number(self, word: str, match: re.Match[str]) -> Lexeme:
         name = match.lastgroup or ""
         values = [value for value in match.groups()[match.lastindex or 0 :] if value is not None]
         if name == "number":
             if _DATE.fullmatch(word):
-                return Piece(word, DATE, ("release", word, "date"), unit=word)
+                return Lexeme(word, DATE, ("release", word, "date"), unit=word)
             kind = NUMBER | YEAR if "2019" < word < "2030" and len(word) == 4 else NUMBER
-            return Piece(word, kind, None, unit=word.lower().replace("_", "."))
+            return Lexeme(word, kind, None, unit=word.lower().replace("_", "."))
         if name == "sees":
-            return Piece(word, VERSION | SEES, None, unit=values[0])
+            return Lexeme(word, VERSION | SEES, None, unit=values[0])
         if name in ("size", "lettered"):
             return size_piece(word, count(values[0]) * UNITS[values[1]], values[1])
         if name == "version":
-            return Piece(word, VERSION, None, unit=values[0].replace("_", "."))
+            return Lexeme(word, VERSION, None, unit=values[0].replace("_", "."))
         if name == "mix":
-            return Piece(word, MIX, None, number=count(values[1]) * UNITS[values[2]], unit=values[0])
+            return Lexeme(word, MIX, None, number=count(values[1]) * UNITS[values[2]], unit=values[0])
         if name == "xim":
-            return Piece(word, MIX, None, number=count(values[0]) * UNITS[values[1]], unit=values[2])
+            return Lexeme(word, MIX, None, number=count(values[0]) * UNITS[values[1]], unit=values[2])
         if name == "active":
-            return Piece(word, ACTIVE, None, number=count(values[0]) * UNITS[values[1]])
+            return Lexeme(word, ACTIVE, None, number=count(values[0]) * UNITS[values[1]])
         if name == "effective":
-            return Piece(word, EFFECTIVE, None, number=float(values[0]) * 1e9)
+            return Lexeme(word, EFFECTIVE, None, number=float(values[0]) * 1e9)
         if name == "bloom":
             number = float(f"{values[0]}.{values[2]}") * UNITS[values[1]]
             return size_piece(word, number, values[1])
         if name in ("bpw", "bits", "mlx"):
             bits = float(values[0].replace("_", "."))
             if 0 < bits <= 16:
-                return Piece(word, BITS, ("bits", f"{bits:g}", "bits"), number=bits, unit=name)
-            return Piece(word)
+                return Lexeme(word, BITS, ("bits", f"{bits:g}", "bits"), number=bits, unit=name)
+            return Lexeme(word)
         if name == "activation":
             scheme = f"W{values[0]}A{values[1]}"
             rule = "weights and activations"
-            return Piece(word, SCHEME, ("quant", scheme, rule), number=float(values[0]), unit="activation")
+            return Lexeme(word, SCHEME, ("quant", scheme, rule), number=float(values[0]), unit="activation")
         if name == "web":
             rule = "weights and arithmetic"
-            return Piece(word, SCHEME, ("quant", word.upper(), rule), number=float(values[0]), unit="web")
+            return Lexeme(word, SCHEME, ("quant", word.upper(), rule), number=float(values[0]), unit="web")
         if name == "group":
-            return Piece(word, GROUP, ("group_size", values[0], "group"), number=float(values[0]))
+            return Lexeme(word, GROUP, ("group_size", values[0], "group"), number=float(values[0]))
         if name == "share":
             known = self.vocabulary.words.get(values[1])
             scheme = self.gguf.get(values[1].upper(), known.value if known is not None else "")
             if not scheme and values[1] not in self.opens:
-                return Piece(word)
-            return Piece(word, GGUF, ("quant", scheme, "share of a mix"), number=float(values[0]), unit=scheme)
+                return Lexeme(word)
+            return Lexeme(word, GGUF, ("quant", scheme, "share of a mix"), number=float(values[0]), unit=scheme)
         if name == "times":
-            return Piece(word, TIMES, None, number=float(values[0]))
+            return Lexeme(word, TIMES, None, number=float(values[0]))
         if name == "experts":
-            return Piece(word, EXPERTS, ("noise", word, "training or measure"), number=float(values[0]), unit=word[-1])
+            return Lexeme(word, EXPERTS, ("noise", word, "training or measure"), number=float(values[0]), unit=word[-1])
         if name == "short":
             family = self.vocabulary.words.get(_SHORTHAND[values[0]])
-            return Piece(word, SHORT | LETTER, None, entry=family, unit=values[1])
+            return Lexeme(word, SHORT | LETTER, None, entry=family, unit=values[1])
         if name == "letter":
-            return Piece(word, LETTER, None, unit=word.upper())
-        return Piece(word, NOISE, ("noise", word, "training or measure"))
+            return Lexeme(word, LETTER, None, unit=word.upper())
+        return Lexeme(word, NOISE, ("noise", word, "training or measure"))
 
-    def _pair(self, word: str) -> list[tuple[int, Piece]]:
+    def _pair(self, word: str) -> list[tuple[int, Lexeme]]:
         """`1b14b` and `30bA3b`: two sizes glued."""
         return self._split(word, word.lower().index("b") + 1)
 
-    def read_glued(self, word: str, lower: str) -> list[tuple[int, Piece]] | None:
+    def read_glued(self, word: str, lower: str) -> list[tuple[int, Lexeme]] | None:
         """`Qwen2.5`, `llama7b`, `gemma3n`, `Qwen3Guard`: a family with what follows it; `8BInstruct`, `model7b`."""
         words = self.vocabulary.words
         for pattern in (_HEAD_DIGITS, _HEAD):
@@ -370,7 +370,7 @@ class Lexicon(dict[str, Piece]):
         found = _SIZE_THEN_WORD.match(word) or _WORD_THEN_SIZE.match(word)
         return self._split(word, found.end()) if found else None
 
-    def _rest(self, word: str, at: int) -> list[tuple[int, Piece]]:
+    def _rest(self, word: str, at: int) -> list[tuple[int, Lexeme]]:
         """What follows a family inside its word: a version, and then what may come."""
         rest = word[at:]
         found = _AFTER_FAMILY.match(rest)
@@ -378,21 +378,21 @@ class Lexicon(dict[str, Piece]):
         if found is None or (size is not None and size.lastgroup in ("size", "mix", "bloom")):
             return self._shift(at, rest)
         said = found[1].translate(_POINTS)
-        version = Piece(rest[: found.end()], VERSION, None, unit=said, number=1)
+        version = Lexeme(rest[: found.end()], VERSION, None, unit=said, number=1)
         return [(at, version), *self._shift(at + found.end(), rest[found.end() :])]
 
-    def _shift(self, offset: int, text: str) -> list[tuple[int, Piece]]:
+    def _shift(self, offset: int, text: str) -> list[tuple[int, Lexeme]]:
         return [(offset + start, piece) for start, piece in self.pieces(text)] if text else []
 
-    def _split(self, word: str, at: int) -> list[tuple[int, Piece]]:
+    def _split(self, word: str, at: int) -> list[tuple[int, Lexeme]]:
         return self._shift(0, word[:at]) + self._shift(at, word[at:])
 
-    def read_humps(self, word: str) -> list[tuple[int, Piece]] | None:
+    def read_humps(self, word: str) -> list[tuple[int, Lexeme]] | None:
         """`DarkQwen3`, `NeuralHermes`, `MiniGuard`: words glued by their capitals, if one of them means something."""
         humps = [(found.start(), found[0]) for found in _HUMP.finditer(word)]
         if not 2 <= len(humps) <= 8:
             return None
-        pieces: list[tuple[int, Piece]] = []
+        pieces: list[tuple[int, Lexeme]] = []
         known = False
         for index, (start, hump) in enumerate(humps):
             entry = self.vocabulary.words.get(hump.lower())
@@ -405,19 +405,19 @@ class Lexicon(dict[str, Piece]):
                 known = known or entry.label not in ("noise", "publisher")
             elif hump[0].isdigit() and pieces:
                 if pieces[-1][1].kind & FAMILY and hump[-1].isdigit():
-                    pieces.append((start, Piece(hump, VERSION, None, unit=hump.replace("_", "."), number=1)))
+                    pieces.append((start, Lexeme(hump, VERSION, None, unit=hump.replace("_", "."), number=1)))
                 elif hump[-1] in "bB" and len(humps[index - 1][1]) > 2:
                     pieces += self._shift(start, hump)
                     known = True
                 else:
-                    pieces.append((start, Piece(hump, NOISE, ("noise", hump, "number"))))
+                    pieces.append((start, Lexeme(hump, NOISE, ("noise", hump, "number"))))
             elif len(hump) == 1:
-                pieces.append((start, Piece(hump, NOISE, ("noise", hump, "a letter"))))
+                pieces.append((start, Lexeme(hump, NOISE, ("noise", hump, "a letter"))))
             else:
-                pieces.append((start, Piece(hump)))
+                pieces.append((start, Lexeme(hump)))
         return pieces if known else None
 
-    def read_inside(self, word: str, lower: str) -> list[tuple[int, Piece]] | None:
+    def read_inside(self, word: str, lower: str) -> list[tuple[int, Lexeme]] | None:
         """`openllama`, `LegalBERT`: a family inside or at the end of a word."""
         if found := self._inside(lower):
             at, end = found.span()
@@ -430,20 +430,20 @@ class Lexicon(dict[str, Piece]):
             return [(0, piece_of(word[:end], self.endings[found[1]], "end of a word")), *tail]
         return None
 
-    def _head(self, text: str) -> list[tuple[int, Piece]]:
+    def _head(self, text: str) -> list[tuple[int, Lexeme]]:
         """What stands before a family inside a word, if that is a word by itself: the `tiny` of `tinycodellama`."""
         entry = self.vocabulary.words.get(text.lower())
-        return [(0, Piece(text) if entry is None or entry.label == "family" else piece_of(text, entry))]
+        return [(0, Lexeme(text) if entry is None or entry.label == "family" else piece_of(text, entry))]
 
-    def read_numbered(self, word: str) -> list[tuple[int, Piece]] | None:
+    def read_numbered(self, word: str) -> list[tuple[int, Lexeme]] | None:
         """`Wenzhong2.0`: a word that nothing knows, and its number."""
         found = _WORD_NUMBER.match(word)
         if found is None or word.isupper():
             return None
         number = word[found.end() :]
-        return [(0, Piece(found[0])), (found.end(), Piece(number, VERSION, None, unit=number, number=1))]
+        return [(0, Lexeme(found[0])), (found.end(), Lexeme(number, VERSION, None, unit=number, number=1))]
 
-    def phrase_at(self, text: str, words: list[str], at: int, start: int) -> tuple[Pieces, Piece, int, int] | None:
+    def phrase_at(self, text: str, words: list[str], at: int, start: int) -> tuple[Pieces, Lexeme, int, int] | None:
         """The longest phrase that a word opens: what stands before it in that word, its piece, where it begins in the
         word, and how many words it takes."""
         word = words[at]
@@ -462,7 +462,7 @@ class Lexicon(dict[str, Piece]):
                     return self.pieces(word[:skip]) if skip else (), piece, skip, length
         return None
 
-    def phrase(self, text: str) -> Piece | None:
+    def phrase(self, text: str) -> Lexeme | None:
         """The piece that several words make together, None if they make none."""
         said = text.lower().translate(_HYPHENS)
         if _HYPHEN_DIGIT.match(text):
@@ -471,26 +471,26 @@ class Lexicon(dict[str, Piece]):
         if meaning is not None:
             return gguf_piece(text, meaning) if isinstance(meaning, str) else piece_of(text, meaning)
         if said[:2].isdigit() and isinstance(scheme := self.phrases.get(said[2:]), str):
-            return Piece(text, GGUF, ("quant", scheme, "share of a mix"), number=float(said[:2]), unit=scheme)
+            return Lexeme(text, GGUF, ("quant", scheme, "share of a mix"), number=float(said[:2]), unit=scheme)
         return None
 
 
-def piece_of(text: str, entry: Entry, rule: str = "") -> Piece:
+def piece_of(text: str, entry: Entry, rule: str = "") -> Lexeme:
     """The piece that a vocabulary's word makes."""
     label = _CLAIMS.get(entry.label)
     claim = None if label is None else (label, entry.value, rule or entry.file)
     number = entry.facts.get("bits", 0)
     if entry.facts.get("digit"):
         number = float(next((letter for letter in text if letter.isdigit()), 0))
-    return Piece(text, _KINDS[entry.label], claim, entry=entry, number=number, unit=rule)
+    return Lexeme(text, _KINDS[entry.label], claim, entry=entry, number=number, unit=rule)
 
 
-def size_piece(text: str, number: float, unit: str) -> Piece:
-    return Piece(text, SIZE, ("size", canonical(text), "size"), number=round(number), unit=unit)
+def size_piece(text: str, number: float, unit: str) -> Lexeme:
+    return Lexeme(text, SIZE, ("size", canonical(text), "size"), number=round(number), unit=unit)
 
 
-def gguf_piece(text: str, scheme: str) -> Piece:
-    return Piece(text, GGUF, ("quant", scheme, "quants.toml"), unit=scheme)
+def gguf_piece(text: str, scheme: str) -> Lexeme:
+    return Lexeme(text, GGUF, ("quant", scheme, "quants.toml"), unit=scheme)
 
 
 def count(text: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.names.name_labels import Draft, Sheet
+from analysis.names.name_labels import Draft, TokenSequence
 from analysis.names.tokens import (
     ACTIVE,
     CODE,
@@ -20,7 +20,7 @@ READS = CODE | LANGUAGE | SEES | SPECIALTY | TUNING
 AMBIGUOUS = {"assistant", "base", "it"}
 
 
-def read(sheet: Sheet, draft: Draft) -> None:
+def recognize_tuning(sheet: TokenSequence, draft: Draft) -> None:
     traits: Traits | None = None
     for index, piece in enumerate(sheet.pieces):
         kind = piece.kind & READS
@@ -51,7 +51,7 @@ class Traits:
 
     __slots__ = ("base_is_size", "codes", "it_is_tuning", "speaks", "translates")
 
-    def __init__(self, sheet: Sheet) -> None:
+    def __init__(self, sheet: TokenSequence) -> None:
         self.base_is_size = self.it_is_tuning = self.speaks = self.translates = False
         self.codes = 0
         for piece in sheet.pieces:
@@ -69,7 +69,7 @@ class Traits:
 SPEAKS = {"audio", "asr", "tts", "translation"}  # lines whose names end in the language they speak
 
 
-def read_tuning(sheet: Sheet, draft: Draft, index: int, traits: Traits) -> None:
+def read_tuning(sheet: TokenSequence, draft: Draft, index: int, traits: Traits) -> None:
     """Most words mean one thing; `base`, `it` and `assistant` do not."""
     piece, claims = sheet.pieces[index], sheet.claims
     assert piece.entry is not None
@@ -92,7 +92,7 @@ def read_tuning(sheet: Sheet, draft: Draft, index: int, traits: Traits) -> None:
         draft.tuning = added(draft.tuning, piece.entry.value)
 
 
-def read_code(sheet: Sheet, draft: Draft, index: int, traits: Traits) -> None:
+def read_code(sheet: TokenSequence, draft: Draft, index: int, traits: Traits) -> None:
     """Two letters are a language where they can hardly be anything else: beside another code, in a line that speaks."""
     piece = sheet.pieces[index]
     assert piece.entry is not None
@@ -109,7 +109,7 @@ def read_code(sheet: Sheet, draft: Draft, index: int, traits: Traits) -> None:
         sheet.claims[index] = ("languages", piece.entry.value, "language code")
 
 
-def beside_code(sheet: Sheet, index: int) -> bool:
+def beside_code(sheet: TokenSequence, index: int) -> bool:
     """`en-it`, `en-to-it`."""
     pieces = sheet.pieces
     for step in (-1, 1):

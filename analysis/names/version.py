@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.names.name_labels import Draft, Sheet
+from analysis.names.name_labels import Draft, TokenSequence
 from analysis.names.tokens import (
     ACTIVE,
     DATE,
@@ -24,13 +24,13 @@ from analysis.names.tokens import (
     VERSION,
     WORD,
     YEAR,
-    Piece,
+    Lexeme,
 )
 
 READS = DATE | LETTER | NUMBER | SHORT | VERSION | YEAR
 
 
-def read(sheet: Sheet, draft: Draft, own: Sequence[int], base: Sequence[int]) -> None:
+def recognize_version(sheet: TokenSequence, draft: Draft, own: Sequence[int], base: Sequence[int]) -> None:
     """`own` and `base` are the places of the model's family and of its foundation."""
     mask = sheet.mask
     if mask & (DATE | YEAR):
@@ -45,7 +45,7 @@ def read(sheet: Sheet, draft: Draft, own: Sequence[int], base: Sequence[int]) ->
         draft.version = by_itself(sheet, own)
 
 
-def releases(sheet: Sheet, draft: Draft) -> None:
+def releases(sheet: TokenSequence, draft: Draft) -> None:
     """`2507`, `0528`, `20240806`, and `12-2024`."""
     pieces = sheet.pieces
     for index, piece in enumerate(pieces):
@@ -63,7 +63,7 @@ def releases(sheet: Sheet, draft: Draft) -> None:
                 sheet.claims[index - 1] = sheet.claims[index] = ("release", said, "month and year")
 
 
-def day_follows(sheet: Sheet, index: int) -> bool:
+def day_follows(sheet: TokenSequence, index: int) -> bool:
     """`2025-04-14`."""
     rest = [piece.text for piece in sheet.pieces[index + 1 : index + 3]]
     return len(rest) == 2 and all(len(text) == 2 and text.isdigit() for text in rest) and 0 < int(rest[0]) <= 12
@@ -72,7 +72,7 @@ def day_follows(sheet: Sheet, index: int) -> bool:
 PASSED = SIZE_WORD | SPECIALTY | TUNING
 
 
-def after(sheet: Sheet, at: int, label: str) -> str | None:
+def after(sheet: TokenSequence, at: int, label: str) -> str | None:
     """The version that follows a family: `Qwen2.5`, `Llama-3.1`, `DeepSeek-R1`, `Mistral-Small-3.2`."""
     pieces, claims = sheet.pieces, sheet.claims
     piece = pieces[at]
@@ -112,7 +112,7 @@ def after(sheet: Sheet, at: int, label: str) -> str | None:
     return None
 
 
-def hyphenated(sheet: Sheet, index: int, versions: Sequence[str]) -> bool:
+def hyphenated(sheet: TokenSequence, index: int, versions: Sequence[str]) -> bool:
     """`Llama-3-1-8B`: a known version with a hyphen for its point, and a size after it."""
     pieces = sheet.pieces
     return (
@@ -123,13 +123,13 @@ def hyphenated(sheet: Sheet, index: int, versions: Sequence[str]) -> bool:
     )
 
 
-def plausible(piece: Piece, adjacent: bool) -> bool:
+def plausible(piece: Lexeme, adjacent: bool) -> bool:
     """A bare number is a version right after its family, or with a decimal."""
     text = piece.unit
     return (adjacent and len(text) <= 2 and int(float(text.rstrip("n"))) <= 30) or ("." in text and len(text) <= 5)
 
 
-def by_itself(sheet: Sheet, own: Sequence[int], label: str = "version", end: int | None = None) -> str | None:
+def by_itself(sheet: TokenSequence, own: Sequence[int], label: str = "version", end: int | None = None) -> str | None:
     """A version that stands apart from its family: `v0.2` anywhere before the scheme, else a decimal, and for a name
     whose family nothing knows the number right after its first word."""
     pieces, claims, known = sheet.pieces, sheet.claims, bool(own)
@@ -166,7 +166,7 @@ def by_itself(sheet: Sheet, own: Sequence[int], label: str = "version", end: int
     return pieces[decimal].unit
 
 
-def claims_it(sheet: Sheet, index: int, own: Sequence[int]) -> bool:
+def claims_it(sheet: TokenSequence, index: int, own: Sequence[int]) -> bool:
     """Whether a version that stands apart can be the family's: not before it, and behind a person's own words only one
     that the line is known to have. The `v1.1` of `Mistral-Small-22B-Somebodys-v1.1` is somebody's."""
     if index < own[0]:
@@ -178,7 +178,7 @@ def claims_it(sheet: Sheet, index: int, own: Sequence[int]) -> bool:
     return all(piece.kind for piece in sheet.pieces[own[0] : index])
 
 
-def is_decimal(sheet: Sheet, index: int, own: Sequence[int]) -> bool:
+def is_decimal(sheet: TokenSequence, index: int, own: Sequence[int]) -> bool:
     """A number like 1.4 after the family that no word of training stands before."""
     if own and index < own[0]:
         return False

@@ -18,7 +18,7 @@ import pandas as pd
 
 from analysis.errors import MissingExtra
 from analysis.publish.summaries import SIZE_CLASSES
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 
 Theme = Literal["light", "dark"]
 
@@ -137,13 +137,13 @@ def style(theme: Theme, width: int) -> dict[str, Any]:
     }
 
 
-def figures(reader: Reader) -> Iterator[Figure]:
+def figures(reader: CatalogReader) -> Iterator[Figure]:
     """All charts of the catalog, in the report's order."""
     for make in (families_over_time, schemes_by_downloads, sizes_against_bits, quantizers, size_classes, formats):
         yield make(reader)
 
 
-def frame(reader: Reader, sql: str, columns: list[str]) -> pd.DataFrame:
+def frame(reader: CatalogReader, sql: str, columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(reader.all(sql), columns=columns)
 
 
@@ -161,7 +161,7 @@ def bars(table: pd.DataFrame, of: str, measure: str, title: str, colour: str, wi
     )
 
 
-def families_over_time(reader: Reader) -> Figure:
+def families_over_time(reader: CatalogReader) -> Figure:
     """Repos made in each quarter, by family."""
     name, title = "families-over-time", "Families over time"
     rows = frame(
@@ -200,7 +200,7 @@ def families_over_time(reader: Reader) -> Figure:
     return Figure(name, title, say, table, draw)
 
 
-def schemes_by_downloads(reader: Reader) -> Figure:
+def schemes_by_downloads(reader: CatalogReader) -> Figure:
     """Downloads of the quantized repos that hold each scheme, with how many artifacts carry it."""
     table = frame(
         reader,
@@ -228,7 +228,7 @@ def schemes_by_downloads(reader: Reader) -> Figure:
     return Figure("schemes", "Schemes by downloads", say, table, draw)
 
 
-def sizes_against_bits(reader: Reader) -> Figure:
+def sizes_against_bits(reader: CatalogReader) -> Figure:
     """Measured parameters against measured bits a weight; what contradicts its name stands out."""
     name, title = "sizes-and-bits", "Size against bits a weight"
     table = frame(
@@ -292,7 +292,7 @@ def sizes_against_bits(reader: Reader) -> Figure:
     return Figure(name, title, say, table, draw)
 
 
-def quantizers(reader: Reader) -> Figure:
+def quantizers(reader: CatalogReader) -> Figure:
     """Who makes the quantized copies."""
     table = frame(
         reader,
@@ -313,7 +313,7 @@ def quantizers(reader: Reader) -> Figure:
     return Figure("quantizers", "Who quantizes", say, table, draw)
 
 
-def size_classes(reader: Reader) -> Figure:
+def size_classes(reader: CatalogReader) -> Figure:
     """Repos by how many parameters they have, measured where a header was read."""
     bounds = " ".join(
         f"when coalesce(parameters_measured, parameters) < {bound:.0f} then '{name}'"
@@ -355,7 +355,7 @@ def size_classes(reader: Reader) -> Figure:
     return Figure("size-classes", "Size classes", say, table, draw)
 
 
-def formats(reader: Reader) -> Figure:
+def formats(reader: CatalogReader) -> Figure:
     """Artifacts of weights by container."""
     table = frame(
         reader,
@@ -375,7 +375,7 @@ def formats(reader: Reader) -> Figure:
     return Figure("formats", "Formats", say, table, draw)
 
 
-def write_charts(reader: Reader, folder: Path, theme: Theme = "light") -> Iterator[Path]:
+def write_charts(reader: CatalogReader, folder: Path, theme: Theme = "light") -> Iterator[Path]:
     """Every chart as NAME.svg and NAME.png in a folder, which is made; yields what was written, a file at a time."""
     folder.mkdir(parents=True, exist_ok=True)
     for figure in figures(reader):

@@ -21,8 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import ExportRefused, UnknownTable
-from analysis.publish.table_files import Format, Kind, guessed_kinds, write_table
-from analysis.query.reader import BOOLEANS, LISTS, Question, Reader, find_question, list_of, questions, tidy
+from analysis.publish.table_files import ColumnKind, Format, guessed_kinds, write_table
+from analysis.query.reader import (
+    BOOLEANS,
+    LISTS,
+    CatalogReader,
+    SavedQuery,
+    find_saved_query,
+    list_of,
+    normalize_row,
+    saved_queries,
+)
 from analysis.units import iso
 
 MANIFEST = "manifest.json"
@@ -37,7 +46,7 @@ class Table:
     source: str  # a view, or a select in parentheses
     key: tuple[str, ...]  # also the order
     since: str = CHANGED
-    kinds: Mapping[str, Kind] = field(default_factory=dict)  # where a column's name means another kind elsewhere
+    kinds: Mapping[str, ColumnKind] = field(default_factory=dict)  # where a column's name means another kind elsewhere
     asked: bool = False  # only where it is named: greater than all others together
 
     def sql(self, dialect: str, since: bool) -> str:
@@ -46,7 +55,7 @@ class Table:
         order = ", ".join(name + (collate if self.kind(name) == "text" else "") + " nulls first" for name in self.key)
         return f"select * from {self.source} t{f' where {self.since}' if since else ''} order by {order}"
 
-    def kind(self, column: str) -> Kind:
+    def kind(self, column: str) -> ColumnKind:
         return self.kinds.get(column) or column_kinds().get(column, "text")
 
 
@@ -98,7 +107,11 @@ def names() -> list[str]:
     """What `--only` may name: summaries, tables, and every question."""
     from analysis.publish.summaries import SUMMARIES
 
-    return [*(each.name for each in SUMMARIES), *(each.name for each in TABLES), *(each.name for each in questions())]
+    return [
+        *(each.name for each in SUMMARIES),
+        *(each.name for each in TABLES),
+        *(each.name for each in saved_queries()),
+    ]
 
 
 def export(
@@ -116,13 +129,13 @@ def export(
 
     Raises UnknownTable; ExportRefused where the folder holds other things; MissingExtra for Parquet without pyarrow.
     """
-    wanted = chosen(only)
-    refuse_strangers(folder)
+    wanted = select_tables(only)
+    refuse_foreign_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        with Reader(db, timeout=None, snapshot=True) as reader:
-            manifest = {**about(reader), "format": form, "raw": raw, "since": iso(since) if since else None}
+        with CatalogReader(db, timeout=None, snapshot=True) as reader:
+            manifest = {**describe_table(reader), "format": form, "raw": raw, "since": iso(since) if since else None}
             files = []
             for written in write_all(reader, draft, wanted, form, since, raw):
                 told(written)
@@ -144,7 +157,7 @@ def export(
     return manifest
 
 
-def chosen(only: Sequence[str]) -> list[str]:
+def select_tables(only: Sequence[str]) -> list[str]:
     """Names of what to write, in a fixed order. Raises UnknownTable."""
     from analysis.publish.summaries import SUMMARIES
 
@@ -160,7 +173,7 @@ def chosen(only: Sequence[str]) -> list[str]:
 
 
 def write_all(
-    reader: Reader, folder: Path, wanted: Sequence[str], form: Format, since: datetime | None, raw: bool
+    reader: CatalogReader, folder: Path, wanted: Sequence[str], form: Format, since: datetime | None, raw: bool
 ) -> Iterator[Written]:
     from analysis.publish.summaries import plain_rows, summaries
 
@@ -170,11 +183,13 @@ def write_all(
         yield write(folder, summary.name, columns, rows, guessed_kinds(columns, rows), form, raw)
     for table in (each for each in TABLES if each.name in wanted):
         yield write_big(reader, folder, table, form, since, raw)
-    for question in (find_question(name) for name in wanted if name in {each.name for each in questions()}):
+    for question in (find_saved_query(name) for name in wanted if name in {each.name for each in saved_queries()}):
         yield write_answer(reader, folder, question, form, raw)
 
 
-def write_big(reader: Reader, folder: Path, table: Table, form: Format, since: datetime | None, raw: bool) -> Written:
+def write_big(
+    reader: CatalogReader, folder: Path, table: Table, form: Format, since: datetime | None, raw: bool
+) -> Written:
     """A table, streamed."""
     values = {"since": since} if since is not None else {}
     with reader.rows(table.sql(reader.dialect, since is not None), values) as found:
@@ -210,7 +225,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = dict.fromkeys(HEX, hexadecimal)
 """What makes a column's values the same on both engines: the columns' kinds decided once, not for each row."""
 
 
-def write_answer(reader: Reader, folder: Path, question: Question, form: Format, raw: bool) -> Written:
+def write_answer(reader: CatalogReader, folder: Path, question: SavedQuery, form: Format, raw: bool) -> Written:
     """A question's answer with its parameters' defaults."""
     with reader.rows(question.sql, question.values({})) as found:
         rows = [tuple(plain(row).values()) for row in found.dicts()]
@@ -219,7 +234,7 @@ def write_answer(reader: Reader, folder: Path, question: Question, form: Format,
 
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """A tidy row whose hashes are in hexadecimal."""
-    clean = tidy(row)
+    clean = normalize_row(row)
     return {name: hexadecimal(value) if name in HEX else value for name, value in clean.items()}
 
 
@@ -228,44 +243,44 @@ def write(
     name: str,
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, ColumnKind],
     form: Format,
     raw: bool,
 ) -> Written:
     path = folder / f"{name}.{form}"
     count = write_table(path, form, columns, rows, kinds, raw=raw)
-    return Written(path.name, name, count, path.stat().st_size, digest(path), tuple(columns))
+    return Written(path.name, name, count, path.stat().st_size, file_sha256(path), tuple(columns))
 
 
-def digest(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """The file's sha256, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache
-def column_kinds() -> Mapping[str, Kind]:
+def column_kinds() -> Mapping[str, ColumnKind]:
     """What kind of value each column of the catalog holds, by its name; labels go before other columns of that name."""
     from db.schema.tables import LABELS, metadata
 
-    words: dict[str, Kind] = {
+    words: dict[str, ColumnKind] = {
         "BigInt": "integer", "Integer": "integer", "Real": "number", "Bool": "boolean", "UtcDateTime": "time",
     }  # fmt: skip
     columns = [(column.name, type(column.type)) for table in metadata.tables.values() for column in table.columns]
     columns += [(name, kind if isinstance(kind, type) else type(kind)) for name, kind, _ in LABELS]
-    kinds: dict[str, Kind] = {name: words.get(kind.__name__, "text") for name, kind in columns}
+    kinds: dict[str, ColumnKind] = {name: words.get(kind.__name__, "text") for name, kind in columns}
     kinds.update(dict.fromkeys(BOOLEANS, "boolean"))
     kinds.update(dict.fromkeys(LISTS, "list"))
     return {**kinds, **OF_VIEWS}
 
 
-OF_VIEWS: Mapping[str, Kind] = {  # columns that only views have, or that mean another thing there
+OF_VIEWS: Mapping[str, ColumnKind] = {  # columns that only views have, or that mean another thing there
     "seen_at": "time", "run_id": "integer", "downloads_change": "integer", "likes_change": "integer",
     "artifact": "text", "header": "integer", "artifact_count": "integer", "parent": "text",
 }  # fmt: skip
 
 
-def about(reader: Reader) -> dict[str, Any]:
+def describe_table(reader: CatalogReader) -> dict[str, Any]:
     """What the manifest says of the catalog: its schema, the time that it stands for, how much it holds."""
     (schema,) = reader.all("select version_num as revision from alembic_version")
     (crawled,) = reader.all(
@@ -297,7 +312,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and found.get("program") == "hf-catalog" else None
 
 
-def refuse_strangers(folder: Path) -> None:
+def refuse_foreign_folder(folder: Path) -> None:
     """An export never takes the place of anything but an export. Raises ExportRefused."""
     if not folder.exists() and not folder.is_symlink():
         return

@@ -16,7 +16,7 @@ from analysis.text import FORMULA
 
 NAME = "differences"
 COLUMNS = ("table", "key", "change", "column", "before", "after")
-MOVING = frozenset({"downloads", "downloads_all_time", "likes", "trending_score", "last_seen"})
+VOLATILE_COLUMNS = frozenset({"downloads", "downloads_all_time", "likes", "trending_score", "last_seen"})
 """Counters that move every day; `growth` tells of them."""
 COMPARED = frozenset({"models", "artifacts", "files", "parents", "evaluations", "label_conflicts"})
 
@@ -47,12 +47,12 @@ def differences(table: str, before: Iterator[dict[str, str]], after: Iterator[di
     keys = next(each.key for each in TABLES if each.name == table)
     old, new = next(before, None), next(after, None)
     while old is not None or new is not None:
-        here, there = place(old, keys), place(new, keys)
+        here, there = row_key(old, keys), row_key(new, keys)
         if there is None or (here is not None and here < there):
-            yield (table, shown(old, keys), "removed", None, None, None)
+            yield (table, key_text(old, keys), "removed", None, None, None)
             old = next(before, None)
         elif here is None or there < here:
-            yield (table, shown(new, keys), "added", None, None, None)
+            yield (table, key_text(new, keys), "added", None, None, None)
             new = next(after, None)
         else:
             assert old is not None and new is not None
@@ -62,11 +62,11 @@ def differences(table: str, before: Iterator[dict[str, str]], after: Iterator[di
 
 def changed(table: str, keys: Sequence[str], old: dict[str, str], new: dict[str, str]) -> Iterator[Difference]:
     for column, value in new.items():
-        if column in old and column not in MOVING and old[column] != value:
-            yield (table, shown(new, keys), "changed", column, old[column] or None, value or None)
+        if column in old and column not in VOLATILE_COLUMNS and old[column] != value:
+            yield (table, key_text(new, keys), "changed", column, old[column] or None, value or None)
 
 
-def place(row: dict[str, str] | None, keys: Sequence[str]) -> tuple[Any, ...] | None:
+def row_key(row: dict[str, str] | None, keys: Sequence[str]) -> tuple[Any, ...] | None:
     """Where a row stands in the order: positions as numbers, all else by bytes, without a spreadsheet's apostrophe."""
     if row is None:
         return None
@@ -79,5 +79,5 @@ def place(row: dict[str, str] | None, keys: Sequence[str]) -> tuple[Any, ...] | 
     )
 
 
-def shown(row: dict[str, str] | None, keys: Sequence[str]) -> str:
+def key_text(row: dict[str, str] | None, keys: Sequence[str]) -> str:
     return " ".join((row or {}).get(key, "") for key in keys).strip()

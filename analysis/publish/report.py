@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from analysis.catalog.fits import Fit, Geometries, Wish, fits
-from analysis.catalog.lineage import Branch, busiest_family, forest
+from analysis.catalog.fits import Fit, FitRequest, GeometryLookup, fits
+from analysis.catalog.lineage import Branch, largest_family, lineage_trees
 from analysis.errors import MissingExtra
 from analysis.fit.machines import GB, Machine
 from analysis.publish.charts import NARROW, WIDE, Figure, figures
-from analysis.query.reader import Reader
-from analysis.text import printable
+from analysis.query.reader import CatalogReader
+from analysis.text import escape_control_characters
 from analysis.units import count_text, iso, size_text
 
 MEMORIES = (8, 16, 24, 48, 80)  # GB
@@ -89,13 +89,13 @@ class Report:
 
 def report(db: str | Path, *, family: str | None = None) -> Report:
     """Read what the page shows, all of one moment. `family` is whose lineage is drawn, by default the busiest's."""
-    with Reader(db, snapshot=True) as reader:
+    with CatalogReader(db, snapshot=True) as reader:
         (counts,) = reader.all(COUNTS)
         (artifacts,) = reader.all("select count(*) as artifacts from artifacts")
         (conflicts,) = reader.all("select count(*) as conflicts from label_conflicts")
         (crawled,) = reader.all("select max(coalesce(finished_at, started_at)) as last from crawl_runs")
         (stale,) = reader.all("select count(*) as stale from stale_labels where reason in ('unlabelled', 'vocabulary')")
-        chosen = family or busiest_family(reader)
+        chosen = family or largest_family(reader)
         return Report(
             made_at=datetime.now(UTC),
             catalog_time=crawled["last"],
@@ -103,7 +103,7 @@ def report(db: str | Path, *, family: str | None = None) -> Report:
             figures=tuple(figures(reader)),
             memories=tuple(what_fits(reader)),
             family=chosen,
-            trees=forest(reader, chosen) if chosen else (),
+            trees=lineage_trees(reader, chosen) if chosen else (),
             conflicts=reader.all(CONFLICTS),
             runs=reader.all(RUNS),
             skips=reader.all(SKIPS),
@@ -111,13 +111,13 @@ def report(db: str | Path, *, family: str | None = None) -> Report:
         )
 
 
-def what_fits(reader: Reader) -> list[Memory]:
+def what_fits(reader: CatalogReader) -> list[Memory]:
     """For each memory the best models, one of a family, and the largest one."""
     found = []
-    shapes = Geometries(reader)
+    shapes = GeometryLookup(reader)
     for gigabytes in MEMORIES:
         machine = Machine(ram=gigabytes * GB) if gigabytes <= LAPTOP else Machine(vram=gigabytes * GB)
-        ranked = fits(reader, machine, Wish(context=CONTEXT, among=AMONG, tasks=TEXT), shapes)
+        ranked = fits(reader, machine, FitRequest(context=CONTEXT, among=AMONG, tasks=TEXT), shapes)
         best: dict[str, Fit] = {}
         for fit in ranked:
             best.setdefault(fit.family or fit.repo_id, fit)
@@ -179,7 +179,7 @@ def cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float) and not value.is_integer():
         return f"{value:,.2f}"
-    return f"{value:,.0f}" if isinstance(value, int | float) else printable(str(value))
+    return f"{value:,.0f}" if isinstance(value, int | float) else escape_control_characters(str(value))
 
 
 def write_report(page: str, path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 
 CHUNK = 50_000  # rows of one data frame
 
@@ -66,7 +66,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def summaries(reader: Reader, names: Sequence[str] | None = None) -> Iterator[tuple[Summary, pd.DataFrame]]:
+def summaries(reader: CatalogReader, names: Sequence[str] | None = None) -> Iterator[tuple[Summary, pd.DataFrame]]:
     """Each summary with its frame, largest groups first; the catalog is read once for repos, once for artifacts."""
     wanted = [summary for summary in SUMMARIES if names is None or summary.name in names]
     for of, sql, part in (("repos", MODELS, repo_sums), ("artifacts", ARTIFACTS, artifact_sums)):
@@ -81,7 +81,7 @@ def summaries(reader: Reader, names: Sequence[str] | None = None) -> Iterator[tu
             yield summary, finished(sums.get(summary.name), summary)
 
 
-def frames(reader: Reader, sql: str, size: int = CHUNK) -> Iterator[pd.DataFrame]:
+def frames(reader: CatalogReader, sql: str, size: int = CHUNK) -> Iterator[pd.DataFrame]:
     """An answer ordered by repo as data frames of about `size` rows; no repo is in two of them."""
     with reader.rows(sql) as rows:
         held: list[tuple[Any, ...]] = []

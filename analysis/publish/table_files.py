@@ -18,7 +18,7 @@ from analysis.text import csv_cell, to_json
 
 Format = Literal["csv", "parquet", "jsonl"]
 Row = Sequence[Any]
-Kind = Literal["text", "integer", "number", "boolean", "list", "time"]
+ColumnKind = Literal["text", "integer", "number", "boolean", "list", "time"]
 
 BATCH = 10_000  # rows of one Parquet row group
 GREATEST_CELL = 2**27  # characters that one CSV cell may have when it is read back
@@ -29,7 +29,7 @@ def write_table(
     form: Format,
     columns: Sequence[str],
     rows: Iterable[Row],
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, ColumnKind],
     *,
     raw: bool = False,
 ) -> int:
@@ -59,7 +59,7 @@ def write_lines(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
     return count
 
 
-def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Row], kinds: Mapping[str, Kind]) -> int:
+def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Row], kinds: Mapping[str, ColumnKind]) -> int:
     """Parquet with zstd. Raises MissingExtra without pyarrow."""
     pa, pq = arrow()
     types = {
@@ -119,9 +119,9 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def guessed_kinds(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, Kind]:
+def guessed_kinds(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, ColumnKind]:
     """Kinds of columns by what they hold, for answers to questions: those of one type have it, others are text."""
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, ColumnKind] = {}
     for at, name in enumerate(columns):
         found = {type(row[at]) for row in rows if row[at] is not None}
         if found == {bool}:

@@ -28,14 +28,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from analysis.errors import BadParameter, BadQuestion, UnknownQuestion
+from analysis.errors import BadParameter, InvalidSavedQuery, UnknownSavedQuery
 from analysis.units import iso, parse_size, parse_when
 from db.errors import QueryError, QueryRefused, QueryTimeout
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, CursorResult, Engine
 
-Kind = Literal["interactive", "report"]
+QueryKind = Literal["interactive", "report"]
 ParameterType = Literal["text", "integer", "number", "size", "date"]
 
 FOLDER = Path(__file__).parents[1] / "queries"
@@ -75,13 +75,13 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SavedQuery:
     """One question that comes with the program."""
 
     name: str
     title: str
     description: str
-    kind: Kind
+    kind: QueryKind
     parameters: tuple[Parameter, ...]
     sql: str
 
@@ -94,7 +94,7 @@ class Question:
         return {parameter.name: parameter.read(given.get(parameter.name)) for parameter in self.parameters}
 
 
-def parse_question(name: str, text: str) -> Question:
+def parse_saved_query(name: str, text: str) -> SavedQuery:
     """A question from its file's text. Raises BadQuestion where the header is not whole or the SQL uses other names."""
     entries: list[tuple[str, str]] = []
     lines = text.splitlines()
@@ -111,21 +111,21 @@ def parse_question(name: str, text: str) -> Question:
     header = {key: value for key, value in entries if key != "param"}
     kind = header.get("kind", "report")
     if not header.get("title") or not header.get("description"):
-        raise BadQuestion(name, "it needs a title and a description")
-    if kind not in get_args(Kind):
-        raise BadQuestion(name, f"kind {kind!r} is neither interactive nor report")
+        raise InvalidSavedQuery(name, "it needs a title and a description")
+    if kind not in get_args(QueryKind):
+        raise InvalidSavedQuery(name, f"kind {kind!r} is neither interactive nor report")
     parameters = tuple(parse_parameter(name, value) for key, value in entries if key == "param")
     sql = "\n".join(lines[body:]).strip().rstrip(";")
     used, named = set(bound_names(sql)), {parameter.name for parameter in parameters}
     if used != named:
-        raise BadQuestion(name, f"the SQL uses {sorted(used)}, the header names {sorted(named)}")
-    return Question(name, header["title"], header["description"], kind, parameters, sql)  # type: ignore[arg-type]
+        raise InvalidSavedQuery(name, f"the SQL uses {sorted(used)}, the header names {sorted(named)}")
+    return SavedQuery(name, header["title"], header["description"], kind, parameters, sql)  # type: ignore[arg-type]
 
 
 def parse_parameter(question: str, text: str) -> Parameter:
     parts = [part.strip() for part in text.split("|", 3)]
     if len(parts) != 4 or not parts[0].isidentifier() or parts[1] not in get_args(ParameterType):
-        raise BadQuestion(question, f"param {text!r} is not `name | type | default | description`")
+        raise InvalidSavedQuery(question, f"param {text!r} is not `name | type | default | description`")
     default = None if parts[2].lower() in ("", "null", "none") else parts[2]
     parameter = Parameter(parts[0], parts[1], default, parts[3])  # type: ignore[arg-type]
     parameter.read(None)  # the default must be of its type
@@ -134,49 +134,51 @@ def parse_parameter(question: str, text: str) -> Parameter:
 
 def bound_names(sql: str) -> list[str]:
     """The `:name` parameters of a statement, without those in strings, comments and PostgreSQL's `::type` casts."""
-    return re.findall(r"(?<![:\w]):([A-Za-z_]\w*)", bare_sql(sql))
+    return re.findall(r"(?<![:\w]):([A-Za-z_]\w*)", strip_literals(sql))
 
 
-def bare_sql(sql: str) -> str:
+def strip_literals(sql: str) -> str:
     """A statement without its strings, quoted names and comments."""
     return re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL)
 
 
-def streams(sql: str) -> bool:
+def can_stream(sql: str) -> bool:
     """Whether PostgreSQL's cursor takes it, which knows queries alone: what writes must meet the READ ONLY transaction
     and be told so, rather than a syntax error."""
-    words = re.findall(r"[a-z]+", bare_sql(sql).lower())
+    words = re.findall(r"[a-z]+", strip_literals(sql).lower())
     return words[:1] in (["select"], ["with"], ["values"]) and not {"insert", "update", "delete", "merge"} & set(words)
 
 
 @cache
-def questions() -> tuple[Question, ...]:
+def saved_queries() -> tuple[SavedQuery, ...]:
     """All questions that come with the program, by name. Raises BadQuestion."""
-    return tuple(parse_question(path.stem, path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.sql")))
+    return tuple(
+        parse_saved_query(path.stem, path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.sql"))
+    )
 
 
-def find_question(name: str) -> Question:
+def find_saved_query(name: str) -> SavedQuery:
     """One question by name; `-` and `_` are the same. Raises UnknownQuestion, with names that are close."""
-    by_name = {question.name.replace("_", "-"): question for question in questions()}
+    by_name = {question.name.replace("_", "-"): question for question in saved_queries()}
     asked = name.strip().replace("_", "-")
     if asked not in by_name:
         from difflib import get_close_matches
 
-        raise UnknownQuestion(name, tuple(get_close_matches(asked, by_name, n=3, cutoff=0.4)))
+        raise UnknownSavedQuery(name, tuple(get_close_matches(asked, by_name, n=3, cutoff=0.4)))
     return by_name[asked]
 
 
-def questions_page() -> str:
+def saved_queries_page() -> str:
     """docs/queries.md, which a test holds against this; make it anew with
 
     python -c "from analysis.query.reader import questions_page as page; print(page(), end='')" > docs/queries.md
     """
     lines = [Path(__file__).with_name("queries.md").read_text(encoding="utf-8")]
     lines += ["| name | answers | parameters |", "|---|---|---|"]
-    for each in questions():
+    for each in saved_queries():
         given = ", ".join(f"`{of.name}`" + (f" ({of.default})" if of.default else "") for of in each.parameters)
         lines.append(f"| [`{each.name}`](../analysis/queries/{each.name}.sql) | {each.title} | {given} |")
-    for each in questions():
+    for each in saved_queries():
         lines += ["", f"## {each.title}", "", f"`{each.name}`. {each.description}"]
         lines += [""] if each.parameters else []
         for of in each.parameters:
@@ -190,7 +192,7 @@ def is_name(text: str) -> bool:
     return re.fullmatch(r"[A-Za-z][\w-]*", text.strip()) is not None
 
 
-class Rows:
+class QueryResult:
     """The answer, streamed: an iterator of tuples that holds a connection until its end or `close`.
 
     `columns` are the names; `truncated` says, after the last row, whether a limit left some out.
@@ -199,7 +201,7 @@ class Rows:
     def __init__(
         self,
         engine: Engine,
-        clock: Clock,
+        clock: QueryLimits,
         limit: int | None,
         *,
         owns_engine: bool = False,
@@ -232,7 +234,7 @@ class Rows:
                     break
                 yield tuple(row) if sqlite else tuple(plain_number(value) for value in row)
         except Exception as error:
-            raise self._clock.translated(error) from error
+            raise self._clock.to_query_error(error) from error
         finally:
             self.close()
 
@@ -244,14 +246,14 @@ class Rows:
         """Run the statement. Raises QueryRefused, QueryTimeout, QueryError."""
         try:
             self._connection = self._held or self._engine.connect()
-            asked = ask_sqlite if self._engine.dialect.name == "sqlite" else ask_postgres
+            asked = execute_sqlite if self._engine.dialect.name == "sqlite" else execute_postgres
             self._result = asked(self._connection, sql, values, self._clock)
             if not self._result.returns_rows:
                 raise QueryRefused(sql, "it returns no rows")
-            self.columns = distinct(list(self._result.keys()))
+            self.columns = unique_names(list(self._result.keys()))
         except Exception as error:
             self.close()
-            raise self._clock.translated(error) from error
+            raise self._clock.to_query_error(error) from error
         return self
 
     def close(self) -> None:
@@ -268,7 +270,7 @@ class Rows:
                 self._engine.dispose()
 
 
-class Reader:
+class CatalogReader:
     """A catalog open for several questions in a row; a context manager.
 
     For the program's own SQL, whose values are of their types already: `all` gives tidy rows. With `snapshot` every
@@ -301,13 +303,13 @@ class Reader:
             self._held.close()
         self._engine.dispose()
 
-    def rows(self, sql: str, values: Mapping[str, Any] | None = None, *, limit: int | None = None) -> Rows:
+    def rows(self, sql: str, values: Mapping[str, Any] | None = None, *, limit: int | None = None) -> QueryResult:
         """A streamed answer."""
-        return Rows(self._engine, Clock(sql, self.timeout), limit, held=self._held).ask(sql, values or {})
+        return QueryResult(self._engine, QueryLimits(sql, self.timeout), limit, held=self._held).ask(sql, values or {})
 
     def all(self, sql: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Every row as a mapping, tidied: the same types whatever the engine."""
-        return [tidy(row) for row in self.rows(sql, values).dicts()]
+        return [normalize_row(row) for row in self.rows(sql, values).dicts()]
 
 
 BOOLEANS = frozenset({
@@ -317,7 +319,7 @@ BOOLEANS = frozenset({
 LISTS = frozenset({"tuning", "specialty", "languages", "tags"})
 
 
-def tidy(row: Mapping[str, Any]) -> dict[str, Any]:
+def normalize_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with booleans, lists and times as Python and JSON know them; SQLite keeps them as numbers and text."""
     clean: dict[str, Any] = {}
     for name, value in row.items():
@@ -350,7 +352,7 @@ def list_of(text: str | None) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-class Clock:
+class QueryLimits:
     """How long one question may take, and what was refused on the way."""
 
     def __init__(self, sql: str, timeout: float | None) -> None:
@@ -359,10 +361,10 @@ class Clock:
         self.deadline = None if timeout is None else time.monotonic() + timeout
         self.refused: str | None = None
 
-    def late(self) -> bool:
+    def is_expired(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline
 
-    def translated(self, error: Exception) -> Exception:
+    def to_query_error(self, error: Exception) -> Exception:
         """The error in the catalog's words: what was refused, what took too long, or what is wrong in the SQL."""
         if type(error).__module__.startswith("db."):
             return error
@@ -378,7 +380,7 @@ class Clock:
         return error
 
 
-def distinct(names: Sequence[str]) -> tuple[str, ...]:
+def unique_names(names: Sequence[str]) -> tuple[str, ...]:
     """Column names made unique: a second `repo_id` is `repo_id_2`, so that no value is lost in a mapping."""
     seen: dict[str, int] = {}
     unique = []
@@ -398,7 +400,7 @@ SETTINGS = {"data_version", "user_version", "schema_version", "page_count", "pag
 FUNCTIONS_REFUSED = {"load_extension", "fts3_tokenizer", "edit", "readfile", "writefile", "zeroblob", "randomblob"}
 
 
-def guard(clock: Clock) -> Any:
+def make_authorizer(clock: QueryLimits) -> Any:
     """An authorizer that lets SQLite read the catalog and nothing else (https://sqlite.org/c3ref/set_authorizer.html)."""
 
     def authorize(action: int, first: str | None, second: str | None, place: str | None, within: str | None) -> int:
@@ -429,19 +431,23 @@ ACTIONS = {
 }
 
 
-def ask_sqlite(connection: Connection, sql: str, values: Mapping[str, Any], clock: Clock) -> CursorResult[Any]:
+def execute_sqlite(
+    connection: Connection, sql: str, values: Mapping[str, Any], clock: QueryLimits
+) -> CursorResult[Any]:
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
     if not connection.in_transaction():
         connection.begin()  # before the guard, which lets no transaction begin or end
     raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
-    raw.set_authorizer(guard(clock))
-    raw.set_progress_handler(lambda: int(clock.late()), STEPS)
+    raw.set_authorizer(make_authorizer(clock))
+    raw.set_progress_handler(lambda: int(clock.is_expired()), STEPS)
     given = {name: iso(value) if isinstance(value, datetime) else value for name, value in values.items()}
     return connection.exec_driver_sql(sql, given)
 
 
-def ask_postgres(connection: Connection, sql: str, values: Mapping[str, Any], clock: Clock) -> CursorResult[Any]:
+def execute_postgres(
+    connection: Connection, sql: str, values: Mapping[str, Any], clock: QueryLimits
+) -> CursorResult[Any]:
     from sqlalchemy import BigInteger, DateTime, Double, Text, bindparam, text
 
     if not connection.in_transaction():
@@ -450,10 +456,10 @@ def ask_postgres(connection: Connection, sql: str, values: Mapping[str, Any], cl
     types: dict[type, Any] = {int: BigInteger(), float: Double(), datetime: DateTime(timezone=True)}
     typed = [bindparam(name, value, type_=types.get(type(value), Text())) for name, value in values.items()]
     statement = text(sql).bindparams(*(each for each in typed if each.key in bound_names(sql)))
-    return connection.execute(statement, execution_options={"stream_results": streams(sql)})
+    return connection.execute(statement, execution_options={"stream_results": can_stream(sql)})
 
 
-def plain_value(text: str) -> Any:
+def parse_parameter_value(text: str) -> Any:
     """An ad-hoc parameter's value: a number where it is written as one (`4`, `0.5`; not `3.10` or `007`), else text."""
     for kind in (int, float):
         try:
@@ -465,14 +471,14 @@ def plain_value(text: str) -> Any:
     return text
 
 
-def run(
+def run_query(
     db: str | Path,
     sql_or_name: str,
     params: Mapping[str, str] | None = None,
     *,
     limit: int | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
-) -> Rows:
+) -> QueryResult:
     """Ask the catalog: a question by name with its parameters as text, or SQL that only reads.
 
     Raises UnknownQuestion, BadParameter; QueryRefused, QueryTimeout (seconds), QueryError; CatalogError.
@@ -482,11 +488,16 @@ def run(
     given = dict(params or {})
     values: dict[str, Any]
     if is_name(sql_or_name):
-        question = find_question(sql_or_name)
+        question = find_saved_query(sql_or_name)
         sql, values = question.sql, question.values(given)
     else:
-        sql, values = sql_or_name.strip().rstrip(";"), {name: plain_value(text) for name, text in given.items()}
+        sql, values = (
+            sql_or_name.strip().rstrip(";"),
+            {name: parse_parameter_value(text) for name, text in given.items()},
+        )
         missing = [name for name in bound_names(sql) if name not in values]
         if missing:
             raise BadParameter(missing[0], None, None)
-    return Rows(open_engine(db, read_only=True), Clock(sql, timeout), limit, owns_engine=True).ask(sql, values)
+    return QueryResult(open_engine(db, read_only=True), QueryLimits(sql, timeout), limit, owns_engine=True).ask(
+        sql, values
+    )

@@ -64,7 +64,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class QualityLoss:
     """What is published of one scheme. None is not measured; `imatrix`: the figures were made with such a matrix."""
 
     scheme: str
@@ -119,7 +119,7 @@ def sources() -> Mapping[str, Source]:
     return {name: Source(id=name, **entry) for name, entry in table()["sources"].items()}
 
 
-def loss(quant: str | None, *, imatrix: bool = False) -> Loss | None:
+def quality_loss(quant: str | None, *, imatrix: bool = False) -> QualityLoss | None:
     """What is published of a canonical scheme, or None where nobody measured it.
 
     With `imatrix` the figures made with an importance matrix where there are any, else those without; schemes that
@@ -134,7 +134,7 @@ def loss(quant: str | None, *, imatrix: bool = False) -> Loss | None:
     with_matrix = entry.get("imatrix")
     chosen = {**plain, **with_matrix} if with_matrix and (imatrix or "kld" not in plain) else plain
     accuracy = chosen.pop("accuracy", None)
-    return Loss(
+    return QualityLoss(
         scheme=quant.upper(),
         source=sources()[entry["source"]],
         accuracy=(accuracy[0], accuracy[1]) if accuracy else None,
@@ -163,16 +163,18 @@ def loss_text(quant: str | None, *, qat: bool = False, imatrix: bool = False, qu
     if quant in FULL or quant in SAME_AS_WEIGHTS or quantized is False:
         return "nothing"
     if qat:
-        return "QAT: under half of " + (found.text if (found := loss(quant)) and found.percent else "the usual loss")
-    found = loss(quant, imatrix=imatrix)
+        return "QAT: under half of " + (
+            found.text if (found := quality_loss(quant)) and found.percent else "the usual loss"
+        )
+    found = quality_loss(quant, imatrix=imatrix)
     return found.text if found else NOT_MEASURED
 
 
-def sentence(quant: str | None, *, qat: bool = False, imatrix: bool = False) -> str:
+def loss_sentence(quant: str | None, *, qat: bool = False, imatrix: bool = False) -> str:
     """What the loss means, plainly."""
     if quant in FULL or quant in SAME_AS_WEIGHTS:
         return "not quantized: nothing is lost"
-    found = loss(quant, imatrix=imatrix)
+    found = quality_loss(quant, imatrix=imatrix)
     grade = found.grade if found else None
     what = SENTENCES[grade] if grade else (found.note if found else None)
     if qat:
@@ -181,7 +183,7 @@ def sentence(quant: str | None, *, qat: bool = False, imatrix: bool = False) -> 
     return what or f"{quant or 'this scheme'}: nobody published figures that we know of"
 
 
-def finding(cost: Cost, bits: float | None) -> tuple[str, Source] | None:
+def find_published(cost: Cost, bits: float | None) -> tuple[str, Source] | None:
     """What was found of accuracy, or of bias and safety, at a width in bits; None where nobody measured."""
     if bits is None or cost not in table()["costs"]:
         return None

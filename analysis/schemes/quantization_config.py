@@ -119,7 +119,7 @@ _USUAL_GROUPS = ((4, 128), (8, 128), (4, 32), (4, 64), (8, 32))
 _AFFINE = tuple((size, bits, "affine") for size in (64, 32, 128) for bits in (4, 8, 6, 5, 3, 2))
 
 
-def quantization_of(config: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> Quantization:
+def read_quantization_config(config: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> Quantization:
     """The quantization that a configuration (config.config_of) and a header's metadata tell of."""
     raw, named = _raw(config)
     kinds = _tensor_kinds(metadata or {})

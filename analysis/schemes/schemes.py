@@ -5,32 +5,32 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from analysis.labels.evidence.make import Pieces, piece, text
+from analysis.labels.evidence.make import Evidence, evidence_text, make_evidence
 from analysis.vocabulary.vocabulary import vocabulary
 from db.records import Source
 
 
-def scheme_pieces(scheme: str, source: Source, rule: str, weight: int, bits: float | None = None) -> Pieces:
+def scheme_pieces(scheme: str, source: Source, rule: str, weight: int, bits: float | None = None) -> Evidence:
     """A scheme with what the vocabulary knows of it: method, bits, and that it is a quantization."""
-    found = [piece("quant", scheme, source, rule, weight)]
+    found = [make_evidence("quant", scheme, source, rule, weight)]
     entry = vocabulary().find("scheme", scheme)
     method = entry.facts.get("method") if entry else None
     bits = bits if bits is not None else scheme_bits(scheme)
     full = vocabulary().find("float", scheme) is not None
     if method:
-        found.append(piece("quant_method", method, source, rule, weight))
+        found.append(make_evidence("quant_method", method, source, rule, weight))
     if bits is not None:
-        found.append(piece("bits", text(bits), source, rule, weight))
-    found.append(piece("quantized", "false" if full else "true", source, rule, weight))
+        found.append(make_evidence("bits", evidence_text(bits), source, rule, weight))
+    found.append(make_evidence("quantized", "false" if full else "true", source, rule, weight))
     return tuple(found)
 
 
-def full_precision(scheme: str, source: Source, rule: str, weight: int) -> Pieces:
+def full_precision(scheme: str, source: Source, rule: str, weight: int) -> Evidence:
     return (
-        piece("quantized", "false", source, rule, weight),
-        piece("quant", scheme, source, rule, weight),
-        piece("quant_measured", scheme, source, rule, weight),
-        piece("bits", text(scheme_bits(scheme)), source, rule, weight),
+        make_evidence("quantized", "false", source, rule, weight),
+        make_evidence("quant", scheme, source, rule, weight),
+        make_evidence("quant_measured", scheme, source, rule, weight),
+        make_evidence("bits", evidence_text(scheme_bits(scheme)), source, rule, weight),
     )
 
 

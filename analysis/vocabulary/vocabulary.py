@@ -94,7 +94,7 @@ _TABLES: dict[tuple[str, str], tuple[str, dict[str, type | tuple[type, ...]]]] =
 }
 
 
-def read(sources: Mapping[str, bytes]) -> Vocabulary:
+def load_vocabulary(sources: Mapping[str, bytes]) -> Vocabulary:
     """Compiles the vocabulary from the bytes of its files, by name without extension.
 
     Raises VocabularyError, naming file and entry, for anything that is not as `_TABLES` says.
@@ -122,7 +122,7 @@ def read(sources: Mapping[str, bytes]) -> Vocabulary:
 def vocabulary() -> Vocabulary:
     """The vocabulary that ships with the program, read once."""
     folder = files("analysis.vocabulary")
-    return read({name: (folder / f"{name}.toml").read_bytes() for name in FILES})
+    return load_vocabulary({name: (folder / f"{name}.toml").read_bytes() for name in FILES})
 
 
 def _tables(name: str, tables: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -87,7 +87,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in self.entries:
-            meant = ", ".join(close_to(args[0], self.entries))
+            meant = ", ".join(suggest_commands(args[0], self.entries))
             raise click.UsageError(f"no command {args[0]!r}{f'; perhaps {meant}' if meant else ''}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -103,7 +103,7 @@ class LazyGroup(click.Group):
         return named or click.Command.shell_complete(self, ctx, incomplete)
 
 
-def close_to(word: str, words: Sequence[str] | dict[str, Entry]) -> list[str]:
+def suggest_commands(word: str, words: Sequence[str] | dict[str, Entry]) -> list[str]:
     """The words that were probably meant."""
     from difflib import get_close_matches
 
@@ -123,7 +123,7 @@ def cli() -> None:
     """
 
 
-def misplaced_room() -> str | None:
+def misplaced_package() -> str | None:
     """A package of another project that hides one of our rooms: `db` and `analysis` are common names.
 
     Returns the folder it was found in, None where all is well. Nothing is imported to find out.
@@ -141,11 +141,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from crawler.cli import errors as failures
 
     words = list(sys.argv[1:] if arguments is None else arguments)
-    stranger = misplaced_room()
+    stranger = misplaced_package()
     if stranger:
-        failures.say(
+        failures.print_error(
             f"another package stands where hf-catalog's own should: {stranger}",
             "keep the program apart from other packages: pipx install hf-catalog, or uv tool install hf-catalog",
         )
         sys.exit(failures.USAGE)
-    sys.exit(failures.guarded(lambda: cli.main(words, prog_name="hf-catalog", standalone_mode=False), words))
+    sys.exit(failures.run_command(lambda: cli.main(words, prog_name="hf-catalog", standalone_mode=False), words))

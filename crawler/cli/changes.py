@@ -43,9 +43,9 @@ def changes(
       hf-catalog changes --format atom > changes.xml
     """
     from analysis.catalog.models import changes as happened
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
 
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         rows = happened(reader, since=since, families=family, quants=quant, kinds=kind, limit=limit or None)
         if form == "atom":
             from analysis.publish.atom import atom

@@ -25,10 +25,10 @@ def charts(folder: Path, dark: bool, db: str, out: Printer) -> None:
       hf-catalog charts pictures --dark
     """
     from analysis.publish.charts import write_charts
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
 
     written: list[dict[str, Any]] = []
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         for path in write_charts(reader, folder, "dark" if dark else "light"):
             out.detail(f"{path.name} is written")
             written.append({"file": str(path), "size": path.stat().st_size})

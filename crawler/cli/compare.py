@@ -11,7 +11,7 @@ from crawler.cli.options import CONTEXT, SIZE, db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text, size_text
 
 if TYPE_CHECKING:
-    from analysis.catalog.compare import Side
+    from analysis.catalog.compare import ComparedModel
 
 LAPTOP = 16 * 10**9
 
@@ -34,12 +34,12 @@ def compare(ids: tuple[str, ...], context: int, ram: int, db: str, out: Printer)
     """
     from analysis.catalog.compare import compare as side_by_side
     from analysis.fit.machines import Machine
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
 
     room = Machine(ram=ram).ram_for_models
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         sides = side_by_side(reader, ids, context=context, memory=room)
-    if not out.for_people:
+    if not out.is_human_output:
         out.rows([side.row() for side in sides], id_key="repo_id")
         return
     titles = [title_of(side, sides) for side in sides]
@@ -48,7 +48,7 @@ def compare(ids: tuple[str, ...], context: int, ram: int, db: str, out: Printer)
     tell_costs(sides, titles, out)
 
 
-def title_of(side: Side, sides: list[Side]) -> str:
+def title_of(side: ComparedModel, sides: list[ComparedModel]) -> str:
     """The id, with the artifact's scheme where a repo is there twice."""
     repo_id: str = side.model["repo_id"]
     twice = sum(each.model["repo_id"] == repo_id for each in sides) > 1
@@ -56,7 +56,7 @@ def title_of(side: Side, sides: list[Side]) -> str:
     return f"{of.get('quant') or of.get('artifact')} of {repo_id}" if twice else repo_id
 
 
-def facts(sides: list[Side], context: int, ram: int, room: int) -> list[tuple[str, list[str]]]:
+def facts(sides: list[ComparedModel], context: int, ram: int, room: int) -> list[tuple[str, list[str]]]:
     """The lines of the table; what is known of no model is left out."""
 
     def of_model(key: str, text: Callable[[Any], str] = cell_text) -> list[str]:
@@ -100,7 +100,7 @@ def claim_and_measurement(claimed: str, measured: str) -> str:
     return measured or (f"claims {claimed}" if claimed else "")
 
 
-def active(side: Side) -> str:
+def active(side: ComparedModel) -> str:
     """Active parameters of a mixture of experts; of other models all are."""
     measured = side.model["active_parameters_measured"]
     if measured == side.model["parameters_measured"]:
@@ -108,7 +108,7 @@ def active(side: Side) -> str:
     return claim_and_measurement(count_text(side.model["active_parameters"]), count_text(measured))
 
 
-def scheme(side: Side) -> str:
+def scheme(side: ComparedModel) -> str:
     of = side.artifact if side.artifact and side.artifact["quant"] else side.model
     if not of["quantized"]:
         return str(of["quant"] or "")
@@ -117,16 +117,16 @@ def scheme(side: Side) -> str:
     return ", ".join([str(of["quant"] or of["quant_method"] or "quantized"), how, *more])
 
 
-def bits(side: Side) -> str:
+def bits(side: ComparedModel) -> str:
     measured = (side.artifact or {}).get("bits_per_weight") or side.model["bits_per_weight"]
     return f"{measured:.2f}" if measured else (f"claims {side.model['bits']:g}" if side.model["bits"] else "")
 
 
-def needs(side: Side) -> str:
+def needs(side: ComparedModel) -> str:
     return "" if side.needs is None else size_text(side.needs) + (" (cache guessed)" if side.estimated else "")
 
 
-def tell_costs(sides: list[Side], titles: list[str], out: Printer) -> None:
+def tell_costs(sides: list[ComparedModel], titles: list[str], out: Printer) -> None:
     """The three costs of quantization, each in its place."""
     from analysis.catalog.compare import TITLES
 

@@ -20,7 +20,7 @@ from crawler.cli.printer import Printer, size_text
 
 if TYPE_CHECKING:
     from crawler.settings import CrawlSettings
-    from crawler.sources.huggingface.client import Hub
+    from crawler.sources.huggingface.client import HubClient
     from crawler.sources.pacer import Pacer
     from db.records import RunRecord
     from db.write.store import Store
@@ -48,22 +48,22 @@ def crawl(
       hf-catalog crawl --budget 900 --max-time 1h
     """
     if dry_run:
-        from crawler.cli.plan import say_what_is_due
+        from crawler.cli.plan import print_dry_run
 
-        say_what_is_due(settings, db, out)
+        print_dry_run(settings, db, out)
         return None
-    from crawler.sources.huggingface.client import Hub
+    from crawler.sources.huggingface.client import HubClient
     from crawler.sources.pacer import Pacer
     from db.write.store import Store
 
     seconds = None if settings.max_time is None else settings.max_time.total_seconds()
     pacer = Pacer(budget=settings.budget, max_time=seconds)
-    hub = Hub(endpoint, pacer=pacer)
+    hub = HubClient(endpoint, pacer=pacer)
     if not mirror:
-        refuse_another_hub(db, hub.endpoint)
+        check_same_endpoint(db, hub.endpoint)
     if is_new(db):
-        hub.greet()  # no network: no empty catalog is left behind
-    with Store.open(db, create=True) as store, polite_end(pacer, out):
+        hub.check_connection()  # no network: no empty catalog is left behind
+    with Store.open(db, create=True) as store, stop_on_signal(pacer, out):
         runs = crawled(store, hub, settings, out)
     answer(runs, hub, db, out)
     nothing_read = settings.scope.repo_ids and all(run.repos_seen == 0 for run in runs if run.outcome == "complete")
@@ -74,7 +74,7 @@ def is_new(db: str) -> bool:
     return "://" not in db and not os.path.exists(db)  # noqa: PTH110  # a URL is no path
 
 
-def crawled(store: Store, hub: Hub, settings: CrawlSettings, out: Printer) -> list[RunRecord]:
+def crawled(store: Store, hub: HubClient, settings: CrawlSettings, out: Printer) -> list[RunRecord]:
     """The crawl, watched by a progress bar where somebody looks."""
     from crawler.pipeline import crawl as walk
 
@@ -87,7 +87,7 @@ def crawled(store: Store, hub: Hub, settings: CrawlSettings, out: Printer) -> li
 
 
 @contextmanager
-def polite_end(pacer: Pacer, out: Printer) -> Iterator[None]:
+def stop_on_signal(pacer: Pacer, out: Printer) -> Iterator[None]:
     """SIGINT and SIGTERM end the crawl after the page or visit in hand; a second one ends it now."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -96,7 +96,7 @@ def polite_end(pacer: Pacer, out: Printer) -> Iterator[None]:
             sys.stderr.flush()
             os._exit(BROKEN_OFF)  # transactions are whole or not at all, whatever the moment
         pacer.stop(f"asked to by {signal.Signals(number).name}")
-        out.say("Finishing what is in hand; once more to stop now.")
+        out.message("Finishing what is in hand; once more to stop now.")
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -106,7 +106,7 @@ def polite_end(pacer: Pacer, out: Printer) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def refuse_another_hub(db: str, endpoint: str) -> None:
+def check_same_endpoint(db: str, endpoint: str) -> None:
     """A catalog is of one Hub: a walk of another would find everything gone. On loopback the port may differ."""
     from urllib.parse import urlsplit
 
@@ -119,10 +119,10 @@ def refuse_another_hub(db: str, endpoint: str) -> None:
 
     if is_new(db):
         return
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
 
     try:
-        with Reader(db) as reader:
+        with CatalogReader(db) as reader:
             known = reader.all("select endpoint from crawl_runs order by id desc limit 1")
     except CatalogError:
         return  # Store.open says what is wrong with it, or mends it
@@ -137,7 +137,7 @@ def refuse_another_hub(db: str, endpoint: str) -> None:
 # ---- the answer -----------------------------------------------------------------------------------------------------
 
 
-def total(runs: Sequence[RunRecord]) -> RunRecord:
+def sum_runs(runs: Sequence[RunRecord]) -> RunRecord:
     """Several runs in one: their counts added up, the last one's end."""
     whole = runs[-1]
     for run in runs[:-1]:
@@ -151,8 +151,8 @@ def total(runs: Sequence[RunRecord]) -> RunRecord:
     return whole
 
 
-def answer(runs: Sequence[RunRecord], hub: Hub, db: str, out: Printer) -> None:
-    run = total(runs)
+def answer(runs: Sequence[RunRecord], hub: HubClient, db: str, out: Printer) -> None:
+    run = sum_runs(runs)
     seconds = ((run.finished_at or run.started_at) - run.started_at).total_seconds()
     quota = {bucket: hub.pacer.quota(bucket) for bucket in ("api", "resolvers")}
     facts: dict[str, Any] = asdict(run)
@@ -162,10 +162,10 @@ def answer(runs: Sequence[RunRecord], hub: Hub, db: str, out: Printer) -> None:
         return
     out.object(facts, lambda: for_people(run, seconds, hub, db, out))
     if run.outcome == "stopped":
-        out.say(f"Stopped: {run.detail}. The same command goes on where this one ended.")
+        out.message(f"Stopped: {run.detail}. The same command goes on where this one ended.")
 
 
-def for_people(run: RunRecord, seconds: float, hub: Hub, db: str, out: Printer) -> None:
+def for_people(run: RunRecord, seconds: float, hub: HubClient, db: str, out: Printer) -> None:
     kinds = {"full": "full walk", "incremental": "changes", "repos": "a choice of repos"}
     out.heading(f"{hub.endpoint} into {db}: {kinds.get(run.kind, run.kind)}, {run.outcome}")
     left_out = f"; {run.repos_skipped:,} left out (hf-catalog query 'select * from skips')" if run.repos_skipped else ""

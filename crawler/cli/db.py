@@ -42,7 +42,7 @@ def upgrade(no_backup: bool, db: str, out: Printer) -> None:
         return
     out.object(answer, lambda: out.line(f"The schema is {after} now, it was {before or 'none'}."))
     if saved is not None:
-        out.say(f"The catalog as it was: {saved}")
+        out.message(f"The catalog as it was: {saved}")
 
 
 @db.command()
@@ -70,7 +70,7 @@ def current(db: str, out: Printer) -> None:
     answer = {"db": db, "revision": found, "needed": needed, "state": state}
     out.object(answer, lambda: out.line(f"{found or 'none'} ({state}; this version needs {needed})"))
     if advice:
-        out.say(advice)
+        out.message(advice)
 
 
 @db.command()
@@ -90,7 +90,7 @@ def check(db: str, out: Printer) -> int:
     out.rows((asdict(each) for each in found), (Column("check"), Column("ok"), Column("detail")), id_key="check")
     wrong = [each for each in found if not each.ok]
     if not wrong:
-        out.say(f"{db} is whole.")
+        out.message(f"{db} is whole.")
         return 0
     names = ", ".join(each.check for each in wrong)
     raise CommandError(f"{db} is not whole: {names}", "go back to a copy with: hf-catalog db restore BACKUP", NO)
@@ -117,7 +117,7 @@ def stats(db: str, out: Printer) -> None:
     out.rows((asdict(each) for each in found.tables), columns, id_key="table")
     free = f", {size_text(found.free)} of it free" if found.free else ""
     log = f", and {size_text(found.log)} of log" if found.log else ""
-    out.say(f"{found.db}: {found.engine}, schema {found.revision}, {size_text(found.size)}{free}{log}.")
+    out.message(f"{found.db}: {found.engine}, schema {found.revision}, {size_text(found.size)}{free}{log}.")
 
 
 @db.command()
@@ -162,7 +162,7 @@ def restore(file: str, db: str, out: Printer) -> None:
     answer = {"db": db, "restored_from": file, "replaced": None if old is None else str(old)}
     out.object(answer, lambda: out.line(f"{db} is as it was in {file}."))
     if old is not None:
-        out.say(f"What was there until now: {old}")
+        out.message(f"What was there until now: {old}")
 
 
 @db.command()
@@ -209,7 +209,7 @@ def prune(daily: timedelta, events: timedelta | None, dry_run: bool, db: str, ou
     told = ", ".join(f"{count:,} {name}" for name, count in gone.items() if count) or "nothing"
     out.object({**gone, "dry_run": dry_run}, lambda: out.line(f"{told} {would}."))
     if any(gone.values()) and not dry_run:
-        out.say("hf-catalog db optimize --vacuum gives the room back to the disk.")
+        out.message("hf-catalog db optimize --vacuum gives the room back to the disk.")
 
 
 @db.command(name="copy")
@@ -229,4 +229,4 @@ def copy_(source: str, target: str, out: Printer) -> None:
     done = copy(source, target, lambda table, rows: out.detail(f"{table}: {rows:,} rows"))
     rows: list[dict[str, Any]] = [asdict(each) for each in done]
     out.rows(rows, (Column("table"), Column("rows", right=True), Column("checksum", clip=False)), id_key="table")
-    out.say(f"{sum(each.rows for each in done):,} rows, equal on both sides.")
+    out.message(f"{sum(each.rows for each in done):,} rows, equal on both sides.")

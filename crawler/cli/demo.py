@@ -13,7 +13,7 @@ from crawler.cli.options import output_options
 from crawler.cli.printer import Column, Printer, count_text, size_text
 
 if TYPE_CHECKING:
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
     from db.records import RunRecord
 
 RAM = 16_000_000_000
@@ -43,14 +43,14 @@ def demo(folder: Path, out: Printer) -> None:
       hf-catalog demo
       hf-catalog demo --dir /tmp
     """
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
 
     db = folder / "demo.db"
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     run, repos = crawled(db, out)
     seconds = time.monotonic() - started
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         facts = {"db": str(db), "seconds": round(seconds, 3), "hub_repos": repos, "crawl": asdict(run), **shown(reader)}
     if out.mode == "json" or not out.quiet:
         out.object(facts, lambda: for_people(facts, run, out))
@@ -62,10 +62,10 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
     Every repo is listed and visited for its files; headers are read of the most downloaded and of one family with all
     its copies, which takes seconds where all of them would take a minute.
     """
+    from crawler.cli.crawl import check_same_endpoint, sum_runs
     from crawler.cli.crawl import crawled as watched
-    from crawler.cli.crawl import refuse_another_hub, total
     from crawler.settings import CrawlSettings
-    from crawler.sources.huggingface.client import Hub
+    from crawler.sources.huggingface.client import HubClient
     from db.records import RepoFilter
     from db.write.store import Store
     from samplehub import MEMBER, SampleHub
@@ -76,17 +76,17 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
         CrawlSettings(depth="headers", scope=RepoFilter(limit=MEASURED)),
     )
     with SampleHub() as sample:
-        refuse_another_hub(str(db), sample.endpoint)
-        out.say(f"A Hub with {len(sample.catalog):,} repos at {sample.endpoint}; crawling it into {db}.")
-        hub = Hub(sample.endpoint, MEMBER, offline=False)
+        check_same_endpoint(str(db), sample.endpoint)
+        out.message(f"A Hub with {len(sample.catalog):,} repos at {sample.endpoint}; crawling it into {db}.")
+        hub = HubClient(sample.endpoint, MEMBER, offline=False)
         with Store.open(db, create=True) as store:
             runs = [run for settings in steps for run in watched(store, hub, settings, out)]
-    return total(runs), len(sample.catalog)
+    return sum_runs(runs), len(sample.catalog)
 
 
-def shown(reader: Reader) -> dict[str, Any]:
+def shown(reader: CatalogReader) -> dict[str, Any]:
     """What the summary is made of."""
-    from analysis.catalog.fits import Wish, fits
+    from analysis.catalog.fits import FitRequest, fits
     from analysis.fit.machines import Machine
 
     counts = reader.all(
@@ -94,7 +94,7 @@ def shown(reader: Reader) -> dict[str, Any]:
         " sum(total_size) as bytes, sum(artifact_count) as artifacts from models"
     )[0]
     counts["headers"] = reader.all("select count(*) as n from headers")[0]["n"]
-    fitting = fits(reader, Machine(ram=RAM), Wish(context=CONTEXT))
+    fitting = fits(reader, Machine(ram=RAM), FitRequest(context=CONTEXT))
     return {
         "counts": counts,
         "families": reader.all(

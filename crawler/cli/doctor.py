@@ -51,8 +51,8 @@ def doctor(endpoint: str | None, offline: bool, db: str, out: Printer) -> int | 
     rows = [{"check": f.check, "verdict": f.verdict, "found": f.found, "mend": f.mend} for f in findings]
     out.rows(rows, [Column("check", clip=False), Column("verdict"), Column("found"), Column("mend")], id_key="check")
     bad = sum(finding.verdict == "bad" for finding in findings)
-    if out.for_people:
-        out.say("All is well." if not bad else f"{bad} of {len(findings)} checks found something bad.")
+    if out.is_human_output:
+        out.message("All is well." if not bad else f"{bad} of {len(findings)} checks found something bad.")
     return NO if bad else None
 
 
@@ -74,12 +74,12 @@ select count(*) as n from repo_labels l join vocabularies v on v.id = l.vocabula
 
 
 def catalog(db: str) -> Iterator[Finding]:
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
     from analysis.vocabulary.vocabulary import vocabulary
     from db.errors import CatalogMissing
 
     try:
-        with Reader(db) as reader:
+        with CatalogReader(db) as reader:
             repos = reader.all("select count(*) as n from repos")[0]["n"]
             held = reader.all("select pid, host from crawl_locks")
             stale = reader.all(STALE, {"now": vocabulary().digest})[0]["n"]
@@ -123,7 +123,7 @@ def disk(db: str) -> Iterator[Finding]:
 
 def network(endpoint: str | None, offline: bool) -> Iterator[Finding]:
     from crawler.errors import CrawlError
-    from crawler.sources.huggingface.client import Hub
+    from crawler.sources.huggingface.client import HubClient
 
     def of(check: str, ask: Callable[[], str]) -> Finding:
         try:
@@ -133,7 +133,7 @@ def network(endpoint: str | None, offline: bool) -> Iterator[Finding]:
             return Finding(check, "bad", message, hint)
 
     try:
-        hub = Hub(endpoint, tries=2, timeout=10.0)
+        hub = HubClient(endpoint, tries=2, timeout=10.0)
     except CrawlError as error:
         yield Finding("endpoint", "bad", str(error), "give --endpoint or HF_ENDPOINT a URL")
         return
@@ -146,7 +146,7 @@ def network(endpoint: str | None, offline: bool) -> Iterator[Finding]:
         return
 
     def listing() -> str:
-        hub.greet()
+        hub.check_connection()
         left, quota = hub.pacer.quota("api")
         return f"{hub.endpoint} answers" + (
             f"; {left:,} of {quota:,} API requests left" if quota and left is not None else ""
@@ -155,6 +155,6 @@ def network(endpoint: str | None, offline: bool) -> Iterator[Finding]:
     reached = of("hub", listing)
     yield reached
     if hub.has_token and reached.verdict == "good":
-        yield of("token", lambda: f"the Hub takes it ({hub.account()})")
+        yield of("token", lambda: f"the Hub takes it ({hub.whoami()})")
     elif reached.verdict == "good":
         yield Finding("token", "note", token, "make one at https://huggingface.co/settings/tokens and set HF_TOKEN")

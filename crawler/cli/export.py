@@ -69,7 +69,9 @@ def export(
         out.object(manifest)
     else:
         out.rows(manifest["files"], COLUMNS)
-        out.say(f"{folder}: the catalog as of {manifest['catalog_time'] or 'no crawl yet'}; hashes in manifest.json.")
+        out.message(
+            f"{folder}: the catalog as of {manifest['catalog_time'] or 'no crawl yet'}; hashes in manifest.json."
+        )
 
 
 def tell(out: Printer, file: Written) -> None:

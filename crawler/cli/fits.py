@@ -11,7 +11,7 @@ from crawler.cli.options import BANDWIDTH, CONTEXT, SIZE, db_option, output_opti
 from crawler.cli.printer import Column, Printer, count_text, size_text
 
 if TYPE_CHECKING:
-    from analysis.catalog.fits import Fit, Wish
+    from analysis.catalog.fits import Fit, FitRequest
     from analysis.fit.machines import Machine
 
 KV_TYPES = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
@@ -70,15 +70,15 @@ def fits(
       hf-catalog fits --preset macbook-m4-16gb --bits 4
       hf-catalog fits --this-machine --json
     """
-    from analysis.catalog.fits import MOST_REPOS, Wish, crowded
+    from analysis.catalog.fits import MAX_REPOS, FitRequest, limit_candidates
     from analysis.catalog.fits import fits as reckon
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
 
     if preset and preset.lower() == "list":
         list_presets(out)
         return
     machine = machine_of(ram, vram, bandwidth, this_machine, preset)
-    wish = Wish(
+    wish = FitRequest(
         context=context,
         kv_type=kv_type.lower(),
         families=family,
@@ -89,15 +89,17 @@ def fits(
         task=task,
         every_artifact=every,
     )
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         found = reckon(reader, machine, wish)
-        narrowed = out.for_people and crowded(reader, wish)
+        narrowed = out.is_human_output and limit_candidates(reader, wish)
     shown = found[: limit or None]
     out.rows([fit.row() for fit in shown], COLUMNS, names=NAMES, id_key="repo_id", empty="Nothing fits.")
-    if out.for_people:
+    if out.is_human_output:
         tell_how(out, machine, wish, found, shown)
         if narrowed:
-            out.say(f"The {MOST_REPOS:,} most downloaded repos were looked at; --family and --author reach the others.")
+            out.message(
+                f"The {MAX_REPOS:,} most downloaded repos were looked at; --family and --author reach the others."
+            )
 
 
 def machine_of(
@@ -146,18 +148,18 @@ COLUMNS = (
 )
 
 
-def tell_how(out: Printer, machine: Machine, wish: Wish, found: list[Fit], shown: list[Fit]) -> None:
+def tell_how(out: Printer, machine: Machine, wish: FitRequest, found: list[Fit], shown: list[Fit]) -> None:
     """How it was reckoned, in a few lines of talk."""
     rest = len(found) - len(shown)
     if rest > 0:
-        out.say(f"{rest:,} more fit; --limit 0 shows them, --all every quant of them.")
+        out.message(f"{rest:,} more fit; --limit 0 shows them, --all every quant of them.")
     room = machine.vram_for_models + machine.ram_for_models
-    out.say(
+    out.message(
         f"On {machine.describe()}, of which {size_text(room)} are left to models: weights by the files' real bytes, a "
         f"{wish.kv_type} cache by the header's attention geometry, one batch's scratch memory, 0.27 GB for the program."
     )
     assumed = f"; assumed: {', '.join(machine.assumed)} (--bandwidth)" if machine.assumed else ""
-    out.say(f"Context and tokens/s are the most that memory and its bandwidth allow{assumed}.")
+    out.message(f"Context and tokens/s are the most that memory and its bandwidth allow{assumed}.")
     if not wish.formats and not wish.quants:
         left = [
             word
@@ -168,9 +170,9 @@ def tell_how(out: Printer, machine: Machine, wish: Wish, found: list[Fit], shown
             if not there
         ]
         if left:
-            out.say(f"What needs {' or '.join(left)} is left out; --format safetensors or --format mlx shows it.")
+            out.message(f"What needs {' or '.join(left)} is left out; --format safetensors or --format mlx shows it.")
     if any(fit.estimated for fit in shown):
-        out.say("Where no header was read the cache is a guess from the size (`estimated` in --json).")
+        out.message("Where no header was read the cache is a guess from the size (`estimated` in --json).")
 
 
 def list_presets(out: Printer) -> None:

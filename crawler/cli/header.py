@@ -13,9 +13,9 @@ from crawler.cli.printer import Printer, count_text, size_text
 
 if TYPE_CHECKING:
     from analysis.catalog.quantization_signals import Signal
-    from crawler.sources.huggingface.client import Hub
-    from crawler.targets import Opened
-    from db.records import Header, Layout
+    from crawler.sources.huggingface.client import HubClient
+    from crawler.targets import Target
+    from db.records import ArrayLength, Header
 
 BAR = 24  # characters of the longest bar
 TYPES = 8  # bars at most
@@ -40,17 +40,17 @@ def header(ctx: click.Context, target: str, db: str, out: Printer) -> None:
       hf-catalog header unsloth/Qwen3-8B-GGUF::Qwen3-8B-Q4_K_M.gguf --json
     """
     from crawler.cli.errors import NO, CommandError
-    from crawler.errors import RepoTrouble
-    from crawler.targets import opened
+    from crawler.errors import RepoError
+    from crawler.targets import resolve_target
 
     asked = ctx.get_parameter_source("db") is not ParameterSource.DEFAULT
     try:
-        found = opened(target, door)
+        found = resolve_target(target, open_client)
         read, _ = found.read(known_layouts(db, asked))
-    except RepoTrouble as trouble:
+    except RepoError as trouble:
         message = f"{target}: {trouble.reason}: {trouble.detail}"
         raise CommandError(message, WAYS.get(trouble.reason, LOOK), NO) from trouble
-    told = verdicts(found, read)
+    told = quantization_signals_of(found, read)
     if out.quiet and out.mode == "human":
         out.line(read.quant or "")
         return
@@ -65,41 +65,41 @@ WAYS: Mapping[str, str] = {
 }
 
 
-def door(endpoint: str | None) -> Hub:
-    from crawler.sources.huggingface.client import Hub
+def open_client(endpoint: str | None) -> HubClient:
+    from crawler.sources.huggingface.client import HubClient
 
-    return Hub(endpoint)
+    return HubClient(endpoint)
 
 
-def known_layouts(db: str, asked: bool) -> tuple[Layout, ...]:
+def known_layouts(db: str, asked: bool) -> tuple[ArrayLength, ...]:
     """The layouts that the catalog learnt. Without a catalog there are none, unless one was asked for by name."""
     from pathlib import Path
 
     if not asked and not Path(db).exists():
         return ()
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
     from db.errors import CatalogError
-    from db.records import Layout
+    from db.records import ArrayLength
 
     try:
-        with Reader(db) as reader:
+        with CatalogReader(db) as reader:
             rows = reader.all("select key, count, digest, length from layouts")
     except CatalogError:
         if asked:
             raise
         return ()
-    return tuple(Layout(row["key"], row["count"], row["digest"], row["length"]) for row in rows)
+    return tuple(ArrayLength(row["key"], row["count"], row["digest"], row["length"]) for row in rows)
 
 
-def verdicts(found: Opened, read: Header) -> tuple[Signal, ...]:
+def quantization_signals_of(found: Target, read: Header) -> tuple[Signal, ...]:
     """The four signals, of the header and of the names that it stands under."""
-    from analysis.catalog.quantization_signals import Subject, signals
+    from analysis.catalog.quantization_signals import SignalInput, signals
     from analysis.labels.evidence.headers import header_evidence
-    from analysis.labels.evidence.names import name_evidence, named
+    from analysis.labels.evidence.names import name_evidence, parse_name_or_none
 
-    names = named(found.artifact.artifact)
+    names = parse_name_or_none(found.artifact.artifact)
     evidence = (*header_evidence(read), *(name_evidence(names, "file") if names else ()))
-    return signals(Subject.of_header(read, evidence))
+    return signals(SignalInput.of_header(read, evidence))
 
 
 def as_object(read: Header, told: Sequence[Signal]) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def as_object(read: Header, told: Sequence[Signal]) -> dict[str, Any]:
 # ---- for people -----------------------------------------------------------------------------------------------------
 
 
-def show(found: Opened, read: Header, told: Sequence[Signal], out: Printer) -> None:
+def show(found: Target, read: Header, told: Sequence[Signal], out: Printer) -> None:
     out.heading(found.artifact.artifact)
     for name, text in lines(read, found.artifact.total_size):
         if text:
@@ -130,19 +130,19 @@ def show(found: Opened, read: Header, told: Sequence[Signal], out: Printer) -> N
     for at, text in enumerate(bars(read.types)):
         out.line(f"  {('tensor types' if at == 0 else '').ljust(WIDE)}  {text}")
     out.line()
-    from analysis.catalog.quantization_signals import majority
+    from analysis.catalog.quantization_signals import combine_signals
 
-    out.line(f"  is it quantized?  {says(majority(told))}")
+    out.line(f"  is it quantized?  {yes_no_unknown(combine_signals(told))}")
     for signal in told:
-        out.line(f"    {signal.name.ljust(13)}  {says(signal.verdict).ljust(7)}  {signal.reason}")
+        out.line(f"    {signal.name.ljust(13)}  {yes_no_unknown(signal.verdict).ljust(7)}  {signal.reason}")
     out.line()
     out.line(f"  {'read'.ljust(WIDE)}  {cost_text(found, read)}")
     if found.others:
         others = ", ".join(found.others[:6]) + (" ..." if len(found.others) > 6 else "")
-        out.say(f"It holds {len(found.others)} more; name one after ::\n  {others}")
+        out.message(f"It holds {len(found.others)} more; name one after ::\n  {others}")
 
 
-def cost_text(found: Opened, read: Header) -> str:
+def cost_text(found: Target, read: Header) -> str:
     """What reading took; of what is far away also what it took with finding it."""
     own = f"{plural(read.requests, 'request')}, {size_text(read.bytes_read)}"
     if found.hub is None:
@@ -185,7 +185,7 @@ def parameters_text(read: Header) -> str:
     how = ", taken from its base model" if read.inferred else f" in {plural(read.tensor_count, 'tensor')}"
     split = read.facts.get("split") or {}
     part = "" if split.get("complete", True) else f"; {split['files']} of {split['count']} files, so not all of it"
-    return f"{exactly(read.parameters)}{how}{part}"
+    return f"{count_with_digits(read.parameters)}{how}{part}"
 
 
 def active_text(read: Header) -> str:
@@ -195,10 +195,10 @@ def active_text(read: Header) -> str:
         return "all of them"
     experts = read.facts.get("experts") or {}
     rule = f": {experts['used']} of {experts['count']} experts a token" if experts.get("used") else ""
-    return f"{exactly(read.active_parameters)}{rule}"
+    return f"{count_with_digits(read.active_parameters)}{rule}"
 
 
-def exactly(count: int) -> str:
+def count_with_digits(count: int) -> str:
     """A count for a person, and to the last digit: `268M (268,098,176)`."""
     short = count_text(count)
     return f"{short} ({count:,})" if short != f"{count:,}" else short
@@ -275,7 +275,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share >= 0.001 else "<0.1 %"
 
 
-def says(verdict: bool | None) -> str:
+def yes_no_unknown(verdict: bool | None) -> str:
     return {True: "yes", False: "no", None: "unknown"}[verdict]
 
 

@@ -10,10 +10,10 @@ from typing import cast
 
 import click
 
-from analysis.errors import NotAName
-from analysis.names import NameLabels, read_name
+from analysis.errors import InvalidName
+from analysis.names import NameLabels, parse_name
 from crawler.cli.options import output_options
-from crawler.cli.printer import Printer, printable
+from crawler.cli.printer import Printer, escape_control_characters
 
 AT_ONCE = 1 << 16  # bytes of stdin
 
@@ -61,8 +61,8 @@ def decode(line: bytes) -> str:
 def as_json(name: str) -> str:
     """A name's object on a line; the `error` of one that is none."""
     try:
-        return encode(read_name(name).as_dict()) + "\n"
-    except NotAName as error:
+        return encode(parse_name(name).as_dict()) + "\n"
+    except InvalidName as error:
         return encode({"input": name, "error": str(error)}) + "\n"
 
 
@@ -71,9 +71,9 @@ encode = JSONEncoder(separators=(", ", ": ")).encode
 
 def for_people(name: str, explain: bool) -> str:
     try:
-        found = read_name(name)
-    except NotAName as error:
-        return f"{printable(name[:80])}\n  {error}"
+        found = parse_name(name)
+    except InvalidName as error:
+        return f"{escape_control_characters(name[:80])}\n  {error}"
     return explained(found) if explain else decoded(found)
 
 

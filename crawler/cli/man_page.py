@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import click
 
-from crawler.cli.errors import WAYS
+from crawler.cli.errors import ERROR_MESSAGES
 
 
 def manual(root: click.Group) -> str:
@@ -40,7 +40,7 @@ STATUSES = {
     "4": "the Hub can't be used: unreachable, token refused, quota spent",
     "130": "broken off by Ctrl-C",
 }
-assert {str(way.status) for way in WAYS.values()} <= STATUSES.keys()
+assert {str(way.status) for way in ERROR_MESSAGES.values()} <= STATUSES.keys()
 
 
 def walk(group: click.Group, before: str) -> Iterator[tuple[str, click.Command]]:

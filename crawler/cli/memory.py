@@ -40,7 +40,7 @@ def memory(sizes: tuple[int, ...], bits: tuple[float, ...], quant: tuple[str, ..
     """
     widths = widths_of(bits, quant)
     rows = [row(size, name, width) for size in sizes or map(parse_parameters, SIZES) for name, width in widths]
-    if not out.for_people:
+    if not out.is_human_output:
         out.rows(rows, id_key="bytes")
         return
     columns = [Column("parameters", "size", text=count_text, right=True, clip=False)]
@@ -50,7 +50,7 @@ def memory(sizes: tuple[int, ...], bits: tuple[float, ...], quant: tuple[str, ..
         by_size.setdefault(each["parameters"], {"parameters": each["parameters"]})[each["width"]] = each["bytes"]
     out.rows(by_size.values(), columns)
     saved = (f"{name} save {1 - width / 32:.0%}" for name, width in widths if width < 32)
-    out.say(f"Of 32 bits, {', '.join(saved)}. Weights alone: `hf-catalog fits` adds the cache and the program.")
+    out.message(f"Of 32 bits, {', '.join(saved)}. Weights alone: `hf-catalog fits` adds the cache and the program.")
 
 
 def widths_of(bits: tuple[float, ...], quants: tuple[str, ...]) -> list[tuple[str, float]]:
@@ -67,12 +67,12 @@ def widths_of(bits: tuple[float, ...], quants: tuple[str, ...]) -> list[tuple[st
 
 
 def row(parameters: int, name: str, width: float) -> dict[str, Any]:
-    from analysis.fit.memory import saving, weight_bytes
+    from analysis.fit.memory import saving_against, weight_bytes
 
     return {
         "parameters": parameters,
         "width": name,
         "bits": width,
         "bytes": weight_bytes(parameters, width),
-        "saved_percent": round(100 * saving(width), 1),
+        "saved_percent": round(100 * saving_against(width), 1),
     }

@@ -12,7 +12,7 @@ from crawler.cli.options import MODEL_SIZE, db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text, size_text
 
 if TYPE_CHECKING:
-    from analysis.catalog.compare import Told
+    from analysis.catalog.compare import CostText
     from analysis.catalog.models import Info, Node
     from analysis.catalog.quantization_signals import Signal
 
@@ -71,7 +71,7 @@ def ls(
       hf-catalog models ls --author unsloth --json
     """
     from analysis.catalog.models import Filter, list_models
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
 
     wanted = Filter(
         families=family,
@@ -87,7 +87,7 @@ def ls(
         qat=qat,
         gone=gone,
     )
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         out.rows(
             list_models(reader, wanted, sort=sort, limit=limit or None),
             LISTED,
@@ -126,16 +126,16 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     Example:
       hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf
     """
-    from analysis.catalog.compare import costs_of, deltas_of, near_to
-    from analysis.catalog.fits import Geometries
+    from analysis.catalog.compare import costs_of, deltas_of, nearest_ids
+    from analysis.catalog.fits import GeometryLookup
     from analysis.catalog.models import info as look
-    from analysis.catalog.quantization_signals import Subject, signals
+    from analysis.catalog.quantization_signals import SignalInput, signals
     from analysis.fit.memory import estimate
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
 
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         found = look(reader, repo_id)
-        shapes = Geometries(reader, near_to(found.model))
+        shapes = GeometryLookup(reader, nearest_ids(found.model))
         costs = costs_of(found.model, deltas_of(reader, found.model["repo_id"]))
         needs = {
             row["artifact"]: estimate(
@@ -147,7 +147,7 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     if out.quiet:
         out.line(found.model["repo_id"])
         return
-    told = signals(Subject.of_row(found.model, found.evidence, found.evaluations, found.base_evaluations))
+    told = signals(SignalInput.of_row(found.model, found.evidence, found.evaluations, found.base_evaluations))
     whole = {
         **found.model,
         "artifacts": [{**row, "needs": needs.get(row["artifact"])} for row in found.artifacts],
@@ -164,7 +164,9 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     out.object(whole, human=lambda: show(found, needs, costs, told, out))
 
 
-def show(found: Info, needs: Mapping[str, int], costs: Sequence[Told], signals: Sequence[Signal], out: Printer) -> None:
+def show(
+    found: Info, needs: Mapping[str, int], costs: Sequence[CostText], signals: Sequence[Signal], out: Printer
+) -> None:
     model = found.model
     out.heading(model["repo_id"])
     out.line(f"https://huggingface.co/{model['repo_id']}")
@@ -266,7 +268,7 @@ def cell_count(value: Any) -> str:
 
 def show_artifacts(found: Info, needs: Mapping[str, int], out: Printer) -> None:
     """What one can download, smallest first, and whether a 16 GB laptop runs it."""
-    from analysis.files.artifacts import LOADED
+    from analysis.files.artifacts import LOADABLE_ROLES
     from analysis.fit.machines import Machine
 
     room = Machine(ram=LAPTOP).ram_for_models
@@ -277,7 +279,7 @@ def show_artifacts(found: Info, needs: Mapping[str, int], out: Printer) -> None:
             "fits": None if row["artifact"] not in needs else needs[row["artifact"]] <= room,
         }
         for row in found.artifacts
-        if row["role"] in LOADED
+        if row["role"] in LOADABLE_ROLES
     ]
     show_rows(
         out,
@@ -295,7 +297,7 @@ def show_artifacts(found: Info, needs: Mapping[str, int], out: Printer) -> None:
     )
 
 
-def show_quality(costs: Sequence[Told], evaluations: Sequence[Mapping[str, Any]], out: Printer) -> None:
+def show_quality(costs: Sequence[CostText], evaluations: Sequence[Mapping[str, Any]], out: Printer) -> None:
     """What quantization cost it: published figures of the scheme, and what cards of both sides report."""
     from analysis.catalog.compare import TITLES
 
@@ -333,9 +335,9 @@ def tree(repo_id: str, db: str, out: Printer) -> None:
     """
     from analysis.catalog.models import tree as lineage
     from analysis.catalog.models import walk
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
 
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         root = lineage(reader, repo_id)
     if out.mode == "human" and not out.quiet:
         draw(root, out, repo_id)

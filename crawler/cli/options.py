@@ -34,9 +34,9 @@ class Read(click.ParamType):  # type: ignore[type-arg]  # generic only in newer 
 
 def parse_cluster(text: str) -> str:
     """A cluster's address. Raises ValueError."""
-    from crawler.execute.executor import checked_cluster
+    from crawler.execute.executor import parse_cluster_address
 
-    return checked_cluster(text)
+    return parse_cluster_address(text)
 
 
 SIZE = Read("size", parse_size, "16GB, 16GiB or 7.5e9")

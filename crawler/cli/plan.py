@@ -11,7 +11,7 @@ from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Column, Printer
 
 if TYPE_CHECKING:
-    from crawler.estimate import Work
+    from crawler.estimate import PlannedWork
     from crawler.settings import CrawlSettings
 
 SHOWN = ("anonymous", "free", "pro", "enterprise")
@@ -32,11 +32,11 @@ def plan(settings: CrawlSettings, endpoint: str | None, db: str, out: Printer) -
       hf-catalog plan --limit 2000
       hf-catalog plan --author google --json
     """
-    from crawler.estimate import PLANS, forecast
+    from crawler.estimate import PLANS, estimate_cost
 
     work, known = work_of(settings, db)
     rows: list[dict[str, Any]] = []
-    for cost in forecast(work):
+    for cost in estimate_cost(work):
         row = {"depth": cost.depth, "repos": cost.repos, "api_requests": cost.api_requests}
         row |= {"resolver_requests": cost.resolver_requests}
         rows.append(row | {f"{name}_seconds": round(cost.seconds[name]) for name in PLANS})
@@ -45,15 +45,17 @@ def plan(settings: CrawlSettings, endpoint: str | None, db: str, out: Printer) -
         Column("repos", text=lambda n: f"{n:,}"),
         Column("api_requests", "API requests", text=lambda n: f"{n:,}"),
         Column("resolver_requests", "file requests", text=lambda n: f"{n:,}"),
-        *(Column(f"{name}_seconds", name, text=span_text, right=True) for name in SHOWN),
+        *(Column(f"{name}_seconds", name, text=duration_text, right=True) for name in SHOWN),
     ]
     out.rows(rows, columns, names=list(rows[0]), id_key="depth")
-    if out.for_people:
-        out.say(known)
-        out.say("A depth's figures hold those of the depths above it. What is stored already is not asked for again.")
+    if out.is_human_output:
+        out.message(known)
+        out.message(
+            "A depth's figures hold those of the depths above it. What is stored already is not asked for again."
+        )
 
 
-def span_text(seconds: Any) -> str:
+def duration_text(seconds: Any) -> str:
     """A span of time for people: 40 s, 12 min, 5.2 h, 20.8 d."""
     value = float(seconds or 0)
     for unit, size in (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
@@ -62,9 +64,9 @@ def span_text(seconds: Any) -> str:
     return "at once" if value < 1 else f"{value:.0f} s"
 
 
-def work_of(settings: CrawlSettings, db: str) -> tuple[Work, str]:
+def work_of(settings: CrawlSettings, db: str) -> tuple[PlannedWork, str]:
     """What is to be done, as far as is known, and a sentence on where that is known from."""
-    from crawler.estimate import HUB_REPOS, WITH_WEIGHTS, Work
+    from crawler.estimate import HUB_REPOS, WITH_WEIGHTS, PlannedWork
     from db.errors import CatalogMissing
 
     try:
@@ -75,39 +77,41 @@ def work_of(settings: CrawlSettings, db: str) -> tuple[Work, str]:
     count = len(scope.repo_ids) or scope.limit or HUB_REPOS
     where = f"No catalog at {db}: reckoned with {count:,} repos"
     where += "." if scope.limit or scope.repo_ids else ", about what the Hub holds late in 2026."
-    return Work(count, count, round(count * WITH_WEIGHTS)), where
+    return PlannedWork(count, count, round(count * WITH_WEIGHTS)), where
 
 
-def _work_with_catalog(settings: CrawlSettings, db: str) -> tuple[Work, str]:
-    from analysis.query.reader import Reader
-    from crawler.discover.discover import kind_due
-    from crawler.estimate import HUB_REPOS, WITH_WEIGHTS, Work
+def _work_with_catalog(settings: CrawlSettings, db: str) -> tuple[PlannedWork, str]:
+    from analysis.query.reader import CatalogReader
+    from crawler.discover.discover import choose_run_kind
+    from crawler.estimate import HUB_REPOS, WITH_WEIGHTS, PlannedWork
     from crawler.settings import scope_text
     from db.write.store import Store
 
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         facts = reader.all("select count(*) as repos, min(first_seen) as since, max(first_seen) as until from repos")[0]
         weights = reader.all("select count(*) as n from models where format in ('gguf', 'safetensors', 'mlx')")[0]["n"]
     with Store.open(db) as store:
-        kind = kind_due(store, settings)
-        swept = store.swept(scope_text(settings.scope)) or store.swept("")
+        kind = choose_run_kind(store, settings)
+        swept = store.has_full_listing(scope_text(settings.scope)) or store.has_full_listing("")
         files, headers = store.backlog("files", settings.scope), store.backlog("headers", settings.scope)
     known, scope = int(facts["repos"]), settings.scope
     share = weights / known if known else WITH_WEIGHTS
     if kind == "incremental":
-        return Work(0, files, round(headers * share)), f"{db} knows {known:,} repos; only what changed is listed again."
+        return PlannedWork(
+            0, files, round(headers * share)
+        ), f"{db} knows {known:,} repos; only what changed is listed again."
     if swept and kind == "full":
-        return Work(known, files, round(headers * share)), f"{db} knows {known:,} repos; all are listed again."
+        return PlannedWork(known, files, round(headers * share)), f"{db} knows {known:,} repos; all are listed again."
     count = len(scope.repo_ids) or scope.limit or max(known, HUB_REPOS)
     new = max(0, count - known)
-    work = Work(count, files + new, round((headers + new) * share))
+    work = PlannedWork(count, files + new, round((headers + new) * share))
     return work, f"{db} knows {known:,} repos; reckoned with {count:,}."
 
 
-def say_what_is_due(settings: CrawlSettings, db: str, out: Printer) -> None:
+def print_dry_run(settings: CrawlSettings, db: str, out: Printer) -> None:
     """What `crawl --dry-run` says: which walk, from where, and what it would ask."""
-    from crawler.discover.discover import kind_due
-    from crawler.estimate import forecast
+    from crawler.discover.discover import choose_run_kind
+    from crawler.estimate import estimate_cost
     from crawler.settings import scope_text
     from db.errors import CatalogMissing
     from db.write.store import Store
@@ -115,12 +119,12 @@ def say_what_is_due(settings: CrawlSettings, db: str, out: Printer) -> None:
     scope = scope_text(settings.scope)
     try:
         with Store.open(db) as store:
-            kind: str = kind_due(store, settings)
+            kind: str = choose_run_kind(store, settings)
             resumes = kind != "repos" and store.cursor(scope, kind) is not None
     except CatalogMissing:
         kind, resumes = ("full" if settings.whole else "repos"), False
     work, known = work_of(settings, db)
-    cost = next(cost for cost in forecast(work) if cost.depth == settings.depth)
+    cost = next(cost for cost in estimate_cost(work) if cost.depth == settings.depth)
     facts = {
         "kind": kind,
         "scope": scope,
@@ -137,6 +141,6 @@ def say_what_is_due(settings: CrawlSettings, db: str, out: Printer) -> None:
             f"{kind} crawl{f' of {scope}' if scope else ' of the whole Hub'} to the depth of {settings.depth}; {going}"
         )
         out.line(f"about {cost.api_requests:,} API and {cost.resolver_requests:,} file requests")
-        out.say(f"{known} Nothing was asked, nothing was written.")
+        out.message(f"{known} Nothing was asked, nothing was written.")
 
     out.object(facts, human)

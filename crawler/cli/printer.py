@@ -17,10 +17,19 @@ from datetime import date, datetime
 from itertools import chain, islice
 from typing import IO, Any, Literal
 
-from analysis.text import csv_cell, jsonable, printable, to_json
+from analysis.text import csv_cell, escape_control_characters, jsonable, to_json
 from analysis.units import count_text, size_text
 
-__all__ = ["Column", "Printer", "cell_text", "count_text", "day_text", "printable", "size_text", "to_json"]
+__all__ = [
+    "Column",
+    "Printer",
+    "cell_text",
+    "count_text",
+    "day_text",
+    "escape_control_characters",
+    "size_text",
+    "to_json",
+]
 
 Mode = Literal["human", "table", "json", "csv", "tsv", "nl"]
 Format = Callable[[Any], str]
@@ -47,7 +56,7 @@ def cell_text(value: Any) -> str:
         return to_json(value)
     if isinstance(value, datetime | date | bytes):
         return str(jsonable(value))
-    return printable(str(value))
+    return escape_control_characters(str(value))
 
 
 def display_width(text: str) -> int:
@@ -106,7 +115,7 @@ class Printer:
     stderr: IO[str] = field(default_factory=lambda: sys.stderr)
 
     @property
-    def for_people(self) -> bool:
+    def is_human_output(self) -> bool:
         return self.mode in ("human", "table") and not self.quiet
 
     @property
@@ -124,19 +133,19 @@ class Printer:
             return shutil.get_terminal_size((100, 24)).columns
         return None
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Talk: on stderr, unless quiet."""
         if not self.quiet:
-            print("\n".join(printable(line) for line in text.split("\n")), file=self.stderr)
+            print("\n".join(escape_control_characters(line) for line in text.split("\n")), file=self.stderr)
 
     def detail(self, text: str) -> None:
         """Talk for those who asked for more (`-v`)."""
         if self.verbose:
-            self.say(text)
+            self.message(text)
 
     def line(self, text: str = "") -> None:
         """One line of data for people."""
-        print("\n".join(printable(part) for part in text.split("\n")), file=self.stdout)
+        print("\n".join(escape_control_characters(part) for part in text.split("\n")), file=self.stdout)
 
     def paragraph(self, text: str) -> None:
         """A longer sentence of data for people, wrapped where a terminal says how wide it is."""
@@ -145,7 +154,7 @@ class Printer:
         )
 
     def heading(self, text: str) -> None:
-        safe = printable(text)
+        safe = escape_control_characters(text)
         print(f"\x1b[1m{safe}\x1b[0m" if self.colour else safe, file=self.stdout)
 
     def object(self, value: Mapping[str, Any], human: Callable[[], None] | None = None) -> None:
@@ -191,7 +200,7 @@ class Printer:
         if self.mode in ("csv", "tsv"):
             return self._separated(stream, keys, "\t" if self.mode == "tsv" else ",")
         if first is None:
-            self.say(empty)
+            self.message(empty)
             return 0
         return self._table(stream, [as_column(column) for column in columns or keys])
 
@@ -228,13 +237,15 @@ class Printer:
 
     def _table(self, rows: Iterator[Mapping[str, Any]], columns: Sequence[Column]) -> int:
         sample = list(islice(rows, WIDTH_SAMPLE))
-        right = [stands_right(column, sample) for column in columns]
-        titles = [printable(column.title if column.title is not None else column.key) for column in columns]
+        right = [is_right_aligned(column, sample) for column in columns]
+        titles = [
+            escape_control_characters(column.title if column.title is not None else column.key) for column in columns
+        ]
         texts = [[column.text(column.of(row)) for column in columns] for row in sample]
         widths = [
             max([display_width(title), *(display_width(line[at]) for line in texts)]) for at, title in enumerate(titles)
         ]
-        widths = fitted(widths, [column.clip for column in columns], self.width)
+        widths = fit_widths(widths, [column.clip for column in columns], self.width)
 
         def show(cells: Sequence[str]) -> str:
             line = (
@@ -257,7 +268,7 @@ def as_column(column: Column | str) -> Column:
     return Column(column) if isinstance(column, str) else column
 
 
-def stands_right(column: Column, rows: Sequence[Mapping[str, Any]]) -> bool:
+def is_right_aligned(column: Column, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Numbers stand right, so that their digits line up."""
     if column.right is not None:
         return column.right
@@ -266,7 +277,7 @@ def stands_right(column: Column, rows: Sequence[Mapping[str, Any]]) -> bool:
     return bool(known) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
 
 
-def fitted(widths: Sequence[int], clips: Sequence[bool], terminal: int | None) -> list[int]:
+def fit_widths(widths: Sequence[int], clips: Sequence[bool], terminal: int | None) -> list[int]:
     """Column widths that fit the terminal: the widest column that may be cut gives way first, none under 6."""
     fit = list(widths)
     if terminal is None:

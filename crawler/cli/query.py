@@ -49,7 +49,7 @@ def query(
       hf-catalog query "select family, count(*) as repos from models group by family order by repos desc limit 5"
       hf-catalog query "select * from models where family = :family" -p family gemma --csv > gemma.csv
     """
-    from analysis.query.reader import run
+    from analysis.query.reader import run_query
 
     if listed:
         list_questions(out)
@@ -60,12 +60,12 @@ def query(
         sql = sys.stdin.read()
     if not sql.strip():
         raise click.UsageError("the SQL is empty", click.get_current_context())
-    most = limit if limit is not None else ROWS_FOR_PEOPLE if out.for_people else 0
-    with run(db, sql, dict(params), limit=most or None, timeout=timeout.total_seconds()) as rows:
+    most = limit if limit is not None else ROWS_FOR_PEOPLE if out.is_human_output else 0
+    with run_query(db, sql, dict(params), limit=most or None, timeout=timeout.total_seconds()) as rows:
         columns = [Column(name, text=text_of(name)) for name in rows.columns]
         printed = out.rows(rows.dicts(), columns, names=rows.columns)
     if rows.truncated:
-        out.say(f"The first {printed:,} rows; --limit 0 for all.")
+        out.message(f"The first {printed:,} rows; --limit 0 for all.")
 
 
 def text_of(name: str) -> Any:
@@ -84,7 +84,7 @@ def text_of(name: str) -> Any:
 
 
 def list_questions(out: Printer) -> None:
-    from analysis.query.reader import questions
+    from analysis.query.reader import saved_queries
 
     rows = [
         {
@@ -102,7 +102,7 @@ def list_questions(out: Printer) -> None:
                 for parameter in question.parameters
             ],
         }
-        for question in questions()
+        for question in saved_queries()
     ]
 
     def parameters(value: Any) -> str:
@@ -113,5 +113,5 @@ def list_questions(out: Printer) -> None:
         [Column("name", clip=False), Column("title"), Column("parameters", text=parameters)],
         id_key="name",
     )
-    if out.for_people:
-        out.say("Ask one with: hf-catalog query NAME -p parameter value")
+    if out.is_human_output:
+        out.message("Ask one with: hf-catalog query NAME -p parameter value")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Labels = Sequence[tuple["Labelled", Sequence["Labelled"]]]
 """Of each repo of a batch: its own, and those of its artifacts in their order."""
 
-AHEAD = 8
+MAX_BATCHES_IN_FLIGHT = 8
 """Batches that a cluster labels while earlier ones are written."""
 
 
@@ -52,7 +52,7 @@ def relabel(dry_run: bool, cluster: str | None, db: str, out: Printer) -> None:
       hf-catalog relabel --cluster local:4
     """
     from analysis.vocabulary.vocabulary import vocabulary
-    from crawler.execute.gc_tuning import seldom
+    from crawler.execute.gc_tuning import tuned_gc
     from db.write.relabel import RelabelCounts
     from db.write.store import Store
 
@@ -62,11 +62,11 @@ def relabel(dry_run: bool, cluster: str | None, db: str, out: Printer) -> None:
     with (
         Store.open(db) as store,
         nullcontext() if dry_run else store.crawling(),
-        hands(cluster) as executor,
-        seldom(),
-        watched(db, digest, out) as tell_of,
+        open_executor(cluster) as executor,
+        tuned_gc(),
+        progress_bar(db, digest, out) as tell_of,
     ):
-        for counts in relabelled(store, digest, executor, dry_run=dry_run):
+        for counts in relabel_batches(store, digest, executor, dry_run=dry_run):
             done += counts
             tell_of(done)
     if not dry_run and done.repos:
@@ -76,7 +76,7 @@ def relabel(dry_run: bool, cluster: str | None, db: str, out: Printer) -> None:
 
 
 @contextmanager
-def watched(db: str, digest: str, out: Printer) -> Iterator[Callable[[RelabelCounts], None]]:
+def progress_bar(db: str, digest: str, out: Printer) -> Iterator[Callable[[RelabelCounts], None]]:
     """A progress bar where somebody looks, a line a batch with `-v`, else silence."""
     if not out.shows_progress:
         yield lambda done: out.detail(f"{done.repos:,} repos, {done.labels:,} labels changed")
@@ -84,9 +84,9 @@ def watched(db: str, digest: str, out: Printer) -> Iterator[Callable[[RelabelCou
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
 
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         (row,) = reader.all(STALE, {"digest": digest})
     columns = (TextColumn("relabel"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(file=out.stderr), transient=True) as bar:
@@ -101,36 +101,38 @@ STALE = (
 
 
 @contextmanager
-def hands(cluster: str | None) -> Iterator[Executor | None]:
+def open_executor(cluster: str | None) -> Iterator[Executor | None]:
     """Who labels: a cluster of one thread a process, for labelling is all reckoning; None: this thread itself."""
     if cluster is None:
         yield None
         return
-    from crawler.execute.executor import workers
+    from crawler.execute.executor import open_executor
 
-    with workers(1, cluster) as executor:
+    with open_executor(1, cluster) as executor:
         yield executor
 
 
-def relabelled(
+def relabel_batches(
     store: Store, digest: str, executor: Executor | None = None, *, dry_run: bool = False
 ) -> Iterator[RelabelCounts]:
     """Batch by batch: read, label, write; in one order, whoever labels."""
-    batches = store.stale(digest)
-    for batch, labels in here(batches) if executor is None else there(batches, executor):
+    batches = store.stale_batches(digest)
+    for batch, labels in label_inline(batches) if executor is None else label_on_executor(batches, executor):
         yield store.save_labels(None, joined(batch, labels), dry_run=dry_run)
 
 
-def here(batches: Iterable[list[StoredRepo]]) -> Iterator[tuple[list[StoredRepo], Labels]]:
+def label_inline(batches: Iterable[list[StoredRepo]]) -> Iterator[tuple[list[StoredRepo], Labels]]:
     for batch in batches:
         yield batch, labels_of(batch)
 
 
-def there(batches: Iterable[list[StoredRepo]], executor: Executor) -> Iterator[tuple[list[StoredRepo], Labels]]:
+def label_on_executor(
+    batches: Iterable[list[StoredRepo]], executor: Executor
+) -> Iterator[tuple[list[StoredRepo], Labels]]:
     ahead: deque[tuple[list[StoredRepo], Future[Labels]]] = deque()
     for batch in batches:
         ahead.append((batch, executor.submit(labels_of, batch)))
-        if len(ahead) > AHEAD:
+        if len(ahead) > MAX_BATCHES_IN_FLIGHT:
             first, labels = ahead.popleft()
             yield first, labels.result()
     for first, labels in ahead:
@@ -148,11 +150,11 @@ def joined(batch: Sequence[StoredRepo], labels: Labels) -> list[Relabelled]:
 
 def labels_of(batch: Sequence[StoredRepo]) -> Labels:
     """Each repo's labels by the current vocabulary, its artifacts' too."""
-    from analysis.labels.resolve import label_whole
+    from analysis.labels.resolve import label_repo_and_artifacts
 
     found = []
     for stored in batch:
-        own, artifacts = label_whole(stored.record, stored.artifacts, stored.headers)
+        own, artifacts = label_repo_and_artifacts(stored.record, stored.artifacts, stored.headers)
         found.append((own, [labelled for _, labelled in artifacts]))
     return found
 
@@ -169,14 +171,14 @@ def show(done: RelabelCounts, digest: str, seconds: float, dry_run: bool, out: P
         "examples": [asdict(each) for each in done.examples],
         "seconds": round(seconds, 3),
     }
-    out.object(found, human=lambda: tell(found, out))
+    out.object(found, human=lambda: print_summary(found, out))
 
 
 def most_first(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def tell(found: Mapping[str, Any], out: Printer) -> None:
+def print_summary(found: Mapping[str, Any], out: Printer) -> None:
     """For people: how much, which labels, and what it looks like."""
     if not found["repos"]:
         out.line(f"All labels are of the current vocabulary ({found['vocabulary']}).")

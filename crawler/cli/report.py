@@ -39,4 +39,4 @@ def report(path: Path, family: str | None, db: str, out: Printer) -> None:
     elif out.quiet:
         out.line(str(path))
     else:
-        out.say(f"{path}: {size_text(path.stat().st_size)}; open it in any browser.")
+        out.message(f"{path}: {size_text(path.stat().st_size)}; open it in any browser.")

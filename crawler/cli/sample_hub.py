@@ -51,13 +51,13 @@ def sample_hub(port: int, models: Path | None, quota: int | None, window: float,
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell starts what runs in the background deaf to Ctrl-C
         signal.signal(number, signal.default_int_handler)
     try:
-        out.say(hub.greeting() + f"Tokens:     {READER} (no gated repo), {MEMBER} (all of them)\nCtrl-C ends it.")
+        out.message(hub.greeting() + f"Tokens:     {READER} (no gated repo), {MEMBER} (all of them)\nCtrl-C ends it.")
         out.object(
             {"endpoint": hub.endpoint, "cdn": hub.cdn, "repos": len(hub.catalog)}, lambda: out.line(hub.endpoint)
         )
         out.stdout.flush()  # last, for whoever reads it may end this at once
         threading.Event().wait()
     except KeyboardInterrupt:
-        out.say(f"{len(hub.requests):,} requests answered.")
+        out.message(f"{len(hub.requests):,} requests answered.")
     finally:
         hub.stop()

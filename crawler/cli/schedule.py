@@ -38,9 +38,9 @@ def schedule(config: Path, once: bool, check: bool, log_format: str) -> None:
       hf-catalog schedule --config catalog.toml --check
       hf-catalog schedule --config catalog.toml --log-format json 2>> schedule.log
     """
-    from crawler.service.config import read_timetable
+    from crawler.service.config import read_config
 
-    timetable = read_timetable(config)
+    timetable = read_config(config)
     if check:
         for job in timetable.jobs.values():
             click.echo(f"{job.name}: {job.when}: hf-catalog {' '.join(job.run)}")
@@ -52,7 +52,7 @@ def schedule(config: Path, once: bool, check: bool, log_format: str) -> None:
 
 def last_crawls(db: str) -> dict[str, datetime]:
     """When the last complete crawl of the whole Hub began, by kind; nothing where there is no catalog yet."""
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
     from db.errors import CatalogError
 
     sql = (
@@ -60,7 +60,7 @@ def last_crawls(db: str) -> dict[str, datetime]:
         " where outcome = 'complete' and scope = '' and kind in ('full', 'incremental') group by kind"
     )
     try:
-        with Reader(db) as reader:
+        with CatalogReader(db) as reader:
             found = {row["kind"]: row["started_at"] for row in reader.all(sql)}
     except CatalogError:
         return {}

@@ -25,15 +25,15 @@ def search(text: tuple[str, ...], limit: int, db: str, out: Printer) -> None:
       hf-catalog search 'gemma qat 4b'
       hf-catalog search llama instruct q4_k_m --limit 50 --json
     """
-    from analysis.query.reader import Reader
-    from db.read.search import find, pieces
+    from analysis.query.reader import CatalogReader
+    from db.read.search import find, search_terms
 
     asked = " ".join(text)
-    if not pieces(asked):
+    if not search_terms(asked):
         raise click.UsageError(f"{asked!r} holds no letter and no digit to look for", click.get_current_context())
     found = find(db, asked, limit)
     scores = {hit.repo_id: hit.score for hit in found.hits}
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         marks = {f"v{place}": repo_id for place, repo_id in enumerate(scores)}
         named = ", ".join(f":{name}" for name in marks)
         rows = reader.all(f"select * from models where repo_id in ({named})", marks) if marks else []
@@ -46,7 +46,7 @@ def search(text: tuple[str, ...], limit: int, db: str, out: Printer) -> None:
         empty=nothing(asked, found.unknown),
     )
     if found.pending:
-        out.say(f"{found.pending:,} models are not in the index yet: hf-catalog db optimize")
+        out.message(f"{found.pending:,} models are not in the index yet: hf-catalog db optimize")
 
 
 def nothing(asked: str, unknown: tuple[str, ...]) -> str:

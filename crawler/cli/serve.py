@@ -42,7 +42,7 @@ def serve(port: int, host: str, db: str, out: Printer) -> None:
     site = application(path, lambda: render(report(path)))
     with listening(host, port) as listener:
         number = listener.getsockname()[1]
-        out.say(f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{number}/  (Ctrl-C ends it)")
+        out.message(f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{number}/  (Ctrl-C ends it)")
         run(site, listener, out)
 
 
@@ -77,4 +77,4 @@ def run(site: object, listener: socket.socket, out: Printer) -> None:
             timeout_graceful_shutdown=3,
         )
         uvicorn.Server(config).run(sockets=[listener])
-    out.say("Ended.")
+    out.message("Ended.")

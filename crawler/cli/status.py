@@ -40,9 +40,9 @@ def status(config: Path, db: str, out: Printer) -> None:
 
 def facts_of(db: str) -> dict[str, Any]:
     """All that the catalog tells of itself; asks nothing of the network."""
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
 
-    with Reader(db, snapshot=True) as reader:
+    with CatalogReader(db, snapshot=True) as reader:
 
         def one(sql: str) -> dict[str, Any]:
             found = reader.all(sql)
@@ -116,8 +116,8 @@ def shortened(run: dict[str, Any]) -> dict[str, Any] | None:
 
 def service_of(config: Path, db: str) -> dict[str, Any] | None:
     """What the service's health file says, if a service keeps this catalog."""
-    from crawler.errors import BadTimetable
-    from crawler.service.config import read_state, read_timetable
+    from crawler.errors import ConfigError
+    from crawler.service.config import read_config, read_state
 
     beside = Path(db).with_name(config.name)
     if not config.is_file() and "://" not in db and beside.is_file():
@@ -125,8 +125,8 @@ def service_of(config: Path, db: str) -> dict[str, Any] | None:
     if not config.is_file():
         return None
     try:
-        timetable = read_timetable(config)
-    except BadTimetable as error:
+        timetable = read_config(config)
+    except ConfigError as error:
         return {"alive": False, "problem": str(error), "jobs": {}}
     if "://" not in db and Path(timetable.db).resolve() != Path(db).resolve():
         return None

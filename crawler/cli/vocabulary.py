@@ -58,7 +58,7 @@ def check(folder: Path | None, out: Printer) -> None:
     """
     from collections import Counter
 
-    from analysis.vocabulary.vocabulary import FILES, read
+    from analysis.vocabulary.vocabulary import FILES, load_vocabulary
     from analysis.vocabulary.vocabulary import vocabulary as load
 
     if folder is None:
@@ -67,7 +67,7 @@ def check(folder: Path | None, out: Printer) -> None:
         missing = [f"{name}.toml" for name in FILES if not (folder / f"{name}.toml").is_file()]
         if missing:
             raise click.UsageError(f"{folder} lacks {', '.join(missing)}", click.get_current_context())
-        found = read({name: (folder / f"{name}.toml").read_bytes() for name in FILES})
+        found = load_vocabulary({name: (folder / f"{name}.toml").read_bytes() for name in FILES})
     counts = Counter(entry.label for entry in found.entries)
     words = sum(len(entry.words) for entry in found.entries)
     out.object(
@@ -99,9 +99,9 @@ def suggest(least: int, limit: int, db: str, out: Printer) -> None:
     """
     from analysis.catalog.suggest import Suggestion
     from analysis.catalog.suggest import suggest as find
-    from analysis.query.reader import Reader
+    from analysis.query.reader import CatalogReader
 
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         rows = [each.as_dict() for each in find(reader, least=least, most=limit)]
     columns = [
         Column("token", clip=False), Column("kind"), Column("of"), Column("repos"), Column("authors"),
@@ -109,5 +109,5 @@ def suggest(least: int, limit: int, db: str, out: Printer) -> None:
     ]  # fmt: skip
     out.rows(rows, columns, names=Suggestion.__slots__, id_key="token", empty="Every token is claimed.")
     entries = [row["entry"] for row in rows if row["entry"]]
-    if entries and out.for_people:
-        out.say("For families.toml, once you have looked:\n" + "\n".join(f"  {entry}" for entry in entries))
+    if entries and out.is_human_output:
+        out.message("For families.toml, once you have looked:\n" + "\n".join(f"  {entry}" for entry in entries))

@@ -18,67 +18,79 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Literal
 
-from crawler.discover.listing import Bound, ChangedSince, Listed, MostDownloaded, Order, Walk
-from crawler.enrich.headers import skipped
-from crawler.errors import RepoTrouble, RequestRefused
-from crawler.label_pages import Labeller, Made, made_of
-from crawler.run_recorder import Ledger
+from crawler.discover.listing import (
+    ListingPage,
+    ListingWalk,
+    Order,
+    StopAfterTopDownloads,
+    StopAtModified,
+    StopCondition,
+)
+from crawler.enrich.headers import make_skip
+from crawler.errors import RepoError, RequestRefused
+from crawler.label_pages import LabelledPage, PageLabeller, label_repos
+from crawler.run_recorder import RunRecorder
 from crawler.settings import CrawlSettings, scope_text
-from crawler.sources.huggingface.client import LIGHT, Hub
+from crawler.sources.huggingface.client import BASIC_EXPAND_KEYS, HubClient
 from crawler.sources.huggingface.parse import parse_repo
-from db.records import Page, RepoFilter, RepoRecord, Skipped, Wanted
+from db.records import LeasedRepo, Page, RepoFilter, RepoRecord, Skipped
 from db.write.store import Store
 
-Kind = Literal["full", "incremental", "repos"]
+RunKind = Literal["full", "incremental", "repos"]
 
-PROBES = 2
+PROBES_BEFORE_GONE = 2
 """Direct looks that must not find a repo before it counts as gone."""
 
-LEAST_MISSING, MOST_MISSING = 1000, 0.05
+MIN_MISSING_TOLERATED, MAX_MISSING_SHARE = 1000, 0.05
 """How many repos, of those it saw, a walk may miss: a listing that loses more is itself what is wrong."""
 
-SOON = 0.25
+NEXT_PAGE_WAIT = 0.25
 """Seconds within which a Hub that is not the slowest part gives its next page."""
 
-MOST_NOTES = 10
+MAX_NOTES = 10
 """How much of one kind a run's last word tells."""
 
-MOST_PROBED = 5000
+MAX_PROBES_PER_RUN = 5000
 """How many repos are looked at after one walk, each for up to two requests; the others wait for the next."""
 
-MOST_OWNERS, MOST_PAGES = 100, 10
+MAX_OWNERS_SEARCHED, MAX_PAGES_PER_OWNER = 100, 10
 """How many owners' listings are looked through after one walk for repos that lost their id, and how far."""
 
 
-def kind_due(store: Store, settings: CrawlSettings) -> Kind:
+def choose_run_kind(store: Store, settings: CrawlSettings) -> RunKind:
     """Which walk is due. One that was broken off goes on."""
     if not settings.whole:
         return "repos"
     scope = scope_text(settings.scope)
-    if settings.full or not store.swept(scope) or store.open_sweep(scope) or store.cursor(scope, "full") is not None:
+    if (
+        settings.full
+        or not store.has_full_listing(scope)
+        or store.has_unchecked_listing(scope)
+        or store.cursor(scope, "full") is not None
+    ):
         return "full"
     return "incremental"
 
 
-def sweep(ledger: Ledger, executor: Executor) -> None:
+def discover(ledger: RunRecorder, executor: Executor) -> None:
     """Walks the listing to its end, or to the bound of the scope, and accounts for what a full walk did not see."""
     store, kind, scope = ledger.store, ledger.run.kind, ledger.scope
-    walk = walk_of(ledger)
-    if not (kind == "full" and store.open_sweep(scope)):
-        with Labeller() as labeller:
-            for page in labelled_pages(ledger, walk, labeller):
-                ledger.paged(store.save_page(ledger.run, scope, page))
-                ledger.told("discover", ledger.run.repos_seen)
+    walk = make_walk(ledger)
+    if not (kind == "full" and store.has_unchecked_listing(scope)):
+        with PageLabeller() as labeller:
+            for page in label_ahead(ledger, walk, labeller):
+                ledger.add_page(store.save_page(ledger.run, scope, page))
+                ledger.report_progress("discover", ledger.run.repos_seen)
     if walk.repeated:
         ledger.notes.append(f"{walk.repeated:,} rows of the listing came twice")
     if kind == "full":
-        look_after(ledger, executor)
+        check_missing(ledger, executor)
         store.restart(scope, "full")
-    look_for_displaced(ledger)
-    ledger.keep()
+    find_reassigned(ledger)
+    ledger.save()
 
 
-def pages_of(ledger: Ledger, walk: Walk) -> Iterator[Listed]:
+def resume_pages(ledger: RunRecorder, walk: ListingWalk) -> Iterator[ListingPage]:
     """A walk's pages from where the last one broke off; from its start where the Hub takes that cursor no more."""
     store, scope, kind = ledger.store, ledger.scope, ledger.run.kind
     cursor = store.cursor(scope, kind)
@@ -98,31 +110,31 @@ def pages_of(ledger: Ledger, walk: Walk) -> Iterator[Listed]:
     yield from pages
 
 
-def walk_of(ledger: Ledger) -> Walk:
+def make_walk(ledger: RunRecorder) -> ListingWalk:
     settings, scope = ledger.settings, ledger.settings.scope
     order: Order = "createdAt"
-    bound: Bound | None = None
+    bound: StopCondition | None = None
     if ledger.run.kind == "incremental":
         newest = ledger.store.watermark(ledger.scope)
         order = "lastModified"
-        bound = ChangedSince(newest - settings.lag) if newest is not None else None
+        bound = StopAtModified(newest - settings.lag) if newest is not None else None
     elif scope.since is not None:
-        order, bound = "lastModified", ChangedSince(scope.since)
+        order, bound = "lastModified", StopAtModified(scope.since)
     elif ledger.run.kind == "repos":
-        order, bound = "downloads", MostDownloaded(scope.limit, scope.min_downloads)
+        order, bound = "downloads", StopAfterTopDownloads(scope.limit, scope.min_downloads)
     page = settings.page if scope.limit is None else min(settings.page, scope.limit)
-    return Walk(ledger.hub, scope, order, bound, max(page, 1))
+    return ListingWalk(ledger.hub, scope, order, bound, max(page, 1))
 
 
-def labelled_pages(ledger: Ledger, walk: Walk, labeller: Labeller) -> Iterator[Page]:
+def label_ahead(ledger: RunRecorder, walk: ListingWalk, labeller: PageLabeller) -> Iterator[Page]:
     """The walk's pages with their labels: while the caller stores one, the labels of the next are made.
 
     A page waits for its turn where the next one comes soon, never for a slow Hub or for the quota.
     """
-    pages = pages_of(ledger, walk)
+    pages = resume_pages(ledger, walk)
     begun: Callable[[], Page] | None = None
     while True:
-        if begun is not None and not walk.ready(SOON):
+        if begun is not None and not walk.ready(NEXT_PAGE_WAIT):
             yield begun()
             begun = None
         try:
@@ -132,51 +144,51 @@ def labelled_pages(ledger: Ledger, walk: Walk, labeller: Labeller) -> Iterator[P
                 yield begun()
             raise
         page = begun() if begun is not None else None
-        begun = begun_page(ledger, listed, labeller) if listed is not None else None
+        begun = start_labelling(ledger, listed, labeller) if listed is not None else None
         if page is not None:
             yield page
         if listed is None:
             return
 
 
-def begun_page(ledger: Ledger, listed: Listed, labeller: Labeller) -> Callable[[], Page]:
+def start_labelling(ledger: RunRecorder, listed: ListingPage, labeller: PageLabeller) -> Callable[[], Page]:
     """A page that is being labelled. Where the Hub was spared the heavy keys, what the catalog has of them stays."""
-    repos, private = public(ledger, listed.repos)
+    repos, private = drop_private(ledger, listed.repos)
     if listed.thin:
-        held = ledger.store.stored([repo.hub_id for repo in repos])
-        repos = [with_heavy(repo, held.get(repo.hub_id)) for repo in repos]
-    made = labeller.begin(repos)
-    return lambda: made_page(ledger, repos, made(), (*listed.skipped, *private), listed.cursor, thin=listed.thin)
+        held = ledger.store.load_repos([repo.hub_id for repo in repos])
+        repos = [with_stored_details(repo, held.get(repo.hub_id)) for repo in repos]
+    made = labeller.submit(repos)
+    return lambda: build_page(ledger, repos, made(), (*listed.skipped, *private), listed.cursor, thin=listed.thin)
 
 
-def made_page(
-    ledger: Ledger,
+def build_page(
+    ledger: RunRecorder,
     repos: Sequence[RepoRecord],
-    made: Made,
+    made: LabelledPage,
     left_out: tuple[Skipped, ...] = (),
     cursor: str | None = None,
     *,
     thin: bool = False,
 ) -> Page:
     """The page with its labels, and a note of each repo that has none, by a bug, until it is labelled anew."""
-    ledger.notes += made.bugs[: max(MOST_NOTES - len(ledger.notes), 0)]
+    ledger.notes += made.bugs[: max(MAX_NOTES - len(ledger.notes), 0)]
     return Page(tuple(zip(repos, made.labels, strict=True)), left_out, cursor, thin, made.derived)
 
 
-def public(ledger: Ledger, repos: Sequence[RepoRecord]) -> tuple[Sequence[RepoRecord], list[Skipped]]:
+def drop_private(ledger: RunRecorder, repos: Sequence[RepoRecord]) -> tuple[Sequence[RepoRecord], list[Skipped]]:
     """Without those that only our token sees, unless they are wanted; known ones are noted to be private."""
     hidden = [] if ledger.settings.include_private else [repo for repo in repos if repo.private]
     if not hidden:
         return repos, []
-    known = ledger.store.stored([repo.hub_id for repo in hidden])
+    known = ledger.store.load_repos([repo.hub_id for repo in hidden])
     for hub_id in known:
         ledger.store.set_status(ledger.run, hub_id, "private")
-    why = RepoTrouble("private", "only this token sees it; --include-private takes it in")
-    left_out = [skipped(Wanted(r.hub_id, r.repo_id, None, None, 0), why) for r in hidden if r.hub_id not in known]
+    why = RepoError("private", "only this token sees it; --include-private takes it in")
+    left_out = [make_skip(LeasedRepo(r.hub_id, r.repo_id, None, None, 0), why) for r in hidden if r.hub_id not in known]
     return [repo for repo in repos if not repo.private], left_out
 
 
-def with_heavy(repo: RepoRecord, held: RepoRecord | None) -> RepoRecord:
+def with_stored_details(repo: RepoRecord, held: RepoRecord | None) -> RepoRecord:
     if held is None:
         return repo
     return replace(
@@ -195,96 +207,98 @@ def with_heavy(repo: RepoRecord, held: RepoRecord | None) -> RepoRecord:
 # ---- what a full walk did not see -----------------------------------------------------------------------------------
 
 
-def look_after(ledger: Ledger, executor: Executor) -> None:
+def check_missing(ledger: RunRecorder, executor: Executor) -> None:
     """Looks at each repo that the walk did not see, and at those that earlier walks did not."""
     store, scope = ledger.store, ledger.scope
-    believed = max(LEAST_MISSING, int(MOST_MISSING * store.seen(scope)))
+    believed = max(MIN_MISSING_TOLERATED, int(MAX_MISSING_SHARE * store.repos_in_last_listing(scope)))
     missing = [wanted.hub_id for wanted in islice(store.missing(scope, ledger.settings.scope), believed + 1)]
     if len(missing) > believed:
         ledger.notes.append(f"more than {believed:,} known repos were not seen: too many for one walk to be believed")
         return
     store.note_absences(scope, missing)
-    absent = store.absent(MOST_PROBED)
+    absent = store.unconfirmed_missing(MAX_PROBES_PER_RUN)
     done, found = 0, 0
-    for _ in range(PROBES if absent else 0):
-        if not answers(ledger.hub):
+    for _ in range(PROBES_BEFORE_GONE if absent else 0):
+        if not hub_is_healthy(ledger.hub):
             ledger.notes.append(f"{len(absent):,} repos were not seen; the Hub does not answer for single ones now")
             return
         lost = []
-        for wanted, answer in probes(ledger.hub, executor, absent):
+        for wanted, answer in probe_all(ledger.hub, executor, absent):
             done += 1
             if isinstance(answer, RepoRecord) and answer.hub_id == wanted.hub_id:
                 found += 1
-                take_in(ledger, answer)
+                save_probed(ledger, answer)
             elif isinstance(answer, Skipped) and answer.reason == "disabled":
                 store.set_status(ledger.run, wanted.hub_id, "disabled")
-                store.probed(wanted.hub_id, found=True, at=datetime.now(UTC))
+                store.record_probe(wanted.hub_id, found=True, at=datetime.now(UTC))
             elif isinstance(answer, RepoRecord) or answer.reason in ("gone", "private", "renamed"):
-                if store.probed(wanted.hub_id, found=False, at=datetime.now(UTC)) >= PROBES:
+                if store.record_probe(wanted.hub_id, found=False, at=datetime.now(UTC)) >= PROBES_BEFORE_GONE:
                     private = isinstance(answer, Skipped) and answer.reason == "private"
                     store.set_status(ledger.run, wanted.hub_id, "private" if private else "gone")
                 else:
                     lost.append(wanted)
-            ledger.told("probe", done, len(absent))
+            ledger.report_progress("probe", done, len(absent))
         absent = lost
-    if len(missing) > MOST_PROBED:
+    if len(missing) > MAX_PROBES_PER_RUN:
         ledger.notes.append(
-            f"{len(missing):,} repos were not seen; {MOST_PROBED:,} of them were looked at, the rest wait"
+            f"{len(missing):,} repos were not seen; {MAX_PROBES_PER_RUN:,} of them were looked at, the rest wait"
         )
     if found:
         ledger.notes.append(f"{found:,} repos that the listing did not show were found by a look at them")
 
 
-def look_for_displaced(ledger: Ledger) -> None:
+def find_reassigned(ledger: RunRecorder) -> None:
     """Repos whose id another one took: a renamed one is listed under its owner, and the Hub can't be asked by `_id`."""
     lost: dict[str, set[str]] = defaultdict(set)
-    for hub_id, owner in ledger.store.displaced(ledger.run):
+    for hub_id, owner in ledger.store.reassigned_repos(ledger.run):
         lost[owner].add(hub_id)
-    for owner, hub_ids in islice(lost.items(), MOST_OWNERS):
-        pages = Walk(ledger.hub, RepoFilter(authors=(owner,))).pages()
-        for listed in islice(pages, MOST_PAGES):
+    for owner, hub_ids in islice(lost.items(), MAX_OWNERS_SEARCHED):
+        pages = ListingWalk(ledger.hub, RepoFilter(authors=(owner,))).pages()
+        for listed in islice(pages, MAX_PAGES_PER_OWNER):
             for repo in listed.repos:
                 if repo.hub_id in hub_ids:
-                    take_in(ledger, repo)
+                    save_probed(ledger, repo)
                     hub_ids.discard(repo.hub_id)
             if not hub_ids:
                 break
 
 
-def answers(hub: Hub) -> bool:
+def hub_is_healthy(hub: HubClient) -> bool:
     """Whether the Hub answers for a repo that it lists itself. Raises TokenRefused."""
-    rows, _ = hub.page([("sort", "createdAt"), ("limit", "1"), ("expand", "sha")], tries=hub.tries)
+    rows, _ = hub.list_page([("sort", "createdAt"), ("limit", "1"), ("expand", "sha")], tries=hub.tries)
     if not rows or not isinstance(rows[0], dict) or not isinstance(rows[0].get("id"), str):
         return False
     try:
-        return bool(hub.info(rows[0]["id"], expand=("sha",)))
-    except RepoTrouble:
+        return bool(hub.repo_info(rows[0]["id"], expand=("sha",)))
+    except RepoError:
         return False
 
 
-def probes(hub: Hub, executor: Executor, absent: Iterable[Wanted]) -> Iterable[tuple[Wanted, RepoRecord | Skipped]]:
+def probe_all(
+    hub: HubClient, executor: Executor, absent: Iterable[LeasedRepo]
+) -> Iterable[tuple[LeasedRepo, RepoRecord | Skipped]]:
     wanted = list(absent)
     for start in range(0, len(wanted), 256):
         batch = wanted[start : start + 256]
         yield from zip(batch, executor.map(probe, [hub] * len(batch), batch), strict=True)
 
 
-def probe(hub: Hub, wanted: Wanted) -> RepoRecord | Skipped:
+def probe(hub: HubClient, wanted: LeasedRepo) -> RepoRecord | Skipped:
     """One look at one repo, without its files. Raises what ends a run."""
     try:
-        return parse_repo(hub.info(wanted.repo_id, expand=LIGHT))
-    except RepoTrouble as trouble:
-        return skipped(wanted, trouble)
+        return parse_repo(hub.repo_info(wanted.repo_id, expand=BASIC_EXPAND_KEYS))
+    except RepoError as trouble:
+        return make_skip(wanted, trouble)
 
 
-def take_in(ledger: Ledger, repo: RepoRecord) -> None:
+def save_probed(ledger: RunRecorder, repo: RepoRecord) -> None:
     """A repo that the listing passed over: stored as if it had shown it."""
     store = ledger.store
-    store.probed(repo.hub_id, found=True, at=datetime.now(UTC))
+    store.record_probe(repo.hub_id, found=True, at=datetime.now(UTC))
     if repo.private and not ledger.settings.include_private:
         store.set_status(ledger.run, repo.hub_id, "private")
         return
-    held = store.stored([repo.hub_id]).get(repo.hub_id)
-    whole = with_heavy(repo, held)
+    held = store.load_repos([repo.hub_id]).get(repo.hub_id)
+    whole = with_stored_details(repo, held)
     aside = replace(ledger.run, kind="repos")  # a page that is no part of the walk
-    ledger.paged(store.save_page(aside, ledger.scope, made_page(ledger, [whole], made_of([whole]), thin=True)))
+    ledger.add_page(store.save_page(aside, ledger.scope, build_page(ledger, [whole], label_repos([whole]), thin=True)))

@@ -14,17 +14,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from crawler.errors import BadAnswer, HubFailing, RequestRefused
+from crawler.errors import HubServerError, InvalidResponse, RequestRefused
 from crawler.settings import LAG, PAGE
-from crawler.sources.huggingface.client import HEAVY, LIGHT, Hub
-from crawler.sources.huggingface.parse import Malformed, moment, parse_repo
+from crawler.sources.huggingface.client import BASIC_EXPAND_KEYS, EXPENSIVE_EXPAND_KEYS, HubClient
+from crawler.sources.huggingface.parse import Malformed, parse_repo, parse_time
 from db.records import RepoFilter, RepoRecord, Skipped
 
 Order = Literal["createdAt", "lastModified", "downloads"]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListingPage:
     """One page as it was read: validated rows, those left out, and where to go on (None after the last)."""
 
     repos: tuple[RepoRecord, ...]
@@ -34,7 +34,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
+class RawPage:
     """One page as it came."""
 
     rows: list[Any]
@@ -42,10 +42,10 @@ class Raw:
     thin: bool
 
 
-class Bound(Protocol):
+class StopCondition(Protocol):
     """Where a walk ends before the listing does."""
 
-    def counted(self, repos: Sequence[RepoRecord]) -> int:
+    def accept(self, repos: Sequence[RepoRecord]) -> int:
         """How many of the next rows still count; fewer than there are ends the walk, and so may `done`."""
         ...
 
@@ -54,13 +54,13 @@ class Bound(Protocol):
 
 
 @dataclass(slots=True)
-class Walk:
+class ListingWalk:
     """A walk through the listing of a scope (one author at most) in one order, to the listing's end or to a bound."""
 
-    hub: Hub
+    hub: HubClient
     scope: RepoFilter
     order: Order = "createdAt"
-    bound: Bound | None = None
+    bound: StopCondition | None = None
     page: int = PAGE
     size: int = 0  # rows to ask for now
     thin: bool = False  # ask without the heavy keys
@@ -71,9 +71,9 @@ class Walk:
     latest: datetime | None = None  # the last date of creation that was read
     _recent: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=8))
     _cursors: set[int] = field(default_factory=set)
-    _next: Future[Raw] | None = None
+    _next: Future[RawPage] | None = None
 
-    def pages(self, cursor: str | None = None) -> Iterator[Listed]:
+    def pages(self, cursor: str | None = None) -> Iterator[ListingPage]:
         """The pages from a cursor on. The next one is read while the caller works on the last."""
         self.size = self.size or self.page
         with ThreadPoolExecutor(1, "listing") as ahead:
@@ -96,7 +96,7 @@ class Walk:
         """Whether the next page is here within so many seconds, so that asking for it does not wait."""
         return self._next is not None and bool(wait([self._next], patience).done)
 
-    def _listed(self, raw: Raw) -> Listed:
+    def _listed(self, raw: RawPage) -> ListingPage:
         now, following = datetime.now(UTC), raw.following
         repos, skipped, seen = [], [], set()
         before = frozenset().union(*self._recent)
@@ -111,12 +111,12 @@ class Walk:
                 repos.append(found)
         self._recent.append(frozenset(seen))
         if self.bound is not None:
-            counted = self.bound.counted(repos)
-            if counted < len(repos) or self.bound.done:
-                repos, following = repos[:counted], None
-        return Listed(tuple(fitting(self.scope, repos)), tuple(skipped), following, raw.thin)
+            accepted = self.bound.accept(repos)
+            if accepted < len(repos) or self.bound.done:
+                repos, following = repos[:accepted], None
+        return ListingPage(tuple(matching_search(self.scope, repos)), tuple(skipped), following, raw.thin)
 
-    def _read(self, cursor: str | None) -> Raw:
+    def _read(self, cursor: str | None) -> RawPage:
         """One page, asked for in less and less until the Hub manages: half the rows, then without the heavy keys.
 
         After four good pages it is asked for more again.
@@ -125,22 +125,22 @@ class Walk:
         while True:
             thin = self.thin
             try:
-                rows, following = self.hub.page(self._params(), cursor)
+                rows, following = self.hub.list_page(self._params(), cursor)
                 if following is not None and hash(following) in self._cursors:
-                    raise BadAnswer(self.hub.endpoint, "/api/models", "the listing runs in a circle")
-                self.latest = max(filter(None, (self.latest, created(rows[-1]) if rows else None)), default=None)
+                    raise InvalidResponse(self.hub.endpoint, "/api/models", "the listing runs in a circle")
+                self.latest = max(filter(None, (self.latest, created_at_of(rows[-1]) if rows else None)), default=None)
                 small = cursor is None and 0 < len(rows) < self.size
                 if following is None and not small:
                     rows, following = self._end(cursor, rows)
             except RequestRefused as refused:
-                self._yield_to(refused)
-            except (HubFailing, BadAnswer) as error:
+                self._adapt_to_refusal(refused)
+            except (HubServerError, InvalidResponse) as error:
                 failed += 1
                 if failed > self.hub.tries:
                     raise
                 self.good = 0
-                if isinstance(error, HubFailing) or failed > 1:  # one card may be what no reader of JSON bears
-                    self.thin = self.size < self.page or (failed > 2 and isinstance(error, BadAnswer))
+                if isinstance(error, HubServerError) or failed > 1:  # one card may be what no reader of JSON bears
+                    self.thin = self.size < self.page or (failed > 2 and isinstance(error, InvalidResponse))
                     self.size = max(self.size // 2, min(50, self.page))
                 self.hub.pacer.pause(self.hub.pause_before(failed))
             else:
@@ -149,7 +149,7 @@ class Walk:
                     self.size, self.thin, self.good = min(self.size * 2, self.page), False, 0
                 if following is not None:
                     self._cursors.add(hash(following))
-                return Raw(rows, following, thin)
+                return RawPage(rows, following, thin)
 
     def _end(self, cursor: str | None, rows: list[Any]) -> tuple[list[Any], str | None]:
         """Makes sure that the listing ends here: an answer that names no next page may be one that broke off.
@@ -158,31 +158,33 @@ class Walk:
         crawls find. In other orders the page is asked for once more.
         """
         if self.order != "createdAt" or not self.directed:
-            return self.hub.page(self._params(), cursor)
-        newest, _ = self.hub.page([("sort", "createdAt"), ("limit", "1"), *self._narrow(), ("expand", "createdAt")])
-        known = created(newest[0]) if newest else None
+            return self.hub.list_page(self._params(), cursor)
+        newest, _ = self.hub.list_page(
+            [("sort", "createdAt"), ("limit", "1"), *self._filter_params(), ("expand", "createdAt")]
+        )
+        known = created_at_of(newest[0]) if newest else None
         if known is not None and (self.latest is None or known > self.latest + LAG):
             why = f"the listing breaks off before its newest repo, of {known:%Y-%m-%d %H:%M} UTC"
-            raise BadAnswer(self.hub.endpoint, "/api/models", why)
+            raise InvalidResponse(self.hub.endpoint, "/api/models", why)
         return rows, None
 
     def _params(self) -> list[tuple[str, str]]:
         params = [("sort", self.order), ("limit", str(self.size))]
         if self.order == "createdAt" and self.directed:
             params.append(("direction", "1"))
-        wanted = LIGHT if self.thin else (*LIGHT, *HEAVY)
-        return [*params, *self._narrow(), *(("expand", key) for key in wanted if key not in self.refused)]
+        wanted = BASIC_EXPAND_KEYS if self.thin else (*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS)
+        return [*params, *self._filter_params(), *(("expand", key) for key in wanted if key not in self.refused)]
 
-    def _narrow(self) -> list[tuple[str, str]]:
+    def _filter_params(self) -> list[tuple[str, str]]:
         scope = self.scope
         params = [("author", name) for name in scope.authors[:1]]
         params += [("search", text) for text in scope.search[:1]]
         return [*params, *(("filter", tag) for tag in scope.tags)]
 
-    def _yield_to(self, refused: RequestRefused) -> None:
+    def _adapt_to_refusal(self, refused: RequestRefused) -> None:
         """Asks for less of what the Hub does not know; raises what it refuses for good."""
         detail = refused.detail.lower()
-        wanted = {key for key in (*LIGHT, *HEAVY) if key not in self.refused}
+        wanted = {key for key in (*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS) if key not in self.refused}
         named = {key for key in wanted if key.lower() in detail}
         if "direction" not in detail and "ascending" not in detail and 3 < len(named) < len(wanted):
             self.refused |= wanted - named  # its words list what it knows
@@ -192,19 +194,19 @@ class Walk:
             raise refused
 
 
-def created(row: Any) -> datetime | None:
+def created_at_of(row: Any) -> datetime | None:
     try:
-        return moment(row.get("createdAt"), "createdAt") if type(row) is dict else None
+        return parse_time(row.get("createdAt"), "createdAt") if type(row) is dict else None
     except Malformed:
         return None
 
 
-def one_by_one(scope: RepoFilter) -> tuple[RepoFilter, ...]:
+def split_by_author(scope: RepoFilter) -> tuple[RepoFilter, ...]:
     """The scopes to walk for this one: the Hub lists one author at a time."""
     return tuple(replace(scope, authors=(name,)) for name in scope.authors) or (scope,)
 
 
-def fitting(scope: RepoFilter, repos: Sequence[RepoRecord]) -> Sequence[RepoRecord]:
+def matching_search(scope: RepoFilter, repos: Sequence[RepoRecord]) -> Sequence[RepoRecord]:
     """Those that fit the scope, where the Hub can't be asked for all of it: it takes one text to search for."""
     if len(scope.search) < 2:
         return repos
@@ -213,13 +215,13 @@ def fitting(scope: RepoFilter, repos: Sequence[RepoRecord]) -> Sequence[RepoReco
 
 
 @dataclass(slots=True)
-class ChangedSince:
+class StopAtModified:
     """The bound of a walk by date of change, newest first."""
 
     moment: datetime
     done: bool = False
 
-    def counted(self, repos: Sequence[RepoRecord]) -> int:
+    def accept(self, repos: Sequence[RepoRecord]) -> int:
         old = (
             at for at, repo in enumerate(repos) if repo.last_modified is not None and repo.last_modified < self.moment
         )
@@ -229,14 +231,14 @@ class ChangedSince:
 
 
 @dataclass(slots=True)
-class MostDownloaded:
+class StopAfterTopDownloads:
     """The bound of a walk by downloads, most first: so many repos, and none with fewer downloads than `least`."""
 
     left: int | None = None
     least: int | None = None
     done: bool = False
 
-    def counted(self, repos: Sequence[RepoRecord]) -> int:
+    def accept(self, repos: Sequence[RepoRecord]) -> int:
         least = self.least
         low = (at for at, repo in enumerate(repos) if least is not None and (repo.downloads or 0) < least)
         count = next(low, len(repos))

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import astuple
 from typing import Any
 
-from crawler.errors import QuotaSpent, Stopped
+from crawler.errors import CrawlStopped, QuotaSpent
 from crawler.sources.pacer import Pacer, RateLimit
 
 Ask = tuple[str, int, str, str, Sequence[Any]]
@@ -61,7 +61,7 @@ class Desk:
         answer: Answer
         try:
             answer = number, "go", getattr(self._pacer, what)(*arguments)
-        except Stopped as stopped:
+        except CrawlStopped as stopped:
             answer = number, "stopped", stopped.why
         except QuotaSpent as spent:
             answer = number, "spent", (spent.bucket, spent.seconds)
@@ -98,7 +98,7 @@ class Desk:
 def heard(kind: str, value: Any) -> Any:
     """What an answer means. Raises Stopped and QuotaSpent."""
     if kind == "stopped":
-        raise Stopped(value)
+        raise CrawlStopped(value)
     if kind == "spent":
         raise QuotaSpent(*value)
     return value

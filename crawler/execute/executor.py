@@ -28,12 +28,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from analysis.vocabulary.vocabulary import vocabulary
-from crawler.errors import ClusterTrouble, CrawlError, RepoTrouble, Stopped
+from crawler.errors import ClusterError, CrawlError, CrawlStopped, RepoError
 from crawler.execute.desk import Desk, FarPacer, heard
-from crawler.execute.gc_tuning import SELDOM
+from crawler.execute.gc_tuning import GC_THRESHOLDS
 
 if TYPE_CHECKING:
-    from crawler.sources.huggingface.client import Hub
+    from crawler.sources.huggingface.client import HubClient
     from crawler.sources.huggingface.usage import Usage
 
 ADDRESS = re.compile(r"(?:tcp|tls|ws|wss)://[^\s/@]+:\d{1,5}|local:[1-9]\d?")
@@ -43,20 +43,20 @@ CONFIG = {
     "distributed.worker.profile.enabled": False,
 }
 
-CONNECTING = 10.0
+CONNECT_TIMEOUT = 10.0
 """Seconds to wait for the scheduler, and for its first worker."""
 
-DESERTED = 60.0
+NO_WORKERS_TIMEOUT = 60.0
 """Seconds without any worker after which the work is given up."""
 
-ROUND = 2.0
+WORKER_POLL_INTERVAL = 2.0
 """Seconds from one look at the workers to the next."""
 
 SILENCE = 60.0
 """Seconds without a word after which a worker believes that the crawl is no more."""
 
 
-def checked_cluster(text: str) -> str:
+def parse_cluster_address(text: str) -> str:
     """An address of a cluster. Raises ValueError for what is none."""
     if not ADDRESS.fullmatch(text.strip()):
         raise ValueError(text)
@@ -64,7 +64,7 @@ def checked_cluster(text: str) -> str:
 
 
 @contextmanager
-def workers(threads: int, cluster: str | None = None, hub: Hub | None = None) -> Iterator[Executor]:
+def open_executor(threads: int, cluster: str | None = None, hub: HubClient | None = None) -> Iterator[Executor]:
     """An executor of so many threads here, or of a cluster; `hub` is the one that the work is handed.
 
     Raises ClusterTrouble where there is no such cluster.
@@ -76,12 +76,12 @@ def workers(threads: int, cluster: str | None = None, hub: Hub | None = None) ->
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
         return
-    with connected(cluster, threads, hub) as client, Cluster(client, cluster, hub) as executor:
+    with open_dask_client(cluster, threads, hub) as client, DaskExecutor(client, cluster, hub) as executor:
         yield executor
 
 
 @contextmanager
-def connected(cluster: str, threads: int, hub: Hub | None) -> Iterator[Any]:
+def open_dask_client(cluster: str, threads: int, hub: HubClient | None) -> Iterator[Any]:
     """Dask's client of a cluster; a local one is started and ended with it."""
     import dask
     from distributed import Client
@@ -92,22 +92,22 @@ def connected(cluster: str, threads: int, hub: Hub | None) -> Iterator[Any]:
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL))  # what goes wrong is told by us, once
         address = stack.enter_context(local_cluster(cluster, threads, hub)) if cluster.startswith("local:") else cluster
         try:
-            asked = Client(address, timeout=CONNECTING, set_as_default=False)  # type: ignore[no-untyped-call]
+            asked = Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)  # type: ignore[no-untyped-call]
             client = stack.enter_context(asked)
-            client.wait_for_workers(1, timeout=CONNECTING)
+            client.wait_for_workers(1, timeout=CONNECT_TIMEOUT)
         except (OSError, ValueError) as error:
             why = "it has no workers" if isinstance(error, TimeoutError) else "no Dask scheduler answers there"
-            raise ClusterTrouble(cluster, why) from error
+            raise ClusterError(cluster, why) from error
         yield client
 
 
 @contextmanager
-def local_cluster(cluster: str, threads: int, hub: Hub | None) -> Iterator[str]:
+def local_cluster(cluster: str, threads: int, hub: HubClient | None) -> Iterator[str]:
     """Processes of this machine that share the threads among them; yields their scheduler's address."""
     from distributed import LocalCluster
 
     processes = int(cluster.removeprefix("local:"))
-    given = {} if hub is None or hub.given_token is None else {"HF_TOKEN": hub.given_token}
+    given = {} if hub is None or hub.explicit_token is None else {"HF_TOKEN": hub.explicit_token}
     with (
         TemporaryDirectory(prefix="hf-catalog-", ignore_cleanup_errors=True) as folder,
         LocalCluster(  # type: ignore[no-untyped-call]
@@ -162,10 +162,10 @@ class Done:
     usage: Usage | None = None
 
 
-class Cluster(Executor):
+class DaskExecutor(Executor):
     """Dask's workers as an executor. Work under way can't be cancelled: it ends by the pacer, as threads' work does."""
 
-    def __init__(self, client: Any, address: str, hub: Hub | None) -> None:
+    def __init__(self, client: Any, address: str, hub: HubClient | None) -> None:
         self._client, self._address, self._hub = client, address, hub
         self._inner = client.get_executor(pure=False)
         self._lock = threading.Lock()  # never held while Dask is asked: its own thread takes it too
@@ -174,7 +174,7 @@ class Cluster(Executor):
         self._answering = threading.Lock()
         self._askers: dict[str, str] = {}  # a worker's address -> the process that was last heard from there
         self._ended = threading.Event()
-        self._lost: ClusterTrouble | None = None  # why there is no cluster any more
+        self._lost: ClusterError | None = None  # why there is no cluster any more
         self._door: Door | None = None
         self._desk: Desk | None = None
         if hub is not None:
@@ -224,13 +224,13 @@ class Cluster(Executor):
         from distributed.scheduler import KilledWorker
 
         if isinstance(error, KilledWorker) and self._hub is not None:
-            return RepoTrouble("failed", f"{error.allowed_failures + 1} workers in a row died over it")
+            return RepoError("failed", f"{error.allowed_failures + 1} workers in a row died over it")
         if isinstance(error, TypeError) and Done.__name__ in str(error) and self._hub is not None:
             # Dask's executor takes a result for an exception where its worker or scheduler goes in that very moment.
-            return RepoTrouble("failed", "its worker went before its result was handed on")
+            return RepoError("failed", "its worker went before its result was handed on")
         if isinstance(error, ImportError) or "deserializ" in str(error):
-            return ClusterTrouble(self._address, f"it does not run the same hf-catalog: {plain(error)}")
-        return ClusterTrouble(self._address, plain(error))
+            return ClusterError(self._address, f"it does not run the same hf-catalog: {one_line_error(error)}")
+        return ClusterError(self._address, one_line_error(error))
 
     def _asked(self, ask: Any) -> None:
         if self._desk is not None and not self._ended.is_set():
@@ -248,7 +248,7 @@ class Cluster(Executor):
     def _watch(self) -> None:
         """Looks after the workers: settles for those that died, gives the work up when there is none left."""
         seen = monotonic()
-        while not self._ended.wait(ROUND):
+        while not self._ended.wait(WORKER_POLL_INTERVAL):
             try:
                 alive = self._client.nthreads()
             except Exception:
@@ -258,12 +258,12 @@ class Cluster(Executor):
             if self._desk is not None:
                 self._desk.settle({self._askers.get(address, "") for address in alive})
                 self._desk.reassure()
-            if monotonic() - seen > DESERTED:
-                self._give_up(f"it has had no workers for {DESERTED:.0f} s")
+            if monotonic() - seen > NO_WORKERS_TIMEOUT:
+                self._give_up(f"it has had no workers for {NO_WORKERS_TIMEOUT:.0f} s")
 
     def _give_up(self, why: str) -> None:
         """Ends all work that is under way, and takes no more."""
-        self._lost = self._lost or ClusterTrouble(self._address, why)
+        self._lost = self._lost or ClusterError(self._address, why)
         with self._lock:
             pending, self._pending = self._pending, set()
         for future in pending:
@@ -278,7 +278,7 @@ def queue_of(name: str, client: Any = None) -> Any:
     return Queue(name, client=client)  # type: ignore[no-untyped-call]
 
 
-def plain(error: BaseException) -> str:
+def one_line_error(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
@@ -287,7 +287,7 @@ def plain(error: BaseException) -> str:
 
 def work(door: Door | None, sent: bytes) -> Done:
     """Does what was sent, with this process's Hub where the crawl's own stood."""
-    seldom_here()
+    tune_gc_once()
     try:
         hub = None if door is None else hub_behind(door)
         function, arguments, named = pickle.loads(sent)  # noqa: S301  # from the crawl; a worker runs whatever is sent
@@ -295,37 +295,37 @@ def work(door: Door | None, sent: bytes) -> Done:
     except CrawlError as error:
         return Done(error=error)
     if hub is None:
-        return ended(function, ready, named)
+        return run_task(function, ready, named)
     with hub.counted() as usage:
-        done = ended(function, ready, named)
+        done = run_task(function, ready, named)
     return replace(done, usage=usage)
 
 
 @cache
-def seldom_here() -> None:
+def tune_gc_once() -> None:
     """Sets this process's collector as a crawl's is set (crawler.execute.gc_tuning): a third of the work's time is
     saved.
     """
     gc.freeze()
-    gc.set_threshold(*SELDOM)
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
-def ended(function: Callable[..., Any], arguments: Sequence[Any], named: dict[str, Any]) -> Done:
+def run_task(function: Callable[..., Any], arguments: Sequence[Any], named: dict[str, Any]) -> Done:
     try:
         return Done(function(*arguments, **named))
     except Exception as error:
         try:
             pickle.loads(pickle.dumps(error))  # noqa: S301  # just made
         except Exception:
-            return Done(error=RuntimeError(plain(error)))
+            return Done(error=RuntimeError(one_line_error(error)))
         return Done(error=error)
 
 
-_hubs: dict[str, Hub] = {}
+_hubs: dict[str, HubClient] = {}
 _opening = threading.Lock()
 
 
-def hub_behind(door: Door) -> Hub:
+def hub_behind(door: Door) -> HubClient:
     """This process's door to the Hub of a crawl, opened once. Raises ClusterTrouble where it would not be the same."""
     with _opening:
         if door.crawl not in _hubs:
@@ -336,20 +336,22 @@ def hub_behind(door: Door) -> Hub:
         return _hubs[door.crawl]
 
 
-def opened(door: Door) -> Hub:
+def opened(door: Door) -> HubClient:
     from distributed import get_worker
 
-    from crawler.sources.huggingface.client import Hub
+    from crawler.sources.huggingface.client import HubClient
 
     here = str(get_worker().address)
     if vocabulary().digest != door.vocabulary:
-        raise ClusterTrouble(door.cluster, f"its worker {here} labels by another vocabulary than this hf-catalog")
+        raise ClusterError(door.cluster, f"its worker {here} labels by another vocabulary than this hf-catalog")
     endpoint, timeout, tries, backoff = door.place
     pacer = FarPacer(partial(ask, door.crawl, f"{_process} {here}"), partial(tell, door.crawl, f"{_process} {here}"))
-    hub = Hub(endpoint, False if door.token is None else None, pacer, timeout=timeout, tries=tries, backoff=backoff)
+    hub = HubClient(
+        endpoint, False if door.token is None else None, pacer, timeout=timeout, tries=tries, backoff=backoff
+    )
     if hub.fingerprint(door.crawl) != door.token:
         found = "another token than" if hub.has_token else "no token, unlike"
-        raise ClusterTrouble(door.cluster, f"its worker {here} has {found} this crawl: set HF_TOKEN there")
+        raise ClusterError(door.cluster, f"its worker {here} has {found} this crawl: set HF_TOKEN there")
     return hub
 
 
@@ -369,7 +371,7 @@ def ask(crawl: str, who: str, what: str, *arguments: Any) -> Any:
         try:
             answered, kind, value = _here.queue.get(timeout=SILENCE)
         except TimeoutError:
-            raise Stopped("the crawl that this work is for does not answer") from None
+            raise CrawlStopped("the crawl that this work is for does not answer") from None
         if answered == number and kind != "wait":
             return heard(kind, value)
 

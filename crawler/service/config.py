@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from analysis.units import iso, parse_span
-from crawler.errors import BadTimetable
+from crawler.errors import ConfigError
 
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 JOB_KEYS = frozenset(("every", "cron", "after", "jitter", "run", "max_time"))
@@ -49,7 +49,7 @@ class Job:
     max_time: timedelta | None = None  # the command is told to stop after this
 
     @property
-    def crawls(self) -> bool:
+    def is_crawl(self) -> bool:
         return self.run[0] == "crawl"
 
     @property
@@ -61,7 +61,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class JobHook:
     """Somebody to tell: a command that reads JSON from stdin, or an address that gets it by POST."""
 
     after: tuple[str, ...]
@@ -70,92 +70,92 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
-class Timetable:
+class ServiceConfig:
     """All jobs and hooks, and the catalog that they are about."""
 
     db: str
     state: Path
     jobs: Mapping[str, Job]
-    hooks: tuple[Hook, ...] = ()
+    hooks: tuple[JobHook, ...] = ()
 
 
-def read_timetable(path: Path) -> Timetable:
+def read_config(path: Path) -> ServiceConfig:
     """The timetable of a TOML file; paths in it are relative to its folder. Raises BadTimetable, naming the place."""
     try:
         with path.open("rb") as file:
             data = tomllib.load(file)
     except OSError as error:
-        raise BadTimetable(str(path), "", error.strerror or str(error)) from None
+        raise ConfigError(str(path), "", error.strerror or str(error)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadTimetable(str(path), "", str(error)) from None
-    return timetable_of(data, path)
+        raise ConfigError(str(path), "", str(error)) from None
+    return parse_config(data, path)
 
 
-def timetable_of(data: Mapping[str, Any], path: Path) -> Timetable:
+def parse_config(data: Mapping[str, Any], path: Path) -> ServiceConfig:
     """Checks a timetable's data. Raises BadTimetable."""
     _keys(data, TOP_KEYS, path, "")
     rows = data.get("jobs")
     if not isinstance(rows, dict) or not rows:
-        raise BadTimetable(str(path), "jobs", "there must be at least one table like [jobs.incremental]")
+        raise ConfigError(str(path), "jobs", "there must be at least one table like [jobs.incremental]")
     jobs = {name: _job(name, row, path) for name, row in rows.items()}
     for job in jobs.values():
         _known(job.after, jobs, path, f"jobs.{job.name}")
     hooks = tuple(_hook(place, row, path) for place, row in enumerate(data.get("hooks", [])))
     for place, hook in enumerate(hooks):
         _known(hook.after, jobs, path, f"hooks[{place}]")
-    _no_rings(jobs, path)
+    _refuse_cycles(jobs, path)
     folder = path.absolute().parent
     db = data.get("db", "catalog.db")
     if not isinstance(db, str) or not db:
-        raise BadTimetable(str(path), "db", "must be a path or a URL")
+        raise ConfigError(str(path), "db", "must be a path or a URL")
     state = folder / str(data.get("state", f"{path.stem}.state.json"))
-    return Timetable(db if "://" in db else str(folder / db), state, jobs, hooks)
+    return ServiceConfig(db if "://" in db else str(folder / db), state, jobs, hooks)
 
 
 def _job(name: str, row: Any, path: Path) -> Job:
     place = f"jobs.{name}"
     _keys(row, JOB_KEYS, path, place)
     if sum(key in row for key in ("every", "cron", "after")) != 1:
-        raise BadTimetable(str(path), place, "needs one of every, cron and after")
+        raise ConfigError(str(path), place, "needs one of every, cron and after")
     run = _words(row.get("run"), path, f"{place}.run")
     cron = None
     if "cron" in row:
         cron = cron_text(row["cron"]) if isinstance(row["cron"], str) else None
         if cron is None:
-            raise BadTimetable(
+            raise ConfigError(
                 str(path), f"{place}.cron", f"{row['cron']!r} is no line of five fields like '17 3 * * sun'"
             )
     every = _span(row, "every", path, place)
     if every is not None and every < timedelta(seconds=1):
-        raise BadTimetable(str(path), f"{place}.every", "must be a second at least")
+        raise ConfigError(str(path), f"{place}.every", "must be a second at least")
     after = _words(row["after"], path, f"{place}.after") if "after" in row else ()
     jitter = _span(row, "jitter", path, place) or timedelta(0)
     return Job(name, run, every, cron, after, jitter, _span(row, "max_time", path, place))
 
 
-def _hook(number: int, row: Any, path: Path) -> Hook:
+def _hook(number: int, row: Any, path: Path) -> JobHook:
     place = f"hooks[{number}]"
     _keys(row, HOOK_KEYS, path, place)
     if ("command" in row) == ("webhook" in row):
-        raise BadTimetable(str(path), place, "needs one of command and webhook")
+        raise ConfigError(str(path), place, "needs one of command and webhook")
     webhook = row.get("webhook")
     if webhook is not None and not (isinstance(webhook, str) and re.match(r"https?://[^\s/]+", webhook)):
-        raise BadTimetable(str(path), f"{place}.webhook", f"{webhook!r} is no http address")
+        raise ConfigError(str(path), f"{place}.webhook", f"{webhook!r} is no http address")
     command = _words(row["command"], path, f"{place}.command") if "command" in row else ()
-    return Hook(_words(row.get("after"), path, f"{place}.after"), command, webhook)
+    return JobHook(_words(row.get("after"), path, f"{place}.after"), command, webhook)
 
 
 def _keys(row: Any, known: frozenset[str], path: Path, place: str) -> None:
     if not isinstance(row, dict):
-        raise BadTimetable(str(path), place, "must be a table")
+        raise ConfigError(str(path), place, "must be a table")
     unknown = sorted(set(row) - known)
     if unknown:
-        raise BadTimetable(str(path), place, f"{unknown[0]!r} is not known here; there are {', '.join(sorted(known))}")
+        raise ConfigError(str(path), place, f"{unknown[0]!r} is not known here; there are {', '.join(sorted(known))}")
 
 
 def _words(value: Any, path: Path, place: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(word, str) and word for word in value):
-        raise BadTimetable(str(path), place, 'must be a list of words like ["crawl", "--full"]')
+        raise ConfigError(str(path), place, 'must be a list of words like ["crawl", "--full"]')
     return tuple(value)
 
 
@@ -165,23 +165,23 @@ def _span(row: Mapping[str, Any], key: str, path: Path, place: str) -> timedelta
     try:
         return parse_span(row[key])
     except (ValueError, AttributeError, OverflowError):
-        raise BadTimetable(str(path), f"{place}.{key}", f"{row[key]!r} is no span of time like 30m, 2h or 7d") from None
+        raise ConfigError(str(path), f"{place}.{key}", f"{row[key]!r} is no span of time like 30m, 2h or 7d") from None
 
 
 def _known(names: tuple[str, ...], jobs: Mapping[str, Job], path: Path, place: str) -> None:
     for name in names:
         if name not in jobs:
-            raise BadTimetable(str(path), f"{place}.after", f"no job is named {name!r}; there are {', '.join(jobs)}")
+            raise ConfigError(str(path), f"{place}.after", f"no job is named {name!r}; there are {', '.join(jobs)}")
 
 
-def _no_rings(jobs: Mapping[str, Job], path: Path) -> None:
+def _refuse_cycles(jobs: Mapping[str, Job], path: Path) -> None:
     """A job that follows itself, over however many others, would never rest."""
     for start in jobs:
         seen, open_names = set[str](), list(jobs[start].after)
         while open_names:
             name = open_names.pop()
             if name == start:
-                raise BadTimetable(str(path), f"jobs.{start}.after", "the job would follow itself for ever")
+                raise ConfigError(str(path), f"jobs.{start}.after", "the job would follow itself for ever")
             if name not in seen:
                 seen.add(name)
                 open_names += jobs[name].after
@@ -259,5 +259,5 @@ def write_state(path: Path, state: State) -> None:
     fresh.replace(path)
 
 
-def now_text() -> str:
+def utc_now_iso() -> str:
     return iso(datetime.now(UTC))

@@ -31,21 +31,31 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from analysis.units import iso
-from crawler.errors import ServiceRuns
+from crawler.errors import ServiceAlreadyRunning
 from crawler.execute.environment import without_token
-from crawler.service.config import Hook, Job, JobState, Outcome, State, Timetable, now_text, read_state, write_state
-from db.processes import birth, lives
+from crawler.service.config import (
+    Job,
+    JobHook,
+    JobState,
+    Outcome,
+    ServiceConfig,
+    State,
+    read_state,
+    utc_now_iso,
+    write_state,
+)
+from db.processes import is_running, start_time
 
-HEARTBEAT = 30.0  # seconds between two signs of life in the health file
-HOOK_SECONDS = 60.0  # a hook that takes longer is ended
-GRACE_SECONDS = 120.0  # a job that was told to stop and does not is killed
-TAIL = 2000  # characters of a job's output that are kept
+HEARTBEAT_INTERVAL = 30.0  # seconds between two signs of life in the health file
+HOOK_TIMEOUT = 60.0  # a hook that takes longer is ended
+TERMINATE_TIMEOUT = 120.0  # a job that was told to stop and does not is killed
+MAX_OUTPUT_CHARS = 2000  # characters of a job's output that are kept
 
 log = logging.getLogger("hf-catalog.schedule")
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class JobResult:
     """How one run of a job ended. `answer` is the JSON object that it printed, if it did."""
 
     job: str
@@ -60,7 +70,7 @@ class Done:
         return asdict(self)
 
 
-def trigger_of(job: Job) -> BaseTrigger | None:
+def make_trigger(job: Job) -> BaseTrigger | None:
     """When a job starts by itself; None for one that follows others."""
     jitter = int(job.jitter.total_seconds()) or None
     if job.every is not None:
@@ -72,7 +82,7 @@ def trigger_of(job: Job) -> BaseTrigger | None:
     return None
 
 
-def first_run(job: Job, trigger: BaseTrigger, last: datetime | None, now: datetime) -> datetime:
+def first_run_time(job: Job, trigger: BaseTrigger, last: datetime | None, now: datetime) -> datetime:
     """When a job runs first after a start: at once if it never ran or was missed, else as it would have."""
     if last is None:
         return now
@@ -85,7 +95,7 @@ def first_run(job: Job, trigger: BaseTrigger, last: datetime | None, now: dateti
 class Service:
     """The timetable at work. `run` blocks until `stop`, which a signal calls."""
 
-    def __init__(self, timetable: Timetable, *, last_crawls: Mapping[str, datetime] | None = None) -> None:
+    def __init__(self, timetable: ServiceConfig, *, last_crawls: Mapping[str, datetime] | None = None) -> None:
         self.timetable = timetable
         self.last_crawls = last_crawls or {}  # last complete crawls by kind, whoever ran them
         self._state = read_state(timetable.state)
@@ -100,12 +110,12 @@ class Service:
 
     def run(self, *, once: bool = False) -> None:
         """Works until told to stop; `once` runs every job that is due now and returns. Raises ServiceRuns."""
-        if self._state.alive() and self._state.pid != os.getpid() and lives(self._state.pid, self._state.born):
-            raise ServiceRuns(str(self.timetable.state), self._state.pid)
+        if self._state.alive() and self._state.pid != os.getpid() and is_running(self._state.pid, self._state.born):
+            raise ServiceAlreadyRunning(str(self.timetable.state), self._state.pid)
         now = datetime.now(UTC)
         known = {name: replace(self._state.jobs.get(name, JobState()), running=False) for name in self.timetable.jobs}
-        born = State(os.getpid(), birth(os.getpid()), iso(now), iso(now), self.timetable.db, known)
-        self._keep(lambda _: born)
+        born = State(os.getpid(), start_time(os.getpid()), iso(now), iso(now), self.timetable.db, known)
+        self._update_state(lambda _: born)
         firsts = {name: self._first(job, now) for name, job in self.timetable.jobs.items()}
         if once:
             for name, moment in firsts.items():
@@ -115,12 +125,12 @@ class Service:
         for name, moment in firsts.items():
             if moment is not None:
                 job = self.timetable.jobs[name]
-                self._scheduler.add_job(self.start, trigger_of(job), [job], id=name, next_run_time=moment)
-        self._scheduler.add_job(self._pulse, "interval", seconds=HEARTBEAT, id="pulse", executor="pulse")
+                self._scheduler.add_job(self.start, make_trigger(job), [job], id=name, next_run_time=moment)
+        self._scheduler.add_job(self._heartbeat, "interval", seconds=HEARTBEAT_INTERVAL, id="pulse", executor="pulse")
         log.info("started", extra={"facts": {"jobs": list(self.timetable.jobs), "db": self.timetable.db}})
         if not self._stopping.is_set():
             self._scheduler.start()
-        self._pulse()
+        self._heartbeat()
         log.info("stopped")
 
     def stop(self, *_: object) -> None:
@@ -141,40 +151,40 @@ class Service:
         done = self._run(job)
         for hook in self.timetable.hooks:
             if job.name in hook.after:
-                tell(hook, done)
+                run_hook(hook, done)
         if done.outcome == "done":
             for follower in self.timetable.jobs.values():
                 if job.name in follower.after:
                     self.start(follower)
 
     def _first(self, job: Job, now: datetime) -> datetime | None:
-        trigger = trigger_of(job)
+        trigger = make_trigger(job)
         if trigger is None:
             return None
         said = self._state.jobs.get(job.name, JobState()).last_success
         moments = [datetime.fromisoformat(said)] if said else []
-        if job.crawls:
+        if job.is_crawl:
             kind = "full" if "--full" in job.run else "incremental"
             moments += [self.last_crawls[kind]] if kind in self.last_crawls else []
-        return first_run(job, trigger, max(moments, default=None), now)
+        return first_run_time(job, trigger, max(moments, default=None), now)
 
-    def _run(self, job: Job) -> Done:
-        started = now_text()
+    def _run(self, job: Job) -> JobResult:
+        started = utc_now_iso()
         before = self._state.jobs.get(job.name, JobState())
         begun = {"running": True, "last_start": started, "runs": before.runs + 1}
-        self._keep(lambda state: state.with_job(job.name, **begun))
+        self._update_state(lambda state: state.with_job(job.name, **begun))
         log.info("job started", extra={"facts": {"job": job.name, "run": " ".join(job.run)}})
         status, out, err = self._process(job)
         outcome: Outcome = "stopped" if self._stopping.is_set() else "done" if status == 0 else "failed"
-        detail = None if outcome == "done" else last_words(err)
-        done = Done(job.name, outcome, status, started, now_text(), object_of(out), detail)
+        detail = None if outcome == "done" else last_error_lines(err)
+        done = JobResult(job.name, outcome, status, started, utc_now_iso(), parse_json_object(out), detail)
         facts: dict[str, Any] = {"running": False, "last_end": done.finished_at, "last_outcome": outcome}
         facts |= {"last_status": status, "detail": detail, "errors": before.errors + 1 if outcome == "failed" else 0}
         if outcome == "done":
             facts["last_success"] = started
         if isinstance(done.answer.get("quota"), dict):
             facts["quota"] = done.answer["quota"]
-        self._keep(lambda state: state.with_job(job.name, **facts))
+        self._update_state(lambda state: state.with_job(job.name, **facts))
         log.log(logging.INFO if outcome != "failed" else logging.ERROR, "job ended", extra={"facts": done.told()})
         return done
 
@@ -209,13 +219,13 @@ class Service:
         except subprocess.TimeoutExpired:
             child.terminate()
             try:
-                out, err = child.communicate(timeout=GRACE_SECONDS)
+                out, err = child.communicate(timeout=TERMINATE_TIMEOUT)
             except subprocess.TimeoutExpired:
                 child.kill()
                 out, err = child.communicate()
         return child.returncode, out, err
 
-    def _keep(self, change: Callable[[State], State]) -> None:
+    def _update_state(self, change: Callable[[State], State]) -> None:
         """Changes the state and its file; the pulse and the jobs do so from threads of their own."""
         with self._lock:
             self._state = change(self._state)
@@ -224,7 +234,7 @@ class Service:
             except OSError as error:
                 log.error("the health file can't be written", extra={"facts": {"error": str(error)}})
 
-    def _pulse(self) -> None:
+    def _heartbeat(self) -> None:
         found: Sequence[Scheduled] = self._scheduler.get_jobs() if self._scheduler.running else ()
         due = {scheduled.id: scheduled.next_run_time for scheduled in found}
 
@@ -233,19 +243,19 @@ class Service:
                 name: replace(job, next_run=iso(due[name]) if due[name] else None) if name in due else job
                 for name, job in state.jobs.items()
             }
-            return replace(state, alive_at=now_text(), jobs=jobs)
+            return replace(state, alive_at=utc_now_iso(), jobs=jobs)
 
-        self._keep(alive)
+        self._update_state(alive)
 
 
-def last_words(text: str) -> str:
+def last_error_lines(text: str) -> str:
     """What a job said last on stderr: its error, as two lines."""
-    lines = [line for line in text[-TAIL:].splitlines() if line.strip()]
+    lines = [line for line in text[-MAX_OUTPUT_CHARS:].splitlines() if line.strip()]
     said = [line for line in lines if line.startswith(("Error:", "Hint:"))]
     return " ".join(said or lines[-2:]) or "it said nothing"
 
 
-def object_of(text: str) -> Mapping[str, Any]:
+def parse_json_object(text: str) -> Mapping[str, Any]:
     """The JSON object that a job printed; empty where it printed something else."""
     try:
         found = json.loads(text)
@@ -254,28 +264,30 @@ def object_of(text: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def tell(hook: Hook, done: Done) -> None:
+def run_hook(hook: JobHook, done: JobResult) -> None:
     """Tells one hook. What goes wrong there is logged and stops nothing; the Hub's token is never handed on."""
     text = json.dumps(done.told())
     try:
         if hook.webhook is not None:
             headers = {"Content-Type": "application/json", "User-Agent": "hf-catalog"}
             request = urllib.request.Request(hook.webhook, text.encode(), headers, method="POST")
-            with urllib.request.urlopen(request, timeout=HOOK_SECONDS) as answer:
-                answer.read(TAIL)
+            with urllib.request.urlopen(request, timeout=HOOK_TIMEOUT) as answer:
+                answer.read(MAX_OUTPUT_CHARS)
         else:
             env = {**without_token(), "HF_CATALOG_JOB": done.job, "HF_CATALOG_OUTCOME": done.outcome}
             ran = subprocess.run(
-                hook.command, input=text, text=True, env=env, timeout=HOOK_SECONDS, capture_output=True
+                hook.command, input=text, text=True, env=env, timeout=HOOK_TIMEOUT, capture_output=True
             )
             if ran.returncode:
-                raise OSError(f"exit status {ran.returncode}: {last_words(ran.stderr)}")
+                raise OSError(f"exit status {ran.returncode}: {last_error_lines(ran.stderr)}")
     except (OSError, ValueError, subprocess.SubprocessError, urllib.error.URLError) as error:
         name = hook.webhook or hook.command[0]
-        log.error("hook failed", extra={"facts": {"hook": name, "job": done.job, "error": str(error)[:TAIL]}})
+        log.error(
+            "hook failed", extra={"facts": {"hook": name, "job": done.job, "error": str(error)[:MAX_OUTPUT_CHARS]}}
+        )
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, event, and the event's own facts."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -286,7 +298,7 @@ class JsonLines(logging.Formatter):
         )
 
 
-class PlainLines(logging.Formatter):
+class TextFormatter(logging.Formatter):
     """The same for people: facts as key=value."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -299,7 +311,7 @@ class PlainLines(logging.Formatter):
 def serve(service: Service, *, once: bool = False, json_lines: bool = False) -> None:
     """Runs a service with its signals and its log on stderr. Raises ServiceRuns."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if json_lines else PlainLines())
+    handler.setFormatter(JsonFormatter() if json_lines else TextFormatter())
     log.handlers[:] = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False

@@ -18,15 +18,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from crawler.errors import QuotaSpent, Stopped
+from crawler.errors import CrawlStopped, QuotaSpent
 
-MARGIN = 1.0
+WINDOW_MARGIN = 1.0
 """Seconds after the told end of a window: `t` is in whole seconds."""
 
-CALM = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
+RETRY_DELAYS_AFTER_429 = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 """Seconds to wait after the first, second ... 429 in a row that does not say how long."""
 
-LONGEST = 900.0
+MAX_WAIT = 900.0
 """The longest wait that the Hub is believed, in seconds."""
 
 
@@ -67,21 +67,21 @@ class Bucket:
             return 0.0
         if self.in_flight:
             return None
-        return max(0.05, (self.ends or now) + MARGIN - now)
+        return max(0.05, (self.ends or now) + WINDOW_MARGIN - now)
 
     def _turn(self, now: float) -> None:
         """Opens the next window, if this one is over. Those in flight are counted into the new one, to be safe.
 
         Where the next one is over too (nobody asked, the machine slept) nothing is known any more, as in the beginning.
         """
-        if self.ends is None or now < self.ends + MARGIN:
+        if self.ends is None or now < self.ends + WINDOW_MARGIN:
             return
         if self.window is not None and self.quota is not None and now < self.ends + self.window:
             self.left, self.ends, self.assumed = self.quota, self.ends + self.window, True
         else:
             self.left, self.ends, self.known = None, None, False
 
-    def learn(self, told: RateLimit, now: float) -> None:
+    def update_from(self, told: RateLimit, now: float) -> None:
         """From a 2xx answer."""
         ends = now + told.reset
         self.quota = told.quota if told.quota is not None else self.quota
@@ -94,16 +94,16 @@ class Bucket:
             self.ends, self.assumed = (ends if self.assumed else min(self.ends, ends)), False
         # else: a late answer of the window before, whose numbers mean nothing now
 
-    def refused(self, told: RateLimit | None, retry_after: float | None, now: float) -> float:
+    def on_429(self, told: RateLimit | None, retry_after: float | None, now: float) -> float:
         """A 429. Returns the seconds that nobody asks; afterwards one asks alone."""
         if told is not None and told.left == 0:
-            pause = told.reset + MARGIN
+            pause = told.reset + WINDOW_MARGIN
             self.left, self.ends, self.assumed = 0, now + told.reset, False
         elif retry_after is not None:
             pause = retry_after
         else:
-            pause = CALM[min(self.refusals, len(CALM) - 1)]
-        pause = min(max(pause, 0.05), LONGEST)
+            pause = RETRY_DELAYS_AFTER_429[min(self.refusals, len(RETRY_DELAYS_AFTER_429) - 1)]
+        pause = min(max(pause, 0.05), MAX_WAIT)
         self.refusals += 1
         self.known = False
         self.closed_until = max(self.closed_until, now + pause)
@@ -166,7 +166,7 @@ class Pacer:
 
     def check(self) -> None:
         if self.stopped is not None:
-            raise Stopped(self.stopped)
+            raise CrawlStopped(self.stopped)
 
     def seconds_left(self) -> float | None:
         return None if self._deadline is None else self._deadline - self._clock()
@@ -193,7 +193,9 @@ class Pacer:
         if seconds is not None and left is not None and seconds > left:
             if self._spent == 0 or all(state.requests == 0 or state.refusals for state in self._buckets.values()):
                 raise QuotaSpent(bucket, seconds)
-            raise Stopped(f"the quota of {bucket} requests is spent for {seconds:.0f} s, longer than --max-time leaves")
+            raise CrawlStopped(
+                f"the quota of {bucket} requests is spent for {seconds:.0f} s, longer than --max-time leaves"
+            )
         counted = seconds is not None
         if counted:
             self._waiters += 1
@@ -218,11 +220,11 @@ class Pacer:
             state, now = self._buckets[bucket], self._clock()
             state.in_flight -= 1
             if status == 429:
-                state.refused(told, retry_after, now)
+                state.on_429(told, retry_after, now)
             elif status is not None and 200 <= status < 400:
                 state.known, state.refusals = True, 0
                 if told is not None:
-                    self._buckets.setdefault(told.bucket, Bucket(known=True)).learn(told, now)
+                    self._buckets.setdefault(told.bucket, Bucket(known=True)).update_from(told, now)
                 if (told is None or told.bucket != bucket) and state.left is not None:
                     state.left -= 1
             else:

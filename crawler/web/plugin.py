@@ -21,8 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import MissingExtra
-from analysis.query.reader import MAX_VALUE, Clock, Parameter, Question, bare_sql, bound_names, guard, questions
-from analysis.text import printable
+from analysis.query.reader import (
+    MAX_VALUE,
+    Parameter,
+    QueryLimits,
+    SavedQuery,
+    bound_names,
+    make_authorizer,
+    saved_queries,
+    strip_literals,
+)
+from analysis.text import escape_control_characters
 from analysis.units import count_text, iso, size_text
 
 try:
@@ -116,7 +125,7 @@ def metadata(db: Path) -> dict[str, Any]:
             NAME: {
                 "description_html": WELCOME,
                 "tables": {name: about_table(name, columns) for name, columns in tables_of(db).items()},
-                "queries": {question.name: canned(question) for question in questions()},
+                "queries": {question.name: canned(question) for question in saved_queries()},
             }
         },
     }
@@ -184,7 +193,7 @@ def column_comments() -> Mapping[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
-def canned(question: Question) -> dict[str, Any]:
+def canned(question: SavedQuery) -> dict[str, Any]:
     """A question as a canned query: empty fields of its form mean the defaults."""
     about = {"title": question.title, "sql": with_defaults(question), "hide_sql": True}
     lines = [f"<p>{escape(question.description)}</p>"]
@@ -197,7 +206,7 @@ def canned(question: Question) -> dict[str, Any]:
     return {**about, "description_html": "".join(lines), "params": [each.name for each in question.parameters]}
 
 
-def with_defaults(question: Question) -> str:
+def with_defaults(question: SavedQuery) -> str:
     """The SQL with `:size` as `read_size(:size, '4GB')`."""
     sql, place = question.sql, 0
     spans = parameter_spans(sql)
@@ -215,7 +224,7 @@ def parameter_spans(sql: str) -> list[tuple[int, int]]:
         r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", lambda found: " " * len(found[0]), sql, flags=re.DOTALL
     )
     spans = [found.span() for found in re.finditer(r"(?<![:\w]):[A-Za-z_]\w*", blank)]
-    assert len(spans) == len(bound_names(bare_sql(sql)))
+    assert len(spans) == len(bound_names(strip_literals(sql)))
     return spans
 
 
@@ -253,7 +262,7 @@ class Plugin:
         for kind in ("text", "integer", "number", "size", "date"):
             conn.create_function(f"read_{kind}", 2, reader_of(kind), deterministic=True)
         conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
-        conn.set_authorizer(guard(Clock("", None)))
+        conn.set_authorizer(make_authorizer(QueryLimits("", None)))
 
     @hookimpl
     def register_routes(self) -> list[tuple[str, Any]]:
@@ -277,7 +286,7 @@ class Plugin:
         if isinstance(value, bytes):  # hashes; Datasette can't link to bytes in a view
             return Markup("<code>{0}</code>").format(value.hex()[:64])
         if isinstance(value, str):
-            return printable(value) if printable(value) != value else None
+            return escape_control_characters(value) if escape_control_characters(value) != value else None
         if isinstance(value, int) and (column in SIZES or column.endswith("_size")):
             return Markup('<span title="{1} bytes">{0}</span>').format(size_text(value), f"{value:,}")
         if isinstance(value, int) and column in COUNTS:
@@ -307,9 +316,9 @@ class Plugin:
 
 def search_clause(text: str) -> tuple[str, dict[str, str]]:
     """SQL that keeps rows of repos which hold every word, and its values; empty where there is no word."""
-    from db.read.search import pieces
+    from db.read.search import search_terms
 
-    wanted = pieces(text)
+    wanted = search_terms(text)
     if not wanted:
         return "", {}
     trigrams = dict.fromkeys(piece[at : at + 3] for piece in wanted for at in range(len(piece) - 2))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from db.derive.digest import facts_of, repo_digest
 from db.derive.search_document import document_of
-from db.records import Derived, Labels, RepoRecord
+from db.records import DerivedValues, Labels, RepoRecord
 
 
-def derived(repo: RepoRecord, labels: Labels) -> Derived:
+def derived(repo: RepoRecord, labels: Labels) -> DerivedValues:
     facts = facts_of(repo)
-    return Derived(facts, repo_digest(repo, facts), document_of(repo, labels, facts))
+    return DerivedValues(facts, repo_digest(repo, facts), document_of(repo, labels, facts))

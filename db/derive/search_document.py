@@ -14,9 +14,9 @@ from functools import lru_cache
 
 from db.records import Labels, RepoRecord
 
-TELLING = 40  # tags of a document
+SEARCHED_LABELS = 40  # tags of a document
 LONGEST = 1000  # letters of a document: cards are strangers' text
-DIGITS = 12  # of downloads
+DOWNLOAD_MAGNITUDES = 12  # of downloads
 
 _DULL = ("base_model:", "region:", "dataset:", "license:", "arxiv:", "doi:", "deploy:", "model-index")
 _DULL_TAGS = frozenset(("endpoints_compatible", "autotrain_compatible", "text-generation-inference", "custom_code"))
@@ -37,7 +37,7 @@ def document(repo_id: str, labels: Iterable[str | None], tags: Iterable[str], fa
     name = words(repo_id)
     known = set(name.split())
     rest: list[str] = []
-    telling = [tag for tag in tags if tag not in _DULL_TAGS and not tag.startswith(_DULL)][:TELLING]
+    telling = [tag for tag in tags if tag not in _DULL_TAGS and not tag.startswith(_DULL)][:SEARCHED_LABELS]
     said_of_it = [_often(text) for text in (*labels, *telling) if text is not None]
     for said in (*said_of_it, *map(words, _summaries(facts))):
         if said and said not in known:
@@ -60,7 +60,7 @@ def _magnitude(downloads: int | None) -> str:
 
 
 def digits(downloads: int | None) -> int:
-    return min(len(str(downloads)), DIGITS) if downloads else 0
+    return min(len(str(downloads)), DOWNLOAD_MAGNITUDES) if downloads else 0
 
 
 def document_of(repo: RepoRecord, labels: Labels, facts: str) -> str:

@@ -8,11 +8,11 @@ import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
-from db.engine import catalog_url, check_magic, is_url, raw, shown, translated
+from db.engine import catalog_url, check_magic, is_url, masked_url, raw, to_catalog_error
 from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogMissing, CatalogNewer
 from db.schema.migrate import head, known_revisions
 
-PATIENCE = 5.0
+LOCK_TIMEOUT = 5.0
 """Seconds to wait for others to let go of a catalog that is to be replaced."""
 
 
@@ -40,7 +40,7 @@ def backup(db: str | Path, target: str | Path | None = None, *, replace: bool = 
         _sync(part)
         part.replace(path)
     except sqlite3.Error as error:
-        raise translated(error, str(source)) from error
+        raise to_catalog_error(error, str(source)) from error
     finally:
         part.unlink(missing_ok=True)
     return path
@@ -91,7 +91,7 @@ def _set_aside(path: Path) -> Path | None:
     if not path.exists():
         return None
     try:
-        with raw(path, timeout=PATIENCE) as connection:
+        with raw(path, timeout=LOCK_TIMEOUT) as connection:
             connection.execute("pragma wal_checkpoint(truncate)")
             mode = connection.execute("pragma journal_mode=delete").fetchone()[0]
         if mode == "wal":
@@ -116,7 +116,7 @@ def file_of(db: str | Path) -> Path:
     url = catalog_url(db)
     if is_url(db) and url.get_backend_name() != "sqlite":
         hint = "use pg_dump and pg_restore, or: hf-catalog db copy URL catalog.db"
-        raise CatalogError(shown(url), f"{shown(url)} is kept by a server, not in a file", hint)
+        raise CatalogError(masked_url(url), f"{masked_url(url)} is kept by a server, not in a file", hint)
     return Path(str(url.database))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.exc import DatabaseError
 
-from db.engine import catalog_name, open_engine, translated
+from db.engine import catalog_name, open_engine, to_catalog_error
 from db.errors import CatalogError
 from db.maintain import optimize
 from db.read import search
@@ -23,7 +23,7 @@ from db.schema.tables import crawl_locks, metadata, repos
 CHUNK = 5000
 """Rows that one statement writes."""
 
-Tell = Callable[[str, int], None]
+ProgressCallback = Callable[[str, int], None]
 
 TABLES = tuple(table for table in metadata.sorted_tables if table is not crawl_locks)
 """All that is copied, parents before children. Who is crawling the source is not the copy's business."""
@@ -49,7 +49,7 @@ class CopyDiffers(CatalogError):
         )
 
 
-def copy(source: str | Path, target: str | Path, tell: Tell = lambda table, rows: None) -> list[Copied]:
+def copy(source: str | Path, target: str | Path, tell: ProgressCallback = lambda table, rows: None) -> list[Copied]:
     """Copies a catalog into an empty or new one, in one transaction; `tell` hears of each table that is done.
 
     Raises CatalogError where the target holds a catalog with repos, CopyDiffers where the copy is not equal.
@@ -65,7 +65,7 @@ def copy(source: str | Path, target: str | Path, tell: Tell = lambda table, rows
         reader.dispose()
 
 
-def _copy(reader: Engine, writer: Engine, target: str | Path, tell: Tell) -> list[Copied]:
+def _copy(reader: Engine, writer: Engine, target: str | Path, tell: ProgressCallback) -> list[Copied]:
     try:
         upgrade_engine(writer, target)
         with reader.connect() as origin, writer.begin() as connection:
@@ -80,13 +80,13 @@ def _copy(reader: Engine, writer: Engine, target: str | Path, tell: Tell) -> lis
                 found = _summed(connection, table)
                 if found != copied:
                     raise CopyDiffers(catalog_name(writer), table.name, copied, found)
-        optimize.settle(writer)
+        optimize.update_statistics(writer)
         return done
     except DatabaseError as error:
-        raise translated(error, catalog_name(writer)) from error
+        raise to_catalog_error(error, catalog_name(writer)) from error
 
 
-def _copy_table(origin: Connection, connection: Connection, table: Table, tell: Tell) -> Copied:
+def _copy_table(origin: Connection, connection: Connection, table: Table, tell: ProgressCallback) -> Copied:
     columns = tuple(column.name for column in table.columns)
     rows, count, total = Rows(connection), 0, 0
     stream = _stream(origin, table)

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
-from db.engine import catalog_name, open_engine, translated
+from db.engine import catalog_name, open_engine, to_catalog_error
 
 
-def settle(engine: Engine) -> None:
+def update_statistics(engine: Engine) -> None:
     """After a crawl: fresh statistics for the planner where much has changed; a moment, not minutes."""
     with _free(engine) as run:
         if engine.dialect.name == "sqlite":
@@ -43,7 +43,7 @@ def optimize(db: str | Path, *, vacuum: bool = False) -> None:
             else:
                 run("vacuum (full, analyze)" if vacuum else "vacuum (analyze)")
     except DatabaseError as error:
-        raise translated(error, catalog_name(engine)) from error
+        raise to_catalog_error(error, catalog_name(engine)) from error
     finally:
         engine.dispose()
 
@@ -57,4 +57,4 @@ def _free(engine: Engine) -> Iterator[Any]:
         try:
             yield driver.execute
         except sqlite3.Error as error:
-            raise translated(error, catalog_name(engine)) from error
+            raise to_catalog_error(error, catalog_name(engine)) from error

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from db.records import ArtifactRecord, EdgeRecord, EvalRecord, Header, Labelled, Layout, RepoRecord
+from db.records import ArrayLength, ArtifactRecord, EdgeRecord, EvalRecord, Header, Labelled, RepoRecord
 from db.rows import Rows
 from db.schema.tables import artifacts, evaluations, headers, layouts, repos
 from db.write.enrichments import HEADER_COLUMNS
@@ -185,6 +185,6 @@ def read_headers(rows: Rows, key: str, wanted: Iterable[Any]) -> dict[Any, Heade
     return found
 
 
-def read_layouts(rows: Rows) -> tuple[Layout, ...]:
+def read_layouts(rows: Rows) -> tuple[ArrayLength, ...]:
     sql = f"select key, count, digest, length from {layouts.name} order by key, count, digest"
-    return tuple(Layout(*row) for row in rows.select(sql))
+    return tuple(ArrayLength(*row) for row in rows.select(sql))

@@ -18,18 +18,18 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from db.derive.search_document import DIGITS, document, words
-from db.engine import catalog_name, open_engine, translated
+from db.derive.search_document import DOWNLOAD_MAGNITUDES, document, words
+from db.engine import catalog_name, open_engine, to_catalog_error
 from db.rows import Rows
 from db.schema.tables import search_documents, search_pending
 
-BATCH = 2000
+INDEX_BATCH = 2000
 """Documents that one transaction makes."""
 
-FEW = 4000
+RANK_ALL_BELOW = 4000
 """So many matches are all looked at; of more, the most downloaded."""
 
-ENOUGH = 400
+RANKED_MATCHES = 400
 """Of a common word, so many of the most downloaded matches are ranked."""
 
 
@@ -57,7 +57,7 @@ def drop_index(connection: Connection) -> None:
 # ---- the index ------------------------------------------------------------------------------------------------------
 
 
-def refresh(rows: Rows, most: int = BATCH) -> int:
+def refresh(rows: Rows, most: int = INDEX_BATCH) -> int:
     """Makes pending documents anew, `most` of them; returns how many. In the caller's transaction."""
     pending = [row[0] for row in rows.select("select repo from search_pending order by repo limit ?", (most,))]
     if not pending:
@@ -126,7 +126,7 @@ class Found:
     pending: int = 0
 
 
-def pieces(text: str) -> list[str]:
+def search_terms(text: str) -> list[str]:
     """What a person looks for, as it stands in documents: `q4_0` is "q4 0", `4b` begins a word, `3` is one."""
     found = dict.fromkeys(said for said in (words(word) for word in text.split()) if said)
     return [said if len(said) > 2 else f" {said}" if len(said) == 2 else f" {said} " for said in found]
@@ -139,13 +139,13 @@ def find(db: str | Path, text: str, limit: int = 20) -> Found:
         with engine.connect() as connection:
             return search(Rows(connection), text, limit)
     except DBAPIError as error:
-        raise translated(error, catalog_name(engine)) from error
+        raise to_catalog_error(error, catalog_name(engine)) from error
     finally:
         engine.dispose()
 
 
 def search(rows: Rows, text: str, limit: int) -> Found:
-    wanted = pieces(text)
+    wanted = search_terms(text)
     pending = int(rows.select("select count(*) from search_pending")[0][0])
     if not wanted:
         return Found((), (), pending)
@@ -185,7 +185,7 @@ def _matches(rows: Rows, wanted: Sequence[str]) -> Iterator[Any]:
     holds = " and ".join(["d.text like ?"] * len(wanted))
     sql = (
         f"select r.repo_id, r.downloads, d.text from search_documents d join repos r on r.id = d.repo"
-        f" where {holds} and r.status <> 'gone' order by r.downloads desc nulls last, r.id limit {FEW}"
+        f" where {holds} and r.status <> 'gone' order by r.downloads desc nulls last, r.id limit {RANK_ALL_BELOW}"
     )
     yield from rows.select(sql, [_like(piece) for piece in wanted])
 
@@ -198,22 +198,24 @@ def _matches_sqlite(rows: Rows, wanted: Sequence[str]) -> Iterator[Any]:
         " join repos r on r.id = s.rowid where search_index match ? and r.status <> 'gone' limit ?"
     )
     if not _many(rows, query):
-        yield from (row for row in rows.select(sql, (query, FEW)) if all(piece in row[2] for piece in wanted))
+        yield from (
+            row for row in rows.select(sql, (query, RANK_ALL_BELOW)) if all(piece in row[2] for piece in wanted)
+        )
         return
     count = 0
-    for magnitude in range(DIGITS, -1, -1):
+    for magnitude in range(DOWNLOAD_MAGNITUDES, -1, -1):
         these = f'"~d{magnitude:x}"'  # where they are few, their texts are read sooner than the words' long lists
-        for row in rows.select(sql, (f"{query} AND {these}" if _many(rows, these) else these, FEW)):
+        for row in rows.select(sql, (f"{query} AND {these}" if _many(rows, these) else these, RANK_ALL_BELOW)):
             if all(piece in row[2] for piece in wanted):
                 count += 1
                 yield row
-        if count >= ENOUGH:
+        if count >= RANKED_MATCHES:
             return
 
 
 def _many(rows: Rows, query: str) -> bool:
     sql = "select count(*) from (select 1 from search_index where search_index match ? limit ?)"
-    return int(rows.select(sql, (query, FEW + 1))[0][0]) > FEW
+    return int(rows.select(sql, (query, RANK_ALL_BELOW + 1))[0][0]) > RANK_ALL_BELOW
 
 
 def _trigrams(piece: str) -> list[str]:

@@ -28,7 +28,7 @@ from db.engine import (
     raw,
     read_revision,
     revision,
-    translated,
+    to_catalog_error,
 )
 from db.errors import CatalogDamaged, CatalogNewer
 from db.schema.tables import metadata
@@ -98,7 +98,7 @@ def migrate_engine(engine: Engine, target: str, *, forward: bool = True) -> None
         with engine.connect() as connection, _rebuilding(connection), connection.begin():
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext('hf-catalog migrate'))")
-            _refuse_strangers(connection)
+            _refuse_foreign_database(connection)
             drop_views(connection)
             (command.upgrade if forward else command.downgrade)(alembic_config(connection), target)
             if target == head():
@@ -107,7 +107,7 @@ def migrate_engine(engine: Engine, target: str, *, forward: bool = True) -> None
                 write_comments(connection)
             _check_foreign_keys(connection)
     except DBAPIError as error:
-        raise translated(error, catalog_name(engine)) from error
+        raise to_catalog_error(error, catalog_name(engine)) from error
 
 
 def alembic_config(connection: Connection) -> Config:
@@ -146,7 +146,7 @@ def _check_foreign_keys(connection: Connection) -> None:
             raise CatalogDamaged(catalog_name(connection), f"a row of {broken[0]} belongs to nothing")
 
 
-def _refuse_strangers(connection: Connection) -> None:
+def _refuse_foreign_database(connection: Connection) -> None:
     """A database with tables of somebody else is never made into a catalog."""
     if connection.dialect.name != "sqlite" or read_revision(connection) is not None:
         return
@@ -171,14 +171,14 @@ def view_sources() -> Iterator[tuple[str, str]]:
     texts = {item.name[:-4]: item.read_text("utf-8") for item in folder.iterdir() if item.name.endswith(".sql")}
     done: list[str] = []
     while len(done) < len(texts):
-        ready = sorted(name for name in texts if name not in done and needs(texts[name]) <= set(done))
+        ready = sorted(name for name in texts if name not in done and view_dependencies(texts[name]) <= set(done))
         if not ready:
             raise ValueError(f"views that need each other: {sorted(set(texts) - set(done))}")
         done += ready
     return ((name, texts[name]) for name in done)
 
 
-def needs(text: str) -> set[str]:
+def view_dependencies(text: str) -> set[str]:
     lines = (line for line in text.splitlines() if line.startswith("-- needs:"))
     return {name for line in lines for name in line.removeprefix("-- needs:").split()}
 

@@ -26,7 +26,7 @@ from db.schema.tables import (
 from db.schema.types import hash_bytes
 from db.write.label_rows import (
     ARTIFACT_LABEL_NAMES,
-    Interned,
+    InternedIds,
     LabelledRepo,
     artifact_label_values,
     indexed_values,
@@ -34,15 +34,15 @@ from db.write.label_rows import (
     write_repo_labels,
 )
 from db.write.listing import (
-    Known,
-    give_up_ids,
+    StoredState,
     known_repos,
-    rename,
-    renew_edges,
+    record_events,
+    record_label_events,
+    release_reassigned_ids,
+    rename_repos,
+    replace_base_models,
     repo_events,
     save_skips,
-    tell,
-    tell_labels,
     write_children,
     write_facts,
 )
@@ -75,11 +75,11 @@ _FILE_COLUMNS = ("size", "blob_id", "sha256")
 _ARTIFACT_COLUMNS = ("repo", "artifact", "role", "file_count", "paths", "total_size", "content", "main", "header")
 
 
-Told = tuple[int, str, str | None, str | None, str | None]
+LabelEvent = tuple[int, str, str | None, str | None, str | None]
 """An event: repo, kind, subject, before, after."""
 
 
-class Visit(NamedTuple):
+class EnrichedRepo(NamedTuple):
     """What the frontier knows of a repo: the commit that was looked at, how deep, under which lease."""
 
     sha: str | None
@@ -92,11 +92,11 @@ class Visit(NamedTuple):
         return self.sha is None and self.depth is None
 
 
-class Visited(NamedTuple):
+class EnrichedState(NamedTuple):
     """One visit that is to be stored, with what the catalog has of its repo."""
 
-    state: Known
-    visit: Visit
+    state: StoredState
+    visit: EnrichedRepo
     found: Enrichment
     facts: str  # of repo_facts
     as_listed: bool  # a first visit that says what the listing said: rows that come of that alone stand already
@@ -125,39 +125,41 @@ class Visited(NamedTuple):
 
 
 def save_enrichments(
-    rows: Rows, interned: Interned, run: RunRecord, items: Sequence[tuple[Enrichment, int]], at: datetime
+    rows: Rows, interned: InternedIds, run: RunRecord, items: Sequence[tuple[Enrichment, int]], at: datetime
 ) -> int:
     """Stores those whose lease is still the latest; returns how many. In the caller's transaction."""
     latest = {enrichment.repo.hub_id: (enrichment, lease) for enrichment, lease in items}
     known = known_repos(rows, latest)
     sql = "select repo, sha, depth, lease from visits where repo in ({})"
-    seen = {row[0]: Visit(row[1], row[2], row[3]) for row in rows.select_in(sql, [s.repo for s in known.values()])}
+    seen = {
+        row[0]: EnrichedRepo(row[1], row[2], row[3]) for row in rows.select_in(sql, [s.repo for s in known.values()])
+    }
     kept = []
     for hub_id, state in known.items():
         found, lease = latest[hub_id]
-        visit = seen.get(state.repo, Visit(None, None, 0))
+        visit = seen.get(state.repo, EnrichedRepo(None, None, 0))
         if not lease or visit.lease == lease:
-            kept.append(visited(state, visit, found))
+            kept.append(enriched_states(state, visit, found))
     if kept:
         _save(rows, interned, run, kept, at)
     return len(kept)
 
 
-def visited(state: Known, visit: Visit, found: Enrichment) -> Visited:
+def enriched_states(state: StoredState, visit: EnrichedRepo, found: Enrichment) -> EnrichedState:
     made = found.derived or derived(found.repo, found.labelled.labels)
     as_listed = visit.first and found.repo.sha == state.sha and made.digest == state.digest
-    return Visited(state, visit, found, made.facts, as_listed)
+    return EnrichedState(state, visit, found, made.facts, as_listed)
 
 
-def _save(rows: Rows, interned: Interned, run: RunRecord, items: Sequence[Visited], at: datetime) -> None:
-    tell_labels(rows, run, at, [(item.repo, item.found.labelled) for item in items if item.moved_on])
+def _save(rows: Rows, interned: InternedIds, run: RunRecord, items: Sequence[EnrichedState], at: datetime) -> None:
+    record_label_events(rows, run, at, [(item.repo, item.found.labelled) for item in items if item.moved_on])
     _save_repos(rows, run, items, at)
     told = [(item.repo, item.found.repo, item.found.labelled) for item in items if not item.as_listed]
     write_children(rows, interned, told, fresh=False)
-    renew_edges(rows, [(item.repo, item.found.repo, item.found.labelled) for item in items if item.as_listed])
+    replace_base_models(rows, [(item.repo, item.found.repo, item.found.labelled) for item in items if item.as_listed])
     deep = [item for item in items if item.found.depth != "listing"]
     read = save_headers(rows, [header for item in deep for header in item.found.headers], at)
-    tell(rows, run, at, [*save_files(rows, deep), *save_artifacts(rows, interned, deep, read)])
+    record_events(rows, run, at, [*save_files(rows, deep), *save_artifacts(rows, interned, deep, read)])
     labels = [
         LabelledRepo(item.repo, item.found.labelled, item.found.depth, item.state.digest, item.renewed)
         for item in items
@@ -175,12 +177,12 @@ _VISITED_COLUMNS = ("status", "sha", "gated", *_KEPT_COLUMNS, "last_seen")
 _SIZE_COLUMNS = ("total_size", "file_count")
 
 
-def _save_repos(rows: Rows, run: RunRecord, items: Sequence[Visited], at: datetime) -> None:
+def _save_repos(rows: Rows, run: RunRecord, items: Sequence[EnrichedState], at: datetime) -> None:
     """What the visits know better than the listing: the commit, the id, the files' sum. Counters stay the listing's."""
-    tell(rows, run, at, [event for item in items for event in repo_events(item.state, item.found.repo)])
+    record_events(rows, run, at, [event for item in items for event in repo_events(item.state, item.found.repo)])
     renamed = [item for item in items if item.state.repo_id != item.found.repo.repo_id]
-    give_up_ids(rows, run, [i.found.repo for i in renamed], {i.found.repo.hub_id for i in items}, at)
-    rename(rows, [(item.state, item.found.repo) for item in renamed], at)
+    release_reassigned_ids(rows, run, [i.found.repo for i in renamed], {i.found.repo.hub_id for i in items}, at)
+    rename_repos(rows, [(item.state, item.found.repo) for item in renamed], at)
     deep = [i for i in items if i.found.depth != "listing"]
     values = [(*_repo_values(item.found.repo), at, *_sizes(item.found), item.repo) for item in deep]
     rows.update(repos, (*_VISITED_COLUMNS, *_SIZE_COLUMNS), "id", values, keep=_KEPT_COLUMNS)
@@ -204,7 +206,7 @@ def _sizes(found: Enrichment) -> tuple[int | None, int]:
     return (None if None in sizes else sum(size for size in sizes if size is not None), len(sizes))
 
 
-def save_files(rows: Rows, items: Sequence[Visited]) -> list[Told]:
+def save_files(rows: Rows, items: Sequence[EnrichedState]) -> list[LabelEvent]:
     """The files as they are now; returns what changed since an earlier commit."""
     blob, sha = rows.result(repo_files, "blob_id"), rows.result(repo_files, "sha256")
     stored: dict[int, dict[str, Row]] = defaultdict(dict)
@@ -214,7 +216,7 @@ def save_files(rows: Rows, items: Sequence[Visited]) -> list[Told]:
     over: list[Row] = []
     new: list[Row] = []
     changed: list[Row] = []
-    told: list[Told] = []
+    told: list[LabelEvent] = []
     for item in items:
         before, repo = stored.get(item.repo, {}), item.repo
         now = {file.path: (file.size, file.blob_id, file.sha256) for file in item.found.files}
@@ -235,8 +237,8 @@ def save_files(rows: Rows, items: Sequence[Visited]) -> list[Told]:
     return told
 
 
-def _file_events(repo: int, before: Mapping[str, Row], now: Mapping[str, Row]) -> list[Told]:
-    told: list[Told] = []
+def _file_events(repo: int, before: Mapping[str, Row], now: Mapping[str, Row]) -> list[LabelEvent]:
+    told: list[LabelEvent] = []
     for path in sorted(before.keys() | now.keys()):
         old, new = before.get(path), now.get(path)
         if old != new:
@@ -278,7 +280,9 @@ def header_numbers(rows: Rows, contents: Iterable[str]) -> dict[str, int]:
     return {hexed(content): number for content, number in found}
 
 
-def save_artifacts(rows: Rows, interned: Interned, items: Sequence[Visited], read: Mapping[str, int]) -> list[Told]:
+def save_artifacts(
+    rows: Rows, interned: InternedIds, items: Sequence[EnrichedState], read: Mapping[str, int]
+) -> list[LabelEvent]:
     """The artifacts as they are now, linked to their headers, whoever's visit read those."""
     stored: dict[int, dict[str, int]] = defaultdict(dict)
     sql = "select repo, artifact, id from artifacts where repo in ({})"
@@ -298,9 +302,9 @@ def save_artifacts(rows: Rows, interned: Interned, items: Sequence[Visited], rea
 
 def _artifact_events(
     repo: int, stored: Mapping[int, Mapping[str, int]], now: Mapping[int, Mapping[str, Artifact]]
-) -> list[Told]:
+) -> list[LabelEvent]:
     before, after = stored[repo], now[repo]
-    told: list[Told] = [
+    told: list[LabelEvent] = [
         (repo, "new artifact", name, None, after[name][1].labels.quant) for name in after if name not in before
     ]
     told += [(repo, "removed artifact", name, None, None) for name in before if name not in after]
@@ -309,7 +313,7 @@ def _artifact_events(
 
 def _write_artifacts(
     rows: Rows,
-    interned: Interned,
+    interned: InternedIds,
     now: Mapping[int, Mapping[str, Artifact]],
     stored: Mapping[int, Mapping[str, int]],
     headers: Mapping[str, int],
@@ -350,7 +354,7 @@ def _artifact_values(repo: int, artifact: ArtifactRecord, numbers: Mapping[str, 
     )
 
 
-def _save_skips(rows: Rows, run: RunRecord, items: Sequence[Visited]) -> None:
+def _save_skips(rows: Rows, run: RunRecord, items: Sequence[EnrichedState]) -> None:
     """What could not be read now; what could not be read before and was now is forgotten."""
     stays = {item.found.repo.repo_id: {(skip.reason, skip.detail) for skip in item.found.skipped} for item in items}
     sql = "select repo_id, reason, detail from skips where repo_id in ({})"
@@ -359,7 +363,7 @@ def _save_skips(rows: Rows, run: RunRecord, items: Sequence[Visited]) -> None:
     save_skips(rows, run, [skip for item in items for skip in item.found.skipped])
 
 
-def _close(rows: Rows, items: Sequence[Visited], at: datetime) -> None:
+def _close(rows: Rows, items: Sequence[EnrichedState], at: datetime) -> None:
     """The visits are over: their depth counts, their leases are free. A shallower look at a commit changes nothing."""
     columns = ("repo", "sha", "depth", "visited_at", "lease", "leased_until", "failures")
     values = []

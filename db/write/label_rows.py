@@ -42,7 +42,7 @@ _EVIDENCE_COLUMNS = ("id", "key", "field", "value", "source", "rule", "weight")
 _LINK_COLUMNS = ("repo", "artifact", "evidence", "resolved")
 _CONFLICT_COLUMNS = ("repo", "artifact", "field", "claimed", "claimed_by", "measured", "measured_by")
 
-MEMORY = 150_000
+MAX_INTERNED = 150_000
 """How many interned values are kept in memory before all of them are forgotten: about 45 MB."""
 
 
@@ -57,7 +57,7 @@ class LabelledRepo:
     renewed: bool = True  # False: the catalog has the same values of INDEXED
 
 
-NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Since when no vocabulary is the current one."""
 
 
@@ -78,7 +78,7 @@ artifact_label_values: Callable[[Labels], Row] = attrgetter(*ARTIFACT_LABEL_NAME
 """An artifact's labels in the order of `ARTIFACT_LABEL_NAMES`; there is no list among them."""
 
 
-class Interned:
+class InternedIds:
     """Numbers of tags, evidence and vocabularies. Forgets everything when a transaction fails."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class Interned:
     def tags(self, rows: Rows, wanted: Iterable[str]) -> dict[str, int]:
         """Numbers of these tags at least; new ones are stored."""
         known = self._tags
-        if len(known) > MEMORY:
+        if len(known) > MAX_INTERNED:
             known.clear()
         missing = {tag for tag in wanted if tag not in known}
         if missing:
@@ -109,7 +109,7 @@ class Interned:
     def evidence(self, rows: Rows, pieces: Iterable[Piece]) -> dict[Piece, int]:
         """Numbers of these pieces at least; new ones are stored."""
         known = self._evidence
-        if len(known) > MEMORY:
+        if len(known) > MAX_INTERNED:
             known.clear()
         missing = {evidence_key(piece): piece for piece in pieces if piece not in known}
         if missing:
@@ -133,7 +133,7 @@ class Interned:
             number = numbers.get(digest)
             if number is None:
                 number = rows.next_id(vocabularies)
-                since = at if digest else NEVER
+                since = at if digest else EPOCH
                 rows.insert(vocabularies, ("id", "digest", "used_since"), [(number, digest, since)])
             elif digest and known[0][1] != digest:
                 rows.update(vocabularies, ("used_since",), "id", [(at, number)])
@@ -142,7 +142,7 @@ class Interned:
 
 
 def write_repo_labels(
-    rows: Rows, interned: Interned, items: Sequence[LabelledRepo], at: datetime, *, fresh: bool
+    rows: Rows, interned: InternedIds, items: Sequence[LabelledRepo], at: datetime, *, fresh: bool
 ) -> None:
     """The resolved labels of repos. `fresh` says that none of them has labels yet."""
     values = [
@@ -173,7 +173,7 @@ def _renew(rows: Rows, values: Sequence[Row], renewed: Sequence[Row]) -> None:
 
 
 def _numbers(
-    rows: Rows, interned: Interned, evidence: Sequence[tuple[LabelRecord, ...]]
+    rows: Rows, interned: InternedIds, evidence: Sequence[tuple[LabelRecord, ...]]
 ) -> dict[int, tuple[int, bool]]:
     """Each record's piece's number and whether it is resolved, by the record's `id`.
 
@@ -188,7 +188,9 @@ def _numbers(
 _piece: Callable[[LabelRecord], Piece] = attrgetter("field", "value", "source", "rule", "weight")
 
 
-def write_evidence(rows: Rows, interned: Interned, items: Sequence[tuple[int, int, Labelled]], *, fresh: bool) -> None:
+def write_evidence(
+    rows: Rows, interned: InternedIds, items: Sequence[tuple[int, int, Labelled]], *, fresh: bool
+) -> None:
     """What labels rest on: (repo, artifact or 0, labelled). `fresh` says that none of these has any evidence yet."""
     numbers = _numbers(rows, interned, [labelled.evidence for _, _, labelled in items])
     links: list[Row] = []

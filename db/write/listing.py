@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from db.derive.record import derived
 from db.derive.search_document import digits
 from db.read.search import add
-from db.records import Derived, Labelled, Page, RepoRecord, RunRecord, Skipped
+from db.records import DerivedValues, Labelled, Page, RepoRecord, RunRecord, Skipped
 from db.rows import Row, Rows
 from db.schema.tables import (
     LABELS,
@@ -31,7 +31,7 @@ from db.schema.types import Bool, day_number
 from db.write.label_rows import (
     INDEXED,
     LABEL_NAMES,
-    Interned,
+    InternedIds,
     LabelledRepo,
     indexed_values,
     label_values,
@@ -65,13 +65,13 @@ _NEW_COLUMNS = ("id", "hub_id", *_LISTED, "first_seen", "last_seen", "first_run"
 _CHANGED_COLUMNS = (*_LISTED[2:], "last_seen", "digest")  # id and owner: see `rename`
 _EVENT_COLUMNS = ("id", "repo", "at", "run", "kind", "subject", "before", "after")
 _TAG_COLUMNS = ("repo", "position", "tag")
-EDGE_COLUMNS = ("repo", "parent", "relation", "source", "declared")
+BASE_MODEL_COLUMNS = ("repo", "parent", "relation", "source", "declared")
 _EVALUATION_COLUMNS = ("repo", "position", "task", "dataset", "metric", "value", "source")
 _METRIC_COLUMNS = ("repo", "day", "downloads", "likes", "trending_score")
-NOTHING = "{}"
+EMPTY_FACTS = "{}"
 """Facts of a repo that has none."""
 
-INFERRED = frozenset(("name", "owner", "file", "size", "lineage", "fuzzy"))
+INFERRED_SOURCES = frozenset(("name", "owner", "file", "size", "lineage", "fuzzy"))
 """Sources that infer a parent; the others declare it."""
 
 TOLD_LABELS = [
@@ -107,7 +107,7 @@ class PageCounts:
     refreshed: int = 0
 
 
-class Known(NamedTuple):
+class StoredState(NamedTuple):
     """What the catalog has of a repo that a page shows again."""
 
     repo: int
@@ -128,44 +128,49 @@ class Known(NamedTuple):
         return self.depth not in (None, "listing")
 
 
-Entry = tuple[RepoRecord, Labelled, Derived]
+Entry = tuple[RepoRecord, Labelled, DerivedValues]
 """One repo of a page with all that is known of it."""
 
-New = tuple[int, RepoRecord, Labelled, Derived]
-Changed = tuple[Known, RepoRecord, Labelled, Derived]
+New = tuple[int, RepoRecord, Labelled, DerivedValues]
+Changed = tuple[StoredState, RepoRecord, Labelled, DerivedValues]
 """An entry with the number that it gets, or with what the catalog has of it."""
 
 
 @dataclass(slots=True)
-class Sorted:
+class ClassifiedRepos:
     """The repos of a page by what is to be done with them."""
 
     new: list[New] = field(default_factory=list)
     changed: list[Changed] = field(default_factory=list)
-    counted: list[tuple[Known, RepoRecord]] = field(default_factory=list)
-    unchanged: list[Known] = field(default_factory=list)
+    counted: list[tuple[StoredState, RepoRecord]] = field(default_factory=list)
+    unchanged: list[StoredState] = field(default_factory=list)
 
     def numbers(self) -> list[int]:
         known = [entry[0].repo for entry in self.changed] + [entry[0].repo for entry in self.counted]
         return sorted([entry[0] for entry in self.new] + known + [state.repo for state in self.unchanged])
 
 
-def known_repos(rows: Rows, hub_ids: Iterable[str]) -> dict[str, Known]:
+def known_repos(rows: Rows, hub_ids: Iterable[str]) -> dict[str, StoredState]:
     return {
-        row[0]: Known._make((*row[1:6], row[6:10], *row[10:14], row[14:])) for row in rows.select_in(_STATE, hub_ids)
+        row[0]: StoredState._make((*row[1:6], row[6:10], *row[10:14], row[14:]))
+        for row in rows.select_in(_STATE, hub_ids)
     }
 
 
-def save_page(rows: Rows, interned: Interned, run: RunRecord, page: Page, at: datetime) -> tuple[PageCounts, Sorted]:
+def save_page(
+    rows: Rows, interned: InternedIds, run: RunRecord, page: Page, at: datetime
+) -> tuple[PageCounts, ClassifiedRepos]:
     """All of a page but its cursor, in the caller's transaction."""
     entries = _entries(page)
     known = known_repos(rows, entries)
     found = _sort(rows, interned, entries.values(), known, at, thin=page.thin)
-    give_up_ids(rows, run, [entry[1] for entry in found.new] + [e[1] for e in found.changed], set(entries), at)
+    release_reassigned_ids(
+        rows, run, [entry[1] for entry in found.new] + [e[1] for e in found.changed], set(entries), at
+    )
     _insert(rows, interned, run, found.new, at)
     _update(rows, interned, run, found.changed, at)
-    _count(rows, found.counted, at)
-    _return(rows, found, at)
+    _update_counters(rows, found.counted, at)
+    _mark_seen(rows, found, at)
     save_skips(rows, run, page.skipped)
     _forget_skips(rows, [entry[1].repo_id for entry in found.new] + [e[1].repo_id for e in found.changed])
     counts = PageCounts(
@@ -186,14 +191,14 @@ def _entries(page: Page) -> dict[str, Entry]:
 
 def _sort(
     rows: Rows,
-    interned: Interned,
+    interned: InternedIds,
     entries: Iterable[Entry],
-    known: dict[str, Known],
+    known: dict[str, StoredState],
     at: datetime,
     *,
     thin: bool,
-) -> Sorted:
-    found = Sorted()
+) -> ClassifiedRepos:
+    found = ClassifiedRepos()
     number = rows.next_id(repos)
     for record, labelled, made in entries:
         state = known.get(record.hub_id)
@@ -213,17 +218,17 @@ def _sort(
     return found
 
 
-def _same_commit(state: Known, record: RepoRecord) -> bool:
+def _same_commit(state: StoredState, record: RepoRecord) -> bool:
     """For a thin page: what it does not tell is as it was."""
     return (state.sha, state.repo_id, state.status) == (record.sha, record.repo_id, record.status)
 
 
-def _current(rows: Rows, interned: Interned, state: Known, labelled: Labelled, at: datetime) -> bool:
+def _current(rows: Rows, interned: InternedIds, state: StoredState, labelled: Labelled, at: datetime) -> bool:
     """Its labels are of this vocabulary, or deeper than what the listing could say."""
     return state.deep or state.vocabulary == interned.vocabulary(rows, labelled.vocabulary, at)
 
 
-def _counters(state: Known, record: RepoRecord) -> tuple[int | None, int | None, int | None, float | None]:
+def _counters(state: StoredState, record: RepoRecord) -> tuple[int | None, int | None, int | None, float | None]:
     """The counters as they are now; one that this listing did not give stays as it was."""
     now = (record.downloads, record.downloads_all_time, record.likes, record.trending_score)
     old = state.counters
@@ -257,7 +262,7 @@ def listed_values(record: RepoRecord, counters: Sequence[Any]) -> Row:
 
 def _insert(
     rows: Rows,
-    interned: Interned,
+    interned: InternedIds,
     run: RunRecord,
     new: Sequence[New],
     at: datetime,
@@ -294,20 +299,20 @@ def _insert(
 
 def _update(
     rows: Rows,
-    interned: Interned,
+    interned: InternedIds,
     run: RunRecord,
     changed: Sequence[Changed],
     at: datetime,
 ) -> None:
     if not changed:
         return
-    tell(rows, run, at, [event for state, record, *_ in changed for event in repo_events(state, record)])
+    record_events(rows, run, at, [event for state, record, *_ in changed for event in repo_events(state, record)])
     values = [
         (*listed_values(record, _counters(state, record))[2:], at, made.digest, state.repo)
         for state, record, _, made in changed
     ]
     rows.update(repos, _CHANGED_COLUMNS, "id", values)
-    rename(rows, [(state, record) for state, record, *_ in changed], at)
+    rename_repos(rows, [(state, record) for state, record, *_ in changed], at)
     # A visit at this commit knows more of its content than the listing does: its facts stay.
     facts = [
         (s.repo, made.facts) for s, record, _, made in changed if s.visited_sha is None or s.visited_sha != record.sha
@@ -316,7 +321,9 @@ def _update(
     content = [entry for entry in changed if entry[0].digest != entry[3].digest or not entry[0].deep]
     write_children(rows, interned, [(s.repo, record, labelled) for s, record, labelled, _ in content], fresh=False)
     shallow = [entry for entry in changed if not entry[0].deep]
-    tell_labels(rows, run, at, [(s.repo, labelled) for s, _, labelled, made in shallow if s.digest != made.digest])
+    record_label_events(
+        rows, run, at, [(s.repo, labelled) for s, _, labelled, made in shallow if s.digest != made.digest]
+    )
     labels = [
         LabelledRepo(s.repo, labelled, "listing", made.digest, s.indexed != indexed_values(labelled.labels))
         for s, _, labelled, made in shallow
@@ -326,20 +333,20 @@ def _update(
     rows.insert_new(search_pending, ("repo",), [(state.repo,) for state, *_ in changed])
 
 
-def _count(rows: Rows, counted: Sequence[tuple[Known, RepoRecord]], at: datetime) -> None:
+def _update_counters(rows: Rows, counted: Sequence[tuple[StoredState, RepoRecord]], at: datetime) -> None:
     columns = ("downloads", "downloads_all_time", "likes", "trending_score", "last_seen")
     rows.update(repos, columns, "id", [(*_counters(state, record), at, state.repo) for state, record in counted])
-    grown = [state.repo for state, record in counted if _grown(state, record)]
+    grown = [state.repo for state, record in counted if _metric_rows(state, record)]
     rows.insert_new(search_pending, ("repo",), [(repo,) for repo in grown])
     _count_days(rows, counted, at)
 
 
-def _grown(state: Known, record: RepoRecord) -> bool:
+def _metric_rows(state: StoredState, record: RepoRecord) -> bool:
     """Its downloads have another order of magnitude now, which its search document holds."""
     return digits(state.counters[0]) != digits(_counters(state, record)[0])
 
 
-def _count_days(rows: Rows, counted: Sequence[tuple[Known, RepoRecord]], at: datetime) -> None:
+def _count_days(rows: Rows, counted: Sequence[tuple[StoredState, RepoRecord]], at: datetime) -> None:
     day = at.date()
     values = []
     for state, record in counted:
@@ -349,7 +356,7 @@ def _count_days(rows: Rows, counted: Sequence[tuple[Known, RepoRecord]], at: dat
     rows.upsert(metrics, ("repo", "day"), _METRIC_COLUMNS, values)
 
 
-def _return(rows: Rows, found: Sorted, at: datetime) -> None:
+def _mark_seen(rows: Rows, found: ClassifiedRepos, at: datetime) -> None:
     """Repos that a sweep had missed and that are here again are missing no more."""
     if rows.select("select 1 from absences limit 1"):
         rows.delete(absences, ("repo",), [(number,) for number in found.numbers()])
@@ -359,7 +366,7 @@ def _return(rows: Rows, found: Sorted, at: datetime) -> None:
 
 
 def write_children(
-    rows: Rows, interned: Interned, items: Sequence[tuple[int, RepoRecord, Labelled]], *, fresh: bool
+    rows: Rows, interned: InternedIds, items: Sequence[tuple[int, RepoRecord, Labelled]], *, fresh: bool
 ) -> None:
     """Tags, edges and evaluations; `fresh` says that the repos have none yet."""
     numbers = interned.tags(rows, (tag for _, record, _ in items for tag in record.tags))
@@ -371,27 +378,27 @@ def write_children(
     ]
     if fresh:
         rows.insert(repo_tags, _TAG_COLUMNS, links)
-        rows.insert(edges, EDGE_COLUMNS, edge_rows(items))
+        rows.insert(edges, BASE_MODEL_COLUMNS, edge_rows(items))
         rows.insert(evaluations, _EVALUATION_COLUMNS, results)
     else:
         owners = [(repo,) for repo, _, _ in items]
         rows.replace(repo_tags, ("repo",), _TAG_COLUMNS, owners, links)
-        renew_edges(rows, items)
+        replace_base_models(rows, items)
         rows.replace(evaluations, ("repo",), _EVALUATION_COLUMNS, owners, results)
 
 
 def write_facts(rows: Rows, items: Sequence[tuple[int, str]], *, fresh: bool) -> None:
     """Facts of repos, where there are any; `fresh` says that none of them has some yet."""
-    some = [item for item in items if item[1] != NOTHING]
+    some = [item for item in items if item[1] != EMPTY_FACTS]
     if fresh:
         rows.insert(repo_facts, ("repo", "facts"), some)
     else:
         rows.upsert(repo_facts, ("repo",), ("repo", "facts"), some)
-        rows.delete(repo_facts, ("repo",), [(repo,) for repo, facts in items if facts == NOTHING])
+        rows.delete(repo_facts, ("repo",), [(repo,) for repo, facts in items if facts == EMPTY_FACTS])
 
 
-def renew_edges(rows: Rows, items: Sequence[tuple[int, RepoRecord, Labelled]]) -> None:
-    rows.replace(edges, ("repo",), EDGE_COLUMNS, [(repo,) for repo, _, _ in items], edge_rows(items))
+def replace_base_models(rows: Rows, items: Sequence[tuple[int, RepoRecord, Labelled]]) -> None:
+    rows.replace(edges, ("repo",), BASE_MODEL_COLUMNS, [(repo,) for repo, _, _ in items], edge_rows(items))
 
 
 _edge_values = attrgetter("parent", "relation", "source")
@@ -402,10 +409,10 @@ def edge_rows(items: Iterable[tuple[int, RepoRecord, Labelled]]) -> Iterable[Row
         if not record.edges and not labelled.edges:
             continue
         for edge in dict.fromkeys(map(_edge_values, (*record.edges, *labelled.edges))):
-            yield repo, *edge, edge[2] not in INFERRED
+            yield repo, *edge, edge[2] not in INFERRED_SOURCES
 
 
-def repo_events(state: Known, record: RepoRecord) -> list[tuple[int, str, str | None, str | None, str | None]]:
+def repo_events(state: StoredState, record: RepoRecord) -> list[tuple[int, str, str | None, str | None, str | None]]:
     """(repo, kind, subject, before, after) of what the Hub's own data say has changed."""
     told: list[tuple[int, str, str | None, str | None, str | None]] = []
     if state.repo_id != record.repo_id:
@@ -425,7 +432,7 @@ def _status_kind(before: str, after: str) -> str:
     return after
 
 
-def tell(
+def record_events(
     rows: Rows, run: RunRecord | None, at: datetime, told: Sequence[tuple[int, str, str | None, str | None, str | None]]
 ) -> None:
     if told:
@@ -435,7 +442,7 @@ def tell(
         rows.insert(events, _EVENT_COLUMNS, values)
 
 
-def tell_labels(rows: Rows, run: RunRecord | None, at: datetime, items: Sequence[tuple[int, Labelled]]) -> int:
+def record_label_events(rows: Rows, run: RunRecord | None, at: datetime, items: Sequence[tuple[int, Labelled]]) -> int:
     """Events for labels that change with these; to be called before they are written."""
     sql = f"select repo, {', '.join(LABEL_NAMES)} from repo_labels where repo in ({{}})"
     before = {row[0]: tuple(row[1:]) for row in rows.select_in(sql, [repo for repo, _ in items])}
@@ -444,7 +451,7 @@ def tell_labels(rows: Rows, run: RunRecord | None, at: datetime, items: Sequence
         if repo in before:
             changes = label_changes(before[repo], label_values(labelled.labels))
             told += [(repo, "label", name, old, new) for name, old, new in changes if name in TOLD_LABELS]
-    tell(rows, run, at, told)
+    record_events(rows, run, at, told)
     return len(told)
 
 
@@ -453,7 +460,7 @@ def label_changes(
 ) -> list[tuple[str, str | None, str | None]]:
     """(name, before, after) as text, of labels that differ."""
     return [
-        (name, shown_label(name, old), shown_label(name, new))
+        (name, label_event_text(name, old), label_event_text(name, new))
         for name, old, new in zip(names, before, after, strict=True)
         if old != new
     ]
@@ -462,7 +469,7 @@ def label_changes(
 _BOOLEANS = frozenset(name for name, kind, _ in LABELS if kind is Bool)
 
 
-def shown_label(name: str, value: Any) -> str | None:
+def label_event_text(name: str, value: Any) -> str | None:
     """A label's value as text: true and false, numbers without trailing zeros."""
     if value is None or isinstance(value, str):
         return value
@@ -471,7 +478,7 @@ def shown_label(name: str, value: Any) -> str | None:
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
-def rename(rows: Rows, changed: Iterable[tuple[Known, RepoRecord]], at: datetime) -> None:
+def rename_repos(rows: Rows, changed: Iterable[tuple[StoredState, RepoRecord]], at: datetime) -> None:
     """Gives repos the id that they have now, and keeps the earlier one."""
     moved = [(state, record) for state, record in changed if state.repo_id != record.repo_id]
     now = [(record.repo_id, record.author, state.repo) for state, record in moved]
@@ -486,13 +493,15 @@ def set_status(rows: Rows, run: RunRecord | None, hub_id: str, status: str, at: 
     if not found or found[0][1] == status:
         return False
     repo, before = found[0]
-    tell(rows, run, at, [(repo, _status_kind(before, status), "status", before, status)])
+    record_events(rows, run, at, [(repo, _status_kind(before, status), "status", before, status)])
     rows.update(repos, ("status", "last_seen"), "id", [(status, at, repo)])
     rows.delete(absences, ("repo",), [(repo,)])
     return True
 
 
-def give_up_ids(rows: Rows, run: RunRecord | None, records: Sequence[RepoRecord], here: set[str], at: datetime) -> None:
+def release_reassigned_ids(
+    rows: Rows, run: RunRecord | None, records: Sequence[RepoRecord], here: set[str], at: datetime
+) -> None:
     """An id that now belongs to another repo: its former holder is gone from there, until it is seen under another."""
     if not records:
         return
@@ -500,7 +509,7 @@ def give_up_ids(rows: Rows, run: RunRecord | None, records: Sequence[RepoRecord]
     holders = list(rows.select_in(sql, {record.repo_id for record in records}))
     now = {record.repo_id: record.hub_id for record in records}
     lost = [row for row in holders if row[1] not in here and now[row[2]] != row[1] and row[3] != "gone"]
-    tell(rows, run, at, [(row[0], "gone", "status", row[3], "gone") for row in lost])
+    record_events(rows, run, at, [(row[0], "gone", "status", row[3], "gone") for row in lost])
     rows.update(repos, ("status", "last_seen"), "id", [("gone", at, row[0]) for row in lost])
     rows.upsert(aliases, ("repo", "repo_id"), ("repo", "repo_id", "until"), [(row[0], row[2], at) for row in lost])
 

@@ -16,17 +16,17 @@ import socket
 from datetime import UTC, datetime, timedelta
 
 from db.errors import CatalogLocked
-from db.processes import birth, lives
+from db.processes import is_running, start_time
 from db.rows import Rows
 from db.schema.tables import crawl_locks
 
-SILENCE = timedelta(hours=1)
+LOCK_TIMEOUT = timedelta(hours=1)
 """How long a holder on another machine may be silent before it counts as dead: longer than any wait for quota."""
 
 
-def take(rows: Rows, db: str, now: datetime) -> str:
+def acquire_lock(rows: Rows, db: str, now: datetime) -> str:
     """Takes the crawl lock; returns the token that gives it back. Raises CatalogLocked. In the caller's transaction."""
-    token, host = f"{secrets.token_hex(8)} {birth(os.getpid())}", socket.gethostname()
+    token, host = f"{secrets.token_hex(8)} {start_time(os.getpid())}", socket.gethostname()
     read_time = rows.result(crawl_locks, "started_at")
     for held, holder, machine, since, seen, told in rows.select(
         "select name, pid, host, started_at, seen_at, token from crawl_locks"
@@ -46,7 +46,7 @@ def _insert(rows: Rows, token: str, now: datetime) -> None:
     rows.insert(crawl_locks, columns, [(name, pid, host, now, now, token)])
 
 
-def keep(rows: Rows, db: str, token: str) -> None:
+def check_lock(rows: Rows, db: str, token: str) -> None:
     """Makes sure that the lock is still ours. Raises CatalogLocked where another crawl took over meanwhile."""
     if rows.select("select 1 from crawl_locks where token = ?", (token,)):
         return
@@ -56,14 +56,14 @@ def keep(rows: Rows, db: str, token: str) -> None:
     _insert(rows, token, datetime.now(UTC))
 
 
-def beat(rows: Rows, token: str, now: datetime) -> None:
+def refresh_lock(rows: Rows, token: str, now: datetime) -> None:
     """A sign of life of the lock's holder."""
     rows.update(crawl_locks, ("seen_at",), "token", [(now, token)])
 
 
-def give_back(rows: Rows, token: str) -> None:
+def release_lock(rows: Rows, token: str) -> None:
     rows.delete(crawl_locks, ("token",), [(token,)])
 
 
 def _over(pid: int, born: str, here: bool, seen: datetime, now: datetime) -> bool:
-    return not lives(pid, born) if here else now - seen > SILENCE
+    return not is_running(pid, born) if here else now - seen > LOCK_TIMEOUT

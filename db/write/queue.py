@@ -23,17 +23,17 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select
 
-from db.records import Depth, RepoFilter, Wanted
+from db.records import Depth, LeasedRepo, RepoFilter
 from db.rows import CHUNK, Rows
 from db.schema.tables import conflicts, repo_labels, repo_tags, repos, tags, visits
 
-LEASE = timedelta(minutes=15)
+LEASE_DURATION = timedelta(minutes=15)
 """How long a lease holds. A visit of the largest repo takes a minute or two."""
 
-RETRY = timedelta(hours=1)
+RETRY_DELAY = timedelta(hours=1)
 """After the first failed visit; doubled with each further one, thirty days at most."""
 
-BUFFER = 20_000
+RANKED_BATCH = 20_000
 """How many of the most wanted are ranked at once: ranking looks at every repo, claiming at a few."""
 
 DAY = 86_400.0
@@ -159,20 +159,20 @@ class Frontier:
         statement = select(func.count()).select_from(_JOINED).where(_conditions(depth, scope, None))
         return int(rows.connection.execute(statement).scalar_one())
 
-    def claim(self, rows: Rows, n: int, depth: Depth, scope: RepoFilter | None, now: datetime) -> list[Wanted]:
+    def claim(self, rows: Rows, n: int, depth: Depth, scope: RepoFilter | None, now: datetime) -> list[LeasedRepo]:
         """Leases up to n of the most wanted; fewer only if no more are free. In the caller's transaction."""
         if depth == "listing" or n <= 0:
             return []
         if self._asked != (depth, scope):
             self._ranked.clear()
             self._asked = (depth, scope)
-        claimed: list[Wanted] = []
+        claimed: list[LeasedRepo] = []
         ranked = False
         while len(claimed) < n:
             if not self._ranked:
                 if ranked:
                     break  # what is left is being taken by others at this moment
-                self._ranked.extend(self._rank(rows, max(n, BUFFER), depth, scope, now))
+                self._ranked.extend(self._rank(rows, max(n, RANKED_BATCH), depth, scope, now))
                 ranked = True
             ids = [self._ranked.popleft() for _ in range(min(n - len(claimed), len(self._ranked), CHUNK))]
             claimed += self._lease(rows, ids, depth, now)
@@ -184,7 +184,7 @@ class Frontier:
         statement = select(repos.c.id).select_from(_JOINED).where(_conditions(depth, scope, now), _rested(rows, moment))
         return rows.connection.execute(statement.order_by(order, repos.c.id).limit(n)).scalars().all()
 
-    def _lease(self, rows: Rows, ids: Sequence[int], depth: Depth, now: datetime) -> list[Wanted]:
+    def _lease(self, rows: Rows, ids: Sequence[int], depth: Depth, now: datetime) -> list[LeasedRepo]:
         place = {number: index for index, number in enumerate(ids)}
         if rows.dialect.name == "postgresql":
             # First the locks, then the look: one statement would see the leases as they were before it had the locks.
@@ -198,7 +198,7 @@ class Frontier:
             .where(repos.c.id.in_(ids), _reachable(), _unmet(depth), _free(now))
         )
         found = sorted(rows.connection.execute(statement).all(), key=lambda row: place[row[0]])
-        until = now + LEASE
+        until = now + LEASE_DURATION
         leases = [(row[0], (row[6] or 0) + 1) for row in found]
         rows.insert_new(
             visits,
@@ -207,12 +207,12 @@ class Frontier:
         )
         rows.update(visits, ("lease", "leased_until"), "repo", [(lease, until, repo) for repo, lease in leases])
         return [
-            Wanted(hub_id, repo_id, sha, depth if seen is not None and seen == sha else None, lease)
+            LeasedRepo(hub_id, repo_id, sha, depth if seen is not None and seen == sha else None, lease)
             for (_, hub_id, repo_id, sha, seen, depth, _), (_, lease) in zip(found, leases, strict=True)
         ]
 
     @staticmethod
-    def release(rows: Rows, leases: Iterable[Wanted]) -> None:
+    def release(rows: Rows, leases: Iterable[LeasedRepo]) -> None:
         """Gives leases back that were not used; those that were lost meanwhile stay their new holder's."""
         given = {wanted.hub_id: wanted.lease for wanted in leases}
         sql = "select r.hub_id, v.repo, v.lease from repos r join visits v on v.repo = r.id where r.hub_id in ({})"
@@ -245,5 +245,5 @@ class Frontier:
 def _rested(rows: Rows, now: ColumnElement[Any]) -> ColumnElement[bool]:
     """Its last visit did not fail, or long enough ago: RETRY x 2^(failures - 1). One in the future was misdated."""
     waited = _seconds(rows.dialect.name, now) - _seconds(rows.dialect.name, visits.c.visited_at)
-    pause = _less(rows.dialect.name, RETRY.total_seconds() * func.power(2.0, visits.c.failures - 1), 30 * DAY)
+    pause = _less(rows.dialect.name, RETRY_DELAY.total_seconds() * func.power(2.0, visits.c.failures - 1), 30 * DAY)
     return or_(func.coalesce(visits.c.failures, 0) == 0, waited >= pause, waited < 0)

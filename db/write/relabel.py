@@ -14,21 +14,21 @@ from db.schema.tables import artifacts, edges, search_pending
 from db.write.label_rows import (
     ARTIFACT_LABEL_NAMES,
     LABEL_NAMES,
-    Interned,
+    InternedIds,
     LabelledRepo,
     artifact_label_values,
     label_values,
     write_evidence,
     write_repo_labels,
 )
-from db.write.listing import EDGE_COLUMNS, edge_rows, label_changes, tell_labels
+from db.write.listing import BASE_MODEL_COLUMNS, edge_rows, label_changes, record_label_events
 
 EXAMPLES = 3
 """How many changes of one label are kept to be shown."""
 
 
 @dataclass(frozen=True, slots=True)
-class LabelChange:
+class LabelDifference:
     """One label of a repo or of one of its artifacts that came out otherwise; values as text, None for none."""
 
     repo_id: str
@@ -47,7 +47,7 @@ class RelabelCounts:
     fields: Mapping[str, int] = field(default_factory=dict)
     artifact_labels: int = 0
     artifact_fields: Mapping[str, int] = field(default_factory=dict)
-    examples: tuple[LabelChange, ...] = ()
+    examples: tuple[LabelDifference, ...] = ()
 
     def __add__(self, other: RelabelCounts) -> RelabelCounts:
         return RelabelCounts(
@@ -56,11 +56,11 @@ class RelabelCounts:
             Counter(self.fields) + Counter(other.fields),
             self.artifact_labels + other.artifact_labels,
             Counter(self.artifact_fields) + Counter(other.artifact_fields),
-            few((*self.examples, *other.examples)),
+            first_examples((*self.examples, *other.examples)),
         )
 
 
-def few(changes: Sequence[LabelChange]) -> tuple[LabelChange, ...]:
+def first_examples(changes: Sequence[LabelDifference]) -> tuple[LabelDifference, ...]:
     """The first changes of each label, of repos and of artifacts."""
     kept: Counter[tuple[str, bool]] = Counter()
     found = []
@@ -74,7 +74,7 @@ def few(changes: Sequence[LabelChange]) -> tuple[LabelChange, ...]:
 
 def save_labels(
     rows: Rows,
-    interned: Interned,
+    interned: InternedIds,
     run: RunRecord | None,
     batch: Sequence[Relabelled],
     at: datetime,
@@ -89,11 +89,11 @@ def save_labels(
     changes = list(differences(rows, items))
     of_artifacts = list(artifact_differences(rows, items, numbered))
     if told:
-        tell_labels(rows, run, at, [(item.stored.number, item.labelled) for item in items])
+        record_label_events(rows, run, at, [(item.stored.number, item.labelled) for item in items])
     labels = [LabelledRepo(i.stored.number, i.labelled, i.stored.depth, i.stored.digest) for i in items]
     write_repo_labels(rows, interned, labels, at, fresh=False)
     parents = edge_rows([(item.stored.number, item.stored.record, item.labelled) for item in items])
-    rows.replace(edges, ("repo",), EDGE_COLUMNS, [(item.stored.number,) for item in items], parents)
+    rows.replace(edges, ("repo",), BASE_MODEL_COLUMNS, [(item.stored.number,) for item in items], parents)
     _save_artifacts(rows, interned, items, numbered)
     rows.insert_new(search_pending, ("repo",), [(item.stored.number,) for item in items])
     return RelabelCounts(
@@ -102,11 +102,11 @@ def save_labels(
         Counter(change.field for change in changes),
         len(of_artifacts),
         Counter(change.field for change in of_artifacts),
-        few((*changes, *of_artifacts)),
+        first_examples((*changes, *of_artifacts)),
     )
 
 
-def differences(rows: Rows, items: Sequence[Relabelled]) -> Iterator[LabelChange]:
+def differences(rows: Rows, items: Sequence[Relabelled]) -> Iterator[LabelDifference]:
     """Labels that these would change. A repo that had none yet changes nothing."""
     sql = f"select repo, {', '.join(LABEL_NAMES)} from repo_labels where repo in ({{}})"
     before = {row[0]: tuple(row[1:]) for row in rows.select_in(sql, [item.stored.number for item in items])}
@@ -114,7 +114,7 @@ def differences(rows: Rows, items: Sequence[Relabelled]) -> Iterator[LabelChange
         if item.stored.number in before:
             new = label_values(item.labelled.labels)
             for name, old, now in label_changes(before[item.stored.number], new):
-                yield LabelChange(item.stored.record.repo_id, name, old, now)
+                yield LabelDifference(item.stored.record.repo_id, name, old, now)
 
 
 def artifact_numbers(rows: Rows, items: Sequence[Relabelled]) -> Mapping[tuple[int, str], int]:
@@ -126,7 +126,7 @@ def artifact_numbers(rows: Rows, items: Sequence[Relabelled]) -> Mapping[tuple[i
 
 def artifact_differences(
     rows: Rows, items: Sequence[Relabelled], numbered: Mapping[tuple[int, str], int]
-) -> Iterator[LabelChange]:
+) -> Iterator[LabelDifference]:
     """Labels of artifacts that these would change."""
     sql = f"select id, {', '.join(ARTIFACT_LABEL_NAMES)} from artifacts where repo in ({{}})"
     before = {row[0]: tuple(row[1:]) for row in rows.select_in(sql, [item.stored.number for item in items])}
@@ -136,11 +136,11 @@ def artifact_differences(
             if number is not None:
                 new = artifact_label_values(labelled.labels)
                 for name, old, now in label_changes(before[number], new, ARTIFACT_LABEL_NAMES):
-                    yield LabelChange(item.stored.record.repo_id, name, old, now, artifact.artifact)
+                    yield LabelDifference(item.stored.record.repo_id, name, old, now, artifact.artifact)
 
 
 def _save_artifacts(
-    rows: Rows, interned: Interned, items: Sequence[Relabelled], numbered: Mapping[tuple[int, str], int]
+    rows: Rows, interned: InternedIds, items: Sequence[Relabelled], numbered: Mapping[tuple[int, str], int]
 ) -> None:
     labelled = [
         (item.stored.number, numbered[item.stored.number, artifact.artifact], labelled)

@@ -10,8 +10,8 @@ from datetime import datetime
 from sqlalchemy import or_, select
 
 from db.derive.digest import to_json
-from db.processes import lives
-from db.records import Page, RepoFilter, RunRecord, Wanted
+from db.processes import is_running
+from db.records import LeasedRepo, Page, RepoFilter, RunRecord
 from db.rows import Rows
 from db.schema.tables import absences, crawl_runs, cursors, events, repos, sweep_pages, watermarks
 from db.write.listing import PageCounts
@@ -30,14 +30,14 @@ COUNTERS = [
     "seconds_waited",
 ]
 
-LOOKED_AT = 20_000
+PROBE_BATCH = 20_000
 """How many repos one look for missing ones goes through."""
 
 
-def start(rows: Rows, kind: str, scope: str, endpoint: str, now: datetime) -> RunRecord:
+def start_run(rows: Rows, kind: str, scope: str, endpoint: str, now: datetime) -> RunRecord:
     """A new row of crawl_runs. Crawls of this machine that never came to an end are closed as failed first."""
     host, pid = socket.gethostname(), os.getpid()
-    close_dead(rows, host, pid, now)
+    close_abandoned_runs(rows, host, pid, now)
     run = RunRecord(id=rows.next_id(crawl_runs), started_at=now, kind=kind)
     columns = ("id", "kind", "scope", "endpoint", "started_at", *COUNTERS, "pid", "host")
     zeros = [0] * len(COUNTERS)
@@ -45,11 +45,11 @@ def start(rows: Rows, kind: str, scope: str, endpoint: str, now: datetime) -> Ru
     return run
 
 
-def close_dead(rows: Rows, host: str, pid: int, now: datetime) -> None:
+def close_abandoned_runs(rows: Rows, host: str, pid: int, now: datetime) -> None:
     """Runs without an end whose process is gone; the lock makes sure that on SQLite nobody else is at it."""
     sql = "select id, pid from crawl_runs where finished_at is null and host = ?"
     for number, holder in rows.select(sql, (host,)):
-        if rows.dialect.name == "sqlite" or not lives(holder):
+        if rows.dialect.name == "sqlite" or not is_running(holder):
             values = [("failed", now, "broken off: its process ended without a word", number)]
             if holder != pid or rows.dialect.name == "sqlite":
                 rows.update(crawl_runs, ("outcome", "finished_at", "detail"), "id", values)
@@ -60,13 +60,13 @@ def update(rows: Rows, run: RunRecord) -> None:
     rows.update(crawl_runs, columns, "id", [(*(getattr(run, name) for name in columns), run.id)])
 
 
-def finish(rows: Rows, run: RunRecord) -> None:
+def finish_run(rows: Rows, run: RunRecord) -> None:
     """The last word on a run. A complete one closes its walk, and a full one forgets which repos it saw."""
     update(rows, run)
     if run.outcome != "complete":
         return
     scope = rows.select("select scope from crawl_runs where id = ?", (run.id,))[0][0]
-    close_walk(rows, run, scope)
+    close_listing(rows, run, scope)
     rows.delete(cursors, ("scope", "kind"), [(scope, run.kind)])
     if run.kind == "full":
         rows.delete(sweep_pages, ("scope",), [(scope,)])
@@ -103,10 +103,10 @@ def advance(rows: Rows, run: RunRecord, scope: str, page: Page, seen: Sequence[i
     values = (scope, run.kind, page.cursor, started, max(moments, default=None), pages + 1, run.id)
     rows.upsert(cursors, ("scope", "kind"), columns, [values])
     if page.cursor is None:
-        close_walk(rows, run, scope)
+        close_listing(rows, run, scope)
 
 
-def close_walk(rows: Rows, run: RunRecord, scope: str) -> None:
+def close_listing(rows: Rows, run: RunRecord, scope: str) -> None:
     """The walk saw all there was: from its start, and up to the newest change that it saw, the catalog is complete."""
     sql = "select started_at, newest from cursors where scope = ? and kind = ?"
     found = rows.select(sql, (scope, run.kind))
@@ -173,7 +173,7 @@ def seen_repos(rows: Rows, scope: str) -> bytearray:
 
 def missing(
     rows: Rows, scope: str, scope_filter: RepoFilter | None, seen: bytearray, after: int
-) -> tuple[list[Wanted], int | None]:
+) -> tuple[list[LeasedRepo], int | None]:
     """Repos of the scope that the last full walk did not see and that are not known to be gone, a batch of them.
 
     A walk of a filter can only miss what its filter would show: `scope_filter` says what that is. Returns also the
@@ -189,28 +189,28 @@ def missing(
     ]
     conditions += [repos.c.id > after, *([] if scope_filter is None else filter_sql(scope_filter))]
     statement = select(repos.c.id, repos.c.hub_id, repos.c.repo_id, repos.c.sha).where(*conditions)
-    batch = rows.connection.execute(statement.order_by(repos.c.id).limit(LOOKED_AT)).all()
-    unseen = [Wanted(row[1], row[2], row[3], None, 0) for row in batch if row[0] >= len(seen) or not seen[row[0]]]
-    return unseen, batch[-1][0] if len(batch) == LOOKED_AT else None
+    batch = rows.connection.execute(statement.order_by(repos.c.id).limit(PROBE_BATCH)).all()
+    unseen = [LeasedRepo(row[1], row[2], row[3], None, 0) for row in batch if row[0] >= len(seen) or not seen[row[0]]]
+    return unseen, batch[-1][0] if len(batch) == PROBE_BATCH else None
 
 
-def note_absences(rows: Rows, scope: str, hub_ids: Iterable[str], now: datetime) -> None:
+def record_missing(rows: Rows, scope: str, hub_ids: Iterable[str], now: datetime) -> None:
     found = rows.select("select started_at from cursors where scope = ? and kind = 'full'", (scope,))
     since = rows.result(cursors, "started_at")(found[0][0]) if found else now
     numbers = list(rows.select_in("select id from repos where hub_id in ({})", hub_ids))
     rows.insert_new(absences, ("repo", "since", "probes"), [(row[0], since, 0) for row in numbers])
 
 
-def absent(rows: Rows, most: int) -> list[Wanted]:
+def unconfirmed_missing(rows: Rows, most: int) -> list[LeasedRepo]:
     """Repos with an absence, at most so many, those that were looked at longest ago or never first."""
     sql = (
         "select r.hub_id, r.repo_id, r.sha from absences a join repos r on r.id = a.repo"
         " order by a.probed_at nulls first, a.repo limit ?"
     )
-    return [Wanted(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql, (most,))]
+    return [LeasedRepo(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql, (most,))]
 
 
-def probed(rows: Rows, hub_id: str, *, found: bool, at: datetime) -> int:
+def record_probe(rows: Rows, hub_id: str, *, found: bool, at: datetime) -> int:
     """A direct look at a missing repo; returns how many in a row did not find it."""
     sql = "select r.id, a.probes from repos r left join absences a on a.repo = r.id where r.hub_id = ?"
     known = rows.select(sql, (hub_id,))
@@ -228,7 +228,7 @@ def probed(rows: Rows, hub_id: str, *, found: bool, at: datetime) -> int:
     return count
 
 
-def displaced(rows: Rows, run: RunRecord) -> list[tuple[str, str]]:
+def reassigned_repos(rows: Rows, run: RunRecord) -> list[tuple[str, str]]:
     """(hub_id, owner) of repos that this run lost sight of since another one has their id now."""
     sql = (
         "select distinct r.hub_id, r.author from events e join repos r on r.id = e.repo"

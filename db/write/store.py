@@ -18,7 +18,7 @@ from typing import Self
 from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from db.engine import catalog_name, open_engine, revision, translated
+from db.engine import catalog_name, open_engine, revision, to_catalog_error
 from db.errors import CatalogError, CatalogMissing
 from db.maintain import optimize, prune
 from db.maintain.prune import Pruned
@@ -26,24 +26,24 @@ from db.read import load as stored
 from db.read import search
 from db.read.load import Relabelled, StoredRepo
 from db.records import (
+    ArrayLength,
     Depth,
     Enrichment,
     Header,
-    Layout,
+    LeasedRepo,
     Page,
     RepoFilter,
     RepoRecord,
     RunRecord,
     Skipped,
     Status,
-    Wanted,
 )
 from db.rows import Rows
 from db.schema.migrate import upgrade_engine
 from db.write import enrichments as visits
 from db.write import listing as pages
 from db.write import lock, relabel, runs
-from db.write.label_rows import Interned
+from db.write.label_rows import InternedIds
 from db.write.listing import PageCounts
 from db.write.queue import Frontier
 from db.write.relabel import RelabelCounts
@@ -63,7 +63,7 @@ class Store:
         self._engine = engine
         self._reader = engine.execution_options(reading=True)
         self._clock = clock
-        self._interned = Interned()
+        self._interned = InternedIds()
         self._frontier = Frontier()
         self._token: str | None = None
         self._beaten = 0.0
@@ -101,23 +101,23 @@ class Store:
                 if numbered and connection.dialect.name == "postgresql":
                     connection.exec_driver_sql(f"select pg_advisory_xact_lock({WRITE_LOCK})")
                 rows = Rows(connection)
-                self._beat(rows)
+                self._refresh_lock(rows)
                 yield rows
         except BaseException as error:
             self._interned.forget()
             self._frontier.forget()
             if isinstance(error, OperationalError) or type(error) is DatabaseError:
-                raise translated(error, self.db) from error
+                raise to_catalog_error(error, self.db) from error
             raise
 
-    def _beat(self, rows: Rows) -> None:
+    def _refresh_lock(self, rows: Rows) -> None:
         """Only who holds the lock writes; a sign of life in its row, once a minute."""
         if self._token is None:
             return
-        lock.keep(rows, self.db, self._token)
+        lock.check_lock(rows, self.db, self._token)
         if monotonic() - self._beaten > 60:
             self._beaten = monotonic()
-            lock.beat(rows, self._token, utc_now())
+            lock.refresh_lock(rows, self._token, utc_now())
 
     @contextmanager
     def _reading(self) -> Iterator[Rows]:
@@ -125,7 +125,7 @@ class Store:
             with self._reader.connect() as connection:
                 yield Rows(connection)
         except (OperationalError, DatabaseError) as error:
-            raise translated(error, self.db) from error
+            raise to_catalog_error(error, self.db) from error
 
     # ---- crawls -----------------------------------------------------------------------------------------------------
 
@@ -133,7 +133,7 @@ class Store:
     def crawling(self) -> Iterator[None]:
         """Holds the catalog for a crawl. Raises CatalogLocked where another one does."""
         with self._writing() as rows:
-            token = lock.take(rows, self.db, utc_now())
+            token = lock.acquire_lock(rows, self.db, utc_now())
             if rows.dialect.name == "sqlite":  # whoever held a lease is dead: there is one crawl at a time
                 self._frontier.free(rows)
         self._token, self._beaten = token, monotonic()
@@ -143,12 +143,12 @@ class Store:
             self._token = None
             # Where it can't be given back (the disk is full) the next crawl takes it over from a dead process.
             with suppress(CatalogError), self._writing() as rows:
-                lock.give_back(rows, token)
+                lock.release_lock(rows, token)
 
     def start_run(self, kind: str, scope: str, endpoint: str) -> RunRecord:
         """A new crawl. `scope` is the canonical text of its filters, empty for the whole Hub."""
         with self._writing() as rows:
-            return runs.start(rows, kind, scope, endpoint, self._clock())
+            return runs.start_run(rows, kind, scope, endpoint, self._clock())
 
     def update_run(self, run: RunRecord) -> None:
         """Writes a run's counters as they are in the record (`save_page` has counted its pages in the row alone)."""
@@ -158,9 +158,9 @@ class Store:
     def finish_run(self, run: RunRecord) -> None:
         """The last word on a run; a `complete` one closes its walk."""
         with self._writing() as rows:
-            runs.finish(rows, run)
+            runs.finish_run(rows, run)
         self.index()
-        optimize.settle(self._engine)
+        optimize.update_statistics(self._engine)
 
     def save_page(self, run: RunRecord, scope: str, page: Page) -> PageCounts:
         """A page of the listing, the cursor after it and its counts in the run's row."""
@@ -177,13 +177,15 @@ class Store:
         done = 0
         while most is None or done < most:
             with self._writing() as rows:
-                count = search.refresh(rows, search.BATCH if most is None else min(search.BATCH, most - done))
+                count = search.refresh(
+                    rows, search.INDEX_BATCH if most is None else min(search.INDEX_BATCH, most - done)
+                )
             done += count
             if count == 0:
                 break
         return done
 
-    def note_skips(self, run: RunRecord | None, skipped: Sequence[Skipped]) -> int:
+    def save_skips(self, run: RunRecord | None, skipped: Sequence[Skipped]) -> int:
         """Keeps what was left out; returns how many were not known yet."""
         with self._writing() as rows:
             return pages.save_skips(rows, run, skipped)
@@ -210,28 +212,30 @@ class Store:
         with self._reading() as rows:
             return runs.watermark(rows, scope)
 
-    def swept(self, scope: str) -> bool:
+    def has_full_listing(self, scope: str) -> bool:
         """Whether a full walk of the scope ever came to its end."""
         with self._reading() as rows:
             return runs.sweep_done(rows, scope) is not None
 
-    def open_sweep(self, scope: str) -> bool:
+    def has_unchecked_listing(self, scope: str) -> bool:
         """Whether a full walk came to its end without its missing repos looked into yet."""
         with self._reading() as rows:
             return runs.open_sweep(rows, scope)
 
-    def seen(self, scope: str) -> int:
+    def repos_in_last_listing(self, scope: str) -> int:
         """How many repos the last full walk saw."""
         with self._reading() as rows:
             return sum(runs.seen_repos(rows, scope))
 
-    def missing(self, scope: str, scope_filter: RepoFilter | None = None) -> Iterator[Wanted]:
+    def missing(self, scope: str, scope_filter: RepoFilter | None = None) -> Iterator[LeasedRepo]:
         """Repos of the scope that the last full walk should have seen and did not. Writing between two is fine."""
-        after, seen = 0, None
+        after, repos_in_last_listing = 0, None
         while True:
             with self._reading() as rows:
-                seen = runs.seen_repos(rows, scope) if seen is None else seen
-                found, last = runs.missing(rows, scope, scope_filter, seen, after)
+                repos_in_last_listing = (
+                    runs.seen_repos(rows, scope) if repos_in_last_listing is None else repos_in_last_listing
+                )
+                found, last = runs.missing(rows, scope, scope_filter, repos_in_last_listing, after)
             yield from found
             if last is None:
                 return
@@ -240,31 +244,31 @@ class Store:
     def note_absences(self, scope: str, hub_ids: Iterable[str]) -> None:
         """Keeps that the walk of this scope did not see these repos."""
         with self._writing() as rows:
-            runs.note_absences(rows, scope, hub_ids, self._clock())
+            runs.record_missing(rows, scope, hub_ids, self._clock())
 
-    def absent(self, most: int = 1_000_000) -> list[Wanted]:
+    def unconfirmed_missing(self, most: int = 1_000_000) -> list[LeasedRepo]:
         """Repos that a walk did not see and that are not yet known to be gone: each wants a look of its own."""
         with self._reading() as rows:
-            return runs.absent(rows, most)
+            return runs.unconfirmed_missing(rows, most)
 
-    def probed(self, hub_id: str, *, found: bool, at: datetime) -> int:
+    def record_probe(self, hub_id: str, *, found: bool, at: datetime) -> int:
         """A direct look at a missing repo; returns how many in a row did not find it."""
         with self._writing() as rows:
-            return runs.probed(rows, hub_id, found=found, at=at)
+            return runs.record_probe(rows, hub_id, found=found, at=at)
 
-    def displaced(self, run: RunRecord) -> list[tuple[str, str]]:
+    def reassigned_repos(self, run: RunRecord) -> list[tuple[str, str]]:
         """(hub_id, owner) of repos that this run lost sight of since another one has their id now."""
         with self._reading() as rows:
-            return runs.displaced(rows, run)
+            return runs.reassigned_repos(rows, run)
 
     # ---- the frontier -----------------------------------------------------------------------------------------------
 
-    def claim(self, n: int, depth: Depth, scope: RepoFilter | None = None) -> list[Wanted]:
+    def claim(self, n: int, depth: Depth, scope: RepoFilter | None = None) -> list[LeasedRepo]:
         """Leases up to n repos that are most worth a visit of this depth."""
         with self._writing(numbered=False) as rows:
             return self._frontier.claim(rows, n, depth, scope, self._clock())
 
-    def release(self, leases: Iterable[Wanted]) -> None:
+    def release(self, leases: Iterable[LeasedRepo]) -> None:
         """Gives back leases that were not used."""
         with self._writing(numbered=False) as rows:
             self._frontier.release(rows, leases)
@@ -281,8 +285,8 @@ class Store:
         self.index(2 * len(items))
         return saved
 
-    def fail_visit(
-        self, wanted: Wanted, skipped: Sequence[Skipped], run: RunRecord | None, *, settled: Depth | None
+    def record_failure(
+        self, wanted: LeasedRepo, skipped: Sequence[Skipped], run: RunRecord | None, *, settled: Depth | None
     ) -> None:
         """A visit brought nothing: `settled` is the depth that counts as reached, None to try again later."""
         with self._writing() as rows:
@@ -294,7 +298,7 @@ class Store:
         with self._reading() as rows:
             return stored.read_headers(rows, "content", contents)
 
-    def layouts(self) -> tuple[Layout, ...]:
+    def layouts(self) -> tuple[ArrayLength, ...]:
         """Lengths of tokenizer arrays that were learnt."""
         with self._reading() as rows:
             return stored.read_layouts(rows)
@@ -312,32 +316,32 @@ class Store:
             ranges = list(prune.steps(rows))
         found = Pruned()
         for first, last in ranges:
-            with self._undone(dry_run) as rows:
+            with self._dry_run_transaction(dry_run) as rows:
                 found += prune.prune_repos(rows, first, last, daily_until=now - daily, events_until=until)
-        with self._undone(dry_run) as rows:
+        with self._dry_run_transaction(dry_run) as rows:
             found += prune.prune_unused(rows)
         self._interned.forget()
         return found
 
     @contextmanager
-    def _undone(self, dry_run: bool) -> Iterator[Rows]:
+    def _dry_run_transaction(self, dry_run: bool) -> Iterator[Rows]:
         """A transaction that is rolled back at its end if it is a dry run."""
         try:
             with self._writing() as rows:
                 yield rows
                 if dry_run:
-                    raise _RollBack
-        except _RollBack:
+                    raise _Rollback
+        except _Rollback:
             pass
 
     # ---- labels, offline --------------------------------------------------------------------------------------------
 
-    def stored(self, hub_ids: Iterable[str]) -> dict[str, RepoRecord]:
+    def load_repos(self, hub_ids: Iterable[str]) -> dict[str, RepoRecord]:
         """The repos that the catalog holds, by hub_id, as a listing would give them."""
         with self._reading() as rows:
             return stored.read_repos(rows, hub_ids)
 
-    def stale(self, digest: str) -> Iterator[list[StoredRepo]]:
+    def stale_batches(self, digest: str) -> Iterator[list[StoredRepo]]:
         """Repos whose labels are not of the vocabulary with this digest, in batches; writing between two is fine."""
         after: int | None = 0
         while after is not None:
@@ -365,9 +369,9 @@ class Store:
         self, run: RunRecord | None, batch: Sequence[Relabelled], *, dry_run: bool = False
     ) -> RelabelCounts:
         """Labels made anew; events tell which came out otherwise. A `dry_run` counts them and writes nothing."""
-        with self._undone(dry_run) as rows:
+        with self._dry_run_transaction(dry_run) as rows:
             return relabel.save_labels(rows, self._interned, run, batch, self._clock())
 
 
-class _RollBack(Exception):
+class _Rollback(Exception):
     """Undoes a transaction on purpose."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 from bench.imagined import ImaginedHub
 from bench.scale import run
 
@@ -35,7 +35,7 @@ def test_every_measurement_of_a_small_catalog(tmp_path: Path) -> None:
     assert found["views"].keys() >= {"models", "lineage"} and len(found["queries"]) > 40
     assert found["export_models_ok"] and found["export_models_bytes"] > 100 * REPOS
     assert found["bytes_vacuumed"] > 0
-    with Reader(tmp_path / "scale.db") as reader:
+    with CatalogReader(tmp_path / "scale.db") as reader:
         (row,) = reader.all("select count(*) as n, count(distinct family) as families from models")
     assert row["n"] == REPOS and row["families"] > 10
 
@@ -47,7 +47,7 @@ def test_a_hundred_thousand_repos_load_grow_and_answer(tmp_path: Path) -> None:
     assert found["check"] == [] and found["export_models_ok"]
     assert found["rows"]["repos"] == 100_000 and found["rows"]["visits"] == 20_000
     assert found["rows"]["metrics"] > 1_500_000 and found["rows"]["repo_files"] > 150_000
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         (row,) = reader.all("select count(*) as n from models")
     assert row["n"] == 100_000
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from crawler.pipeline import crawl
 from crawler.settings import CrawlSettings
-from crawler.sources.huggingface.client import Hub
+from crawler.sources.huggingface.client import HubClient
 from crawler.sources.pacer import Pacer
 from db.records import RunRecord
 from db.write.store import Store
@@ -53,14 +53,14 @@ def small_catalog(count: int = 40) -> Catalog:
     return catalog
 
 
-def hub_of(sample: SampleHub, token: str | bool = False, **options: Any) -> Hub:
+def hub_of(sample: SampleHub, token: str | bool = False, **options: Any) -> HubClient:
     """A door to a sample Hub that does not wait long."""
     options = {"timeout": 2.0, "backoff": 0.02, "offline": False} | options
-    return Hub(sample.endpoint, token, options.pop("pacer", None) or Pacer(), **options)  # type: ignore[arg-type]
+    return HubClient(sample.endpoint, token, options.pop("pacer", None) or Pacer(), **options)  # type: ignore[arg-type]
 
 
 def crawled(
-    db: Path, sample: SampleHub, *, hub: Hub | None = None, token: str | bool = False, **orders: Any
+    db: Path, sample: SampleHub, *, hub: HubClient | None = None, token: str | bool = False, **orders: Any
 ) -> RunRecord:
     """One crawl into a catalog. Pages are small, so that there are several."""
     orders = {"depth": "files", "page": 10, "workers": 4} | orders

@@ -23,11 +23,11 @@ from sqlalchemy import event
 
 from crawler.cli import cli
 from crawler.cli.crawl import crawled as _of_the_cli  # noqa: F401  # loaded, for nobody may read it later
-from crawler.cli.errors import guarded
-from crawler.errors import BadAnswer, HubUnreachable
+from crawler.cli.errors import run_command
+from crawler.errors import HubUnreachable, InvalidResponse
 from crawler.pipeline import crawl
 from crawler.settings import CrawlSettings
-from crawler.sources.huggingface.client import Hub
+from crawler.sources.huggingface.client import HubClient
 from crawler.sources.pacer import Pacer
 from db.errors import CatalogBusy, CatalogError, CatalogLocked
 from db.records import RunRecord
@@ -118,7 +118,7 @@ def test_a_folder_where_nothing_may_be_written_is_said(
             with told.open("w") as sys.stderr:
                 if os.geteuid() == 0:
                     os.setuid(65534)  # nobody, to whom root's ways around permissions are closed
-                status = guarded(lambda: cli.main(line, standalone_mode=False), line)
+                status = run_command(lambda: cli.main(line, standalone_mode=False), line)
             os._exit(status)
         ended, err = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), told.read_text()
         folder.chmod(0o755)
@@ -281,9 +281,9 @@ def test_names_that_are_not_found_for_a_while_are_waited_for(
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "127.0.0.1:1"])
 def test_a_hub_that_is_not_there_is_one_sentence(db: Path, host: str) -> None:
-    hub = Hub(f"http://{host}", False, timeout=1, tries=2, backoff=0.01, offline=False)
+    hub = HubClient(f"http://{host}", False, timeout=1, tries=2, backoff=0.01, offline=False)
     with pytest.raises(HubUnreachable, match=f"at http://{re.escape(host)} can't be reached: ") as caught:
-        hub.greet()
+        hub.check_connection()
     assert "Errno" in caught.value.why
 
 
@@ -292,7 +292,9 @@ def test_a_socket_on_which_nobody_answers_is_given_up() -> None:
         port = silent.getsockname()[1]
         begun = time.monotonic()
         with pytest.raises(HubUnreachable, match="no answer in time"):
-            Hub(f"http://127.0.0.1:{port}", False, timeout=0.2, tries=2, backoff=0.01, offline=False).greet()
+            HubClient(
+                f"http://127.0.0.1:{port}", False, timeout=0.2, tries=2, backoff=0.01, offline=False
+            ).check_connection()
         assert time.monotonic() - begun < 5
 
 
@@ -309,7 +311,7 @@ def test_a_listing_that_breaks_off_is_noticed_and_read_again(sample: SampleHub, 
 
 def test_a_listing_that_always_breaks_off_is_said_and_goes_on_there(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(Fault(Kind.CUT_LISTING, on="listing", after=1, match="direction=1", count=3, times=None))
-    with pytest.raises(BadAnswer, match="breaks off before its newest repo"):
+    with pytest.raises(InvalidResponse, match="breaks off before its newest repo"):
         crawled(db, sample)
     assert rows(db, "select outcome, swept_from from crawl_runs") == [("failed", None)]
     sample.faults.clear()
@@ -345,7 +347,7 @@ def test_an_incremental_walk_that_breaks_off_loses_no_change(sample: SampleHub, 
 def test_a_listing_that_lost_its_repos_in_masses_makes_nothing_gone(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crawler.discover.discover.LEAST_MISSING", 5)
+    monkeypatch.setattr("crawler.discover.discover.MIN_MISSING_TOLERATED", 5)
     crawled(db, sample)
     for repo in list(sample.catalog)[:6]:
         sample.catalog.remove(repo.id)
@@ -358,7 +360,7 @@ def test_a_listing_that_lost_its_repos_in_masses_makes_nothing_gone(
 def test_looks_at_what_is_missing_are_bounded_and_go_on_next_time(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crawler.discover.discover.MOST_PROBED", 2)
+    monkeypatch.setattr("crawler.discover.discover.MAX_PROBES_PER_RUN", 2)
     crawled(db, sample)
     for repo in list(sample.catalog)[:3]:
         sample.catalog.remove(repo.id)

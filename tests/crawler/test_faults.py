@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from crawler.errors import BadAnswer, HubFailing, HubUnreachable, Offline, QuotaSpent, TokenRefused
-from crawler.sources.huggingface.client import REFUSALS
+from crawler.errors import HubServerError, HubUnreachable, InvalidResponse, Offline, QuotaSpent, TokenRefused
+from crawler.sources.huggingface.client import MAX_429_IN_A_ROW
 from crawler.sources.pacer import Pacer
 from samplehub import MEMBER, Fault, Kind, SampleHub
 from tests.crawler.dump import differences, dump
@@ -89,7 +89,7 @@ def test_a_fault_that_passes_leaves_no_trace(fault: Fault, sample: SampleHub, db
 
 
 def test_a_429_of_another_limiter_is_waited_out(sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.sources.pacer.CALM", (0.2, 0.3, 0.4))
+    monkeypatch.setattr("crawler.sources.pacer.RETRY_DELAYS_AFTER_429", (0.2, 0.3, 0.4))
     sample.faults.add(Fault(Kind.TOO_MANY_BARE, on="api", after=2, every=8, times=4))
     assert crawled(db, sample).outcome == "complete"
     assert sum(sample.faults.struck.values()) >= 3
@@ -141,7 +141,7 @@ def test_rows_that_the_listing_skips_are_found_by_a_look_at_them(sample: SampleH
 
 def test_a_listing_that_runs_in_a_circle_is_said(sample: SampleHub, db: Path) -> None:
     sample.faults.add(Fault(Kind.REPEATED_PAGE, on="listing", times=None))
-    with pytest.raises(BadAnswer, match="the page itself"):
+    with pytest.raises(InvalidResponse, match="the page itself"):
         crawled(db, sample)
     assert rows(db, "select outcome from crawl_runs") == [("failed",)]
     sample.faults.clear()
@@ -150,7 +150,7 @@ def test_a_listing_that_runs_in_a_circle_is_said(sample: SampleHub, db: Path) ->
 
 def test_a_hub_that_fails_for_good_is_said_and_nothing_is_lost(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(Fault(Kind.UNAVAILABLE, on="listing", after=2, times=None))
-    with pytest.raises(HubFailing, match="answers 503"):
+    with pytest.raises(HubServerError, match="answers 503"):
         crawled(db, sample, token=MEMBER, depth="headers")
     kept = rows(db, "select count(*) from repos")[0][0]
     assert kept == 20
@@ -174,7 +174,7 @@ def test_a_struggling_hub_is_asked_for_less_and_what_is_known_stays(sample: Samp
 def test_when_every_visit_fails_the_hub_counts_as_lost(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crawler.enrich.queue.STRIKES", 5)
+    monkeypatch.setattr("crawler.enrich.queue.MAX_CONSECUTIVE_FAILURES", 5)
     sample.faults.add(Fault(Kind.SERVER_ERROR, on="info", times=None))
     with pytest.raises(HubUnreachable, match="5 repos in a row failed"):
         crawled(db, sample, hub=hub_of(sample, tries=2))
@@ -212,7 +212,7 @@ def test_a_token_that_dies_between_a_sweep_and_its_looks_makes_nothing_gone(samp
     crawled(db, sample, token=MEMBER)
     hidden = sample.catalog.remove("acme/Gemma-1-1B-it-0")
     hub = hub_of(sample, MEMBER)
-    listing = hub.page
+    listing = hub.list_page
 
     def page(params: object, cursor: str | None = None, **more: object) -> object:
         found = listing(params, cursor, **more)  # type: ignore[arg-type]
@@ -220,18 +220,18 @@ def test_a_token_that_dies_between_a_sweep_and_its_looks_makes_nothing_gone(samp
             sample.tokens.clear()
         return found
 
-    hub.page = page  # type: ignore[method-assign,assignment]
+    hub.list_page = page  # type: ignore[method-assign,assignment]
     with pytest.raises(TokenRefused):
         crawled(db, sample, hub=hub, full=True)
     assert rows(db, f"select status from repos where repo_id = '{hidden.id}'") == [("available",)]
 
 
 def test_refusals_without_end_are_a_spent_quota(sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.sources.pacer.CALM", (0.01,))
+    monkeypatch.setattr("crawler.sources.pacer.RETRY_DELAYS_AFTER_429", (0.01,))
     sample.faults.add(Fault(Kind.TOO_MANY_BARE, on="listing", times=None))
     with pytest.raises(QuotaSpent):
         crawled(db, sample)
-    assert len(sample.requests) == REFUSALS + 1
+    assert len(sample.requests) == MAX_429_IN_A_ROW + 1
 
 
 def test_a_wait_that_there_is_no_time_for_is_a_spent_quota(sample: SampleHub, db: Path) -> None:

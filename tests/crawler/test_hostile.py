@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from analysis.labels.resolve import label_repo
-from crawler.enrich.headers import look
-from crawler.errors import BadAnswer, CrawlError, RepoTrouble, TokenRefused
-from crawler.sources.huggingface.client import Hub
+from crawler.enrich.headers import fetch_repo
+from crawler.errors import CrawlError, InvalidResponse, RepoError, TokenRefused
+from crawler.sources.huggingface.client import HubClient
 from crawler.sources.huggingface.parse import parse_repo
-from crawler.sources.huggingface.response import Answer
-from db.records import Page, RepoRecord, Skipped, Wanted
+from crawler.sources.huggingface.response import Response
+from db.records import LeasedRepo, Page, RepoRecord, Skipped
 from db.write.store import Store
 from samplehub import Fault, Kind, SampleHub
 from samplehub.server.permissions import Account
@@ -99,8 +99,8 @@ def told(folder: Path, sample: SampleHub, *words: str) -> tuple[int, str, str]:
 def test_a_hub_that_echoes_the_token_is_not_quoted() -> None:
     words = f"no such user: {SECRET}"
     for answer in (
-        Answer(400, {}, json.dumps({"error": words}).encode(), "http://hub", SECRET),
-        Answer(400, {"x-error-message": "x" * 380 + words}, b"", "http://hub", SECRET),
+        Response(400, {}, json.dumps({"error": words}).encode(), "http://hub", SECRET),
+        Response(400, {"x-error-message": "x" * 380 + words}, b"", "http://hub", SECRET),
     ):
         assert "hf_" not in answer.message
 
@@ -108,7 +108,7 @@ def test_a_hub_that_echoes_the_token_is_not_quoted() -> None:
 @pytest.mark.parametrize("token", [f"{SECRET}\n", f"{SECRET}\x00", f"{SECRET}é"])
 def test_a_token_that_fits_no_header_is_refused_untold(sample: SampleHub, token: str) -> None:
     with pytest.raises(TokenRefused) as caught:
-        hub_of(sample, token).greet()
+        hub_of(sample, token).check_connection()
     assert SECRET not in str(caught.value)
     assert len(sample.requests) == 0
 
@@ -116,11 +116,11 @@ def test_a_token_that_fits_no_header_is_refused_untold(sample: SampleHub, token:
 # ---- JSON that is meant to hurt -------------------------------------------------------------------------------------
 
 
-def altered(hub: Hub, change: Callable[[bytes], bytes]) -> Hub:
+def altered(hub: HubClient, change: Callable[[bytes], bytes]) -> HubClient:
     """A Hub whose answers with cards in them come otherwise."""
     real = hub._once
 
-    def once(*asked: Any, **more: Any) -> Answer:
+    def once(*asked: Any, **more: Any) -> Response:
         answer = real(*asked, **more)
         return replace(answer, body=change(answer.body)) if b'"cardData":{' in answer.body else answer
 
@@ -166,7 +166,7 @@ def test_a_count_of_ten_thousand_digits_is_unknown(sample: SampleHub, db: Path) 
 
 def test_a_page_of_a_million_rows_is_no_page(sample: SampleHub, db: Path) -> None:
     hub = altered(hub_of(sample, tries=2), lambda body: b"[" + b"{}," * 1_000_000 + b'{"cardData":{}}]')
-    with pytest.raises(BadAnswer, match="1,000,001 rows"):
+    with pytest.raises(InvalidResponse, match="1,000,001 rows"):
         crawled(db, sample, hub=hub)
     assert rows(db, "select count(*) from skips") == [(0,)]
 
@@ -175,14 +175,14 @@ def test_a_portal_that_answers_404_to_everything_makes_nothing_gone(sample: Samp
     """A hotel's web page in place of the Hub's own words."""
     crawled(db, sample)
     hub = hub_of(sample, tries=2)
-    hub._once = lambda url, *_, **__: Answer(404, {"content-type": "text/html"}, b"<html>Log in</html>", url)  # type: ignore[method-assign]
+    hub._once = lambda url, *_, **__: Response(404, {"content-type": "text/html"}, b"<html>Log in</html>", url)  # type: ignore[method-assign]
     with pytest.raises(CrawlError):
         crawled(db, sample, hub=hub, full=True)
-    found = look(hub, Wanted("0" * 24, REAL[0], None, None, 0))
+    found = fetch_repo(hub, LeasedRepo("0" * 24, REAL[0], None, None, 0))
     assert isinstance(found, Skipped)
     assert found.reason == "failed"
-    with pytest.raises(RepoTrouble):
-        hub.info(REAL[0])
+    with pytest.raises(RepoError):
+        hub.repo_info(REAL[0])
     assert rows(db, "select count(*) from repos where status = 'gone'") == [(0,)]
 
 

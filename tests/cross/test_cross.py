@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.names import NameLabels, read_name
+from analysis.names import NameLabels, parse_name
 
 HERE = Path(__file__).parent
 SOURCES = ("gguf_py", "llama_ui", "huggingface_js")
@@ -33,7 +33,7 @@ def differences(source: str) -> dict[str, str]:
     """`name: field` -> `theirs, ours`, of all answers that differ."""
     found = {}
     for name, facts in tomllib.loads((HERE / f"{source}.toml").read_text(encoding="utf-8")).items():
-        reading = read_name(name)
+        reading = parse_name(name)
         for field, theirs in facts.items():
             if (mine := ours(reading, field)) != theirs:
                 found[f"{name}: {field}"] = f"{theirs}, ours {mine}"

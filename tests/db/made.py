@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from db.records import (
+    ArrayLength,
     ArtifactRecord,
     ConflictRecord,
     EdgeRecord,
@@ -19,7 +20,6 @@ from db.records import (
     Labelled,
     LabelRecord,
     Labels,
-    Layout,
     Page,
     RepoRecord,
     Skipped,
@@ -129,7 +129,7 @@ def enrichment(
         "files": tuple(FileRecord(path, 1000 + number, f"{number:040x}", content(path)) for path in files),
         "artifacts": artifacts,
         "headers": tuple(header(path) for path in files),
-        "layouts": (Layout("tokenizer.ggml.tokens", 262144, "d1", 4_000_000),),
+        "layouts": (ArrayLength("tokenizer.ggml.tokens", 262144, "d1", 4_000_000),),
     }
     return Enrichment(**{**values, **changes})
 
@@ -156,5 +156,5 @@ def fill(db: str) -> None:
         store.save_page(second, "", Page(((renamed, labelled(family="gemma3")),), (skipped(9),), "next"))
         store.note_absences("", [repo(3).hub_id])
         with store._writing() as rows:
-            lock.take(rows, db, moment)
+            lock.acquire_lock(rows, db, moment)
             rows.execute("insert into search_pending (repo) values (2)")

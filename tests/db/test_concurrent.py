@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 from db.maintain.check import check
-from db.write.queue import LEASE
+from db.write.queue import LEASE_DURATION
 from db.write.store import Store
 from tests.db.made import enrichment, page, repo
 from tests.db.writer import REPOS
@@ -47,21 +47,21 @@ def test_readers_see_whole_pages_and_a_killed_crawl_leaves_a_whole_catalog(db: s
     with crawl(db, "pages") as process:
         lines(process, 1)
         while not looks or looks[-1] < 10 * REPOS:
-            with Reader(db, snapshot=True) as reader:
+            with CatalogReader(db, snapshot=True) as reader:
                 looks.append(whole_pages(reader))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert looks == sorted(looks)
     assert [finding for finding in check(db) if not finding.ok] == []
     with Store.open(db) as store, store.crawling():  # the dead crawl's lock is taken over
-        with Reader(db) as reader:
+        with CatalogReader(db) as reader:
             stored = whole_pages(reader)
         assert store.cursor("", "full") == f"page {stored // REPOS}"
         run = store.start_run("full", "", "https://hub.example")
         assert store.save_page(run, "", page(range(stored + 1, stored + 6), None)).new == 5
 
 
-def whole_pages(reader: Reader) -> int:
+def whole_pages(reader: CatalogReader) -> int:
     """How many repos there are; each with its labels and tags, none of a page alone."""
     (row,) = reader.all(
         "select (select count(*) from repos) as repos, (select count(*) from repo_labels) as labels,"
@@ -101,7 +101,7 @@ def test_a_killed_hosts_work_returns_and_none_is_done_twice(server_db: str) -> N
     visited = [line.split()[0] for output in done for line in output if line]
     assert len(visited) == len(set(visited)) == 45
     assert not set(visited) & held.keys()
-    later = datetime.now(UTC) + LEASE + timedelta(minutes=1)
+    later = datetime.now(UTC) + LEASE_DURATION + timedelta(minutes=1)
     with Store.open(server_db, clock=lambda: later) as store:
         run = store.start_run("repos", "", "https://hub.example")
         returned = store.claim(60, "headers")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from db.engine import catalog_url, open_engine, shown
+from db.engine import catalog_url, masked_url, open_engine
 from db.errors import CatalogDamaged, CatalogError, CatalogMissing, CatalogUnreachable
 from db.write.store import Store
 from tests.db.made import fill, page
@@ -77,7 +77,7 @@ def test_what_can_not_be_opened_is_named_without_its_password(
 
 
 def test_a_path_and_its_url_are_one_catalog(sqlite_db: str) -> None:
-    assert shown(f"sqlite:///{sqlite_db}") == sqlite_db
+    assert masked_url(f"sqlite:///{sqlite_db}") == sqlite_db
     assert catalog_url("postgres://me@host/db").drivername == "postgresql+psycopg"
     open_engine(f"sqlite:///{sqlite_db}", read_only=True).dispose()
 

@@ -21,16 +21,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
 
-from db.records import Layout
+from db.records import ArrayLength
 
-DIGESTED = 2048
+DIGEST_BYTES = 2048
 """Bytes of an array that its digest is over."""
 
-WORTH = 1024
+MIN_ELEMENTS_TO_LEARN = 1024
 """Elements from which on an array of strings is worth a jump: it holds 8 KiB at least, more than its digest covers."""
 
 
-class Jump(NamedTuple):
+class SkipLength(NamedTuple):
     """A place to look at: `length` bytes behind an array's first element, past `more` further keys."""
 
     length: int
@@ -39,7 +39,7 @@ class Jump(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Big:
+class LargeArray:
     """A big array that a reader came by: its key, elements, digest (of strings alone), and where its elements lie.
 
     `number` is its place among the header's keys, `last` that of the last key before `end` where a run was jumped.
@@ -56,41 +56,41 @@ class Big:
 
 def digest(first: bytes) -> str:
     """What an array is known by, from its first bytes."""
-    return sha256(first[:DIGESTED]).hexdigest()[:32]
+    return sha256(first[:DIGEST_BYTES]).hexdigest()[:32]
 
 
 class Layouts:
     """The known layouts, looked up by what a reader sees of an array."""
 
-    def __init__(self, layouts: Iterable[Layout] = ()) -> None:
-        self._jumps: dict[tuple[str, int, str], list[Jump]] = {}
+    def __init__(self, layouts: Iterable[ArrayLength] = ()) -> None:
+        self._jumps: dict[tuple[str, int, str], list[SkipLength]] = {}
         for layout in layouts:
             name, plus, more = layout.key.partition("+")
             if plus and not more.isdigit():
                 continue
-            jump = Jump(layout.length, int(more or 0), bool(plus))
+            jump = SkipLength(layout.length, int(more or 0), bool(plus))
             self._jumps.setdefault((name, layout.count, layout.digest), []).append(jump)
 
     @classmethod
-    def of(cls, layouts: Sequence[Layout] | Layouts) -> Layouts:
+    def of(cls, layouts: Sequence[ArrayLength] | Layouts) -> Layouts:
         """Layouts as given, or made ready for looking up."""
         return layouts if isinstance(layouts, Layouts) else cls(layouts)
 
-    def prefers(self, layout: Layout) -> bool:
+    def is_known(self, layout: ArrayLength) -> bool:
         """Whether it is known and, if it is a run, the first that is tried: then there is nothing to learn."""
         name, plus, more = layout.key.partition("+")
-        jump = Jump(layout.length, int(more or 0), bool(plus))
+        jump = SkipLength(layout.length, int(more or 0), bool(plus))
         tried = list(self.find(name, layout.count, layout.digest))
         return jump in tried and (not jump.last or tried[0] == jump)
 
-    def find(self, key: str, count: int, first: str) -> Iterator[Jump]:
+    def find(self, key: str, count: int, first: str) -> Iterator[SkipLength]:
         """Where such an array may end: whole runs before single arrays, the latest learnt before older ones."""
         found = self._jumps.get((key, count, first), ())
         latest = found[::-1]
         return iter([jump for jump in latest if jump.last] + [jump for jump in latest if not jump.last])
 
 
-def learnt(runs: Iterable[Sequence[Big]]) -> tuple[Layout, ...]:
+def learn_lengths(runs: Iterable[Sequence[LargeArray]]) -> tuple[ArrayLength, ...]:
     """The layouts of big arrays that follow each other: of each array of strings alone, and on to the run's end."""
     found = []
     for run in runs:
@@ -98,8 +98,8 @@ def learnt(runs: Iterable[Sequence[Big]]) -> tuple[Layout, ...]:
             if big.digest is None:
                 continue
             if big.number == big.last and at < len(run) - 1:
-                found.append(Layout(big.key, big.count, big.digest, big.end - big.start))
+                found.append(ArrayLength(big.key, big.count, big.digest, big.end - big.start))
             found.append(
-                Layout(f"{big.key}+{run[-1].last - big.number}", big.count, big.digest, run[-1].end - big.start)
+                ArrayLength(f"{big.key}+{run[-1].last - big.number}", big.count, big.digest, run[-1].end - big.start)
             )
     return tuple(found)

@@ -22,13 +22,13 @@ from hashlib import sha256
 from typing import Any
 
 from analysis.errors import HeaderBeyondLimits
-from analysis.files.roles import SIDECARS
+from analysis.files.roles import SIDECAR_ROLES
 from analysis.formats import limits
-from analysis.formats.gguf.array_lengths import Layouts, learnt
-from analysis.formats.gguf.reader import GgufFile, Passed, Tensor, read_file
+from analysis.formats.gguf.array_lengths import Layouts, learn_lengths
+from analysis.formats.gguf.reader import GgufFile, SkippedArray, Tensor, read_file
 from analysis.formats.source import ByteSource
 from analysis.schemes import tensor_types as ggml
-from db.records import ArtifactRecord, Header, Json, Layout
+from db.records import ArrayLength, ArtifactRecord, Header, Json
 
 TEXT_LENGTH = 300  # characters of a text that are kept
 LIST_LENGTH = 64  # elements of a list that are kept
@@ -102,8 +102,8 @@ def read_gguf(
     artifact: ArtifactRecord,
     sizes: Mapping[str, int | None],
     open_source: Callable[[str], ByteSource],
-    layouts: Sequence[Layout] | Layouts = (),
-) -> tuple[Header, tuple[Layout, ...]]:
+    layouts: Sequence[ArrayLength] | Layouts = (),
+) -> tuple[Header, tuple[ArrayLength, ...]]:
     """The header of a GGUF artifact, its shards merged, and the layouts that reading it taught.
 
     The first shard holds the keys, the others their tensors alone: one small read each. Raises HeaderError and
@@ -129,8 +129,8 @@ def read_gguf(
         requests += source.requests - before[0]
         bytes_read += source.bytes_read - before[1]
     header = header_of(files, actual, artifact, requests, bytes_read)
-    taught = learnt(run for file in files for run in file.runs)
-    return header, tuple(layout for layout in taught if not known.prefers(layout))
+    taught = learn_lengths(run for file in files for run in file.runs)
+    return header, tuple(layout for layout in taught if not known.is_known(layout))
 
 
 def header_of(
@@ -343,7 +343,7 @@ def role_of(file: GgufFile, architecture: str | None, artifact: ArtifactRecord) 
         return "mmproj"
     if said in ("adapter", "imatrix"):
         return said
-    return artifact.role if artifact.role in SIDECARS else "weights"
+    return artifact.role if artifact.role in SIDECAR_ROLES else "weights"
 
 
 def facts_of(files: Sequence[GgufFile], architecture: str | None, role: str) -> Json:
@@ -385,11 +385,11 @@ def geometry_of(file: GgufFile, architecture: str | None) -> dict[str, Any]:
             value = clean(value, 64)
         if isinstance(value, list) and value and all(item == value[0] for item in value):
             value = value[0] if name != "sliding_window_pattern" else value
-        if not isinstance(value, Passed):
+        if not isinstance(value, SkippedArray):
             found[name] = value
     if not found.get("vocabulary"):
         tokens = file.keys.get("tokenizer.ggml.tokens")
-        found["vocabulary"] = tokens.count if isinstance(tokens, Passed) else None
+        found["vocabulary"] = tokens.count if isinstance(tokens, SkippedArray) else None
     return present(found)
 
 
@@ -399,7 +399,7 @@ def tokenizer_of(file: GgufFile) -> dict[str, Any]:
     return present({
         "model": clean(file.text("tokenizer.ggml.model"), 64),
         "pre": clean(file.text("tokenizer.ggml.pre"), 64),
-        "tokens": tokens.count if isinstance(tokens, Passed) else None,
+        "tokens": tokens.count if isinstance(tokens, SkippedArray) else None,
         "digest": digests[0] if digests else None,
         "bos": file.whole("tokenizer.ggml.bos_token_id"),
         "eos": file.whole("tokenizer.ggml.eos_token_id"),
@@ -409,7 +409,7 @@ def tokenizer_of(file: GgufFile) -> dict[str, Any]:
 
 def template_of(value: Any) -> dict[str, Any] | None:
     """A chat template by its length and digest: enough to tell two apart, and no program of a stranger's."""
-    if isinstance(value, Passed):
+    if isinstance(value, SkippedArray):
         return {"bytes": value.size}
     if not isinstance(value, str):
         return None
@@ -476,7 +476,7 @@ def bounded(value: Any) -> Any:
         return clean(value)
     if isinstance(value, list):
         return [bounded(item) for item in value[:LIST_LENGTH] if item is not None]
-    return None if isinstance(value, Passed) else value
+    return None if isinstance(value, SkippedArray) else value
 
 
 def present(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from analysis.errors import HeaderBeyondLimits, HeaderError, HeaderMalformed, HeaderTruncated, NotThisFormat
 from analysis.formats import limits
-from analysis.formats.gguf.array_lengths import DIGESTED, WORTH, Big, Layouts, digest
+from analysis.formats.gguf.array_lengths import DIGEST_BYTES, MIN_ELEMENTS_TO_LEARN, LargeArray, Layouts, digest
 from analysis.formats.source import ByteSource, BytesSource, Window
 from analysis.schemes import tensor_types as ggml
 
@@ -35,8 +35,8 @@ KEY = re.compile(rb"[\x21-\x7e]+")
 BEHIND = 8 * limits.KIB  # what stands behind the tokenizer, tensors apart: token ids, a chat template, the file type
 TENSOR_INFO = 64  # bytes of one tensor's info, on average
 NEXT_KEY = 4 * limits.KIB  # enough to see the key that follows an array
-LITTLE_MORE = limits.KIB  # what a walk fetches beyond what the rest of an array seems to need
-STRANGERS = (
+READ_AHEAD_BYTES = limits.KIB  # what a walk fetches beyond what the rest of an array seems to need
+OTHER_FORMAT_SIGNATURES = (
     (b"version https://git-lfs", "a Git LFS pointer"), (b"<", "a web page"), (b"lmgg", "the older format GGML"),
     (b"tjgg", "the older format GGJT"), (b"fmgg", "the older format GGMF"), (b"algg", "the older format GGLA"),
     (b"PK\x03\x04", "a zip archive or a PyTorch pickle"), (b"\x80\x02", "a pickle"), (b"{", "JSON"),
@@ -44,7 +44,7 @@ STRANGERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class SkippedArray:
     """A value that was passed over: what it was, its bytes, and its elements where it was an array."""
 
     kind: int
@@ -77,7 +77,7 @@ class GgufFile:
     data_start: int
     data_end: int | None  # from the file's start, without padding behind the last tensor
     end_inferred: bool = False  # the last tensor's bytes were taken from the file's size, which so proves nothing
-    runs: tuple[tuple[Big, ...], ...] = ()  # big arrays that followed each other
+    runs: tuple[tuple[LargeArray, ...], ...] = ()  # big arrays that followed each other
 
     def text(self, key: str) -> str | None:
         value = self.keys.get(key)
@@ -128,14 +128,14 @@ class Reader:
     kept_elements: int = 0  # of arrays
     stride: int = 16 * limits.HEAD_BYTES  # what the next read of a walk may fetch
     key_number: int = 0
-    runs: list[list[Big]] = field(default_factory=list)
+    runs: list[list[LargeArray]] = field(default_factory=list)
     in_run: bool = False
     jumped: bool = False
 
     # ---- the file, from front to back ----
 
     def read(self, whole: int | None) -> GgufFile:
-        key_count = keys_left = self.preamble()
+        key_count = keys_left = self.read_preamble()
         while keys_left:
             jumped = self.key_value(keys_left - 1)
             keys_left -= 1 + jumped
@@ -161,12 +161,12 @@ class Reader:
             runs=tuple(tuple(run) for run in self.runs),
         )
 
-    def preamble(self) -> int:
+    def read_preamble(self) -> int:
         """Magic, version, counts; returns the number of keys."""
         window = self.window
         window.fetch(len(MAGIC))
         if not window.data.startswith(MAGIC):
-            raise NotThisFormat(window.name, 0, "a GGUF file", stranger(window.data))
+            raise NotThisFormat(window.name, 0, "a GGUF file", detect_other_format(window.data))
         window.position = len(MAGIC)
         raw = window.take(4, "the version")
         version = int.from_bytes(raw, "little")
@@ -188,9 +188,11 @@ class Reader:
     def alignment(self) -> int:
         value = self.keys.get("general.alignment", 32)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1 or value & (value - 1):
-            raise self.malformed(self.window.position, "an alignment that is a power of two", shown(value))
+            raise self.raise_malformed(self.window.position, "an alignment that is a power of two", shown(value))
         if value > limits.ALIGNMENT:
-            raise self.beyond(self.window.position, f"an alignment of at most {limits.ALIGNMENT:,}", f"{value:,}")
+            raise self.raise_beyond_limits(
+                self.window.position, f"an alignment of at most {limits.ALIGNMENT:,}", f"{value:,}"
+            )
         return value
 
     # ---- key-values ----
@@ -201,7 +203,7 @@ class Reader:
         at = window.position
         key = self.name("a key", limits.KEY_BYTES)
         if key in self.keys:
-            raise self.malformed(at, "a new key", f"{key!r} a second time")
+            raise self.raise_malformed(at, "a new key", f"{key!r} a second time")
         kind = self.number(self.short, f"the type of {key!r}")
         if kind == ARRAY:
             self.keys[key], more = self.array(key, keys_left)
@@ -212,29 +214,29 @@ class Reader:
         elif kind in NUMBERS:
             self.keys[key] = self.scalar(kind, f"the value of {key!r}")
         else:
-            raise self.malformed(window.position - 4, f"a value type of 0 to 12 for {key!r}", str(kind))
+            raise self.raise_malformed(window.position - 4, f"a value type of 0 to 12 for {key!r}", str(kind))
         return 0
 
     def scalar(self, kind: int, what: str) -> Any:
         value = self.number(Struct(self.order + NUMBERS[kind]), what)
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    def string(self, key: str) -> str | Passed:
+    def string(self, key: str) -> str | SkippedArray:
         """A text, or Passed where it is too long to keep."""
         window = self.window
         at = window.position
         length = self.number(self.wide, f"the length of {key!r}")
         if length > limits.STRING_BYTES:
-            raise self.beyond(at, f"at most {limits.STRING_BYTES:,} bytes of {key!r}", f"{length:,}")
+            raise self.raise_beyond_limits(at, f"at most {limits.STRING_BYTES:,} bytes of {key!r}", f"{length:,}")
         if length > limits.KEPT_STRING_BYTES or self.kept + length > limits.KEPT_BYTES:
             window.skip(length, f"the text of {key!r}")
-            return Passed(STRING, length)
+            return SkippedArray(STRING, length)
         raw = window.take(length, f"the text of {key!r}")
         self.kept += length
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise self.malformed(
+            raise self.raise_malformed(
                 at + self.wide.size + error.start, f"{key!r} in UTF-8", f"{raw[error.start]:#x}"
             ) from None
 
@@ -252,18 +254,18 @@ class Reader:
                 raw = window.take(count * width, f"the elements of {key!r}")
                 return finite(Struct(f"{self.order}{count}{NUMBERS[kind]}").unpack(raw)), 0
             window.skip(count * width, f"the elements of {key!r}")
-            if count >= WORTH:
+            if count >= MIN_ELEMENTS_TO_LEARN:
                 self.add_to_run(key, count, None, start)
                 if window.position > window.end:
                     window.ahead = NEXT_KEY if key.endswith(".scores") else self.tail
-            return Passed(ARRAY, count * width, count), 0
+            return SkippedArray(ARRAY, count * width, count), 0
         if kind == STRING:
             return self.strings(key, count, keys_left)
         if kind == ARRAY:
             self.in_run = False
             self.nested(key, count, 1, limits.ARRAY_ELEMENTS)
-            return Passed(ARRAY, window.position - start, count), 0
-        raise self.malformed(start - self.wide.size - 4, f"an element type of 0 to 12 for {key!r}", str(kind))
+            return SkippedArray(ARRAY, window.position - start, count), 0
+        raise self.raise_malformed(start - self.wide.size - 4, f"an element type of 0 to 12 for {key!r}", str(kind))
 
     def keeps(self, key: str, count: int) -> bool:
         """Whether an array's elements are kept: few, not of the tokenizer, and not one array too many."""
@@ -276,7 +278,9 @@ class Reader:
         """Walk arrays within an array; returns what is left of the budget of elements."""
         window = self.window
         if depth >= limits.NESTING:
-            raise self.beyond(window.position, f"at most {limits.NESTING} arrays within each other", f"more in {key!r}")
+            raise self.raise_beyond_limits(
+                window.position, f"at most {limits.NESTING} arrays within each other", f"more in {key!r}"
+            )
         self.bounded(f"arrays of {key!r}", count, limits.NESTED_ARRAYS, self.wide.size + 4)
         for _ in range(count):
             kind = self.number(self.short, f"the element type of {key!r}")
@@ -288,11 +292,11 @@ class Reader:
             self.bounded(f"elements of {key!r}", inner, budget, width)
             budget -= inner
             if kind == STRING:
-                self.walk(key, inner)
+                self.scan_array(key, inner)
             elif kind in NUMBERS:
                 window.skip(inner * width, f"the elements of {key!r}")
             else:
-                raise self.malformed(window.position, f"an element type of 0 to 12 for {key!r}", str(kind))
+                raise self.raise_malformed(window.position, f"an element type of 0 to 12 for {key!r}", str(kind))
         return budget
 
     # ---- arrays of strings ----
@@ -304,19 +308,19 @@ class Reader:
         if self.keeps(key, count):
             self.in_run = False
             return [self.string(key) for _ in range(count)], 0
-        if count < WORTH:
-            self.walk(key, count)
-            return Passed(ARRAY, self.window.position - start, count), 0
-        at = window.need(min(DIGESTED, window.left()), f"the strings of {key!r}")
-        first = digest(window.data[at : at + DIGESTED])
-        more = self.jump(key, count, first, keys_left)
+        if count < MIN_ELEMENTS_TO_LEARN:
+            self.scan_array(key, count)
+            return SkippedArray(ARRAY, self.window.position - start, count), 0
+        at = window.need(min(DIGEST_BYTES, window.left()), f"the strings of {key!r}")
+        first = digest(window.data[at : at + DIGEST_BYTES])
+        more = self.skip_array(key, count, first, keys_left)
         if more is None:
-            self.walk(key, count)
-            self.window.ahead = LITTLE_MORE + self.infos
+            self.scan_array(key, count)
+            self.window.ahead = READ_AHEAD_BYTES + self.read_tensor_infos
         self.add_to_run(key, count, first, start, more or 0)
-        return Passed(ARRAY, None if more else self.window.position - start, count), more or 0
+        return SkippedArray(ARRAY, None if more else self.window.position - start, count), more or 0
 
-    def jump(self, key: str, count: int, first: str, keys_left: int) -> int | None:
+    def skip_array(self, key: str, count: int, first: str, keys_left: int) -> int | None:
         """Jump an array by a learnt layout, if a well-formed header goes on behind it.
 
         Returns how many further keys were jumped with it, None where the array must be walked. What was fetched so far
@@ -330,12 +334,12 @@ class Reader:
             if jump.more > keys_left or not count * self.wide.size <= jump.length <= window.left():
                 continue
             ahead = window.at(landing, self.tail if jump.last else NEXT_KEY)
-            if self.goes_on(ahead, keys_left - jump.more):
+            if self.continues_after(ahead, keys_left - jump.more):
                 self.window, self.jumped = ahead, True
                 return jump.more
         return None
 
-    def goes_on(self, ahead: Window, keys_left: int) -> bool:
+    def continues_after(self, ahead: Window, keys_left: int) -> bool:
         """Whether a well-formed header goes on where a jump landed: four keys, then a tensor, as far as fetched."""
         if ahead.left() == 0:
             return keys_left == 0 and self.tensor_count == 0
@@ -353,7 +357,7 @@ class Reader:
             return False
         return True
 
-    def walk(self, key: str, count: int) -> None:
+    def scan_array(self, key: str, count: int) -> None:
         """Pass over strings one by one, fetching what they seem to need and no more."""
         window = self.window
         unpack, step = self.wide.unpack_from, self.wide.size
@@ -374,14 +378,18 @@ class Reader:
             if left:
                 before, average = average, passed / done if done else 2 * step
                 rise = min(1.15, max(1.02, average / before)) if before else 1.02  # rare tokens are longer
-                window.ahead = min(self.stride, round(rise * left * average) + LITTLE_MORE + self.infos)
+                window.ahead = min(
+                    self.stride, round(rise * left * average) + READ_AHEAD_BYTES + self.read_tensor_infos
+                )
                 self.stride = min(4 * self.stride, limits.CHUNK_BYTES)
                 window.need(step, f"a string of {key!r}")
 
     def check_reach(self, key: str, at: int, length: int) -> None:
         """A string that ends beyond what was fetched: within the limits and the file?"""
         if length > limits.STRING_BYTES:
-            raise self.beyond(at, f"strings of at most {limits.STRING_BYTES:,} bytes in {key!r}", f"{length:,}")
+            raise self.raise_beyond_limits(
+                at, f"strings of at most {limits.STRING_BYTES:,} bytes in {key!r}", f"{length:,}"
+            )
         window = self.window
         window.position, reached = at, window.position
         window.skip(reached - at, f"a string of {key!r}")
@@ -389,7 +397,7 @@ class Reader:
     def add_to_run(self, key: str, count: int, first: str | None, start: int, jumped: int = 0) -> None:
         """Note a big array. Those that follow each other, with nothing but a tokenizer's keys between, are a run."""
         number = self.key_number
-        big = Big(key, count, first, start, self.window.position, number, number + jumped)
+        big = LargeArray(key, count, first, start, self.window.position, number, number + jumped)
         if self.in_run:
             self.runs[-1].append(big)
         else:
@@ -399,26 +407,26 @@ class Reader:
     @property
     def tail(self) -> int:
         """What probably stands behind the tokenizer: a few keys, and the tensors."""
-        return BEHIND + self.infos
+        return BEHIND + self.read_tensor_infos
 
     @property
-    def infos(self) -> int:
+    def read_tensor_infos(self) -> int:
         """What the infos of all tensors probably take."""
         return min(self.tensor_count, 4096) * TENSOR_INFO
 
     # ---- tensors ----
 
     def tensors(self, alignment: int) -> tuple[Tensor, ...]:
-        self.window.ahead = LITTLE_MORE + self.infos
+        self.window.ahead = READ_AHEAD_BYTES + self.read_tensor_infos
         found = []
         names = set()
         for _ in range(self.tensor_count):
             at = self.window.position
             tensor = self.tensor()
             if tensor.name in names:
-                raise self.malformed(at, "a new tensor", f"{tensor.name!r} a second time")
+                raise self.raise_malformed(at, "a new tensor", f"{tensor.name!r} a second time")
             if tensor.offset % alignment:
-                raise self.malformed(
+                raise self.raise_malformed(
                     self.window.position - 8, f"an offset that is a multiple of {alignment}", f"{tensor.offset:,}"
                 )
             names.add(tensor.name)
@@ -430,7 +438,9 @@ class Reader:
         name = self.name("a tensor's name", limits.TENSOR_NAME_BYTES)
         dimensions = self.number(self.short, f"the dimensions of {name!r}")
         if dimensions > limits.DIMENSIONS:
-            raise self.beyond(window.position - 4, f"at most {limits.DIMENSIONS} dimensions", f"{dimensions:,}")
+            raise self.raise_beyond_limits(
+                window.position - 4, f"at most {limits.DIMENSIONS} dimensions", f"{dimensions:,}"
+            )
         at = window.position
         shape = Struct(f"{self.order}{dimensions}{self.wide.format[-1]}").unpack(
             window.take(dimensions * self.wide.size, f"the shape of {name!r}")
@@ -439,11 +449,11 @@ class Reader:
         elements = math.prod(shape)
         known = ggml.tensor_type(kind)
         if elements > limits.ELEMENTS or offset > limits.ELEMENTS:
-            raise self.beyond(
+            raise self.raise_beyond_limits(
                 at, f"at most {limits.ELEMENTS:,} elements of {name!r}", f"shape {shape}, offset {offset}"
             )
         if known and shape and shape[0] % known.block and ggml.sure(kind):
-            raise self.malformed(at, f"rows of {name!r} in blocks of {known.block}", f"rows of {shape[0]:,}")
+            raise self.raise_malformed(at, f"rows of {name!r} in blocks of {known.block}", f"rows of {shape[0]:,}")
         return Tensor(name, shape, kind, offset, elements)
 
     # ---- pieces ----
@@ -460,26 +470,26 @@ class Reader:
         at = window.position
         length = self.number(self.wide, f"the length of {what}")
         if not length:
-            raise self.malformed(at, what, "an empty one")
+            raise self.raise_malformed(at, what, "an empty one")
         if length > longest:
-            raise self.beyond(at, f"{what} of at most {longest:,} bytes", f"{length:,}")
+            raise self.raise_beyond_limits(at, f"{what} of at most {longest:,} bytes", f"{length:,}")
         raw = window.take(length, what)
         if not KEY.fullmatch(raw):
-            raise self.malformed(at + self.wide.size, f"{what} in printable ASCII", repr(raw[:40]))
+            raise self.raise_malformed(at + self.wide.size, f"{what} in printable ASCII", repr(raw[:40]))
         return raw.decode("ascii")
 
     def bounded(self, what: str, count: int, most: int, width: int) -> None:
         """Hold a count of things that take `width` bytes each at least against a limit and what is left of the file."""
         window = self.window
         if count > most:
-            raise self.beyond(window.position, f"at most {most:,} {what}", f"{count:,}")
+            raise self.raise_beyond_limits(window.position, f"at most {most:,} {what}", f"{count:,}")
         if window.size is not None and count * width > window.size - window.position:
             raise window.truncated(count * width, f"{count:,} {what}")
 
-    def malformed(self, offset: int, expected: str, got: str) -> HeaderMalformed:
+    def raise_malformed(self, offset: int, expected: str, got: str) -> HeaderMalformed:
         return HeaderMalformed(self.window.name, offset, expected, got)
 
-    def beyond(self, offset: int, expected: str, got: str) -> HeaderBeyondLimits:
+    def raise_beyond_limits(self, offset: int, expected: str, got: str) -> HeaderBeyondLimits:
         return HeaderBeyondLimits(self.window.name, offset, expected, got)
 
 
@@ -523,12 +533,12 @@ def tensor_sizes(
     return tuple(sizes), False
 
 
-def stranger(data: bytes) -> str:
+def detect_other_format(data: bytes) -> str:
     """What a file is that is no GGUF, from its first bytes."""
     if not data:
         return "an empty file"
     lowered = data[:32].lstrip().lower()
-    for start, what in STRANGERS:
+    for start, what in OTHER_FORMAT_SIGNATURES:
         if lowered.startswith(start.lower()):
             return what
     return f"bytes {data[:4].hex(' ')}"

@@ -22,9 +22,9 @@ from typing import Any
 
 from analysis.formats import model_config as configs
 from analysis.formats.gguf.model import clean, present
-from analysis.formats.safetensors.packing import Module, Packed, derived, measure
+from analysis.formats.safetensors.packing import Module, Packed, measure, parameters_from_config
 from analysis.formats.safetensors.tensors import FLOATS, Tensor
-from analysis.schemes.quantization_config import Quantization, quantization_of
+from analysis.schemes.quantization_config import Quantization, read_quantization_config
 from db.records import ArtifactRecord, Header, Json
 
 EMBEDDINGS = re.compile(
@@ -63,7 +63,7 @@ def header_of(
     bytes_read: int = 0,
 ) -> Header:
     """The Header of an artifact from the tensors of all its shards and the repo's configuration."""
-    told = quantization_of(config, metadata)
+    told = read_quantization_config(config, metadata)
     packed = measure(tensors, told)
     parameters, inferred = count_parameters(packed, tensors, config, base_parameters)
     types: Counter[str] = Counter()
@@ -107,7 +107,7 @@ def count_parameters(
         return (counted if tensors else None), False
     if base_parameters:
         return base_parameters, True
-    guess = derived(tensors, packed.unresolved)
+    guess = parameters_from_config(tensors, packed.unresolved)
     return (None if guess is None else counted + guess), True
 
 

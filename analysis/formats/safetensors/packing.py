@@ -23,7 +23,7 @@ from typing import NamedTuple
 from analysis.formats.safetensors.tensors import BITS, BYTES, EIGHT, FLOATS, SCALES, Tensor
 from analysis.schemes.quantization_config import Quantization
 
-MOST_A_BYTE = 64
+MAX_WEIGHTS_PER_BYTE = 64
 """Weights that a byte stands for at most: an eighth of a bit each. The densest layouts in use need a bit."""
 
 Leaves = Mapping[str, Tensor]
@@ -364,7 +364,7 @@ def mlx(module: str, leaves: Leaves, told: Quantization) -> Count:
     return Count(scales.elements * group, scheme)
 
 
-def eight_bits(module: str, leaves: Leaves, told: Quantization) -> Count:
+def int8_rule(module: str, leaves: Leaves, told: Quantization) -> Count:
     """weight of 8-bit floats [N, K], whatever its scales: one a matrix, a row, a block; of 32 in a row: MXFP8."""
     weight = leaves["weight"]
     scale = next(
@@ -476,7 +476,7 @@ RULES: tuple[tuple[frozenset[str], Rule, str], ...] = (
 
 
 @cache
-def rule_of(signature: frozenset[tuple[str, str]]) -> tuple[Rule, str] | None:
+def find_rule(signature: frozenset[tuple[str, str]]) -> tuple[Rule, str] | None:
     """The rule for a module with these endings and dtypes; None for plain weights."""
     leaves = dict(signature)
     for needed, rule, method in RULES:
@@ -490,7 +490,7 @@ def rule_of(signature: frozenset[tuple[str, str]]) -> tuple[Rule, str] | None:
     if kind in NARROW:
         return narrow_floats, ""
     if kind in EIGHT:
-        return eight_bits, "mxfp8" if leaves.get("weight_scale_inv") in SCALES else "fp8"
+        return int8_rule, "mxfp8" if leaves.get("weight_scale_inv") in SCALES else "fp8"
     if kind is None or kind in FLOATS or kind == "BOOL":
         return None
     if leaves.keys() & set(_SCALE_LEAVES):
@@ -514,12 +514,12 @@ def measure(tensors: Mapping[str, Tensor], told: Quantization) -> Packed:
     """The parameters of a model's tensors, by module and by scheme."""
     packed = Packed()
     for module, leaves in grouped(tensors).items():
-        rule = rule_of(frozenset((leaf, tensor.dtype) for leaf, tensor in leaves.items()))
+        rule = find_rule(frozenset((leaf, tensor.dtype) for leaf, tensor in leaves.items()))
         stacked = max((tensor.shape[0] for tensor in leaves.values() if len(tensor.shape) >= 3), default=0)
         parameters, scheme = 0, ""
         if rule is not None:
             counted, scheme, method = rule[0](module, leaves, told)
-            if counted is None or counted > MOST_A_BYTE * sum(tensor.size for tensor in leaves.values()):
+            if counted is None or counted > MAX_WEIGHTS_PER_BYTE * sum(tensor.size for tensor in leaves.values()):
                 counted = None  # a configuration or a shape that claims more than any packing holds
                 packed.unresolved.append(module)
             parameters = counted or 0
@@ -543,7 +543,7 @@ def measure(tensors: Mapping[str, Tensor], told: Quantization) -> Packed:
     return packed
 
 
-def derived(tensors: Mapping[str, Tensor], modules: list[str]) -> int | None:
+def parameters_from_config(tensors: Mapping[str, Tensor], modules: list[str]) -> int | None:
     """What the shapes of VPTQ and SpQR modules suggest, all padding counted; None where one does not tell."""
     leaves_of = grouped({name: t for name, t in tensors.items() if split(name)[0] in set(modules)})
     total = 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from analysis.formats.formats import SAFETENSORS_API
-from analysis.labels.evidence.make import WEIGHT, Pieces, piece, said
+from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence, make_measured
 from analysis.labels.evidence.sizes import QUANTIZED_BELOW
 from analysis.schemes.schemes import full_precision, scheme_pieces
-from analysis.untrusted import MOST_CONTEXT, count, table, word
+from analysis.untrusted import MAX_CONTEXT, count, table, word
 from db.records import Json
 
 _FULL = {"BF16": "BF16", "F16": "F16", "F32": "F32", "F64": "F64"}
@@ -17,20 +17,20 @@ _BOOKKEEPING = frozenset(("BOOL", "I64", "I16", "U16", "U64", "F8_E8M0"))
 _PACKED = frozenset(("I32", "U32", "U8", "I16"))
 
 
-def safetensors_evidence(safetensors: Json, quantized: bool) -> Pieces:
+def safetensors_evidence(safetensors: Json, quantized: bool) -> Evidence:
     """The Hub's own count of the tensors; `quantized` says that config.json speaks of a quantization.
 
     The Hub has already unpacked 4-bit integers when it counts, but not always NVFP4's pairs. `total` is partly what the
     author wrote and may be anything; the histogram is counted.
     """
-    held = histogram(safetensors)
+    held = parse_dtype_counts(safetensors)
     if not held:
         total = count(safetensors.get("total"))
-        return (said("parameters_measured", total, "api", "safetensors.total", 60),) if total else ()
-    parameters, rule = counted(held)
+        return (make_measured("parameters_measured", total, "api", "safetensors.total", 60),) if total else ()
+    parameters, rule = count_parameters_from_dtypes(held)
     found = [
-        said("parameters_measured", parameters, "api", rule),
-        piece("format", "safetensors", "api", "safetensors", SAFETENSORS_API),
+        make_measured("parameters_measured", parameters, "api", rule),
+        make_evidence("format", "safetensors", "api", "safetensors", SAFETENSORS_API),
     ]
     weights = {dtype: n for dtype, n in held.items() if dtype not in _BOOKKEEPING}
     whole = sum(weights.values())
@@ -43,14 +43,14 @@ def safetensors_evidence(safetensors: Json, quantized: bool) -> Pieces:
         scheme = dtype if dtype in _FULL else max((n, kind) for kind, n in weights.items() if kind in _FULL)[1]
         found += full_precision(scheme, "api", rule, WEIGHT["api"])
     elif dtype in _EIGHT and most >= whole / 2:
-        found += [piece("quant_measured", _EIGHT[dtype], "api", rule, WEIGHT["api"])]
+        found += [make_evidence("quant_measured", _EIGHT[dtype], "api", rule, WEIGHT["api"])]
         found += scheme_pieces(_EIGHT[dtype], "api", rule, WEIGHT["api"])
     elif dtype in _PACKED or dtype in _EIGHT:
-        found.append(piece("quantized", "true", "api", rule, 60))
+        found.append(make_evidence("quantized", "true", "api", rule, 60))
     return tuple(found)
 
 
-def histogram(safetensors: Json) -> dict[str, int]:
+def parse_dtype_counts(safetensors: Json) -> dict[str, int]:
     """dtype -> parameters of the API's safetensors block, checked."""
     found = {}
     for dtype, held in list(table(safetensors.get("parameters")).items())[:64]:
@@ -60,7 +60,7 @@ def histogram(safetensors: Json) -> dict[str, int]:
     return found
 
 
-def counted(held: Mapping[str, int]) -> tuple[int, str]:
+def count_parameters_from_dtypes(held: Mapping[str, int]) -> tuple[int, str]:
     """Parameters behind a histogram, and how they were counted.
 
     NVFP4 keeps two weights a byte and one F8 scale for 16 of them: where U8 and F8 stand so, pairs were not unpacked.
@@ -72,22 +72,22 @@ def counted(held: Mapping[str, int]) -> tuple[int, str]:
     return whole, "safetensors.parameters"
 
 
-def gguf_evidence(gguf: Json) -> Pieces:
+def gguf_evidence(gguf: Json) -> Evidence:
     """The API's gguf block: one file's facts, perhaps a shard's or a projector's."""
     found = []
     weight = WEIGHT["api"]
     total = count(gguf.get("total"))
     architecture = word(gguf.get("architecture"))
-    context = count(gguf.get("context_length"), MOST_CONTEXT)
+    context = count(gguf.get("context_length"), MAX_CONTEXT)
     if total:
-        found.append(said("parameters_measured", total, "api", "gguf.total", 75))
+        found.append(make_measured("parameters_measured", total, "api", "gguf.total", 75))
     if architecture and architecture not in ("clip", "imatrix"):
-        found.append(piece("architecture", architecture, "api", "gguf.architecture", weight))
+        found.append(make_evidence("architecture", architecture, "api", "gguf.architecture", weight))
     if context:
-        found.append(said("context_measured", context, "api", "gguf.context_length"))
+        found.append(make_measured("context_measured", context, "api", "gguf.context_length"))
     size = count(gguf.get("totalFileSize"))
     if total and size and size * 8 / total < QUANTIZED_BELOW:
-        found.append(piece("quantized", "true", "size", "gguf.totalFileSize", 41))
+        found.append(make_evidence("quantized", "true", "size", "gguf.totalFileSize", 41))
     if found:
-        found.append(piece("format", "gguf", "api", "gguf", 46))
+        found.append(make_evidence("format", "gguf", "api", "gguf", 46))
     return tuple(found)

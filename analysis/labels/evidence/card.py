@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from analysis.formats.formats import TAGGED
 from analysis.labels.evidence.languages import language_code
-from analysis.labels.evidence.make import WEIGHT, Pieces, piece
-from analysis.untrusted import MOST_PARENTS, word, words
+from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
+from analysis.untrusted import MAX_BASE_MODELS, word, words
 from analysis.vocabulary.vocabulary import vocabulary
 from db.records import EdgeRecord, Json, LabelRecord, Relation, RepoRecord
 
@@ -21,35 +21,35 @@ def card_edges(card: Json) -> tuple[EdgeRecord, ...]:
         return ()
     stated = card.get("base_model_relation")
     relation: Relation = stated if isinstance(stated, str) and stated in RELATIONS else "unknown"  # type: ignore[assignment]
-    named = words(parents, MOST_PARENTS)
+    named = words(parents, MAX_BASE_MODELS)
     return tuple(EdgeRecord(parent, relation, "card") for parent in named if "/" in parent)
 
 
-def card_evidence(repo: RepoRecord) -> Pieces:
+def card_evidence(repo: RepoRecord) -> Evidence:
     """Library, languages and quantizer, as the card says."""
     found: list[LabelRecord] = []
     weight = WEIGHT["card"]
     for language in repo.languages[:100] or words(repo.card.get("language"), 100):
         code = language_code(language)
         if code:
-            found.append(piece("languages", code, "card", "language", weight))
+            found.append(make_evidence("languages", code, "card", "language", weight))
     quantizer = word(repo.card.get("quantized_by"))
     if quantizer:
-        found.append(piece("quantizer", quantizer, "card", "quantized_by", weight))
-        found.append(piece("quantized", "true", "card", "quantized_by", 44))
+        found.append(make_evidence("quantizer", quantizer, "card", "quantized_by", weight))
+        found.append(make_evidence("quantized", "true", "card", "quantized_by", 44))
     if repo.library_name:
         found += library_evidence(repo.library_name)
     return tuple(found)
 
 
 @lru_cache(maxsize=1 << 10)
-def library_evidence(library: str) -> Pieces:
+def library_evidence(library: str) -> Evidence:
     """The library that a repo is for, where it has a container of its own."""
     low = library.lower()
     entry = vocabulary().words.get(low)
     container = entry.value if entry and entry.label == "format" else ""
     if entry and container in TAGGED and container not in ("pytorch", "safetensors"):
-        return (piece("format", entry.value, "card", "library_name", TAGGED[entry.value]),)
+        return (make_evidence("format", entry.value, "card", "library_name", TAGGED[entry.value]),)
     if low == "peft":
-        return (piece("tuning", "lora", "card", "library_name", WEIGHT["card"]),)
+        return (make_evidence("tuning", "lora", "card", "library_name", WEIGHT["card"]),)
     return ()

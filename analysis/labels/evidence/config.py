@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.formats.formats import TAGGED
-from analysis.labels.evidence.make import WEIGHT, Pieces, piece, said, text
+from analysis.labels.evidence.make import WEIGHT, Evidence, evidence_text, make_evidence, make_measured
 from analysis.schemes.quantization_config import METHODS
-from analysis.untrusted import MOST_CONTEXT, count, number, table, word, words
+from analysis.untrusted import MAX_CONTEXT, count, number, table, word, words
 from db.records import Json, LabelRecord
 
 _SCHEMES: Mapping[str, str] = {
@@ -35,22 +35,22 @@ _USUAL_BITS: Mapping[str | None, float] = {
 }  # fmt: skip
 
 
-def config_evidence(config: Json) -> Pieces:
+def config_evidence(config: Json) -> Evidence:
     """What config.json says: the architecture, the context it was made for, how its weights are packed."""
     found: list[LabelRecord] = []
     weight = WEIGHT["config"]
     architecture, rule = architecture_of(config)
     if architecture:
-        found.append(piece("architecture", architecture, "config", rule, weight))
+        found.append(make_evidence("architecture", architecture, "config", rule, weight))
     inner = table(config.get("text_config"))
     for holder in (config, inner):
-        context = count(holder.get("max_position_embeddings"), MOST_CONTEXT)
+        context = count(holder.get("max_position_embeddings"), MAX_CONTEXT)
         if context:
-            found.append(said("context_measured", context, "config", "max_position_embeddings"))
+            found.append(make_measured("context_measured", context, "config", "max_position_embeddings"))
             break
     packing = config.get("quantization_config") or config.get("quantization") or inner.get("quantization_config")
     if isinstance(packing, Mapping) and packing:
-        found += packing_evidence(packing)
+        found += quantization_config_evidence(packing)
     return tuple(found)
 
 
@@ -63,30 +63,30 @@ def architecture_of(config: Json) -> tuple[str | None, str]:
     return (named[0] if named else None), "architectures"
 
 
-def packing_evidence(packing: Mapping[str, Any]) -> Pieces:
+def quantization_config_evidence(packing: Mapping[str, Any]) -> Evidence:
     """`quantization_config`: scheme, method, bits, group size. A block that tells no scheme still says: quantized."""
     method = word(packing.get("quant_method"))
     low = method.lower() if method else ("mlx" if count(packing.get("bits"), 16) else None)
-    scheme, bits, group, canonical = packed_scheme(low, packing)
+    scheme, bits, group, canonical = read_quantization_config(low, packing)
     weight = WEIGHT["config"]
     rule = f"quant_method {method}" if method else "quantization_config"
     full = scheme in ("BF16", "F16", "F32")
-    found = [piece("quantized", "false" if full else "true", "config", rule, weight)]
+    found = [make_evidence("quantized", "false" if full else "true", "config", rule, weight)]
     if scheme:
-        found.append(piece("quant", scheme, "config", rule, weight))
-        found.append(piece("quant_measured", scheme, "config", rule, weight))
+        found.append(make_evidence("quant", scheme, "config", rule, weight))
+        found.append(make_evidence("quant_measured", scheme, "config", rule, weight))
     if canonical:
-        found.append(piece("quant_method", canonical, "config", rule, weight))
+        found.append(make_evidence("quant_method", canonical, "config", rule, weight))
     if bits:
-        found.append(piece("bits", text(bits), "config", rule, weight))
+        found.append(make_evidence("bits", evidence_text(bits), "config", rule, weight))
     if group:
-        found.append(piece("group_size", str(group), "config", rule, weight))
+        found.append(make_evidence("group_size", str(group), "config", rule, weight))
     if low == "mlx":
-        found.append(piece("format", "mlx", "config", rule, TAGGED["mlx"]))
+        found.append(make_evidence("format", "mlx", "config", rule, TAGGED["mlx"]))
     return tuple(found)
 
 
-def packed_scheme(
+def read_quantization_config(
     method: str | None, packing: Mapping[str, Any]
 ) -> tuple[str | None, float | None, int | None, str | None]:
     """Scheme, bits, group size and canonical method of a quantization_config."""
@@ -110,7 +110,9 @@ def packed_scheme(
             scheme = "NVFP4" if bits == 4 else "FP8" if bits == 8 else None
     elif canonical == "mlx":
         mode = word(packing.get("mode"))
-        scheme = mode.upper() if mode in ("mxfp4", "mxfp8", "nvfp4") else f"MLX-{text(bits)}BIT" if bits else None
+        scheme = (
+            mode.upper() if mode in ("mxfp4", "mxfp8", "nvfp4") else f"MLX-{evidence_text(bits)}BIT" if bits else None
+        )
     elif canonical == "autoround" and word(packing.get("data_type")) in ("mx_fp", "nv_fp"):
         scheme = "MXFP4" if packing.get("data_type") == "mx_fp" else "NVFP4"
     if bits is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from analysis.labels.evidence.make import WEIGHT, Pieces, piece
-from analysis.labels.evidence.names import named
+from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
+from analysis.labels.evidence.names import parse_name_or_none
 from analysis.names.family import alike
 from db.records import Source
 
@@ -15,9 +15,11 @@ LONG = 7  # letters: `stellar` is close to stella, `tinylama` only to tinyllama
 
 
 @lru_cache(maxsize=1 << 11)
-def architecture_evidence(architecture: str, source: Source) -> Pieces:
+def architecture_evidence(architecture: str, source: Source) -> Evidence:
     """The family that an architecture was made for: `qwen3_moe` is qwen 3. Worth little: many build on llama's."""
-    labels = named(architecture.replace("ForCausalLM", "").replace("ForConditionalGeneration", "").replace("_", "-"))
+    labels = parse_name_or_none(
+        architecture.replace("ForCausalLM", "").replace("ForConditionalGeneration", "").replace("_", "-")
+    )
     if labels is None or labels.family is None:
         return ()
     rule = f"architecture {architecture}"
@@ -27,15 +29,15 @@ def architecture_evidence(architecture: str, source: Source) -> Pieces:
         "base_family": labels.base_family or labels.family,
         "base_version": labels.base_version,
     }
-    return tuple([piece(field, value, source, rule, 22) for field, value in claims.items() if value])
+    return tuple([make_evidence(field, value, source, rule, 22) for field, value in claims.items() if value])
 
 
-def fuzzy_evidence(unclaimed: Iterable[str]) -> Pieces:
+def fuzzy_evidence(unclaimed: Iterable[str]) -> Evidence:
     """The family that a word which no rule knows nearly spells, where nothing at all tells the family."""
     for word in unclaimed:
         family = nearly(word.lower()) if len(word) >= LONG and word.isalpha() else None
         if family:
-            return (piece("family", family, "fuzzy", f"nearly {family}: {word[:40]}", WEIGHT["fuzzy"]),)
+            return (make_evidence("family", family, "fuzzy", f"nearly {family}: {word[:40]}", WEIGHT["fuzzy"]),)
     return ()
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from analysis.labels.evidence.lineage import LINEAGE
-from analysis.labels.evidence.make import WEIGHT, Pieces, said
-from analysis.labels.evidence.names import named
-from analysis.untrusted import MOST_PARENTS, count, number, table, word
+from analysis.labels.evidence.make import WEIGHT, Evidence, make_measured
+from analysis.labels.evidence.names import parse_name_or_none
+from analysis.untrusted import MAX_BASE_MODELS, count, number, table, word
 from analysis.vocabulary.vocabulary import vocabulary
 from db.records import EdgeRecord, Header, Source
 
@@ -15,50 +15,54 @@ TITLE = 42
 """Weight of the name that a header gives its model: below file and repo, above lineage."""
 
 
-def header_evidence(header: Header) -> Pieces:
+def header_evidence(header: Header) -> Evidence:
     """What the bytes say. `tensors` is counted in shapes, `header` is written in keys."""
     found = []
     counted_by: Source = "lineage" if header.inferred else "tensors"
     weight = 70 if header.inferred else WEIGHT["tensors"]
     if header.parameters:
-        found.append(said("parameters_measured", header.parameters, counted_by, "shapes", weight))
+        found.append(make_measured("parameters_measured", header.parameters, counted_by, "shapes", weight))
     if header.active_parameters:
-        found.append(said("active_parameters_measured", header.active_parameters, counted_by, "shapes", weight))
+        found.append(
+            make_measured("active_parameters_measured", header.active_parameters, counted_by, "shapes", weight)
+        )
     if header.quant:
-        found.append(said("quant_measured", header.quant, "tensors", "types"))
+        found.append(make_measured("quant_measured", header.quant, "tensors", "types"))
     if header.quant_method:
-        found.append(said("quant_method", header.quant_method, "tensors", "types"))
+        found.append(make_measured("quant_method", header.quant_method, "tensors", "types"))
     if header.bits_per_weight:
-        found.append(said("bits_per_weight", round(header.bits_per_weight, 4), "tensors", "types"))
+        found.append(make_measured("bits_per_weight", round(header.bits_per_weight, 4), "tensors", "types"))
     packing = table(header.facts.get("quantization"))
     width, group = number(packing.get("bits"), 64), count(packing.get("group_size"), 1 << 20)
     if width and header.quant:
-        found.append(said("bits", width, "header", "quantization"))
+        found.append(make_measured("bits", width, "header", "quantization"))
     if group and header.quant:
-        found.append(said("group_size", group, "header", "quantization"))
+        found.append(make_measured("group_size", group, "header", "quantization"))
     if header.architecture:
-        found.append(said("architecture", header.architecture, "header", "architecture"))
+        found.append(make_measured("architecture", header.architecture, "header", "architecture"))
     if header.context:
-        found.append(said("context_measured", header.context, "header", "context_length"))
+        found.append(make_measured("context_measured", header.context, "header", "context_length"))
     if header.quant:
         full = vocabulary().find("float", header.quant) is not None
-        found.append(said("quantized", not full, "tensors", "types"))
+        found.append(make_measured("quantized", not full, "tensors", "types"))
     if table(header.facts.get("imatrix")):
-        found.append(said("imatrix", True, "header", "quantize.imatrix"))
+        found.append(make_measured("imatrix", True, "header", "quantize.imatrix"))
     quantizer = word(header.facts.get("quantized_by"))
     if quantizer:
-        found.append(said("quantizer", quantizer, "header", "general.quantized_by"))
+        found.append(make_measured("quantizer", quantizer, "header", "general.quantized_by"))
     return (*found, *titled(header))
 
 
-def titled(header: Header) -> Pieces:
+def titled(header: Header) -> Evidence:
     """What `general.name` claims, for files that are called `model.gguf`."""
     title = word(header.facts.get("name"))
-    labels = named(title.replace(" ", "-")) if title else None
+    labels = parse_name_or_none(title.replace(" ", "-")) if title else None
     if labels is None or labels.kind != "repo":
         return ()
     values = ((field, getattr(labels, field)) for field in LINEAGE)
-    return tuple([said(field, value, "header", "general.name", TITLE) for field, value in values if value is not None])
+    return tuple(
+        [make_measured(field, value, "header", "general.name", TITLE) for field, value in values if value is not None]
+    )
 
 
 def header_edges(headers: Iterable[Header]) -> tuple[EdgeRecord, ...]:
@@ -66,7 +70,7 @@ def header_edges(headers: Iterable[Header]) -> tuple[EdgeRecord, ...]:
     found: dict[EdgeRecord, None] = {}
     for header in headers:
         bases = header.facts.get("base_models")
-        for base in bases[:MOST_PARENTS] if isinstance(bases, list | tuple) else ():
+        for base in bases[:MAX_BASE_MODELS] if isinstance(bases, list | tuple) else ():
             parent = word(table(base).get("repo"))
             if parent and "/" in parent:
                 found[EdgeRecord(parent, "unknown", "header")] = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from analysis.labels.evidence.make import WEIGHT, Pieces, piece, text
-from analysis.labels.evidence.names import named
+from analysis.labels.evidence.make import WEIGHT, Evidence, evidence_text, make_evidence
+from analysis.labels.evidence.names import parse_name_or_none
 from db.records import Relation
 
 LINEAGE = (
@@ -15,12 +15,12 @@ LINEAGE = (
 
 
 @lru_cache(maxsize=1 << 13)
-def lineage_evidence(parent: str, relation: Relation) -> Pieces:
+def lineage_evidence(parent: str, relation: Relation) -> Evidence:
     """What the base model's name claims, for a model that says nothing itself.
 
     A quantized copy is its base; a finetune keeps family and size; an adapter or a merge keeps the family alone.
     """
-    labels = named(parent)
+    labels = parse_name_or_none(parent)
     if labels is None:
         return ()
     fields = LINEAGE if relation in ("quantized", "finetune") else LINEAGE[:4]
@@ -30,11 +30,11 @@ def lineage_evidence(parent: str, relation: Relation) -> Pieces:
     for field in fields:
         value = getattr(labels, field)
         if value is not None:
-            found.append(piece(field, text(value), "lineage", rule, weight))
+            found.append(make_evidence(field, evidence_text(value), "lineage", rule, weight))
     if relation == "quantized":
         for field in ("tuning", "specialty"):
-            found += [piece(field, value, "lineage", rule, weight) for value in getattr(labels, field)]
-        found.append(piece("quantized", "true", "lineage", "relation quantized", weight))
+            found += [make_evidence(field, value, "lineage", rule, weight) for value in getattr(labels, field)]
+        found.append(make_evidence("quantized", "true", "lineage", "relation quantized", weight))
     if labels.approximate and "parameters" in fields:
-        found.append(piece("approximate", "true", "lineage", rule, weight))
+        found.append(make_evidence("approximate", "true", "lineage", rule, weight))
     return tuple(found)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from db.records import LabelRecord, Source
 
-Pieces = tuple[LabelRecord, ...]
+Evidence = tuple[LabelRecord, ...]
 
 WEIGHT: Mapping[Source, int] = {
     "tensors": 100, "header": 95, "config": 90, "api": 80, "file": 70, "card": 60, "size": 55, "name": 50, "tag": 45,
@@ -17,16 +17,18 @@ WEIGHT: Mapping[Source, int] = {
 
 
 @lru_cache(maxsize=1 << 16)
-def piece(field: str, value: str, source: Source, rule: str, weight: int, resolved: bool = False) -> LabelRecord:
+def make_evidence(
+    field: str, value: str, source: Source, rule: str, weight: int, resolved: bool = False
+) -> LabelRecord:
     """One piece of evidence; equal ones are one object, for three million repos say much the same."""
     return LabelRecord(field, value, source, rule, weight, resolved)
 
 
-def said(field: str, value: object, source: Source, rule: str, weight: int | None = None) -> LabelRecord:
-    return piece(field, text(value), source, rule, WEIGHT[source] if weight is None else weight)
+def make_measured(field: str, value: object, source: Source, rule: str, weight: int | None = None) -> LabelRecord:
+    return make_evidence(field, evidence_text(value), source, rule, WEIGHT[source] if weight is None else weight)
 
 
-def text(value: object) -> str:
+def evidence_text(value: object) -> str:
     """A value as evidence keeps it."""
     if isinstance(value, str):
         return value

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from analysis.errors import NotAName
-from analysis.labels.evidence.make import WEIGHT, Pieces, piece, text
+from analysis.errors import InvalidName
+from analysis.labels.evidence.make import WEIGHT, Evidence, evidence_text, make_evidence
 from analysis.labels.evidence.owners import lent_format
-from analysis.names import NameLabels, read_name
+from analysis.names import NameLabels, parse_name
 from db.records import Source
 
 CLAIMS = (
@@ -27,15 +27,15 @@ _TOKEN = {
 
 
 @lru_cache(maxsize=512)
-def named(name: str) -> NameLabels | None:
+def parse_name_or_none(name: str) -> NameLabels | None:
     """A name's labels; None where it is none. Remembered while a repo's artifacts are labelled."""
     try:
-        return read_name(name)
-    except NotAName:
+        return parse_name(name)
+    except InvalidName:
         return None
 
 
-def name_evidence(labels: NameLabels, source: Source) -> Pieces:
+def name_evidence(labels: NameLabels, source: Source) -> Evidence:
     """What a repo's or a file's name claims (`source` name or file). A format that its owner lends is the owner's."""
     rules = {token.label: token.rule for token in labels.tokens if token.label}
     weight = WEIGHT[source]
@@ -43,17 +43,21 @@ def name_evidence(labels: NameLabels, source: Source) -> Pieces:
     for field in CLAIMS:
         value = getattr(labels, field)
         if value is not None:
-            found.append(piece(field, text(value), source, rules.get(_TOKEN.get(field, field)) or "name", weight))
+            found.append(
+                make_evidence(
+                    field, evidence_text(value), source, rules.get(_TOKEN.get(field, field)) or "name", weight
+                )
+            )
     for field in LISTS:
         values = getattr(labels, field)
         if values:
             rule = rules.get(field) or "name"
-            found += [piece(field, value, source, rule, weight) for value in values]
+            found += [make_evidence(field, value, source, rule, weight) for value in values]
     for field in FLAGS:
         if getattr(labels, field):
-            found.append(piece(field, "true", source, rules.get(_TOKEN.get(field, field)) or "name", weight))
+            found.append(make_evidence(field, "true", source, rules.get(_TOKEN.get(field, field)) or "name", weight))
     lent = lent_format(labels.owner) if "format" not in rules else None
     if lent and lent == labels.format:
         found = [each for each in found if each.field != "format"]
-        found.append(piece("format", lent, "owner", "publisher", WEIGHT["owner"]))
+        found.append(make_evidence("format", lent, "owner", "publisher", WEIGHT["owner"]))
     return tuple(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.labels.evidence.make import WEIGHT, Pieces, piece
+from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
 from analysis.vocabulary.vocabulary import vocabulary
 
 QUANTIZERS = frozenset((
@@ -17,15 +17,15 @@ NOTHING_ELSE = QUANTIZERS - {"redhatai", "neuralmagic", "unsloth", "mlx-communit
 """Of these, the ones that publish hardly anything else."""
 
 
-def owner_evidence(owner: str | None) -> Pieces:
+def owner_evidence(owner: str | None) -> Evidence:
     """Who published it: evidence of who quantized it, never of family, size or version."""
     low = owner.lower() if owner else ""
     if owner is None or low not in QUANTIZERS:
         return ()
     weight = WEIGHT["owner"]
-    found = [piece("quantizer", owner, "owner", "publisher", weight)]
+    found = [make_evidence("quantizer", owner, "owner", "publisher", weight)]
     if low in NOTHING_ELSE:
-        found.append(piece("quantized", "true", "owner", "publisher", weight))
+        found.append(make_evidence("quantized", "true", "owner", "publisher", weight))
     return tuple(found)
 
 

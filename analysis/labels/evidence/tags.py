@@ -8,13 +8,13 @@ from functools import lru_cache
 
 from analysis.formats.formats import TAGGED
 from analysis.labels.evidence.languages import language_codes
-from analysis.labels.evidence.make import WEIGHT, Pieces, piece
+from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
 from analysis.schemes.schemes import scheme_pieces
-from analysis.untrusted import MOST_TEXT
+from analysis.untrusted import MAX_TEXT_LENGTH
 from analysis.vocabulary.vocabulary import vocabulary
 from db.records import EdgeRecord
 
-MOST_TAGS = 300
+MAX_TAGS = 300
 
 BITS_TAG = 25
 """Weight of `8-bit` and its like: NVFP4 repos carry it too."""
@@ -38,42 +38,45 @@ _PIPELINES: Mapping[str, str] = {
 
 
 @lru_cache(maxsize=1 << 15)
-def tag_evidence(tag: str) -> Pieces:
+def tag_evidence(tag: str) -> Evidence:
     """What one tag says. `base_model:` tags are edges, see `tag_edge`."""
     low = tag.lower()
-    if len(low) > MOST_TEXT or low.startswith(_TAG_NOISE):
+    if len(low) > MAX_TEXT_LENGTH or low.startswith(_TAG_NOISE):
         return ()
     weight = WEIGHT["tag"]
     bits = _BITS_TAG.fullmatch(low)
     if bits:
-        return (piece("bits", bits[1], "tag", tag, BITS_TAG), piece("quantized", "true", "tag", tag, BITS_TAG))
+        return (
+            make_evidence("bits", bits[1], "tag", tag, BITS_TAG),
+            make_evidence("quantized", "true", "tag", tag, BITS_TAG),
+        )
     if low == "imatrix":
-        return (piece("imatrix", "true", "tag", tag, weight),)
+        return (make_evidence("imatrix", "true", "tag", tag, weight),)
     if low in ("quantized", "quantization"):
-        return (piece("quantized", "true", "tag", tag, weight),)
+        return (make_evidence("quantized", "true", "tag", tag, weight),)
     if low in language_codes() and low == tag:
-        return (piece("languages", tag, "tag", tag, weight),)
+        return (make_evidence("languages", tag, "tag", tag, weight),)
     known = vocabulary().words
     entry = known.get(low) or known.get(low.replace("-", "").replace("_", ""))
     if entry is None:
         return ()
     if entry.label == "format" and entry.value in TAGGED:
-        return (piece("format", entry.value, "tag", tag, TAGGED[entry.value]),)
+        return (make_evidence("format", entry.value, "tag", tag, TAGGED[entry.value]),)
     if entry.label == "scheme":
         return scheme_pieces(entry.value, "tag", tag, weight)
     if entry.label == "tuning" and low in _TAGGED_TUNING:
-        return (piece("tuning", entry.value, "tag", tag, weight),)
+        return (make_evidence("tuning", entry.value, "tag", tag, weight),)
     return ()
 
 
 @lru_cache(maxsize=1 << 13)
 def tag_edge(tag: str) -> EdgeRecord | None:
     """The parent that a `base_model:` tag names."""
-    found = _BASE_TAG.fullmatch(tag) if len(tag) <= MOST_TEXT else None
+    found = _BASE_TAG.fullmatch(tag) if len(tag) <= MAX_TEXT_LENGTH else None
     return EdgeRecord(found[2], found[1] or "unknown", "tag") if found else None  # type: ignore[arg-type]
 
 
-def task_evidence(task: str | None) -> Pieces:
+def task_evidence(task: str | None) -> Evidence:
     """What a model is for, by the Hub's task."""
     purpose = _PIPELINES.get(task) if task else None
-    return (piece("specialty", purpose, "tag", f"pipeline_tag {task}", WEIGHT["tag"]),) if purpose else ()
+    return (make_evidence("specialty", purpose, "tag", f"pipeline_tag {task}", WEIGHT["tag"]),) if purpose else ()

@@ -19,6 +19,6 @@ The same input always gives the same labels; nothing here knows the clock, the n
 from __future__ import annotations
 
 from analysis.labels.resolve.artifact import label_artifact
-from analysis.labels.resolve.repo import label_repo, label_whole
+from analysis.labels.resolve.repo import label_repo, label_repo_and_artifacts
 
-__all__ = ["label_artifact", "label_repo", "label_whole"]
+__all__ = ["label_artifact", "label_repo", "label_repo_and_artifacts"]

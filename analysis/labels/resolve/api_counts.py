@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from analysis.formats.formats import kept_in
-from analysis.labels.evidence.api_counts import gguf_evidence, histogram, safetensors_evidence
-from analysis.labels.evidence.make import Pieces, said
+from analysis.labels.evidence.api_counts import gguf_evidence, parse_dtype_counts, safetensors_evidence
+from analysis.labels.evidence.make import Evidence, make_measured
 from analysis.names import NameLabels
 from db.records import LabelRecord, RepoRecord
 
 
-def summary_evidence(repo: RepoRecord, name: NameLabels | None, packed: Pieces, lineage: Pieces) -> Pieces:
+def summary_evidence(repo: RepoRecord, name: NameLabels | None, packed: Evidence, lineage: Evidence) -> Evidence:
     """The `safetensors` and `gguf` blocks. A count that can't be the model's own decides nothing."""
     if not repo.safetensors and not repo.gguf:
         return ()
@@ -27,7 +27,7 @@ def summary_evidence(repo: RepoRecord, name: NameLabels | None, packed: Pieces, 
         if each.field == "parameters_measured":
             clip = repo.gguf.get("architecture") in ("clip", "imatrix")
             if clip or (stated and int(each.value) < stated / 2):  # a projector, a draft or one shard of many
-                found.append(said(each.field, each.value, "api", "gguf.total of a part", 10))
+                found.append(make_measured(each.field, each.value, "api", "gguf.total of a part", 10))
                 continue
         found.append(each)
     return tuple(found)
@@ -37,10 +37,12 @@ def unpacked(each: LabelRecord, repo: RepoRecord, stated: int, bits: float | Non
     """A count of packed words, where unpacking it meets what the name states; else the count as it is."""
     if each.field != "parameters_measured" or int(each.value) >= stated * 0.7 or not bits or bits > 8:
         return each
-    held = histogram(repo.safetensors)
+    held = parse_dtype_counts(repo.safetensors)
     words = sum(held.get(dtype, 0) for dtype in ("I32", "U32"))
     octets = held.get("U8", 0)
     parameters = round(int(each.value) + words * (32 / bits - 1) + octets * (8 / bits - 1))
     if abs(parameters / stated - 1) <= 0.25:
-        return said("parameters_measured", parameters, "api", "safetensors.parameters, words unpacked", each.weight)
+        return make_measured(
+            "parameters_measured", parameters, "api", "safetensors.parameters, words unpacked", each.weight
+        )
     return each

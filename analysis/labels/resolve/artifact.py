@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from analysis.files.roles import SIDECARS
+from analysis.files.roles import SIDECAR_ROLES
 from analysis.formats.formats import container_of, is_special, kept_in
 from analysis.labels.evidence.api_counts import gguf_evidence, safetensors_evidence
 from analysis.labels.evidence.config import config_evidence
 from analysis.labels.evidence.headers import header_evidence
-from analysis.labels.evidence.make import Pieces, piece, said
-from analysis.labels.evidence.names import name_evidence, named
+from analysis.labels.evidence.make import Evidence, make_evidence, make_measured
+from analysis.labels.evidence.names import name_evidence, parse_name_or_none
 from analysis.labels.evidence.sizes import size_evidence, width_evidence
-from analysis.labels.evidence.tags import MOST_TAGS, tag_evidence
+from analysis.labels.evidence.tags import MAX_TAGS, tag_evidence
 from analysis.labels.resolve.conflicts import contradictions
-from analysis.labels.resolve.select import SIZES, decided, settled, strongest
+from analysis.labels.resolve.select import SIZES, build_labels, select_strongest, strongest
 from analysis.names import NameLabels
 from analysis.schemes.schemes import typical_bits
 from analysis.vocabulary.vocabulary import vocabulary
@@ -34,15 +34,17 @@ def label_artifact(
 
     A sibling's header tells how many parameters this one has, if both are quants of one model.
     """
-    file = named(artifact.artifact) or named(artifact.artifact.rpartition("/")[2])  # a path may be too long for a name
-    name = named(repo.repo_id)
+    file = parse_name_or_none(artifact.artifact) or parse_name_or_none(
+        artifact.artifact.rpartition("/")[2]
+    )  # a path may be too long for a name
+    name = parse_name_or_none(repo.repo_id)
     weights = artifact.role == "weights"
     pieces = list(name_evidence(file, "file") if file else ())
     container = container_of(artifact)
     if container:
-        pieces.append(piece("format", container, "file", "extension", 70))
+        pieces.append(make_evidence("format", container, "file", "extension", 70))
     if weights:
-        pieces += borrowed(repo, artifact, file, name, siblings)
+        pieces += inherited_from_sibling(repo, artifact, file, name, siblings)
     if header:
         pieces += header_evidence(header)
     elif weights:
@@ -53,26 +55,26 @@ def label_artifact(
     width = strongest(pieces).get("bits_per_weight")
     if width and weights:
         pieces += width_evidence(float(width.value), certain=header is not None)
-    best = settled(pieces)
-    silent = not weights or (header is not None and header.facts.get("role") in SIDECARS)
+    best = select_strongest(pieces)
+    silent = not weights or (header is not None and header.facts.get("role") in SIDECAR_ROLES)
     conflicts = contradictions(pieces, best, silent=silent, header=header)
-    labels, evidence = decided(pieces, best, drop=SIZES if silent else ())
+    labels, evidence = build_labels(pieces, best, drop=SIZES if silent else ())
     return Labelled(labels, evidence, conflicts, (), file.unclaimed if file else (), vocabulary().digest)
 
 
-def borrowed(
+def inherited_from_sibling(
     repo: RepoRecord,
     artifact: ArtifactRecord,
     file: NameLabels | None,
     name: NameLabels | None,
     siblings: Sequence[ArtifactRecord],
-) -> Pieces:
+) -> Evidence:
     """What the repo says of this artifact: its config.json of the tensors beside it, its name of the only one."""
     found: list[LabelRecord] = []
     container = container_of(artifact)
     if container in ("safetensors", "pytorch") and "/" not in artifact.artifact:
         found += config_evidence(repo.config)
-        for tag in repo.tags[:MOST_TAGS]:
+        for tag in repo.tags[:MAX_TAGS]:
             found += [each for each in tag_evidence(tag) if is_special(each, container)]
         found += [each for each in (name_evidence(name, "name") if name else ()) if is_special(each, container)]
     own_word = file is not None and (file.quant is not None or file.quantized is not None)
@@ -89,7 +91,7 @@ def borrowed(
 
 def derived(
     repo: RepoRecord, artifact: ArtifactRecord, siblings: Sequence[ArtifactRecord], headers: Mapping[str, Header]
-) -> Pieces:
+) -> Evidence:
     """What others tell of an artifact whose header was not read: its siblings' headers, the API's blocks."""
     found: list[LabelRecord] = []
     container = container_of(artifact)
@@ -100,22 +102,22 @@ def derived(
         header = headers[peer.artifact]
         if header.parameters and not header.inferred and one_model(artifact, peer):
             rule = f"header of {peer.artifact}"[:200]
-            found.append(said("parameters_measured", header.parameters, "header", rule, 78))
+            found.append(make_measured("parameters_measured", header.parameters, "header", rule, 78))
             if header.active_parameters:
-                found.append(said("active_parameters_measured", header.active_parameters, "header", rule, 78))
+                found.append(make_measured("active_parameters_measured", header.active_parameters, "header", rule, 78))
             if header.architecture:
-                found.append(said("architecture", header.architecture, "header", rule, 78))
+                found.append(make_measured("architecture", header.architecture, "header", rule, 78))
             if header.context:
-                found.append(said("context_measured", header.context, "header", rule, 78))
+                found.append(make_measured("context_measured", header.context, "header", rule, 78))
             break
     if artifact.format == "gguf":
         block = gguf_evidence(repo.gguf)
         total = next((int(each.value) for each in block if each.field == "parameters_measured"), None)
         if total is None or artifact.total_size is None or 1 <= artifact.total_size * 8 / total <= 34:
-            doubtful = total is not None and misfit(artifact, total)
+            doubtful = total is not None and disagrees_with_siblings(artifact, total)
             for each in block:
                 if each.field == "parameters_measured" and doubtful:
-                    found.append(said(each.field, each.value, "api", "gguf.total against name and size", 10))
+                    found.append(make_measured(each.field, each.value, "api", "gguf.total against name and size", 10))
                 elif each.field != "format":
                     found.append(each)
     elif container == "safetensors" and artifact.primary and "/" not in artifact.artifact:
@@ -131,15 +133,15 @@ def artifact_weights(artifacts: Iterable[ArtifactRecord]) -> list[ArtifactRecord
 
 def one_model(one: ArtifactRecord, other: ArtifactRecord) -> bool:
     """Whether two files are quants of one model, as far as their names tell."""
-    a, b = named(one.artifact), named(other.artifact)
+    a, b = parse_name_or_none(one.artifact), parse_name_or_none(other.artifact)
     if a is None or b is None:
         return False
     return a.parameters == b.parameters and a.size == b.size and (a.family, a.version) == (b.family, b.version)
 
 
-def misfit(artifact: ArtifactRecord, total: int) -> bool:
+def disagrees_with_siblings(artifact: ArtifactRecord, total: int) -> bool:
     """Whether a count of parameters is another file's: name and bytes agree with each other and not with it."""
-    file = named(artifact.artifact)
+    file = parse_name_or_none(artifact.artifact)
     usual = typical_bits(file.quant) if file and file.quant else None
     if file is None or file.parameters is None or usual is None or not artifact.total_size:
         return False

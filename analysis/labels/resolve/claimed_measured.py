@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from db.records import ConflictRecord, LabelRecord, Source
 
-LEAST = 20
+MIN_WEIGHT = 20
 """Evidence that weighs less is kept and decides nothing."""
 
 CLAIMED_BY: frozenset[Source] = frozenset(("file", "card", "name", "tag", "lineage", "owner", "fuzzy"))
@@ -14,13 +14,15 @@ CLAIMED_BY: frozenset[Source] = frozenset(("file", "card", "name", "tag", "linea
 
 def claim(pieces: Iterable[LabelRecord], field: str) -> LabelRecord | None:
     """The strongest of those who only say so."""
-    found = [each for each in pieces if each.field == field and each.source in CLAIMED_BY and each.weight >= LEAST]
+    found = [each for each in pieces if each.field == field and each.source in CLAIMED_BY and each.weight >= MIN_WEIGHT]
     return max(found, key=lambda each: each.weight, default=None)
 
 
 def measured(pieces: Iterable[LabelRecord], field: str) -> LabelRecord | None:
     """The strongest of those who looked."""
-    found = [each for each in pieces if each.field == field and each.source not in CLAIMED_BY and each.weight >= LEAST]
+    found = [
+        each for each in pieces if each.field == field and each.source not in CLAIMED_BY and each.weight >= MIN_WEIGHT
+    ]
     return max(found, key=lambda each: each.weight, default=None)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from analysis.files.roles import SIDECARS
+from analysis.files.roles import SIDECAR_ROLES
 from analysis.formats.formats import container_of, kept_in
 from analysis.labels.evidence.tags import BITS_TAG
 from analysis.labels.resolve.claimed_measured import against, claim, measured
 from analysis.labels.resolve.scheme import refuted_scheme
-from analysis.labels.resolve.select import SIZES, Best, of_one
+from analysis.labels.resolve.select import SIZES, Best, is_scheme_tag
 from db.records import ArtifactRecord, ConflictRecord, Header, Labelled, LabelRecord
 
 
@@ -25,7 +25,7 @@ def contradictions(
     container = best.get("format")
     told: Sequence[LabelRecord] = pieces
     if container and container.value in ("gguf", "ggml"):
-        told = [each for each in pieces if not of_one(each)]
+        told = [each for each in pieces if not is_scheme_tag(each)]
     # relations and publishers are loose words, and so is a tag of bits
     firm = [each for each in told if each.source not in ("lineage", "owner") and each.weight > BITS_TAG]
     found = [] if silent else [refuted_count(told, best, field) for field in ("parameters", "active_parameters")]
@@ -86,7 +86,7 @@ def refuted_format(
         return None
     wanted = kept_in(said_.value)
     if artifacts:
-        held = {container_of(artifact) for artifact, _ in artifacts if artifact.role in ("weights", *SIDECARS)}
+        held = {container_of(artifact) for artifact, _ in artifacts if artifact.role in ("weights", *SIDECAR_ROLES)}
         if held and wanted not in held and None not in held:
             shown = next((e for e in pieces if e.field == "format" and e.source == "file"), None)
             return against("format", said_, shown) if shown else None

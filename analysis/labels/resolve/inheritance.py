@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.labels.evidence.lineage import lineage_evidence
-from analysis.labels.evidence.make import Pieces, piece, text
+from analysis.labels.evidence.make import Evidence, evidence_text, make_evidence
 from analysis.labels.resolve.select import Best
 from analysis.names import NameLabels
 from db.records import EdgeRecord, LabelRecord, Relation
@@ -13,7 +13,7 @@ from db.records import EdgeRecord, LabelRecord, Relation
 
 def lineage_of(
     edges: Sequence[EdgeRecord], parent: EdgeRecord | None, relation: Relation | None, name: NameLabels | None
-) -> Pieces:
+) -> Evidence:
     """What the parent's name claims, of a merge where all parents agree; a name's own brand stays its own."""
     if parent is None or relation is None:
         return ()
@@ -35,16 +35,16 @@ def lineage_of(
     return tuple([each for each in found if each.field not in without and not says(name, each)])
 
 
-def foundation(theirs: Best, name: NameLabels) -> Pieces:
+def foundation(theirs: Best, name: NameLabels) -> Evidence:
     """The version of the foundation that a brand is built on, where the base model is that foundation itself."""
     family, version = theirs["family"], theirs.get("version")
     below = theirs.get("base_family", family).value
     if version is None or below != family.value or name.base_family not in (None, name.family, below):
         return ()
-    return (piece("base_version", version.value, "lineage", version.rule, version.weight),)
+    return (make_evidence("base_version", version.value, "lineage", version.rule, version.weight),)
 
 
 def says(name: NameLabels, each: LabelRecord) -> bool:
     """Whether a name says the same as a piece of evidence."""
     own = getattr(name, each.field)
-    return each.value in own if isinstance(own, tuple) else own is not None and text(own) == each.value
+    return each.value in own if isinstance(own, tuple) else own is not None and evidence_text(own) == each.value

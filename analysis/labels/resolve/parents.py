@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from analysis.labels.evidence.card import card_edges
 from analysis.labels.evidence.headers import header_edges
-from analysis.labels.evidence.tags import MOST_TAGS, tag_edge
+from analysis.labels.evidence.tags import MAX_TAGS, tag_edge
 from analysis.names import NameLabels
 from db.records import EdgeRecord, Header, Relation, RepoRecord, Source
 
@@ -20,7 +20,7 @@ def edges_of(repo: RepoRecord, name: NameLabels | None, headers: Mapping[str, He
     """The repo's parents: those that the card, the tags and the API declare, in the card's order, else those of its
     headers, else one that its name tells. The same however the API's edges were ordered."""
     found: dict[EdgeRecord, None] = dict.fromkeys(card_edges(repo.card))
-    for tag in repo.tags[:MOST_TAGS]:
+    for tag in repo.tags[:MAX_TAGS]:
         if tag.startswith("base_model:"):
             edge = tag_edge(tag)
             if edge:

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.files.roles import SIDECARS
+from analysis.files.roles import SIDECAR_ROLES
 from analysis.labels.evidence.card import card_evidence
 from analysis.labels.evidence.config import config_evidence
 from analysis.labels.evidence.fuzzy import architecture_evidence, fuzzy_evidence
-from analysis.labels.evidence.make import piece
-from analysis.labels.evidence.names import name_evidence, named
+from analysis.labels.evidence.make import make_evidence
+from analysis.labels.evidence.names import name_evidence, parse_name_or_none
 from analysis.labels.evidence.owners import owner_evidence
-from analysis.labels.evidence.tags import MOST_TAGS, tag_evidence, task_evidence
+from analysis.labels.evidence.tags import MAX_TAGS, tag_evidence, task_evidence
 from analysis.labels.resolve.api_counts import summary_evidence
 from analysis.labels.resolve.artifact import label_artifact
 from analysis.labels.resolve.conflicts import contradictions
 from analysis.labels.resolve.inheritance import lineage_of
 from analysis.labels.resolve.parents import edges_of, inferred_relation, likeliest
 from analysis.labels.resolve.rollup import roll_up
-from analysis.labels.resolve.select import SIZES, decided, settled, whose_version
+from analysis.labels.resolve.select import SIZES, build_labels, drop_foreign_version, select_strongest
 from analysis.names import NameLabels
 from analysis.vocabulary.vocabulary import vocabulary
 from db.records import ArtifactRecord, Header, Labelled, LabelRecord, Relation, RepoRecord
 
 
-def label_whole(
+def label_repo_and_artifacts(
     repo: RepoRecord, artifacts: Sequence[ArtifactRecord], headers: Mapping[str, Header] = {}
 ) -> tuple[Labelled, tuple[tuple[ArtifactRecord, Labelled], ...]]:
     """The labels of a repo and of each of its artifacts, from all that is known of them; `headers` by artifact."""
@@ -43,7 +43,7 @@ def label_repo(
     headers: Mapping[str, Header] = {},
 ) -> Labelled:
     """The labels of a repo: from its listing alone, or with its artifacts rolled up (`headers` by artifact)."""
-    name = named(repo.repo_id)
+    name = parse_name_or_none(repo.repo_id)
     claimed = name_evidence(name, "name") if name else ()
     edges = edges_of(repo, name, headers)
     parent = likeliest(edges)
@@ -53,7 +53,7 @@ def label_repo(
     pieces = [*claimed, *owner_evidence(repo.author or (name.owner if name else None))]
     card = card_evidence(repo)
     spoken = any(each.field == "languages" for each in card)  # the Hub repeats the card's languages as tags
-    for tag in repo.tags[:MOST_TAGS]:
+    for tag in repo.tags[:MAX_TAGS]:
         told = tag_evidence(tag)
         pieces += told if not spoken else [each for each in told if each.field != "languages"]
     pieces += card
@@ -66,27 +66,27 @@ def label_repo(
     if artifacts:
         pieces += roll_up(artifacts, headers, name)
     if parent:
-        pieces.append(piece("base_model", parent.parent, parent.source, f"edge {parent.source}", 60))
+        pieces.append(make_evidence("base_model", parent.parent, parent.source, f"edge {parent.source}", 60))
         if relation:
             rule = "relation" if relation == parent.relation else "inferred"
-            pieces.append(piece("base_model_relation", relation, parent.source, rule, 60))
-    best = settled(pieces)
+            pieces.append(make_evidence("base_model_relation", relation, parent.source, rule, 60))
+    best = select_strongest(pieces)
     architecture = best.get("architecture")
-    if architecture and ("family" not in best or "base_family" not in best) and tells_family(architecture):
+    if architecture and ("family" not in best or "base_family" not in best) and states_family(architecture):
         guessed = architecture_evidence(architecture.value, architecture.source)
         pieces += [each for each in guessed if "family" not in best or each.field.startswith("base_")]
-        best = settled(pieces)
+        best = select_strongest(pieces)
     if "family" not in best and name is not None:
         pieces += fuzzy_evidence(name.unclaimed)
-        best = settled(pieces)
-    whose_version(pieces, best)
+        best = select_strongest(pieces)
+    drop_foreign_version(pieces, best)
     silent = is_sidecar(repo, name, relation, artifacts)
     conflicts = contradictions(pieces, best, silent=silent, artifacts=artifacts)
-    labels, evidence = decided(pieces, best, drop=SIZES if silent else ())
+    labels, evidence = build_labels(pieces, best, drop=SIZES if silent else ())
     return Labelled(labels, evidence, conflicts, edges, name.unclaimed if name else (), vocabulary().digest)
 
 
-def tells_family(architecture: LabelRecord) -> bool:
+def states_family(architecture: LabelRecord) -> bool:
     """GGUF files of Mistral, Yi, SmolLM and many more say llama: there it tells nothing."""
     return architecture.value != "llama" or architecture.source == "config"
 
@@ -98,9 +98,9 @@ def is_sidecar(
     artifacts: Sequence[tuple[ArtifactRecord, Labelled]],
 ) -> bool:
     """Whether a repo holds a draft, an adapter or the like: they are named after the model that they serve."""
-    if name is not None and name.role in SIDECARS:
+    if name is not None and name.role in SIDECAR_ROLES:
         return True
     roles = {artifact.role for artifact, _ in artifacts}
     if "weights" in roles:
         return False
-    return bool(roles & SIDECARS) or relation == "adapter" or repo.library_name == "peft"
+    return bool(roles & SIDECAR_ROLES) or relation == "adapter" or repo.library_name == "peft"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.files.roles import SIDECARS
+from analysis.files.roles import SIDECAR_ROLES
 from analysis.labels.evidence.lineage import LINEAGE
-from analysis.labels.evidence.make import Pieces, piece, text
+from analysis.labels.evidence.make import Evidence, evidence_text, make_evidence
 from analysis.names import NameLabels
 from db.records import ArtifactRecord, Header, Labelled, LabelRecord
 
@@ -16,7 +16,7 @@ _COUNTED = ("parameters_measured", "active_parameters_measured", "architecture",
 
 def roll_up(
     artifacts: Sequence[tuple[ArtifactRecord, Labelled]], headers: Mapping[str, Header], name: NameLabels | None
-) -> Pieces:
+) -> Evidence:
     """What a repo's artifacts say of the repo: the main format, what all its quants share, the model's own counts.
 
     Sidecars (projectors, drafts, adapters, importance matrices) are not the model and are never counted, unless there
@@ -31,7 +31,7 @@ def roll_up(
     held = [(a, labelled) for a, labelled in held if labelled.labels.format == main]
     found: list[LabelRecord] = []
     if main:
-        found.append(piece("format", main, "file", f"{len(held)} artifacts", 70))
+        found.append(make_evidence("format", main, "file", f"{len(held)} artifacts", 70))
     quants = {labelled.labels.quant for _, labelled in held}
     if len(quants) == 1 and None not in quants:
         found += [each for field in ("quant", *_SHARED) if (each := basis(held[0][1], field)) and shared(held, field)]
@@ -51,14 +51,14 @@ def roll_up(
     for field in LINEAGE:
         values = {getattr(labelled.labels, field) for _, labelled in held}
         if len(values) == 1 and None not in values:
-            found.append(piece(field, text(values.pop()), "file", "file names agree", 38))
+            found.append(make_evidence(field, evidence_text(values.pop()), "file", "file names agree", 38))
     return tuple(found)
 
 
 def is_model(artifact: ArtifactRecord, headers: Mapping[str, Header]) -> bool:
     """Whether a file that its path takes for weights is no sidecar by its header's own word."""
     header = headers.get(artifact.artifact)
-    return header is None or header.facts.get("role") not in SIDECARS
+    return header is None or header.facts.get("role") not in SIDECAR_ROLES
 
 
 def main_format(held: Sequence[tuple[ArtifactRecord, Labelled]], name: NameLabels | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis.labels.evidence.make import piece, said, text
+from analysis.labels.evidence.make import evidence_text, make_evidence, make_measured
 from analysis.labels.resolve.claimed_measured import CLAIMED_BY, against
 from analysis.labels.resolve.select import Best
 from analysis.schemes.schemes import scheme_bits, typical_bits
@@ -34,7 +34,7 @@ def refuted_scheme(
     if header is not None and header.format == "gguf":
         if mix_agrees(said_.value, header):
             return None
-        return against("quant", said_, counted or said("quant", bits, "tensors", "types"))
+        return against("quant", said_, counted or make_measured("quant", bits, "tensors", "types"))
     if counted and not compatible(said_, counted, pieces):
         return against("quant", said_, counted)
     if width and out_of_range(said_.value, float(width.value), best.get("parameters_measured")):
@@ -44,12 +44,12 @@ def refuted_scheme(
 
 def adopt(counted: LabelRecord, pieces: list[LabelRecord], best: Best) -> None:
     """The measured scheme is the answer where nobody claims one, and its bits, where only claims tell them."""
-    scheme = piece("quant", counted.value, counted.source, counted.rule, counted.weight)
+    scheme = make_evidence("quant", counted.value, counted.source, counted.rule, counted.weight)
     pieces.append(scheme)
     best["quant"] = scheme
     bits = scheme_bits(counted.value)
     if bits is not None and ("bits" not in best or best["bits"].source in CLAIMED_BY):
-        best["bits"] = piece("bits", text(bits), counted.source, counted.rule, counted.weight)
+        best["bits"] = make_evidence("bits", evidence_text(bits), counted.source, counted.rule, counted.weight)
         pieces.append(best["bits"])
 
 

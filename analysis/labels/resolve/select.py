@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from analysis.formats.formats import ONLY_QUANTIZED, framework_evidence, is_special
-from analysis.labels.evidence.make import Pieces, piece
+from analysis.labels.evidence.make import Evidence, make_evidence
 from analysis.labels.evidence.names import FLAGS, LISTS
-from analysis.labels.resolve.claimed_measured import LEAST
+from analysis.labels.resolve.claimed_measured import MIN_WEIGHT
 from db.records import LabelRecord, Labels
 
 Best = dict[str, LabelRecord]
@@ -24,7 +24,7 @@ _READ: Mapping[str, Any] = {
 _FIELDS = frozenset(Labels.__dataclass_fields__)
 
 
-def settled(pieces: list[LabelRecord]) -> Best:
+def select_strongest(pieces: list[LabelRecord]) -> Best:
     """The strongest evidence, once the format is known.
 
     A safetensors file of MLX or ExLlama is in their format, which the extension alone does not tell; some formats hold
@@ -40,10 +40,12 @@ def settled(pieces: list[LabelRecord]) -> Best:
         pieces += framework_evidence(container)
         best = strongest(pieces)
     elif container.value in ("gguf", "ggml"):
-        best = strongest([each for each in pieces if not of_one(each)])
+        best = strongest([each for each in pieces if not is_scheme_tag(each)])
         quantized = best.get("quantized")
         if quantized and quantized.value == "true" and "quant_method" not in best:
-            method = piece("quant_method", container.value, container.source, f"container {container.value}", 42)
+            method = make_evidence(
+                "quant_method", container.value, container.source, f"container {container.value}", 42
+            )
             pieces.append(method)
             best["quant_method"] = method
     best["format"] = container
@@ -55,17 +57,17 @@ def strongest(pieces: Iterable[LabelRecord]) -> Best:
     best: Best = {}
     for each in pieces:
         known = best.get(each.field)
-        if (known is None or each.weight > known.weight) and each.weight >= LEAST:
+        if (known is None or each.weight > known.weight) and each.weight >= MIN_WEIGHT:
             best[each.field] = each
     return best
 
 
-def of_one(each: LabelRecord) -> bool:
+def is_scheme_tag(each: LabelRecord) -> bool:
     """Whether a tag speaks of a scheme."""
     return each.source == "tag" and each.field in ("quant", "quant_method", "bits")
 
 
-def whose_version(pieces: Sequence[LabelRecord], best: Best) -> None:
+def drop_foreign_version(pieces: Sequence[LabelRecord], best: Best) -> None:
     """A version belongs to its family: where another source tells the family, the name's `v2` is not the family's."""
     family, version = best.get("family"), best.get("version")
     if (
@@ -82,7 +84,7 @@ def whose_version(pieces: Sequence[LabelRecord], best: Best) -> None:
         del best["version"]
 
 
-def decided(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] = ()) -> tuple[Labels, Pieces]:
+def build_labels(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] = ()) -> tuple[Labels, Evidence]:
     """Labels of the deciding pieces, and all evidence with these marked; nothing decides a dropped field."""
     best = {field: each for field, each in best.items() if field not in drop}
     values: dict[str, Any] = {}
@@ -99,7 +101,7 @@ def decided(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] = ())
         else:
             resolved = best.get(field) is each
         if resolved:
-            each = piece(field, each.value, each.source, each.rule, each.weight, True)
+            each = make_evidence(field, each.value, each.source, each.rule, each.weight, True)
         evidence[each] = None
     for field, each in best.items():
         if field in _FIELDS and field not in lists and field not in FLAGS:

@@ -31,47 +31,55 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported, b
 )
 
 from crawler.errors import (
-    BadAnswer,
-    HubFailing,
+    HubServerError,
     HubUnreachable,
+    InvalidResponse,
     Offline,
     QuotaSpent,
-    RepoTrouble,
+    RepoError,
     RequestRefused,
     TokenRefused,
 )
 from crawler.settings import HUB
-from crawler.sources.huggingface.range_reader import HttpSource
-from crawler.sources.huggingface.response import Answer, Broken, content_range, kind_of, number, parsed, retry_after
-from crawler.sources.huggingface.usage import Counters, Kind, Usage
+from crawler.sources.huggingface.range_reader import HubFileSource
+from crawler.sources.huggingface.response import (
+    IncompleteResponse,
+    Response,
+    content_range,
+    json_type_name,
+    parse_int,
+    parse_json,
+    retry_after,
+)
+from crawler.sources.huggingface.usage import RequestCounters, RequestKind, Usage
 from crawler.sources.pacer import Pacer, RateLimit
 from db.records import Json
 
 T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
 
-MOST_JSON = 96 << 20
+MAX_JSON_BYTES = 96 << 20
 """Bytes of one JSON answer: a thousand rows with long cards are 10 MB, all shard headers of the largest model 40 MB."""
 
-MOST_ROWS = 10_000
+MAX_ROWS_PER_PAGE = 10_000
 """Rows of one page: the Hub gives a thousand."""
 
-REFUSALS = 8
+MAX_429_IN_A_ROW = 8
 """429s in a row after which the quota counts as spent."""
 
-LIGHT = (
+BASIC_EXPAND_KEYS = (
     *("author", "createdAt", "disabled", "downloads", "downloadsAllTime", "gated", "lastModified", "library_name"),
     *("likes", "pipeline_tag", "private", "sha", "tags", "trendingScore", "usedStorage"),
 )
-HEAVY = ("baseModels", "cardData", "config", "evalResults", "gguf", "model-index", "safetensors")
+EXPENSIVE_EXPAND_KEYS = ("baseModels", "cardData", "config", "evalResults", "gguf", "model-index", "safetensors")
 """Keys that are read from the repo's files or other repos: a struggling Hub is spared them."""
 
-INFO = (*LIGHT, *HEAVY, "siblings")
+INFO = (*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS, "siblings")
 """What one look at a repo asks for; `siblings` with `blobs=true` are its files with sizes and hashes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class RangeResponse:
     """Bytes of a file from `start` on; `size` of the whole file where the answer told; `signed` is where they lay."""
 
     data: bytes
@@ -80,7 +88,7 @@ class Piece:
     ranged: bool = True  # False: the server sent all that stands before it too
 
 
-class Hub:
+class HubClient:
     """The Hub at an endpoint, for any number of threads.
 
     Args:
@@ -106,7 +114,7 @@ class Hub:
     ) -> None:
         self.endpoint = checked_endpoint(endpoint or os.environ.get("HF_ENDPOINT") or HUB)
         self.pacer = pacer or Pacer()
-        self.counters = Counters()
+        self.counters = RequestCounters()
         self.timeout, self.tries, self.backoff = timeout, tries, backoff
         self._token = token
         self._offline = constants.is_offline_mode() if offline is None else offline
@@ -114,7 +122,7 @@ class Hub:
         self._origin = origin(self.endpoint)
         self._reached = False
         self._plain_info = False  # this Hub takes no `expand` on one repo
-        self._buckets: dict[Kind, str] = {"resolve": "resolvers"}
+        self._buckets: dict[RequestKind, str] = {"resolve": "resolvers"}
 
     @cached_property
     def _headers(self) -> dict[str, str]:
@@ -145,7 +153,7 @@ class Hub:
         return self.endpoint, self.timeout, self.tries, self.backoff
 
     @property
-    def given_token(self) -> str | None:
+    def explicit_token(self) -> str | None:
         """The token that was handed over, not found in the environment."""
         return self._token if isinstance(self._token, str) else None
 
@@ -174,26 +182,26 @@ class Hub:
 
     # ---- what is asked ------------------------------------------------------------------------------------------
 
-    def greet(self) -> None:
+    def check_connection(self) -> None:
         """Makes sure that there is a Hub at the endpoint, and that it takes the token. Raises what ends a run."""
-        self.page([("limit", "1"), ("expand", "sha")], tries=self.tries)
+        self.list_page([("limit", "1"), ("expand", "sha")], tries=self.tries)
 
-    def page(self, params: Params, cursor: str | None = None, *, tries: int = 1) -> tuple[list[Any], str | None]:
+    def list_page(self, params: Params, cursor: str | None = None, *, tries: int = 1) -> tuple[list[Any], str | None]:
         """One page of the listing: its rows as they came, and the cursor of the next page.
 
         Only the cursor is taken from the Link header, never the address: it names whatever host it likes and may have
         lost what was asked. A Hub that fails is told by HubFailing or BadAnswer, for the caller to ask for less.
         """
         asked = [*params] if cursor is None else [*params, ("cursor", cursor)]
-        return self._patiently("/api/models", lambda: self._list("list", "/api/models", asked, cursor), tries)
+        return self._with_retries("/api/models", lambda: self._list("list", "/api/models", asked, cursor), tries)
 
-    def account(self) -> str:
+    def whoami(self) -> str:
         """The name of the token's owner. Raises TokenRefused."""
-        told, _ = self._patiently("/api/whoami-v2", lambda: self._json("info", "/api/whoami-v2", []))
+        told, _ = self._with_retries("/api/whoami-v2", lambda: self._json("info", "/api/whoami-v2", []))
         name = told.get("name") if isinstance(told, dict) else None
         return name if isinstance(name, str) and name.isprintable() else "somebody"
 
-    def info(self, repo_id: str, revision: str | None = None, *, expand: Sequence[str] | None = None) -> Json:
+    def repo_info(self, repo_id: str, revision: str | None = None, *, expand: Sequence[str] | None = None) -> Json:
         """All that the Hub tells of one repo, files with sizes and hashes among it, in one request.
 
         Raises RepoTrouble for what is wrong with this repo alone.
@@ -209,7 +217,7 @@ class Hub:
                 self._plain_info = True
         return self._object("info", path, blobs, repo_id)
 
-    def tree(self, repo_id: str, revision: str) -> Iterator[Any]:
+    def list_files(self, repo_id: str, revision: str) -> Iterator[Any]:
         """The entries of a revision's file tree, as they came; for Hubs whose info does not tell sizes."""
         path = f"/api/models/{quote(repo_id, safe='/')}/tree/{quote(revision, safe='')}"
         cursor: str | None = None
@@ -222,10 +230,10 @@ class Hub:
     def _tree_page(self, repo_id: str, path: str, cursor: str | None) -> tuple[list[Any], str | None]:
         params = [("recursive", "true"), ("expand", "false")] + ([("cursor", cursor)] if cursor else [])
         return self._of_repo(
-            repo_id, lambda: self._patiently(path, lambda: self._list("tree", path, params, cursor, repo_id))
+            repo_id, lambda: self._with_retries(path, lambda: self._list("tree", path, params, cursor, repo_id))
         )
 
-    def refs(self, repo_id: str) -> Json:
+    def list_refs(self, repo_id: str) -> Json:
         """Branches and tags of a repo: quants of some methods live on branches of their own."""
         return self._object("info", f"/api/models/{quote(repo_id, safe='/')}/refs", [], repo_id)
 
@@ -234,28 +242,28 @@ class Hub:
         path = f"/api/models/{quote(repo_id, safe='/')}/safetensors-metadata/{quote(index_path, safe='/')}"
         try:
             return self._object("headers", path, [], repo_id)
-        except (RequestRefused, RepoTrouble) as trouble:
-            if isinstance(trouble, RepoTrouble) and trouble.reason not in ("gone", "unreadable", "failed"):
+        except (RequestRefused, RepoError) as trouble:
+            if isinstance(trouble, RepoError) and trouble.reason not in ("gone", "unreadable", "failed"):
                 raise
             return None
 
-    def source(self, repo_id: str, path: str, revision: str = "main", size: int | None = None) -> HttpSource:
+    def source(self, repo_id: str, path: str, revision: str = "main", size: int | None = None) -> HubFileSource:
         """A file's bytes, read in pieces."""
-        return HttpSource(self, repo_id, path, revision, size)
+        return HubFileSource(self, repo_id, path, revision, size)
 
-    def web_source(self, url: str) -> HttpSource:
+    def web_source(self, url: str) -> HubFileSource:
         """A file anywhere on the web, read in pieces; the token stays at home."""
-        return HttpSource(self, "", urlsplit(url).path.rpartition("/")[2] or url, "", None, signed=url)
+        return HubFileSource(self, "", urlsplit(url).path.rpartition("/")[2] or url, "", None, signed=url)
 
-    def small_file(
+    def read_small_file(
         self, repo_id: str, path: str, revision: str = "main", most: int = 1 << 20, *, size: int | None = None
     ) -> bytes:
         """A file of `most` bytes at most, or of just `size`, whole."""
-        return self.piece(repo_id, path, revision, 0, most if size is None else size, size=size).data
+        return self.read_range(repo_id, path, revision, 0, most if size is None else size, size=size).data
 
     # ---- bytes of files -----------------------------------------------------------------------------------------
 
-    def piece(
+    def read_range(
         self,
         repo_id: str,
         path: str,
@@ -265,7 +273,7 @@ class Hub:
         *,
         signed: str | None = None,
         size: int | None = None,
-    ) -> Piece:
+    ) -> RangeResponse:
         """`length` bytes of a file from `start`, fewer at its end.
 
         `signed` is where its last piece lay, if known; `size` the file's, if known: other bytes are not taken for its.
@@ -274,119 +282,121 @@ class Hub:
         ranged = {"range": f"bytes={start}-{start + length - 1}", "accept-encoding": "identity"}
         known = [signed]
 
-        def once() -> Piece:
+        def once() -> RangeResponse:
             answer = self._follow("resolve", known[0] or self.endpoint + place, [], ranged, cut=start + length)
             abroad = origin(answer.url) != self._origin
             if answer.status == 403 and abroad and repo_id:
                 known[0] = None  # the signature's hour is over: the Hub gives another
-                raise Broken("the link to the file's bytes has expired")
+                raise IncompleteResponse("the link to the file's bytes has expired")
             piece = self._bytes_of(answer, start, length, answer.url if abroad else None, repo_id)
             if size is not None and piece.size is not None and piece.size != size:
                 known[0] = None
-                raise Broken(f"a file of {size:,} bytes is due, one of {piece.size:,} came")
+                raise IncompleteResponse(f"a file of {size:,} bytes is due, one of {piece.size:,} came")
             return piece
 
-        return self._of_repo(repo_id, lambda: self._patiently(place, once))
+        return self._of_repo(repo_id, lambda: self._with_retries(place, once))
 
-    def _bytes_of(self, answer: Answer, start: int, length: int, signed: str | None, repo_id: str) -> Piece:
+    def _bytes_of(self, answer: Response, start: int, length: int, signed: str | None, repo_id: str) -> RangeResponse:
         if answer.status == 416:
-            return Piece(b"", content_range(answer.headers)[2], signed)
+            return RangeResponse(b"", content_range(answer.headers)[2], signed)
         if answer.status not in (200, 206):
-            raise self._trouble(answer, repo_id)
+            raise self._error_from_response(answer, repo_id)
         if answer.status == 200:  # the Range was ignored: what we want is somewhere in the whole file
-            told = number(answer.headers.get("content-length"))
+            told = parse_int(answer.headers.get("content-length"))
             if len(answer.body) < min(start + length, told if told is not None else start + length):
-                raise Broken("the file broke off")
-            return Piece(answer.body[start : start + length], told, signed, ranged=False)
+                raise IncompleteResponse("the file broke off")
+            return RangeResponse(answer.body[start : start + length], told, signed, ranged=False)
         first, last, size = content_range(answer.headers)
         if first != start or last is None:
-            raise Broken(f"bytes from {start} are due, {answer.headers.get('content-range')!r} came")
+            raise IncompleteResponse(f"bytes from {start} are due, {answer.headers.get('content-range')!r} came")
         if len(answer.body) < min(last - first + 1, length):
-            raise Broken("the file broke off")
-        return Piece(answer.body[:length], size, signed)
+            raise IncompleteResponse("the file broke off")
+        return RangeResponse(answer.body[:length], size, signed)
 
     # ---- how it is asked ----------------------------------------------------------------------------------------
 
-    def _object(self, kind: Kind, path: str, params: Params, repo_id: str) -> Json:
+    def _object(self, kind: RequestKind, path: str, params: Params, repo_id: str) -> Json:
         def once() -> Json:
             value, _ = self._json(kind, path, params, repo_id)
             if not isinstance(value, dict):
-                raise Broken(f"an object is due, {kind_of(value)} came")
+                raise IncompleteResponse(f"an object is due, {json_type_name(value)} came")
             return value
 
-        return self._of_repo(repo_id, lambda: self._patiently(path, once))
+        return self._of_repo(repo_id, lambda: self._with_retries(path, once))
 
     def _list(
-        self, kind: Kind, path: str, params: Params, cursor: str | None, repo_id: str | None = None
+        self, kind: RequestKind, path: str, params: Params, cursor: str | None, repo_id: str | None = None
     ) -> tuple[list[Any], str | None]:
         rows, answer = self._json(kind, path, params, repo_id)
         if not isinstance(rows, list):
-            raise Broken(f"a list is due, {kind_of(rows)} came")
-        if len(rows) > MOST_ROWS:
-            raise Broken(f"a page of {len(rows):,} rows")
+            raise IncompleteResponse(f"a list is due, {json_type_name(rows)} came")
+        if len(rows) > MAX_ROWS_PER_PAGE:
+            raise IncompleteResponse(f"a page of {len(rows):,} rows")
         return rows, self._next_cursor(answer, cursor)
 
-    def _json(self, kind: Kind, path: str, params: Params, repo_id: str | None = None) -> tuple[Any, Answer]:
+    def _json(self, kind: RequestKind, path: str, params: Params, repo_id: str | None = None) -> tuple[Any, Response]:
         """One try. Raises Broken for what another may mend, else what the answer means."""
         answer = self._follow(kind, self.endpoint + path, params, {})
         if answer.status != 200:
-            raise self._trouble(answer, repo_id)
-        value = parsed(answer)
+            raise self._error_from_response(answer, repo_id)
+        value = parse_json(answer)
         if isinstance(value, dict) and "error" in value and "_id" not in value:
-            raise Broken(f"200 with an error in it: {answer.message}")
+            raise IncompleteResponse(f"200 with an error in it: {answer.message}")
         return value, answer
 
     def _of_repo(self, repo_id: str, ask: Callable[[], T]) -> T:
         """What goes wrong again and again with one repo's requests is that repo's trouble, unless nobody answers."""
         try:
             return ask()
-        except (HubFailing, BadAnswer) as error:
-            raise RepoTrouble("failed", error.why) from error
+        except (HubServerError, InvalidResponse) as error:
+            raise RepoError("failed", error.why) from error
 
-    def _patiently(self, what: str, once: Callable[[], T], tries: int | None = None) -> T:
+    def _with_retries(self, what: str, once: Callable[[], T], tries: int | None = None) -> T:
         """Tries until it works. Before the Hub's first answer nobody waits long; later its absence is waited out."""
         tries, failed = tries or self.tries, 0
         while True:
             try:
                 return once()
-            except Broken as broken:
+            except IncompleteResponse as broken:
                 failed += 1
                 patience = tries if broken.connected else max(tries, 8) if self._reached else min(tries, 3)
                 if failed >= patience:
-                    raise self._given_up(what, broken) from broken
+                    raise self._final_error(what, broken) from broken
                 self.pacer.pause(self.pause_before(failed))
 
     def pause_before(self, failed: int) -> float:
         """Seconds to wait after so many failures: doubled each time, and no two workers the same."""
         return min(30.0, self.backoff * 2.0 ** (failed - 1)) * random.uniform(0.75, 1.25)
 
-    def _given_up(self, what: str, broken: Broken) -> HubUnreachable:
+    def _final_error(self, what: str, broken: IncompleteResponse) -> HubUnreachable:
         if not broken.connected:
             return HubUnreachable(self.endpoint, str(broken))
         if broken.status is not None:
-            return HubFailing(self.endpoint, what, broken.status)
-        return BadAnswer(self.endpoint, what, str(broken))
+            return HubServerError(self.endpoint, what, broken.status)
+        return InvalidResponse(self.endpoint, what, str(broken))
 
     def _follow(
-        self, kind: Kind, url: str, params: Params, headers: Mapping[str, str], cut: int | None = None
-    ) -> Answer:
+        self, kind: RequestKind, url: str, params: Params, headers: Mapping[str, str], cut: int | None = None
+    ) -> Response:
         """One request and the redirects that follow from it. API requests never leave the endpoint's host."""
         for _ in range(5):
             at_home = origin(url) == self._origin
             if not at_home and kind != "resolve":
-                raise Broken(f"a redirect to a stranger's host, {urlsplit(url).hostname}")
+                raise IncompleteResponse(f"a redirect to a stranger's host, {urlsplit(url).hostname}")
             answer = self._send(kind if at_home else "cdn", url, params, headers, cut)
             place = answer.headers.get("location")
             if answer.status not in (301, 302, 303, 307, 308) or not place:
                 if answer.status >= 500 or answer.status == 408:
-                    raise Broken(f"status {answer.status}", status=answer.status)
+                    raise IncompleteResponse(f"status {answer.status}", status=answer.status)
                 return answer
             url, params = urljoin(answer.url, place), []
             if not url.startswith(("https://", "http://" if self._origin[0] == "http" else "https://")):
-                raise Broken(f"a redirect to {urlsplit(url).scheme}:")
-        raise Broken("redirects without end")
+                raise IncompleteResponse(f"a redirect to {urlsplit(url).scheme}:")
+        raise IncompleteResponse("redirects without end")
 
-    def _send(self, kind: Kind, url: str, params: Params, headers: Mapping[str, str], cut: int | None = None) -> Answer:
+    def _send(
+        self, kind: RequestKind, url: str, params: Params, headers: Mapping[str, str], cut: int | None = None
+    ) -> Response:
         """One request, again after each 429. The token goes along only to the endpoint's own host."""
         if self._offline:
             raise Offline
@@ -399,8 +409,8 @@ class Hub:
                 self.pacer.check()
             else:
                 self.pacer.acquire(bucket)
-            self.counters.asked(kind)
-            answer: Answer | None = None
+            self.counters.count_request(kind)
+            answer: Response | None = None
             try:
                 answer = self._once(url, params, own, cut)
             finally:
@@ -410,11 +420,11 @@ class Hub:
             if answer.status != 429:
                 return answer
             if kind == "cdn":
-                raise Broken("status 429", status=429)
-            if self.pacer.refusals(bucket) > REFUSALS:
+                raise IncompleteResponse("status 429", status=429)
+            if self.pacer.refusals(bucket) > MAX_429_IN_A_ROW:
                 raise QuotaSpent(bucket, self.pacer.closed_for(bucket))
 
-    def _report(self, kind: Kind, bucket: str, answer: Answer | None) -> None:
+    def _report(self, kind: RequestKind, bucket: str, answer: Response | None) -> None:
         told = None if answer is None else rate_limit(answer.headers)
         status = None if answer is None else answer.status
         again = None if answer is None else retry_after(answer.headers)
@@ -422,7 +432,7 @@ class Hub:
         if told is not None and status is not None and status < 400:
             self._buckets[kind] = told.bucket  # the Hub says itself which quota this kind of request counts against
 
-    def _once(self, url: str, params: Params, headers: Mapping[str, str], cut: int | None) -> Answer:
+    def _once(self, url: str, params: Params, headers: Mapping[str, str], cut: int | None) -> Response:
         """One exchange, its body bounded in size and in time. `cut`: so many bytes are enough."""
         session, ends = self._session(), time.monotonic() + 8 * self.timeout
         timeout = httpx2.Timeout(self.timeout, connect=min(self.timeout, 10.0), pool=None)
@@ -438,27 +448,27 @@ class Hub:
                     size += len(part)
                     if cut is not None and size >= cut:
                         break
-                    if size > MOST_JSON:
-                        raise Broken(f"an answer of more than {MOST_JSON >> 20} MiB")
+                    if size > MAX_JSON_BYTES:
+                        raise IncompleteResponse(f"an answer of more than {MAX_JSON_BYTES >> 20} MiB")
                     if time.monotonic() > ends:
-                        raise Broken("the answer trickles")
+                        raise IncompleteResponse("the answer trickles")
             finally:
                 received = response.num_bytes_downloaded
                 response.close()
         except OfflineModeIsEnabled:
             raise Offline from None
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol) as error:
-            raise Broken(plain(error), connected=False) from error
+            raise IncompleteResponse(plain(error), connected=False) from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise Broken(plain(error)) from error
+            raise IncompleteResponse(plain(error)) from error
         finally:
-            self.counters.received(received)
+            self.counters.count_bytes(received)
         secret = headers.get("authorization", "").rpartition(" ")[2]
-        return Answer(response.status_code, response.headers, b"".join(parts), str(response.url), secret)
+        return Response(response.status_code, response.headers, b"".join(parts), str(response.url), secret)
 
     # ---- what answers mean --------------------------------------------------------------------------------------
 
-    def _trouble(self, answer: Answer, repo_id: str | None) -> Exception:
+    def _error_from_response(self, answer: Response, repo_id: str | None) -> Exception:
         """What a 4xx means: for the run, or for the one repo that was asked for."""
         status, code, message = answer.status, answer.code, answer.message
         what = urlsplit(answer.url).path
@@ -469,28 +479,30 @@ class Hub:
         if repo_id is None:
             if status in (401, 403) and self.has_token:
                 return TokenRefused(self.endpoint)
-            return BadAnswer(self.endpoint, what, f"status {status}{f': {message}' if message else ''}")
+            return InvalidResponse(self.endpoint, what, f"status {status}{f': {message}' if message else ''}")
         if code == "GatedRepo" or "gated" in message.lower():
-            return RepoTrouble("gated", message or "its files need a token whose owner was granted access")
+            return RepoError("gated", message or "its files need a token whose owner was granted access")
         if status == 403 and "disabled" in message.lower():
-            return RepoTrouble("disabled", message)
+            return RepoError("disabled", message)
         if code in ("EntryNotFound", "RevisionNotFound"):
-            return RepoTrouble("unreadable", message or code)
+            return RepoError("unreadable", message or code)
         if status in (401, 404, 410) and (code or message or not repo_id):
-            return RepoTrouble("gone", message or "the Hub does not show it")
-        return RepoTrouble("private" if status == 403 else "failed", message or f"status {status}")
+            return RepoError("gone", message or "the Hub does not show it")
+        return RepoError("private" if status == 403 else "failed", message or f"status {status}")
 
-    def _next_cursor(self, answer: Answer, asked: str | None) -> str | None:
+    def _next_cursor(self, answer: Response, asked: str | None) -> str | None:
         """Of the Link header, its `next`; one that leads elsewhere or in a circle is not followed."""
         for link in answer.headers.get("link", "").split(","):
             target, _, attributes = link.strip().partition(";")
             if 'rel="next"' in attributes.replace("'", '"').replace("rel=next", 'rel="next"'):
                 url = urljoin(answer.url, target.strip().removeprefix("<").removesuffix(">"))
                 if origin(url) != self._origin:
-                    raise Broken(f"the next page is said to lie on a stranger's host, {urlsplit(url).hostname}")
+                    raise IncompleteResponse(
+                        f"the next page is said to lie on a stranger's host, {urlsplit(url).hostname}"
+                    )
                 cursors = parse_qs(urlsplit(url).query).get("cursor")
                 if not cursors or cursors[0] == asked:
-                    raise Broken("the next page is said to be the page itself")
+                    raise IncompleteResponse("the next page is said to be the page itself")
                 return cursors[0]
         return None
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crawler.errors import FileTrouble, RepoTrouble
+from crawler.errors import FileError, RepoError
 
 if TYPE_CHECKING:
-    from crawler.sources.huggingface.client import Hub
+    from crawler.sources.huggingface.client import HubClient
 
 
-MOST_WASTED = 64 << 20
+MAX_UNREQUESTED_BYTES = 64 << 20
 """Bytes that a server which ignores Range may send for nothing before its file is given up."""
 
 
-class HttpSource:
+class HubFileSource:
     """A ByteSource over one file of a repo.
 
     Nothing is asked before the first read. Where the bytes lie behind a signed link, the link is kept for this source's
@@ -23,7 +23,7 @@ class HttpSource:
     """
 
     def __init__(
-        self, hub: Hub, repo_id: str, path: str, revision: str, size: int | None, signed: str | None = None
+        self, hub: HubClient, repo_id: str, path: str, revision: str, size: int | None, signed: str | None = None
     ) -> None:
         self._hub = hub
         self._repo_id, self._path, self._revision = repo_id, path, revision
@@ -44,15 +44,15 @@ class HttpSource:
         if self.size is not None:
             length = min(length, self.size - start)
         try:
-            piece = self._hub.piece(
+            piece = self._hub.read_range(
                 self._repo_id, self._path, self._revision, start, length, signed=self._signed, size=self.size
             )
-        except RepoTrouble as trouble:
-            raise FileTrouble(self.name, trouble.reason, trouble.detail) from trouble
+        except RepoError as trouble:
+            raise FileError(self.name, trouble.reason, trouble.detail) from trouble
         self._signed = piece.signed
         self._wasted += 0 if piece.ranged else start
-        if self._wasted > MOST_WASTED:
-            raise FileTrouble(self.name, "unreadable", "its server sends all of it for every piece of it")
+        if self._wasted > MAX_UNREQUESTED_BYTES:
+            raise FileError(self.name, "unreadable", "its server sends all of it for every piece of it")
         self.requests += 1
         self.bytes_read += len(piece.data)
         if self.size is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A response, read to its end or to where it was cut."""
 
     status: int
@@ -38,7 +38,7 @@ class Answer:
         return self.headers.get("x-error-code") or ""
 
 
-class Broken(Exception):
+class IncompleteResponse(Exception):
     """A try that brought no whole answer; the next may. `status`: of a 5xx; `connected`: somebody was there."""
 
     def __init__(self, why: str, *, status: int | None = None, connected: bool = True) -> None:
@@ -46,7 +46,7 @@ class Broken(Exception):
         self.status, self.connected = status, connected
 
 
-def parsed(answer: Answer) -> Any:
+def parse_json(answer: Response) -> Any:
     """The JSON of an answer. Raises Broken for web pages, half texts, and what is nested too deep."""
     try:
         try:
@@ -59,8 +59,8 @@ def parsed(answer: Answer) -> Any:
         kind = answer.headers.get("content-type", "").partition(";")[0]
         start = answer.body[:64].lstrip().lower()
         if "html" in kind or start.startswith((b"<!doctype", b"<html")):
-            raise Broken("a web page where JSON is due") from error
-        raise Broken("JSON that breaks off or is none") from error
+            raise IncompleteResponse("a web page where JSON is due") from error
+        raise IncompleteResponse("JSON that breaks off or is none") from error
 
 
 def short_int(digits: str) -> int | None:
@@ -68,7 +68,7 @@ def short_int(digits: str) -> int | None:
     return int(digits) if len(digits) < 1000 else None
 
 
-def number(text: str | None) -> int | None:
+def parse_int(text: str | None) -> int | None:
     return int(text) if text is not None and text.strip().isdecimal() and len(text) < 20 else None
 
 
@@ -77,10 +77,10 @@ def content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None, i
     found = re.fullmatch(r"bytes (?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)", headers.get("content-range", "").strip())
     if not found:
         return None, None, None
-    return tuple(number(part) for part in found.groups())  # type: ignore[return-value]
+    return tuple(parse_int(part) for part in found.groups())  # type: ignore[return-value]
 
 
-def kind_of(value: Any) -> str:
+def json_type_name(value: Any) -> str:
     names = {
         dict: "an object",
         list: "a list",

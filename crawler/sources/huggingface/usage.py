@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["list", "info", "tree", "headers", "resolve", "cdn"]
+RequestKind = Literal["list", "info", "tree", "headers", "resolve", "cdn"]
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class Usage:
     cdn_requests: int = 0
     bytes_read: int = 0
 
-    def request(self, kind: Kind) -> None:
+    def request(self, kind: RequestKind) -> None:
         if kind == "cdn":
             self.cdn_requests += 1
         elif kind == "resolve":
@@ -27,7 +27,7 @@ class Usage:
             self.api_requests += 1
 
 
-class Counters(Usage):
+class RequestCounters(Usage):
     """All that was asked so far, by any thread; and by one thread alone while it has `own`."""
 
     def __init__(self) -> None:
@@ -35,13 +35,13 @@ class Counters(Usage):
         self._lock = threading.Lock()
         self._here = threading.local()
 
-    def asked(self, kind: Kind) -> None:
+    def count_request(self, kind: RequestKind) -> None:
         with self._lock:
             self.request(kind)
         if self.own is not None:
             self.own.request(kind)
 
-    def received(self, count: int) -> None:
+    def count_bytes(self, count: int) -> None:
         with self._lock:
             self.bytes_read += count
         if self.own is not None:

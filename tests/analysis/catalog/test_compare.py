@@ -8,14 +8,14 @@ import pytest
 
 from analysis.catalog.compare import compare, costs_of
 from analysis.errors import UnknownModel
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 from analysis.schemes.quality import (
     cost_of,
     estimated_divergence,
-    finding,
-    loss,
+    find_published,
+    loss_sentence,
     loss_text,
-    sentence,
+    quality_loss,
     sources,
     table,
 )
@@ -24,12 +24,12 @@ ROOM = 13_333_333_334
 
 
 @pytest.fixture
-def reader(small_on_both: str) -> Iterator[Reader]:
-    with Reader(small_on_both) as reader:
+def reader(small_on_both: str) -> Iterator[CatalogReader]:
+    with CatalogReader(small_on_both) as reader:
         yield reader
 
 
-def test_models_stand_side_by_side(reader: Reader) -> None:
+def test_models_stand_side_by_side(reader: CatalogReader) -> None:
     original, qat = compare(
         reader, ["google/gemma-3-4b-it", "GOOGLE/gemma-3-4b-it-qat-q4_0-gguf"], context=8192, memory=ROOM
     )
@@ -39,7 +39,7 @@ def test_models_stand_side_by_side(reader: Reader) -> None:
     assert original.row()["accuracy"] is None and qat.row()["artifact_quant"] == "Q4_0"
 
 
-def test_a_scheme_or_a_file_picks_one_of_many(reader: Reader) -> None:
+def test_a_scheme_or_a_file_picks_one_of_many(reader: CatalogReader) -> None:
     repo = "bartowski/google_gemma-3-4b-it-GGUF"
     ids = [f"{repo}::q2_k", f"{repo}::google_gemma-3-4b-it-Q8_0.gguf", repo]
     quants = [side.artifact and side.artifact["quant"] for side in compare(reader, ids, context=4096, memory=ROOM)]
@@ -49,7 +49,7 @@ def test_a_scheme_or_a_file_picks_one_of_many(reader: Reader) -> None:
     assert f"{repo}::Q8_0" in caught.value.close
 
 
-def test_what_cards_of_both_sides_report_is_measured(reader: Reader) -> None:
+def test_what_cards_of_both_sides_report_is_measured(reader: CatalogReader) -> None:
     (side,) = compare(reader, ["RedHatAI/gemma-3-4b-it-quantized.w4a16"], context=8192, memory=ROOM)
     costs = {told.cost: told for told in side.costs}
     assert costs["accuracy"].measured and "59.6 -> 58.1 (-1.5)" in costs["accuracy"].text
@@ -58,7 +58,7 @@ def test_what_cards_of_both_sides_report_is_measured(reader: Reader) -> None:
     assert [round(delta.change, 6) for delta in side.deltas] == [-1.5, -0.5]
 
 
-def test_where_nobody_measured_it_says_so(reader: Reader) -> None:
+def test_where_nobody_measured_it_says_so(reader: CatalogReader) -> None:
     (side,) = compare(reader, ["bartowski/google_gemma-3-4b-it-GGUF::Q2_K"], context=8192, memory=ROOM)
     costs = {told.cost: told for told in side.costs}
     assert costs["accuracy"].text == "nobody measured"
@@ -83,33 +83,35 @@ def test_every_figure_has_a_source_that_one_can_read() -> None:
      ("Q3_K_M", "Q2_K"), ("IQ4_XS", "IQ3_M"), ("IQ3_M", "IQ2_M"), ("IQ2_M", "IQ1_S")],
 )  # fmt: skip
 def test_fewer_bits_lose_more(better: str, worse: str) -> None:
-    one, other = loss(better, imatrix=True), loss(worse, imatrix=True)
+    one, other = quality_loss(better, imatrix=True), quality_loss(worse, imatrix=True)
     assert one is not None and other is not None
     assert one.kld is not None and other.kld is not None and one.kld < other.kld
     assert one.percent is not None and other.percent is not None and one.percent < other.percent
 
 
 def test_llama_cpps_figures_in_percent_and_in_words() -> None:
-    found = loss("q4_k_m")
+    found = quality_loss("q4_k_m")
     assert found is not None and found.percent == pytest.approx(100 * 0.175482 / 6.231633)
     assert (found.text, found.grade) == ("perplexity +2.8 %", "slight")
-    assert loss("Q4_K_M", imatrix=True).text == "perplexity +2.4 %"  # type: ignore[union-attr]
-    assert loss("IQ2_XS").imatrix is True, "there are no others"  # type: ignore[union-attr]
-    grades = [found.grade for scheme in ("Q8_0", "Q4_K_M", "Q3_K_M", "Q2_K", "IQ1_S") if (found := loss(scheme))]
+    assert quality_loss("Q4_K_M", imatrix=True).text == "perplexity +2.4 %"  # type: ignore[union-attr]
+    assert quality_loss("IQ2_XS").imatrix is True, "there are no others"  # type: ignore[union-attr]
+    grades = [
+        found.grade for scheme in ("Q8_0", "Q4_K_M", "Q3_K_M", "Q2_K", "IQ1_S") if (found := quality_loss(scheme))
+    ]
     assert grades == ["none", "slight", "noticeable", "heavy", "broken"]
 
 
 def test_a_scheme_that_nobody_measured_has_no_neighbours_number() -> None:
-    assert loss("Q4_K_XL") is None and loss("EXL2") is None and loss(None) is None
+    assert quality_loss("Q4_K_XL") is None and quality_loss("EXL2") is None and quality_loss(None) is None
     assert loss_text("Q4_K_XL") == "nobody measured"
-    assert "nobody published" in sentence("EXL2")
+    assert "nobody published" in loss_sentence("EXL2")
     assert loss_text("BF16") == "nothing" and loss_text("Q4_0", quantized=False) == "nothing"
 
 
 def test_quantization_aware_training_is_told_apart() -> None:
-    assert sentence("Q4_0", qat=True).startswith("trained to be quantized")
-    assert "visibly weaker" in sentence("Q4_0", qat=True) and "visibly weaker" in sentence("Q4_0")
-    assert not sentence("Q4_0").startswith("trained")
+    assert loss_sentence("Q4_0", qat=True).startswith("trained to be quantized")
+    assert "visibly weaker" in loss_sentence("Q4_0", qat=True) and "visibly weaker" in loss_sentence("Q4_0")
+    assert not loss_sentence("Q4_0").startswith("trained")
 
 
 @pytest.mark.parametrize(
@@ -123,9 +125,9 @@ def test_a_result_is_of_one_cost(dataset: str, metric: str, cost: str) -> None:
 
 
 def test_findings_hold_from_a_width_on() -> None:
-    assert "lossless" in finding("accuracy", 8.5)[0]  # type: ignore[index]
-    assert finding("accuracy", 3.0) is None and finding("accuracy", None) is None
-    assert "BBQ" in finding("bias", 3.0)[0]  # type: ignore[index]
+    assert "lossless" in find_published("accuracy", 8.5)[0]  # type: ignore[index]
+    assert find_published("accuracy", 3.0) is None and find_published("accuracy", None) is None
+    assert "BBQ" in find_published("bias", 3.0)[0]  # type: ignore[index]
 
 
 def test_estimates_follow_the_measured_ones() -> None:
@@ -133,6 +135,6 @@ def test_estimates_follow_the_measured_ones() -> None:
     from analysis.fit.memory import SCHEME_BITS
 
     for scheme, width in SCHEME_BITS.items():
-        measured = loss(scheme, imatrix=True)
+        measured = quality_loss(scheme, imatrix=True)
         if measured and measured.kld and width < 9 and scheme != "Q3_K_S":
             assert 0.5 < estimated_divergence(width) / measured.kld < 2.0, scheme

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analysis.catalog.fits import Fit, Geometries, Wish, capability, crowded, fits
+from analysis.catalog.fits import Fit, FitRequest, GeometryLookup, fits, limit_candidates, rank_score
 from analysis.errors import UnknownPreset
 from analysis.fit.machines import (
     GB,
@@ -21,32 +21,32 @@ from analysis.fit.machines import (
     this_machine,
 )
 from analysis.fit.memory import estimate
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 
 LAPTOP = Machine(ram=16 * GB)
 
 
 @pytest.fixture
-def reader(small_on_both: str) -> Iterator[Reader]:
-    with Reader(small_on_both) as reader:
+def reader(small_on_both: str) -> Iterator[CatalogReader]:
+    with CatalogReader(small_on_both) as reader:
         yield reader
 
 
-def found(reader: Reader, machine: Machine = LAPTOP, **wish: Any) -> list[Fit]:
-    return fits(reader, machine, Wish(**wish))
+def found(reader: CatalogReader, machine: Machine = LAPTOP, **wish: Any) -> list[Fit]:
+    return fits(reader, machine, FitRequest(**wish))
 
 
 # ---- what fits ------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_that_fits_needs_more_than_there_is(reader: Reader) -> None:
+def test_nothing_that_fits_needs_more_than_there_is(reader: CatalogReader) -> None:
     every = found(reader, every_artifact=True)
     assert every and all(0 <= fit.left == LAPTOP.ram_for_models - fit.needs for fit in every)
     assert all(fit.needs == fit.weights + fit.cache + fit.compute + fit.runtime for fit in every)
     assert "unsloth/Qwen3-30B-A3B-GGUF" not in {fit.repo_id for fit in every}, "18.6 GB of weights"
 
 
-def test_a_repo_is_there_once_with_its_best_quant(reader: Reader) -> None:
+def test_a_repo_is_there_once_with_its_best_quant(reader: CatalogReader) -> None:
     best = found(reader, families=("gemma",))
     ids = [fit.repo_id for fit in best]
     assert len(ids) == len(set(ids))
@@ -56,12 +56,12 @@ def test_a_repo_is_there_once_with_its_best_quant(reader: Reader) -> None:
     assert quants == ["Q8_0", "Q4_K_M", "Q2_K"], "what loses least comes first"
 
 
-def test_a_projector_an_adapter_and_an_imatrix_are_no_models(reader: Reader) -> None:
+def test_a_projector_an_adapter_and_an_imatrix_are_no_models(reader: CatalogReader) -> None:
     every = found(reader, every_artifact=True)
     assert not any(word in fit.artifact for fit in every for word in ("mmproj", "adapter", "imatrix"))
 
 
-def test_the_cache_is_of_the_headers_own_geometry(reader: Reader) -> None:
+def test_the_cache_is_of_the_headers_own_geometry(reader: CatalogReader) -> None:
     """29 of Gemma's 34 layers keep a window: 32 times the context needs 5 times the cache."""
     short, long = (
         next(fit for fit in found(reader, families=("gemma",), context=context) if fit.author == "google" and fit.qat)
@@ -70,7 +70,7 @@ def test_the_cache_is_of_the_headers_own_geometry(reader: Reader) -> None:
     assert long.cache < 16 * short.cache and long.estimated == ()
 
 
-def test_a_quant_without_a_header_has_its_siblings_geometry(reader: Reader) -> None:
+def test_a_quant_without_a_header_has_its_siblings_geometry(reader: CatalogReader) -> None:
     plain = next(
         fit
         for fit in found(reader, families=("gemma",), every_artifact=True)
@@ -79,23 +79,23 @@ def test_a_quant_without_a_header_has_its_siblings_geometry(reader: Reader) -> N
     assert plain.estimated == ()
 
 
-def test_what_was_guessed_is_told(reader: Reader) -> None:
+def test_what_was_guessed_is_told(reader: CatalogReader) -> None:
     mystery = next(fit for fit in found(reader, authors=("stranger",)))
     assert mystery.estimated == ("cache", "compute")
 
 
-def test_more_context_than_it_was_trained_for_does_not_fit(reader: Reader) -> None:
+def test_more_context_than_it_was_trained_for_does_not_fit(reader: CatalogReader) -> None:
     assert found(reader, Machine(ram=64 * GB), families=("qwen",), context=40_960)
     assert not found(reader, Machine(ram=64 * GB), families=("qwen",), context=65_536)
 
 
-def test_a_smaller_cache_leaves_more(reader: Reader) -> None:
+def test_a_smaller_cache_leaves_more(reader: CatalogReader) -> None:
     whole, small = (found(reader, families=("gemma",), kv_type=kind, context=131_072)[0] for kind in ("f16", "q8_0"))
     assert small.cache < whole.cache and small.left > whole.left
 
 
-def test_the_largest_context_is_one_that_fits(reader: Reader) -> None:
-    shapes = Geometries(reader)
+def test_the_largest_context_is_one_that_fits(reader: CatalogReader) -> None:
+    shapes = GeometryLookup(reader)
     for fit in found(reader, families=("gemma",)):
         shape = shapes.of({"repo_id": fit.repo_id})
         need = estimate(fit.weights, shape, context=fit.largest_context, parameters=fit.parameters)
@@ -105,7 +105,7 @@ def test_the_largest_context_is_one_that_fits(reader: Reader) -> None:
 # ---- wishes ---------------------------------------------------------------------------------------------------------
 
 
-def test_wishes_narrow(reader: Reader) -> None:
+def test_wishes_narrow(reader: CatalogReader) -> None:
     assert {fit.family for fit in found(reader, families=("GEMMA",))} == {"gemma"}
     assert {fit.format for fit in found(reader, formats=("gguf",))} == {"gguf"}
     assert {fit.quant for fit in found(reader, quants=("q4_k_m",))} == {"Q4_K_M"}
@@ -116,21 +116,23 @@ def test_wishes_narrow(reader: Reader) -> None:
     assert len(found(reader, among=2)) <= 2
 
 
-def test_of_a_crowd_the_most_downloaded_repos_are_looked_at(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_crowd_the_most_downloaded_repos_are_looked_at(
+    reader: CatalogReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sql = "select repo_id from models where status <> 'gone' order by downloads desc nulls last, repo_id limit 6"
     most = {row["repo_id"] for row in reader.all(sql)}
     everybody = {fit.repo_id for fit in found(reader)}
-    assert not crowded(reader, Wish())
-    monkeypatch.setattr("analysis.catalog.fits.MOST_REPOS", 6)
-    assert crowded(reader, Wish())
+    assert not limit_candidates(reader, FitRequest())
+    monkeypatch.setattr("analysis.catalog.fits.MAX_REPOS", 6)
+    assert limit_candidates(reader, FitRequest())
     assert {fit.repo_id for fit in found(reader)} == everybody & most
-    assert not crowded(reader, Wish(authors=("bartowski",)))
+    assert not limit_candidates(reader, FitRequest(authors=("bartowski",)))
     assert {fit.author for fit in found(reader, authors=("Bartowski",))} == {"bartowski"}, (
         "a narrower wish reaches others"
     )
 
 
-def test_what_needs_a_card_is_not_offered_without_one(reader: Reader) -> None:
+def test_what_needs_a_card_is_not_offered_without_one(reader: CatalogReader) -> None:
     def schemes(machine: Machine, **wish: Any) -> set[str | None]:
         return {fit.quant for fit in found(reader, machine, **wish)}
 
@@ -139,7 +141,7 @@ def test_what_needs_a_card_is_not_offered_without_one(reader: Reader) -> None:
     assert "W4A16" in schemes(LAPTOP, formats=("safetensors",)), "asked for by name, it is shown"
 
 
-def test_where_it_runs(reader: Reader) -> None:
+def test_where_it_runs(reader: CatalogReader) -> None:
     def places(machine: Machine) -> set[str]:
         return {fit.place for fit in found(reader, machine, families=("qwen",))}
 
@@ -148,7 +150,7 @@ def test_where_it_runs(reader: Reader) -> None:
     assert places(Machine(ram=64 * GB)) == {"cpu"}
 
 
-def test_a_mixture_of_experts_is_as_fast_as_its_active_part(reader: Reader) -> None:
+def test_a_mixture_of_experts_is_as_fast_as_its_active_part(reader: CatalogReader) -> None:
     machine = Machine(ram=64 * GB, ram_bandwidth=100 * GB)
     moe = next(fit for fit in found(reader, machine, families=("qwen",)) if fit.active_parameters)
     assert moe.tokens_per_second == pytest.approx(100e9 / (18_556_685_824 * 3_353_032_704 / 30_532_122_624))
@@ -157,7 +159,7 @@ def test_a_mixture_of_experts_is_as_fast_as_its_active_part(reader: Reader) -> N
 # ---- what is lost ---------------------------------------------------------------------------------------------------
 
 
-def test_qat_is_told_apart_from_post_training(reader: Reader) -> None:
+def test_qat_is_told_apart_from_post_training(reader: CatalogReader) -> None:
     by_author = {fit.author: fit for fit in found(reader, families=("gemma",), bits=4)}
     assert by_author["google"].qat and by_author["google"].loss == "QAT: under half of perplexity +7.5 %"
     assert not by_author["bartowski"].qat and by_author["bartowski"].loss == "perplexity +2.4 %"
@@ -171,11 +173,11 @@ def example(**values: Any) -> Fit:
 
 
 def test_a_smaller_model_at_four_bits_beats_a_bigger_one_at_two() -> None:
-    four = capability(example(quant="Q4_K_M", bits=4.0, bits_per_weight=4.9))
-    two = capability(example(quant="Q2_K", bits=2.0, bits_per_weight=3.2, parameters=14 * 10**9))
-    unknown = capability(example(quant="Q2_K_L", bits=2.0, bits_per_weight=3.3, parameters=14 * 10**9))
+    four = rank_score(example(quant="Q4_K_M", bits=4.0, bits_per_weight=4.9))
+    two = rank_score(example(quant="Q2_K", bits=2.0, bits_per_weight=3.2, parameters=14 * 10**9))
+    unknown = rank_score(example(quant="Q2_K_L", bits=2.0, bits_per_weight=3.3, parameters=14 * 10**9))
     assert four > two and four > unknown
-    assert capability(example(quant="Q4_K_M", bits_per_weight=4.9, parameters=14 * 10**9)) > four
+    assert rank_score(example(quant="Q4_K_M", bits_per_weight=4.9, parameters=14 * 10**9)) > four
 
 
 def test_training_for_four_bits_does_not_save_two() -> None:

@@ -12,8 +12,8 @@ import pytest
 from analysis.catalog.models import SORTS, Filter, changes, find_model, info, list_models, tree, walk
 from analysis.errors import UnknownModel
 from analysis.publish.atom import ATOM, atom
-from analysis.query.reader import Reader
-from analysis.text import csv_cell, harmless, jsonable, printable, to_json
+from analysis.query.reader import CatalogReader
+from analysis.text import csv_cell, escape_control_characters, escape_formula, jsonable, to_json
 from analysis.units import (
     count_text,
     iso,
@@ -28,12 +28,12 @@ from tests.small_catalog import FIRST, FORMULA, SECOND
 
 
 @pytest.fixture
-def reader(small_on_both: str) -> Iterator[Reader]:
-    with Reader(small_on_both) as reader:
+def reader(small_on_both: str) -> Iterator[CatalogReader]:
+    with CatalogReader(small_on_both) as reader:
         yield reader
 
 
-def ids(reader: Reader, sort: str = "downloads", limit: int | None = None, **wanted: Any) -> list[str]:
+def ids(reader: CatalogReader, sort: str = "downloads", limit: int | None = None, **wanted: Any) -> list[str]:
     return [row["repo_id"] for row in list_models(reader, Filter(**wanted), sort=sort, limit=limit)]
 
 
@@ -41,7 +41,7 @@ def ids(reader: Reader, sort: str = "downloads", limit: int | None = None, **wan
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_every_order_lists_every_model_once(sort: str, reader: Reader) -> None:
+def test_every_order_lists_every_model_once(sort: str, reader: CatalogReader) -> None:
     found = ids(reader, sort)
     assert len(found) == len(set(found)) == 13, "all but the one that is gone"
     assert found[:3] == ids(reader, sort, 3)
@@ -49,14 +49,14 @@ def test_every_order_lists_every_model_once(sort: str, reader: Reader) -> None:
 
 @pytest.mark.parametrize("wanted", [{"families": ["gemma"]}, {"quants": ["q4_k_m", "AWQ"]}, {"formats": ["gguf"]}])
 def test_common_labels_are_met_and_rare_ones_looked_up(
-    wanted: dict[str, Any], reader: Reader, monkeypatch: pytest.MonkeyPatch
+    wanted: dict[str, Any], reader: CatalogReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_up = ids(reader, **wanted)
     monkeypatch.setattr("analysis.catalog.models.COMMON", 0)
     assert ids(reader, **wanted) == looked_up != []
 
 
-def test_the_most_downloaded_come_first(reader: Reader) -> None:
+def test_the_most_downloaded_come_first(reader: CatalogReader) -> None:
     assert ids(reader, limit=2) == ["meta-llama/Llama-3.1-8B-Instruct", "openai/whisper-large-v3"]
     assert ids(reader, "parameters", 1) == ["unsloth/Qwen3-30B-A3B-GGUF"]
 
@@ -85,14 +85,14 @@ def test_the_most_downloaded_come_first(reader: Reader) -> None:
         ({"authors": ["'; drop table repos; --"]}, 0),
     ],
 )  # fmt: skip
-def test_filters(wanted: dict[str, Any], count: int, reader: Reader) -> None:
+def test_filters(wanted: dict[str, Any], count: int, reader: CatalogReader) -> None:
     assert len(ids(reader, **wanted)) == count
 
 
 # ---- one model ------------------------------------------------------------------------------------------------------
 
 
-def test_a_model_is_found_by_what_people_have_of_it(reader: Reader) -> None:
+def test_a_model_is_found_by_what_people_have_of_it(reader: CatalogReader) -> None:
     for asked in (
         "google/gemma-3-4b-it",
         "Google/Gemma-3-4B-IT",
@@ -105,7 +105,7 @@ def test_a_model_is_found_by_what_people_have_of_it(reader: Reader) -> None:
     assert caught.value.close[0] == "google/gemma-3-4b-it"
 
 
-def test_info_holds_all_that_belongs_to_a_model(reader: Reader) -> None:
+def test_info_holds_all_that_belongs_to_a_model(reader: CatalogReader) -> None:
     found = info(reader, "bartowski/google_gemma-3-4b-it-GGUF")
     assert [row["quant"] for row in found.artifacts] == ["Q2_K", "Q4_K_M", "Q8_0", None], (
         "smallest first, sidecars last"
@@ -117,7 +117,7 @@ def test_info_holds_all_that_belongs_to_a_model(reader: Reader) -> None:
     assert found.model["tuning"] == ["instruct"] and found.model["imatrix"] is True
 
 
-def test_a_tree_begins_with_the_ancestor(reader: Reader) -> None:
+def test_a_tree_begins_with_the_ancestor(reader: CatalogReader) -> None:
     root = tree(reader, "unsloth/gemma-3-4b-it-GGUF")
     assert root.repo_id == "google/gemma-3-4b-it" and root.depth == 0 and not root.missing
     assert [node.repo_id for node in walk(root)][1] == "google/gemma-3-4b-it-qat-q4_0-gguf"
@@ -145,14 +145,14 @@ def test_a_line_that_comes_back_to_itself_ends(db: str) -> None:
     with Store.open(db) as store:
         run = store.start_run("full", "", "https://hub.example")
         store.save_page(run, "", Page(listed, (), None))
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         assert len(list(walk(tree(reader, "a/one")))) == 3
 
 
 # ---- what happened --------------------------------------------------------------------------------------------------
 
 
-def test_changes_are_newest_first_and_narrow(reader: Reader) -> None:
+def test_changes_are_newest_first_and_narrow(reader: CatalogReader) -> None:
     found = list(changes(reader, since=FIRST - timedelta(days=1)))
     assert (found[0]["kind"], found[0]["repo_id"]) == ("gone", "old/vanished-7b") and len(found) == 15
     assert [row["kind"] for row in changes(reader, since=SECOND)] == ["gone"]
@@ -160,7 +160,7 @@ def test_changes_are_newest_first_and_narrow(reader: Reader) -> None:
     assert len(list(changes(reader, since=FIRST, kinds=["new"], limit=3))) == 3
 
 
-def test_a_feed_is_atom_and_its_ids_stay(reader: Reader) -> None:
+def test_a_feed_is_atom_and_its_ids_stay(reader: CatalogReader) -> None:
     rows = list(changes(reader, since=FIRST))
     feed = ET.fromstring(atom(rows, db="catalog.db"))
     entries = feed.findall(f"{{{ATOM}}}entry")
@@ -226,14 +226,14 @@ def test_counts_are_written_short(number: float | None, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["\x1b[31mred", "a\x00b", "\u202eevil", "line\nbreak", "\u2028", "zero\u200bwidth"])
 def test_what_a_terminal_acts_on_is_shown_as_an_escape(text: str) -> None:
-    shown = printable(text)
+    shown = escape_control_characters(text)
     assert shown != text and shown.isprintable()
-    assert printable("gemma 3 – 日本語 é") == "gemma 3 – 日本語 é"
+    assert escape_control_characters("gemma 3 – 日本語 é") == "gemma 3 – 日本語 é"
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "＝1"])
 def test_what_a_spreadsheet_runs_gets_an_apostrophe(text: str) -> None:
-    assert harmless(text) == f"'{text}" and str(csv_cell(text)).startswith("'")
+    assert escape_formula(text) == f"'{text}" and str(csv_cell(text)).startswith("'")
     assert (
         csv_cell(-1) == -1
         and csv_cell("\tx") == "\\tx"

@@ -7,23 +7,31 @@ from typing import Any
 
 import pytest
 
-from analysis.catalog.quantization_signals import Signal, Subject, compared, majority, runs_in, runtimes, signals
+from analysis.catalog.quantization_signals import (
+    Signal,
+    SignalInput,
+    combine_signals,
+    compared,
+    runs_in,
+    runtimes,
+    signals,
+)
 from analysis.labels.resolve import label_artifact, label_repo
 from db.records import ArtifactRecord, EvalRecord, Header, Labelled, RepoRecord
 
 
-def verdicts(subject: Subject) -> dict[str, bool | None]:
+def verdicts(subject: SignalInput) -> dict[str, bool | None]:
     return {signal.name: signal.verdict for signal in signals(subject)}
 
 
-def reasons(subject: Subject) -> dict[str, str]:
+def reasons(subject: SignalInput) -> dict[str, str]:
     return {signal.name: signal.reason for signal in signals(subject)}
 
 
-def subject_of(labelled: Labelled, size: int) -> Subject:
+def subject_of(labelled: Labelled, size: int) -> SignalInput:
     """As the catalog's rows tell of one artifact."""
     row = {**asdict(labelled.labels), "artifact": "model", "total_size": size}
-    return Subject.of_row(row, [asdict(each) for each in labelled.evidence])
+    return SignalInput.of_row(row, [asdict(each) for each in labelled.evidence])
 
 
 def result(value: float, dataset: str = "MMLU") -> EvalRecord:
@@ -52,8 +60,8 @@ def test_a_quantized_file_by_all_that_can_tell() -> None:
     assert told["documentation"].startswith("its tensors' types, its file's name") and "Q4_0" in told["documentation"]
     assert told["framework"] == "llama.cpp, Ollama, LM Studio, KoboldCpp load it as gguf"
     assert "31.7 tokens a second, 12.9 at 16 bits" in told["performance"]
-    assert majority(signals(subject)) is True
-    alone = Subject.of_header(header)
+    assert combine_signals(signals(subject)) is True
+    alone = SignalInput.of_header(header)
     assert verdicts(alone) == {"size": True, "documentation": True, "framework": True, "performance": None}
 
 
@@ -62,24 +70,24 @@ def test_full_precision() -> None:
     subject = subject_of(label_repo(repo), 16_060_522_496)
     assert verdicts(subject) == {"size": False, "documentation": False, "framework": False, "performance": None}
     assert "no method of quantization is named" in reasons(subject)["framework"]
-    assert majority(signals(subject)) is False
+    assert combine_signals(signals(subject)) is False
 
 
 def test_nothing_known_is_nothing_said() -> None:
-    assert set(verdicts(Subject()).values()) == {None}
-    assert majority(signals(Subject())) is None
-    assert all(signal.reason for signal in signals(Subject()))
+    assert set(verdicts(SignalInput()).values()) == {None}
+    assert combine_signals(signals(SignalInput())) is None
+    assert all(signal.reason for signal in signals(SignalInput()))
 
 
 @pytest.mark.parametrize(
     ("bits", "verdict"), [(1.6, True), (4.9, True), (8.5, True), (11.9, True), (13, None), (16, False), (32, False)]
 )
 def test_size(bits: float, verdict: bool | None) -> None:
-    assert verdicts(Subject(bits_per_weight=bits))["size"] is verdict
+    assert verdicts(SignalInput(bits_per_weight=bits))["size"] is verdict
 
 
 def test_size_from_bytes_and_parameters() -> None:
-    subject = Subject(size=4_683_073_248, parameters=7_615_616_512)
+    subject = SignalInput(size=4_683_073_248, parameters=7_615_616_512)
     assert reasons(subject)["size"].startswith("4.92 bits a weight")
 
 
@@ -114,23 +122,23 @@ def test_a_contradiction_in_the_documents_is_told() -> None:
 def test_framework(
     container: str | None, method: str | None, quant: str | None, verdict: bool | None, program: str
 ) -> None:
-    subject = Subject(format=container, quant_method=method, quant=quant)
+    subject = SignalInput(format=container, quant_method=method, quant=quant)
     assert verdicts(subject)["framework"] is verdict
     assert program in reasons(subject)["framework"]
 
 
 def test_performance_needs_results_of_both() -> None:
     own, base = (result(65.3), result(78.9, "GSM8K")), (result(66.5), result(80.0, "gsm8k"), result(9, "other"))
-    copy = Subject(evaluations=own, base_evaluations=base, copy=True)
+    copy = SignalInput(evaluations=own, base_evaluations=base, copy=True)
     assert verdicts(copy)["performance"] is True
     assert reasons(copy)["performance"].startswith("98.4 % of its base model's results on 2 benchmarks")
-    tuned = Subject(evaluations=own, base_evaluations=base)
+    tuned = SignalInput(evaluations=own, base_evaluations=base)
     assert verdicts(tuned)["performance"] is None  # what moved them may be training
-    same = Subject(evaluations=base, base_evaluations=base, copy=True)
+    same = SignalInput(evaluations=base, base_evaluations=base, copy=True)
     assert verdicts(same)["performance"] is False
-    far = Subject(evaluations=(result(30),), base_evaluations=base, copy=True)
+    far = SignalInput(evaluations=(result(30),), base_evaluations=base, copy=True)
     assert verdicts(far)["performance"] is None
-    assert verdicts(Subject(evaluations=own))["performance"] is None
+    assert verdicts(SignalInput(evaluations=own))["performance"] is None
 
 
 def test_results_of_zero_compare_with_nothing() -> None:
@@ -138,8 +146,8 @@ def test_results_of_zero_compare_with_nothing() -> None:
 
 
 def test_a_mixture_of_experts_reads_its_active_share() -> None:
-    dense = Subject(parameters=30 * 10**9, size=17 * 10**9)
-    moe = Subject(parameters=30 * 10**9, active_parameters=3 * 10**9, size=17 * 10**9)
+    dense = SignalInput(parameters=30 * 10**9, size=17 * 10**9)
+    moe = SignalInput(parameters=30 * 10**9, active_parameters=3 * 10**9, size=17 * 10**9)
     assert "5.88 tokens a second" in reasons(dense)["performance"]
     assert "58.8 tokens a second" in reasons(moe)["performance"]
 
@@ -152,16 +160,16 @@ def test_rows_of_the_views_give_the_same_signals() -> None:
     evidence = [
         {"field": "quantized", "value": "true", "source": "file", "rule": "quant", "weight": 70, "resolved": True}
     ]
-    found = verdicts(Subject.of_row(row, evidence))
+    found = verdicts(SignalInput.of_row(row, evidence))
     assert found == {"size": True, "documentation": True, "framework": True, "performance": None}
     repo = {**row, "artifact_count": 20}
     del repo["artifact"]
-    assert verdicts(Subject.of_row(repo))["size"] is None  # twenty quants have no bits a weight
+    assert verdicts(SignalInput.of_row(repo))["size"] is None  # twenty quants have no bits a weight
 
 
 def test_even_votes_decide_nothing() -> None:
     one, other = Signal("size", True, "x"), Signal("documentation", False, "y")
-    assert majority([one, other]) is None and majority([one, one, other]) is True
+    assert combine_signals([one, other]) is None and combine_signals([one, one, other]) is True
 
 
 FORMATS = (

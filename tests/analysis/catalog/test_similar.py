@@ -8,7 +8,7 @@ import pytest
 
 from analysis.catalog.similar import bare_name, similar
 from analysis.errors import UnknownModel
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 from db.records import Page
 from db.write.store import Store
 from tests.db.made import enrichment, labelled, repo
@@ -40,7 +40,7 @@ def catalog(db: str) -> str:
 
 
 def test_equal_bytes_come_first_whatever_the_name(catalog: str) -> None:
-    with Reader(catalog) as reader:
+    with CatalogReader(catalog) as reader:
         found = similar(reader, NAMES[1])
     assert [(each.repo_id, each.why) for each in found] == [
         (NAMES[2], "same weights"),
@@ -53,12 +53,12 @@ def test_equal_bytes_come_first_whatever_the_name(catalog: str) -> None:
 
 
 def test_a_shared_projector_is_a_part_and_no_copy(catalog: str) -> None:
-    with Reader(catalog) as reader:
+    with CatalogReader(catalog) as reader:
         found = similar(reader, NAMES[6])
     assert [(each.repo_id, each.why) for each in found][:1] == [(NAMES[1], "same part")]
 
 
 def test_names_are_compared_without_owners_and_in_any_order(catalog: str) -> None:
     assert bare_name("Some-Owner/Gemma_3-4B.it") == "gemma 3 4b.it"
-    with Reader(catalog) as reader, pytest.raises(UnknownModel):
+    with CatalogReader(catalog) as reader, pytest.raises(UnknownModel):
         similar(reader, "nobody/nothing")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.files.artifacts import artifacts_of, headers_to_read, missing_parts
+from analysis.files.artifacts import group_artifacts, missing_parts, select_headers
 from analysis.files.roles import role_of
 from analysis.files.shards import part_of
 from db.records import ArtifactRecord, EdgeRecord, FileRecord, RepoRecord
@@ -28,7 +28,7 @@ def repo(**facts: Any) -> RepoRecord:
 def found(paths: Iterable[str] | dict[str, int], of: RepoRecord | None = None) -> dict[str, ArtifactRecord]:
     sized = paths if isinstance(paths, dict) else dict.fromkeys(paths, GB)
     files = [FileRecord(path, size, sha256=f"{number:064x}") for number, (path, size) in enumerate(sized.items())]
-    return {artifact.artifact: artifact for artifact in artifacts_of(files, of or repo())}
+    return {artifact.artifact: artifact for artifact in group_artifacts(files, of or repo())}
 
 
 def primaries(*args: Any) -> list[str]:
@@ -88,7 +88,7 @@ def test_missing_shards_leave_the_size_unknown() -> None:
     made = found([f"X-Q8_0-0000{number}-of-00005.gguf" for number in (1, 2, 4)])["X-Q8_0.gguf"]
     assert missing_parts(made) == 2
     assert made.total_size is None and made.content is None
-    assert headers_to_read(repo(), [made]) == ()
+    assert select_headers(repo(), [made]) == ()
 
 
 def test_split_and_unsplit_are_one_model_twice() -> None:
@@ -159,7 +159,7 @@ def test_a_pipeline_is_its_transformer_and_the_parts_beside_it() -> None:
         "text_encoder_2/model.safetensors": "other",
     }
     assert made["unet/model.onnx"].paths == ("unet/model.onnx", "unet/model.onnx_data")
-    assert [a.artifact for a in headers_to_read(repo(), tuple(made.values()))] == [
+    assert [a.artifact for a in select_headers(repo(), tuple(made.values()))] == [
         "unet/diffusion_pytorch_model.safetensors"
     ]
 
@@ -233,21 +233,21 @@ def quants(**sizes: float) -> tuple[ArtifactRecord, ...]:
 
 def test_one_gguf_stands_for_its_siblings() -> None:
     made = quants(**LLAMA_8B)
-    (chosen,) = headers_to_read(repo(), made)
+    (chosen,) = select_headers(repo(), made)
     assert chosen.artifact == "Llama-3.1-8B-Q5_K_M.gguf"
-    assert headers_to_read(repo(), made, known={chosen.content or ""}) == ()
-    assert len(headers_to_read(repo(), made, known={chosen.content or ""}, every=True)) == len(LLAMA_8B) - 1
+    assert select_headers(repo(), made, known={chosen.content or ""}) == ()
+    assert len(select_headers(repo(), made, known={chosen.content or ""}, every=True)) == len(LLAMA_8B) - 1
 
 
 def test_a_file_whose_size_belies_its_name_is_opened_too() -> None:
     made = quants(**{**LLAMA_8B, "Q4_K_M": 8.5})
-    assert "Llama-3.1-8B-Q4_K_M.gguf" in [a.artifact for a in headers_to_read(repo(), made)]
-    assert len(headers_to_read(repo(gguf={"total": 8_030_261_248}), quants(**LLAMA_8B))) == 1
+    assert "Llama-3.1-8B-Q4_K_M.gguf" in [a.artifact for a in select_headers(repo(), made)]
+    assert len(select_headers(repo(gguf={"total": 8_030_261_248}), quants(**LLAMA_8B))) == 1
 
 
 def test_pickles_are_never_opened() -> None:
     made = tuple(found(["pytorch_model.bin", "model.pt", "archive.nemo", "x.ckpt"]).values())
-    assert headers_to_read(repo(), made, every=True) == ()
+    assert select_headers(repo(), made, every=True) == ()
 
 
 # ---- The whole Hub's names ------------------------------------------------------------------------------------------
@@ -262,12 +262,12 @@ def test_every_file_of_real_repos_belongs_to_one_artifact(shared: Path) -> None:
             if not files:
                 continue
             of = repo(repo_id=row["id"], tags=tuple(row["tags"]), library_name=row["library_name"])
-            made = artifacts_of(files, of)
+            made = group_artifacts(files, of)
             loaded = [file.path for file in files if role_of(file.path) != "tokenizer"]
             assert sorted(path for a in made for path in a.paths) == sorted(loaded), row["id"]
             assert len({a.artifact for a in made}) == len(made)
             repos += 1
-            read += len(headers_to_read(of, made))
+            read += len(select_headers(of, made))
     assert repos > 1000
     assert read < 1.25 * repos
 
@@ -292,14 +292,14 @@ def test_the_laws_of_artifacts(paths: list[str], data: st.DataObject) -> None:
     and of what there is to load something is primary."""
     sizes = {path: data.draw(st.sampled_from([None, 10**6, 4 * GB])) for path in paths}
     files = [FileRecord(path, size) for path, size in sizes.items()]
-    made = artifacts_of(files, repo())
+    made = group_artifacts(files, repo())
     held = [path for artifact in made for path in artifact.paths]
     assert len(held) == len(set(held)) and set(held) <= set(paths)
     assert len({artifact.artifact for artifact in made}) == len(made)
     assert all(artifact.artifact not in paths or artifact.artifact in artifact.paths for artifact in made)
-    assert artifacts_of(data.draw(st.permutations(files)), repo()) == made
+    assert group_artifacts(data.draw(st.permutations(files)), repo()) == made
     for role in {artifact.role for artifact in made} & {"weights", "adapter", "mmproj"}:
         assert any(artifact.primary for artifact in made if artifact.role == role)
-    assert {a.artifact for a in headers_to_read(repo(), made)} <= {
-        a.artifact for a in headers_to_read(repo(), made, every=True)
+    assert {a.artifact for a in select_headers(repo(), made)} <= {
+        a.artifact for a in select_headers(repo(), made, every=True)
     }

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from analysis.fit.machines import Machine
 from analysis.fit.memory import (
-    BATCH,
     GIB,
     KV_BYTES,
     SCHEME_BITS,
+    UBATCH_TOKENS,
     Geometry,
     estimate,
     geometry,
     largest_context,
     mask_bytes,
-    saving,
-    tokens_a_second,
+    saving_against,
+    tokens_per_second,
     weight_bytes,
 )
 
@@ -72,8 +72,8 @@ def test_the_widths_of_8b_foretell_larger_models(parameters: float, scheme: str,
 def test_the_seed_of_it_all() -> None:
     """A billion parameters at 8 bits are a gigabyte."""
     assert [weight_bytes(4e9, bits) for bits in (32, 16, 8, 4)] == [16e9, 8e9, 4e9, 2e9]
-    assert [saving(bits) for bits in (32, 16, 8, 4)] == [0, 0.5, 0.75, 0.875]
-    assert saving(4.5) == pytest.approx(0.86, abs=0.001)
+    assert [saving_against(bits) for bits in (32, 16, 8, 4)] == [0, 0.5, 0.75, 0.875]
+    assert saving_against(4.5) == pytest.approx(0.86, abs=0.001)
 
 
 # ---- footprints that gguf-parser published --------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def test_a_sliding_window_keeps_its_window_and_one_batch() -> None:
     shape = shape_of(GEMMA_4B, "gemma3")
     assert [layer for layer, local in enumerate(shape.local) if not local] == [5, 11, 17, 23, 29]
     a_cell = 4 * (256 + 256) * 2
-    assert shape.cache(32_768) == 5 * a_cell * 32_768 + 29 * a_cell * (1024 + BATCH)
+    assert shape.cache(32_768) == 5 * a_cell * 32_768 + 29 * a_cell * (1024 + UBATCH_TOKENS)
     assert shape.cache(32_768) < 0.2 * shape_of({**GEMMA_4B, "sliding_window": None}, "gemma3").cache(32_768)
 
 
@@ -267,5 +267,5 @@ def test_a_missing_header_is_said_to_be_guessed() -> None:
 
 
 def test_speed_is_bandwidth_over_the_bytes_that_a_token_reads() -> None:
-    assert tokens_a_second(5 * 10**9, 100e9) == 20
-    assert tokens_a_second(18_556_685_824, 100e9, active_share=3.353 / 30.532) == pytest.approx(49, rel=0.01)
+    assert tokens_per_second(5 * 10**9, 100e9) == 20
+    assert tokens_per_second(18_556_685_824, 100e9, active_share=3.353 / 30.532) == pytest.approx(49, rel=0.01)

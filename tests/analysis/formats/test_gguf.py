@@ -9,10 +9,10 @@ import pytest
 
 from analysis.errors import HeaderMalformed
 from analysis.formats import limits
-from analysis.formats.gguf.array_lengths import Layouts, learnt
-from analysis.formats.gguf.reader import GgufFile, Passed, read_file
+from analysis.formats.gguf.array_lengths import Layouts, learn_lengths
+from analysis.formats.gguf.reader import GgufFile, SkippedArray, read_file
 from analysis.formats.source import BytesSource
-from db.records import Layout
+from db.records import ArrayLength
 from tests.analysis.formats.gguf_file import LAYERS, Form, Tensor, Typed, f32, gguf, header, model, q4, tokens
 
 FORMS = [Form(version, order) for version in (1, 2, 3) for order in "<>"]
@@ -26,11 +26,11 @@ VALUES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def read(data: bytes, layouts: Sequence[Layout] = (), size: int | None = None) -> GgufFile:
+def read(data: bytes, layouts: Sequence[ArrayLength] = (), size: int | None = None) -> GgufFile:
     return read_file(BytesSource(data, "test.gguf"), Layouts(layouts), size)
 
 
-def cost(data: bytes, layouts: Sequence[Layout] = ()) -> tuple[int, int]:
+def cost(data: bytes, layouts: Sequence[ArrayLength] = ()) -> tuple[int, int]:
     source = BytesSource(data)
     read_file(source, Layouts(layouts))
     return source.requests, source.bytes_read
@@ -60,7 +60,7 @@ def test_a_tokenizer_is_walked_and_its_numbers_skipped(form: Form) -> None:
     source = BytesSource(data)
     file = read_file(source)
     assert file.keys["tokenizer.ggml.tokens"].count == 20_000
-    assert file.keys["tokenizer.ggml.scores"] == Passed(9, 80_000, 20_000)
+    assert file.keys["tokenizer.ggml.scores"] == SkippedArray(9, 80_000, 20_000)
     assert file.text("tokenizer.chat_template") == "{{ messages }}"
     assert len(data) in file.file_sizes()
     assert source.bytes_read < file.data_start - 2 * 80_000 + 70_000  # scores and token_type were not fetched
@@ -69,7 +69,7 @@ def test_a_tokenizer_is_walked_and_its_numbers_skipped(form: Form) -> None:
 @pytest.mark.parametrize("scores", [True, False])
 @pytest.mark.parametrize("merges", [0, 5000])
 def test_a_sibling_is_read_in_two_requests(scores: bool, merges: int) -> None:
-    layouts = learnt(read(gguf(model(20_000, scores=scores, merges=merges), LAYERS)).runs)
+    layouts = learn_lengths(read(gguf(model(20_000, scores=scores, merges=merges), LAYERS)).runs)
     sibling = gguf(model(20_000, scores=scores, merges=merges, more={"general.file_type": 15}), LAYERS[:3])
     requests, fetched = cost(sibling, layouts)
     assert requests == 2
@@ -84,7 +84,7 @@ def test_small_keys_between_the_arrays_of_a_tokenizer_are_no_obstacle() -> None:
     data = gguf(model(20_000, more=charsmap) | {"tokenizer.chat_template": "x"}, LAYERS)
     file = read(gguf({key: value for key, value in model(20_000, more=charsmap).items() if "chat" not in key}, LAYERS))
     assert [big.key for big in file.runs[0]][-1] == "tokenizer.ggml.precompiled_charsmap"
-    layouts = learnt(file.runs)
+    layouts = learn_lengths(file.runs)
     again = gguf({key: value for key, value in model(20_000, more=charsmap).items() if "chat" not in key}, LAYERS[:2])
     assert cost(again, layouts)[0] == 2
     assert read(again, layouts).whole("general.file_type") == 15
@@ -92,7 +92,7 @@ def test_small_keys_between_the_arrays_of_a_tokenizer_are_no_obstacle() -> None:
 
 
 def test_a_known_tokenizer_in_another_order_of_keys_is_jumped_array_by_array() -> None:
-    layouts = learnt(read(gguf(model(20_000, scores=False, merges=5000))).runs)
+    layouts = learn_lengths(read(gguf(model(20_000, scores=False, merges=5000))).runs)
     other = gguf(model(20_000, scores=True, merges=5000), LAYERS)
     requests, fetched = cost(other, layouts)
     assert requests <= 6
@@ -101,7 +101,7 @@ def test_a_known_tokenizer_in_another_order_of_keys_is_jumped_array_by_array() -
 
 
 def test_an_unknown_tokenizer_with_the_same_count_is_walked() -> None:
-    layouts = learnt(read(gguf(model(20_000))).runs)
+    layouts = learn_lengths(read(gguf(model(20_000))).runs)
     other = gguf(model(20_000, prefix="other"), LAYERS)
     assert cost(other, layouts) == cost(other)
 
@@ -114,8 +114,8 @@ def test_a_layout_that_leads_astray_costs_a_read_and_no_more(length: int) -> Non
     first = file.runs[0][0]
     assert first.digest is not None
     wrong = [
-        Layout("tokenizer.ggml.tokens", first.count, first.digest, length),
-        Layout("tokenizer.ggml.tokens+2", first.count, first.digest, length + 5),
+        ArrayLength("tokenizer.ggml.tokens", first.count, first.digest, length),
+        ArrayLength("tokenizer.ggml.tokens+2", first.count, first.digest, length + 5),
     ]
     assert read(data, wrong) == file
     requests, fetched = cost(data, wrong)
@@ -137,7 +137,7 @@ def test_a_jump_into_a_header_within_a_header_is_undone_by_the_size() -> None:
     at = data.index(bait) - first.start
     assert first.digest is not None
     left = len(keys) - list(keys).index("tokenizer.ggml.tokens") - 1
-    lie = Layout(f"tokenizer.ggml.tokens+{left - 4}", 3000, first.digest, at)
+    lie = ArrayLength(f"tokenizer.ggml.tokens+{left - 4}", 3000, first.digest, at)
     assert read(data, [lie]).tensors == file.tensors
     assert len(data) in read(data, [lie]).file_sizes()
 
@@ -146,7 +146,7 @@ def test_long_texts_are_passed_over() -> None:
     data = gguf({"general.description": "x" * 300_000, "general.name": "after"}, LAYERS)
     source = BytesSource(data)
     file = read_file(source)
-    assert file.keys == {"general.description": Passed(8, 300_000), "general.name": "after"}
+    assert file.keys == {"general.description": SkippedArray(8, 300_000), "general.name": "after"}
     assert source.bytes_read < 60_000
 
 
@@ -163,7 +163,7 @@ def test_arrays_within_an_array_are_walked() -> None:
     texts = form.number("I", 8) + form.count(1) + form.text("a")
     value = form.number("I", 9) + form.number("I", 9) + form.count(2) + inner + texts
     data = form.start(0, 2) + form.text("a.nested") + value + form.key("a.after", 7)
-    assert read(data).keys == {"a.nested": Passed(9, len(value) - 16, 2), "a.after": 7}
+    assert read(data).keys == {"a.nested": SkippedArray(9, len(value) - 16, 2), "a.after": 7}
 
 
 # ---- tensors ----

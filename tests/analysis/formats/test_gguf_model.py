@@ -13,7 +13,7 @@ from analysis.fit.memory import geometry
 from analysis.formats import read_artifact
 from analysis.formats.gguf.model import claimed
 from analysis.formats.source import BytesSource
-from db.records import ArtifactRecord, Header, Layout, Role
+from db.records import ArrayLength, ArtifactRecord, Header, Role
 from tests.analysis.formats.gguf_file import LAYERS, Tensor, Typed, f32, gguf, model, q4
 
 BITS = {
@@ -39,7 +39,7 @@ def typed(name: str, kind: int, *shape: int) -> Tensor:
 
 def header(
     files: Mapping[str, bytes] | bytes, path: str = "model.gguf", role: Role = "weights", cut: int = 0
-) -> tuple[Header, tuple[Layout, ...]]:
+) -> tuple[Header, tuple[ArrayLength, ...]]:
     held = {path: files} if isinstance(files, bytes) else dict(files)
     sizes = {name: len(data) - cut for name, data in held.items()}
     artifact = ArtifactRecord(path, role, "gguf", tuple(held), sum(sizes.values()), "sha")

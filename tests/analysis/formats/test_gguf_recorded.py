@@ -13,7 +13,7 @@ import pytest
 from analysis.formats import limits, read_artifact
 from analysis.formats.gguf.array_lengths import Layouts
 from analysis.formats.source import BytesSource
-from db.records import ArtifactRecord, Header, Layout
+from db.records import ArrayLength, ArtifactRecord, Header
 
 
 class Whole(BytesSource):
@@ -46,8 +46,8 @@ def rows(shared: Path) -> dict[str, dict[str, Any]]:
 
 
 def read(
-    folder: Path, rows: Mapping[str, Mapping[str, Any]], *names: str, layouts: Layouts | tuple[Layout, ...] = ()
-) -> tuple[Header, tuple[Layout, ...]]:
+    folder: Path, rows: Mapping[str, Mapping[str, Any]], *names: str, layouts: Layouts | tuple[ArrayLength, ...] = ()
+) -> tuple[Header, tuple[ArrayLength, ...]]:
     sizes = {name: rows[name]["full_size"] for name in names}
     artifact = ArtifactRecord(names[0], "weights", "gguf", names, sum(sizes.values()))
     known = Layouts.of(layouts)

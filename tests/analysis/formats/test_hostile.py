@@ -20,7 +20,7 @@ from analysis.errors import (
     NotThisFormat,
 )
 from analysis.formats import limits
-from analysis.formats.gguf.array_lengths import Layouts, learnt
+from analysis.formats.gguf.array_lengths import Layouts, learn_lengths
 from analysis.formats.gguf.reader import GgufFile, read_file
 from analysis.formats.source import BytesSource, FileSource
 from tests.analysis.formats.gguf_file import FORM, LAYERS, Form, Tensor, Typed, f32, gguf, model, q4
@@ -191,7 +191,7 @@ SEEDS = [
     )[:4000]
     for form in (Form(1, "<"), Form(3, "<"), Form(3, ">"))
 ] + [gguf(model(1200, merges=1100), LAYERS)[:60_000]]
-KNOWN = Layouts(learnt(read_file(BytesSource(SEEDS[-1])).runs))
+KNOWN = Layouts(learn_lengths(read_file(BytesSource(SEEDS[-1])).runs))
 
 
 PIECES = st.binary(min_size=1, max_size=9) | st.sampled_from([b"\xff" * 8, bytes(8), bytes(7) + b"\x80"])

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.formats.safetensors.packing import grouped, measure, split
 from analysis.formats.safetensors.tensors import Tensor
-from analysis.schemes.quantization_config import quantization_of
+from analysis.schemes.quantization_config import read_quantization_config
 from tests.analysis.formats.safetensors_file import Shapes, header
 
 Shape = tuple[int, ...]
@@ -659,7 +659,7 @@ def test_names_fall_apart_into_modules() -> None:
         {"m.experts.down_proj": ("F8_E4M3", (4, 8, 8)), "m.experts.down_proj_scale_inv": ("F32", (4, 1, 1))}
     )
     assert set(grouped(fused)) == {"m.experts.down_proj"}
-    assert measure(fused, quantization_of({})).parameters == 256
+    assert measure(fused, read_quantization_config({})).parameters == 256
 
 
 @pytest.mark.parametrize(
@@ -708,7 +708,7 @@ def test_names_fall_apart_into_modules() -> None:
 def test_configurations_name_their_method_in_many_ways(
     told: dict[str, Any], method: str | None, bits: float | None
 ) -> None:
-    found = quantization_of(told)
+    found = read_quantization_config(told)
     assert (found.method, found.bits) == (method, bits)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.labels.evidence.api_counts import counted, gguf_evidence, safetensors_evidence
+from analysis.labels.evidence.api_counts import count_parameters_from_dtypes, gguf_evidence, safetensors_evidence
 from analysis.labels.evidence.card import card_edges, card_evidence
 from analysis.labels.evidence.config import config_evidence
 from analysis.labels.evidence.fuzzy import architecture_evidence
@@ -19,7 +19,7 @@ from analysis.labels.evidence.names import name_evidence
 from analysis.labels.evidence.owners import owner_evidence
 from analysis.labels.evidence.sizes import size_evidence, width_evidence
 from analysis.labels.evidence.tags import tag_edge, tag_evidence
-from analysis.names import read_name
+from analysis.names import parse_name
 from db.records import EdgeRecord, Header, LabelRecord, RepoRecord
 
 
@@ -42,7 +42,7 @@ def header(**changes: Any) -> Header:
 
 
 def test_a_name_says_what_it_claims_and_by_which_rule() -> None:
-    pieces = name_evidence(read_name("google/gemma-3-4b-it-qat-q4_0-gguf"), "name")
+    pieces = name_evidence(parse_name("google/gemma-3-4b-it-qat-q4_0-gguf"), "name")
     assert {(each.field, each.value) for each in pieces} >= {
         ("family", "gemma"), ("version", "3"), ("parameters", "4000000000"), ("tuning", "instruct"), ("format", "gguf"),
         ("quant", "Q4_0"), ("bits", "4"), ("quantized", "true"), ("qat", "true"),
@@ -52,7 +52,7 @@ def test_a_name_says_what_it_claims_and_by_which_rule() -> None:
 
 
 def test_a_format_that_only_the_owner_lends_is_the_owners_word() -> None:
-    pieces = name_evidence(read_name("mlx-community/whisper-large-v3"), "name")
+    pieces = name_evidence(parse_name("mlx-community/whisper-large-v3"), "name")
     assert [(each.value, each.source, each.weight) for each in pieces if each.field == "format"] == [
         ("mlx", "owner", WEIGHT["owner"])
     ]
@@ -205,7 +205,7 @@ def test_the_histogram_counts_not_the_authors_total() -> None:
     ],
 )
 def test_gemma_4_26b_has_as_many_parameters_however_it_is_packed(held: dict[str, int]) -> None:
-    assert counted(held)[0] == pytest.approx(25_805_936_206, rel=0.001)
+    assert count_parameters_from_dtypes(held)[0] == pytest.approx(25_805_936_206, rel=0.001)
 
 
 def test_packed_integers_say_quantized_but_not_how() -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from analysis.catalog.quantization_signals import Subject, majority, signals
+from analysis.catalog.quantization_signals import SignalInput, combine_signals, signals
 from analysis.formats import read_artifact
 from analysis.formats.source import BytesSource
-from analysis.labels.resolve import label_artifact, label_repo, label_whole
+from analysis.labels.resolve import label_artifact, label_repo, label_repo_and_artifacts
 from db.records import ArtifactRecord, Labelled, RepoRecord
 
 Rows = list[dict[str, Any]]
@@ -105,8 +105,8 @@ def test_names_of_real_gguf_files_are_refuted_where_they_lie_and_nowhere_else(sh
         for conflict in found.conflicts:
             refuted[path] = conflict.field, conflict.measured
         row = {**asdict(found.labels), "artifact": path, "total_size": size}
-        subject = Subject.of_row(row, [asdict(each) for each in found.evidence])
-        assert majority(signals(subject)) is (found.labels.quant not in ("F32", "F16", "BF16"))
+        subject = SignalInput.of_row(row, [asdict(each) for each in found.evidence])
+        assert combine_signals(signals(subject)) is (found.labels.quant not in ("F32", "F16", "BF16"))
         seen += 1
     assert seen > 10 and refuted == LYING
 
@@ -129,7 +129,7 @@ def test_real_safetensors_files_tell_their_scheme_by_structure_and_by_config(sha
             config=config,
             base_parameters=2_557_184,
         )
-        repo, ((_, found),) = label_whole(
+        repo, ((_, found),) = label_repo_and_artifacts(
             RepoRecord("1", "someone/thing", config=config), [artifact], {artifact.artifact: header}
         )
         assert not repo.conflicts and not found.conflicts, name

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.labels.evidence.make import text
-from analysis.labels.resolve import label_artifact, label_repo, label_whole
+from analysis.labels.evidence.make import evidence_text
+from analysis.labels.resolve import label_artifact, label_repo, label_repo_and_artifacts
 from analysis.vocabulary.vocabulary import vocabulary
 from db.records import ArtifactRecord, EdgeRecord, Header, Labelled, Labels, RepoRecord
 
@@ -212,7 +212,7 @@ def test_models_of_the_same_name_are_not_linked() -> None:
 def test_a_header_names_a_parent_where_nothing_else_does() -> None:
     file = gguf("model.gguf")
     read = header("Q4_0", 4 * B, 4.6, facts={"base_models": [{"repo": "google/gemma-3-4b-it"}]})
-    whole, _ = label_whole(repo("someone/thing", "gguf"), (file,), {file.artifact: read})
+    whole, _ = label_repo_and_artifacts(repo("someone/thing", "gguf"), (file,), {file.artifact: read})
     assert whole.edges == (EdgeRecord("google/gemma-3-4b-it", "unknown", "header"),)
     assert fields(whole.labels, "family", "base_model_relation") == ("gemma", "unknown")
 
@@ -397,7 +397,7 @@ def test_tensors_of_mlx_are_in_its_format() -> None:
 )
 def test_containers_of_others_files(owner: str, path: str, container: str, expected: str) -> None:
     file = ArtifactRecord(path, "weights", container, (path,), 5 * B)
-    labelled, ((_, found),) = label_whole(repo(owner), (file,))
+    labelled, ((_, found),) = label_repo_and_artifacts(repo(owner), (file,))
     assert (labelled.labels.format, found.labels.format) == (expected, expected)
 
 
@@ -405,14 +405,14 @@ def test_containers_of_others_files(owner: str, path: str, container: str, expec
 
 
 def whole(owner: RepoRecord, files: Sequence[ArtifactRecord], **headers: Header) -> Labelled:
-    return label_whole(owner, files, {f"{name}.gguf": read for name, read in headers.items()})[0]
+    return label_repo_and_artifacts(owner, files, {f"{name}.gguf": read for name, read in headers.items()})[0]
 
 
 def test_a_repo_of_many_quants_has_none_of_its_own() -> None:
     files = [gguf(f"Llama-3-8B-{quant}.gguf", 5 * B) for quant in ("Q4_K_M", "Q6_K", "Q8_0", "F16")]
     files.append(gguf("mmproj-F16.gguf", 10**9, "mmproj"))
     read = header("Q4_K_M", 8_030_261_312, 4.9)
-    found = label_whole(repo("a/Llama-3-8B-GGUF", "gguf"), files, {files[0].artifact: read})[0]
+    found = label_repo_and_artifacts(repo("a/Llama-3-8B-GGUF", "gguf"), files, {files[0].artifact: read})[0]
     assert fields(found.labels, "format", "quantized", "quant", "bits") == ("gguf", True, None, None)
     assert fields(found.labels, "parameters_measured", "bits_per_weight") == (8_030_261_312, None)
 
@@ -426,7 +426,7 @@ def test_a_repo_of_one_quant_has_it() -> None:
 def test_sidecars_are_never_counted() -> None:
     files = [gguf("a-8B-Q4_0.gguf", 5 * B), gguf("draft.gguf", role="draft"), gguf("mmproj.gguf", role="mmproj")]
     side = header("F16", 400_000_000, 16.0)
-    found = label_whole(repo("a/a-8B-GGUF"), files, {"draft.gguf": side, "mmproj.gguf": side})[0]
+    found = label_repo_and_artifacts(repo("a/a-8B-GGUF"), files, {"draft.gguf": side, "mmproj.gguf": side})[0]
     assert found.labels.parameters_measured is None
 
 
@@ -436,14 +436,14 @@ def test_a_projector_that_its_path_hides_is_known_by_its_header() -> None:
         "model-8B.gguf": header("Q4_0", 8 * B, 4.6),
         "vision.gguf": header("F16", 400_000_000, 16.0, facts={"role": "mmproj"}),
     }
-    labels = label_whole(repo("a/model-8B"), files, read)[0].labels
+    labels = label_repo_and_artifacts(repo("a/model-8B"), files, read)[0].labels
     assert fields(labels, "parameters_measured", "quant") == (8 * B, None) or labels.parameters_measured == 8 * B
 
 
 def test_the_full_precision_count_is_the_models() -> None:
     files = [tensors(size=16 * B), gguf("Llama-3-8B-Q4_0.gguf", 5 * B)]
     owner = repo("a/Llama-3-8B", "safetensors", "gguf", safetensors={"parameters": {"BF16": 8_030_261_248}})
-    found = label_whole(owner, files)[0]
+    found = label_repo_and_artifacts(owner, files)[0]
     assert fields(found.labels, "format", "quantized", "quant") == ("safetensors", False, "BF16")
     assert found.labels.parameters_measured == 8_030_261_248
 
@@ -454,7 +454,7 @@ def test_a_repo_of_models_of_many_sizes_has_no_count() -> None:
         files[0].artifact: header("Q8_0", 39_000_000, 8.5),
         files[1].artifact: header("Q8_0", 1_550_000_000, 8.5),
     }
-    assert label_whole(repo("a/whisper-GGUF"), files, read)[0].labels.parameters_measured is None
+    assert label_repo_and_artifacts(repo("a/whisper-GGUF"), files, read)[0].labels.parameters_measured is None
 
 
 def test_the_transformer_is_the_size_of_a_pipeline() -> None:
@@ -464,13 +464,15 @@ def test_the_transformer_is_the_size_of_a_pipeline() -> None:
         file.artifact: header("BF16", sizes[file.artifact.split("/")[0]], 16, format="safetensors", quant_method=None)
         for file in files
     }
-    assert label_whole(repo("Qwen/Qwen-Image"), files, read)[0].labels.parameters_measured == 20_430_401_088
+    assert (
+        label_repo_and_artifacts(repo("Qwen/Qwen-Image"), files, read)[0].labels.parameters_measured == 20_430_401_088
+    )
 
 
 def test_an_adapters_name_carries_its_targets_size() -> None:
     adapter = tensors("adapter_model.safetensors", 33_554_432, "adapter")
     read = header("F32", 8_388_608, 32, format="safetensors", quant_method=None, facts={"role": "adapter"})
-    found = label_whole(repo("FinGPT/forecaster_llama2-7b_lora"), (adapter,), {adapter.artifact: read})[0]
+    found = label_repo_and_artifacts(repo("FinGPT/forecaster_llama2-7b_lora"), (adapter,), {adapter.artifact: read})[0]
     assert fields(found.labels, "family", "parameters", "parameters_measured") == ("llama", None, 8_388_608)
     assert not found.conflicts
     folded = label_repo(repo("someone/llama2-7b_lora", safetensors={"parameters": {"F16": 6_738_415_616}}))
@@ -480,7 +482,7 @@ def test_an_adapters_name_carries_its_targets_size() -> None:
 def test_effective_parameters_leave_embeddings_out() -> None:
     file = gguf("gemma-3n-E2B-it-Q4_0.gguf", 3 * B)
     read = header("Q4_0", 5_500_000_000, 4.6, active_parameters=4_285_796_352)
-    found, artifacts = label_whole(repo("google/gemma-3n-E2B-it-GGUF"), (file,), {file.artifact: read})
+    found, artifacts = label_repo_and_artifacts(repo("google/gemma-3n-E2B-it-GGUF"), (file,), {file.artifact: read})
     assert fields(found.labels, "active_parameters", "active_parameters_measured") == (2 * B, 4_285_796_352)
     assert not found.conflicts and not artifacts[0][1].conflicts
 
@@ -537,13 +539,13 @@ def test_every_label_rests_on_evidence_and_the_same_input_gives_the_same_labels(
 ) -> None:
     owner = repo(name, *tags, card=card, config=config, safetensors=safetensors, gguf=block)
     files = (gguf("x-Q4_K_M.gguf", 5 * B), tensors(size=16 * B), gguf("mmproj-F16.gguf", 10**9, "mmproj"))
-    found, artifacts = label_whole(owner, files)
-    assert label_whole(owner, files) == (found, artifacts)
+    found, artifacts = label_repo_and_artifacts(owner, files)
+    assert label_repo_and_artifacts(owner, files) == (found, artifacts)
     for labelled in (label_repo(owner), found, *(each for _, each in artifacts)):
         resolved = {(each.field, each.value) for each in labelled.evidence if each.resolved}
         told = {field for field in Labels.__dataclass_fields__ if getattr(labelled.labels, field) not in (None, ())}
         for field in told - {"qat", "imatrix", "dynamic", "approximate"}:
             value = getattr(labelled.labels, field)
             for each in value if isinstance(value, tuple) else (value,):
-                assert (field, text(each)) in resolved
+                assert (field, evidence_text(each)) in resolved
         assert len(labelled.evidence) == len(set(labelled.evidence))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from analysis.names import read_name
+from analysis.names import parse_name
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus"
 LABELS = sorted(path.stem for path in CORPUS.glob("*.toml") if path.stem != "names")
@@ -25,7 +25,7 @@ def load(stem: str) -> dict[str, Any]:
 
 def claimed(name: str) -> dict[str, Any]:
     """What a name claims, in the corpus' form: only what is claimed."""
-    reading = read_name(name).as_dict()
+    reading = parse_name(name).as_dict()
     silent = (None, [], False)
     return {
         key: value
@@ -49,7 +49,7 @@ def test_names_that_claim_a_label(label: str) -> None:
     wrong = {
         name: reading
         for name, value in load(label)["must"].items()
-        if (reading := read_name(name).as_dict()[label]) != value
+        if (reading := parse_name(name).as_dict()[label]) != value
     }
     assert not wrong
 
@@ -58,7 +58,7 @@ def test_names_that_claim_a_label(label: str) -> None:
 def test_names_that_do_not_claim_it(label: str) -> None:
     wrong = {}
     for name, value in load(label)["must_not"].items():
-        reading = read_name(name).as_dict()[label]
+        reading = parse_name(name).as_dict()[label]
         said = (
             reading not in (None, [])
             if value == "*"

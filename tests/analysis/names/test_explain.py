@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from analysis.names import read_name
+from analysis.names import parse_name
 from analysis.names.explain import case, explain, parts_of, released
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "names.toml"
 
 
 def told(name: str) -> dict[str, tuple[str, str]]:
-    return {part.text: (part.kind, part.meaning) for part in parts_of(read_name(name))}
+    return {part.text: (part.kind, part.meaning) for part in parts_of(parse_name(name))}
 
 
 def test_every_part_is_told() -> None:
@@ -37,7 +37,7 @@ def test_active_parameters_teachers_and_unknown_words() -> None:
 
 
 def test_it_ends_with_a_case_to_paste() -> None:
-    text = explain(read_name("google/gemma-3-4b-it-qat-q4_0-gguf"))
+    text = explain(parse_name("google/gemma-3-4b-it-qat-q4_0-gguf"))
     assert "A name only claims." in text
     pasted = text[text.index('["google/') :]
     known = tomllib.loads(CORPUS.read_text(encoding="utf-8"))
@@ -46,7 +46,7 @@ def test_it_ends_with_a_case_to_paste() -> None:
 
 def test_every_case_of_the_corpus_can_be_told_and_pasted() -> None:
     for name, expected in tomllib.loads(CORPUS.read_text(encoding="utf-8")).items():
-        found = read_name(name)
+        found = parse_name(name)
         assert explain(found).startswith(name)
         assert tomllib.loads(case(found))[name] == expected
 
@@ -65,4 +65,4 @@ def test_dates(written: str, meaning: str) -> None:
 
 def test_a_name_with_quotes_makes_a_case_that_loads() -> None:
     name = 'odd"na\\me-7b'
-    assert tomllib.loads(case(read_name(name)))[name]["parameters"] == 7_000_000_000
+    assert tomllib.loads(case(parse_name(name)))[name]["parameters"] == 7_000_000_000

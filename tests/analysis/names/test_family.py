@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.names import read_name
+from analysis.names import parse_name
 from analysis.names.family import alike
 
 
@@ -30,16 +30,16 @@ from analysis.names.family import alike
 def test_whose_model_it_is(
     name: str, family: str, version: str | None, base_family: str | None, base_version: str | None
 ) -> None:
-    found = read_name(name)
+    found = parse_name(name)
     assert (found.family, found.version, found.base_family, found.base_version) == (
         family, version, base_family, base_version,
     )  # fmt: skip
 
 
 def test_words_of_common_speech_name_a_family_only_at_the_start() -> None:
-    assert read_name("Step-3.7-Flash").family == "step"
-    assert read_name("pythia-160m-step-4000").family == "pythia"
-    assert read_name("mtp-Step-3.7-Flash.gguf").family == "step"
+    assert parse_name("Step-3.7-Flash").family == "step"
+    assert parse_name("pythia-160m-step-4000").family == "pythia"
+    assert parse_name("mtp-Step-3.7-Flash.gguf").family == "step"
 
 
 def test_likeness_is_a_last_resort() -> None:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.errors import NotAName
-from analysis.names import NameLabels, read_name
-from analysis.names.name_labels import KEYS
+from analysis.errors import InvalidName
+from analysis.names import NameLabels, parse_name
+from analysis.names.name_labels import NAME_LABEL_KEYS
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "names.toml"
 NAMES = list(tomllib.loads(CORPUS.read_text(encoding="utf-8")))
-REPOS = [name for name in NAMES if name.count("/") == 1 and read_name(name).kind == "repo"]
+REPOS = [name for name in NAMES if name.count("/") == 1 and parse_name(name).kind == "repo"]
 WORDS = sorted({word for name in NAMES for word in name.replace("/", "-").replace("_", "-").split("-") if word})
 SAME_IN_ANY_CASE = (
     "family", "base_family", "version", "base_version", "release", "active_parameters", "experts", "format",
@@ -43,8 +43,8 @@ made = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).flatmap(
 def read(text: str) -> NameLabels | None:
     """The reading, None for what is no name; anything else that happens is a failure."""
     try:
-        return read_name(text)
-    except NotAName:
+        return parse_name(text)
+    except InvalidName:
         return None
 
 
@@ -79,7 +79,7 @@ def test_spans_never_overlap_and_cover_every_word(text: str) -> None:
 
 def test_spans_of_real_names() -> None:
     for name in NAMES:
-        check_spans(name, read_name(name))
+        check_spans(name, parse_name(name))
 
 
 @settings(max_examples=100, deadline=None)
@@ -89,8 +89,8 @@ def test_the_same_name_is_always_read_the_same(text: str) -> None:
 
 
 def test_what_came_before_changes_nothing() -> None:
-    forward = [read_name(name) for name in NAMES]
-    backward = [read_name(name) for name in reversed(NAMES)]
+    forward = [parse_name(name) for name in NAMES]
+    backward = [parse_name(name) for name in reversed(NAMES)]
     assert forward == backward[::-1]
 
 
@@ -101,7 +101,7 @@ def test_letter_case_means_nothing_where_it_means_nothing(change: type[str.upper
     for name in NAMES:
         if "MN-" in name:
             continue
-        found, other = read_name(name), read_name(change(name))
+        found, other = parse_name(name), parse_name(change(name))
         if [token.end for token in found.tokens] != [token.end for token in other.tokens]:
             continue
         checked += 1
@@ -113,17 +113,17 @@ def test_letter_case_means_nothing_where_it_means_nothing(change: type[str.upper
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(REPOS), st.sampled_from(["somebody", "qwen-7b", "Llama-3-GGUF", "x", "mlx-community", "v2"]))
 def test_owners_change_nothing_but_what_owners_may_say(name: str, owner: str) -> None:
-    found = read_name(name)
-    other = read_name(f"{owner}/{name.partition('/')[2]}")
-    for field in KEYS:
+    found = parse_name(name)
+    other = parse_name(f"{owner}/{name.partition('/')[2]}")
+    for field in NAME_LABEL_KEYS:
         if field not in OWNERS:
             assert getattr(found, field) == getattr(other, field), (name, owner, field)
 
 
 def test_owners_that_publish_no_one_format_change_nothing_at_all() -> None:
     for name in REPOS:
-        found, other = read_name(f"somebody/{name.partition('/')[2]}"), read_name(name.partition("/")[2])
-        for field in KEYS:
+        found, other = parse_name(f"somebody/{name.partition('/')[2]}"), parse_name(name.partition("/")[2])
+        for field in NAME_LABEL_KEYS:
             if field not in ("owner", "input", "tokens"):
                 assert getattr(found, field) == getattr(other, field), (name, field)
 

@@ -7,13 +7,13 @@ import pickle
 
 import pytest
 
-from analysis.errors import NotAName
-from analysis.names import NameLabels, Token, read_name
+from analysis.errors import InvalidName
+from analysis.names import NameLabels, Token, parse_name
 from analysis.names.name_labels import Draft
 
 
 def test_a_repo_id() -> None:
-    found = read_name("google/gemma-3-4b-it-qat-q4_0-gguf")
+    found = parse_name("google/gemma-3-4b-it-qat-q4_0-gguf")
     assert (found.kind, found.owner, found.name) == ("repo", "google", "gemma-3-4b-it-qat-q4_0-gguf")
     assert (found.family, found.version, found.size, found.parameters) == ("gemma", "3", "4B", 4_000_000_000)
     assert (found.tuning, found.qat, found.quant, found.bits, found.format) == (("instruct",), True, "Q4_0", 4, "gguf")
@@ -21,20 +21,20 @@ def test_a_repo_id() -> None:
 
 
 def test_a_bare_name_and_a_file() -> None:
-    assert read_name("gemma-3-4b-it").kind == "repo"
-    file = read_name("Qwen3-8B-UD-Q4_K_XL.gguf")
+    assert parse_name("gemma-3-4b-it").kind == "repo"
+    file = parse_name("Qwen3-8B-UD-Q4_K_XL.gguf")
     assert (file.kind, file.owner, file.role, file.quant, file.dynamic) == ("file", None, "weights", "Q4_K_XL", True)
 
 
 def test_a_folder_says_what_the_file_leaves_open() -> None:
-    assert read_name("BF16/model-00001-of-00002.gguf").quant == "BF16"
-    assert read_name("Q4_0/model-Q8_0.gguf").quant == "Q8_0"
-    found = read_name("UD-TQ1_0/Kimi-K3-UD-TQ1_0-00005-of-00012.gguf")
+    assert parse_name("BF16/model-00001-of-00002.gguf").quant == "BF16"
+    assert parse_name("Q4_0/model-Q8_0.gguf").quant == "Q8_0"
+    found = parse_name("UD-TQ1_0/Kimi-K3-UD-TQ1_0-00005-of-00012.gguf")
     assert (found.quant, found.shard, found.version, found.dynamic) == ("TQ1_0", "5/12", "K3", True)
 
 
 def test_a_file_of_a_repo_takes_what_it_does_not_say_from_the_repo() -> None:
-    found = read_name("unsloth/Qwen3-235B-A22B-GGUF::UD-Q2_K_XL/model-00001-of-00002.gguf")
+    found = parse_name("unsloth/Qwen3-235B-A22B-GGUF::UD-Q2_K_XL/model-00001-of-00002.gguf")
     assert (found.kind, found.owner, found.name) == ("file", "unsloth", "Qwen3-235B-A22B-GGUF")
     assert (found.family, found.parameters, found.active_parameters) == ("qwen", 235_000_000_000, 22_000_000_000)
     assert (found.quant, found.shard) == ("Q2_K_XL", "1/2")
@@ -42,16 +42,16 @@ def test_a_file_of_a_repo_takes_what_it_does_not_say_from_the_repo() -> None:
 
 def test_a_sidecar_does_not_have_the_size_of_its_model() -> None:
     for name in ("mmproj-google_gemma-3-4b-it-f16.gguf", "mtp-gemma-4-12B-it.gguf", "nvidia/gpt-oss-120b-Eagle3-v3"):
-        assert read_name(name).parameters is None, name
-    assert read_name("unsloth/gemma-3-4b-it-GGUF::mmproj-F16.gguf").parameters is None
+        assert parse_name(name).parameters is None, name
+    assert parse_name("unsloth/gemma-3-4b-it-GGUF::mmproj-F16.gguf").parameters is None
 
 
 def test_owners_lend_their_format_and_nothing_else() -> None:
-    lent = read_name("mlx-community/Qwen3-8B-4bit")
+    lent = parse_name("mlx-community/Qwen3-8B-4bit")
     assert (lent.format, lent.quant, lent.quant_method) == ("mlx", "MLX-4BIT", "mlx")
-    plain = read_name("somebody/Qwen3-8B-4bit")
+    plain = parse_name("somebody/Qwen3-8B-4bit")
     assert (plain.format, plain.quant, plain.bits) == (None, None, 4)
-    assert read_name("gemma-7b/model").family is None
+    assert parse_name("gemma-7b/model").family is None
 
 
 @pytest.mark.parametrize(
@@ -67,16 +67,16 @@ def test_owners_lend_their_format_and_nothing_else() -> None:
     ],
 )
 def test_what_is_no_name_says_why(text: str, reason: str) -> None:
-    with pytest.raises(NotAName, match=reason):
-        read_name(text)
+    with pytest.raises(InvalidName, match=reason):
+        parse_name(text)
 
 
 def test_the_answer_is_frozen_and_can_travel() -> None:
-    found = read_name("Qwen/Qwen3-8B")
+    found = parse_name("Qwen/Qwen3-8B")
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.family = "llama"  # type: ignore[misc]
     assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
-    assert {found: 1}[read_name("Qwen/Qwen3-8B")] == 1
+    assert {found: 1}[parse_name("Qwen/Qwen3-8B")] == 1
 
 
 def test_a_draft_holds_what_the_answer_holds() -> None:
@@ -85,7 +85,7 @@ def test_a_draft_holds_what_the_answer_holds() -> None:
 
 
 def test_plain_values_in_the_contracts_order() -> None:
-    plain = read_name("LoneStriker/Mixtral-8x7B-v0.1-6.0bpw-h6-exl2").as_dict()
+    plain = parse_name("LoneStriker/Mixtral-8x7B-v0.1-6.0bpw-h6-exl2").as_dict()
     assert list(plain)[:6] == ["input", "kind", "owner", "name", "family", "base_family"]
     assert list(plain)[-4:] == ["role", "shard", "tokens", "unclaimed"]
     assert plain["bits"] == 6 and isinstance(plain["bits"], int)

@@ -19,7 +19,7 @@ from analysis.publish import summaries
 from analysis.publish.export import export
 from analysis.publish.summaries import plain_rows
 from analysis.publish.table_files import write_table
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 from db.records import Page
 from db.write.store import Store
 from tests.small_catalog import FORMULA, SCRIPT, build, gemmas, labelled
@@ -72,7 +72,7 @@ def test_pandas_and_sql_sum_up_alike(name: str, size: int, small: str, monkeypat
     """However many rows a data frame holds."""
     whole = summaries.frames
     monkeypatch.setattr(summaries, "frames", lambda reader, sql: whole(reader, sql, size))
-    with Reader(small) as reader:
+    with CatalogReader(small) as reader:
         ((_, frame),) = summaries.summaries(reader, [name])
         expected = [tuple(row.values()) for row in reader.all(IN_SQL[name])]
 
@@ -84,7 +84,7 @@ def test_pandas_and_sql_sum_up_alike(name: str, size: int, small: str, monkeypat
 
 
 def test_a_summary_of_nothing_has_its_columns(sqlite_db: str) -> None:
-    with Reader(sqlite_db) as reader:
+    with CatalogReader(sqlite_db) as reader:
         found = {summary.name: frame for summary, frame in summaries.summaries(reader)}
     assert len(found) == 6 and all(frame.empty for frame in found.values())
     assert list(found["by_family"].columns) == ["family", *summaries.COLUMNS["repos"]]

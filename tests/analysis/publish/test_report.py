@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from analysis.catalog.lineage import busiest_family, forest
+from analysis.catalog.lineage import largest_family, lineage_trees
 from analysis.publish.charts import PALETTE, figures, write_charts
 from analysis.publish.report import cell, render, report, write_report
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 from tests.browser import running_browser
 from tests.small_catalog import SCRIPT
 
@@ -198,7 +198,7 @@ def test_the_page_is_right_in_a_browser(html: str, tmp_path: Path) -> None:
 
 
 def test_charts_are_drawn_from_their_tables(small: str) -> None:
-    with Reader(small) as reader:
+    with CatalogReader(small) as reader:
         found = {figure.name: figure for figure in figures(reader)}
     assert tuple(found) == CHARTS
     schemes = found["schemes"].table.set_index("scheme")
@@ -212,7 +212,7 @@ def test_charts_are_drawn_from_their_tables(small: str) -> None:
 
 
 def test_charts_are_written_as_png_and_svg(small: str, tmp_path: Path) -> None:
-    with Reader(small) as reader:
+    with CatalogReader(small) as reader:
         written = list(write_charts(reader, tmp_path / "pictures"))
     assert {path.name for path in written} == {f"{name}{form}" for name in CHARTS for form in (".svg", ".png")}
     for path in written:
@@ -227,10 +227,10 @@ def test_no_two_colours_of_the_palette_are_alike() -> None:
 
 
 def test_a_forest_stands_each_model_under_its_parent(small: str) -> None:
-    with Reader(small) as reader:
-        assert busiest_family(reader) == "gemma"
-        (tree,) = forest(reader, "gemma")
-        (cut,) = forest(reader, "gemma", children=2)
+    with CatalogReader(small) as reader:
+        assert largest_family(reader) == "gemma"
+        (tree,) = lineage_trees(reader, "gemma")
+        (cut,) = lineage_trees(reader, "gemma", children=2)
     assert tree.repo_id == "google/gemma-3-4b-it" and tree.descendants == 4
     assert [child.repo_id.partition("/")[0] for child in tree.children] == [
         "google",
@@ -242,7 +242,7 @@ def test_a_forest_stands_each_model_under_its_parent(small: str) -> None:
 
 
 def test_a_parent_that_the_catalog_lacks_still_holds_its_children(small: str) -> None:
-    with Reader(small) as reader:
-        tops = {tree.repo_id: tree for tree in forest(reader, "qwen")}
+    with CatalogReader(small) as reader:
+        tops = {tree.repo_id: tree for tree in lineage_trees(reader, "qwen")}
     assert tops["Qwen/Qwen3-30B-A3B"].known is False
     assert tops["Qwen/Qwen3-30B-A3B"].children[0].repo_id == "unsloth/Qwen3-30B-A3B-GGUF"

@@ -10,8 +10,8 @@ import pytest
 from gguf import GGMLQuantizationType, LlamaFileType
 
 from analysis.errors import VocabularyError
-from analysis.names import read_name
-from analysis.vocabulary.vocabulary import FILES, Vocabulary, read, vocabulary
+from analysis.names import parse_name
+from analysis.vocabulary.vocabulary import FILES, Vocabulary, load_vocabulary, vocabulary
 
 FOLDER = files("analysis.vocabulary")
 INTEGERS = {"I8", "I16", "I32", "I64", "F64"}  # types of indices and sums: no scheme of weights
@@ -30,8 +30,8 @@ def test_it_is_whole() -> None:
 
 
 def test_the_digest_follows_every_byte() -> None:
-    assert read(sources()).digest == vocabulary().digest
-    assert read(sources(tuning="\n# a comment\n")).digest != vocabulary().digest
+    assert load_vocabulary(sources()).digest == vocabulary().digest
+    assert load_vocabulary(sources(tuning="\n# a comment\n")).digest != vocabulary().digest
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_the_digest_follows_every_byte() -> None:
 )
 def test_a_fault_names_its_file_and_entry(name: str, text: str, entry: str, reason: str) -> None:
     with pytest.raises(VocabularyError, match=reason) as raised:
-        read(sources(**{name: text}))
+        load_vocabulary(sources(**{name: text}))
     assert (raised.value.file, raised.value.entry) == (f"{name}.toml", entry)
 
 
 def test_new_words_are_read_at_once() -> None:
     from analysis.names.tokens import FAMILY, Lexicon
 
-    extended: Vocabulary = read(
+    extended: Vocabulary = load_vocabulary(
         sources(families='\n[brands.zorgon]\nabout = "Zorgon, a test"\naliases = ["zorg-on"]\n')
     )
     lexicon = Lexicon(extended)
@@ -71,12 +71,12 @@ def test_new_words_are_read_at_once() -> None:
 @pytest.mark.parametrize("kind", [kind.name for kind in LlamaFileType if kind.name != "GUESSED"])
 def test_every_file_type_of_llama_cpp_is_known(kind: str) -> None:
     scheme = kind.removeprefix("MOSTLY_").removeprefix("ALL_")
-    assert read_name(f"Model-7B-{scheme}.gguf").quant == scheme
+    assert parse_name(f"Model-7B-{scheme}.gguf").quant == scheme
 
 
 @pytest.mark.parametrize("kind", [kind.name for kind in GGMLQuantizationType if kind.name not in INTEGERS])
 def test_every_tensor_type_of_ggml_is_known(kind: str) -> None:
-    assert read_name(f"Model-7B-{kind}.gguf").quant == kind
+    assert parse_name(f"Model-7B-{kind}.gguf").quant == kind
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_every_tensor_type_of_ggml_is_known(kind: str) -> None:
     ],
 )  # fmt: skip
 def test_spellings_of_schemes(written: str, scheme: str) -> None:
-    assert read_name(f"Model-7B-{written}.gguf").quant == scheme
+    assert parse_name(f"Model-7B-{written}.gguf").quant == scheme
 
 
 def test_reading_a_name_loads_nothing_heavy() -> None:

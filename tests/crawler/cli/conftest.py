@@ -30,7 +30,7 @@ Ask = Callable[..., Answer]
 def hf_catalog(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Runs `hf-catalog` in this process: `hf_catalog("models", "ls", "--db", path)`."""
     from crawler.cli import cli
-    from crawler.cli.errors import guarded
+    from crawler.cli.errors import run_command
 
     for name in ("HF_CATALOG_DB", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
@@ -38,7 +38,7 @@ def hf_catalog(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
 
     def ask(*words: str) -> Answer:
         capsys.readouterr()
-        status = guarded(lambda: cli.main(list(words), prog_name="hf-catalog", standalone_mode=False), words)
+        status = run_command(lambda: cli.main(list(words), prog_name="hf-catalog", standalone_mode=False), words)
         said = capsys.readouterr()
         return Answer(status, said.out, said.err)
 

@@ -105,7 +105,7 @@ def test_a_tree_is_drawn_and_marks_what_was_asked_for(small: str, hf_catalog: As
 def test_fits_says_whom_it_left_out_of_a_crowd(small: str, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ("fits", "--ram", "16GB", "--db", small)
     assert "most downloaded" not in hf_catalog(*asked).err
-    monkeypatch.setattr("analysis.catalog.fits.MOST_REPOS", 5)
+    monkeypatch.setattr("analysis.catalog.fits.MAX_REPOS", 5)
     assert (
         "The 5 most downloaded repos were looked at; --family and --author reach the others." in hf_catalog(*asked).err
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analysis.formats.gguf.array_lengths import learnt
+from analysis.formats.gguf.array_lengths import learn_lengths
 from analysis.formats.gguf.reader import read_file
 from analysis.formats.source import BytesSource
 from crawler.cli import cli
@@ -48,7 +48,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 
     def command(*arguments: str | Path) -> Ran:
         words = ["header", *map(str, arguments)]
-        status = failures.guarded(lambda: cli.main(words, prog_name="hf-catalog", standalone_mode=False), words)
+        status = failures.run_command(lambda: cli.main(words, prog_name="hf-catalog", standalone_mode=False), words)
         told = capsys.readouterr()
         assert "Traceback" not in told.err
         return Ran(status, told.out, told.err)
@@ -155,7 +155,7 @@ def test_a_file_behind_a_url_costs_little(run: Any) -> None:
 
 def test_a_known_tokenizer_is_jumped(run: Any, tmp_path: Path) -> None:
     db = tmp_path / "known.db"
-    layouts = learnt(read_file(BytesSource(DATA)).runs)
+    layouts = learn_lengths(read_file(BytesSource(DATA)).runs)
     with Store.open(db, create=True) as store, store.crawling():
         started = store.start_run("full", "", "http://hub")
         store.save_page(started, "", page([1]))
@@ -177,7 +177,7 @@ def test_a_catalog_that_was_asked_for_must_be_there(run: Any, file: Path) -> Non
     [("ignores Range", 0), ("short bodies", 1), ("lies in Content-Range", 1), ("gone", 1)],
 )
 def test_a_broken_server_costs_little(run: Any, flaw: Flaw, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.sources.huggingface.client.Hub.pause_before", lambda *_: 0.0)
+    monkeypatch.setattr("crawler.sources.huggingface.client.HubClient.pause_before", lambda *_: 0.0)
     with serving({"m-Q4_K_M.gguf": DATA}, flaw) as web:
         found = run(f"{web.url}/m-Q4_K_M.gguf", "--json")
     assert found.status == status, found.err
@@ -185,7 +185,7 @@ def test_a_broken_server_costs_little(run: Any, flaw: Flaw, status: int, monkeyp
 
 
 def test_a_server_that_ignores_range_is_given_up(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.sources.huggingface.range_reader.MOST_WASTED", 100_000)
+    monkeypatch.setattr("crawler.sources.huggingface.range_reader.MAX_UNREQUESTED_BYTES", 100_000)
     with serving({"m-Q4_K_M.gguf": DATA}, "ignores Range") as web:
         found = run(f"{web.url}/m-Q4_K_M.gguf")
     assert (found.status, len(web.asked)) == (1, 3)
@@ -239,7 +239,7 @@ def test_what_the_hub_does_not_hold(run: Any, hub: SampleHub, target: str, monke
 
 def test_a_hub_that_is_not_there(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("crawler.sources.huggingface.client.Hub.pause_before", lambda *_: 0.0)
+    monkeypatch.setattr("crawler.sources.huggingface.client.HubClient.pause_before", lambda *_: 0.0)
     assert run("owner/name").status == failures.HUB
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.names import read_name
+from analysis.names import parse_name
 from analysis.vocabulary.vocabulary import FILES, vocabulary
 from db.write.store import Store
 from tests.crawler.cli.conftest import Ask
@@ -37,7 +37,7 @@ def test_json_is_an_object_a_name_with_every_key(hf_catalog: Ask) -> None:
     first, second = map(json.loads, answer.out.splitlines())
     assert (answer.status, answer.err) == (0, "")
     assert list(first) == KEYS
-    assert first == read_name(GEMMA).as_dict()
+    assert first == parse_name(GEMMA).as_dict()
     assert list(first["tokens"][0]) == ["text", "start", "end", "label", "value", "rule"]
     assert (second["input"], second["quant"], second["dynamic"]) == ("Qwen3-8B-UD-Q4_K_XL.gguf", "Q4_K_XL", True)
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from analysis.labels.resolve import label_whole
-from analysis.query.reader import Reader
+from analysis.labels.resolve import label_repo_and_artifacts
+from analysis.query.reader import CatalogReader
 from analysis.vocabulary.vocabulary import vocabulary
 from crawler.cli import cli
 from db.errors import CatalogMissing
@@ -46,10 +46,10 @@ def db(tmp_path: Path) -> Iterator[str]:
     path = str(tmp_path / "catalog.db")
     with Store.open(path, create=True) as store, store.crawling():
         run = store.start_run("full", "", "http://hub")
-        labelled = [outdated(label_whole(repo, ())[0]) for repo in REPOS]
+        labelled = [outdated(label_repo_and_artifacts(repo, ())[0]) for repo in REPOS]
         labelled[1] = outdated(labelled[1], family=None, version=None)
         store.save_page(run, "", Page(tuple(zip(REPOS, labelled, strict=True)), (), None))
-        whole, artifacts = label_whole(REPOS[0], (QUANT,), {QUANT.artifact: HEADER})
+        whole, artifacts = label_repo_and_artifacts(REPOS[0], (QUANT,), {QUANT.artifact: HEADER})
         visit = Enrichment(
             REPOS[0], "headers", outdated(whole), (FileRecord(QUANT.artifact, QUANT.total_size, None, SHA),),
             tuple((artifact, outdated(found, quant="Q4_K")) for artifact, found in artifacts), (HEADER,),
@@ -64,7 +64,7 @@ def relabel(db: str, *options: str) -> Result:
 
 
 def ask(db: str, sql: str) -> list[dict[str, Any]]:
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         return reader.all(sql)
 
 
@@ -84,7 +84,7 @@ def test_labels_come_out_as_a_crawl_would_make_them(db: str) -> None:
     told = json.loads(relabel(db, "--json").stdout)
     assert (told["repos"], told["labels"]) == (3, 2)
     assert ask(db, "select family, version from models where hub_id = '2'") == [{"family": "gemma", "version": "3"}]
-    whole, artifacts = label_whole(REPOS[0], (QUANT,), {QUANT.artifact: HEADER})
+    whole, artifacts = label_repo_and_artifacts(REPOS[0], (QUANT,), {QUANT.artifact: HEADER})
     (row,) = ask(db, "select * from models where hub_id = '1'")
     assert {name: row[name] for name in ("quant", "parameters_measured", "bits_per_weight", "base_model")} == {
         name: getattr(whole.labels, name) for name in ("quant", "parameters_measured", "bits_per_weight", "base_model")
@@ -107,7 +107,7 @@ def test_the_likeliest_parent_stays_though_the_catalog_keeps_edges_in_another_or
 def test_nothing_is_left_to_do_and_a_crawl_that_broke_off_goes_on(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("db.read.load.BATCH", 1)
     with Store.open(db) as store:  # one batch, then the power fails
-        batch = next(store.stale(vocabulary().digest))
+        batch = next(store.stale_batches(vocabulary().digest))
         from crawler.cli.relabel import joined, labels_of
 
         store.save_labels(None, joined(batch, labels_of(batch)))

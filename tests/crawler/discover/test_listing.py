@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.discover.listing import one_by_one
-from crawler.sources.huggingface.parse import MOST_OBJECT, bounded, parse_repo
+from crawler.discover.listing import split_by_author
+from crawler.sources.huggingface.parse import MAX_OBJECT_BYTES, bounded, parse_repo
 from db.derive.digest import to_json
 from db.records import EdgeRecord, EvalRecord, RepoFilter, RepoRecord, Skipped
 
@@ -172,7 +172,7 @@ def test_large_cards_are_cut_to_size() -> None:
     kept = bounded(card)
     assert kept["license"] == "mit"
     assert "huge" not in kept
-    assert len(to_json(kept)) <= MOST_OBJECT * 1.1
+    assert len(to_json(kept)) <= MAX_OBJECT_BYTES * 1.1
     deep: Any = "end"
     for _ in range(5000):
         deep = [deep]
@@ -203,5 +203,8 @@ def test_recorded_rows_all_parse(shared: Path) -> None:
 
 
 def test_a_scope_of_several_authors_is_several_walks() -> None:
-    assert [scope.authors for scope in one_by_one(RepoFilter(authors=("a", "b"), tags=("gguf",)))] == [("a",), ("b",)]
-    assert one_by_one(RepoFilter()) == (RepoFilter(),)
+    assert [scope.authors for scope in split_by_author(RepoFilter(authors=("a", "b"), tags=("gguf",)))] == [
+        ("a",),
+        ("b",),
+    ]
+    assert split_by_author(RepoFilter()) == (RepoFilter(),)

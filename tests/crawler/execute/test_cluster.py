@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from analysis.vocabulary.vocabulary import vocabulary
-from crawler.cli.relabel import relabelled
-from crawler.errors import ClusterTrouble
+from crawler.cli.relabel import relabel_batches
+from crawler.errors import ClusterError
 from crawler.execute import executor as hands
-from crawler.execute.executor import Cluster, checked_cluster, workers
+from crawler.execute.executor import DaskExecutor, open_executor, parse_cluster_address
 from crawler.sources.pacer import Pacer
 from db.write.store import Store
 from samplehub import MEMBER, READER, Fault, Kind, Quota, SampleHub
@@ -127,10 +127,10 @@ def test_labels_made_anew_by_a_cluster_are_those_made_here(cluster: Any, whole: 
         connection.close()
         with Store.open(db) as store:
             if name == "here":
-                told.append(list(relabelled(store, digest)))
+                told.append(list(relabel_batches(store, digest)))
             else:
-                with workers(1, cluster.scheduler_address) as executor:
-                    told.append(list(relabelled(store, digest, executor)))
+                with open_executor(1, cluster.scheduler_address) as executor:
+                    told.append(list(relabel_batches(store, digest, executor)))
     assert told[0] == told[1]
     assert sum(counts.fields["family"] for counts in told[1]) > 30
     assert dump(tmp_path / "there") == dump(tmp_path / "here")
@@ -186,7 +186,7 @@ def test_work_that_nobody_is_left_for_is_given_up(
         n_workers=1, processes=False, dashboard_address="127.0.0.1:0", silence_logs=50
     ) as own:
         leaving = when(lambda: len(sample.requests) >= 8, lambda: leave(own))
-        with pytest.raises(ClusterTrouble, match=why):
+        with pytest.raises(ClusterError, match=why):
             crawled(tmp_path / "catalog.db", sample, cluster=own.scheduler_address)
         leaving.join()
     assert rows(tmp_path / "catalog.db", "select outcome from crawl_runs") == [("failed",)]
@@ -204,23 +204,26 @@ def started(db: Path, sample: SampleHub, *words: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("text", ["tcp://127.0.0.1:8786", "tls://scheduler.example:8786", "local:2", " local:16 "])
 def test_addresses(text: str) -> None:
-    assert checked_cluster(text) == text.strip()
+    assert parse_cluster_address(text) == text.strip()
 
 
 @pytest.mark.parametrize("text", ["", "local", "local:0", "scheduler:8786", "tcp://host", "tcp://me:secret@host:1"])
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ValueError):
-        checked_cluster(text)
+        parse_cluster_address(text)
 
 
 def test_a_scheduler_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hands, "CONNECTING", 0.5)
-    with pytest.raises(ClusterTrouble, match=r"tcp://127.0.0.1:9: no Dask scheduler"), workers(2, "tcp://127.0.0.1:9"):
+    with (
+        pytest.raises(ClusterError, match=r"tcp://127.0.0.1:9: no Dask scheduler"),
+        open_executor(2, "tcp://127.0.0.1:9"),
+    ):
         raise AssertionError
 
 
 def test_a_worker_with_another_token_is_refused(cluster: Any, sample: SampleHub, tmp_path: Path) -> None:
-    with pytest.raises(ClusterTrouble, match="has another token than this crawl") as refused:
+    with pytest.raises(ClusterError, match="has another token than this crawl") as refused:
         crawled(tmp_path / "catalog.db", sample, token=READER, cluster=cluster.scheduler_address)
     assert MEMBER not in str(refused.value) and READER not in str(refused.value)
 
@@ -229,7 +232,7 @@ def test_no_token_is_sent(cluster: Any, sample: SampleHub) -> None:
     hub, sent = hub_of(sample, MEMBER), []
     with (
         distributed.Client(cluster.scheduler_address, set_as_default=False) as client,
-        Cluster(client, cluster.scheduler_address, hub) as executor,
+        DaskExecutor(client, cluster.scheduler_address, hub) as executor,
     ):
         executor._inner = Sending(sent, executor._inner)
         assert executor.submit(same_token, hub, hub.fingerprint("salt")).result(timeout=20)

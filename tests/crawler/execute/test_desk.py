@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from crawler.errors import QuotaSpent, Stopped
+from crawler.errors import CrawlStopped, QuotaSpent
 from crawler.execute.desk import Answer, Desk, FarPacer, heard
 from crawler.sources.pacer import Pacer, RateLimit
 
@@ -45,7 +45,7 @@ def asking(pacer: FarPacer) -> tuple[threading.Thread, list[str]]:
     granted: list[str] = []
 
     def ask() -> None:
-        with suppress(Stopped):
+        with suppress(CrawlStopped):
             pacer.acquire("api")
             granted.append("granted")
 
@@ -90,13 +90,13 @@ def test_a_budget_and_a_stop_reach_every_worker() -> None:
     one.done("api", 200)
     other.acquire("api")
     for worker in (one, other):
-        with pytest.raises(Stopped, match="budget of 2"):
+        with pytest.raises(CrawlStopped, match="budget of 2"):
             worker.acquire("api")
     pacer = Pacer()
     worker = Wire(pacer).worker("one")
     threading.Timer(0.1, pacer.stop, ("asked to",)).start()
     begun = time.monotonic()
-    with pytest.raises(Stopped, match="asked to"):
+    with pytest.raises(CrawlStopped, match="asked to"):
         worker.pause(30)
     assert time.monotonic() - begun < 5
 

@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from crawler.errors import ClusterTrouble, RepoTrouble
-from crawler.execute.executor import Cluster, Done
-from crawler.sources.huggingface.usage import Counters
+from crawler.errors import ClusterError, RepoError
+from crawler.execute.executor import DaskExecutor, Done
+from crawler.sources.huggingface.usage import RequestCounters
 from samplehub import SampleHub
 from tests.crawler.hubs import hub_of, small_catalog
 
 
 def test_what_a_thread_asks_is_counted_for_itself_and_for_all() -> None:
-    counters = Counters()
-    counters.asked("list")
+    counters = RequestCounters()
+    counters.count_request("list")
     with SampleHub(catalog=small_catalog(1)) as sample:
         hub = hub_of(sample)
         with hub.counted() as usage:
-            hub.greet()
-        hub.greet()
+            hub.check_connection()
+        hub.check_connection()
         assert (usage.api_requests, hub.counters.api_requests) == (1, 2)
         assert usage.bytes_read * 2 == hub.counters.bytes_read
         counters.add(usage)
@@ -55,10 +55,10 @@ class Client:
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [
-        (TypeError(f"exception {Done(value=1)!r} is none"), RepoTrouble, "went before its result was handed on"),
-        (TypeError("unhashable type"), ClusterTrouble, "unhashable"),
-        (ImportError("no module named analysis.new"), ClusterTrouble, "does not run the same hf-catalog"),
-        (OSError("connection reset"), ClusterTrouble, "connection reset"),
+        (TypeError(f"exception {Done(value=1)!r} is none"), RepoError, "went before its result was handed on"),
+        (TypeError("unhashable type"), ClusterError, "unhashable"),
+        (ImportError("no module named analysis.new"), ClusterError, "does not run the same hf-catalog"),
+        (OSError("connection reset"), ClusterError, "connection reset"),
     ],
 )
 def test_what_goes_wrong_in_a_cluster_is_a_visit_to_repeat_or_the_end(
@@ -66,7 +66,7 @@ def test_what_goes_wrong_in_a_cluster_is_a_visit_to_repeat_or_the_end(
 ) -> None:
     pytest.importorskip("distributed")
     with SampleHub(catalog=small_catalog(1)) as sample:
-        cluster = Cluster(Client(error), "tcp://127.0.0.1:1", hub_of(sample))
+        cluster = DaskExecutor(Client(error), "tcp://127.0.0.1:1", hub_of(sample))
         try:
             with pytest.raises(kind, match=said):
                 cluster.submit(print).result(5)

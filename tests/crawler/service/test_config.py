@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from crawler.errors import BadTimetable
-from crawler.service.config import JobState, State, cron_text, read_state, read_timetable, write_state
+from crawler.errors import ConfigError
+from crawler.service.config import JobState, State, cron_text, read_config, read_state, write_state
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "catalog.example.toml"
 
@@ -20,7 +20,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_the_example_is_a_whole_timetable() -> None:
-    found = read_timetable(EXAMPLE)
+    found = read_config(EXAMPLE)
     assert set(found.jobs) == {"incremental", "sweep", "enrich", "export", "prune", "optimize"}
     assert found.jobs["incremental"].every == timedelta(hours=1)
     assert found.jobs["export"].after == ("sweep",)
@@ -52,14 +52,14 @@ def test_the_example_is_a_whole_timetable() -> None:
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, place: str, reason: str) -> None:
-    with pytest.raises(BadTimetable, match=reason.replace("[", r"\[")) as caught:
-        read_timetable(written(tmp_path, text))
+    with pytest.raises(ConfigError, match=reason.replace("[", r"\[")) as caught:
+        read_config(written(tmp_path, text))
     assert caught.value.place == place
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadTimetable, match="No such file"):
-        read_timetable(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="No such file"):
+        read_config(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from crawler.errors import ServiceRuns
-from crawler.service.config import Job, State, now_text, read_state, read_timetable, write_state
-from crawler.service.scheduler import Service, first_run, trigger_of
+from crawler.errors import ServiceAlreadyRunning
+from crawler.service.config import Job, State, read_config, read_state, utc_now_iso, write_state
+from crawler.service.scheduler import Service, first_run_time, make_trigger
 
 NOW = datetime(2026, 6, 3, 12, 0, tzinfo=UTC)  # a Wednesday
 
@@ -46,9 +46,9 @@ def timetable(folder: Path, text: str) -> Path:
     ids=["never ran", "not yet due", "missed often, runs once", "cron not yet due", "cron missed"],
 )
 def test_what_was_missed_is_caught_up(job: Job, last: datetime | None, first: datetime) -> None:
-    trigger = trigger_of(job)
+    trigger = make_trigger(job)
     assert trigger is not None
-    assert first_run(job, trigger, last, NOW) == first
+    assert first_run_time(job, trigger, last, NOW) == first
 
 
 def test_a_job_runs_its_followers_and_the_state_tells(tmp_path: Path) -> None:
@@ -67,13 +67,13 @@ def test_a_job_runs_its_followers_and_the_state_tells(tmp_path: Path) -> None:
     run = ["label", "x"]
     """
     path = timetable(tmp_path, text)
-    Service(read_timetable(path)).run(once=True)
+    Service(read_config(path)).run(once=True)
     jobs = read_state(tmp_path / "catalog.state.json").jobs
     assert (jobs["name"].last_outcome, jobs["next"].last_outcome) == ("done", "done")
     assert (jobs["bad"].last_outcome, jobs["bad"].last_status, jobs["bad"].errors) == ("failed", 3, 1)
     assert "none.db" in (jobs["bad"].detail or "")
     assert jobs["never"].runs == 0, "what follows a failure does not run"
-    Service(read_timetable(path)).run(once=True)
+    Service(read_config(path)).run(once=True)
     again = read_state(tmp_path / "catalog.state.json").jobs
     assert again["name"].runs == 1, "it is not due again"
     assert (again["bad"].runs, again["bad"].errors) == (2, 2), "a failed job is due until it succeeds"
@@ -124,7 +124,7 @@ def test_hooks_are_told_and_never_get_the_token(
     webhook = "http://127.0.0.1:9/nobody"
     """
     monkeypatch.chdir(tmp_path)
-    Service(read_timetable(timetable(tmp_path, text))).run(once=True)
+    Service(read_config(timetable(tmp_path, text))).run(once=True)
     told = (tmp_path / "told.json").read_text(encoding="utf-8")
     assert '"outcome": "done"' in told
     assert "hf_secret" not in told
@@ -134,9 +134,9 @@ def test_hooks_are_told_and_never_get_the_token(
 
 def test_only_one_service_a_timetable(tmp_path: Path) -> None:
     path = timetable(tmp_path, '[jobs.a]\nevery = "1h"\nrun = ["label", "x"]\n')
-    write_state(tmp_path / "catalog.state.json", State(os.getppid(), alive_at=now_text()))
-    with pytest.raises(ServiceRuns):
-        Service(read_timetable(path)).run(once=True)
+    write_state(tmp_path / "catalog.state.json", State(os.getppid(), alive_at=utc_now_iso()))
+    with pytest.raises(ServiceAlreadyRunning):
+        Service(read_config(path)).run(once=True)
 
 
 def test_a_signal_ends_the_service_and_its_job(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from analysis.errors import SourceError
-from crawler.errors import FileTrouble, HubUnreachable, RepoTrouble, RequestRefused
-from crawler.sources.huggingface.client import Hub, origin, rate_limit
+from crawler.errors import FileError, HubUnreachable, RepoError, RequestRefused
+from crawler.sources.huggingface.client import HubClient, origin, rate_limit
 from crawler.sources.huggingface.response import content_range, retry_after
 from samplehub import MEMBER, READER, Catalog, Fault, Kind, SampleHub
 from tests.crawler.hubs import REAL, asked, hub_of, small_catalog
@@ -30,7 +30,7 @@ def sample(served: SampleHub) -> Iterator[SampleHub]:
 
 
 def test_one_request_tells_files_hashes_and_counts(sample: SampleHub) -> None:
-    told = hub_of(sample).info(GGUF)
+    told = hub_of(sample).repo_info(GGUF)
     assert len(asked(sample)) == 1
     weights = next(file for file in told["siblings"] if file["rfilename"].endswith(".gguf"))
     assert weights["lfs"]["sha256"]
@@ -42,11 +42,11 @@ def test_a_hub_that_takes_no_expand_on_one_repo_is_asked_plainly_from_then_on(sa
     hub = hub_of(sample)
     refuse(hub, "expand")
     for _ in range(2):
-        assert hub.info(GGUF)["siblings"][0]["size"] is not None
+        assert hub.repo_info(GGUF)["siblings"][0]["size"] is not None
     assert len(asked(sample)) == 2
 
 
-def refuse(hub: Hub, key: str) -> None:
+def refuse(hub: HubClient, key: str) -> None:
     """As a Hub would that does not know a key."""
     real = hub._follow
 
@@ -60,7 +60,7 @@ def refuse(hub: Hub, key: str) -> None:
 
 def test_the_token_goes_to_the_hubs_host_alone(sample: SampleHub) -> None:
     hub = hub_of(sample, MEMBER)
-    path = next(file["rfilename"] for file in hub.info(GGUF)["siblings"] if file["rfilename"].endswith(".gguf"))
+    path = next(file["rfilename"] for file in hub.repo_info(GGUF)["siblings"] if file["rfilename"].endswith(".gguf"))
     hub.source(GGUF, path).read(0, 100)
     asked(sample)
     hubs = [request for request in sample.requests if request.token]
@@ -72,8 +72,8 @@ def test_the_token_goes_to_the_hubs_host_alone(sample: SampleHub) -> None:
 
 def test_an_api_request_is_not_followed_to_a_stranger(sample: SampleHub) -> None:
     sample.faults.add(Fault(Kind.STRANGER, on="info", times=None))
-    with pytest.raises(RepoTrouble, match="stranger's host") as caught:
-        hub_of(sample, MEMBER, tries=2).info(GGUF)
+    with pytest.raises(RepoError, match="stranger's host") as caught:
+        hub_of(sample, MEMBER, tries=2).repo_info(GGUF)
     assert caught.value.reason == "failed"
     assert len(sample.stranger_requests) == 0
 
@@ -91,8 +91,8 @@ def test_what_is_wrong_with_one_repo_is_its_own_trouble(
 ) -> None:
     sample.catalog.modify("acme/Gemma-1-1B-it-0", disabled=True)
     try:
-        with pytest.raises(RepoTrouble) as caught:
-            hub_of(sample, token).info(repo)
+        with pytest.raises(RepoError) as caught:
+            hub_of(sample, token).repo_info(repo)
     finally:
         sample.catalog.modify("acme/Gemma-1-1B-it-0", disabled=False)
     assert caught.value.reason == reason
@@ -102,7 +102,7 @@ def test_what_is_wrong_with_one_repo_is_its_own_trouble(
 @pytest.mark.parametrize("token", [False, READER])
 def test_gated_bytes_are_the_files_trouble(sample: SampleHub, token: str | bool) -> None:
     source = hub_of(sample, token).source(REAL[0], "gemma-3-1b-it-q4_0.gguf")
-    with pytest.raises(FileTrouble) as caught:
+    with pytest.raises(FileError) as caught:
         source.read(0, 10)
     assert caught.value.reason == "gated"
     assert isinstance(caught.value, SourceError), "readers of headers know it as theirs"
@@ -111,7 +111,9 @@ def test_gated_bytes_are_the_files_trouble(sample: SampleHub, token: str | bool)
 def test_a_file_is_read_in_pieces_with_one_request_to_the_hub(sample: SampleHub) -> None:
     hub = hub_of(sample)
     path, size = next(
-        (file["rfilename"], file["size"]) for file in hub.info(GGUF)["siblings"] if file["rfilename"].endswith(".gguf")
+        (file["rfilename"], file["size"])
+        for file in hub.repo_info(GGUF)["siblings"]
+        if file["rfilename"].endswith(".gguf")
     )
     sample.requests.clear()
     source = hub.source(GGUF, path)
@@ -137,12 +139,12 @@ def iter_gguf(sample: SampleHub) -> Iterator[str]:
 
 def test_bytes_of_another_file_are_not_taken(sample: SampleHub) -> None:
     source = hub_of(sample, tries=2).source(GGUF, next(iter_gguf(sample)), size=12345)
-    with pytest.raises(FileTrouble, match="12,345 bytes is due"):
+    with pytest.raises(FileError, match="12,345 bytes is due"):
         source.read(0, 10)
 
 
 def test_a_file_that_is_not_there_is_unreadable(sample: SampleHub) -> None:
-    with pytest.raises(FileTrouble) as caught:
+    with pytest.raises(FileError) as caught:
         hub_of(sample).source(GGUF, "none.gguf").read(0, 10)
     assert caught.value.reason == "unreadable"
 
@@ -152,7 +154,7 @@ def test_trees_are_read_over_their_pages() -> None:
     catalog = Catalog()
     catalog.add("acme/many", files)
     with SampleHub(catalog=catalog) as sample:
-        entries = [e for e in hub_of(sample).tree("acme/many", "main") if e["type"] == "file"]
+        entries = [e for e in hub_of(sample).list_files("acme/many", "main") if e["type"] == "file"]
         assert len(entries) == 2300
         assert len(asked(sample, "/tree/")) == 3
 
@@ -160,7 +162,7 @@ def test_trees_are_read_over_their_pages() -> None:
 def test_the_quota_is_learnt_from_the_answers(sample: SampleHub) -> None:
     hub = hub_of(sample)
     assert hub.pacer.quota("api") == (None, None)
-    hub.greet()
+    hub.check_connection()
     left, of = hub.pacer.quota("api")
     assert of == 1_000_000
     assert left is not None
@@ -170,7 +172,7 @@ def test_the_quota_is_learnt_from_the_answers(sample: SampleHub) -> None:
 @pytest.mark.parametrize("endpoint", ["huggingface.co", "ftp://hub", "https://", "https://user:secret@hub.example"])
 def test_an_endpoint_is_a_plain_url(endpoint: str) -> None:
     with pytest.raises(HubUnreachable) as caught:
-        Hub(endpoint, False)
+        HubClient(endpoint, False)
     assert "secret" not in str(caught.value)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from crawler.errors import QuotaSpent, Stopped
-from crawler.sources.pacer import MARGIN, Bucket, Pacer, RateLimit
+from crawler.errors import CrawlStopped, QuotaSpent
+from crawler.sources.pacer import WINDOW_MARGIN, Bucket, Pacer, RateLimit
 
 
 class Clock:
@@ -30,7 +30,7 @@ def test_the_first_request_goes_alone_and_then_as_many_as_are_left() -> None:
     bucket.in_flight = 1
     assert bucket.wait(0.0) is None, "nobody knows yet how many are left"
     bucket.in_flight, bucket.known = 0, True
-    bucket.learn(told(left=2, reset=60), 0.0)
+    bucket.update_from(told(left=2, reset=60), 0.0)
     assert bucket.wait(0.0) == 0.0
     bucket.in_flight = 1
     assert bucket.wait(0.0) == 0.0
@@ -40,20 +40,20 @@ def test_the_first_request_goes_alone_and_then_as_many_as_are_left() -> None:
 
 def test_a_spent_window_is_waited_out_and_the_next_one_used_whole() -> None:
     bucket = Bucket(known=True)
-    bucket.learn(told(left=0, reset=60), 0.0)
-    assert bucket.wait(0.0) == 60 + MARGIN
-    assert bucket.wait(59.0) == pytest.approx(1 + MARGIN)
-    assert bucket.wait(60 + MARGIN) == 0.0
+    bucket.update_from(told(left=0, reset=60), 0.0)
+    assert bucket.wait(0.0) == 60 + WINDOW_MARGIN
+    assert bucket.wait(59.0) == pytest.approx(1 + WINDOW_MARGIN)
+    assert bucket.wait(60 + WINDOW_MARGIN) == 0.0
     assert bucket.left == 500
 
 
 def test_a_late_answer_of_the_last_window_does_not_spoil_the_next() -> None:
     bucket = Bucket(known=True)
-    bucket.learn(told(left=0, reset=1), 0.0)
+    bucket.update_from(told(left=0, reset=1), 0.0)
     bucket.wait(2.5)
-    bucket.learn(told(left=0, reset=0), 2.6)  # told for the window that ended at 1
+    bucket.update_from(told(left=0, reset=0), 2.6)  # told for the window that ended at 1
     assert bucket.left == 500
-    bucket.learn(told(left=499, reset=300), 2.7)
+    bucket.update_from(told(left=499, reset=300), 2.7)
     assert bucket.left == 499
     assert bucket.ends == pytest.approx(302.7), "the Hub's own word on the new window's end"
 
@@ -61,7 +61,7 @@ def test_a_late_answer_of_the_last_window_does_not_spoil_the_next() -> None:
 def test_answers_out_of_order_never_raise_what_is_left() -> None:
     bucket = Bucket(known=True)
     for left in (480, 470, 475, 490):
-        bucket.learn(told(left, 100), 0.0)
+        bucket.update_from(told(left, 100), 0.0)
     assert bucket.left == 470
 
 
@@ -69,14 +69,14 @@ def test_answers_out_of_order_never_raise_what_is_left() -> None:
 def test_a_machine_that_slept_finds_a_new_window_and_believes_the_hub(asleep: float) -> None:
     """The clock jumps over one window or over many: no wait, and what others took meanwhile is not counted on."""
     bucket = Bucket(known=True)
-    bucket.learn(told(left=0, reset=100), 0.0)
-    assert bucket.wait(50.0) == pytest.approx(50 + MARGIN)
+    bucket.update_from(told(left=0, reset=100), 0.0)
+    assert bucket.wait(50.0) == pytest.approx(50 + WINDOW_MARGIN)
     assert bucket.wait(50.0 + asleep) == 0.0
     bucket.in_flight = 1
     if asleep > 600:
         assert bucket.wait(50.0 + asleep) is None, "one asks first: nobody knows which window this is"
     bucket.in_flight, bucket.known = 0, True
-    bucket.learn(told(left=120, reset=40), 51.0 + asleep)
+    bucket.update_from(told(left=120, reset=40), 51.0 + asleep)
     assert bucket.left == 120, "others were awake"
     assert bucket.wait(51.0 + asleep) == 0.0
 
@@ -84,21 +84,21 @@ def test_a_machine_that_slept_finds_a_new_window_and_believes_the_hub(asleep: fl
 def test_a_clock_that_stands_still_in_sleep_only_waits_too_long() -> None:
     """Some systems' clocks do not count sleep: the rest of the window is waited out once more, nobody is refused."""
     bucket = Bucket(known=True)
-    bucket.learn(told(left=0, reset=100), 0.0)
-    assert bucket.wait(10.0) == pytest.approx(90 + MARGIN)
-    assert bucket.wait(100 + MARGIN) == 0.0
+    bucket.update_from(told(left=0, reset=100), 0.0)
+    assert bucket.wait(10.0) == pytest.approx(90 + WINDOW_MARGIN)
+    assert bucket.wait(100 + WINDOW_MARGIN) == 0.0
 
 
 def test_others_who_use_the_same_token_are_noticed() -> None:
     bucket = Bucket(known=True)
-    bucket.learn(told(400, 100), 0.0)
-    bucket.learn(told(3, 90), 10.0)
+    bucket.update_from(told(400, 100), 0.0)
+    bucket.update_from(told(3, 90), 10.0)
     assert bucket.left == 3
 
 
 def test_after_a_refusal_nobody_asks_for_so_long_and_then_one_alone() -> None:
     bucket = Bucket(known=True)
-    assert bucket.refused(told(left=0, reset=20), None, 0.0) == 20 + MARGIN
+    assert bucket.on_429(told(left=0, reset=20), None, 0.0) == 20 + WINDOW_MARGIN
     assert bucket.wait(5.0) == pytest.approx(16.0)
     assert bucket.wait(21.5) == 0.0
     bucket.in_flight = 1
@@ -110,7 +110,7 @@ def test_after_a_refusal_nobody_asks_for_so_long_and_then_one_alone() -> None:
 )
 def test_a_refusal_that_does_not_say_why(refusals: int, retry_after: float | None, pause: float) -> None:
     bucket = Bucket(known=True, refusals=refusals)
-    assert bucket.refused(None, retry_after, 0.0) == pause
+    assert bucket.on_429(None, retry_after, 0.0) == pause
 
 
 def test_only_answers_that_grant_something_are_believed() -> None:
@@ -128,7 +128,7 @@ def test_the_budget_counts_every_request() -> None:
     for _ in range(2):
         pacer.acquire("api")
         pacer.done("api", 200)
-    with pytest.raises(Stopped, match="budget of 2 requests"):
+    with pytest.raises(CrawlStopped, match="budget of 2 requests"):
         pacer.acquire("resolvers")
 
 
@@ -138,7 +138,7 @@ def test_the_time_ends_a_crawl() -> None:
     pacer.acquire("api")
     pacer.done("api", 200)
     clock.now += 11
-    with pytest.raises(Stopped, match="10 s is over"):
+    with pytest.raises(CrawlStopped, match="10 s is over"):
         pacer.acquire("api")
 
 
@@ -151,7 +151,7 @@ def test_a_wait_longer_than_the_time_left_is_not_begun() -> None:
     pacer = Pacer(max_time=5)
     pacer.acquire("api")
     pacer.done("api", 200, told(left=0, reset=100))
-    with pytest.raises(Stopped, match="longer than --max-time leaves"):
+    with pytest.raises(CrawlStopped, match="longer than --max-time leaves"):
         pacer.acquire("api")
 
 
@@ -164,7 +164,7 @@ def test_a_stop_wakes_those_who_wait() -> None:
     def ask() -> None:
         try:
             pacer.acquire("api")
-        except Stopped as stopped:
+        except CrawlStopped as stopped:
             ended.append(stopped.why)
 
     waiting = [threading.Thread(target=ask) for _ in range(4)]
@@ -215,7 +215,7 @@ def test_eight_workers_use_the_whole_quota_and_are_never_refused(window: Window)
         while time.monotonic() < stop:
             try:
                 pacer.acquire("api")
-            except Stopped:
+            except CrawlStopped:
                 return
             status, limit = window.ask()
             time.sleep(0.002)

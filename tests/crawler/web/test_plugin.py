@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("datasette", reason="datasette is not installed: pip install 'hf-catalog[serve]'")
 
-from analysis.query.reader import Question, find_question, questions
+from analysis.query.reader import SavedQuery, find_saved_query, saved_queries
 from crawler.web.plugin import NAME, application, parameter_spans, with_defaults
 from tests.small_catalog import SCRIPT
 
@@ -110,8 +110,8 @@ def test_everything_comes_as_csv(site: Site) -> None:
 # ---- questions ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("question", questions(), ids=lambda question: question.name)
-def test_every_question_is_a_form_that_answers(question: Question, site: Site) -> None:
+@pytest.mark.parametrize("question", saved_queries(), ids=lambda question: question.name)
+def test_every_question_is_a_form_that_answers(question: SavedQuery, site: Site) -> None:
     given = {"since": "2026-10-01"} if question.name == "new-models" else {}
     html = site.get(f"/{NAME}/{question.name}", **given)
     assert question.title in html
@@ -136,7 +136,7 @@ def test_a_form_reads_as_the_command_line_does(site: Site) -> None:
 def test_parameters_are_read_where_they_stand_and_nowhere_else() -> None:
     sql = "select ':size', a -- :size\nfrom t where b <= :size and c = ':x' || :name"
     assert [sql[slice(*span)] for span in parameter_spans(sql)] == [":size", ":name"]
-    rewritten = with_defaults(find_question("best-under"))
+    rewritten = with_defaults(find_saved_query("best-under"))
     assert "read_size(:size, '4GB')" in rewritten
     assert rewritten.count("read_text(:model, 'google/gemma-3-4b-it')") == 2
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 from db.engine import open_engine
 from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogMissing
 from db.maintain.backup import backup, restore
@@ -114,7 +114,7 @@ def test_a_backup_is_the_catalog_of_that_moment(sqlite_db: str, tmp_path: Path) 
 
 
 def count(db: str, table: str) -> int:
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         return int(reader.all(f"select count(*) as n from {table}")[0]["n"])
 
 
@@ -144,11 +144,11 @@ def test_a_bad_backup_never_replaces_a_good_catalog(sqlite_db: str, tmp_path: Pa
 
 
 def test_a_catalog_in_use_is_not_replaced(sqlite_db: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("db.maintain.backup.PATIENCE", 0.1)
+    monkeypatch.setattr("db.maintain.backup.LOCK_TIMEOUT", 0.1)
     saved = backup(sqlite_db, tmp_path / "saved.db")
     with Store.open(sqlite_db) as store, store._writing(), pytest.raises(CatalogBusy):
         restore(saved, sqlite_db)
-    with Reader(sqlite_db, snapshot=True) as reader:
+    with CatalogReader(sqlite_db, snapshot=True) as reader:
         reader.all("select * from models")
         with pytest.raises(CatalogBusy):
             restore(saved, sqlite_db)
@@ -178,7 +178,7 @@ def test_old_metrics_keep_a_row_a_week(db: str) -> None:
             assert count(db, "metrics") == 152
             assert store.prune(daily=timedelta(days=90)) == rehearsal
             assert store.prune(daily=timedelta(days=90)).metrics == 0
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         kept = [row["day"] for row in reader.all("select day from growth order by day")]
     old = [day for day in kept if day < "2026-03-03"]
     assert old == ["2026-01-04", "2026-01-11", "2026-01-18", "2026-01-25", "2026-02-01", "2026-02-08", "2026-02-15",
@@ -249,7 +249,7 @@ def test_a_copy_has_every_row_of_every_table(way: tuple[str, str]) -> None:
 
 
 def contents(db: str, view: str) -> list[dict[str, Any]]:
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         return sorted(reader.all(f"select * from {view}"), key=repr)
 
 
@@ -281,5 +281,5 @@ def test_a_copy_that_differs_is_rolled_back(sqlite_db: str, tmp_path: Path, monk
 
 def test_a_name_of_no_repo_is_not_invented(sqlite_db: str) -> None:
     fill(sqlite_db)
-    with Reader(sqlite_db) as reader:
+    with CatalogReader(sqlite_db) as reader:
         assert {row["hub_id"] for row in reader.all("select hub_id from models")} == {repo(n).hub_id for n in (1, 2, 3)}

@@ -10,7 +10,7 @@ import pytest
 
 from db.derive.search_document import document
 from db.read import search
-from db.read.search import Found, find, pieces
+from db.read.search import Found, find, search_terms
 from db.records import Enrichment, Page
 from db.write.store import Store
 from tests.db.made import enrichment, labelled, page, repo
@@ -170,7 +170,7 @@ def test_a_visit_leaves_nothing_alone_that_has_changed(db: str, visits: list[Enr
         with store._reading() as rows:
             assert rows.select(sql) == kept
         record = visits[-1].repo
-        assert store.stored([record.hub_id]) == {record.hub_id: record}
+        assert store.load_repos([record.hub_id]) == {record.hub_id: record}
 
 
 def test_the_index_agrees_with_its_documents(sqlite_db: str) -> None:
@@ -184,8 +184,8 @@ def test_the_index_agrees_with_its_documents(sqlite_db: str) -> None:
 
 
 def test_of_a_common_word_the_most_downloaded_are_ranked(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "FEW", 30)
-    monkeypatch.setattr(search, "ENOUGH", 5)
+    monkeypatch.setattr(search, "RANK_ALL_BELOW", 30)
+    monkeypatch.setattr(search, "RANKED_MATCHES", 5)
     with Store.open(db) as store:
         run = store.start_run("full", "", "https://hub.example")
         for magnitude in range(4):
@@ -224,7 +224,7 @@ def test_a_card_is_a_strangers_text() -> None:
 
 
 def test_pieces_of_a_question() -> None:
-    assert pieces("Gemma 4b 3 Q4_0 -- gemma") == ["gemma", " 4b", " 3 ", "q4 0"]
+    assert search_terms("Gemma 4b 3 Q4_0 -- gemma") == ["gemma", " 4b", " 3 ", "q4 0"]
 
 
 def test_a_server_without_trigrams_still_finds(postgresql: Any) -> None:

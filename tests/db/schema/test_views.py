@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analysis.query.reader import Reader, run
+from analysis.query.reader import CatalogReader, run_query
 from db.records import EdgeRecord, Page, RepoRecord
 from db.schema.documentation import document, view_columns
 from db.write.store import Store
@@ -48,7 +48,7 @@ TABLES = {
 def test_promised_columns_are_there_and_answer(db: str, name: str) -> None:
     fill(db)
     columns = {**PROMISED, **TABLES}[name].split()
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         rows = reader.rows(f"select {', '.join(columns)} from {name}")
         assert rows.columns == tuple(columns)
         assert list(rows)
@@ -91,7 +91,7 @@ def test_what_a_model_looked_like_on_a_day(db: str) -> None:
 
 
 def on(db: str, day: str) -> dict[str, str | None]:
-    with run(db, "on-a-day", {"model": "acme/renamed", "day": day}) as rows:
+    with run_query(db, "on-a-day", {"model": "acme/renamed", "day": day}) as rows:
         return {row["field"]: row["value"] for row in rows.dicts()}
 
 
@@ -107,7 +107,7 @@ def test_a_full_sweep_renews_last_seen_without_writing_every_row(db: str) -> Non
         store.save_page(crawl, "", page([1]))
         store.note_absences("", [repo(2).hub_id])
         store.finish_run(replace(crawl, outcome="complete", finished_at=moment))
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         seen = {row["repo_id"]: row["last_seen"][:10] for row in reader.all("select repo_id, last_seen from models")}
     assert seen == {repo(1).repo_id: "2026-06-06", repo(2).repo_id: "2026-06-01"}
 
@@ -121,7 +121,7 @@ def made_from(number: int, repo_id: str, *parents: tuple[str, str], source: str 
 
 
 @pytest.fixture
-def lineage(db: str) -> Iterator[Reader]:
+def lineage(db: str) -> Iterator[CatalogReader]:
     """base <- tuned <- quant, by an older name and in other letters; circles; a parent that is not held."""
     records = [
         made_from(1, "maker/base"),
@@ -137,11 +137,11 @@ def lineage(db: str) -> Iterator[Reader]:
         before = repo(2, repo_id="tuner/old-name", edges=())
         store.save_page(crawl, "", Page(((before, labelled()),), (), "next"))
         store.save_page(crawl, "", Page(tuple((record, labelled()) for record in records), (), None))
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         yield reader
 
 
-def line(reader: Reader, repo_id: str) -> list[tuple[Any, ...]]:
+def line(reader: CatalogReader, repo_id: str) -> list[tuple[Any, ...]]:
     names = ("ancestor", "relation", "depth", "missing", "cycle", "root")
     sql = f"select {', '.join(names)} from lineage where repo_id = :id order by depth"
     return [
@@ -149,27 +149,27 @@ def line(reader: Reader, repo_id: str) -> list[tuple[Any, ...]]:
     ]
 
 
-def test_ancestors_with_relation_and_depth(lineage: Reader) -> None:
+def test_ancestors_with_relation_and_depth(lineage: CatalogReader) -> None:
     assert line(lineage, "quanter/quant") == [
         ("tuner/tuned", "quantized", 1, 0, 0, 0),
         ("maker/base", "finetune", 2, 0, 0, 1),
     ]
 
 
-def test_a_parent_that_the_catalog_does_not_hold(lineage: Reader) -> None:
+def test_a_parent_that_the_catalog_does_not_hold(lineage: CatalogReader) -> None:
     assert line(lineage, "b/orphan") == [("nobody/knows", "finetune", 1, 1, 0, 0)]
 
 
-def test_circles_end(lineage: Reader) -> None:
+def test_circles_end(lineage: CatalogReader) -> None:
     assert line(lineage, "a/one") == [("a/two", "merge", 1, 0, 0, 0), ("a/one", "merge", 2, 0, 1, 0)]
     assert line(lineage, "c/selfish") == [("c/selfish", "finetune", 1, 0, 1, 0)]
 
 
-def test_descendants_of_the_root_through_other_names_and_cases(lineage: Reader, db: str) -> None:
-    with run(db, "descendants", {"model": "MAKER/base"}) as rows:
+def test_descendants_of_the_root_through_other_names_and_cases(lineage: CatalogReader, db: str) -> None:
+    with run_query(db, "descendants", {"model": "MAKER/base"}) as rows:
         found = [(row["depth"], row["repo_id"], row["relation"]) for row in rows.dicts()]
     assert found[0] == (1, "tuner/tuned", "finetune")
-    with run(db, "descendants", {"model": "tuner/tuned"}) as rows:
+    with run_query(db, "descendants", {"model": "tuner/tuned"}) as rows:
         assert [row["repo_id"] for row in rows.dicts()] == ["quanter/quant"]
 
 
@@ -183,7 +183,7 @@ def test_a_declared_parent_goes_before_an_inferred_one(db: str) -> None:
     with Store.open(db) as store:
         crawl = store.start_run("full", "", "https://hub.example")
         store.save_page(crawl, "", Page(((repo(1, edges=edges), labelled()),), (), None))
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         rows = reader.all("select parent, relation, source, declared from parents order by parent")
     assert rows == [
         {"parent": "x/base", "relation": "quantized", "source": "card", "declared": True},
@@ -198,7 +198,7 @@ def test_a_vocabulary_that_is_taken_up_again_is_the_current_one(db: str) -> None
             crawl = store.start_run("full", "", "https://hub.example")
             store.save_page(crawl, "", Page(((repo(number), labelled(vocabulary=vocabulary)),), (), "next"))
         moment += timedelta(days=1)
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         assert reader.all("select repo_id, vocabulary from stale_labels") == [
             {"repo_id": repo(2).repo_id, "vocabulary": "v2"}
         ]
@@ -213,7 +213,7 @@ def test_labels_that_a_visit_outdated_are_stale(db: str) -> None:
         store.save_page(crawl, "", page([1], sha="d" * 40))
         fresh = (repo(3), labelled(vocabulary="v2"))
         store.save_page(crawl, "", Page((fresh,), (), None))
-    with Reader(db) as reader:
+    with CatalogReader(db) as reader:
         rows = reader.all("select repo_id, reason from stale_labels order by repo_id")
     assert rows == [
         {"repo_id": repo(1).repo_id, "reason": "vocabulary"},

@@ -25,7 +25,7 @@ def test_both_forms_of_the_formula_agree(db: str) -> None:
         store.save_page(run, "", Page((unclear,), (), None))
         store.save_enrichments(run, [(enrichment(2), 0), (enrichment(3), 0)])
         failed = store.claim(9, "headers", RepoFilter(repo_ids=(repo(4).repo_id,)))[0]
-        store.fail_visit(failed, [Skipped(failed.repo_id, "failed", "timeout", NOON)], run, settled=None)
+        store.record_failure(failed, [Skipped(failed.repo_id, "failed", "timeout", NOON)], run, settled=None)
         moment = later
         store.save_page(run, "", page([3], downloads=5000, likes=7, trending_score=2.5, sha="f" * 40))
         with store._reading() as rows:
@@ -85,7 +85,7 @@ def test_failures_wait_longer_each_time(db: str) -> None:
         waits = []
         for _ in range(4):
             (wanted,) = store.claim(1, "files")
-            store.fail_visit(wanted, [], run, settled=None)
+            store.record_failure(wanted, [], run, settled=None)
             failed = moment
             while not store.claim(1, "files"):
                 moment += timedelta(minutes=30)

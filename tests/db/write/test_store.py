@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from analysis.query.reader import Reader
+from analysis.query.reader import CatalogReader
 from db.errors import CatalogLocked, CatalogMissing
 from db.read.load import Relabelled
 from db.records import EdgeRecord, Page, RepoFilter, RunRecord, Skipped
 from db.write import runs
-from db.write.relabel import LabelChange
+from db.write.relabel import LabelDifference
 from db.write.store import Store
 from tests.db.made import NOON, content, enrichment, labelled, page, repo, skipped
 
@@ -55,7 +55,7 @@ def ask(db: str) -> Ask:
     """Rows of a question to the catalog."""
 
     def asked(sql: str, **values: Any) -> list[dict[str, Any]]:
-        with Reader(db) as reader:
+        with CatalogReader(db) as reader:
             return reader.all(sql, values)
 
     return asked
@@ -248,12 +248,12 @@ def test_a_walk_goes_on_where_it_was_and_closes(store: Store, clock: Clock) -> N
     first = store.start_run("full", "", "https://hub.example")
     store.save_page(first, "", page([1, 2], "b"))
     store.finish_run(replace(first, outcome="stopped", finished_at=clock.now))
-    assert store.cursor("", "full") == "b" and not store.swept("")
+    assert store.cursor("", "full") == "b" and not store.has_full_listing("")
     second = store.start_run("full", "", "https://hub.example")
     store.save_page(second, "", page([3], None, last_modified=datetime(2026, 5, 30, tzinfo=UTC)))
-    assert store.cursor("", "full") is None and store.open_sweep("")
+    assert store.cursor("", "full") is None and store.has_unchecked_listing("")
     store.finish_run(replace(second, outcome="complete", finished_at=clock.now))
-    assert store.swept("") and not store.open_sweep("")
+    assert store.has_full_listing("") and not store.has_unchecked_listing("")
     assert store.watermark("") == datetime(2026, 5, 30, tzinfo=UTC)
 
 
@@ -267,13 +267,13 @@ def test_what_a_whole_walk_did_not_see_is_missing_until_looked_for(store: Store,
     missing = list(store.missing(""))
     assert [wanted.repo_id for wanted in missing] == [repo(2).repo_id, repo(3).repo_id]
     store.note_absences("", [wanted.hub_id for wanted in missing])
-    assert store.probed(repo(2).hub_id, found=False, at=clock.now) == 1
-    assert store.probed(repo(3).hub_id, found=True, at=clock.now) == 0
-    assert [wanted.repo_id for wanted in store.absent()] == [repo(2).repo_id]
-    assert store.probed(repo(2).hub_id, found=False, at=clock.now) == 2
+    assert store.record_probe(repo(2).hub_id, found=False, at=clock.now) == 1
+    assert store.record_probe(repo(3).hub_id, found=True, at=clock.now) == 0
+    assert [wanted.repo_id for wanted in store.unconfirmed_missing()] == [repo(2).repo_id]
+    assert store.record_probe(repo(2).hub_id, found=False, at=clock.now) == 2
     assert store.set_status(second, repo(2).hub_id, "gone")
     assert not store.set_status(second, repo(2).hub_id, "gone")
-    assert store.absent() == []
+    assert store.unconfirmed_missing() == []
     assert ask("select kind, after from changes where kind = 'gone'") == [{"kind": "gone", "after": "gone"}]
     store.save_page(second, "", page([2]))
     assert ask("select kind from changes where kind = 'back'") == [{"kind": "back"}]
@@ -328,7 +328,7 @@ def test_a_server_serves_several_crawls(postgresql: Any) -> None:
         one.save_page(first, "", page([1, 2]))
         other.save_page(second, "", page([3, 4]))
         one.save_page(first, "", page([5]))  # its memory of numbers is older than the other's rows
-    with Reader(url) as reader:
+    with CatalogReader(url) as reader:
         assert reader.all("select count(*) as n from models") == [{"n": 5}]
 
 
@@ -344,7 +344,7 @@ def test_no_catalog_is_made_by_looking_for_one(tmp_path: Any) -> None:
 def test_what_the_listing_said_comes_back_as_it_was(store: Store, run: RunRecord) -> None:
     record = repo(1, config={"model_type": "gemma3"}, safetensors={"total": 7}, gguf={"total": 8}, extra={"new": [1]})
     store.save_page(run, "", Page(((record, labelled()),), (), None))
-    assert store.stored([record.hub_id, "unknown"]) == {record.hub_id: record}
+    assert store.load_repos([record.hub_id, "unknown"]) == {record.hub_id: record}
 
 
 def test_relabelling_needs_no_network_and_touches_only_stale_repos(
@@ -354,7 +354,7 @@ def test_relabelling_needs_no_network_and_touches_only_stale_repos(
     store.save_enrichments(run, [(enrichment(1), 0)])
     newer = labelled(vocabulary="v2", family="gemma3")
     newer = replace(newer, edges=(EdgeRecord("google/gemma-3", "finetune", "name"),))
-    (batch,) = store.stale("v2")
+    (batch,) = store.stale_batches("v2")
     assert [item.record.hub_id for item in batch] == [repo(1).hub_id, repo(2).hub_id]
     assert batch[0].headers == {"a-Q4_0.gguf": enrichment(1).headers[0]}
     assert [item.depth for item in batch] == ["headers", "listing"]
@@ -364,9 +364,9 @@ def test_relabelling_needs_no_network_and_touches_only_stale_repos(
     assert store.save_labels(run, done) == rehearsal
     assert (rehearsal.repos, rehearsal.labels) == (2, 3)
     assert dict(rehearsal.fields) == {"family": 2, "quant_measured": 1}
-    assert rehearsal.examples[0] == LabelChange(repo(1).repo_id, "family", "gemma", "gemma3")
+    assert rehearsal.examples[0] == LabelDifference(repo(1).repo_id, "family", "gemma", "gemma3")
     assert ask("select distinct family from models") == [{"family": "gemma3"}]
-    assert list(store.stale("v2")) == [] and ask("select * from stale_labels") == []
+    assert list(store.stale_batches("v2")) == [] and ask("select * from stale_labels") == []
     assert ask("select distinct parent, declared from parents order by parent") == [
         {"parent": "google/gemma-3", "declared": False},
         {"parent": "google/gemma-3-4b-it", "declared": True},
@@ -375,7 +375,7 @@ def test_relabelling_needs_no_network_and_touches_only_stale_repos(
 
 def test_labels_of_a_repo_that_changed_meanwhile_are_not_written(store: Store, run: RunRecord, ask: Ask) -> None:
     store.save_page(run, "", page([1]))
-    (batch,) = store.stale("v2")
+    (batch,) = store.stale_batches("v2")
     store.save_page(run, "", page([1], license="mit"))
     assert store.save_labels(run, [Relabelled(batch[0], labelled(vocabulary="v2", family="x"))]).repos == 0
     assert ask("select family from models") == [{"family": "gemma"}]
@@ -384,8 +384,8 @@ def test_labels_of_a_repo_that_changed_meanwhile_are_not_written(store: Store, r
 def test_a_failed_visit_waits_and_a_settled_one_is_done(store: Store, run: RunRecord, clock: Clock, ask: Ask) -> None:
     store.save_page(run, "", page([1, 2]))
     one, two = store.claim(2, "headers")
-    store.fail_visit(one, [Skipped(one.repo_id, "failed", "timeout", clock.now)], run, settled=None)
-    store.fail_visit(two, [Skipped(two.repo_id, "gated", "ask", clock.now)], run, settled="headers")
+    store.record_failure(one, [Skipped(one.repo_id, "failed", "timeout", clock.now)], run, settled=None)
+    store.record_failure(two, [Skipped(two.repo_id, "gated", "ask", clock.now)], run, settled="headers")
     assert store.claim(2, "headers") == []
     clock.pass_(hours=2)
     assert [wanted.hub_id for wanted in store.claim(2, "headers")] == [one.hub_id]
