@@ -17,13 +17,13 @@ from crawler.discover.listing import split_by_author
 from crawler.enrich.queue import EnrichmentQueue
 from crawler.execute.executor import open_executor
 from crawler.execute.gc_tuning import tuned_gc
-from crawler.run_recorder import RunRecorder, Progress, ProgressCallback, recorded_run
+from crawler.run_recorder import Progress, ProgressCallback, RunRecorder, recorded_run
 from crawler.settings import CrawlSettings
 from crawler.sources.huggingface.client import HubClient
 from db.records import RunRecord
 from db.write.store import Store
 
-__all__ = ["RunRecorder", "Progress", "crawl"]
+__all__ = ["Progress", "RunRecorder", "crawl"]
 
 
 def ignore_progress(progress: Progress) -> None:

@@ -32,28 +32,6 @@ RANK_ALL_BELOW = 4000
 RANKED_MATCHES = 400
 """Of a common word, so many of the most downloaded matches are ranked."""
 
-
-def create_index(connection: Connection) -> None:
-    """The index over search_documents. Where PostgreSQL lacks pg_trgm, search works without one, slowly."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(
-            "create virtual table search_index using fts5("
-            "text, content='search_documents', content_rowid='repo', tokenize='trigram', detail='none', columnsize=0)"
-        )
-        return
-    try:
-        with connection.begin_nested():
-            connection.exec_driver_sql("create extension if not exists pg_trgm")
-            connection.exec_driver_sql("create index search_index on search_documents using gin (text gin_trgm_ops)")
-    except DBAPIError:
-        pass  # no contrib modules on that server, or no right to add one
-
-
-def drop_index(connection: Connection) -> None:
-    kind = "table" if connection.dialect.name == "sqlite" else "index"
-    connection.exec_driver_sql(f"drop {kind} if exists search_index")
-
-
 # ---- the index ------------------------------------------------------------------------------------------------------
 
 

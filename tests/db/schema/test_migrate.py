@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,22 @@ def test_the_migrations_make_what_the_models_say(engine: Engine) -> None:
         options = {"include_name": ours, "compare_server_default": False, "compare_type": False}
         differences = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
     assert [each for each in differences if "comment" not in str(each[0])] == []
+
+
+@pytest.mark.parametrize("name", migrate.known_revisions())
+def test_a_migration_needs_nothing_of_the_program(name: str) -> None:
+    """What it imported could be renamed or changed later, and with it the schema that old catalogs are brought to."""
+    source = (Path(migrate.__file__).parent / "migrations" / "versions" / f"{name}.py").read_text("utf-8")
+    imported = {
+        module
+        for node in ast.walk(ast.parse(source))
+        for module in ([node.module or "."] if isinstance(node, ast.ImportFrom) else imported_by(node))
+    }
+    assert {module.partition(".")[0] for module in imported} <= {"sqlalchemy", "alembic", *sys.stdlib_module_names}
+
+
+def imported_by(node: ast.AST) -> list[str]:
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
 
 
 def test_every_index_is_there_even_after_a_table_was_rebuilt(engine: Engine, db: str) -> None:
