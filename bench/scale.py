@@ -365,7 +365,7 @@ def views(db: Path) -> dict[str, Any]:
 def questions(db: Path, *, reports: bool) -> dict[str, Any]:
     """Every question that comes with the program, with the most quantized model where it asks for one."""
     from analysis.query.reader import run_query as ask
-    from analysis.query.reader import saved_queries as shipped
+    from analysis.query.saved import saved_queries as shipped
 
     with sqlite3.connect(db) as connection:
         sql = "select parent from edges where relation = 'quantized' group by parent order by count(*) desc limit 1"

@@ -6,15 +6,15 @@ import re
 from pathlib import Path
 
 from analysis.fit.memory import SCHEME_BITS, saving_against, weight_bytes
-from analysis.query.reader import saved_queries, saved_queries_page
+from analysis.query.saved import saved_queries, saved_queries_page
 from analysis.units import parse_model_size, size_text
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
-def test_the_page_of_questions_is_made_from_their_files() -> None:
+def test_the_page_of_saved_queries_is_generated_from_their_files() -> None:
     written = (DOCS / "queries.md").read_text(encoding="utf-8")
-    assert written == saved_queries_page(), "make it anew: see questions_page in analysis/query/reader.py"
+    assert written == saved_queries_page(), "write it again: see saved_queries_page in analysis/query/saved.py"
     assert all(f"## {question.title}" in written for question in saved_queries())
 
 

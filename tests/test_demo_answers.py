@@ -10,7 +10,8 @@ import pytest
 from analysis.catalog.fits import FitRequest, fits
 from analysis.fit.machines import GB, Machine
 from analysis.fit.memory import GIB
-from analysis.query.reader import CatalogReader, SavedQuery, find_saved_query, saved_queries
+from analysis.query.reader import CatalogReader
+from analysis.query.saved import SavedQuery, find_saved_query, saved_queries
 from tests.analysis.fit.test_memory import PUBLISHED
 
 QUIET = {"vanished", "broken-files"}  # nothing of the demo's Hub has gone, and no upload broke off
@@ -25,7 +26,7 @@ def reader(demo: Path) -> Iterator[CatalogReader]:
 
 @pytest.mark.parametrize("question", saved_queries(), ids=lambda question: question.name)
 def test_every_question_answers(question: SavedQuery, reader: CatalogReader) -> None:
-    rows = reader.all(question.sql, question.values({}))
+    rows = reader.all(question.sql, question.parse_values({}))
     assert bool(rows) is (question.name not in QUIET)
 
 
@@ -66,7 +67,7 @@ def test_a_name_of_four_bits_is_measured_wider(reader: CatalogReader) -> None:
 
 def test_cards_of_both_sides_tell_what_quantization_cost(reader: CatalogReader) -> None:
     question = find_saved_query("quant-evaluations")
-    rows = reader.all(question.sql, question.values({"model": "meta-llama/Llama-3.1-8B-Instruct"}))
+    rows = reader.all(question.sql, question.parse_values({"model": "meta-llama/Llama-3.1-8B-Instruct"}))
     w4 = {row["dataset"]: row["delta"] for row in rows if row["quant"] == "W4A16"}
     w8 = {row["dataset"]: row["delta"] for row in rows if row["quant"] == "W8A16"}
     shared = w4.keys() & w8.keys()

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from analysis.errors import UnknownModel
-from analysis.query.reader import CatalogReader, bound_names
+from analysis.query.reader import CatalogReader
+from analysis.query.statement import parameter_names
 
 SORTS: Mapping[str, str] = {
     "downloads": "downloads desc",
@@ -75,7 +76,7 @@ class Where:
 
 def list_models(reader: CatalogReader, wanted: Filter, *, sort: str, limit: int | None) -> Iterator[dict[str, Any]]:
     """Rows of the view `models`, tidied, in a stable order."""
-    from analysis.query.reader import normalize_row
+    from analysis.query.values import normalize_row
 
     where = conditions(reader, wanted)
     order = f"order by {SORTS[sort]} nulls last, repo_id"
@@ -134,7 +135,7 @@ def labelled(
     comparisons = [where.like(fold(each)) for each in wanted]
     found = " union all ".join(lookup.format(comparison) for lookup in lookups for comparison in comparisons)
     count = f"select count(*) as n from (select 1 from ({found}) as f limit {COMMON + 1}) as g"
-    values = {name: where.values[name] for name in bound_names(count)}
+    values = {name: where.values[name] for name in parameter_names(count)}
     if reader.all(count, values)[0]["n"] > COMMON:
         where.conditions.append("(" + " or ".join(walked.format(comparison) for comparison in comparisons) + ")")
     else:
@@ -303,7 +304,7 @@ def changes(
     limit: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """What happened since a moment, newest first: rows of the view `changes`."""
-    from analysis.query.reader import normalize_row
+    from analysis.query.values import normalize_row
 
     where = Where()
     where.conditions.append(f"seen_at >= {where.name(since)}")

@@ -22,16 +22,9 @@ from typing import Any
 
 from analysis.errors import ExportRefused, UnknownTable
 from analysis.publish.table_files import ColumnKind, Format, guessed_kinds, write_table
-from analysis.query.reader import (
-    BOOLEANS,
-    LISTS,
-    CatalogReader,
-    SavedQuery,
-    find_saved_query,
-    list_of,
-    normalize_row,
-    saved_queries,
-)
+from analysis.query.reader import CatalogReader
+from analysis.query.saved import SavedQuery, find_saved_query, saved_queries
+from analysis.query.values import boolean_columns, list_columns, normalize_row, parse_list
 from analysis.units import iso
 
 MANIFEST = "manifest.json"
@@ -217,7 +210,7 @@ def hexadecimal(value: Any) -> Any:
 
 def listed(value: Any) -> Any:
     """A JSON list as a list; a value that is none, as some views hold, as it is."""
-    return list_of(value) if isinstance(value, str) else value
+    return parse_list(value) if isinstance(value, str) else value
 
 
 OF_KIND: Mapping[str, Callable[[Any], Any]] = {"boolean": boolean, "list": listed, "time": moment}
@@ -227,7 +220,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = dict.fromkeys(HEX, hexadecimal)
 
 def write_answer(reader: CatalogReader, folder: Path, question: SavedQuery, form: Format, raw: bool) -> Written:
     """A question's answer with its parameters' defaults."""
-    with reader.rows(question.sql, question.values({})) as found:
+    with reader.rows(question.sql, question.parse_values({})) as found:
         rows = [tuple(plain(row).values()) for row in found.dicts()]
         return write(folder, question.name, found.columns, rows, guessed_kinds(found.columns, rows), form, raw)
 
@@ -269,8 +262,8 @@ def column_kinds() -> Mapping[str, ColumnKind]:
     columns = [(column.name, type(column.type)) for table in metadata.tables.values() for column in table.columns]
     columns += [(name, kind if isinstance(kind, type) else type(kind)) for name, kind, _ in LABELS]
     kinds: dict[str, ColumnKind] = {name: words.get(kind.__name__, "text") for name, kind in columns}
-    kinds.update(dict.fromkeys(BOOLEANS, "boolean"))
-    kinds.update(dict.fromkeys(LISTS, "list"))
+    kinds.update(dict.fromkeys(boolean_columns(), "boolean"))
+    kinds.update(dict.fromkeys(list_columns(), "list"))
     return {**kinds, **OF_VIEWS}
 
 

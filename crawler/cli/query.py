@@ -70,7 +70,7 @@ def query(
 
 def text_of(name: str) -> Any:
     """How a column's values are written for people: sizes in GB, what is known to be yes or no as such."""
-    from analysis.query.reader import BOOLEANS
+    from analysis.query.values import boolean_columns
 
     def size(value: Any) -> str:
         return size_text(value) if isinstance(value, int | float) else cell_text(value)
@@ -80,11 +80,11 @@ def text_of(name: str) -> Any:
 
     if name in ("size", "bytes_read", "used_storage") or name.endswith(("_size", "_bytes")):
         return size
-    return yes_or_no if name in BOOLEANS else cell_text
+    return yes_or_no if name in boolean_columns() else cell_text
 
 
 def list_questions(out: Printer) -> None:
-    from analysis.query.reader import saved_queries
+    from analysis.query.saved import saved_queries
 
     rows = [
         {

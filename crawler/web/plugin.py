@@ -1,6 +1,6 @@
 """The catalog in a browser, by Datasette (https://docs.datasette.io): read-only, with what its columns mean.
 
-The database is opened with `mode=ro` and every connection gets the guard of `analysis.query.reader`, so that no
+The database is opened with `mode=ro` and every connection gets the authorizer of `analysis.query.guard`, so that no
 statement does more than read; it is not opened as immutable, so a crawl may write meanwhile. The report stands at the
 root; it is made in the background and made anew after a crawl.
 
@@ -21,16 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import MissingExtra
-from analysis.query.reader import (
-    MAX_VALUE,
-    Parameter,
-    QueryLimits,
-    SavedQuery,
-    bound_names,
-    make_authorizer,
-    saved_queries,
-    strip_literals,
-)
+from analysis.query.guard import MAX_VALUE_BYTES, QueryLimits, make_authorizer
+from analysis.query.saved import Parameter, SavedQuery, saved_queries
+from analysis.query.statement import parameter_spans
 from analysis.text import escape_control_characters
 from analysis.units import count_text, iso, size_text
 
@@ -218,16 +211,6 @@ def with_defaults(question: SavedQuery) -> str:
     return "".join([*parts, sql[place:]])
 
 
-def parameter_spans(sql: str) -> list[tuple[int, int]]:
-    """Where `:name` stands in a statement, strings and comments left out."""
-    blank = re.sub(
-        r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", lambda found: " " * len(found[0]), sql, flags=re.DOTALL
-    )
-    spans = [found.span() for found in re.finditer(r"(?<![:\w]):[A-Za-z_]\w*", blank)]
-    assert len(spans) == len(bound_names(strip_literals(sql)))
-    return spans
-
-
 def reading(parameter: Parameter) -> str:
     default = (parameter.default or "").replace("'", "''")
     return f"read_{parameter.type}(:{parameter.name}, '{default}')"
@@ -237,7 +220,7 @@ def reader_of(kind: Any) -> Callable[[Any, str], Any]:
     """A SQL function that reads a parameter's text as the command line does; nonsense is an error of the query."""
 
     def read(text: Any, default: str) -> Any:
-        value = Parameter("value", kind, default or None, "").read(None if text in (None, "") else str(text))
+        value = Parameter("value", kind, default or None, "").parse(None if text in (None, "") else str(text))
         return iso(value) if hasattr(value, "astimezone") else value
 
     return read
@@ -261,7 +244,7 @@ class Plugin:
         conn.execute("pragma busy_timeout=5000")
         for kind in ("text", "integer", "number", "size", "date"):
             conn.create_function(f"read_{kind}", 2, reader_of(kind), deterministic=True)
-        conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
+        conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
         conn.set_authorizer(make_authorizer(QueryLimits("", None)))
 
     @hookimpl

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from analysis.query.reader import CatalogReader, SavedQuery, saved_queries
+from analysis.query.reader import CatalogReader
+from analysis.query.saved import SavedQuery, saved_queries
 from crawler.cli import cli
 from db.engine import open_engine
 from db.maintain.check import check
@@ -129,7 +130,7 @@ def test_it_is_whole_and_no_row_is_lost(upgraded: str) -> None:
 def test_every_question_can_be_asked(question: SavedQuery, upgraded: str) -> None:
     given = {"since": "2026-10-01"} if question.name == "new-models" else {}
     with CatalogReader(upgraded) as reader:
-        found = reader.all(question.sql, question.values(given))
+        found = reader.all(question.sql, question.parse_values(given))
     assert found or question.name not in ANSWERED
 
 

@@ -16,8 +16,9 @@ import pytest
 
 pytest.importorskip("datasette", reason="datasette is not installed: pip install 'hf-catalog[serve]'")
 
-from analysis.query.reader import SavedQuery, find_saved_query, saved_queries
-from crawler.web.plugin import NAME, application, parameter_spans, with_defaults
+from analysis.query.saved import SavedQuery, find_saved_query, saved_queries
+from analysis.query.statement import parameter_spans
+from crawler.web.plugin import NAME, application, with_defaults
 from tests.small_catalog import SCRIPT
 
 

@@ -1,0 +1,99 @@
+"""One scanner of SQL text: where literals and comments stand, and which `:name` parameters stand outside them.
+
+Used for saved queries, for the parameters of ad-hoc SQL, and to hand `:name` parameters to psycopg. SQLite's rules are
+those of its tokenizer (https://sqlite.org/lang_expr.html, https://sqlite.org/lang_comment.html), PostgreSQL's those of
+https://www.postgresql.org/docs/current/sql-syntax-lexical.html: escape strings (`E'\\''`), dollar quotes
+(`$tag$ ... $tag$`) and nested comments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from analysis.errors import BadParameter
+
+Dialect = Literal["sqlite", "postgresql"]
+
+_SQLITE_LITERAL = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?(?:\*/|\Z)""", re.DOTALL
+)
+_POSTGRES_LITERAL = re.compile(
+    r"""(?<!\w)[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*"""
+    r"""|(?<![\w$])\$(?P<tag>(?:[A-Za-z_]\w*)?)\$.*?\$(?P=tag)\$""",
+    re.DOTALL,
+)
+_COMMENT_MARK = re.compile(r"/\*|\*/")
+_PARAMETER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
+
+
+def strip_literals(sql: str, dialect: Dialect = "sqlite") -> str:
+    """The statement with every string, quoted name and comment replaced by spaces; its length stays the same."""
+    pattern = _SQLITE_LITERAL if dialect == "sqlite" else _POSTGRES_LITERAL
+    parts: list[str] = []
+    position = 0
+    while found := pattern.search(sql, position):
+        end = found.end()
+        if dialect == "postgresql" and found[0] == "/*":
+            end = _nested_comment_end(sql, found.start())
+        parts += [sql[position : found.start()], " " * (end - found.start())]
+        position = end
+    return "".join([*parts, sql[position:]])
+
+
+def _nested_comment_end(sql: str, start: int) -> int:
+    """Where the comment that begins at `start` ends; comments inside it have ends of their own."""
+    depth = 0
+    for mark in _COMMENT_MARK.finditer(sql, start):
+        depth += 1 if mark[0] == "/*" else -1
+        if depth == 0:
+            return mark.end()
+    return len(sql)
+
+
+def parameter_spans(sql: str, dialect: Dialect = "sqlite") -> list[tuple[int, int]]:
+    """(start, end) of every `:name` outside literals and comments; PostgreSQL's `::type` casts are not parameters."""
+    return [found.span() for found in _PARAMETER.finditer(strip_literals(sql, dialect))]
+
+
+def parameter_names(sql: str, dialect: Dialect = "sqlite") -> list[str]:
+    """The names of all `:name` parameters in the order in which they stand, repeated names repeated."""
+    return [sql[start + 1 : end] for start, end in parameter_spans(sql, dialect)]
+
+
+def can_stream(sql: str) -> bool:
+    """Whether PostgreSQL can declare a cursor for this statement, which works for queries only.
+
+    A statement that writes is executed without a cursor: the READ ONLY transaction then refuses it with its own message
+    instead of a syntax error.
+    """
+    words = re.findall(r"[a-z]+", strip_literals(sql, "postgresql").lower())
+    return words[:1] in (["select"], ["with"], ["values"]) and not {"insert", "update", "delete", "merge"} & set(words)
+
+
+_POSTGRES_TYPES: Mapping[type, str] = {
+    bool: "boolean", int: "bigint", float: "double precision", datetime: "timestamptz",
+}  # fmt: skip
+
+
+def to_psycopg(sql: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The statement with psycopg's `%(name)s` in place of `:name`, and the values that it uses.
+
+    Each placeholder is cast to the type of its value (None as text), because PostgreSQL can't infer the type of
+    `:x is null`. `%` is doubled everywhere, literals included, because psycopg does not know literals
+    (https://www.psycopg.org/psycopg3/docs/basic/params.html). Raises BadParameter for a name without a value.
+    """
+    parts: list[str] = []
+    used: dict[str, Any] = {}
+    position = 0
+    for start, end in parameter_spans(sql, "postgresql"):
+        name = sql[start + 1 : end]
+        if name not in values:
+            raise BadParameter(name, None, None)
+        used[name] = values[name]
+        placeholder = f"%({name})s::{_POSTGRES_TYPES.get(type(used[name]), 'text')}"
+        parts += [sql[position:start].replace("%", "%%"), placeholder]
+        position = end
+    return "".join([*parts, sql[position:].replace("%", "%%")]), used

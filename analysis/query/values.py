@@ -1,0 +1,81 @@
+"""Values of query results and of query parameters: the same Python types whatever the engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from analysis.units import iso
+
+_BOOLEAN_COLUMNS = frozenset({
+    "quantized", "qat", "imatrix", "dynamic", "approximate", "main", "size_verified",
+    "inferred", "resolved", "declared", "missing", "cycle", "root",
+})  # fmt: skip
+_LIST_COLUMNS = frozenset({"tuning", "specialty", "languages", "tags"})
+
+
+def boolean_columns() -> frozenset[str]:
+    """Names of the columns that hold booleans, which SQLite stores as 0 and 1."""
+    return _BOOLEAN_COLUMNS
+
+
+def list_columns() -> frozenset[str]:
+    """Names of the columns that hold lists, which both engines store as JSON text."""
+    return _LIST_COLUMNS
+
+
+def normalize_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with booleans and lists as Python values and times as ISO 8601 text, as the same row on either engine."""
+    clean: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in _BOOLEAN_COLUMNS and isinstance(value, int):
+            clean[name] = bool(value)
+        elif name in _LIST_COLUMNS and isinstance(value, str):
+            clean[name] = parse_list(value)
+        elif isinstance(value, datetime):
+            clean[name] = iso(value)
+        else:
+            clean[name] = value
+    return clean
+
+
+def parse_list(text: str | None) -> list[Any]:
+    """A list that a column holds as JSON text; empty where the text is anything else."""
+    try:
+        value = json.loads(text or "[]")
+    except ValueError:
+        return []
+    return value if isinstance(value, list) else []
+
+
+def to_number(value: Any) -> Any:
+    """PostgreSQL's numeric (sums of 64-bit columns, rounded values) as int or float, as SQLite has it; others as is."""
+    if not isinstance(value, Decimal):
+        return value
+    return int(value) if value.as_tuple().exponent == 0 else float(value)
+
+
+def parse_parameter_value(text: str) -> Any:
+    """The value of a parameter of ad-hoc SQL: a number where the text is its usual form (`4`, `0.5`; not `3.10` or
+    `007`), else the text."""
+    for kind in (int, float):
+        try:
+            value = kind(text)
+        except ValueError:
+            continue
+        if str(value) == text:
+            return value
+    return text
+
+
+def unique_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Column names made unique: a second `repo_id` becomes `repo_id_2`, so that no value is lost in a mapping."""
+    seen: dict[str, int] = {}
+    unique = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        unique.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return tuple(unique)
