@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from db.derive.record import derived
+from db.labels import Labels
 from db.records import (
     ArtifactRecord,
     ConflictRecord,
@@ -27,7 +28,6 @@ from db.records import (
     Header,
     Labelled,
     LabelRecord,
-    Labels,
     RepoRecord,
 )
 

@@ -22,7 +22,7 @@ No message holds a token; URLs are told without their query, which may hold a si
 from __future__ import annotations
 
 from analysis.errors import SourceError
-from db.records import SkipReason
+from db.record_base import SkipReason
 
 
 class CrawlError(Exception):

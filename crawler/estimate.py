@@ -17,7 +17,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from db.records import Depth
+from db.record_base import Depth
 
 WINDOW = 300.0
 """Seconds of one window of the quota."""

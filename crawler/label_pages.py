@@ -22,7 +22,8 @@ from typing import IO, Self
 from analysis.labels.resolve import label_repo
 from crawler.execute.environment import without_token
 from db.derive.record import derived
-from db.records import DerivedValues, Labelled, Labels, RepoRecord
+from db.labels import Labels
+from db.records import DerivedValues, Labelled, RepoRecord
 
 MIN_REPOS_FOR_PROCESS = 1_000
 """Repos of a walk after which the process is started: a short walk needs none."""

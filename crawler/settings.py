@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from db.records import Depth, RepoFilter
+from db.record_base import Depth
+from db.records import RepoFilter
 
 HUB = "https://huggingface.co"
 

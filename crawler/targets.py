@@ -23,7 +23,8 @@ from analysis.formats import read_artifact
 from analysis.formats.model_config import config_files, config_of
 from analysis.formats.source import ByteSource, FileSource
 from crawler.errors import FileError, RepoError
-from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, Json, LeasedRepo, RepoRecord, Skipped
+from db.record_base import Json
+from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRepo, RepoRecord, Skipped
 
 if TYPE_CHECKING:
     from crawler.sources.huggingface.client import HubClient

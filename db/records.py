@@ -9,46 +9,13 @@ is None, never a default.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
-from operator import attrgetter
-from typing import Any, Literal
+from typing import Literal
 
-Json = Mapping[str, Any]
-"""A JSON object that came from outside: bounded in size and depth, its types still to be checked by the reader."""
-
-Depth = Literal["listing", "files", "headers"]
-Gated = Literal["auto", "manual"]
-Status = Literal["available", "gated", "private", "disabled", "gone"]
-SkipReason = Literal[
-    "gated", "private", "gone", "renamed", "disabled", "malformed", "too large", "unreadable", "failed"
-]
-Relation = Literal["finetune", "quantized", "adapter", "merge", "unknown"]
-Source = Literal[
-    "header", "tensors", "config", "api", "file", "card", "tag", "name", "owner", "size", "lineage", "fuzzy"
-]
-"""Where a piece of evidence comes from. `file` is a file's name, `name` the repo's, `owner` its publisher's."""
-Role = Literal["weights", "mmproj", "adapter", "imatrix", "draft", "tokenizer", "config", "index", "card", "other"]
-
-
-@lru_cache(maxsize=32)
-def _values(kind: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
-    return attrgetter(*(each.name for each in fields(kind)))
-
-
-class FastPickle:
-    """A record of two fields or more that goes to another process by the thousand.
-
-    Pickled as its class and values: the way of dataclasses with slots asks for the fields' names at each one.
-    """
-
-    __slots__ = ()
-
-    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        kind: Any = type(self)
-        return kind, _values(kind)(self)
+from db.labels import Labels
+from db.record_base import Depth, FastPickle, Gated, Json, Relation, Role, SkipReason, Source, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,43 +161,6 @@ class ConflictRecord(FastPickle):
     claimed_by: Source
     measured: str
     measured_by: Source
-
-
-@dataclass(frozen=True, slots=True)
-class Labels(FastPickle):
-    """The resolved answer, one value a label. Claimed and measured stand side by side."""
-
-    family: str | None = None
-    version: str | None = None
-    base_family: str | None = None
-    base_version: str | None = None
-    release: str | None = None
-    size: str | None = None
-    parameters: int | None = None
-    approximate: bool = False
-    active_parameters: int | None = None
-    experts: int | None = None
-    tuning: tuple[str, ...] = ()
-    specialty: tuple[str, ...] = ()
-    format: str | None = None
-    quantized: bool | None = None
-    quant: str | None = None
-    quant_method: str | None = None
-    bits: float | None = None
-    group_size: int | None = None
-    qat: bool = False
-    imatrix: bool = False
-    dynamic: bool = False
-    context: int | None = None
-    languages: tuple[str, ...] = ()
-    parameters_measured: int | None = None
-    active_parameters_measured: int | None = None
-    quant_measured: str | None = None
-    bits_per_weight: float | None = None
-    context_measured: int | None = None
-    architecture: str | None = None
-    base_model: str | None = None
-    base_model_relation: Relation | None = None
 
 
 @dataclass(frozen=True, slots=True)

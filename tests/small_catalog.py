@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from db.labels import Labels
 from db.records import (
     ArtifactRecord,
     ConflictRecord,
@@ -25,7 +26,6 @@ from db.records import (
     Header,
     Labelled,
     LabelRecord,
-    Labels,
     Page,
     RepoRecord,
     Skipped,

@@ -22,7 +22,8 @@ from statistics import median
 from analysis.files.copies import CANONICAL, primaries
 from analysis.files.roles import PACKAGES, SIDECAR_ROLES, extension, format_of, is_training_state, role_of, stem
 from analysis.files.shards import missing_of, part_of
-from db.records import ArtifactRecord, FileRecord, RepoRecord, Role
+from db.record_base import Role
+from db.records import ArtifactRecord, FileRecord, RepoRecord
 
 LOADABLE_ROLES: frozenset[Role] = SIDECAR_ROLES | {"weights"}
 """Roles of what is loaded by itself. Weights of a pipeline's other parts are artifacts too, of the role `other`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from db.records import Role
+from db.record_base import Role
 
 FORMAT_BY_EXTENSION: Mapping[str, str] = {
     "gguf": "gguf", "ggml": "ggml", "safetensors": "safetensors", "bin": "pytorch", "pt": "pytorch", "pth": "pytorch",

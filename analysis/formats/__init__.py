@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from analysis.formats.source import ByteSource
-    from db.records import ArrayLength, ArtifactRecord, Header, Json
+    from db.record_base import Json
+    from db.records import ArrayLength, ArtifactRecord, Header
 
 
 def read_artifact(

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from analysis.formats.gguf.model import clean, present
-from db.records import ArtifactRecord, Json
+from db.record_base import Json
+from db.records import ArtifactRecord
 
 # ---- Which files, and all in one ------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from analysis.labels.evidence.make import Evidence, evidence_text, make_evidence
 from analysis.vocabulary.vocabulary import vocabulary
-from db.records import Source
+from db.record_base import Source
 
 
 def scheme_pieces(scheme: str, source: Source, rule: str, weight: int, bits: float | None = None) -> Evidence:

@@ -24,19 +24,8 @@ from crawler.sources.huggingface.client import HubClient
 from crawler.sources.huggingface.parse import bounded, parse_repo
 from db.derive.record import derived
 from db.read.load import Relabelled, StoredRepo
-from db.records import (
-    ArrayLength,
-    ArtifactRecord,
-    Depth,
-    Enrichment,
-    FileRecord,
-    Header,
-    Json,
-    LeasedRepo,
-    RepoRecord,
-    Skipped,
-    SkipReason,
-)
+from db.record_base import Depth, Json, SkipReason
+from db.records import ArrayLength, ArtifactRecord, Enrichment, FileRecord, Header, LeasedRepo, RepoRecord, Skipped
 
 MAX_FILES = 100_000
 MAX_PATH_LENGTH = 1024

@@ -28,7 +28,8 @@ from crawler.enrich.headers import (
 from crawler.errors import CrawlError, CrawlStopped, HubUnreachable, RepoError
 from crawler.label_pages import label_repos
 from crawler.run_recorder import RunRecorder
-from db.records import ArrayLength, Depth, Enrichment, LeasedRepo, Skipped
+from db.record_base import Depth
+from db.records import ArrayLength, Enrichment, LeasedRepo, Skipped
 
 STORE_BATCH = 200
 """Visits that are stored in one transaction, at the most: about as many as a second brings."""

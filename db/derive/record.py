@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from db.derive.digest import facts_of, repo_digest
 from db.derive.search_document import document_of
-from db.records import DerivedValues, Labels, RepoRecord
+from db.labels import Labels
+from db.records import DerivedValues, RepoRecord
 
 
 def derived(repo: RepoRecord, labels: Labels) -> DerivedValues:

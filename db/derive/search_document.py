@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from db.records import Labels, RepoRecord
+from db.labels import Labels
+from db.records import RepoRecord
 
 SEARCHED_LABELS = 40  # tags of a document
 LONGEST = 1000  # letters of a document: cards are strangers' text

@@ -9,7 +9,8 @@ from functools import lru_cache
 from operator import attrgetter, itemgetter
 
 from db.derive.digest import Piece, evidence_key, to_json
-from db.records import Labelled, LabelRecord, Labels
+from db.labels import Labels
+from db.records import Labelled, LabelRecord
 from db.rows import Row, Rows
 from db.schema.tables import (
     ARTIFACT_LABELS,

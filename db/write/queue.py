@@ -23,7 +23,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select
 
-from db.records import Depth, LeasedRepo, RepoFilter
+from db.record_base import Depth
+from db.records import LeasedRepo, RepoFilter
 from db.rows import CHUNK, Rows
 from db.schema.tables import conflicts, repo_labels, repo_tags, repos, tags, visits
 

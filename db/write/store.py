@@ -25,19 +25,8 @@ from db.maintain.prune import Pruned
 from db.read import load as stored
 from db.read import search
 from db.read.load import Relabelled, StoredRepo
-from db.records import (
-    ArrayLength,
-    Depth,
-    Enrichment,
-    Header,
-    LeasedRepo,
-    Page,
-    RepoFilter,
-    RepoRecord,
-    RunRecord,
-    Skipped,
-    Status,
-)
+from db.record_base import Depth, Status
+from db.records import ArrayLength, Enrichment, Header, LeasedRepo, Page, RepoFilter, RepoRecord, RunRecord, Skipped
 from db.rows import Rows
 from db.schema.migrate import upgrade_engine
 from db.write import enrichments as visits

@@ -15,7 +15,8 @@ import pytest
 from crawler import label_pages as labeller
 from crawler.label_pages import PageLabeller, label_repos
 from crawler.sources.pacer import Pacer
-from db.records import Labelled, Labels, RepoRecord
+from db.labels import Labels
+from db.records import Labelled, RepoRecord
 from samplehub import SampleHub
 from tests.crawler.dump import differences
 from tests.crawler.hubs import crawled, hub_of, small_catalog

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from db.labels import Labels
 from db.records import (
     ArrayLength,
     ArtifactRecord,
@@ -19,7 +20,6 @@ from db.records import (
     Header,
     Labelled,
     LabelRecord,
-    Labels,
     Page,
     RepoRecord,
     Skipped,

@@ -28,7 +28,8 @@ from analysis.formats.gguf.array_lengths import Layouts, learn_lengths
 from analysis.formats.gguf.reader import GgufFile, SkippedArray, Tensor, read_file
 from analysis.formats.source import ByteSource
 from analysis.schemes import tensor_types as ggml
-from db.records import ArrayLength, ArtifactRecord, Header, Json
+from db.record_base import Json
+from db.records import ArrayLength, ArtifactRecord, Header
 
 TEXT_LENGTH = 300  # characters of a text that are kept
 LIST_LENGTH = 64  # elements of a list that are kept

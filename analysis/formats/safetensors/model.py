@@ -25,7 +25,8 @@ from analysis.formats.gguf.model import clean, present
 from analysis.formats.safetensors.packing import Module, Packed, measure, parameters_from_config
 from analysis.formats.safetensors.tensors import FLOATS, Tensor
 from analysis.schemes.quantization_config import Quantization, read_quantization_config
-from db.records import ArtifactRecord, Header, Json
+from db.record_base import Json
+from db.records import ArtifactRecord, Header
 
 EMBEDDINGS = re.compile(
     r"(?:^|\.)(?:embed_tokens|tok_embeddings|wte|word_embeddings|embedding|shared|embed_in|lm_head|embed_out|output)$"

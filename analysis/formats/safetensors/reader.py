@@ -24,7 +24,8 @@ from analysis.formats import limits
 from analysis.formats.safetensors.model import header_of
 from analysis.formats.safetensors.tensors import BITS, Tensor
 from analysis.formats.source import ByteSource
-from db.records import ArtifactRecord, Header, Json
+from db.record_base import Json
+from db.records import ArtifactRecord, Header
 
 LENGTH = 8  # bytes of the JSON's length before it
 METADATA = "__metadata__"

@@ -9,7 +9,7 @@ from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence, make_
 from analysis.labels.evidence.sizes import QUANTIZED_BELOW
 from analysis.schemes.schemes import full_precision, scheme_pieces
 from analysis.untrusted import MAX_CONTEXT, count, table, word
-from db.records import Json
+from db.record_base import Json
 
 _FULL = {"BF16": "BF16", "F16": "F16", "F32": "F32", "F64": "F64"}
 _EIGHT = {"F8_E4M3": "FP8", "F8_E5M2": "FP8", "I8": "INT8"}

@@ -9,7 +9,8 @@ from analysis.labels.evidence.languages import language_code
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
 from analysis.untrusted import MAX_BASE_MODELS, word, words
 from analysis.vocabulary.vocabulary import vocabulary
-from db.records import EdgeRecord, Json, LabelRecord, Relation, RepoRecord
+from db.record_base import Json, Relation
+from db.records import EdgeRecord, LabelRecord, RepoRecord
 
 RELATIONS: frozenset[str] = frozenset(("finetune", "quantized", "adapter", "merge"))
 

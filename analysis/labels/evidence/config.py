@@ -9,7 +9,8 @@ from analysis.formats.formats import TAGGED
 from analysis.labels.evidence.make import WEIGHT, Evidence, evidence_text, make_evidence, make_measured
 from analysis.schemes.quantization_config import METHODS
 from analysis.untrusted import MAX_CONTEXT, count, number, table, word, words
-from db.records import Json, LabelRecord
+from db.record_base import Json
+from db.records import LabelRecord
 
 _SCHEMES: Mapping[str, str] = {
     # canonical method -> its scheme, where it has one of its own

@@ -8,7 +8,7 @@ from functools import lru_cache
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
 from analysis.labels.evidence.names import parse_name_or_none
 from analysis.names.family import alike
-from db.records import Source
+from db.record_base import Source
 
 CLOSE = 93.0  # of 100: a letter in eight
 LONG = 7  # letters: `stellar` is close to stella, `tinylama` only to tinyllama

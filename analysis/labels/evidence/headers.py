@@ -9,7 +9,8 @@ from analysis.labels.evidence.make import WEIGHT, Evidence, make_measured
 from analysis.labels.evidence.names import parse_name_or_none
 from analysis.untrusted import MAX_BASE_MODELS, count, number, table, word
 from analysis.vocabulary.vocabulary import vocabulary
-from db.records import EdgeRecord, Header, Source
+from db.record_base import Source
+from db.records import EdgeRecord, Header
 
 TITLE = 42
 """Weight of the name that a header gives its model: below file and repo, above lineage."""

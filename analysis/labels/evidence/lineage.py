@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from analysis.labels.evidence.make import WEIGHT, Evidence, evidence_text, make_evidence
 from analysis.labels.evidence.names import parse_name_or_none
-from db.records import Relation
+from db.record_base import Relation
 
 LINEAGE = (
     "family", "version", "base_family", "base_version", "release", "size", "parameters", "active_parameters", "experts",

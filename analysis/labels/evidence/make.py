@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from db.records import LabelRecord, Source
+from db.record_base import Source
+from db.records import LabelRecord
 
 Evidence = tuple[LabelRecord, ...]
 

@@ -8,7 +8,7 @@ from analysis.errors import InvalidName
 from analysis.labels.evidence.make import WEIGHT, Evidence, evidence_text, make_evidence
 from analysis.labels.evidence.owners import lent_format
 from analysis.names import NameLabels, parse_name
-from db.records import Source
+from db.record_base import Source
 
 CLAIMS = (
     "family", "version", "base_family", "base_version", "release", "size", "parameters", "active_parameters", "experts",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from db.records import ConflictRecord, LabelRecord, Source
+from db.record_base import Source
+from db.records import ConflictRecord, LabelRecord
 
 MIN_WEIGHT = 20
 """Evidence that weighs less is kept and decides nothing."""

@@ -8,7 +8,8 @@ from analysis.labels.evidence.lineage import lineage_evidence
 from analysis.labels.evidence.make import Evidence, evidence_text, make_evidence
 from analysis.labels.resolve.select import Best
 from analysis.names import NameLabels
-from db.records import EdgeRecord, LabelRecord, Relation
+from db.record_base import Relation
+from db.records import EdgeRecord, LabelRecord
 
 
 def lineage_of(

@@ -8,7 +8,8 @@ from analysis.labels.evidence.card import card_edges
 from analysis.labels.evidence.headers import header_edges
 from analysis.labels.evidence.tags import MAX_TAGS, tag_edge
 from analysis.names import NameLabels
-from db.records import EdgeRecord, Header, Relation, RepoRecord, Source
+from db.record_base import Relation, Source
+from db.records import EdgeRecord, Header, RepoRecord
 
 _TRUST: Mapping[Source, int] = {"api": 0, "card": 1, "tag": 2, "header": 3, "name": 4}
 

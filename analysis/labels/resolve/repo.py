@@ -21,7 +21,8 @@ from analysis.labels.resolve.rollup import roll_up
 from analysis.labels.resolve.select import SIZES, build_labels, drop_foreign_version, select_strongest
 from analysis.names import NameLabels
 from analysis.vocabulary.vocabulary import vocabulary
-from db.records import ArtifactRecord, Header, Labelled, LabelRecord, Relation, RepoRecord
+from db.record_base import Relation
+from db.records import ArtifactRecord, Header, Labelled, LabelRecord, RepoRecord
 
 
 def label_repo_and_artifacts(

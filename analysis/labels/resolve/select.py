@@ -9,7 +9,8 @@ from analysis.formats.formats import ONLY_QUANTIZED, framework_evidence, is_spec
 from analysis.labels.evidence.make import Evidence, make_evidence
 from analysis.labels.evidence.names import FLAGS, LISTS
 from analysis.labels.resolve.claimed_measured import MIN_WEIGHT
-from db.records import LabelRecord, Labels
+from db.labels import Labels
+from db.records import LabelRecord
 
 Best = dict[str, LabelRecord]
 SIZES = ("parameters", "active_parameters", "experts")

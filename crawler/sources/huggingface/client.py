@@ -53,7 +53,7 @@ from crawler.sources.huggingface.response import (
 )
 from crawler.sources.huggingface.usage import RequestCounters, RequestKind, Usage
 from crawler.sources.pacer import Pacer, RateLimit
-from db.records import Json
+from db.record_base import Json
 
 T = TypeVar("T")
 Params = Sequence[tuple[str, str]]

@@ -9,7 +9,8 @@ from typing import Any
 
 from crawler.sources.huggingface.client import BASIC_EXPAND_KEYS, EXPENSIVE_EXPAND_KEYS
 from crawler.sources.huggingface.response import json_type_name
-from db.records import EdgeRecord, EvalRecord, Gated, Json, Relation, RepoRecord, Skipped
+from db.record_base import Gated, Json, Relation
+from db.records import EdgeRecord, EvalRecord, RepoRecord, Skipped
 
 HUB_ID = re.compile(r"[0-9a-f]{24}")
 REPO_ID = re.compile(r"[A-Za-z0-9_.-]{1,96}(?:/[A-Za-z0-9_.-]{1,96})?")

@@ -10,7 +10,8 @@ from typing import Any
 from analysis.formats.safetensors.reader import read_safetensors
 from analysis.formats.safetensors.tensors import BITS
 from analysis.formats.source import BytesSource
-from db.records import ArtifactRecord, Header, Json
+from db.record_base import Json
+from db.records import ArtifactRecord, Header
 
 Shapes = Mapping[str, tuple[str, tuple[int, ...]]]
 """Tensor -> dtype and shape."""

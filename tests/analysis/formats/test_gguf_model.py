@@ -13,7 +13,8 @@ from analysis.fit.memory import geometry
 from analysis.formats import read_artifact
 from analysis.formats.gguf.model import claimed
 from analysis.formats.source import BytesSource
-from db.records import ArrayLength, ArtifactRecord, Header, Role
+from db.record_base import Role
+from db.records import ArrayLength, ArtifactRecord, Header
 from tests.analysis.formats.gguf_file import LAYERS, Tensor, Typed, f32, gguf, model, q4
 
 BITS = {

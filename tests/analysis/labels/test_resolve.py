@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from analysis.labels.evidence.make import evidence_text
 from analysis.labels.resolve import label_artifact, label_repo, label_repo_and_artifacts
 from analysis.vocabulary.vocabulary import vocabulary
-from db.records import ArtifactRecord, EdgeRecord, Header, Labelled, Labels, RepoRecord
+from db.labels import Labels
+from db.records import ArtifactRecord, EdgeRecord, Header, Labelled, RepoRecord
 
 B = 10**9
 

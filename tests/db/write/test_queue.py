@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from db.records import Labels, Page, RepoFilter, Skipped
+from db.labels import Labels
+from db.records import Page, RepoFilter, Skipped
 from db.schema.tables import repos
 from db.write.queue import _JOINED, DAY, priority, priority_sql
 from db.write.store import Store
