@@ -46,7 +46,7 @@ for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
     os.environ.pop(name, None)
 
 from samplehub import MEMBER, Catalog, Quota, SampleHub  # noqa: E402
-from samplehub.content.catalog import Key, Slice, Wish  # noqa: E402
+from samplehub.content.catalog import Key, ListingQuery, ListingSlice  # noqa: E402
 from samplehub.content.repo import Repo, commit_of, hub_time  # noqa: E402
 from samplehub.server.server import read_catalog  # noqa: E402
 
@@ -110,7 +110,7 @@ class Endless:
         repo.__dict__.update(self._made[at])
         return repo
 
-    def page(self, wish: Wish, after: Key | None, limit: int, shift: int = 0) -> Slice:
+    def page(self, wish: ListingQuery, after: Key | None, limit: int, shift: int = 0) -> ListingSlice:
         """Only by date, either way: for want of an index the other orders are those of a date as well."""
         seen = -1 if after is None else int(str(after[1])[8:], 16)
         step = 1 if wish.ascending else -1
@@ -118,7 +118,7 @@ class Endless:
         last = min(first + limit, self._count) if wish.ascending else max(first - limit, -1)
         repos = [self.at(place) for place in range(first, last, step)]
         more = repos and (last < self._count if wish.ascending else last >= 0)
-        return Slice(repos, (repos[-1].created, repos[-1].hub_id) if more else None)
+        return ListingSlice(repos, (repos[-1].created, repos[-1].hub_id) if more else None)
 
     def find(self, repo_id: str) -> Repo | None:
         owner, _, name = repo_id.rpartition("/")

@@ -29,7 +29,7 @@ from crawler.errors import CrawlStopped  # noqa: E402
 from crawler.sources.huggingface.client import HubClient  # noqa: E402
 from crawler.sources.pacer import Pacer  # noqa: E402
 from samplehub import Fault, Kind, Quota, SampleHub  # noqa: E402
-from samplehub.server.http_server import Asked  # noqa: E402
+from samplehub.server.http_server import RecordedRequest  # noqa: E402
 from tests.crawler.hubs import small_catalog  # noqa: E402
 
 CASES = ((Quota(api=500, window=10), 8), (Quota(api=1000, window=15), 8), (Quota(api=250, window=10), 32))
@@ -52,7 +52,7 @@ def ask(hub: HubClient, names: list[str], workers: int, seconds: float) -> None:
         list(pool.map(work, range(workers)))
 
 
-def windows_of(asked: list[Asked], length: float) -> list[int]:
+def windows_of(asked: list[RecordedRequest], length: float) -> list[int]:
     """Granted requests in each whole window: one begins with the first request after the last one's end."""
     counts: list[int] = []
     ends = 0.0

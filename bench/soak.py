@@ -211,7 +211,7 @@ def main() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        struck = sum(hub.faults.struck.values())
+        struck = sum(hub.faults.hits.values())
         hub.faults.clear()
         for _ in range(2):
             ends[f"last crawl: {last_crawl(db, hub)}"] += 1

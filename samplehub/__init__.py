@@ -1,10 +1,10 @@
 """A small, faithful Hub on loopback: for the demo, for tests, and for trying the crawler without a network."""
 
 from samplehub.content.catalog import Catalog
-from samplehub.content.file_content import Content, Small, Sparse
-from samplehub.content.repo import Parts, Repo
+from samplehub.content.file_content import Content, SmallFile, SparseFile
+from samplehub.content.repo import Repo, RepoParts
 from samplehub.server.faults import Fault, Faults, Kind
-from samplehub.server.http_server import Asked
+from samplehub.server.http_server import RecordedRequest
 from samplehub.server.permissions import MEMBER, READER, Account
 from samplehub.server.rate_limits import Quota
 from samplehub.server.server import SampleHub
@@ -13,16 +13,16 @@ __all__ = [
     "MEMBER",
     "READER",
     "Account",
-    "Asked",
     "Catalog",
     "Content",
     "Fault",
     "Faults",
     "Kind",
-    "Parts",
     "Quota",
+    "RecordedRequest",
     "Repo",
+    "RepoParts",
     "SampleHub",
-    "Small",
-    "Sparse",
+    "SmallFile",
+    "SparseFile",
 ]

@@ -51,7 +51,9 @@ def sample_hub(port: int, models: Path | None, quota: int | None, window: float,
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell starts what runs in the background deaf to Ctrl-C
         signal.signal(number, signal.default_int_handler)
     try:
-        out.message(hub.greeting() + f"Tokens:     {READER} (no gated repo), {MEMBER} (all of them)\nCtrl-C ends it.")
+        out.message(
+            hub.startup_message() + f"Tokens:     {READER} (no gated repo), {MEMBER} (all of them)\nCtrl-C ends it."
+        )
         out.object(
             {"endpoint": hub.endpoint, "cdn": hub.cdn, "repos": len(hub.catalog)}, lambda: out.line(hub.endpoint)
         )

@@ -10,43 +10,44 @@ from functools import cached_property, lru_cache
 
 from samplehub.content import config_files as configs
 from samplehub.content import infer as guess
-from samplehub.content.card import card_of, readme, result, tags_of
-from samplehub.content.file_content import Content, Small, Sparse
+from samplehub.content.card import evaluation_result, make_card, make_tags, readme
+from samplehub.content.file_content import Content, SmallFile, SparseFile
+from samplehub.content.geometry import Geometry, Tensor
 from samplehub.content.gguf import GgufFile, Header, split
-from samplehub.content.gguf_models import CHAT, general, gguf_header, imatrix_header, projector_header
-from samplehub.content.model_facts import Book, Facts, moment
+from samplehub.content.gguf_models import CHAT_TEMPLATE, general_keys, gguf_header, imatrix_header, projector_header
+from samplehub.content.model_facts import BuiltInFacts, Facts, parse_time
 from samplehub.content.quantization_config import quantization_config
-from samplehub.content.repo import Json, Parts, Repo, hub_time
-from samplehub.content.safetensors import Shards, filler
-from samplehub.content.synthetic_header import Blank, fitted
-from samplehub.content.tensors import Geometry, Tensor, converted_parameters, parameters_of, plan_of
-from samplehub.content.weight_packing import Scheme, Stored, is_packed, pack, stored
+from samplehub.content.repo import Json, Repo, RepoParts, hub_time
+from samplehub.content.safetensors import Shards, filler_file
+from samplehub.content.synthetic_header import HeaderSpec, fit_header
+from samplehub.content.tensor_plans import converted_parameters, parameters_of, plan_of
+from samplehub.content.weight_packing import Scheme, StoredTensor, is_packed, pack, store_tensors
 
 GB = 10**9
 ATTRIBUTES = b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n*.gguf filter=lfs diff=lfs merge=lfs -text\n"
 
 
-def build(facts: Facts, book: Book) -> Repo:
-    return Builder(facts, book).repo()
+def build(facts: Facts, known: BuiltInFacts) -> Repo:
+    return Builder(facts, known).repo()
 
 
 class Builder:
     """Makes one repo; nothing that costs anything is made before it is asked for."""
 
-    def __init__(self, facts: Facts, book: Book) -> None:
+    def __init__(self, facts: Facts, known: BuiltInFacts) -> None:
         self.facts = facts
-        self.book = book
+        self.known = known
 
     @cached_property
     def geometry(self) -> Geometry | None:
-        geometry = self.book.geometries.get(self.facts.geometry)
+        geometry = self.known.geometries.get(self.facts.geometry)
         if geometry is not None and self.facts.dtype:
             geometry = replace(geometry, dtype=self.facts.dtype)
         return geometry
 
     def repo(self) -> Repo:
         f = self.facts
-        parts = Parts(
+        parts = RepoParts(
             files=self.files,
             branches={name: self._branch(bits) for name, bits in f.branches.items()},
             safetensors=self.safetensors,
@@ -57,7 +58,7 @@ class Builder:
         )
         return Repo(
             id=f.id,
-            created=hub_time(moment(f.created)),
+            created=hub_time(parse_time(f.created)),
             modified=f.last_modified,
             downloads=f.downloads,
             likes=f.likes,
@@ -76,7 +77,7 @@ class Builder:
 
     def card(self) -> Json:
         f = self.facts
-        return card_of(
+        return make_card(
             license_=f.license or None,
             license_name=f.license_name or None,
             languages=f.languages,
@@ -88,7 +89,7 @@ class Builder:
             tags=f.tags,
             datasets=f.datasets,
             quantizer=f.quantized_by or None,
-            results=[result(name.split(" ")[0], name, "acc", value) for name, value in f.evals.items()],
+            results=[evaluation_result(name.split(" ")[0], name, "acc", value) for name, value in f.evals.items()],
             name=f.id.rpartition("/")[2],
         )
 
@@ -108,10 +109,12 @@ class Builder:
         if f.store == "gguf" and (f.imatrix or f.imatrix_file):
             automatic.append("imatrix")
         automatic += scheme_tags(f.scheme) if f.scheme else []
-        if f.pipeline in ("text-generation", "image-text-to-text") and "it" in words(f.id) | words(f.geometry):
+        if f.pipeline in ("text-generation", "image-text-to-text") and "it" in split_words(f.id) | split_words(
+            f.geometry
+        ):
             automatic.append("conversational")
         shown = self.geometry is not None and f.store == "safetensors" and not f.no_config
-        return tags_of(
+        return make_tags(
             library=f.library or None,
             formats=formats,
             model_type=self.geometry.type if shown and self.geometry else None,
@@ -131,7 +134,7 @@ class Builder:
         if f.no_metadata or f.store not in ("safetensors", "adapter", "pipeline") or not f.main:
             return None
         if f.store == "safetensors" and self.geometry is not None:
-            counts = dict(counted(self.geometry, f.scheme))
+            counts = dict(count_stored_parameters(self.geometry, f.scheme))
         else:
             counts = count_parameters(self.tensors())
         return {"parameters": counts, "total": sum(counts.values())} if counts else None
@@ -150,9 +153,9 @@ class Builder:
             "architecture": g.gguf,
             "context_length": g.context,
         }
-        tokenizer = self.book.tokenizers.get(g.tokenizer)
+        tokenizer = self.known.tokenizers.get(g.tokenizer)
         if tokenizer is not None and g.plan == "decoder":
-            block["chat_template"] = CHAT
+            block["chat_template"] = CHAT_TEMPLATE
         if tokenizer is not None and tokenizer.specials:
             block |= {"bos_token": tokenizer.specials[0], "eos_token": tokenizer.specials[-1]}
         if f.imatrix_file:
@@ -182,51 +185,53 @@ class Builder:
     def files(self) -> dict[str, Content]:
         f = self.facts
         files: dict[str, Content] = {
-            ".gitattributes": Small(lambda: ATTRIBUTES),
-            "README.md": Small(lambda: readme(self.card(), f.id)),
+            ".gitattributes": SmallFile(lambda: ATTRIBUTES),
+            "README.md": SmallFile(lambda: readme(self.card(), f.id)),
         }
         for one in self.evals():
             path = f".eval_results/{one['dataset']['task_id']}.yaml"
-            files[path] = Small(lambda one=one: f"- {json.dumps(one)}\n".encode())  # type: ignore[misc]
+            files[path] = SmallFile(lambda one=one: f"- {json.dumps(one)}\n".encode())  # type: ignore[misc]
         if f.main:
-            files |= STORED[f.store](self)
+            files |= FILES_BY_STORE[f.store](self)
         files |= {path: self._opaque(path, size) for path, size in f.files.items()}
         return files
 
     def _opaque(self, path: str, size: int) -> Content:
         if size < 1_000_000 and not path.endswith((".safetensors", ".gguf", ".bin", ".onnx", ".pt", ".pth")):
-            return Small(lambda: bytes(size) if "." not in path else b" " * size)
+            return SmallFile(lambda: bytes(size) if "." not in path else b" " * size)
         facts = f"{self.facts.copy_of or self.facts.id} {path} {size}"
         if path.endswith(".safetensors"):
-            return filler(facts, size, self.facts.dtype or "F16")
+            return filler_file(facts, size, self.facts.dtype or "F16")
         if path.endswith(".gguf") and size % 32 == 0:
-            keys = general(self.facts, guess.named("llama"))
-            words = self.book.tokenizers["llama2"]
-            return GgufFile(facts, lambda: fitted(Blank(path, size, "llama", keys, words)))
-        return Sparse(facts, size)
+            keys = general_keys(self.facts, guess.geometry_of_architecture("llama"))
+            words = self.known.tokenizers["llama2"]
+            return GgufFile(facts, lambda: fit_header(HeaderSpec(path, size, "llama", keys, words)))
+        return SparseFile(facts, size)
 
     def _settings(self) -> dict[str, Content]:
         """config.json and the small files beside it."""
         config = self.config()
         files: dict[str, Content] = {}
         if config is not None:
-            files["config.json"] = Small(lambda: json.dumps(config, indent=2).encode())
-        if self.geometry is not None and self.geometry.tokenizer in self.book.tokenizers:
-            vocab = self.book.tokenizers[self.geometry.tokenizer].vocab
-            files["tokenizer.json"] = Sparse(f"tokenizer {self.geometry.tokenizer}", vocab * 68)
-            files["tokenizer_config.json"] = Small(lambda: json.dumps({"chat_template": CHAT}).encode())
-            files["generation_config.json"] = Small(lambda: b'{"do_sample": true, "transformers_version": "4.56.0"}')
+            files["config.json"] = SmallFile(lambda: json.dumps(config, indent=2).encode())
+        if self.geometry is not None and self.geometry.tokenizer in self.known.tokenizers:
+            vocab = self.known.tokenizers[self.geometry.tokenizer].vocab
+            files["tokenizer.json"] = SparseFile(f"tokenizer {self.geometry.tokenizer}", vocab * 68)
+            files["tokenizer_config.json"] = SmallFile(lambda: json.dumps({"chat_template": CHAT_TEMPLATE}).encode())
+            files["generation_config.json"] = SmallFile(
+                lambda: b'{"do_sample": true, "transformers_version": "4.56.0"}'
+            )
         return files
 
-    def tensors(self) -> list[Stored]:
+    def tensors(self) -> list[StoredTensor]:
         if self.facts.store == "adapter":
             return list(self._adapter())
         if self.facts.store == "pipeline":
             parts = [self._component(folder) for folder in self._main_component()]
-            return [Stored(tensor.name, g.dtype, tensor.shape) for g in parts for tensor in plan_of(g)]
+            return [StoredTensor(tensor.name, g.dtype, tensor.shape) for g in parts for tensor in plan_of(g)]
         if self.geometry is None:
             return []
-        return list(stored(plan_of(self.geometry), self.geometry, self.facts.scheme))
+        return list(store_tensors(plan_of(self.geometry), self.geometry, self.facts.scheme))
 
     def _safetensors(self) -> dict[str, Content]:
         f = self.facts
@@ -235,28 +240,28 @@ class Builder:
         if self.geometry is None:
             return files
         logical = parameters_of(self.geometry) if metadata["format"] == "mlx" else None
-        weights = weights_of(self.geometry, f.scheme, int(f.shard * GB), logical)
+        weights = make_shards(self.geometry, f.scheme, int(f.shard * GB), logical)
         files |= weights.files(f.copy_of or f.id, folder=f.folder, metadata=metadata)
         if f.consolidated:
-            whole = weights_of(self.geometry, f.scheme, 1 << 60, None)
+            whole = make_shards(self.geometry, f.scheme, 1 << 60, None)
             files |= whole.files(f"{f.id} consolidated", stem="consolidated", metadata={})
-            files |= {"params.json": Small(lambda: b'{"dim": 0}')}
+            files |= {"params.json": SmallFile(lambda: b'{"dim": 0}')}
         if f.bin:
             size = sum(tensor.bytes * max(1, tensor.experts) for tensor in self.tensors())
-            files["pytorch_model.bin"] = Sparse(f"{f.id} bin", size + 30_000)
+            files["pytorch_model.bin"] = SparseFile(f"{f.id} bin", size + 30_000)
         if f.older_config and f.scheme:
             quantization = quantization_config(f.scheme) or {}
             older = configs.quantize_config(quantization)
-            files["quantize_config.json"] = Small(lambda: json.dumps(older, indent=2).encode())
+            files["quantize_config.json"] = SmallFile(lambda: json.dumps(older, indent=2).encode())
         if f.scheme and f.scheme.method.startswith("modelopt"):
             algo = "NVFP4" if "nvfp4" in f.scheme.method else "FP8"
             about = {"producer": {"name": "modelopt", "version": "0.33.0"}, "quantization": {"quant_algo": algo}}
-            files["hf_quant_config.json"] = Small(lambda: json.dumps(about, indent=2).encode())
+            files["hf_quant_config.json"] = SmallFile(lambda: json.dumps(about, indent=2).encode())
         if f.scheme and f.scheme.method == "quanto":
             kind = f"qint{f.scheme.bits}"
             names = [tensor.name for tensor in self.tensors() if tensor.name.endswith("._data")]
             qmap = {name.removesuffix(".weight._data"): {"weights": kind, "activations": "none"} for name in names}
-            files["quanto_qmap.json"] = Small(lambda: json.dumps(qmap).encode())
+            files["quanto_qmap.json"] = SmallFile(lambda: json.dumps(qmap).encode())
         return files
 
     def _branch(self, bits: float) -> Callable[[], dict[str, Content]]:
@@ -266,7 +271,7 @@ class Builder:
             scheme = self.facts.scheme or Scheme("exl2")
             other = replace(scheme, bits=int(bits), options={**scheme.options, "bits": bits})
             facts = replace(self.facts, scheme=other, main=True, copy_of=f"{self.facts.id} at {bits}")
-            builder = Builder(facts, self.book)
+            builder = Builder(facts, self.known)
             return builder.files()
 
         return make
@@ -286,7 +291,7 @@ class Builder:
         g = self.geometry
         if g is None:
             raise ValueError(f"{self.facts.id} has quants but no geometry")
-        return gguf_header(self.facts, g, self.book, quant)
+        return gguf_header(self.facts, g, self.known, quant)
 
     def _gguf_files(self) -> dict[str, Content]:
         f, g = self.facts, self.geometry
@@ -295,7 +300,7 @@ class Builder:
         files: dict[str, Content] = {}
         if f.gguf_config:
             config = configs.config_json(g)
-            files["config.json"] = Small(lambda: json.dumps(config, indent=2).encode())
+            files["config.json"] = SmallFile(lambda: json.dumps(config, indent=2).encode())
         for quant in f.quants:
             files |= self._one_quant(quant)
         for path in f.mmproj:
@@ -303,12 +308,12 @@ class Builder:
         if f.imatrix_file:
             if f.imatrix_file.endswith(".dat"):
                 size = sum(4 * tensor.shape[-1] for tensor in plan_of(g) if tensor.linear)
-                files[f.imatrix_file] = Sparse(f"{f.id} {f.imatrix_file}", size)
+                files[f.imatrix_file] = SparseFile(f"{f.id} {f.imatrix_file}", size)
             else:
                 files[f.imatrix_file] = GgufFile(f"{f.id} {f.imatrix_file}", lambda: imatrix_header(g))
         if f.draft:
-            small = self.book.geometries[f.draft]
-            make = lambda: gguf_header(f, small, self.book, "Q8_0")  # noqa: E731
+            small = self.known.geometries[f.draft]
+            make = lambda: gguf_header(f, small, self.known, "Q8_0")  # noqa: E731
             files[f.draft_file] = GgufFile(f"{f.id} {f.draft_file}", make)
         return files
 
@@ -334,15 +339,15 @@ class Builder:
 
     # ---- adapters and pipelines ------------------------------------------------------------------------------------
 
-    def _adapter(self) -> Iterable[Stored]:
+    def _adapter(self) -> Iterable[StoredTensor]:
         f, g = self.facts, self.geometry
         if g is None:
             return
         for tensor in plan_of(g):
             if tensor.linear and tensor.role in f.targets and not tensor.experts:
                 stem = "base_model.model." + tensor.name.removesuffix(".weight")
-                yield Stored(f"{stem}.lora_A.weight", "F32", (f.rank, tensor.shape[1]))
-                yield Stored(f"{stem}.lora_B.weight", "F32", (tensor.shape[0], f.rank))
+                yield StoredTensor(f"{stem}.lora_A.weight", "F32", (f.rank, tensor.shape[1]))
+                yield StoredTensor(f"{stem}.lora_B.weight", "F32", (tensor.shape[0], f.rank))
 
     def _adapter_files(self) -> dict[str, Content]:
         f = self.facts
@@ -356,10 +361,10 @@ class Builder:
             "task_type": "CAUSAL_LM",
         }
         files = Shards(self.tensors).files(f.id, stem="adapter_model")
-        return files | {"adapter_config.json": Small(lambda: json.dumps(config, indent=2).encode())}
+        return files | {"adapter_config.json": SmallFile(lambda: json.dumps(config, indent=2).encode())}
 
     def _component(self, folder: str) -> Geometry:
-        return self.book.geometries[self.facts.components[folder]]
+        return self.known.geometries[self.facts.components[folder]]
 
     def _main_component(self) -> list[str]:
         """The folder that counts as the size of a pipeline."""
@@ -370,18 +375,18 @@ class Builder:
         files: dict[str, Content] = {}
         about: Json = {"_class_name": f.pipeline_class, "_diffusers_version": "0.30.0"}
         for folder, name in f.components.items():
-            g = self.book.geometries[name]
+            g = self.known.geometries[name]
             stem = "model" if folder.startswith("text_encoder") else "diffusion_pytorch_model"
             facts = f"component {name} {g.dtype}"
-            files |= weights_of(g, None, 10 * GB, None).files(facts, stem=stem, folder=f"{folder}/")
+            files |= make_shards(g, None, 10 * GB, None).files(facts, stem=stem, folder=f"{folder}/")
             settings = configs.config_json(g)
-            files[f"{folder}/config.json"] = Small(lambda settings=settings: json.dumps(settings).encode())  # type: ignore[misc]
+            files[f"{folder}/config.json"] = SmallFile(lambda settings=settings: json.dumps(settings).encode())  # type: ignore[misc]
             about[folder] = ["transformers" if folder.startswith("text_encoder") else "diffusers", g.architecture]
-        files["model_index.json"] = Small(lambda: json.dumps(about, indent=2).encode())
+        files["model_index.json"] = SmallFile(lambda: json.dumps(about, indent=2).encode())
         return files
 
 
-STORED: dict[str, Callable[[Builder], dict[str, Content]]] = {
+FILES_BY_STORE: dict[str, Callable[[Builder], dict[str, Content]]] = {
     "safetensors": Builder._safetensors,
     "gguf": Builder._gguf_files,
     "adapter": Builder._adapter_files,
@@ -390,7 +395,7 @@ STORED: dict[str, Callable[[Builder], dict[str, Content]]] = {
 }
 
 
-def count_parameters(tensors: Iterable[Stored]) -> dict[str, int]:
+def count_parameters(tensors: Iterable[StoredTensor]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for tensor in tensors:
         if tensor.parameters:
@@ -399,7 +404,7 @@ def count_parameters(tensors: Iterable[Stored]) -> dict[str, int]:
 
 
 @lru_cache(maxsize=2048)
-def counted(g: Geometry, scheme: Scheme | None) -> tuple[tuple[str, int], ...]:
+def count_stored_parameters(g: Geometry, scheme: Scheme | None) -> tuple[tuple[str, int], ...]:
     """Parameters by type, as the Hub counts them; reckoned once for all repos of the same kind."""
     if scheme is None:
         return ((g.dtype, parameters_of(g)),)
@@ -407,19 +412,19 @@ def counted(g: Geometry, scheme: Scheme | None) -> tuple[tuple[str, int], ...]:
     counts: Counter[str] = Counter()
     for (role, shape, experts, packed), times in alike.items():
         one = Tensor("x.weight", shape, role, None, None, experts)
-        parts = pack(one, scheme) if packed else [Stored("x", scheme.dtype, shape, experts)]
+        parts = pack(one, scheme) if packed else [StoredTensor("x", scheme.dtype, shape, experts)]
         for dtype, parameters in count_parameters(parts).items():
             counts[dtype] += times * parameters
     return tuple(counts.items())
 
 
 @lru_cache(maxsize=1024)
-def weights_of(g: Geometry, scheme: Scheme | None, largest: int, total_parameters: int | None) -> Shards:
+def make_shards(g: Geometry, scheme: Scheme | None, largest: int, total_parameters: int | None) -> Shards:
     """The files of a model's weights; repos of the same kind share what was reckoned of them."""
-    return Shards(lambda: list(stored(plan_of(g), g, scheme)), largest, total_parameters)
+    return Shards(lambda: list(store_tensors(plan_of(g), g, scheme)), largest, total_parameters)
 
 
-def words(text: str) -> set[str]:
+def split_words(text: str) -> set[str]:
     found = set(text.lower().replace("_", "-").split("/")[-1].split("-"))
     return found | ({"it"} if found & {"instruct", "chat", "thinking", "r1", "oss"} else set())
 

@@ -8,7 +8,7 @@ from typing import Any
 from samplehub.content.repo import Json
 
 
-def card_of(
+def make_card(
     *,
     license_: str | None,
     license_name: str | None,
@@ -51,7 +51,7 @@ def card_of(
     return card
 
 
-def result(task: str, dataset: str, metric: str, value: float) -> Json:
+def evaluation_result(task: str, dataset: str, metric: str, value: float) -> Json:
     """One entry of a card's model-index."""
     return {
         "task": {"type": "text-generation", "name": "Text Generation"},
@@ -97,7 +97,7 @@ def scalar(value: Any) -> str:
     return text if plain.isalnum() and not unclear else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def tags_of(
+def make_tags(
     *,
     library: str | None,
     formats: Sequence[str],

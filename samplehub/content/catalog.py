@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from samplehub.content.file_content import Content, Small
-from samplehub.content.repo import Parts, Repo, hub_time
+from samplehub.content.file_content import Content, SmallFile
+from samplehub.content.repo import Repo, RepoParts, hub_time
 
 Key = tuple[Any, str]
 """Where a repo stands in an order: what it is sorted by, then its `_id`."""
@@ -26,11 +26,11 @@ ORDERS: dict[str, Callable[[Repo], Any]] = {
 }
 
 
-WISHES_KEPT = 64
+MAX_CACHED_QUERIES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ListingQuery:
     """What a listing asks for; the order is part of it, the page and the shape of a row are not."""
 
     sort: str = "trendingScore"
@@ -43,7 +43,7 @@ class Wish:
     parameters: tuple[int, int] | None = None
     private: bool = False
 
-    def wants(self, repo: Repo) -> bool:
+    def matches(self, repo: Repo) -> bool:
         if (repo.private and not self.private) or repo.disabled:
             return False
         if self.author and (repo.author or "").lower() != self.author.lower():
@@ -65,14 +65,14 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class ListingSlice:
     """One page of repos, and the place of the last one where more follow."""
 
     repos: Sequence[Repo]
     after: Key | None
 
 
-def place_of(repo: Repo, sort: str) -> Key:
+def sort_position(repo: Repo, sort: str) -> Key:
     return ORDERS[sort](repo), repo.hub_id
 
 
@@ -81,7 +81,7 @@ class Listing(Protocol):
 
     version: int
 
-    def page(self, wish: Wish, after: Key | None, limit: int, shift: int = 0) -> Slice: ...
+    def page(self, wish: ListingQuery, after: Key | None, limit: int, shift: int = 0) -> ListingSlice: ...
     def find(self, repo_id: str) -> Repo | None: ...
     def renamed(self, repo_id: str) -> str | None: ...
     def children(self, repo_id: str) -> Mapping[str, int]: ...
@@ -97,7 +97,7 @@ class Catalog:
         self.version = 0  # how often anything has changed
         self._moved: dict[str, str] = {old.lower(): new for old, new in (moved or {}).items()}
         self._lock = threading.RLock()
-        self._wanted: dict[Wish, tuple[list[Key], list[Repo]]] = {}
+        self._wanted: dict[ListingQuery, tuple[list[Key], list[Repo]]] = {}
         self._children: dict[str, dict[str, int]] | None = None
 
     def __len__(self) -> int:
@@ -137,7 +137,7 @@ class Catalog:
                         counts[repo.relation or "finetune"] = counts.get(repo.relation or "finetune", 0) + 1
             return self._children.get(repo_id.lower(), {})
 
-    def page(self, wish: Wish, after: Key | None, limit: int, shift: int = 0) -> Slice:
+    def page(self, wish: ListingQuery, after: Key | None, limit: int, shift: int = 0) -> ListingSlice:
         """At most `limit` repos that follow the place, in the order of the wish; ties stand in the order of `_id`.
 
         `shift` starts so many repos later, or earlier where negative: a listing that moved under its reader.
@@ -149,14 +149,14 @@ class Catalog:
                 start = bisect_right(keys, (sort_key(after[0], ascending=wish.ascending), after[1]))
             found = repos[max(0, start + shift) : start + limit]
             more = bool(found) and start + limit < len(repos)
-            return Slice(found, place_of(found[-1], wish.sort) if more else None)
+            return ListingSlice(found, sort_position(found[-1], wish.sort) if more else None)
 
-    def _in_order(self, wish: Wish) -> tuple[list[Key], list[Repo]]:
+    def _in_order(self, wish: ListingQuery) -> tuple[list[Key], list[Repo]]:
         if wish not in self._wanted:
-            if len(self._wanted) >= WISHES_KEPT:
+            if len(self._wanted) >= MAX_CACHED_QUERIES:
                 self._wanted.clear()
             key = ORDERS[wish.sort]
-            chosen = [repo for repo in self.repos.values() if wish.wants(repo)]
+            chosen = [repo for repo in self.repos.values() if wish.matches(repo)]
             pairs = [(sort_key(key(repo), ascending=wish.ascending), repo.hub_id, repo) for repo in chosen]
             pairs.sort(key=lambda pair: pair[:2])
             self._wanted[wish] = [pair[:2] for pair in pairs], [pair[2] for pair in pairs]
@@ -176,7 +176,7 @@ class Catalog:
         if isinstance(repo, str):
             when = hub_time(created or datetime.now(UTC))
             contents = {path: as_content(content) for path, content in (files or {}).items()}
-            facts.setdefault("parts", Parts(files=lambda: contents))
+            facts.setdefault("parts", RepoParts(files=lambda: contents))
             facts.setdefault("modified", when)
             repo = Repo(id=repo, created=when, **facts)
         with self._changing():
@@ -258,7 +258,7 @@ class _Change:
 
 
 def as_content(content: bytes | Content) -> Content:
-    return Small(lambda: content) if isinstance(content, bytes) else content
+    return SmallFile(lambda: content) if isinstance(content, bytes) else content
 
 
 def sort_key(value: Any, *, ascending: bool) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from samplehub.content.geometry import Geometry, Vision
 from samplehub.content.gguf import Value
 from samplehub.content.repo import Json
-from samplehub.content.tensors import Geometry, Vision
 
 TORCH = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 

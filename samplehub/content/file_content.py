@@ -14,7 +14,7 @@ from functools import cached_property
 
 CHUNK = 1 << 20
 ZEROS = bytes(CHUNK)
-KEPT = 64 << 10  # bytes of a small file that are kept between two readers
+MAX_KEPT_BYTES = 64 << 10  # bytes of a small file that are kept between two readers
 
 
 class Content:
@@ -53,7 +53,7 @@ class Content:
             at += step
 
 
-class Small(Content):
+class SmallFile(Content):
     """A file in git itself: made when asked for, and kept where it is small indeed."""
 
     large = False
@@ -74,12 +74,12 @@ class Small(Content):
         if self._kept is not None:
             return self._kept
         made = self._make()
-        if len(made) <= KEPT:
+        if len(made) <= MAX_KEPT_BYTES:
             self._kept = made
         return made
 
 
-class Heads:
+class HeadCache:
     """The heads of large files that were read last: a reader takes a header in pieces, and it is made once."""
 
     def __init__(self, limit: int) -> None:
@@ -105,10 +105,10 @@ class Heads:
         return made
 
 
-HEADS = Heads(48 << 20)
+HEAD_CACHE = HeadCache(48 << 20)
 
 
-class Sparse(Content):
+class SparseFile(Content):
     """A file in LFS: a head made when asked for, then zeros up to its size.
 
     Args:
@@ -137,10 +137,10 @@ class Sparse(Content):
         return super().blob_id
 
     def head(self) -> bytes:
-        return HEADS.get(self, self._head)
+        return HEAD_CACHE.get(self, self._head)
 
 
-class Weights(Sparse):
+class SafetensorsFile(SparseFile):
     """A safetensors file: the head is 8 bytes of length and the JSON that `header` makes; then data, all zeros."""
 
     def __init__(self, facts: str, header: Callable[[], bytes], size: int) -> None:

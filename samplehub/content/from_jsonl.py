@@ -19,23 +19,24 @@ from typing import IO, Any, NamedTuple
 
 from samplehub.content import infer as guess
 from samplehub.content.build_repo import ATTRIBUTES, Builder
-from samplehub.content.card import card_of, readme
+from samplehub.content.card import make_card, readme
 from samplehub.content.catalog import Catalog
 from samplehub.content.config_files import gguf_keys
-from samplehub.content.file_content import HEADS, Content, Small
+from samplehub.content.file_content import HEAD_CACHE, Content, SmallFile
+from samplehub.content.geometry import Geometry
 from samplehub.content.gguf import Header, Info, Tensors, Value, aligned
-from samplehub.content.gguf_models import general, quant_tensors
-from samplehub.content.model_facts import Book, Facts, book, moment
+from samplehub.content.gguf_models import general_keys, quant_tensors
+from samplehub.content.model_facts import BuiltInFacts, Facts, load_built_in_facts, parse_time
 from samplehub.content.quantization_mixes import file_type
-from samplehub.content.repo import Json, Parts, Repo, hub_time
-from samplehub.content.synthetic_header import Blank, fitted
-from samplehub.content.tensors import Geometry, converted_parameters
+from samplehub.content.repo import Json, Repo, RepoParts, hub_time
+from samplehub.content.synthetic_header import HeaderSpec, fit_header
+from samplehub.content.tensor_plans import converted_parameters
 from samplehub.content.weight_packing import Scheme
 
-TINY = 100_000_000  # bytes of a file in which a large vocabulary would be all there is
-LEAST_NAME = 10  # letters of a name that may be looked for in others
-ROUNDING_LEAST = 60_000_000
-ROUNDING = 0.035  # by how much a recorded size may differ from the true one: it was shown with three digits
+MAX_TINY_FILE_BYTES = 100_000_000  # bytes of a file in which a large vocabulary would be all there is
+MIN_NAME_LENGTH = 10  # letters of a name that may be looked for in others
+MIN_ROUNDED_SIZE_BYTES = 60_000_000
+MAX_ROUNDING_ERROR = 0.035  # by how much a recorded size may differ from the true one: it was shown with three digits
 BITS = re.compile(r"(\d)-?bit", re.IGNORECASE)
 KINDS = frozenset(
     {
@@ -48,67 +49,67 @@ KINDS = frozenset(
 LANGUAGE = re.compile(r"[a-z]{2,3}$")
 
 
-class BadModels(ValueError):
+class InvalidModelsFile(ValueError):
     """The file of models can't be read: the message says where and why."""
 
 
 def read_models(path: Path) -> Catalog:
     """The catalog of a file. Raises BadModels."""
-    facts = book()
-    shapes = Shapes(facts)
-    with opened(path) as lines:
-        return Catalog(Recorded(row, shapes).repo() for row in rows_of(lines, path))
+    facts = load_built_in_facts()
+    shapes = GeometryIndex(facts)
+    with open_text(path) as lines:
+        return Catalog(RecordedRepo(row, shapes).repo() for row in read_rows(lines, path))
 
 
-def opened(path: Path) -> IO[str]:
+def open_text(path: Path) -> IO[str]:
     if path.suffix == ".xz":
         return lzma.open(path, "rt", encoding="utf-8")
     return path.open(encoding="utf-8")
 
 
-def rows_of(lines: IO[str], path: Path) -> Iterator[Json]:
+def read_rows(lines: IO[str], path: Path) -> Iterator[Json]:
     try:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             row = json.loads(line)
             if not isinstance(row, dict) or not isinstance(row.get("id"), str) or not row.get("created_at"):
-                raise BadModels(f"{path}, line {number}: a model needs an id and a created_at")
+                raise InvalidModelsFile(f"{path}, line {number}: a model needs an id and a created_at")
             yield row
     except (lzma.LZMAError, UnicodeDecodeError, json.JSONDecodeError) as trouble:
-        raise BadModels(f"{path} is no list of models, one JSON object a line: {trouble}") from trouble
+        raise InvalidModelsFile(f"{path} is no list of models, one JSON object a line: {trouble}") from trouble
 
 
-class Shapes:
+class GeometryIndex:
     """Finds a known model's shapes for a repo: by its base, or by its name."""
 
-    def __init__(self, facts: Book) -> None:
-        self.book = facts
+    def __init__(self, facts: BuiltInFacts) -> None:
+        self.known = facts
         self._words: dict[str, str] = {}
         self._tensors: dict[tuple[str, str, bool], Tensors] = {}
         self._of_repo = {one.id.lower(): one.geometry for one in facts.repos if one.geometry}
-        names = {squeezed(name): name for name, g in facts.geometries.items() if g.plan == "decoder"}
-        known = {squeezed(one.id.rpartition("/")[2]): one.geometry for one in facts.repos if one.geometry}
-        names |= {name: geometry for name, geometry in known.items() if len(name) >= LEAST_NAME}
+        names = {normalize_name(name): name for name, g in facts.geometries.items() if g.plan == "decoder"}
+        known = {normalize_name(one.id.rpartition("/")[2]): one.geometry for one in facts.repos if one.geometry}
+        names |= {name: geometry for name, geometry in known.items() if len(name) >= MIN_NAME_LENGTH}
         self._names = sorted(names.items(), key=lambda pair: -len(pair[0]))
 
     def find(self, repo_id: str, bases: Sequence[str]) -> Geometry | None:
         for one in (*bases, repo_id):
             if one.lower() in self._of_repo:
-                return self.book.geometries[self._of_repo[one.lower()]]
-        squeezed_name = squeezed(repo_id.rpartition("/")[2])
+                return self.known.geometries[self._of_repo[one.lower()]]
+        squeezed_name = normalize_name(repo_id.rpartition("/")[2])
         for name, geometry in self._names:
             if name in squeezed_name:
-                return self.book.geometries[geometry]
+                return self.known.geometries[geometry]
         return None
 
     def tokenizer(self, architecture: str) -> str:
         """A tokenizer for an architecture of llama.cpp's: that of a model we know, by the longest common start."""
         if architecture not in self._words:
-            known = {g.gguf: g.tokenizer for g in self.book.geometries.values() if g.tokenizer and g.gguf}
+            known = {g.gguf: g.tokenizer for g in self.known.geometries.values() if g.tokenizer and g.gguf}
             known["llama"] = "llama3"  # of many that call themselves so
-            alike = min(known, key=lambda name: (-common(name, architecture), name))
-            self._words[architecture] = known[alike] if common(alike, architecture) >= 3 else "llama3"
+            alike = min(known, key=lambda name: (-common_prefix_length(name, architecture), name))
+            self._words[architecture] = known[alike] if common_prefix_length(alike, architecture) >= 3 else "llama3"
         return self._words[architecture]
 
     def tensors(self, geometry: Geometry, quant: str, imatrix: bool) -> Tensors:
@@ -119,7 +120,7 @@ class Shapes:
         return self._tensors[key]
 
 
-def common(one: str, other: str) -> int:
+def common_prefix_length(one: str, other: str) -> int:
     """Letters with which both begin."""
     count = 0
     for a, b in zip(one.lower(), other.lower(), strict=False):
@@ -129,11 +130,11 @@ def common(one: str, other: str) -> int:
     return count
 
 
-def squeezed(name: str) -> str:
+def normalize_name(name: str) -> str:
     return re.sub(r"[-_ .]", "", name.lower())
 
 
-class Part(NamedTuple):
+class ShardPart(NamedTuple):
     """One file of a split model: which of its tensors it holds, and what they measure."""
 
     start: int
@@ -142,9 +143,9 @@ class Part(NamedTuple):
     data: int
 
 
-def divided(tensors: Sequence[Info], sizes: Sequence[int]) -> list[Part] | None:
+def divide_among_shards(tensors: Sequence[Info], sizes: Sequence[int]) -> list[ShardPart] | None:
     """Tensors in files of about these sizes; None where one would be too far from its own."""
-    parts: list[Part] = []
+    parts: list[ShardPart] = []
     at = filled = wanted = 0
     for size in sizes:
         wanted += size
@@ -154,13 +155,13 @@ def divided(tensors: Sequence[Info], sizes: Sequence[int]) -> list[Part] | None:
             filled += aligned(tensors[at].bytes)
             infos += 24 + len(tensors[at].name) + 8 * len(tensors[at].dims)
             at += 1
-        if abs(filled - begun - size) > max(ROUNDING * size, ROUNDING_LEAST):
+        if abs(filled - begun - size) > max(MAX_ROUNDING_ERROR * size, MIN_ROUNDED_SIZE_BYTES):
             return None
-        parts.append(Part(start, at, infos, filled - begun))
+        parts.append(ShardPart(start, at, infos, filled - begun))
     return parts
 
 
-class Recorded:
+class RecordedRepo:
     """One line of the file, and the repo that is made of it."""
 
     __slots__ = (
@@ -168,16 +169,16 @@ class Recorded:
         *("shapes", "tags"),
     )
 
-    def __init__(self, row: Mapping[str, Any], shapes: Shapes) -> None:
+    def __init__(self, row: Mapping[str, Any], shapes: GeometryIndex) -> None:
         self.shapes = shapes
         self._found: Geometry | bool | None = True  # True: not looked for yet
         self._around = 0
-        self._parts: dict[str, list[Part] | None] = {}
+        self._parts: dict[str, list[ShardPart] | None] = {}
         self.id = str(row["id"])
         self.tags = tuple(map(str, row.get("tags") or ()))
         self.downloads = int(row.get("downloads") or 0)
         self.library: str | None = row.get("library_name")
-        self.created = hub_time(moment(str(row["created_at"]).replace("Z", "+00:00")))
+        self.created = hub_time(parse_time(str(row["created_at"]).replace("Z", "+00:00")))
         files = [(str(file["path"]), file.get("size")) for file in row.get("files") or ()]
         self.files = tuple(
             (path, int(size) if size else guess.size(self.id, guess.quant_of(path))) for path, size in files
@@ -193,7 +194,7 @@ class Recorded:
         return Repo(
             id=self.id,
             created=self.created,
-            modified=hub_time(moment(self.created.replace("Z", "+00:00")) + timedelta(days=days)),
+            modified=hub_time(parse_time(self.created.replace("Z", "+00:00")) + timedelta(days=days)),
             downloads=self.downloads,
             likes=int(self.downloads**0.45),
             tags=self.tags,
@@ -202,7 +203,7 @@ class Recorded:
             gated=gated,
             base=self.bases,
             relation=self.relation,
-            parts=Parts(
+            parts=RepoParts(
                 files=self.contents,
                 safetensors=self.safetensors,
                 gguf=self.gguf,
@@ -223,7 +224,7 @@ class Recorded:
     @property
     def architecture(self) -> str:
         """llama.cpp's name of the architecture, guessed from the tags and the name."""
-        text = squeezed(self.id + " ".join(self.tags))
+        text = normalize_name(self.id + " ".join(self.tags))
         for word, name in guess.ARCHITECTURES:
             if word in text:
                 return name
@@ -250,8 +251,8 @@ class Recorded:
         geometry = self.geometry()
         assert geometry is not None
         after: dict[str, Value] = {"general.quantization_version": 2, "general.file_type": file_type(quant)}
-        tokenizer = self.shapes.book.tokenizers.get(geometry.tokenizer)
-        return Header(tensors, general(self.facts(), geometry) | gguf_keys(geometry), after, tokenizer)
+        tokenizer = self.shapes.known.tokenizers.get(geometry.tokenizer)
+        return Header(tensors, general_keys(self.facts(), geometry) | gguf_keys(geometry), after, tokenizer)
 
     def around(self, tensors: Tensors) -> int:
         """Bytes of a header but for its table of tensors: they are the same for all quants of a repo."""
@@ -277,12 +278,12 @@ class Recorded:
         whole = self.header(tensors, quant)
         return Header(held, whole.before, {**whole.after, **place}, whole.tokenizer)
 
-    def _divided(self, path: str, tensors: Tensors) -> list[Part] | None:
+    def _divided(self, path: str, tensors: Tensors) -> list[ShardPart] | None:
         """How a split model's tensors lie in its files; None where they do not divide as the list says."""
         sizes = self._shards(path)
         stem = f"{guess.SPLIT.sub('', path)} of {len(sizes)}"
         if stem not in self._parts:
-            self._parts[stem] = divided(tensors.list(), sizes)
+            self._parts[stem] = divide_among_shards(tensors.list(), sizes)
         return self._parts[stem]
 
     def _shards(self, path: str) -> list[int]:
@@ -308,7 +309,7 @@ class Recorded:
     def card(self) -> Json:
         plain = [tag for tag in self.tags if ":" not in tag and tag not in KINDS and tag != self.library]
         added = ("safetensors", "gguf", "endpoints_compatible", "conversational", "imatrix")
-        return card_of(
+        return make_card(
             license_=self.license,
             license_name=None,
             languages=[tag for tag in plain if LANGUAGE.match(tag) and tag not in ("mlx", "moe")],
@@ -359,8 +360,8 @@ class Recorded:
     def contents(self) -> dict[str, Content]:
         builder = self._builder()
         files: dict[str, Content] = {
-            ".gitattributes": Small(lambda: ATTRIBUTES),
-            "README.md": Small(lambda: readme(self.card(), self.id)),
+            ".gitattributes": SmallFile(lambda: ATTRIBUTES),
+            "README.md": SmallFile(lambda: readme(self.card(), self.id)),
         }
         if builder is not None:
             files |= {path: content for path, content in builder.files().items() if path not in files}
@@ -384,12 +385,12 @@ class Recorded:
                 library=self.library or "",
                 pipeline=self.pipeline or "",
             ),
-            replace(self.shapes.book, geometries={**self.shapes.book.geometries, geometry.name: geometry}),
+            replace(self.shapes.known, geometries={**self.shapes.known.geometries, geometry.name: geometry}),
         )
 
     def _plain(self) -> Geometry | None:
         """A decoder with as many parameters as the name says."""
-        count = guess.said(self.id)
+        count = guess.claimed_parameters(self.id)
         if count is None:
             return None
         architecture = self.architecture
@@ -411,7 +412,7 @@ class RecordedFile(Content):
     large = True
     __slots__ = ("_recorded", "_size", "path", "recorded_size")
 
-    def __init__(self, recorded: Recorded, path: str, size: int) -> None:
+    def __init__(self, recorded: RecordedRepo, path: str, size: int) -> None:
         self._recorded = recorded
         self._size = 0
         self.path = path
@@ -437,7 +438,7 @@ class RecordedFile(Content):
         return hashlib.sha256(f"{self._recorded.id} {self.path} {self.recorded_size}".encode()).hexdigest()
 
     def head(self) -> bytes:
-        return HEADS.get(self, self._make)
+        return HEAD_CACHE.get(self, self._make)
 
     def _make(self) -> bytes:
         recorded = self._recorded
@@ -446,21 +447,21 @@ class RecordedFile(Content):
             return header.encode()
         architecture = recorded.architecture
         number, count, before, whole = recorded.place(self.path)
-        blank = Blank(
+        blank = HeaderSpec(
             path=self.path,
             size=self.recorded_size,
             architecture=architecture,
-            facts=general(recorded.facts(), guess.named(architecture)),
-            words=recorded.shapes.book.tokenizers[
-                recorded.shapes.tokenizer(architecture) if self.recorded_size > TINY else "llama2"
+            facts=general_keys(recorded.facts(), guess.geometry_of_architecture(architecture)),
+            words=recorded.shapes.known.tokenizers[
+                recorded.shapes.tokenizer(architecture) if self.recorded_size > MAX_TINY_FILE_BYTES else "llama2"
             ],
-            active=guess.active(recorded.id),
+            active=guess.claimed_active_parameters(recorded.id),
             number=number,
             count=count,
             before=before,
             whole=whole,
         )
-        return fitted(blank).encode()
+        return fit_header(blank).encode()
 
     def known(self) -> bool:
         """Whether the header is that of a model whose shapes are known."""
@@ -486,4 +487,4 @@ class RecordedFile(Content):
             return None
         whole = recorded.place(self.path)[3] if guess.SPLIT.search(self.path) else self.recorded_size
         tensors = recorded.shapes.tensors(geometry, quant, "imatrix" in recorded.tags)
-        return tensors if abs(tensors.data - whole) <= max(ROUNDING * whole, ROUNDING_LEAST) else None
+        return tensors if abs(tensors.data - whole) <= max(MAX_ROUNDING_ERROR * whole, MIN_ROUNDED_SIZE_BYTES) else None

@@ -9,9 +9,9 @@ from functools import cached_property, partial
 from math import prod
 from typing import NamedTuple
 
-from samplehub.content.file_content import Sparse
+from samplehub.content.file_content import SparseFile
 from samplehub.content.quantization_mixes import TYPES
-from samplehub.content.tokenizers import Tokenizer, arrays, arrays_length, key, text
+from samplehub.content.tokenizers import Tokenizer, arrays, arrays_length, encode_key, encode_text
 
 ALIGNMENT = 32
 VERSION = 3
@@ -113,7 +113,7 @@ class Header:
         return whole + bytes(aligned(len(whole)) - len(whole))
 
 
-class GgufFile(Sparse):
+class GgufFile(SparseFile):
     """A GGUF file of the sample Hub; its header is made when somebody reads it."""
 
     def __init__(self, facts: str, make: Callable[[], Header]) -> None:
@@ -136,7 +136,7 @@ def tensor_infos(tensors: Sequence[Info]) -> bytes:
     offset = 0
     for tensor in tensors:
         rank = len(tensor.dims)
-        parts.append(text(tensor.name.encode()))
+        parts.append(encode_text(tensor.name.encode()))
         parts.append(struct.pack(f"<I{rank}QIQ", rank, *tensor.dims, TYPES[tensor.type].number, offset))
         offset += aligned(tensor.bytes)
     return b"".join(parts)
@@ -145,24 +145,28 @@ def tensor_infos(tensors: Sequence[Info]) -> bytes:
 def key_value(name: str, value: Value) -> bytes:
     """One key-value; whole numbers are u32 where they fit (u16 for split.no and split.count), floats f32."""
     if isinstance(value, bool):
-        return key(name, 7) + bytes((value,))
+        return encode_key(name, 7) + bytes((value,))
     if isinstance(value, str):
-        return key(name, 8) + text(value.encode())
+        return encode_key(name, 8) + encode_text(value.encode())
     if isinstance(value, int):
         if name in ("split.no", "split.count"):
-            return key(name, 2) + struct.pack("<H", value)
+            return encode_key(name, 2) + struct.pack("<H", value)
         if name == "split.tensors.count":
-            return key(name, 5) + struct.pack("<i", value)
-        return key(name, 4) + struct.pack("<I", value) if value < 1 << 32 else key(name, 10) + struct.pack("<Q", value)
+            return encode_key(name, 5) + struct.pack("<i", value)
+        return (
+            encode_key(name, 4) + struct.pack("<I", value)
+            if value < 1 << 32
+            else encode_key(name, 10) + struct.pack("<Q", value)
+        )
     if isinstance(value, float):
-        return key(name, 6) + struct.pack("<f", value)
-    return key(name, 9) + array_body(list(value))
+        return encode_key(name, 6) + struct.pack("<f", value)
+    return encode_key(name, 9) + array_body(list(value))
 
 
 def array_body(values: Sequence[str | int | float | bool]) -> bytes:
     kind, pack = 5, "i"
     if values and isinstance(values[0], str):
-        body = b"".join(text(str(value).encode()) for value in values)
+        body = b"".join(encode_text(str(value).encode()) for value in values)
         return struct.pack("<IQ", 8, len(values)) + body
     if values and isinstance(values[0], bool):
         kind, pack = 7, "?"

@@ -7,18 +7,19 @@ from functools import lru_cache
 from typing import Any
 
 from samplehub.content import config_files as configs
+from samplehub.content.geometry import Geometry, Tensor
 from samplehub.content.gguf import Header, Info, Tensors, Value, aligned
-from samplehub.content.model_facts import Book, Facts
+from samplehub.content.model_facts import BuiltInFacts, Facts
 from samplehub.content.quantization_mixes import file_type, type_of
-from samplehub.content.tensors import Geometry, Tensor, plan_of, projector_plan
+from samplehub.content.tensor_plans import plan_of, projector_plan
 
-CHAT = (
+CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
 
-def general(f: Facts, g: Geometry, kind: str = "model") -> dict[str, Value]:
+def general_keys(f: Facts, g: Geometry, kind: str = "model") -> dict[str, Value]:
     keys: dict[str, Value] = {"general.architecture": g.gguf, "general.type": kind}
     name = f.name or (f.base[0] if f.base else f.id).rpartition("/")[2]
     keys["general.name"] = name.replace("-", " ")
@@ -38,16 +39,16 @@ def general(f: Facts, g: Geometry, kind: str = "model") -> dict[str, Value]:
     return keys
 
 
-def gguf_header(f: Facts, g: Geometry, book: Book, quant: str) -> Header:
+def gguf_header(f: Facts, g: Geometry, known: BuiltInFacts, quant: str) -> Header:
     """The header of one quant of a model."""
-    tokenizer = book.tokenizers.get(g.tokenizer)
-    before = general(f, g) | configs.gguf_keys(g)
+    tokenizer = known.tokenizers.get(g.tokenizer)
+    before = general_keys(f, g) | configs.gguf_keys(g)
     after: dict[str, Value] = {}
     if tokenizer is not None:
         for name, number in (("bos", tokenizer.bos), ("eos", tokenizer.eos), ("padding", tokenizer.pad)):
             if number is not None:
                 after[f"tokenizer.ggml.{name}_token_id"] = number
-        after["tokenizer.chat_template"] = CHAT
+        after["tokenizer.chat_template"] = CHAT_TEMPLATE
     after |= {"general.quantization_version": 2, "general.file_type": file_type(quant)}
     if f.imatrix and quant not in ("F16", "BF16", "F32", "Q8_0"):
         after |= {
@@ -62,27 +63,27 @@ def gguf_header(f: Facts, g: Geometry, book: Book, quant: str) -> Header:
 @lru_cache(maxsize=4096)
 def quant_tensors(g: Geometry, quant: str, imatrix: bool = False, ends: str = "") -> Tensors:
     """The tensors of one quant; siblings of other repos share what was measured."""
-    return Tensors(lambda: gguf_tensors(g, quant, imatrix, ends), lambda: measured(g, quant, imatrix, ends))
+    return Tensors(lambda: gguf_tensors(g, quant, imatrix, ends), lambda: measure_tensors(g, quant, imatrix, ends))
 
 
 @lru_cache(maxsize=256)
-def groups(g: Geometry) -> tuple[int, tuple[tuple[tuple[int, ...], Tensor, tuple[int, ...]], ...]]:
+def group_tensors(g: Geometry) -> tuple[int, tuple[tuple[tuple[int, ...], Tensor, tuple[int, ...]], ...]]:
     """Bytes of the table of tensors, and the tensors of one role and shape together with their layers."""
     found: dict[Any, tuple[tuple[int, ...], Tensor, list[int]]] = {}
     infos = 24 + len("rope_freqs.weight") + 8 if g.rope_freqs else 0
-    for name, dims, tensor in converted(g):
+    for name, dims, tensor in convert_names(g):
         infos += 24 + len(name.encode()) + 8 * len(dims)
         found.setdefault((tensor.role, dims), (dims, tensor, []))[2].append(tensor.layer or 0)
     return infos, tuple((dims, tensor, tuple(layers)) for dims, tensor, layers in found.values())
 
 
-def measured(g: Geometry, quant: str, imatrix: bool, ends: str) -> tuple[int, int]:
+def measure_tensors(g: Geometry, quant: str, imatrix: bool, ends: str) -> tuple[int, int]:
     """What gguf_tensors would measure, without making the list: bytes of the table and of the data."""
-    infos, together = groups(g)
+    infos, together = group_tensors(g)
     data = aligned(4 * (g.head_dim // 2)) if g.rope_freqs else 0
     for dims, tensor, layers in together:
         own = ends if tensor.role in ("embedding", "output") else ""
-        if own or tensor.role not in LAYERED:
+        if own or tensor.role not in LAYER_DEPENDENT_ROLES:
             data += len(layers) * aligned(Info("", dims, own or type_of(tensor, g, quant, imatrix)).bytes)
             continue
         sizes: dict[str, int] = {}
@@ -95,7 +96,7 @@ def measured(g: Geometry, quant: str, imatrix: bool, ends: str) -> tuple[int, in
 
 
 @lru_cache(maxsize=64)
-def converted(g: Geometry) -> tuple[tuple[str, tuple[int, ...], Tensor], ...]:
+def convert_names(g: Geometry) -> tuple[tuple[str, tuple[int, ...], Tensor], ...]:
     """What llama.cpp's converter makes of a plan: name, dimensions the other way round, and the tensor itself.
 
     Experts are stacked; where the source has gate and up of all experts in one tensor (experts, in, out), they are
@@ -118,16 +119,16 @@ def converted(g: Geometry) -> tuple[tuple[str, tuple[int, ...], Tensor], ...]:
     return tuple(rows)
 
 
-LAYERED = frozenset({"v", "down", "gate", "up"})  # roles whose type depends on the layer
+LAYER_DEPENDENT_ROLES = frozenset({"v", "down", "gate", "up"})  # roles whose type depends on the layer
 
 
 def gguf_tensors(g: Geometry, quant: str, imatrix: bool = False, ends: str = "") -> list[Info]:
     """The tensors of one quant of a model."""
     infos = [Info("rope_freqs.weight", (g.head_dim // 2,), "F32")] if g.rope_freqs else []
     chosen: dict[Any, str] = {}
-    for name, dims, tensor in converted(g):
+    for name, dims, tensor in convert_names(g):
         role = tensor.role
-        kind = (role, dims, tensor.layer if role in LAYERED else None)
+        kind = (role, dims, tensor.layer if role in LAYER_DEPENDENT_ROLES else None)
         if kind not in chosen:
             own = ends if role in ("embedding", "output") else ""
             chosen[kind] = own or type_of(tensor, g, quant, imatrix)
@@ -142,7 +143,7 @@ def projector_header(f: Facts, g: Geometry, path: str) -> Header:
         Info(t.gguf or t.name, t.shape[::-1], kind if len(t.shape) > 1 and t.shape[-1] % 32 == 0 else "F32")
         for t in projector_plan(g)
     ]
-    keys = general(f, replace(g, gguf="clip"), "mmproj")
+    keys = general_keys(f, replace(g, gguf="clip"), "mmproj")
     if g.vision is not None:
         keys |= configs.clip_keys(g.vision, g.vision.projector[-1] if g.vision.projector else 0)
     after: dict[str, Value] = {"general.quantization_version": 2, "general.file_type": file_type(kind)}

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
+from samplehub.content.geometry import Geometry
 from samplehub.content.quantization_mixes import BIGGER_ENDS, DYNAMIC, MIXES
-from samplehub.content.tensors import Geometry
 
 ARCHITECTURES: Final[tuple[tuple[str, str], ...]] = (
     # a word of the id or the tags, without separators, and llama.cpp's name of the architecture
@@ -118,8 +118,8 @@ BITS: Final[Mapping[str, float]] = {
 }
 
 SPLIT = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
-SAID = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
-ACTIVE = re.compile(r"(?<![A-Za-z0-9])A(\d+(?:\.\d+)?)B(?![A-Za-z0-9])", re.IGNORECASE)
+SIZE_IN_NAME = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
+ACTIVE_IN_NAME = re.compile(r"(?<![A-Za-z0-9])A(\d+(?:\.\d+)?)B(?![A-Za-z0-9])", re.IGNORECASE)
 SIDECAR = re.compile(r"mmproj|imatrix|(?:^|[/\-_.])(?:mtp|draft|eagle\d?|vae|vocoder|tokenizer)[\-_.]", re.IGNORECASE)
 
 
@@ -128,7 +128,7 @@ def is_sidecar(path: str) -> bool:
     return SIDECAR.search(path) is not None
 
 
-def below(quant: str | None) -> str:
+def next_lower_quant(quant: str | None) -> str:
     """llama.cpp's own file type below a publisher's name for a quant; Q8_0 where there is no name."""
     if quant is None:
         return "Q8_0"
@@ -140,27 +140,27 @@ def below(quant: str | None) -> str:
 
 def parameters(size: int, quant: str | None) -> int:
     """Roughly how many parameters a file of this size holds."""
-    return round(size * 8 / BITS[below(quant)])
+    return round(size * 8 / BITS[next_lower_quant(quant)])
 
 
-def said(repo_id: str) -> int | None:
+def claimed_parameters(repo_id: str) -> int | None:
     """How many parameters a name speaks of."""
-    found = SAID.search(repo_id.rpartition("/")[2])
+    found = SIZE_IN_NAME.search(repo_id.rpartition("/")[2])
     if found is None:
         return None
     count = float(found[1]) * (1e9 if found[2].lower() == "b" else 1e6)
     return round(count) if 1e7 <= count <= 2e12 else None
 
 
-def active(repo_id: str) -> int | None:
+def claimed_active_parameters(repo_id: str) -> int | None:
     """How many of them a name says are at work at once: 30B-A3B."""
-    found = ACTIVE.search(repo_id.rpartition("/")[2])
+    found = ACTIVE_IN_NAME.search(repo_id.rpartition("/")[2])
     return round(float(found[1]) * 1e9) if found else None
 
 
 def size(repo_id: str, quant: str | None) -> int:
     """Bytes of a file of which not even the size is known."""
-    return round((said(repo_id) or 1e9) * BITS[below(quant)] / 8)
+    return round((claimed_parameters(repo_id) or 1e9) * BITS[next_lower_quant(quant)] / 8)
 
 
 def outline(count: float) -> tuple[int, int]:
@@ -169,7 +169,7 @@ def outline(count: float) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=256)
-def named(architecture: str) -> Geometry:
+def geometry_of_architecture(architecture: str) -> Geometry:
     return Geometry(name=architecture, type=architecture, architecture="", gguf=architecture)
 
 

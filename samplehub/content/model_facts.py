@@ -10,16 +10,16 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from samplehub.content.catalog import Catalog
+from samplehub.content.geometry import Geometry, Vision
 from samplehub.content.repo import hub_time
-from samplehub.content.tensors import PLANS, Geometry, Vision
+from samplehub.content.tensor_plans import PLANS
 from samplehub.content.tokenizers import Tokenizer
 from samplehub.content.weight_packing import PACKS, Scheme
 
 STORES = frozenset({"safetensors", "gguf", "adapter", "pipeline", "files"})
 
 
-class BadFacts(ValueError):
+class InvalidFacts(ValueError):
     """models.toml says something that cannot be: the message names the table and the key."""
 
 
@@ -89,13 +89,13 @@ class Facts:
     def last_modified(self) -> str:
         """When it was last changed; where nothing is said, some days after it was created."""
         if self.modified:
-            return hub_time(moment(self.modified))
+            return hub_time(parse_time(self.modified))
         days = sum(self.id.encode()) % 45
-        return hub_time(moment(self.created) + timedelta(days=days, hours=days % 24))
+        return hub_time(parse_time(self.created) + timedelta(days=days, hours=days % 24))
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class BuiltInFacts:
     """models.toml, read and checked."""
 
     repos: tuple[Facts, ...]
@@ -104,43 +104,45 @@ class Book:
     moved: Mapping[str, str]
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """A day or a moment, in UTC."""
     return datetime.fromisoformat(text if "T" in text else f"{text}T09:{len(text) * 7 % 60:02d}:00+00:00")
 
 
 @lru_cache(maxsize=1)
-def book() -> Book:
+def load_built_in_facts() -> BuiltInFacts:
     """The facts that come with the program. Raises BadFacts."""
     text = (resources.files("samplehub.content") / "models.toml").read_text("utf-8")
-    return read_book(tomllib.loads(text))
+    return parse_built_in_facts(tomllib.loads(text))
 
 
-def read_book(tables: Mapping[str, Any]) -> Book:
-    tokenizers = {name: Tokenizer(name=name, **tuples(table)) for name, table in tables.get("tokenizer", {}).items()}
+def parse_built_in_facts(tables: Mapping[str, Any]) -> BuiltInFacts:
+    tokenizers = {
+        name: Tokenizer(name=name, **freeze_lists(table)) for name, table in tables.get("tokenizer", {}).items()
+    }
     geometries: dict[str, Geometry] = {}
     shapes: dict[str, dict[str, Any]] = {}
     for name, table in tables.get("geometry", {}).items():
         if table.get("like", name) not in {*shapes, name}:
-            raise BadFacts(f"geometry {name}: like {table['like']!r}, which no geometry above it is")
+            raise InvalidFacts(f"geometry {name}: like {table['like']!r}, which no geometry above it is")
         inherited = {key: value for key, value in shapes.get(table.get("like"), {}).items() if key != "parameters"}
         shapes[name] = inherited | {key: value for key, value in table.items() if key != "like"}
-        geometries[name] = read_geometry(name, shapes[name])
+        geometries[name] = parse_geometry(name, shapes[name])
     repos = []
     seen: set[str] = set()
-    for table in repo_tables(tables):
-        facts = read_facts(table)
+    for table in merge_repo_tables(tables):
+        facts = parse_facts(table)
         if facts.id in seen:
-            raise BadFacts(f"repo {facts.id} is there twice")
+            raise InvalidFacts(f"repo {facts.id} is there twice")
         seen.add(facts.id)
         for geometry in [facts.geometry, *facts.components.values()]:
             if geometry and geometry not in geometries:
-                raise BadFacts(f"repo {facts.id}: no geometry {geometry!r}")
+                raise InvalidFacts(f"repo {facts.id}: no geometry {geometry!r}")
         repos.append(facts)
-    return Book(tuple(repos), geometries, tokenizers, dict(tables.get("moved", {})))
+    return BuiltInFacts(tuple(repos), geometries, tokenizers, dict(tables.get("moved", {})))
 
 
-def repo_tables(tables: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def merge_repo_tables(tables: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Each repo with all that is said of it: by what it is like, by its group, by itself, the last word counting."""
     habits = tables.get("like", {})
     for group in tables.get("group", ()):
@@ -148,59 +150,51 @@ def repo_tables(tables: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for repo in group["repos"]:
             habit = repo.get("like", shared.get("like"))
             if habit is not None and habit not in habits:
-                raise BadFacts(f"repo {repo.get('id')}: like {habit!r}, which nothing is")
+                raise InvalidFacts(f"repo {repo.get('id')}: like {habit!r}, which nothing is")
             yield {key: value for key, value in {**habits.get(habit, {}), **shared, **repo}.items() if key != "like"}
 
 
-def read_geometry(name: str, table: Mapping[str, Any]) -> Geometry:
-    values = tuples(table)
+def parse_geometry(name: str, table: Mapping[str, Any]) -> Geometry:
+    values = freeze_lists(table)
     if "vision" in values:
-        values["vision"] = Vision(**tuples(table["vision"]))
+        values["vision"] = Vision(**freeze_lists(table["vision"]))
     if "stack" in values:
         values["stack"] = tuple((str(row[0]), tuple(row[1]), int(row[2])) for row in table["stack"])
     try:
         geometry = Geometry(name=name, **values)
     except TypeError as trouble:
-        raise BadFacts(f"geometry {name}: {trouble}") from None
+        raise InvalidFacts(f"geometry {name}: {trouble}") from None
     if geometry.plan not in PLANS:
-        raise BadFacts(f"geometry {name}: plan {geometry.plan!r} is none of {', '.join(PLANS)}")
+        raise InvalidFacts(f"geometry {name}: plan {geometry.plan!r} is none of {', '.join(PLANS)}")
     return geometry
 
 
 FIELDS = {one.name for one in fields(Facts)}
 
 
-def read_facts(table: Mapping[str, Any]) -> Facts:
+def parse_facts(table: Mapping[str, Any]) -> Facts:
     name = table.get("id", "a repo without an id")
     unknown = table.keys() - FIELDS
     if unknown:
-        raise BadFacts(f"repo {name}: unknown key {', '.join(sorted(unknown))}")
-    values = tuples(table)
+        raise InvalidFacts(f"repo {name}: unknown key {', '.join(sorted(unknown))}")
+    values = freeze_lists(table)
     if isinstance(values.get("base"), str):
         values["base"] = (values["base"],)
     if "scheme" in values:
         scheme = dict(table["scheme"])
         known = {key: scheme.pop(key) for key in ("method", "bits", "group", "dtype", "keep") if key in scheme}
         if known.get("method") not in PACKS:
-            raise BadFacts(f"repo {name}: scheme {known.get('method')!r} is none of {', '.join(PACKS)}")
-        values["scheme"] = Scheme(**tuples(known), options=scheme)
+            raise InvalidFacts(f"repo {name}: scheme {known.get('method')!r} is none of {', '.join(PACKS)}")
+        values["scheme"] = Scheme(**freeze_lists(known), options=scheme)
     for key in ("created", "modified"):
         if key in values:
             values[key] = values[key].isoformat() if hasattr(values[key], "isoformat") else str(values[key])
     facts = Facts(**values)
     if facts.store not in STORES:
-        raise BadFacts(f"repo {name}: store {facts.store!r} is none of {', '.join(sorted(STORES))}")
+        raise InvalidFacts(f"repo {name}: store {facts.store!r} is none of {', '.join(sorted(STORES))}")
     return facts
 
 
-def tuples(table: Mapping[str, Any]) -> dict[str, Any]:
+def freeze_lists(table: Mapping[str, Any]) -> dict[str, Any]:
     """A table whose lists can be hashed."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-
-
-def built_in() -> Catalog:
-    """The catalog that comes with the program."""
-    from samplehub.content.build_repo import build
-
-    facts = book()
-    return Catalog((build(repo, facts) for repo in facts.repos), moved=facts.moved)

@@ -11,13 +11,13 @@ from samplehub.content.weight_packing import Scheme
 def quantization_config(s: Scheme) -> dict[str, Any] | None:
     """`quantization_config`, as each method's writer spells it; None where it writes none."""
     if s.method in CONFIGS:
-        return {**CONFIGS[s.method](s), **{k: v for k, v in s.options.items() if k in SAID}}
+        return {**CONFIGS[s.method](s), **{k: v for k, v in s.options.items() if k in KNOWN_OPTIONS}}
     if s.method in COMPRESSED:
-        return compressed(s)
+        return compressed_tensors_config(s)
     return None
 
 
-SAID = frozenset({"in_group_size", "num_codebooks", "nbits_per_codebook", "linear_class", "quantization_mode"})
+KNOWN_OPTIONS = frozenset({"in_group_size", "num_codebooks", "nbits_per_codebook", "linear_class", "quantization_mode"})
 
 CONFIGS: Final[Mapping[str, Callable[[Scheme], dict[str, Any]]]] = {
     "gptq": lambda s: {
@@ -128,7 +128,7 @@ COMPRESSED = frozenset(
 )
 
 
-def compressed(s: Scheme) -> dict[str, Any]:
+def compressed_tensors_config(s: Scheme) -> dict[str, Any]:
     """compressed-tensors, as llm-compressor writes it: one group of settings for all linear layers."""
     floating = s.method not in ("pack-quantized", "int-quantized")
     group = {"nvfp4-pack-quantized": 16, "mxfp4-pack-quantized": 32}.get(s.method, s.group)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from samplehub.content.tensors import Geometry, Tensor
+from samplehub.content.geometry import Geometry, Tensor
 
 
 class Ggml(NamedTuple):
@@ -129,9 +129,17 @@ DYNAMIC: Final[Mapping[str, str]] = {
     "Q6_K_XL": "Q6_K",
     "Q8_K_XL": "Q8_0",
 }
-BETTER = {"IQ1": "Q4_K", "IQ2": "Q4_K", "Q2_": "Q4_K", "IQ3": "Q5_K", "Q3_": "Q5_K", "Q4_": "Q5_K", "Q5_": "Q6_K"}
+NEXT_HIGHER_TYPES = {
+    "IQ1": "Q4_K",
+    "IQ2": "Q4_K",
+    "Q2_": "Q4_K",
+    "IQ3": "Q5_K",
+    "Q3_": "Q5_K",
+    "Q4_": "Q5_K",
+    "Q5_": "Q6_K",
+}
 
-NARROW: Final[Mapping[str, str]] = {
+NARROW_TENSOR_TYPES: Final[Mapping[str, str]] = {
     # rows that 256 does not divide
     **dict.fromkeys(("TQ1_0", "TQ2_0"), "Q4_0"),
     **dict.fromkeys(("IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ1_S", "IQ1_M"), "IQ4_NL"),
@@ -174,36 +182,36 @@ def type_of(tensor: Tensor, g: Geometry, quant: str, imatrix: bool = False, laye
     better: str | None = None
     if quant.startswith("UD-"):
         name = DYNAMIC.get(name, name)
-        better = BETTER.get(name[:3])
+        better = NEXT_HIGHER_TYPES.get(name[:3])
     elif name in BIGGER_ENDS:
         name, ends = BIGGER_ENDS[name]
-    chosen = by_rule(tensor, g, name, imatrix, at)
+    chosen = type_by_rule(tensor, g, name, imatrix, at)
     if ends and tensor.role in ("embedding", "output"):
         chosen = ends
-    elif better and better_kept(tensor, g, at):
+    elif better and keeps_more_bits(tensor, g, at):
         chosen = better
     elif better and tensor.role == "down" and name in VERY_SMALL:
         chosen = "IQ3_XXS"
-    return fitting(chosen, tensor)
+    return fitting_type(chosen, tensor)
 
 
-def better_kept(tensor: Tensor, g: Geometry, layer: int) -> bool:
+def keeps_more_bits(tensor: Tensor, g: Geometry, layer: int) -> bool:
     """What unsloth's dynamic quants keep better than the rest."""
     if g.experts and not tensor.experts and tensor.role in ("q", "k", "v", "o", "qkv", "gate", "up", "down"):
         return True
     return tensor.role in ("v", "qkv", "embedding") or (tensor.role == "down" and layer in (0, 1, g.layers - 1))
 
 
-def fitting(chosen: str, tensor: Tensor) -> str:
+def fitting_type(chosen: str, tensor: Tensor) -> str:
     """The type itself, or what llama.cpp falls back to where a row is no whole number of blocks."""
     columns = tensor.shape[-1]
     if columns % TYPES[chosen].block == 0:
         return chosen
-    narrower = NARROW.get(chosen, "F16")
+    narrower = NARROW_TENSOR_TYPES.get(chosen, "F16")
     return narrower if columns % TYPES[narrower].block == 0 else "F16"
 
 
-def by_rule(tensor: Tensor, g: Geometry, name: str, imatrix: bool, layer: int) -> str:
+def type_by_rule(tensor: Tensor, g: Geometry, name: str, imatrix: bool, layer: int) -> str:
     mix = MIXES[name]
     if name in ("F32", "F16", "BF16", "Q8_0"):
         return mix.main
@@ -212,14 +220,14 @@ def by_rule(tensor: Tensor, g: Geometry, name: str, imatrix: bool, layer: int) -
     if tensor.role == "output" or (tensor.role == "embedding" and g.tied):
         return "Q5_K" if name in VERY_SMALL | {"IQ3_XXS"} and not g.tied else "Q6_K"
     if tensor.role == "embedding":
-        return embedding(name, mix.main)
+        return embedding_type(name, mix.main)
     found: str | None = None
     if tensor.role == "v":
-        found = value(name, g, layer)
+        found = value_type(name, g, layer)
     elif tensor.role == "down":
-        found = down(name, g, layer, imatrix)
+        found = down_type(name, g, layer, imatrix)
     elif tensor.role == "o":
-        found = attention_output(name, g)
+        found = attention_output_type(name, g)
     elif tensor.role == "qkv":
         found = {"Q3_K_M": "Q4_K", "Q3_K_L": "Q4_K", "IQ3_M": "Q4_K", "Q4_K_M": "Q5_K", "Q5_K_M": "Q6_K"}.get(name)
     elif tensor.role in ("q", "k"):
@@ -231,7 +239,7 @@ def by_rule(tensor: Tensor, g: Geometry, name: str, imatrix: bool, layer: int) -
     return found or mix.main
 
 
-def embedding(name: str, main: str) -> str:
+def embedding_type(name: str, main: str) -> str:
     if name in ("IQ2_XXS", "IQ2_XS", "IQ1_S", "IQ1_M"):
         return "Q2_K"
     if name in ("IQ2_S", "IQ2_M", "IQ3_XXS"):
@@ -239,19 +247,23 @@ def embedding(name: str, main: str) -> str:
     return {"TQ1_0": "Q4_K", "TQ2_0": "Q4_K"}.get(name, main)
 
 
-def more_bits(layer: int, layers: int) -> bool:
+def layer_gets_more_bits(layer: int, layers: int) -> bool:
     """The first and the last eighth of the layers, and each third between."""
     return layer < layers // 8 or layer >= 7 * layers // 8 or (layer - layers // 8) % 3 == 2
 
 
-def value(name: str, g: Geometry, layer: int) -> str | None:
+def value_type(name: str, g: Geometry, layer: int) -> str | None:
     grouped = g.kv_heads > 0 and g.heads // g.kv_heads >= 4
     if g.experts == 8:
         return "Q8_0"
     if name in VERY_SMALL:
         return "Q4_K" if grouped or g.experts >= 4 else "IQ3_S" if name in ("IQ2_S", "IQ2_M") else "Q2_K"
     if name in ("Q4_K_M", "Q5_K_M"):
-        return "Q6_K" if more_bits(layer, g.layers) else ("Q5_K" if g.layers == 80 and name == "Q4_K_M" else None)
+        return (
+            "Q6_K"
+            if layer_gets_more_bits(layer, g.layers)
+            else ("Q5_K" if g.layers == 80 and name == "Q4_K_M" else None)
+        )
     return {
         "Q2_K": "Q4_K" if grouped else "Q3_K",
         "Q2_K_S": "Q4_K" if grouped else None,
@@ -267,19 +279,19 @@ def value(name: str, g: Geometry, layer: int) -> str | None:
     }.get(name)
 
 
-def down(name: str, g: Geometry, layer: int, imatrix: bool) -> str | None:
+def down_type(name: str, g: Geometry, layer: int, imatrix: bool) -> str | None:
     first = layer < g.layers // 8
     if name in VERY_SMALL:
         return ("IQ3_S" if name in ("IQ2_S", "IQ2_M") else "Q2_K") if first else None
     if name in ("Q4_K_M", "Q5_K_M"):
-        return "Q6_K" if more_bits(layer, g.layers) else None
+        return "Q6_K" if layer_gets_more_bits(layer, g.layers) else None
     if name == "Q3_K_M":
-        return "Q5_K" if layer < g.layers // 16 else "Q4_K" if more_bits(layer, g.layers) else None
+        return "Q5_K" if layer < g.layers // 16 else "Q4_K" if layer_gets_more_bits(layer, g.layers) else None
     found = {
         "Q2_K": "Q3_K",
         "Q2_K_S": "Q4_K" if first else None,
         "IQ3_XXS": None if imatrix else ("Q4_K" if first else "Q3_K"),
-        "IQ3_M": "Q4_K" if first or (g.experts == 8 and more_bits(layer, g.layers)) else None,
+        "IQ3_M": "Q4_K" if first or (g.experts == 8 and layer_gets_more_bits(layer, g.layers)) else None,
         "Q3_K_L": "Q5_K",
         "IQ4_NL": "Q5_K" if first and not imatrix else None,
         "IQ4_XS": "Q5_K" if first and not imatrix else None,
@@ -291,7 +303,7 @@ def down(name: str, g: Geometry, layer: int, imatrix: bool) -> str | None:
     return found.get(name)
 
 
-def attention_output(name: str, g: Geometry) -> str | None:
+def attention_output_type(name: str, g: Geometry) -> str | None:
     if g.experts == 8:
         return "Q5_K" if name not in ("Q5_K_S", "Q5_K_M", "Q6_K", "Q4_0", "Q4_1", "Q5_0", "Q5_1") else None
     return {

@@ -32,7 +32,7 @@ def commit_of(*facts: object) -> str:
     return hashlib.sha1("\0".join(map(str, facts)).encode(), usedforsecurity=False).hexdigest()
 
 
-def nothing() -> Any:
+def no_value() -> Any:
     return None
 
 
@@ -41,7 +41,7 @@ def no_files() -> Files:
 
 
 @dataclass(slots=True, frozen=True)
-class Parts:
+class RepoParts:
     """What a repo is made of, each a function so that nothing is made before somebody asks for it.
 
     `files` gives main's files, `branches` those of other branches; `safetensors`, `gguf` and `config` are the API's
@@ -51,9 +51,9 @@ class Parts:
 
     files: Callable[[], Files] = no_files
     branches: Mapping[str, Callable[[], Files]] = field(default_factory=dict)
-    safetensors: Callable[[], Json | None] = nothing
-    gguf: Callable[[], Json | None] = nothing
-    config: Callable[[], Json | None] = nothing
+    safetensors: Callable[[], Json | None] = no_value
+    gguf: Callable[[], Json | None] = no_value
+    config: Callable[[], Json | None] = no_value
     card: Callable[[], Json] = dict
     evals: Callable[[], list[Json]] = list
     storage: Callable[[], int] | None = None
@@ -78,7 +78,7 @@ class Repo:
     relation: str | None = None
     hub_id: str = ""
     sha: str = ""
-    parts: Parts = Parts()
+    parts: RepoParts = RepoParts()
     revision: int = 0  # how often its files were changed since the Hub started
     edition: int = 0  # how often anything of it was
 
@@ -127,7 +127,7 @@ class Repo:
         """Branch names and the commits they point to, main first."""
         return {"main": self.sha} | {name: commit for name, (commit, _) in self._branches.items()}
 
-    def at(self, revision: str) -> tuple[str, Files] | None:
+    def revision_at(self, revision: str) -> tuple[str, Files] | None:
         """The commit and the files of a branch or a commit; None where there is no such revision."""
         if revision in ("main", self.sha, "refs/heads/main"):
             return self.sha, self.files

@@ -10,13 +10,13 @@ from samplehub.content.gguf import Header, Info, Tensors, Value, aligned
 from samplehub.content.quantization_mixes import MIXES, TYPES, file_type
 from samplehub.content.tokenizers import Tokenizer, arrays_length
 
-HALF = ("F32", "F16", "BF16")
-RICHER = ("IQ2_XXS", "IQ2_S", "IQ3_XXS", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0")
-STEP = 256  # columns, the block of the k-quants
+FLOAT_TYPES = ("F32", "F16", "BF16")
+TYPES_BY_BITS = ("IQ2_XXS", "IQ2_S", "IQ3_XXS", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0")
+BLOCK_COLUMNS = 256  # columns, the block of the k-quants
 
 
 @dataclass(frozen=True, slots=True)
-class Blank:
+class HeaderSpec:
     """What is known of a file.
 
     Args:
@@ -60,7 +60,7 @@ class Outline:
         return 2 * self.hidden * self.hidden
 
 
-def outline(blank: Blank) -> Outline:
+def outline(blank: HeaderSpec) -> Outline:
     total = guess.parameters(blank.whole or blank.size, blank.quant)
     if blank.active is None or blank.active > total / 2:
         return Outline(*guess.outline(total))
@@ -74,7 +74,7 @@ def outline(blank: Blank) -> Outline:
     return replace(found, experts=experts, used=used, width=width)
 
 
-def fitted(blank: Blank) -> Header:
+def fit_header(blank: HeaderSpec) -> Header:
     """A header whose file is exactly as long as the blank's; what is left over at the end goes into a last vector."""
     shapes = outline(blank)
     keys: dict[str, Value] = {}
@@ -102,7 +102,7 @@ def fitted(blank: Blank) -> Header:
     return Header(Tensors(lambda: tensors), keys, after, words)
 
 
-def layers_of(blank: Blank, layers: int) -> range:
+def layers_of(blank: HeaderSpec, layers: int) -> range:
     """The layers that lie in this file: as many of them as it holds of all bytes."""
     if blank.count == 1:
         return range(layers)
@@ -110,13 +110,13 @@ def layers_of(blank: Blank, layers: int) -> range:
     return range(round(layers * blank.before / whole), round(layers * (blank.before + blank.size) / whole))
 
 
-def layout(blank: Blank, edge: int, shapes: Outline, vocab: int) -> list[Info]:
+def layout(blank: HeaderSpec, edge: int, shapes: Outline, vocab: int) -> list[Info]:
     """Tensors that fill the file, whose header has `edge` bytes besides the table of tensors."""
     layers = layers_of(blank, shapes.layers)
     if not layers:
         return smallest(blank.size, edge)
     hidden = shapes.hidden
-    kind, other = kinds(guess.below(blank.quant), hidden)
+    kind, other = kinds(guess.next_lower_quant(blank.quant), hidden)
     tensors = [Info("token_embd.weight", (hidden, vocab), kind)] if vocab else []
     for layer in layers:
         tensors.append(Info(f"blk.{layer}.attn_norm.weight", (hidden,), "F32"))
@@ -124,29 +124,35 @@ def layout(blank: Blank, edge: int, shapes: Outline, vocab: int) -> list[Info]:
         tensors.append(Info(f"blk.{layer}.attn_output.weight", (hidden, hidden), kind))
     rest = Info("rope_freqs.weight" if vocab else f"blk.{layers[0]}.rope_freqs.weight", (8,), "F32")
     suffix = "_shexp" if shapes.experts else ""
-    thin = [mlp(layer, hidden, STEP, kind, other, suffix) for layer in layers]
+    thin = [mlp(layer, hidden, BLOCK_COLUMNS, kind, other, suffix) for layer in layers]
     mixed = [experts(layer, shapes, 1, kind, other) for layer in layers] if shapes.experts else []
-    every = [*tensors, *flat(thin), *flat(mixed), rest]
-    space = blank.size - aligned(edge + table(every)) - room(tensors) - aligned(rest.bytes) - room(flat(thin))
+    every = [*tensors, *flatten(thin), *flatten(mixed), rest]
+    space = (
+        blank.size
+        - aligned(edge + table_bytes(every))
+        - data_bytes(tensors)
+        - aligned(rest.bytes)
+        - data_bytes(flatten(thin))
+    )
     if space < 0:
         return smallest(blank.size, edge)
     if mixed:
-        count = min(shapes.experts, space // (len(mixed) * (room(mixed[0]) + 64)))
+        count = min(shapes.experts, space // (len(mixed) * (data_bytes(mixed[0]) + 64)))
         if count < 1:
             return smallest(blank.size, edge)
-        more_experts = flat(experts(layer, shapes, count, kind, other) for layer in layers)
+        more_experts = flatten(experts(layer, shapes, count, kind, other) for layer in layers)
         tensors += more_experts
-        space -= room(more_experts)
-    each, more = divmod(space // room(thin[0]), len(thin))
-    space += room(flat(thin))
+        space -= data_bytes(more_experts)
+    each, more = divmod(space // data_bytes(thin[0]), len(thin))
+    space += data_bytes(flatten(thin))
     for at, layer in enumerate(layers):
-        wide = mlp(layer, hidden, STEP * (1 + each + (at < more)), kind, other, suffix)
+        wide = mlp(layer, hidden, BLOCK_COLUMNS * (1 + each + (at < more)), kind, other, suffix)
         tensors += wide
-        space -= room(wide)
+        space -= data_bytes(wide)
     return [*tensors, Info(rest.name, (8 + space // 4,), "F32")]
 
 
-def flat(groups: Iterable[Sequence[Info]]) -> list[Info]:
+def flatten(groups: Iterable[Sequence[Info]]) -> list[Info]:
     return [tensor for group in groups for tensor in group]
 
 
@@ -173,30 +179,30 @@ def kinds(quant: str, hidden: int) -> tuple[str, str]:
     main = MIXES[quant].main
     if quant == "MXFP4_MOE":
         main = "MXFP4"
-    if main not in HALF and hidden % TYPES[main].block:
+    if main not in FLOAT_TYPES and hidden % TYPES[main].block:
         main = "Q8_0"
-    if main in (*HALF, "Q8_0", "MXFP4"):
+    if main in (*FLOAT_TYPES, "Q8_0", "MXFP4"):
         return main, main
-    wanted = 3 * guess.BITS[quant] - 2 * bits(main)
-    return main, min(RICHER, key=lambda name: abs(bits(name) - wanted))
+    wanted = 3 * guess.BITS[quant] - 2 * bits_per_weight(main)
+    return main, min(TYPES_BY_BITS, key=lambda name: abs(bits_per_weight(name) - wanted))
 
 
-def bits(name: str) -> float:
+def bits_per_weight(name: str) -> float:
     return TYPES[name].bytes * 8 / TYPES[name].block
 
 
 def smallest(size: int, edge: int) -> list[Info]:
     """One vector that fills a file too small for anything else."""
     name = "data.weight"
-    space = size - aligned(edge + table([Info(name, (8,), "F32")]))
+    space = size - aligned(edge + table_bytes([Info(name, (8,), "F32")]))
     return [Info(name, (max(8, space // 4),), "F32")]
 
 
-def table(tensors: Sequence[Info]) -> int:
+def table_bytes(tensors: Sequence[Info]) -> int:
     """Bytes of the tensors' entries in the header."""
     return sum(24 + len(tensor.name) + 8 * len(tensor.dims) for tensor in tensors)
 
 
-def room(tensors: Sequence[Info]) -> int:
+def data_bytes(tensors: Sequence[Info]) -> int:
     """Bytes of the tensors' data."""
     return sum(aligned(tensor.bytes) for tensor in tensors)

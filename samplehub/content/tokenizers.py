@@ -16,10 +16,12 @@ from math import log
 
 MARK = b"\x01\x02"
 CHUNK = 2048
-LONGEST = 20
+MAX_TOKEN_LENGTH = 20
 SPACE = "Ġ".encode()
 AS_LETTERS = bytes(ord("a") + number % 26 for number in range(256))
-LENGTHS = [min(LONGEST, 1 + int(-5.0 * log(1 - (number + 0.5) / 256))) for number in range(256)]  # short ones prevail
+LENGTHS = [
+    min(MAX_TOKEN_LENGTH, 1 + int(-5.0 * log(1 - (number + 0.5) / 256))) for number in range(256)
+]  # short ones prevail
 LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-+"
 
 
@@ -54,10 +56,10 @@ def arrays(tokenizer: Tokenizer) -> tuple[bytes, int]:
 
     A few of them are kept: they are megabytes each, and siblings are read one after the other.
     """
-    parts = [key("tokenizer.ggml.model", 8) + text(tokenizer.model.encode())]
+    parts = [encode_key("tokenizer.ggml.model", 8) + encode_text(tokenizer.model.encode())]
     if tokenizer.pre:
-        parts.append(key("tokenizer.ggml.pre", 8) + text(tokenizer.pre.encode()))
-    words = strings(tokenizer.name, tokenizer.vocab, tokenizer.specials, b"")
+        parts.append(encode_key("tokenizer.ggml.pre", 8) + encode_text(tokenizer.pre.encode()))
+    words = token_strings(tokenizer.name, tokenizer.vocab, tokenizer.specials, b"")
     parts.append(array_of("tokenizer.ggml.tokens", 8, tokenizer.vocab) + words)
     if tokenizer.scores:
         scores = array("f", range(0, -tokenizer.vocab, -1))
@@ -65,7 +67,7 @@ def arrays(tokenizer: Tokenizer) -> tuple[bytes, int]:
     kinds = b"\x03\0\0\0" * len(tokenizer.specials) + b"\x01\0\0\0" * (tokenizer.vocab - len(tokenizer.specials))
     parts.append(array_of("tokenizer.ggml.token_type", 5, tokenizer.vocab) + kinds)
     if tokenizer.merges:
-        pairs = strings(tokenizer.name + " merges", tokenizer.merges, (), b" ")
+        pairs = token_strings(tokenizer.name + " merges", tokenizer.merges, (), b" ")
         parts.append(array_of("tokenizer.ggml.merges", 8, tokenizer.merges) + pairs)
     return b"".join(parts), len(parts)
 
@@ -76,9 +78,11 @@ def arrays_length(tokenizer: Tokenizer) -> int:
     fixed = [("tokenizer.ggml.token_type", 4 * tokenizer.vocab)]
     if tokenizer.scores:
         fixed.append(("tokenizer.ggml.scores", 4 * tokenizer.vocab))
-    fixed.append(("tokenizer.ggml.tokens", strings_length(tokenizer.name, tokenizer.vocab, tokenizer.specials, b"")))
+    fixed.append(
+        ("tokenizer.ggml.tokens", token_strings_length(tokenizer.name, tokenizer.vocab, tokenizer.specials, b""))
+    )
     if tokenizer.merges:
-        merges = strings_length(tokenizer.name + " merges", tokenizer.merges, (), b" ")
+        merges = token_strings_length(tokenizer.name + " merges", tokenizer.merges, (), b" ")
         fixed.append(("tokenizer.ggml.merges", merges))
     named = [("tokenizer.ggml.model", tokenizer.model)]
     if tokenizer.pre:
@@ -86,54 +90,54 @@ def arrays_length(tokenizer: Tokenizer) -> int:
     return sum(24 + len(name) + size for name, size in fixed) + sum(20 + len(name) + len(text) for name, text in named)
 
 
-def strings(seed: str, count: int, first: tuple[str, ...], joint: bytes) -> bytes:
+def token_strings(seed: str, count: int, first: tuple[str, ...], joint: bytes) -> bytes:
     """`count` GGUF strings, all different: `first`, then words that are made by the thousand from one pattern."""
-    head = b"".join(text(word.encode()) for word in first[:count])
+    head = b"".join(encode_text(word.encode()) for word in first[:count])
     rounds, rest = divmod(count - min(count, len(first)), CHUNK)
-    pattern = words(seed, joint)
+    pattern = make_words(seed, joint)
     whole = b"".join(pattern)
-    body = b"".join(whole.replace(MARK, code(number)) for number in range(rounds))
-    tail = b"".join(pattern[:rest]).replace(MARK, code(rounds))
+    body = b"".join(whole.replace(MARK, encode_number(number)) for number in range(rounds))
+    tail = b"".join(pattern[:rest]).replace(MARK, encode_number(rounds))
     return head + body + tail
 
 
-def strings_length(seed: str, count: int, first: tuple[str, ...], joint: bytes) -> int:
+def token_strings_length(seed: str, count: int, first: tuple[str, ...], joint: bytes) -> int:
     """Bytes of what `strings` makes: a round is as long as its pattern."""
     rounds, rest = divmod(count - min(count, len(first)), CHUNK)
-    lengths = list(map(len, words(seed, joint)))
+    lengths = list(map(len, make_words(seed, joint)))
     return sum(8 + len(word.encode()) for word in first[:count]) + rounds * sum(lengths) + sum(lengths[:rest])
 
 
-def words(seed: str, joint: bytes) -> list[bytes]:
+def make_words(seed: str, joint: bytes) -> list[bytes]:
     """A round of words with a gap for two letters that tell it; some begin with the space of byte-pair encoders.
 
     Two letters of its own tell each word of a round from the others.
     """
     dice = random.Random(seed)
-    letters = dice.randbytes(LONGEST * CHUNK).translate(AS_LETTERS)
+    letters = dice.randbytes(MAX_TOKEN_LENGTH * CHUNK).translate(AS_LETTERS)
     lengths, spaces = dice.randbytes(CHUNK), dice.randbytes(CHUNK)
     found = []
     for number in range(CHUNK):
-        start = LONGEST * number
+        start = MAX_TOKEN_LENGTH * number
         word = letters[start : start + LENGTHS[lengths[number]]]
         half = len(word) // 2
         space = SPACE if spaces[number] < 100 else b""
         middle = MARK + joint + space if joint else MARK
-        found.append(text(space + word[:half] + middle + word[half:] + code(number)))
+        found.append(encode_text(space + word[:half] + middle + word[half:] + encode_number(number)))
     return found
 
 
-def code(number: int) -> bytes:
+def encode_number(number: int) -> bytes:
     return bytes((LETTERS[number // 64 % 64], LETTERS[number % 64]))
 
 
-def text(value: bytes) -> bytes:
+def encode_text(value: bytes) -> bytes:
     return struct.pack("<Q", len(value)) + value
 
 
-def key(name: str, kind: int) -> bytes:
-    return text(name.encode()) + struct.pack("<I", kind)
+def encode_key(name: str, kind: int) -> bytes:
+    return encode_text(name.encode()) + struct.pack("<I", kind)
 
 
 def array_of(name: str, kind: int, count: int) -> bytes:
-    return key(name, 9) + struct.pack("<IQ", kind, count)
+    return encode_key(name, 9) + struct.pack("<IQ", kind, count)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from samplehub.content.catalog import ORDERS, Key, Listing, Wish
-from samplehub.content.file_content import Content, Weights
+from samplehub.content.catalog import ORDERS, Key, Listing, ListingQuery
+from samplehub.content.file_content import Content, SafetensorsFile
 from samplehub.content.repo import Files, Repo
 from samplehub.server.http_server import Request, Response
 from samplehub.server.payloads import (
@@ -25,17 +25,17 @@ from samplehub.server.payloads import (
 )
 from samplehub.server.permissions import Access, Refusal
 
-PAGE = 1000
-TREE_PAGE = 1000
-TREE_PAGE_EXPANDED = 100
-PATHS_LIMIT = 2000
+MAX_PAGE_ROWS = 1000
+MAX_TREE_ROWS = 1000
+MAX_TREE_ROWS_EXPANDED = 100
+MAX_PATHS = 2000
 VERBS = frozenset({"revision", "tree", "treesize", "paths-info", "safetensors-metadata", "refs", "commits"})
 ASCENDING = ("createdAt", "id")  # the Hub refuses to sort the others from the least
 
 FILE_VERBS = {"tree": "tree", "treesize": "tree", "paths-info": "paths-info", "safetensors-metadata": "metadata"}
 
 
-def place_of(segments: Sequence[str]) -> str:
+def request_kind(segments: Sequence[str]) -> str:
     """Which of the places that faults name a path belongs to; `segments` are those after `/api/`."""
     if segments[0] != "models":
         return "other"
@@ -84,8 +84,8 @@ class Api:
     def listing(self, request: Request, shift: int = 0) -> Response:
         query = request.query
         asked = dict(query)
-        wish = self._wish(query, private=self.access.account(request) is not None)
-        limit = number(asked.get("limit"), PAGE, 1, PAGE)
+        wish = self._listing_query(query, private=self.access.account(request) is not None)
+        limit = parse_bounded_int(asked.get("limit"), MAX_PAGE_ROWS, 1, MAX_PAGE_ROWS)
         after = read_cursor(asked["cursor"], wish.sort) if asked.get("cursor") else None
         shape = row_shape(query, DEFAULT_ROW)
         page = self.catalog.page(wish, after, limit, shift)
@@ -95,16 +95,16 @@ class Api:
             headers["Link"] = self._next("/api/models", query, write_cursor(page.after, wish.sort))
         return json_response(body, headers)
 
-    def _wish(self, query: list[tuple[str, str]], private: bool) -> Wish:
+    def _listing_query(self, query: list[tuple[str, str]], private: bool) -> ListingQuery:
         asked = dict(query)
         sort = asked.get("sort") or "trendingScore"
         if sort not in ORDERS:
-            raise Refusal(400, f"Invalid sort {sort!r}: expected one of {listed(ORDERS)}")
+            raise Refusal(400, f"Invalid sort {sort!r}: expected one of {join_names(ORDERS)}")
         ascending = asked.get("direction") == "1"
         if ascending and sort not in ASCENDING:
             raise Refusal(400, f"Ascending order is not allowed for sort {sort!r}")
         filters = [part for key, value in query if key == "filter" for part in value.split(",") if part]
-        return Wish(
+        return ListingQuery(
             sort=sort,
             ascending=ascending,
             search=asked.get("search", ""),
@@ -164,8 +164,8 @@ class Api:
         entries = entries_of(files, folder, recursive=asked.get("recursive") in ("true", "1"))
         if folder and not entries:
             raise self.access.no_entry(commit, folder)
-        most = TREE_PAGE_EXPANDED if expand else TREE_PAGE
-        limit = number(asked.get("limit"), most, 1, most)
+        most = MAX_TREE_ROWS_EXPANDED if expand else MAX_TREE_ROWS
+        limit = parse_bounded_int(asked.get("limit"), most, 1, most)
         start = int(unpack(asked["cursor"]).get("start", 0)) if asked.get("cursor") else 0
         rows = [
             tree_entry(repo, path, content, expand) if content else folder_entry(repo, path, expand)
@@ -185,8 +185,8 @@ class Api:
         if request.method != "POST":
             raise Refusal(405, "Method Not Allowed")
         paths, expand = read_paths(request)
-        if len(paths) > PATHS_LIMIT:
-            raise Refusal(400, f"Too many paths: at most {PATHS_LIMIT}")
+        if len(paths) > MAX_PATHS:
+            raise Refusal(400, f"Too many paths: at most {MAX_PATHS}")
         rows = []
         for path in dict.fromkeys(paths):
             if path in files:
@@ -212,7 +212,7 @@ class Api:
         headers = []
         for shard in shards:
             weights = repo.files.get(shard)
-            if not isinstance(weights, Weights):
+            if not isinstance(weights, SafetensorsFile):
                 raise Refusal(400, f"{shard} is not a safetensors file")
             name = shard.removeprefix(f"{folder}/") if folder else shard
             headers.append(encode(name) + b":" + weights.header_json())
@@ -239,7 +239,7 @@ def row_shape(
     if expand:
         for value in expand:
             if value not in EXPANDABLE:
-                raise Refusal(400, f"Invalid option: expected one of {listed(EXPANDABLE)} at expand")
+                raise Refusal(400, f"Invalid option: expected one of {join_names(EXPANDABLE)} at expand")
         wanted = tuple(dict.fromkeys([*expand, *(["siblings"] if blobs else [])]))
         return Shape(wanted, model_id=False, blobs=blobs, revision=revision)
     if asked.get("full") in ("true", "1"):
@@ -308,7 +308,7 @@ def read_cursor(cursor: str, sort: str) -> Key:
         raise Refusal(400, "Invalid cursor") from None
 
 
-def number(text: str | None, default: int, least: int, most: int) -> int:
+def parse_bounded_int(text: str | None, default: int, least: int, most: int) -> int:
     if text is None or text == "":
         return default
     if not text.isascii() or not text.isdigit():
@@ -329,5 +329,5 @@ def read_bounds(text: str) -> tuple[int, int]:
     return bounds["min"], bounds["max"]
 
 
-def listed(names: Any) -> str:
+def join_names(names: Any) -> str:
     return "|".join(f'"{name}"' for name in names)

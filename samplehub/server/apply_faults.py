@@ -9,20 +9,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from samplehub.server.faults import Fault, Kind
-from samplehub.server.file_routes import expired
+from samplehub.server.file_routes import expired_link_response
 from samplehub.server.http_server import Request, Response, Transport
 
-PAGE_OF_TROUBLE = (
+ERROR_PAGE = (
     b"<!DOCTYPE html>\n<html><head><title>Hugging Face - Service trouble</title></head>"
     b"<body><h1>%s</h1><p>We are working on it.</p></body></html>"
 )
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 JSON = {"Content-Type": "application/json; charset=utf-8"}
-LIE = 1024  # bytes by which LYING_RANGE is off
+WRONG_RANGE_OFFSET_BYTES = 1024  # bytes by which LYING_RANGE is off
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class FaultContext:
     """What a fault may need to know of the request it strikes."""
 
     request: Request
@@ -31,22 +31,22 @@ class Scene:
     stranger: Callable[[], str]  # the address of a host that is not the Hub
 
 
-Instead = Callable[[Fault, Scene], Response]
-Change = Callable[[Fault, Scene, Response], Response]
+Instead = Callable[[Fault, FaultContext], Response]
+Change = Callable[[Fault, FaultContext, Response], Response]
 
 
-def page(status: int, words: str) -> Response:
-    return Response(status, dict(HTML), PAGE_OF_TROUBLE % words.encode())
+def html_page(status: int, words: str) -> Response:
+    return Response(status, dict(HTML), ERROR_PAGE % words.encode())
 
 
-def too_many(fault: Fault, scene: Scene) -> Response:
+def too_many(fault: Fault, scene: FaultContext) -> Response:
     wait = max(1, round(fault.seconds))
     bucket = "resolvers" if scene.place in ("resolve", "cdn") else "api"
     headers = {"RateLimit": f'"{bucket}";r=0;t={wait}', "RateLimit-Policy": f'"fixed window";"{bucket}";q=500;w=300'}
-    return limited(headers)
+    return rate_limit_page(headers)
 
 
-def limited(headers: dict[str, str]) -> Response:
+def rate_limit_page(headers: dict[str, str]) -> Response:
     body = {
         "error": "We had to rate limit your IP (127.0.0.1). To continue using our service, create a HF account or login"
         " to your existing account, and make sure you pass a HF_TOKEN if you're using the API."
@@ -54,64 +54,64 @@ def limited(headers: dict[str, str]) -> Response:
     return Response(429, JSON | headers, json.dumps(body).encode())
 
 
-def stranger_redirect(fault: Fault, scene: Scene) -> Response:
+def foreign_redirect(fault: Fault, scene: FaultContext) -> Response:
     location = scene.stranger() + scene.request.target
     return Response(302, {"Location": location, "Content-Type": "text/plain"}, b"Found.")
 
 
-INSTEAD: dict[Kind, Instead] = {
+REPLACEMENTS: dict[Kind, Instead] = {
     Kind.TOO_MANY: too_many,
-    Kind.TOO_MANY_BARE: lambda fault, scene: page(429, "Too Many Requests"),
-    Kind.TOO_MANY_RETRY_AFTER: lambda fault, scene: limited({"Retry-After": str(max(1, round(fault.seconds)))}),
+    Kind.TOO_MANY_BARE: lambda fault, scene: html_page(429, "Too Many Requests"),
+    Kind.TOO_MANY_RETRY_AFTER: lambda fault, scene: rate_limit_page({"Retry-After": str(max(1, round(fault.seconds)))}),
     Kind.SERVER_ERROR: lambda fault, scene: Response(500, dict(JSON), b'{"error":"Internal Server Error"}'),
-    Kind.BAD_GATEWAY: lambda fault, scene: page(502, "Bad Gateway"),
-    Kind.UNAVAILABLE: lambda fault, scene: page(503, "Service Unavailable"),
-    Kind.GATEWAY_TIMEOUT: lambda fault, scene: page(504, "504 Gateway Timeout ERROR"),
-    Kind.HTML: lambda fault, scene: page(200, "Hugging Face is temporarily unavailable"),
+    Kind.BAD_GATEWAY: lambda fault, scene: html_page(502, "Bad Gateway"),
+    Kind.UNAVAILABLE: lambda fault, scene: html_page(503, "Service Unavailable"),
+    Kind.GATEWAY_TIMEOUT: lambda fault, scene: html_page(504, "504 Gateway Timeout ERROR"),
+    Kind.HTML: lambda fault, scene: html_page(200, "Hugging Face is temporarily unavailable"),
     Kind.ERROR_OBJECT: lambda fault, scene: Response(
         200, dict(JSON), b'{"error":"Rate limit reached. Please log in or use a HF access token"}'
     ),
 }
 
 
-def reset(fault: Fault, scene: Scene, response: Response) -> Response:
+def reset(fault: Fault, scene: FaultContext, response: Response) -> Response:
     response.transport = Transport(cut=fault.bytes, reset=True)
     return response
 
 
-def short_body(fault: Fault, scene: Scene, response: Response) -> Response:
+def short_body(fault: Fault, scene: FaultContext, response: Response) -> Response:
     response.transport = Transport(cut=response.length // 2 if fault.bytes is None else fault.bytes)
     response.compress = False
     return response
 
 
-def drip(fault: Fault, scene: Scene, response: Response) -> Response:
+def drip(fault: Fault, scene: FaultContext, response: Response) -> Response:
     response.transport = Transport(drip=fault.bytes or 16, pause=fault.seconds)
     response.compress = False
     return response
 
 
-def stall(fault: Fault, scene: Scene, response: Response) -> Response:
+def stall(fault: Fault, scene: FaultContext, response: Response) -> Response:
     response.transport = Transport(stall=fault.seconds)
     return response
 
 
-def truncated(fault: Fault, scene: Scene, response: Response) -> Response:
+def truncated(fault: Fault, scene: FaultContext, response: Response) -> Response:
     response.body = response.body[: len(response.body) // 2 if fault.bytes is None else fault.bytes]
     response.compress = False
     return response
 
 
-def wrong_types(fault: Fault, scene: Scene, response: Response) -> Response:
+def wrong_types(fault: Fault, scene: FaultContext, response: Response) -> Response:
     try:
         value = json.loads(response.body)
     except ValueError:
         return response
-    response.body = json.dumps(spoiled(value)).encode()
+    response.body = json.dumps(with_wrong_types(value)).encode()
     return response
 
 
-def spoiled(value: Any) -> Any:
+def with_wrong_types(value: Any) -> Any:
     """A listing with strangers among its rows and one good row bent, or an object whose fields have other types."""
     if not isinstance(value, list):
         bent = {
@@ -129,32 +129,36 @@ def spoiled(value: Any) -> Any:
     return rows
 
 
-def repeated_page(fault: Fault, scene: Scene, response: Response) -> Response:
+def repeated_page(fault: Fault, scene: FaultContext, response: Response) -> Response:
     if "Link" in response.headers:
         response.headers["Link"] = f'<{scene.endpoint}{scene.request.target}>; rel="next"'
     return response
 
 
-def cut_listing(fault: Fault, scene: Scene, response: Response) -> Response:
+def cut_listing(fault: Fault, scene: FaultContext, response: Response) -> Response:
     if "Link" in response.headers:
         del response.headers["Link"]
         response.body = json.dumps(json.loads(response.body)[: fault.count]).encode()
     return response
 
 
-def lying_range(fault: Fault, scene: Scene, response: Response) -> Response:
+def lying_range(fault: Fault, scene: FaultContext, response: Response) -> Response:
     if response.status != 206 or response.content is None:
         return response
     size, length = response.content.size, response.length
-    start = response.start - LIE if response.start >= LIE else min(response.start + LIE, max(0, size - length))
+    start = (
+        response.start - WRONG_RANGE_OFFSET_BYTES
+        if response.start >= WRONG_RANGE_OFFSET_BYTES
+        else min(response.start + WRONG_RANGE_OFFSET_BYTES, max(0, size - length))
+    )
     response.start, response.end = start, start + length
     response.headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
     return response
 
 
-def expired_link(fault: Fault, scene: Scene, response: Response) -> Response:
+def expired_link(fault: Fault, scene: FaultContext, response: Response) -> Response:
     if scene.place == "cdn":
-        return expired()
+        return expired_link_response()
     location = response.headers.get("Location", "")
     if "Expires=" in location:
         before, _, after = location.partition("Expires=")
@@ -162,11 +166,11 @@ def expired_link(fault: Fault, scene: Scene, response: Response) -> Response:
     return response
 
 
-def stranger(fault: Fault, scene: Scene, response: Response) -> Response:
+def stranger(fault: Fault, scene: FaultContext, response: Response) -> Response:
     """The link to the next page leads away; where there is none, the request itself is sent away."""
     link = response.headers.get("Link", "")
     if scene.place != "listing" or not link:
-        return stranger_redirect(fault, scene)
+        return foreign_redirect(fault, scene)
     target = urlsplit(link.partition("<")[2].partition(">")[0])
     response.headers["Link"] = f'<{scene.stranger()}{target.path}?{target.query}>; rel="next"'
     return response
@@ -194,7 +198,7 @@ def changed_request(fault: Fault, request: Request) -> Request:
     return request
 
 
-def shift_of(fault: Fault | None) -> int:
+def listing_shift(fault: Fault | None) -> int:
     """By how many rows a page of the listing is moved."""
     if fault is None:
         return 0

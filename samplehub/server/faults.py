@@ -20,7 +20,7 @@ from typing import Literal
 Place = Literal["listing", "info", "tree", "paths-info", "metadata", "api", "resolve", "cdn", "any"]
 """Which requests: `api` is the five before it together, `resolve` the first hop to a file, `cdn` its bytes."""
 
-API_PLACES = ("listing", "info", "tree", "paths-info", "metadata", "other")
+API_REQUEST_KINDS = ("listing", "info", "tree", "paths-info", "metadata", "other")
 
 
 class Kind(Enum):
@@ -77,8 +77,8 @@ class Fault:
     bytes: int | None = None
     count: int = 1
 
-    def concerns(self, place: str, target: str) -> bool:
-        here = place in API_PLACES if self.on == "api" else self.on in ("any", place)
+    def matches(self, place: str, target: str) -> bool:
+        here = place in API_REQUEST_KINDS if self.on == "api" else self.on in ("any", place)
         return here and self.match in target
 
 
@@ -98,7 +98,7 @@ class Faults:
         return len(self._faults)
 
     @property
-    def struck(self) -> dict[Fault, int]:
+    def hits(self) -> dict[Fault, int]:
         with self._lock:
             return {fault: self._struck[at] for at, fault in enumerate(self._faults)}
 
@@ -110,13 +110,13 @@ class Faults:
         with self._lock:
             self._faults, self._met, self._struck = [], Counter(), Counter()
 
-    def strike(self, place: str, target: str) -> Fault | None:
+    def take(self, place: str, target: str) -> Fault | None:
         """The first fault that strikes this request; one request meets one fault."""
         if not self._faults:
             return None
         with self._lock:
             for at, fault in enumerate(self._faults):
-                if not fault.concerns(place, target) or (fault.times is not None and self._struck[at] >= fault.times):
+                if not fault.matches(place, target) or (fault.times is not None and self._struck[at] >= fault.times):
                     continue
                 self._met[at] += 1
                 if self._met[at] > fault.after and (self._met[at] - fault.after - 1) % fault.every == 0:

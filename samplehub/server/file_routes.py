@@ -15,7 +15,7 @@ from samplehub.server.http_server import Request, Response
 from samplehub.server.permissions import Access
 
 RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
-LINK_LIFE = 3600.0
+LINK_LIFE_SECONDS = 3600.0
 DIRECT = frozenset({"README.md", ".gitattributes"})  # served at once; other small files by way of the resolve cache
 
 
@@ -44,7 +44,9 @@ class Files:
             return redirect(302, "Found", self.cdn.link(content, path), headers)
         etag = f'"{content.blob_id}"'
         if path in DIRECT:
-            return ranged(request, content, headers | {"ETag": etag, "Content-Type": "text/plain; charset=utf-8"})
+            return range_response(
+                request, content, headers | {"ETag": etag, "Content-Type": "text/plain; charset=utf-8"}
+            )
         headers |= {"X-Linked-Size": str(content.size), "X-Linked-Etag": etag}
         cached = f"/api/resolve-cache/models/{repo.id}/{commit}/{quote(path)}"
         return redirect(307, "Temporary Redirect", f"{cached}?{urlencode({'etag': etag})}", headers)
@@ -57,7 +59,7 @@ class Files:
         if content is None:
             raise self.access.no_entry(commit, path)
         headers = {"X-Repo-Commit": commit, "ETag": f'"{content.blob_id}"', "Content-Type": "text/plain; charset=utf-8"}
-        return ranged(request, content, headers)
+        return range_response(request, content, headers)
 
 
 class Cdn:
@@ -65,7 +67,7 @@ class Cdn:
 
     def __init__(self) -> None:
         self.url = ""
-        self.life = LINK_LIFE
+        self.life = LINK_LIFE_SECONDS
         self._key = secrets.token_bytes(16)
         self._stored: dict[str, Content] = {}
 
@@ -79,26 +81,26 @@ class Cdn:
 
     def answer(self, request: Request) -> Response:
         if "authorization" in request.headers:
-            return xml(400, "InvalidArgument", "Only one auth mechanism allowed")
+            return xml_error(400, "InvalidArgument", "Only one auth mechanism allowed")
         asked = dict(request.query)
         expires = asked.get("Expires", "0")
         signature = self._sign(request.path, int(expires) if expires.isdigit() else 0)
         if not hmac.compare_digest(signature, asked.get("Signature", "")):
-            return xml(403, "SignatureDoesNotMatch", "The signature does not match")
+            return xml_error(403, "SignatureDoesNotMatch", "The signature does not match")
         if int(expires) <= time.time():
-            return expired()
+            return expired_link_response()
         content = self._stored.get(request.path.split("/")[2])
         if content is None:
-            return xml(404, "NoSuchKey", "The specified key does not exist.")
+            return xml_error(404, "NoSuchKey", "The specified key does not exist.")
         etag = f'"{content.digest}"'
         headers = {"ETag": etag, "Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
-        return ranged(request, content, headers)
+        return range_response(request, content, headers)
 
     def _sign(self, target: str, expires: int) -> str:
         return hmac.new(self._key, f"{target}\n{expires}".encode(), hashlib.sha256).hexdigest()
 
 
-def ranged(request: Request, content: Content, headers: dict[str, str]) -> Response:
+def range_response(request: Request, content: Content, headers: dict[str, str]) -> Response:
     """The whole content, or the range that was asked for (206), or 416 where there is no such range."""
     size = content.size
     found = RANGE.match(request.headers.get("range", ""))
@@ -118,10 +120,10 @@ def redirect(status: int, words: str, location: str, headers: dict[str, str]) ->
     return Response(status, named, f"{words}. Redirecting to {location}".encode())
 
 
-def xml(status: int, code: str, message: str) -> Response:
+def xml_error(status: int, code: str, message: str) -> Response:
     body = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
     return Response(status, {"Content-Type": "application/xml"}, body.encode())
 
 
-def expired() -> Response:
-    return xml(403, "AccessDenied", "Request has expired")
+def expired_link_response() -> Response:
+    return xml_error(403, "AccessDenied", "Request has expired")

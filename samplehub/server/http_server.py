@@ -19,10 +19,10 @@ from urllib.parse import parse_qsl, unquote
 
 from samplehub.content.file_content import Content
 
-HEAD_LIMIT = 64 << 10
-BODY_LIMIT = 8 << 20
-NOTED_FIRST = 8 << 20  # bytes; longer bodies are in the log when they have left
-GZIP_FROM = 1024  # bytes; smaller bodies are not worth it
+MAX_HEAD_BYTES = 64 << 10
+MAX_BODY_BYTES = 8 << 20
+LOG_BEFORE_SENDING_BYTES = 8 << 20  # bytes; longer bodies are in the log when they have left
+MIN_GZIP_BYTES = 1024  # bytes; smaller bodies are not worth it
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecordedRequest:
     """One line of the log: what was asked, how it was answered and how many bytes of body left for it."""
 
     method: str
@@ -114,7 +114,7 @@ class BadRequest(Exception):
 
 
 Handler = Callable[[Request], Response]
-Log = Callable[[Asked], None]
+Log = Callable[[RecordedRequest], None]
 
 
 class Listener:
@@ -164,7 +164,7 @@ class Listener:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
-            for request in requests_of(connection):
+            for request in read_requests(connection):
                 if not self._answer(connection, request):
                     break
         except BadRequest:
@@ -184,16 +184,16 @@ class Listener:
             response = Response(500, {"Content-Type": "text/plain", "X-Sample-Hub-Bug": type(trouble).__name__})
             response.body = f"the sample Hub itself failed: {trouble!r}".encode()
         keep = request.headers.get("connection", "").lower() != "close" and not self._closed.is_set()
-        if response.compress and request.accepts_gzip() and len(response.body) >= GZIP_FROM:
+        if response.compress and request.accepts_gzip() and len(response.body) >= MIN_GZIP_BYTES:
             response.body = gzip.compress(response.body, 1, mtime=0)
             response.headers["Content-Encoding"] = "gzip"
-        head = head_of(response, keep)
+        head = encode_head(response, keep)
         if request.method == "HEAD" or response.status in (204, 304):
-            self._note(request, response, 0)
+            self._record(request, response, 0)
             connection.sendall(head)
             return keep
-        if response.transport is None and response.length <= NOTED_FIRST:
-            self._note(request, response, response.length)  # who has the answer finds it in the log
+        if response.transport is None and response.length <= LOG_BEFORE_SENDING_BYTES:
+            self._record(request, response, response.length)  # who has the answer finds it in the log
             for _ in send_all(connection, head, response.chunks()):
                 pass
             return keep
@@ -206,12 +206,16 @@ class Listener:
                 pass
             return keep
         finally:
-            self._note(request, response, sent)
+            self._record(request, response, sent)
 
-    def _note(self, request: Request, response: Response, sent: int) -> None:
+    def _record(self, request: Request, response: Response, sent: int) -> None:
         path, asked = unquote(request.path), request.headers.get("range")
         now = time.monotonic()
-        self._log(Asked(request.method, path, request.query_string, response.status, sent, request.token, asked, now))
+        self._log(
+            RecordedRequest(
+                request.method, path, request.query_string, response.status, sent, request.token, asked, now
+            )
+        )
 
     def _send_badly(
         self, connection: socket.socket, head: bytes, response: Response, how: Transport
@@ -226,7 +230,7 @@ class Listener:
         connection.sendall(head)
         sent = 0
         for chunk in response.chunks():
-            for step in pieces(chunk[: left - sent], how.drip):
+            for step in split_chunk(chunk[: left - sent], how.drip):
                 connection.sendall(step)
                 sent += len(step)
                 if how.pause and self._closed.wait(how.pause):
@@ -238,13 +242,13 @@ class Listener:
         return sent, how.cut is None
 
 
-def requests_of(connection: socket.socket) -> Iterator[Request]:
+def read_requests(connection: socket.socket) -> Iterator[Request]:
     """The requests that come over one connection, one after the other, until it ends."""
     buffer = b""
     while True:
         end = buffer.find(b"\r\n\r\n")
         while end < 0:
-            if len(buffer) > HEAD_LIMIT:
+            if len(buffer) > MAX_HEAD_BYTES:
                 raise BadRequest("head too long")
             more = connection.recv(1 << 16)
             if not more:
@@ -258,7 +262,7 @@ def requests_of(connection: socket.socket) -> Iterator[Request]:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
         length = int(headers.get("content-length") or 0)
-        if not 0 <= length <= BODY_LIMIT or "transfer-encoding" in headers:
+        if not 0 <= length <= MAX_BODY_BYTES or "transfer-encoding" in headers:
             raise BadRequest("body too long, or in chunks")
         while len(buffer) < length:
             more = connection.recv(1 << 16)
@@ -274,7 +278,7 @@ def requests_of(connection: socket.socket) -> Iterator[Request]:
         yield Request(method, target, path, query, headers, body)
 
 
-def head_of(response: Response, keep: bool) -> bytes:
+def encode_head(response: Response, keep: bool) -> bytes:
     lines = [f"HTTP/1.1 {response.status} {REASONS.get(response.status, 'Unknown')}"]
     lines += [f"{name}: {value}" for name, value in response.headers.items()]
     if "Content-Length" not in response.headers:
@@ -301,7 +305,7 @@ def send_all(connection: socket.socket, head: bytes, chunks: Iterable[bytes]) ->
         connection.sendall(waiting)
 
 
-def pieces(chunk: bytes, step: int) -> Iterator[bytes]:
+def split_chunk(chunk: bytes, step: int) -> Iterator[bytes]:
     if not step:
         yield chunk
         return

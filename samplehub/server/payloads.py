@@ -76,7 +76,7 @@ RELATED = frozenset({"baseModels", "childrenModelCount"})
 ABSENT_WHERE_NONE = frozenset(
     {"pipeline_tag", "library_name", "safetensors", "gguf", "transformersInfo", "evalResults"}
 )
-KEPT_BYTES = 64 << 20
+MAX_CACHED_BYTES = 64 << 20
 POINTER_SIZE = 127  # of an LFS pointer, before the digits of the size
 
 
@@ -108,14 +108,14 @@ class Rows:
         kept = self._kept.get((repo.hub_id, shape))
         if kept is not None and kept[0] == stamp:
             return kept[1]
-        written = encode(self.as_json(repo, shape, commit or repo.sha, files))
-        if self._bytes > KEPT_BYTES:
+        written = encode(self.row_json(repo, shape, commit or repo.sha, files))
+        if self._bytes > MAX_CACHED_BYTES:
             self._kept, self._bytes = {}, 0
         self._kept[repo.hub_id, shape] = stamp, written
         self._bytes += len(written)
         return written
 
-    def as_json(self, repo: Repo, shape: Shape, commit: str, files: Files | None = None) -> Json:
+    def row_json(self, repo: Repo, shape: Shape, commit: str, files: Files | None = None) -> Json:
         row: Json = {"_id": repo.hub_id, "id": repo.id}
         if shape.model_id:
             row["modelId"] = repo.id
@@ -129,8 +129,8 @@ class Rows:
         return row
 
     def _value(self, repo: Repo, key: str) -> Any:
-        if key in PLAIN:
-            return getattr(repo, PLAIN[key])
+        if key in REPO_ATTRIBUTES:
+            return getattr(repo, REPO_ATTRIBUTES[key])
         if key == "tags":
             return list(repo.tags)
         if key == "downloadsAllTime":
@@ -163,7 +163,7 @@ class Rows:
         return {"relation": repo.relation or "finetune", "models": models} if models else None
 
 
-PLAIN = {
+REPO_ATTRIBUTES = {
     "author": "author",
     "createdAt": "created",
     "lastModified": "modified",
@@ -232,10 +232,10 @@ def tree_entry(repo: Repo, path: str, content: Content, expand: bool) -> Json:
     if content.large:
         entry["lfs"] = {"oid": content.digest, "size": content.size, "pointerSize": pointer_size(content)}
     entry["path"] = path
-    return entry | expansion(repo) | {"securityFileStatus": SCANNED} if expand else entry
+    return entry | expansion(repo) | {"securityFileStatus": SCAN_RESULT} if expand else entry
 
 
-SCANNED: Json = {
+SCAN_RESULT: Json = {
     "status": "safe",
     "avScan": {"status": "safe", "message": "No security issues found", "reportLink": "", "reportLabel": ""},
     "pickleImportScan": {"status": "unscanned", "pickleImports": [], "version": "0.0.0"},

@@ -126,7 +126,7 @@ class Access:
             )
 
     def revision(self, repo: Repo, revision: str) -> tuple[str, Files]:
-        found = repo.at(revision)
+        found = repo.revision_at(revision)
         if found is None:
             raise Refusal(404, f"Invalid rev id: {revision}", "RevisionNotFound")
         return found

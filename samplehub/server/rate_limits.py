@@ -23,7 +23,7 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RateLimitState:
     """Where a caller stands after a request: what is left, until when, and whether this request is still allowed."""
 
     bucket: Bucket
@@ -40,7 +40,7 @@ class Standing:
         }
 
 
-class Meter:
+class RateLimiter:
     """Counts requests by bucket and caller."""
 
     def __init__(self, quota: Quota | None = None) -> None:
@@ -48,7 +48,7 @@ class Meter:
         self._lock = threading.Lock()
         self._windows: dict[tuple[Bucket, str], tuple[float, int]] = {}  # when it ends, how many so far
 
-    def count(self, bucket: Bucket, caller: str) -> Standing:
+    def count(self, bucket: Bucket, caller: str) -> RateLimitState:
         quota = self.quota
         limit = quota.api if bucket == "api" else quota.resolvers
         now = time.monotonic()
@@ -59,4 +59,4 @@ class Meter:
             used += 1
             self._windows[bucket, caller] = ends, used
         left = max(0, limit - used)
-        return Standing(bucket, limit, left, math.ceil(ends - now), math.ceil(quota.window), used <= limit)
+        return RateLimitState(bucket, limit, left, math.ceil(ends - now), math.ceil(quota.window), used <= limit)

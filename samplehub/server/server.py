@@ -14,11 +14,11 @@ from samplehub.server import apply_faults as breakage
 from samplehub.server.api_routes import Api
 from samplehub.server.faults import Fault, Faults
 from samplehub.server.file_routes import Cdn, Files
-from samplehub.server.http_server import Asked, Listener, Request, Response
+from samplehub.server.http_server import Listener, RecordedRequest, Request, Response
 from samplehub.server.permissions import Access, Account, Moved, Refusal, error, sample_tokens
-from samplehub.server.rate_limits import Bucket, Meter, Quota
+from samplehub.server.rate_limits import Bucket, Quota, RateLimiter
 
-LOG_KEPT = 200_000  # requests
+MAX_LOGGED_REQUESTS = 200_000  # requests
 COMMON = {"X-Powered-By": "huggingface-moon", "Access-Control-Allow-Origin": "https://huggingface.co"}
 
 
@@ -48,9 +48,9 @@ class SampleHub:
         self.catalog = catalog if catalog is not None else read_catalog(models)
         self.faults = Faults(faults)
         self.tokens: dict[str, Account] = sample_tokens()
-        self.requests: deque[Asked] = deque(maxlen=LOG_KEPT)
-        self.stranger_requests: deque[Asked] = deque(maxlen=LOG_KEPT)
-        self.meter = Meter(quota)
+        self.requests: deque[RecordedRequest] = deque(maxlen=MAX_LOGGED_REQUESTS)
+        self.stranger_requests: deque[RecordedRequest] = deque(maxlen=MAX_LOGGED_REQUESTS)
+        self.meter = RateLimiter(quota)
         self._port = port
         self._access = Access(self.catalog, self.tokens)
         self._api = Api(self.catalog, self._access)
@@ -88,7 +88,7 @@ class SampleHub:
         return self._listeners["cdn"].url
 
     @property
-    def stranger(self) -> str:
+    def foreign_url(self) -> str:
         """A host that is neither: whoever follows a link to it is in `stranger_requests`, with the token they gave."""
         if "stranger" not in self._listeners:
             log = self.stranger_requests.append
@@ -110,11 +110,11 @@ class SampleHub:
         segments = request.segments
         at_api = segments[0] == "api" and len(segments) > 1
         cached = at_api and segments[1] == "resolve-cache"
-        place = api.place_of(segments[1:]) if at_api and not cached else "resolve"
-        fault = self.faults.strike(place, "/" + "/".join(segments) + readable(request))
-        scene = breakage.Scene(request, place, self.endpoint, lambda: self.stranger)
-        if fault is not None and fault.kind in breakage.INSTEAD:
-            return breakage.INSTEAD[fault.kind](fault, scene)
+        place = api.request_kind(segments[1:]) if at_api and not cached else "resolve"
+        fault = self.faults.take(place, "/" + "/".join(segments) + readable_path(request))
+        scene = breakage.FaultContext(request, place, self.endpoint, lambda: self.foreign_url)
+        if fault is not None and fault.kind in breakage.REPLACEMENTS:
+            return breakage.REPLACEMENTS[fault.kind](fault, scene)
         heard = breakage.changed_request(fault, request) if fault is not None else request
         bucket: Bucket = "resolvers" if place == "resolve" else "api"
         standing = self.meter.count(bucket, request.token or "anonymous")
@@ -124,7 +124,7 @@ class SampleHub:
             elif cached:
                 response = self._cached(heard, segments[2:])
             elif at_api:
-                response = self._api.answer(heard, segments[1:], breakage.shift_of(fault))
+                response = self._api.answer(heard, segments[1:], breakage.listing_shift(fault))
             else:
                 response = self._resolve(heard, segments)
         except (Refusal, Moved) as no:
@@ -140,28 +140,28 @@ class SampleHub:
                 repo_id, revision = "/".join(segments[:at]), segments[at + 1]
                 return self._files.resolve(request, repo_id, revision, "/".join(segments[at + 2 :]))
         if request.path == "/":
-            return Response(200, {"Content-Type": "text/plain; charset=utf-8"}, self.greeting().encode())
+            return Response(200, {"Content-Type": "text/plain; charset=utf-8"}, self.startup_message().encode())
         return Response(404, dict(breakage.HTML), b"<!DOCTYPE html><html><body><h1>404</h1></body></html>")
 
     def _cached(self, request: Request, segments: list[str]) -> Response:
         """/api/resolve-cache/models/{id}/{commit}/{path}"""
         for at in (2, 3):
             repo = self.catalog.find("/".join(segments[1:at]))
-            if repo is not None and len(segments) > at + 1 and repo.at(segments[at]) is not None:
+            if repo is not None and len(segments) > at + 1 and repo.revision_at(segments[at]) is not None:
                 return self._files.cached(request, repo, segments[at], "/".join(segments[at + 1 :]))
         return error(404, "Entry not found", "EntryNotFound")
 
     def _cdn_answer(self, request: Request) -> Response:
-        fault = self.faults.strike("cdn", request.path + readable(request))
-        scene = breakage.Scene(request, "cdn", self.cdn, lambda: self.stranger)
-        if fault is not None and fault.kind in breakage.INSTEAD:
-            return breakage.INSTEAD[fault.kind](fault, scene)
+        fault = self.faults.take("cdn", request.path + readable_path(request))
+        scene = breakage.FaultContext(request, "cdn", self.cdn, lambda: self.foreign_url)
+        if fault is not None and fault.kind in breakage.REPLACEMENTS:
+            return breakage.REPLACEMENTS[fault.kind](fault, scene)
         response = self._cdn.answer(breakage.changed_request(fault, request) if fault is not None else request)
         if fault is not None and fault.kind in breakage.CHANGES:
             response = breakage.CHANGES[fault.kind](fault, scene, response)
         return response
 
-    def greeting(self) -> str:
+    def startup_message(self) -> str:
         return (
             f"A sample Hub with {len(self.catalog):,} repos.\n"
             f"Crawl it:   hf-catalog crawl --db sample.db --endpoint {self.endpoint}\n"
@@ -171,7 +171,7 @@ class SampleHub:
 
 def read_catalog(models: Path | None) -> Catalog:
     if models is None:
-        from samplehub.content.model_facts import built_in
+        from samplehub.content.built_in import built_in
 
         return built_in()
     from samplehub.content.from_jsonl import read_models
@@ -187,7 +187,7 @@ def over_quota(bucket: Bucket, limit: int) -> Response:
     )
 
 
-def readable(request: Request) -> str:
+def readable_path(request: Request) -> str:
     """The query as people write it, for faults that look for something in it."""
     from urllib.parse import unquote_plus
 

@@ -152,7 +152,7 @@ def test_a_writer_who_never_lets_go_is_said(
     sample.faults.add(Fault(Kind.STALL, on="info", after=5, seconds=0.5))
     with Store.open(db, create=True) as store:
         taking = threading.Thread(
-            target=lambda: (wait_until(lambda: any(sample.faults.struck.values())), other.execute("begin immediate"))
+            target=lambda: (wait_until(lambda: any(sample.faults.hits.values())), other.execute("begin immediate"))
         )
         taking.start()
         with pytest.raises(CatalogBusy, match="busy: database is locked"):
@@ -268,7 +268,7 @@ def test_names_that_are_not_found_for_a_while_are_waited_for(
     real, lost = socket.getaddrinfo, []
 
     def lookup(*asked: Any, **more: Any) -> Any:
-        if any(sample.faults.struck.values()) and len(lost) < 6:
+        if any(sample.faults.hits.values()) and len(lost) < 6:
             lost.append(asked)
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
         return real(*asked, **more)
@@ -304,7 +304,7 @@ def test_a_socket_on_which_nobody_answers_is_given_up() -> None:
 def test_a_listing_that_breaks_off_is_noticed_and_read_again(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(*(Fault(Kind.CUT_LISTING, on="listing", after=after, count=0) for after in (0, 1)))
     run = crawled(db, sample)
-    assert all(sample.faults.struck.values())
+    assert all(sample.faults.hits.values())
     assert run.repos_seen == len(sample.catalog)
     assert differences(truth, db) == []
 
@@ -340,7 +340,7 @@ def test_an_incremental_walk_that_breaks_off_loses_no_change(sample: SampleHub, 
         sample.catalog.change_files(name, {"new.txt": b"new"}, modified=datetime(2026, 8, 1, 0, at, tzinfo=UTC))
     sample.faults.add(Fault(Kind.CUT_LISTING, on="listing", after=1, match="sort=lastModified", count=2))
     run = crawled(db, sample)
-    assert all(sample.faults.struck.values())
+    assert all(sample.faults.hits.values())
     assert (run.kind, run.repos_changed) == ("incremental", len(changed))
 
 

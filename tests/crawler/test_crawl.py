@@ -136,7 +136,7 @@ def test_a_second_signal_ends_it_now_and_nothing_is_lost(sample: SampleHub, db: 
     sample.requests.clear()
     sample.faults.add(Fault(Kind.STALL, on="info", after=3, seconds=60, times=None))
     crawl = started(db, sample)
-    wait_until(lambda: sum(sample.faults.struck.values()) >= 4)
+    wait_until(lambda: sum(sample.faults.hits.values()) >= 4)
     crawl.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert crawl.poll() is None, "what is in hand is waited for"

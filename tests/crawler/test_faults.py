@@ -81,7 +81,7 @@ def test_a_fault_that_passes_leaves_no_trace(fault: Fault, sample: SampleHub, db
     hub = hub_of(sample, MEMBER, timeout=0.5)
     run = crawled(db, sample, hub=hub, depth="headers")
     assert run.outcome == "complete"
-    assert sample.faults.struck[fault] > 0, "a fault that never struck proves nothing"
+    assert sample.faults.hits[fault] > 0, "a fault that never struck proves nothing"
     assert differences(truth, db) == []
     assert run.repos_skipped == 0
     assert not any(request.token == MEMBER for request in sample.stranger_requests), "the token went to a stranger"
@@ -92,7 +92,7 @@ def test_a_429_of_another_limiter_is_waited_out(sample: SampleHub, db: Path, mon
     monkeypatch.setattr("crawler.sources.pacer.RETRY_DELAYS_AFTER_429", (0.2, 0.3, 0.4))
     sample.faults.add(Fault(Kind.TOO_MANY_BARE, on="api", after=2, every=8, times=4))
     assert crawled(db, sample).outcome == "complete"
-    assert sum(sample.faults.struck.values()) >= 3
+    assert sum(sample.faults.hits.values()) >= 3
 
 
 # ---- what does not pass ---------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def test_schedule(faulty: SampleHub) -> None:
     assert client.get("/api/models/owner/model-2").status == 200
     asked = [client.get("/api/models/owner/model-3").status for _ in range(7)]
     assert asked == [200, 500, 200, 500, 200, 200, 200]
-    assert faulty.faults.struck == {fault: 2}
+    assert faulty.faults.hits == {fault: 2}
     assert client.get(LISTING).status == 200
 
 
@@ -186,9 +186,9 @@ def test_stranger(faulty: SampleHub) -> None:
     client = Client(faulty.endpoint, READER)
     faulty.faults.add(Fault(Kind.STRANGER, on="listing"), Fault(Kind.STRANGER, on="resolve"))
     away = client.get(LISTING).next
-    assert away is not None and away.startswith(faulty.stranger) and "cursor=" in away
+    assert away is not None and away.startswith(faulty.foreign_url) and "cursor=" in away
     redirect = client.get(FILE)
-    assert (redirect.status, redirect.headers["location"]) == (302, faulty.stranger + FILE)
+    assert (redirect.status, redirect.headers["location"]) == (302, faulty.foreign_url + FILE)
     client.get(away)  # this client gives its token to anybody
     Client(faulty.endpoint).get(redirect.headers["location"])
     for _ in range(50):

@@ -13,33 +13,34 @@ from typing import Any
 
 import pytest
 
-from samplehub.content.build_repo import Builder, count_parameters, counted
-from samplehub.content.file_content import Content, Weights
+from samplehub.content.build_repo import Builder, count_parameters, count_stored_parameters
+from samplehub.content.file_content import Content, SafetensorsFile
+from samplehub.content.geometry import Geometry
 from samplehub.content.gguf import GgufFile, Header, Info, Tensors, split
 from samplehub.content.gguf_models import gguf_tensors, quant_tensors
-from samplehub.content.model_facts import Facts, book
+from samplehub.content.model_facts import Facts, load_built_in_facts
 from samplehub.content.quantization_config import quantization_config
 from samplehub.content.quantization_mixes import MIXES, TYPES
-from samplehub.content.safetensors import filler
-from samplehub.content.tensors import Geometry, parameters_of, plan_of
-from samplehub.content.tokenizers import Tokenizer, arrays, arrays_length, strings
+from samplehub.content.safetensors import filler_file
+from samplehub.content.tensor_plans import parameters_of, plan_of
+from samplehub.content.tokenizers import Tokenizer, arrays, arrays_length, token_strings
 from samplehub.content.weight_packing import BYTES, PACKS, Scheme
 
-BOOK = book()
-BY_ID = {facts.id: facts for facts in BOOK.repos}
+BUILT_IN = load_built_in_facts()
+BY_ID = {facts.id: facts for facts in BUILT_IN.repos}
 
 
 FEW_WORDS = replace(
-    BOOK,
+    BUILT_IN,
     tokenizers={
         name: replace(tokenizer, vocab=3000, merges=min(tokenizer.merges, 2500))
-        for name, tokenizer in BOOK.tokenizers.items()
+        for name, tokenizer in BUILT_IN.tokenizers.items()
     },
 )
 
 
 def files_of(repo_id: str) -> dict[str, Content]:
-    return Builder(BY_ID[repo_id], BOOK).files()
+    return Builder(BY_ID[repo_id], BUILT_IN).files()
 
 
 # ---- GGUF ------------------------------------------------------------------------------------------------------------
@@ -126,8 +127,8 @@ NUMBERS = {kind.number: kind for kind in TYPES.values()}
 
 def ggufs() -> Iterator[tuple[str, str, GgufFile]]:
     """One file of each GGUF repo, another one each time, and every file that is not a quant."""
-    for number, facts in enumerate(facts for facts in BOOK.repos if facts.store == "gguf"):
-        found = [pair for pair in Builder(facts, BOOK).files().items() if isinstance(pair[1], GgufFile)]
+    for number, facts in enumerate(facts for facts in BUILT_IN.repos if facts.store == "gguf"):
+        found = [pair for pair in Builder(facts, BUILT_IN).files().items() if isinstance(pair[1], GgufFile)]
         quants = [pair for pair in found if not any(word in pair[0] for word in ("mmproj", "imatrix", "eagle"))]
         for path, content in [quants[number % len(quants)], *(pair for pair in found if pair not in quants)]:
             yield facts.id, path, content
@@ -167,14 +168,14 @@ def test_siblings_share_their_tokenizer_byte_for_byte() -> None:
     assert words[0] == words[1]
 
 
-@pytest.mark.parametrize("tokenizer", BOOK.tokenizers.values(), ids=lambda tokenizer: tokenizer.name)
+@pytest.mark.parametrize("tokenizer", BUILT_IN.tokenizers.values(), ids=lambda tokenizer: tokenizer.name)
 def test_the_length_of_arrays_is_known_before_they_are_made(tokenizer: Tokenizer) -> None:
     small = replace(tokenizer, vocab=min(tokenizer.vocab, 5000), merges=min(tokenizer.merges, 4100))
     assert arrays_length(small) == len(arrays(small)[0])
 
 
 def test_words_differ() -> None:
-    made, found, at = strings("some tokenizer", 50_000, ("<s>",), b""), set(), 0
+    made, found, at = token_strings("some tokenizer", 50_000, ("<s>",), b""), set(), 0
     while at < len(made):
         (length,) = struct.unpack_from("<Q", made, at)
         found.add(made[at + 8 : at + 8 + length])
@@ -211,34 +212,34 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("quant", PUBLISHED)
 def test_bits_a_weight_are_the_published_ones(quant: str) -> None:
-    geometry = BOOK.geometries["llama-3_1-8b"]
+    geometry = BUILT_IN.geometries["llama-3_1-8b"]
     bits = sum(info.bytes for info in gguf_tensors(geometry, quant)) * 8 / geometry.parameters
     assert bits == pytest.approx(PUBLISHED[quant], abs=0.0001)
 
 
 def test_a_real_file_is_met_to_the_byte() -> None:
     """DeepSeek-R1-Distill-Qwen-7B-Q4_K_M: 4,677,120,000 bytes of tensors in the published file."""
-    geometry = BOOK.geometries["qwen2-7b"]
+    geometry = BUILT_IN.geometries["qwen2-7b"]
     assert sum(info.bytes for info in gguf_tensors(geometry, "Q4_K_M")) == 4_677_120_000
 
 
 def test_gpt_oss_keeps_its_experts() -> None:
     """Its quants hardly differ in size: 11.5 GB as Q2_K, 12.1 as Q8_0, 13.7 as F16."""
-    geometry = BOOK.geometries["gpt-oss-20b"]
+    geometry = BUILT_IN.geometries["gpt-oss-20b"]
     sizes = [quant_tensors(geometry, quant).data / 1e9 for quant in ("Q2_K", "Q8_0", "F16")]
     assert sizes == pytest.approx([11.5, 12.1, 13.74], abs=0.15)
 
 
 def test_types_fall_back_where_blocks_do_not_fit() -> None:
     """SmolLM2's rows of 576 are no whole number of 256: its Q2_K holds no Q2_K."""
-    kinds = {info.type for info in gguf_tensors(BOOK.geometries["smollm2-135m"], "Q2_K")}
+    kinds = {info.type for info in gguf_tensors(BUILT_IN.geometries["smollm2-135m"], "Q2_K")}
     assert "Q2_K" not in kinds and {"IQ4_NL", "Q8_0"} <= kinds
 
 
 @pytest.mark.parametrize("quant", [*MIXES, "UD-Q4_K_XL", "UD-IQ1_S", "Q6_K_L", "MXFP4"])
 @pytest.mark.parametrize("name", ["qwen3-30b-a3b", "gemma-3-1b", "gpt-oss-20b"])
 def test_what_is_measured_is_what_is_listed(name: str, quant: str) -> None:
-    geometry = BOOK.geometries[name]
+    geometry = BUILT_IN.geometries[name]
     listed = Tensors(lambda: gguf_tensors(geometry, quant))
     measured = quant_tensors(geometry, quant)
     assert (measured.infos, measured.data) == (listed.infos, listed.data)
@@ -281,17 +282,17 @@ GIANTS = 200e9  # parameters: the same code, and seconds of it
 @pytest.mark.parametrize("method", [*PACKS, None])
 def test_every_safetensors_file_keeps_the_rules(method: str | None) -> None:
     met = 0
-    for facts in BOOK.repos:
+    for facts in BUILT_IN.repos:
         here = facts.store in ("safetensors", "adapter", "pipeline")
-        geometry = BOOK.geometries.get(facts.geometry)
+        geometry = BUILT_IN.geometries.get(facts.geometry)
         large = geometry is not None and parameters_of(geometry) > GIANTS
         if not here or large or (facts.scheme.method if facts.scheme else None) != method or met > 3:
             continue
         met += 1
-        builder = Builder(facts, BOOK)
+        builder = Builder(facts, BUILT_IN)
         files = builder.files() if facts.main else builder._branch(4.0)()
         for content in files.values():
-            if isinstance(content, Weights):
+            if isinstance(content, SafetensorsFile):
                 opened(content)
     assert met or method in ("fbgemm_fp8", "quanto", "eetq", "mxfp4-pack-quantized", "mlx-mxfp4"), (
         "no repo has this method"
@@ -301,17 +302,17 @@ def test_every_safetensors_file_keeps_the_rules(method: str | None) -> None:
 @pytest.mark.parametrize("method", PACKS)
 def test_every_method_packs_a_small_model(method: str) -> None:
     """Each method's tensors are a valid file, and the Hub's count of them is reckoned in one way only."""
-    plain = BOOK.geometries["llama-3_2-1b"]
-    geometry = replace(BOOK.geometries["gpt-oss-20b"], name="t", layers=2) if method == "mxfp4" else plain
+    plain = BUILT_IN.geometries["llama-3_2-1b"]
+    geometry = replace(BUILT_IN.geometries["gpt-oss-20b"], name="t", layers=2) if method == "mxfp4" else plain
     bits = {"float-quantized": 8, "int-quantized": 8, "bnb-8bit": 8, "fp8": 8, "bitnet": 2, "aqlm": 2}.get(method, 4)
     scheme = Scheme(method, bits=bits, group=64)
     facts = Facts("owner/packed", "2025-01-01", geometry="t", scheme=scheme)
-    builder = Builder(facts, replace(BOOK, geometries={"t": replace(geometry, name="t", layers=2)}))
-    weights = [content for content in builder.files().values() if isinstance(content, Weights)]
+    builder = Builder(facts, replace(BUILT_IN, geometries={"t": replace(geometry, name="t", layers=2)}))
+    weights = [content for content in builder.files().values() if isinstance(content, SafetensorsFile)]
     names = {name for content in weights for name in opened(content)}
     assert len(names) > 30
     assert builder.geometry is not None
-    assert dict(counted(builder.geometry, scheme)) == count_parameters(builder.tensors())
+    assert dict(count_stored_parameters(builder.geometry, scheme)) == count_parameters(builder.tensors())
     config = json.loads(builder.files()["config.json"].head())
     assert ("quantization_config" in config) is (method != "quanto")  # quanto writes none
     assert (quantization_config(scheme) is None) is (method == "quanto")
@@ -330,12 +331,14 @@ def test_shards_and_their_index_agree() -> None:
         held = {
             name: path
             for path, content in files.items()
-            if isinstance(content, Weights) and path.startswith("model-")
+            if isinstance(content, SafetensorsFile) and path.startswith("model-")
             for name in opened(content)
             if name != "__metadata__"
         }
         assert index["weight_map"] == held
-        data = sum(content.size - len(content.head()) for content in files.values() if isinstance(content, Weights))
+        data = sum(
+            content.size - len(content.head()) for content in files.values() if isinstance(content, SafetensorsFile)
+        )
         assert index["metadata"]["total_size"] == data
     assert index["metadata"].get("total_parameters") is None
     mlx = json.loads(files_of("mlx-community/Qwen3-30B-A3B-4bit")["model.safetensors.index.json"].head())
@@ -344,7 +347,7 @@ def test_shards_and_their_index_agree() -> None:
 
 @pytest.mark.parametrize("size", [393_854_624, 335_304_388, 22_400_001])
 def test_a_file_of_which_only_the_size_is_known(size: int) -> None:
-    content = filler("some file", size, "F16")
+    content = filler_file("some file", size, "F16")
     assert content.size == size
     header = opened(content)
     elements = sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
@@ -355,14 +358,14 @@ def test_a_file_of_which_only_the_size_is_known(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "geometry", [one for one in BOOK.geometries.values() if one.parameters], ids=lambda geometry: geometry.name
+    "geometry", [one for one in BUILT_IN.geometries.values() if one.parameters], ids=lambda geometry: geometry.name
 )
 def test_shapes_give_the_true_count(geometry: Geometry) -> None:
     assert parameters_of(geometry) == geometry.parameters
 
 
 def test_experts_are_stacked_in_gguf_and_stand_alone_in_safetensors() -> None:
-    geometry = BOOK.geometries["qwen3-30b-a3b"]
+    geometry = BUILT_IN.geometries["qwen3-30b-a3b"]
     stacked = {info.name: info.dims for info in gguf_tensors(geometry, "Q4_K_M")}
     assert stacked["blk.0.ffn_gate_exps.weight"] == (2048, 768, 128)
     assert sum(prod(dims) for dims in stacked.values()) == 30_532_122_624

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from samplehub import SampleHub
-from samplehub.content.from_jsonl import BadModels, RecordedFile, read_models
+from samplehub.content.from_jsonl import InvalidModelsFile, RecordedFile, read_models
 from samplehub.content.infer import quant_of
 from tests.samplehub.conftest import Client
 from tests.samplehub.test_headers import NUMBERS, opened, prod, walk
@@ -139,7 +139,7 @@ def test_it_is_served(listed: Path) -> None:
 def test_a_file_that_is_no_list_of_models(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "models.jsonl"
     path.write_text(text)
-    with pytest.raises(BadModels, match=says):
+    with pytest.raises(InvalidModelsFile, match=says):
         read_models(path)
 
 
