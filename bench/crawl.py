@@ -356,7 +356,9 @@ def rows_of(db: Path) -> int:
     """Rows of all tables of what is known: not of runs, leases or search."""
     with sqlite3.connect(db) as connection:
         names = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
-        kept = [n for n in names if not n.startswith(("sqlite_", "search_", "alembic", "crawl_", "visits", "cursors"))]
+        kept = [
+            n for n in names if not n.startswith(("sqlite_", "search_", "alembic", "crawl_", "enrichments", "cursors"))
+        ]
         return sum(connection.execute(f'select count(*) from "{name}"').fetchone()[0] for name in kept)
 
 

@@ -222,7 +222,7 @@ def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:
 
 def transactions(table: str, found: dict[str, Any]) -> int:
     """How many the store filled a table in; one that pages and visits fill counts as of pages."""
-    if found["visited"] and table in ("headers", "artifacts", "repo_files", "visits", "conflicts"):
+    if found["visited"] and table in ("headers", "artifacts", "repo_files", "enrichments", "conflicts"):
         return math.ceil(found["visited"] / VISITS)
     return math.ceil(found["repos"] / (REMEMBERED if table == "metrics" else PAGE))
 
@@ -293,7 +293,7 @@ def chill(db: Path) -> None:
 
 @contextmanager
 def writing(hub: ImaginedHub, db: Path) -> Iterator[None]:
-    """A process that meanwhile stores pages of a sweep, some three a second, as a free account's quota brings them."""
+    """A process that meanwhile stores three pages of a full crawl a second, as a free account's quota brings them."""
     context = multiprocessing.get_context("spawn")
     over = context.Event()
     process = context.Process(target=write_on, args=(hub, db, over), daemon=True)

@@ -23,7 +23,7 @@ class CrawlSettings:
 
     depth: Depth = "files"
     scope: RepoFilter = field(default_factory=RepoFilter)
-    full: bool = False  # walk everything again, though a sweep has completed
+    full: bool = False  # walk everything again, though a full crawl has completed
     workers: int = 8
     budget: int | None = None  # requests, of all kinds
     max_time: timedelta | None = None

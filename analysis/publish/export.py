@@ -23,7 +23,7 @@ from typing import Any
 from analysis.errors import ExportRefused, UnknownTable
 from analysis.publish.table_files import ColumnKind, Format, guessed_kinds, write_table
 from analysis.query.reader import CatalogReader
-from analysis.query.saved import SavedQuery, find_saved_query, saved_queries
+from analysis.query.saved import RENAMED_SAVED_QUERIES, SavedQuery, find_saved_query, saved_queries
 from analysis.query.values import boolean_columns, list_columns, normalize_row, parse_list
 from analysis.units import iso
 
@@ -75,7 +75,13 @@ TABLES: tuple[Table, ...] = (
     Table("headers", HEADERS, ("repo_id", "artifact"), kinds={"version": "integer", "size": "integer"}),
     Table("label_conflicts", "label_conflicts", ("repo_id", "artifact", "field")),
     Table("changes", "changes", ("seen_at", "repo_id", "kind", "subject"), "seen_at >= :since"),
-    Table("growth", "growth", ("repo_id", "day"), "day >= substr(cast(:since as varchar), 1, 10)", {"day": "text"}),
+    Table(
+        "metrics_daily",
+        "metrics_daily",
+        ("repo_id", "day"),
+        "day >= substr(cast(:since as varchar), 1, 10)",
+        {"day": "text"},
+    ),
     Table("skips", "skips", ("repo_id", "reason", "detail"), "seen_at >= :since"),
     Table("crawl_runs", RUNS, ("id",), "started_at >= :since"),
     Table("labels", "labels", ("repo_id", "artifact", "field", "value", "source", "rule"), asked=True),
@@ -159,6 +165,9 @@ def select_tables(only: Sequence[str]) -> list[str]:
         if name.replace("-", "_") not in known:
             from difflib import get_close_matches
 
+            renamed = {"growth": "metrics_daily", **RENAMED_SAVED_QUERIES}.get(name.replace("_", "-"))
+            if renamed is not None:
+                raise UnknownTable(name, (renamed,))
             raise UnknownTable(name, tuple(get_close_matches(name, known.values(), n=3, cutoff=0.4)))
     wanted = {known[name.replace("-", "_")] for name in only}
     usual = [*(each.name for each in SUMMARIES), *(each.name for each in TABLES if not each.asked)]

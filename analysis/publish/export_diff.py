@@ -17,7 +17,7 @@ from analysis.text import FORMULA
 NAME = "differences"
 COLUMNS = ("table", "key", "change", "column", "before", "after")
 VOLATILE_COLUMNS = frozenset({"downloads", "downloads_all_time", "likes", "trending_score", "last_seen"})
-"""Counters that move every day; `growth` tells of them."""
+"""Counters that move every day; the table `metrics_daily` has them by day."""
 COMPARED = frozenset({"models", "artifacts", "files", "parents", "evaluations", "label_conflicts"})
 
 Difference = tuple[str, str, str, str | None, str | None, str | None]

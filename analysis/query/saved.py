@@ -133,10 +133,23 @@ def saved_queries() -> tuple[SavedQuery, ...]:
     )
 
 
+RENAMED_SAVED_QUERIES = {
+    "left-out": "skipped",
+    "missing-parents": "missing-base-models",
+    "on-a-day": "on-date",
+    "rising": "trending",
+    "scheme-bits": "quantization-bits",
+    "schemes": "quantizations",
+}
+"""Names in release 0.1.0 -> names now, for the error message."""
+
+
 def find_saved_query(name: str) -> SavedQuery:
     """The saved query of this name; `-` and `_` are equal. Raises UnknownSavedQuery, with similar names."""
     by_name = {query.name.replace("_", "-"): query for query in saved_queries()}
     requested = name.strip().replace("_", "-")
+    if requested in RENAMED_SAVED_QUERIES:
+        raise UnknownSavedQuery(name, (RENAMED_SAVED_QUERIES[requested],))
     if requested not in by_name:
         from difflib import get_close_matches
 

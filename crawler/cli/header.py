@@ -83,7 +83,7 @@ def known_layouts(db: str, asked: bool) -> tuple[ArrayLength, ...]:
 
     try:
         with CatalogReader(db) as reader:
-            rows = reader.all("select key, count, digest, length from layouts")
+            rows = reader.all("select key, count, digest, length from header_layouts")
     except CatalogError:
         if asked:
             raise

@@ -65,6 +65,6 @@ def last_crawls(db: str) -> dict[str, datetime]:
     except CatalogError:
         return {}
     moments = {kind: at if isinstance(at, datetime) else datetime.fromisoformat(at) for kind, at in found.items() if at}
-    if "full" in moments:  # a sweep sees all that an incremental walk would
+    if "full" in moments:  # a full crawl sees all that an incremental walk would
         moments["incremental"] = max(moments["full"], moments.get("incremental", moments["full"]))
     return moments

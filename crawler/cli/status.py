@@ -74,7 +74,7 @@ def facts_of(db: str) -> dict[str, Any]:
             "unfinished": reader.all(
                 "select scope, kind, pages, started_at from cursors where cursor is not null order by started_at"
             ),
-            "absent": one("select count(*) as n from absences").get("n"),
+            "absent": one("select count(*) as n from missing_repos").get("n"),
             "skips": counts("select reason as name, count(*) as n from skips group by reason order by n desc"),
             "failed_crawls": one(FAILED).get("n"),
             "requests": one(REQUESTS),
@@ -86,14 +86,14 @@ DEPTHS = """
 select
     case when v.sha is null or v.sha <> r.sha or v.depth is null then 'listing' else v.depth end as name,
     count(*) as n
-from repos r left join visits v on v.repo = r.id where r.status <> 'gone' group by 1 order by n desc
+from repos r left join enrichments v on v.repo = r.id where r.status <> 'gone' group by 1 order by n desc
 """
 BACKLOG = """
 select
     coalesce(sum(case when v.sha is null or v.sha <> r.sha or v.depth is null then 1 else 0 end), 0) as files,
     coalesce(sum(case when v.sha is null or v.sha <> r.sha or coalesce(v.depth, '') <> 'headers' then 1 else 0 end), 0)
         as headers
-from repos r left join visits v on v.repo = r.id where r.status in ('available', 'gated')
+from repos r left join enrichments v on v.repo = r.id where r.status in ('available', 'gated')
 """
 FAILED = """
 select count(*) as n from crawl_runs
@@ -176,7 +176,7 @@ def for_people(facts: dict[str, Any], out: Printer) -> None:
     if facts["skips"]:
         out.line(f"  left out   {listed(facts['skips'])} (hf-catalog query 'select * from skips')")
     if facts["absent"]:
-        out.line(f"  missing    {facts['absent']:,} repos that a sweep did not see")
+        out.line(f"  missing    {facts['absent']:,} repos that a full crawl did not see")
     if facts["failed_crawls"]:
         out.line(f"  failed     {facts['failed_crawls']:,} of the last 200 crawls")
     service = facts["service"]

@@ -34,7 +34,7 @@ ORPHANS = {
     " and not exists (select 1 from artifacts a where a.id = c.artifact and a.repo = c.repo)",
     "repos without labels": "select count(*) from repos r"
     " where not exists (select 1 from repo_labels l where l.repo = r.id)",
-    "visited repos without their files": "select count(*) from visits v join repos r on r.id = v.repo"
+    "visited repos without their files": "select count(*) from enrichments v join repos r on r.id = v.repo"
     " where v.depth is not null and r.file_count > 0"
     " and not exists (select 1 from repo_files f where f.repo = v.repo)",
     "repos that search can't find": "select count(*) from repos r"

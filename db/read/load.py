@@ -10,7 +10,7 @@ from typing import Any
 
 from db.records import ArrayLength, ArtifactRecord, EdgeRecord, EvalRecord, Header, Labelled, RepoRecord
 from db.rows import Rows
-from db.schema.tables import artifacts, evaluations, headers, layouts, repos
+from db.schema.tables import artifacts, evaluations, header_layouts, headers, repos
 from db.write.enrichments import HEADER_COLUMNS
 
 _REPO_COLUMNS = [
@@ -186,5 +186,5 @@ def read_headers(rows: Rows, key: str, wanted: Iterable[Any]) -> dict[Any, Heade
 
 
 def read_layouts(rows: Rows) -> tuple[ArrayLength, ...]:
-    sql = f"select key, count, digest, length from {layouts.name} order by key, count, digest"
+    sql = f"select key, count, digest, length from {header_layouts.name} order by key, count, digest"
     return tuple(ArrayLength(*row) for row in rows.select(sql))

@@ -25,10 +25,12 @@ from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
 GROUPS = {
     "What the Hub says": "repos repo_facts tags repo_tags edges evaluations repo_files",
     "What was made of it": (
-        "repo_labels artifacts headers evidence label_evidence conflicts unclaimed vocabularies layouts"
+        "repo_labels artifacts headers evidence label_evidence conflicts unclaimed vocabularies header_layouts"
     ),
     "What happened": "crawl_runs metrics events aliases skips",
-    "How crawls go on": "visits cursors watermarks sweep_pages absences crawl_locks search_documents search_pending",
+    "How crawls go on": (
+        "enrichments cursors watermarks listing_pages missing_repos crawl_locks search_documents search_pending"
+    ),
 }
 INTRODUCTION = """# The schema
 

@@ -52,7 +52,7 @@ repos = _table(
     "One row a model repo of the Hub, never deleted.",
     _key("id", BigInt, "the catalog's number of this repo"),
     _col("hub_id", Text, "the Hub's `_id`: survives renames", must=True, unique=True),
-    _col("repo_id", Text, "owner/name as of the last visit", must=True, index=True),
+    _col("repo_id", Text, "owner/name as last seen", must=True, index=True),
     _col("author", Text, "the owner: a user or an organisation"),
     _col("sha", Text, "commit of the main revision"),
     _col("created_at", UtcDateTime, "when the repo was made on the Hub"),
@@ -71,7 +71,7 @@ repos = _table(
     _col("file_count", Integer, "files of the main revision"),
     _col("first_seen", UtcDateTime, "when the catalog first saw the repo", must=True, index=True),
     _col(
-        "last_seen", UtcDateTime, "when this row was last written; the view models also counts full sweeps", must=True
+        "last_seen", UtcDateTime, "when this row was last written; the view models also counts full crawls", must=True
     ),
     _col("first_run", BigInt, "the crawl that found it", ForeignKey("crawl_runs.id")),
     _col("digest", BigInt, "64 bits over all that the listing says but the counters: equal means unchanged", must=True),
@@ -316,8 +316,8 @@ unclaimed = _table(
     linked=True,
 )
 
-layouts = _table(
-    "layouts",
+header_layouts = _table(
+    "header_layouts",
     "Lengths of tokenizer arrays in GGUF headers, learnt once: the next header with this tokenizer jumps them.",
     _key("key", Text, "key of the array: tokenizer.ggml.tokens"),
     _key("count", BigInt, "elements of the array"),
@@ -373,33 +373,33 @@ watermarks = _table(
     _col("newest", UtcDateTime, "greatest last_modified of a walk that came to its end", must=True),
 )
 
-sweep_pages = _table(
-    "sweep_pages",
-    "Which repos a full sweep has seen, page by page; emptied when the sweep is closed.",
+listing_pages = _table(
+    "listing_pages",
+    "Which repos a full crawl's listing has seen, page by page; emptied when the full crawl is complete.",
     _key("scope", Text, "canonical text of the filters; empty for the whole Hub"),
     _key("page", BigInt, "number of the page, from 0"),
     _col("seen", Text, "JSON list of the repos' numbers", must=True),
 )
 
-absences = _table(
-    "absences",
-    "Repos that a full sweep did not see: gone only after two probes of their own.",
+missing_repos = _table(
+    "missing_repos",
+    "Repos that a full crawl did not see: gone only after two probes of their own.",
     _repo(),
-    _col("since", UtcDateTime, "when the sweep that missed it started", must=True),
+    _col("since", UtcDateTime, "when the full crawl that missed it started", must=True),
     _col("probes", Integer, "direct probes that did not find it either", must=True),
     _col("probed_at", UtcDateTime, "the last of them"),
 )
 
-visits = _table(
-    "visits",
-    "The frontier: how deep each repo was looked at, and who is looking now.",
+enrichments = _table(
+    "enrichments",
+    "The work queue: how deep each repo was read at which commit, and which crawler holds its lease.",
     _repo(),
-    _col("sha", Text, "commit that was looked at; unknown if never or if it must be looked at again"),
-    _col("depth", Text, "files or headers: how deep the look at that commit was"),
-    _col("visited_at", UtcDateTime, "when"),
+    _col("sha", Text, "commit that was read; unknown if none was or if it must be read again"),
+    _col("depth", Text, "files or headers: how deep that commit was read"),
+    _col("visited_at", UtcDateTime, "when the repo was last read, or the attempt failed"),
     _col("lease", BigInt, "fencing token: only the holder of the latest lease may write", must=True),
     _col("leased_until", UtcDateTime, "when the lease runs out; unknown if nobody holds it"),
-    _col("failures", Integer, "visits in a row that failed", must=True),
+    _col("failures", Integer, "attempts in a row that failed", must=True),
 )
 
 metrics = _table(

@@ -1,5 +1,5 @@
 -- One wide row a repo: what the Hub says, the resolved labels, what was measured.
--- last_seen: when the catalog last knew it to be there: its own visit, or the last full sweep that did not miss it.
+-- last_seen: when the catalog last knew it to be there: its own requests, or the last full crawl that did not miss it.
 select
     r.repo_id,
     r.hub_id,
@@ -59,7 +59,7 @@ select
             from crawl_runs c
             where c.scope = '' and c.kind = 'full' and c.swept_from > r.last_seen
                 and r.status <> 'gone'
-                and not exists (select 1 from absences m where m.repo = r.id)
+                and not exists (select 1 from missing_repos m where m.repo = r.id)
             order by c.swept_from desc
             limit 1
         ),

@@ -15,7 +15,7 @@ select
 from repos r
 left join repo_labels l on l.repo = r.id
 left join vocabularies v on v.id = l.vocabulary
-left join visits t on t.repo = r.id
+left join enrichments t on t.repo = r.id
 where
     l.repo is null
     or l.vocabulary <> (select w.id from vocabularies w order by w.used_since desc, w.id desc limit 1)

@@ -14,14 +14,14 @@ from db.rows import Row, Rows
 from db.schema.tables import (
     artifacts,
     conflicts,
+    enrichments,
+    header_layouts,
     headers,
     label_evidence,
-    layouts,
     repo_files,
     repos,
     search_pending,
     skips,
-    visits,
 )
 from db.schema.types import hash_bytes
 from db.write.label_rows import (
@@ -130,7 +130,7 @@ def save_enrichments(
     """Stores those whose lease is still the latest; returns how many. In the caller's transaction."""
     latest = {enrichment.repo.hub_id: (enrichment, lease) for enrichment, lease in items}
     known = known_repos(rows, latest)
-    sql = "select repo, sha, depth, lease from visits where repo in ({})"
+    sql = "select repo, sha, depth, lease from enrichments where repo in ({})"
     seen = {
         row[0]: EnrichedRepo(row[1], row[2], row[3]) for row in rows.select_in(sql, [s.repo for s in known.values()])
     }
@@ -166,7 +166,7 @@ def _save(rows: Rows, interned: InternedIds, run: RunRecord, items: Sequence[Enr
     ]
     write_repo_labels(rows, interned, labels, at, fresh=False)
     learnt = [(layout.key, layout.count, layout.digest, layout.length) for i in items for layout in i.found.layouts]
-    rows.insert_new(layouts, ("key", "count", "digest", "length"), learnt)
+    rows.insert_new(header_layouts, ("key", "count", "digest", "length"), learnt)
     _save_skips(rows, run, items)
     _close(rows, items, at)
     rows.insert_new(search_pending, ("repo",), [(item.repo,) for item in items if item.to_search])
@@ -372,4 +372,4 @@ def _close(rows: Rows, items: Sequence[EnrichedState], at: datetime) -> None:
         if item.visit.sha == item.found.repo.sha and item.visit.depth is not None:
             depth = max(depth, item.visit.depth, key=DEPTHS.__getitem__)
         values.append((item.repo, item.found.repo.sha, depth, at, item.visit.lease, None, 0))
-    rows.upsert(visits, ("repo",), columns, values)
+    rows.upsert(enrichments, ("repo",), columns, values)

@@ -15,12 +15,12 @@ from db.records import DerivedValues, Labelled, Page, RepoRecord, RunRecord, Ski
 from db.rows import Row, Rows
 from db.schema.tables import (
     LABELS,
-    absences,
     aliases,
     edges,
     evaluations,
     events,
     metrics,
+    missing_repos,
     repo_facts,
     repo_tags,
     repos,
@@ -42,7 +42,7 @@ _STATE = (
     "select r.hub_id, r.id, r.repo_id, r.sha, r.digest, r.status, r.downloads, r.downloads_all_time, r.likes,"
     " r.trending_score, l.depth, l.vocabulary, v.sha, r.last_modified,"
     f" {', '.join(f'l.{name}' for name in INDEXED)} from repos r"
-    " left join repo_labels l on l.repo = r.id left join visits v on v.repo = r.id where r.hub_id in ({})"
+    " left join repo_labels l on l.repo = r.id left join enrichments v on v.repo = r.id where r.hub_id in ({})"
 )
 _LISTED = [
     "repo_id",
@@ -358,8 +358,8 @@ def _count_days(rows: Rows, counted: Sequence[tuple[StoredState, RepoRecord]], a
 
 def _mark_seen(rows: Rows, found: ClassifiedRepos, at: datetime) -> None:
     """Repos that a sweep had missed and that are here again are missing no more."""
-    if rows.select("select 1 from absences limit 1"):
-        rows.delete(absences, ("repo",), [(number,) for number in found.numbers()])
+    if rows.select("select 1 from missing_repos limit 1"):
+        rows.delete(missing_repos, ("repo",), [(number,) for number in found.numbers()])
 
 
 # ---- parts that an enrichment shares --------------------------------------------------------------------------------
@@ -495,7 +495,7 @@ def set_status(rows: Rows, run: RunRecord | None, hub_id: str, status: str, at: 
     repo, before = found[0]
     record_events(rows, run, at, [(repo, _status_kind(before, status), "status", before, status)])
     rows.update(repos, ("status", "last_seen"), "id", [(status, at, repo)])
-    rows.delete(absences, ("repo",), [(repo,)])
+    rows.delete(missing_repos, ("repo",), [(repo,)])
     return True
 
 

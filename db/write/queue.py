@@ -26,7 +26,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal,
 from db.record_base import Depth
 from db.records import LeasedRepo, RepoFilter
 from db.rows import CHUNK, Rows
-from db.schema.tables import conflicts, repo_labels, repo_tags, repos, tags, visits
+from db.schema.tables import conflicts, enrichments, repo_labels, repo_tags, repos, tags
 
 LEASE_DURATION = timedelta(minutes=15)
 """How long a lease holds. A visit of the largest repo takes a minute or two."""
@@ -74,8 +74,8 @@ def _less(dialect: str, left: Any, right: Any) -> ColumnElement[Any]:
 
 
 def priority_sql(dialect: str, now: datetime) -> ColumnElement[Any]:
-    """The formula as SQL over repos, visits and repo_labels."""
-    moment = literal(now, visits.c.visited_at.type)
+    """The formula as SQL over repos, enrichments and repo_labels."""
+    moment = literal(now, enrichments.c.visited_at.type)
     zero = literal(0.0)
     value = (
         1
@@ -83,21 +83,23 @@ def priority_sql(dialect: str, now: datetime) -> ColumnElement[Any]:
         + 2 * func.ln(1.0 + _greater(dialect, func.coalesce(repos.c.trending_score, zero), zero))
         + func.ln(1.0 + func.coalesce(repos.c.likes, 0)) / 2
     )
-    age = _seconds(dialect, moment) - _seconds(dialect, visits.c.visited_at)
+    age = _seconds(dialect, moment) - _seconds(dialect, enrichments.c.visited_at)
     rhythm = _seconds(dialect, repos.c.last_modified) - _seconds(dialect, repos.c.created_at)
     ratio = _greater(dialect, age, zero) / _greater(dialect, func.coalesce(rhythm, literal(DAY)), literal(DAY))
     base = case(
-        (visits.c.visited_at.is_(None), 2.0),
-        (or_(visits.c.sha.is_(None), visits.c.sha != repos.c.sha), 1 + _less(dialect, ratio, literal(1.0))),
+        (enrichments.c.visited_at.is_(None), 2.0),
+        (or_(enrichments.c.sha.is_(None), enrichments.c.sha != repos.c.sha), 1 + _less(dialect, ratio, literal(1.0))),
         else_=1.0,
     )
     unclear = case((or_(repo_labels.c.family.is_(None), repo_labels.c.quantized.is_(None)), 0.5), else_=0.0)
     disputed = case((exists().where(conflicts.c.repo == repos.c.id), 0.5), else_=0.0)
-    failures = 1 + func.coalesce(visits.c.failures, 0)
+    failures = 1 + func.coalesce(enrichments.c.failures, 0)
     return value * (base + unclear + disputed) / (failures * failures)
 
 
-_JOINED = repos.outerjoin(visits, visits.c.repo == repos.c.id).outerjoin(repo_labels, repo_labels.c.repo == repos.c.id)
+_JOINED = repos.outerjoin(enrichments, enrichments.c.repo == repos.c.id).outerjoin(
+    repo_labels, repo_labels.c.repo == repos.c.id
+)
 
 
 def _reachable() -> ColumnElement[bool]:
@@ -106,13 +108,13 @@ def _reachable() -> ColumnElement[bool]:
 
 def _unmet(depth: Depth) -> ColumnElement[bool]:
     """Its files, or its headers, at its present commit are not known."""
-    shallow = visits.c.depth.is_(None) if depth == "files" else func.coalesce(visits.c.depth, "") != "headers"
-    return or_(visits.c.sha.is_(None), visits.c.sha != repos.c.sha, shallow)
+    shallow = enrichments.c.depth.is_(None) if depth == "files" else func.coalesce(enrichments.c.depth, "") != "headers"
+    return or_(enrichments.c.sha.is_(None), enrichments.c.sha != repos.c.sha, shallow)
 
 
 def _free(now: datetime) -> ColumnElement[bool]:
-    moment = literal(now, visits.c.leased_until.type)
-    return or_(visits.c.leased_until.is_(None), visits.c.leased_until < moment)
+    moment = literal(now, enrichments.c.leased_until.type)
+    return or_(enrichments.c.leased_until.is_(None), enrichments.c.leased_until < moment)
 
 
 def filter_sql(scope: RepoFilter) -> list[ColumnElement[bool]]:
@@ -180,7 +182,7 @@ class Frontier:
         return claimed
 
     def _rank(self, rows: Rows, n: int, depth: Depth, scope: RepoFilter | None, now: datetime) -> Sequence[int]:
-        moment = literal(now, visits.c.visited_at.type)
+        moment = literal(now, enrichments.c.visited_at.type)
         order = priority_sql(rows.dialect.name, now).desc()
         statement = select(repos.c.id).select_from(_JOINED).where(_conditions(depth, scope, now), _rested(rows, moment))
         return rows.connection.execute(statement.order_by(order, repos.c.id).limit(n)).scalars().all()
@@ -192,21 +194,21 @@ class Frontier:
             held = select(repos.c.id).where(repos.c.id.in_(ids)).with_for_update(skip_locked=True)
             ids = rows.connection.execute(held).scalars().all()
         columns = [repos.c.id, repos.c.hub_id, repos.c.repo_id, repos.c.sha]
-        columns += [visits.c.sha, visits.c.depth, visits.c.lease]
+        columns += [enrichments.c.sha, enrichments.c.depth, enrichments.c.lease]
         statement: Select[Any] = (
             select(*columns)
-            .select_from(repos.outerjoin(visits, visits.c.repo == repos.c.id))
+            .select_from(repos.outerjoin(enrichments, enrichments.c.repo == repos.c.id))
             .where(repos.c.id.in_(ids), _reachable(), _unmet(depth), _free(now))
         )
         found = sorted(rows.connection.execute(statement).all(), key=lambda row: place[row[0]])
         until = now + LEASE_DURATION
         leases = [(row[0], (row[6] or 0) + 1) for row in found]
         rows.insert_new(
-            visits,
+            enrichments,
             ("repo", "lease", "leased_until", "failures"),
             [(repo, lease, until, 0) for repo, lease in leases],
         )
-        rows.update(visits, ("lease", "leased_until"), "repo", [(lease, until, repo) for repo, lease in leases])
+        rows.update(enrichments, ("lease", "leased_until"), "repo", [(lease, until, repo) for repo, lease in leases])
         return [
             LeasedRepo(hub_id, repo_id, sha, depth if seen is not None and seen == sha else None, lease)
             for (_, hub_id, repo_id, sha, seen, depth, _), (_, lease) in zip(found, leases, strict=True)
@@ -216,19 +218,19 @@ class Frontier:
     def release(rows: Rows, leases: Iterable[LeasedRepo]) -> None:
         """Gives leases back that were not used; those that were lost meanwhile stay their new holder's."""
         given = {wanted.hub_id: wanted.lease for wanted in leases}
-        sql = "select r.hub_id, v.repo, v.lease from repos r join visits v on v.repo = r.id where r.hub_id in ({})"
+        sql = "select r.hub_id, v.repo, v.lease from repos r join enrichments v on v.repo = r.id where r.hub_id in ({})"
         held = [row for row in rows.select_in(sql, given) if given[row[0]] == row[2]]
-        rows.update(visits, ("leased_until",), "repo", [(None, row[1]) for row in held])
+        rows.update(enrichments, ("leased_until",), "repo", [(None, row[1]) for row in held])
 
     @staticmethod
     def free(rows: Rows) -> None:
         """Takes back every lease, for when nobody crawls. A late result is still known by its token."""
-        rows.execute("update visits set leased_until = null where leased_until is not null")
+        rows.execute("update enrichments set leased_until = null where leased_until is not null")
 
     @staticmethod
     def fail(rows: Rows, hub_id: str, lease: int | None, now: datetime, *, settled: str | None) -> None:
         """A visit brought nothing. `settled`: the depth that counts as reached until the next commit, None to retry."""
-        joined = "repos r left join visits v on v.repo = r.id"
+        joined = "repos r left join enrichments v on v.repo = r.id"
         sql = f"select r.id, r.sha, v.lease, v.failures from {joined} where r.hub_id = ?"
         found = rows.select(sql, (hub_id,))
         if not found or (lease and found[0][2] != lease):
@@ -240,11 +242,13 @@ class Frontier:
         else:
             columns = ("repo", "lease", "leased_until", "visited_at", "failures")
             values = (repo, held or 0, None, now, (failures or 0) + 1)
-        rows.upsert(visits, ("repo",), columns, [values])
+        rows.upsert(enrichments, ("repo",), columns, [values])
 
 
 def _rested(rows: Rows, now: ColumnElement[Any]) -> ColumnElement[bool]:
     """Its last visit did not fail, or long enough ago: RETRY x 2^(failures - 1). One in the future was misdated."""
-    waited = _seconds(rows.dialect.name, now) - _seconds(rows.dialect.name, visits.c.visited_at)
-    pause = _less(rows.dialect.name, RETRY_DELAY.total_seconds() * func.power(2.0, visits.c.failures - 1), 30 * DAY)
-    return or_(func.coalesce(visits.c.failures, 0) == 0, waited >= pause, waited < 0)
+    waited = _seconds(rows.dialect.name, now) - _seconds(rows.dialect.name, enrichments.c.visited_at)
+    pause = _less(
+        rows.dialect.name, RETRY_DELAY.total_seconds() * func.power(2.0, enrichments.c.failures - 1), 30 * DAY
+    )
+    return or_(func.coalesce(enrichments.c.failures, 0) == 0, waited >= pause, waited < 0)

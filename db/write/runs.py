@@ -13,7 +13,7 @@ from db.derive.digest import to_json
 from db.processes import is_running
 from db.records import LeasedRepo, Page, RepoFilter, RunRecord
 from db.rows import Rows
-from db.schema.tables import absences, crawl_runs, cursors, events, repos, sweep_pages, watermarks
+from db.schema.tables import crawl_runs, cursors, events, listing_pages, missing_repos, repos, watermarks
 from db.write.listing import PageCounts
 from db.write.queue import filter_sql
 
@@ -69,7 +69,7 @@ def finish_run(rows: Rows, run: RunRecord) -> None:
     close_listing(rows, run, scope)
     rows.delete(cursors, ("scope", "kind"), [(scope, run.kind)])
     if run.kind == "full":
-        rows.delete(sweep_pages, ("scope",), [(scope,)])
+        rows.delete(listing_pages, ("scope",), [(scope,)])
 
 
 def count_page(rows: Rows, run: RunRecord, counts: PageCounts) -> None:
@@ -97,8 +97,8 @@ def advance(rows: Rows, run: RunRecord, scope: str, page: Page, seen: Sequence[i
         moments.append(read_time(found[0][2]))
     if run.kind == "full":
         if not going_on:
-            rows.delete(sweep_pages, ("scope",), [(scope,)])
-        rows.insert(sweep_pages, ("scope", "page", "seen"), [(scope, pages, to_json(list(seen)))])
+            rows.delete(listing_pages, ("scope",), [(scope,)])
+        rows.insert(listing_pages, ("scope", "page", "seen"), [(scope, pages, to_json(list(seen)))])
     columns = ("scope", "kind", "cursor", "started_at", "newest", "pages", "run")
     values = (scope, run.kind, page.cursor, started, max(moments, default=None), pages + 1, run.id)
     rows.upsert(cursors, ("scope", "kind"), columns, [values])
@@ -131,7 +131,7 @@ def restart(rows: Rows, scope: str, kind: str) -> None:
     """Forgets an unfinished walk: the next page starts a new one."""
     rows.delete(cursors, ("scope", "kind"), [(scope, kind)])
     if kind == "full":
-        rows.delete(sweep_pages, ("scope",), [(scope,)])
+        rows.delete(listing_pages, ("scope",), [(scope,)])
 
 
 def sweep_done(rows: Rows, scope: str) -> datetime | None:
@@ -150,7 +150,7 @@ def _moment(rows: Rows, found: Sequence[Sequence[str]]) -> datetime | None:
     return moment
 
 
-# ---- absences -------------------------------------------------------------------------------------------------------
+# ---- missing repos --------------------------------------------------------------------------------------------------
 
 
 def open_sweep(rows: Rows, scope: str) -> bool:
@@ -162,7 +162,7 @@ def open_sweep(rows: Rows, scope: str) -> bool:
 def seen_repos(rows: Rows, scope: str) -> bytearray:
     """Which repos the last full walk saw: a byte for each of the catalog's numbers. Empty if it saw none."""
     seen = bytearray()
-    sql = f"select seen from sweep_pages where scope = {rows.mark}"
+    sql = f"select seen from listing_pages where scope = {rows.mark}"
     for (numbers,) in rows.connection.exec_driver_sql(sql, (scope,)):
         for number in map(int, filter(None, numbers[1:-1].split(","))):
             if number >= len(seen):
@@ -198,13 +198,13 @@ def record_missing(rows: Rows, scope: str, hub_ids: Iterable[str], now: datetime
     found = rows.select("select started_at from cursors where scope = ? and kind = 'full'", (scope,))
     since = rows.result(cursors, "started_at")(found[0][0]) if found else now
     numbers = list(rows.select_in("select id from repos where hub_id in ({})", hub_ids))
-    rows.insert_new(absences, ("repo", "since", "probes"), [(row[0], since, 0) for row in numbers])
+    rows.insert_new(missing_repos, ("repo", "since", "probes"), [(row[0], since, 0) for row in numbers])
 
 
 def unconfirmed_missing(rows: Rows, most: int) -> list[LeasedRepo]:
     """Repos with an absence, at most so many, those that were looked at longest ago or never first."""
     sql = (
-        "select r.hub_id, r.repo_id, r.sha from absences a join repos r on r.id = a.repo"
+        "select r.hub_id, r.repo_id, r.sha from missing_repos a join repos r on r.id = a.repo"
         " order by a.probed_at nulls first, a.repo limit ?"
     )
     return [LeasedRepo(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql, (most,))]
@@ -212,19 +212,19 @@ def unconfirmed_missing(rows: Rows, most: int) -> list[LeasedRepo]:
 
 def record_probe(rows: Rows, hub_id: str, *, found: bool, at: datetime) -> int:
     """A direct look at a missing repo; returns how many in a row did not find it."""
-    sql = "select r.id, a.probes from repos r left join absences a on a.repo = r.id where r.hub_id = ?"
+    sql = "select r.id, a.probes from repos r left join missing_repos a on a.repo = r.id where r.hub_id = ?"
     known = rows.select(sql, (hub_id,))
     if not known:
         return 0
     repo, probes = known[0]
     if found:
-        rows.delete(absences, ("repo",), [(repo,)])
+        rows.delete(missing_repos, ("repo",), [(repo,)])
         return 0
     count = (probes or 0) + 1
     if probes is None:
-        rows.insert(absences, ("repo", "since", "probes", "probed_at"), [(repo, at, count, at)])
+        rows.insert(missing_repos, ("repo", "since", "probes", "probed_at"), [(repo, at, count, at)])
     else:
-        rows.update(absences, ("probes", "probed_at"), "repo", [(count, at, repo)])
+        rows.update(missing_repos, ("probes", "probed_at"), "repo", [(count, at, repo)])
     return count
 
 

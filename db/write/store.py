@@ -29,9 +29,8 @@ from db.record_base import Depth, Status
 from db.records import ArrayLength, Enrichment, Header, LeasedRepo, Page, RepoFilter, RepoRecord, RunRecord, Skipped
 from db.rows import Rows
 from db.schema.migrate import upgrade_engine
-from db.write import enrichments as visits
+from db.write import enrichments, lock, relabel, runs
 from db.write import listing as pages
-from db.write import lock, relabel, runs
 from db.write.label_rows import InternedIds
 from db.write.listing import PageCounts
 from db.write.queue import Frontier
@@ -270,7 +269,7 @@ class Store:
     def save_enrichments(self, run: RunRecord, items: Sequence[tuple[Enrichment, int]]) -> int:
         """What visits found, each with its lease (0: none was needed). Returns how many leases still held."""
         with self._writing() as rows:
-            saved = visits.save_enrichments(rows, self._interned, run, items, self._clock())
+            saved = enrichments.save_enrichments(rows, self._interned, run, items, self._clock())
         self.index(2 * len(items))
         return saved
 

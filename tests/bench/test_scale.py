@@ -28,7 +28,7 @@ def options(db: Path, **asked: object) -> Namespace:
 def test_every_measurement_of_a_small_catalog(tmp_path: Path) -> None:
     found = run(options(tmp_path / "scale.db"), tmp_path)
     assert found["check"] == []  # what it made is a whole catalog
-    assert found["rows"]["repos"] == REPOS and found["rows"]["visits"] == REPOS // 2
+    assert found["rows"]["repos"] == REPOS and found["rows"]["enrichments"] == REPOS // 2
     assert found["rows"]["metrics"] > 15 * REPOS  # a year of the three in ten that are downloaded
     assert 0 < found["load_against_raw"] < 10
     assert found["incremental_page"].keys() == {"unchanged", "counters", "changed"}
@@ -45,7 +45,7 @@ def test_a_hundred_thousand_repos_load_grow_and_answer(tmp_path: Path) -> None:
     db = tmp_path / "scale.db"
     found = run(options(db, repos=100_000, visited=0.2, no_raw=True, no_reports=True), tmp_path)
     assert found["check"] == [] and found["export_models_ok"]
-    assert found["rows"]["repos"] == 100_000 and found["rows"]["visits"] == 20_000
+    assert found["rows"]["repos"] == 100_000 and found["rows"]["enrichments"] == 20_000
     assert found["rows"]["metrics"] > 1_500_000 and found["rows"]["repo_files"] > 150_000
     with CatalogReader(db) as reader:
         (row,) = reader.all("select count(*) as n from models")

@@ -29,8 +29,8 @@ QUERIES = {
     "artifacts": f"select {_REPO.format('a')}, a.*, hex(h.content) as read from artifacts a"
     " left join headers h on h.id = a.header",
     "headers": "select * from headers",
-    "layouts": 'select "key", "count", digest, length from layouts',
-    "visits": f"select {_REPO.format('v')}, sha, depth, failures from visits v",
+    "header_layouts": 'select "key", "count", digest, length from header_layouts',
+    "enrichments": f"select {_REPO.format('v')}, sha, depth, failures from enrichments v",
     "aliases": f"select {_REPO.format('a')}, repo_id from aliases a",
     "events": f"select {_REPO.format('e')}, kind, subject, before, after from events e where kind <> 'label'",
     "skips": "select repo_id, reason, detail, hub_id from skips",

@@ -354,7 +354,7 @@ def test_a_listing_that_lost_its_repos_in_masses_makes_nothing_gone(
     run = crawled(db, sample, full=True)
     assert "too many for one walk to be believed" in str(run.detail)
     assert rows(db, "select count(*) from repos where status = 'gone'") == [(0,)]
-    assert rows(db, "select count(*) from absences") == [(0,)]
+    assert rows(db, "select count(*) from missing_repos") == [(0,)]
 
 
 def test_looks_at_what_is_missing_are_bounded_and_go_on_next_time(

@@ -50,7 +50,7 @@ def test_every_repo_is_found_labelled_and_visited(sample: SampleHub, db: Path) -
     assert run.repos_seen == run.repos_new == run.repos_enriched == len(sample.catalog)
     assert [row[0] for row in rows(db, "select repo_id from repos order by repo_id")] == repo_ids(sample)
     assert rows(db, "select count(*) from repo_labels where family = 'gemma'") == [(44,)]
-    assert rows(db, "select depth, count(*) from visits group by depth") == [("headers", len(sample.catalog))]
+    assert rows(db, "select depth, count(*) from enrichments group by depth") == [("headers", len(sample.catalog))]
 
 
 def test_headers_are_measured_and_linked(sample: SampleHub, db: Path) -> None:
@@ -259,7 +259,7 @@ def test_gone_is_what_a_sweep_and_two_looks_do_not_find(sample: SampleHub, db: P
     assert len(asked(sample, "/api/models/acme/Gemma-1-1B-it-0")) == 2
     assert rows(db, "select status from repos where repo_id = 'acme/Gemma-1-1B-it-0'") == [("gone",)]
     assert rows(db, "select kind, after from events where kind = 'gone'") == [("gone", "gone")]
-    assert rows(db, "select count(*) from absences") == [(0,)]
+    assert rows(db, "select count(*) from missing_repos") == [(0,)]
 
 
 def test_a_repo_that_comes_back_is_back(sample: SampleHub, db: Path) -> None:

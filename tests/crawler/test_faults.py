@@ -119,7 +119,7 @@ def test_a_repo_of_the_wrong_types_is_left_out_and_tried_again_later(sample: Sam
     run = crawled(db, sample)
     assert (run.outcome, run.repos_skipped, run.repos_enriched) == ("complete", 1, len(sample.catalog) - 1)
     assert rows(db, "select repo_id, reason from skips") == [("acme/Gemma-1-1B-it-0", "malformed")]
-    assert rows(db, "select failures from visits where depth is null") == [(1,)]
+    assert rows(db, "select failures from enrichments where depth is null") == [(1,)]
 
 
 def test_a_repo_that_always_fails_is_one_row(sample: SampleHub, db: Path) -> None:

@@ -43,9 +43,9 @@ def test_two_crawls_one_of_them_killed_visit_no_repo_twice(postgresql: PostgreSQ
         assert held, "it died with repos in its hands"
         assert rows(LEFT.replace("is not null", "is null")) == [], "all others are done"
         assert max(visited(sample).values()) == 1
-        assert rows("select max(lease) from visits") == [(1,)], "each was handed out once"
+        assert rows("select max(lease) from enrichments") == [(1,)], "each was handed out once"
 
-        postgresql.execute("update visits set leased_until = now() - interval '1 second'"
+        postgresql.execute("update enrichments set leased_until = now() - interval '1 second'"
                            " where leased_until is not null", database)  # fmt: skip  # a quarter of an hour later
         run = crawled(url, sample, depth="headers", token=MEMBER)  # type: ignore[arg-type]
         assert (run.outcome, run.repos_enriched) == ("complete", len(held))
@@ -59,7 +59,7 @@ def test_two_crawls_one_of_them_killed_visit_no_repo_twice(postgresql: PostgreSQ
 
 BOTH = "select count(*) from crawl_runs where repos_enriched > 0 and finished_at is null"
 LEFT = (
-    "select r.repo_id from repos r left join visits v on v.repo = r.id"
+    "select r.repo_id from repos r left join enrichments v on v.repo = r.id"
     " where coalesce(v.depth, '') <> 'headers' and v.leased_until is not null"
 )
 

@@ -55,10 +55,15 @@ ROWS = {
 }
 """How many rows each table of the released catalog has."""
 
-RENAMED: dict[str, str] = {}
+RENAMED = {
+    "absences": "missing_repos",
+    "layouts": "header_layouts",
+    "sweep_pages": "listing_pages",
+    "visits": "enrichments",
+}
 """Tables that have another name since: the released one -> today's."""
 
-ANSWERED = ("best-under", "crawls", "gated", "left-out", "qat", "quantized-copies", "schemes", "top-families")
+ANSWERED = ("best-under", "crawls", "gated", "qat", "quantizations", "quantized-copies", "skipped", "top-families")
 """Questions that find something in it, whatever day it is."""
 
 TABLES = (

@@ -113,7 +113,7 @@ def test_vanished_repos_have_the_time_of_the_crawl_that_missed_them(reader: Cata
 
 
 def test_downloads_change_between_two_days(reader: CatalogReader) -> None:
-    rows = {row["repo_id"]: row for row in run_saved(reader, "rising")}
+    rows = {row["repo_id"]: row for row in run_saved(reader, "trending")}
     assert rows["google/gemma-3-4b-it"]["downloads_change"] == 100
     assert rows["meta-llama/Llama-3.1-8B-Instruct"]["downloads_change"] == 0
 

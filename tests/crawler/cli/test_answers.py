@@ -24,7 +24,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "compare": ("compare", "google/gemma-3-4b-it", QAT),
     "fits": ("fits", "--ram", "16GB"),
     "changes": ("changes", "--since", "2026-10-01"),
-    "query": ("query", "schemes"),
+    "query": ("query", "quantizations"),
     "query sql": ("query", "select repo_id, license from models order by repo_id"),
     "query list": ("query", "--list"),
     "memory": ("memory", "4B"),
@@ -159,8 +159,10 @@ def test_export_writes_a_folder_and_says_what(small: str, tmp_path: Path, hf_cat
     assert answer.status == DONE and "models.csv" in answer.out and "2026-11-02" in answer.err
     names = [Path(line).name for line in hf_catalog("export", str(out), "-q", "--db", small).out.splitlines()]
     assert sorted([*names, "manifest.json"]) == sorted(path.name for path in out.iterdir())
-    manifest = hf_catalog("export", str(out), "--only", "by_family", "--only", "schemes", "--json", "--db", small).json
-    assert [entry["table"] for entry in manifest["files"]] == ["by_family", "schemes"]
+    manifest = hf_catalog(
+        "export", str(out), "--only", "by_family", "--only", "quantizations", "--json", "--db", small
+    ).json
+    assert [entry["table"] for entry in manifest["files"]] == ["by_family", "quantizations"]
     listed = hf_catalog("export", "--list", "-q").out.split()
     assert {"models", "by_license", "best-under"} <= set(listed)
     assert hf_catalog("export", "--db", small).status == USAGE
@@ -185,7 +187,9 @@ def test_report_and_charts_write_files(small: str, tmp_path: Path, hf_catalog: A
         (("compare", "google/gemma-3-4b-it", "nobody/nothing-at-all"), NO, "hf-catalog search"),
         (("query", "delete from repos"), NO, "more than read"),
         (("query", "select nosuch from models"), NO, "nosuch"),
-        (("query", "skemes"), NO, "schemes"),
+        (("query", "quantisations"), NO, "quantizations"),
+        (("query", "left-out"), NO, "perhaps skipped"),
+        (("export", "x", "--only", "rising"), NO, "perhaps trending"),
         (("query", "best-under", "-p", "size", "much"), NO, "much"),
         (("query",), USAGE, "--list"),
         (("fits",), USAGE, "--ram"),

@@ -66,7 +66,7 @@ def link(text: str, within: str = "a") -> str:
 
 @pytest.mark.parametrize(
     "path",
-    ["/catalog", "/catalog/models", "/catalog/artifacts_wide", "/catalog/headers", "/catalog/schemes", "/report"],
+    ["/catalog", "/catalog/models", "/catalog/artifacts_wide", "/catalog/headers", "/catalog/quantizations", "/report"],
 )
 def test_pages_load_without_an_error(path: str, address: str, browser: Browser) -> None:
     browser.problems.clear()

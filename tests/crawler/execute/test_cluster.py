@@ -112,7 +112,7 @@ def test_a_budget_holds_for_all_workers_together(cluster: Any, sample: SampleHub
     run = crawled(tmp_path / "catalog.db", sample, hub=hub, cluster=cluster.scheduler_address)
     assert run.outcome == "stopped"
     assert (run.api_requests, len(sample.requests)) == (14, 14)
-    assert rows(tmp_path / "catalog.db", "select count(*) from visits where leased_until is not null") == [(0,)]
+    assert rows(tmp_path / "catalog.db", "select count(*) from enrichments where leased_until is not null") == [(0,)]
 
 
 def test_labels_made_anew_by_a_cluster_are_those_made_here(cluster: Any, whole: Path, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_signal_ends_a_crawl_by_a_cluster_as_it_ends_one_by_threads(
     assert process.returncode == 0, err
     assert "goes on where this one ended" in err
     assert rows(db, "select outcome, api_requests from crawl_runs") == [("stopped", 11)], "one asked who is there"
-    assert rows(db, "select count(*) from visits where leased_until is not null") == [(0,)]
+    assert rows(db, "select count(*) from enrichments where leased_until is not null") == [(0,)]
     sample.meter.quota = Quota()
     crawled(db, sample, depth="headers", token=MEMBER, cluster=cluster.scheduler_address)
     assert differences(whole, db) == []
@@ -190,7 +190,7 @@ def test_work_that_nobody_is_left_for_is_given_up(
             crawled(tmp_path / "catalog.db", sample, cluster=own.scheduler_address)
         leaving.join()
     assert rows(tmp_path / "catalog.db", "select outcome from crawl_runs") == [("failed",)]
-    assert rows(tmp_path / "catalog.db", "select count(*) from visits where leased_until is not null") == [(0,)]
+    assert rows(tmp_path / "catalog.db", "select count(*) from enrichments where leased_until is not null") == [(0,)]
 
 
 def started(db: Path, sample: SampleHub, *words: str) -> subprocess.Popen[str]:

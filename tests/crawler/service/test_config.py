@@ -21,9 +21,9 @@ def written(folder: Path, text: str) -> Path:
 
 def test_the_example_is_a_whole_timetable() -> None:
     found = read_config(EXAMPLE)
-    assert set(found.jobs) == {"incremental", "sweep", "enrich", "export", "prune", "optimize"}
+    assert set(found.jobs) == {"incremental", "full_crawl", "enrich", "export", "prune", "optimize"}
     assert found.jobs["incremental"].every == timedelta(hours=1)
-    assert found.jobs["export"].after == ("sweep",)
+    assert found.jobs["export"].after == ("full_crawl",)
     assert found.db == str(EXAMPLE.parent / "catalog.db")
 
 

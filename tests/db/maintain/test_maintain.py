@@ -65,7 +65,7 @@ def test_labels_of_an_earlier_vocabulary_are_told_and_nothing_wrong(db: str) -> 
         ("delete from repo_files", "visited repos without their files"),
         ("delete from artifacts", "evidence of artifacts that are no more"),
         ("drop view models", "views"),
-        ("drop table layouts", "tables"),
+        ("drop table header_layouts", "tables"),
         ("update alembic_version set version_num = '0000_old'", "schema"),
     ],
 )
@@ -179,7 +179,7 @@ def test_old_metrics_keep_a_row_a_week(db: str) -> None:
             assert store.prune(daily=timedelta(days=90)) == rehearsal
             assert store.prune(daily=timedelta(days=90)).metrics == 0
     with CatalogReader(db) as reader:
-        kept = [row["day"] for row in reader.all("select day from growth order by day")]
+        kept = [row["day"] for row in reader.all("select day from metrics_daily order by day")]
     old = [day for day in kept if day < "2026-03-03"]
     assert old == ["2026-01-04", "2026-01-11", "2026-01-18", "2026-01-25", "2026-02-01", "2026-02-08", "2026-02-15",
                    "2026-02-22", "2026-03-01", "2026-03-02"]  # fmt: skip
@@ -239,7 +239,7 @@ def test_a_copy_has_every_row_of_every_table(way: tuple[str, str]) -> None:
     assert {copied.table for copied in done} == {table.name for table in TABLES}
     assert all(copied.rows for copied in done)
     assert wrong(target) == {}
-    for view in ("models", "artifacts_wide", "files", "labels", "changes", "parents", "growth"):
+    for view in ("models", "artifacts_wide", "files", "labels", "changes", "parents", "metrics_daily"):
         assert contents(source, view) == contents(target, view)
     assert find(target, "gemma").hits == find(source, "gemma").hits
     with Store.open(target) as store:  # and it goes on from there

@@ -28,8 +28,8 @@ NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002_next"
-down_revision = "0001_catalog"
+revision = "9999_next"
+down_revision = "HEAD"
 
 
 def upgrade() -> None:
@@ -44,6 +44,14 @@ def downgrade() -> None:
         batch.alter_column("licence", new_column_name="license")
         batch.drop_column("stars")
 """
+
+
+HEAD = migrate.head()
+
+
+def next_migration(last: str) -> str:
+    """A migration after the latest one; `last` is the statement that its upgrade ends with."""
+    return NEXT.replace("HEAD", HEAD).replace("FAIL", last)
 
 
 @pytest.fixture
@@ -80,7 +88,7 @@ def test_the_migrations_make_what_the_models_say(engine: Engine) -> None:
 @pytest.mark.parametrize("name", migrate.known_revisions())
 def test_a_migration_needs_nothing_of_the_program(name: str) -> None:
     """What it imported could be renamed or changed later, and with it the schema that old catalogs are brought to."""
-    source = (Path(migrate.__file__).parent / "migrations" / "versions" / f"{name}.py").read_text("utf-8")
+    source = (Path(migrate.__file__).parents[1] / "migrations" / "versions" / f"{name}.py").read_text("utf-8")
     imported = {
         module
         for node in ast.walk(ast.parse(source))
@@ -131,6 +139,29 @@ def test_back_to_nothing_and_forward_again(engine: Engine, db: str) -> None:
     assert [finding for finding in check(db) if not finding.ok] == []
 
 
+def test_the_standard_names_are_taken_back_and_given_again_with_every_row(engine: Engine, db: str) -> None:
+    before = counts(engine)
+    migrate.downgrade(db, "0001_catalog")
+    with engine.connect() as connection:
+        assert {"visits", "layouts", "sweep_pages", "absences"} <= tables(connection)
+        assert constraints(connection, "visits") == {"pk_visits", "fk_visits_repo"}
+    migrate.upgrade(db, backup=False)
+    assert counts(engine) == before
+    with engine.connect() as connection:
+        assert constraints(connection, "enrichments") == {"pk_enrichments", "fk_enrichments_repo"}
+        assert constraints(connection, "missing_repos") == {"pk_missing_repos", "fk_missing_repos_repo"}
+        assert constraints(connection, "listing_pages") == {"pk_listing_pages"}
+        assert constraints(connection, "header_layouts") == {"pk_header_layouts"}
+
+
+def constraints(connection: Connection, table: str) -> set[str | None]:
+    """Names of a table's primary and foreign keys."""
+    from sqlalchemy import inspect
+
+    seen = inspect(connection)
+    return {seen.get_pk_constraint(table)["name"], *(key["name"] for key in seen.get_foreign_keys(table))}
+
+
 def tables(connection: Connection) -> set[str]:
     from sqlalchemy import inspect
 
@@ -142,7 +173,7 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A version of the program that knows one migration more: it rebuilds the table that all others hang on."""
     folder = tmp_path / "versions"
     folder.mkdir()
-    (folder / "0002_next.py").write_text(NEXT.replace("FAIL", "pass"))
+    (folder / "9999_next.py").write_text(next_migration("pass"))
     shipped = Path(migrate.__file__).parents[1] / "migrations" / "versions"
     known = migrate.known_revisions()
     config_of = migrate.alembic_config
@@ -153,7 +184,7 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return config
 
     monkeypatch.setattr(migrate, "alembic_config", with_next)
-    monkeypatch.setattr(migrate, "known_revisions", lambda: (*known, "0002_next"))
+    monkeypatch.setattr(migrate, "known_revisions", lambda: (*known, "9999_next"))
     monkeypatch.setattr(migrate, "create_views", lambda connection: None)  # today's views know today's columns
     monkeypatch.setattr(migrate, "write_comments", lambda connection: None)
     return folder
@@ -167,10 +198,10 @@ def test_a_table_is_rebuilt_with_its_rows_and_its_childrens(engine: Engine, db: 
         assert (
             connection.exec_driver_sql("select count(*) from repos where licence = 'gemma' and stars = 0").scalar() == 3
         )
-    migrate.downgrade(db, "0001_catalog")
+    migrate.downgrade(db, HEAD)
     assert counts(engine) == before
     if engine.dialect.name == "sqlite":
-        assert saved is not None and migrate.current(saved) == "0001_catalog"  # the copy that was made first
+        assert saved is not None and migrate.current(saved) == HEAD  # the copy that was made first
         with engine.connect() as connection:
             made = connection.exec_driver_sql("select sql from sqlite_master where name = 'repos'").scalar_one()
         assert "STRICT" in made
@@ -178,18 +209,18 @@ def test_a_table_is_rebuilt_with_its_rows_and_its_childrens(engine: Engine, db: 
 
 @pytest.mark.filterwarnings("ignore:.*expression-based index")
 def test_a_migration_that_fails_leaves_the_catalog_as_it_was(engine: Engine, db: str, next_version: Path) -> None:
-    (next_version / "0002_next.py").write_text(NEXT.replace("FAIL", "op.execute('select no_such_function()')"))
+    (next_version / "9999_next.py").write_text(next_migration("op.execute('select no_such_function()')"))
     before = counts(engine)
     with pytest.raises(Exception, match="no_such_function"):
         migrate.upgrade(db, backup=False)
-    assert migrate.current(db) == "0001_catalog"
+    assert migrate.current(db) == HEAD
     assert counts(engine) == before
     with engine.connect() as connection:
         assert connection.exec_driver_sql("select count(*) from models").scalar() == 3
 
 
 def test_readers_of_an_older_catalog_are_told_to_upgrade(engine: Engine, db: str, next_version: Path) -> None:
-    with pytest.raises(CatalogOutdated, match="0001_catalog; this version needs 0002_next") as error:
+    with pytest.raises(CatalogOutdated, match=f"{HEAD}; this version needs 9999_next") as error:
         open_engine(db, read_only=True)
     assert "hf-catalog db upgrade" in error.value.hint
 

@@ -32,7 +32,7 @@ PROMISED = {
     "families": "family repos quantized_repos authors versions quants downloads likes total_size",
     "parents": "repo_id parent parent_id relation source declared",
     "lineage": "repo_id ancestor relation declared depth missing cycle root",
-    "growth": "repo_id family quant day downloads likes trending_score downloads_change likes_change",
+    "metrics_daily": "repo_id family quant day downloads likes trending_score downloads_change likes_change",
     "changes": "seen_at repo_id kind subject before after run_id author family quant downloads",
     "stale_labels": "repo_id reason vocabulary depth downloads last_modified",
     "unclaimed_tokens": "token repos authors downloads example",
@@ -91,7 +91,7 @@ def test_what_a_model_looked_like_on_a_day(db: str) -> None:
 
 
 def on(db: str, day: str) -> dict[str, str | None]:
-    with run_query(db, "on-a-day", {"model": "acme/renamed", "day": day}) as rows:
+    with run_query(db, "on-date", {"model": "acme/renamed", "day": day}) as rows:
         return {row["field"]: row["value"] for row in rows.dicts()}
 
 

@@ -105,7 +105,7 @@ def test_an_unchanged_page_writes_nothing_but_the_walk(sqlite_db: str, clock: Cl
         clock.pass_(hours=1)
         counts = store.save_page(run, "", page(range(1, 200), "next"))
         assert counts.unchanged == 199
-        assert written(store) - before == 3  # the cursor, the page of the sweep, the run's counts
+        assert written(store) - before == 3  # the cursor, the page of the full crawl, the run's counts
 
 
 def written(store: Store) -> int:
@@ -124,7 +124,7 @@ def test_counters_that_moved_are_history_and_no_change_of_the_repo(
     assert (counts.changed, counts.refreshed) == (1, 1)
     clock.pass_(days=2)
     store.save_page(run, "", page([1], downloads=150))
-    growth = ask("select day, downloads, downloads_change from growth order by day")
+    growth = ask("select day, downloads, downloads_change from metrics_daily order by day")
     assert growth == [
         {"day": "2026-06-01", "downloads": 100, "downloads_change": None},
         {"day": "2026-06-02", "downloads": 150, "downloads_change": 50},
