@@ -30,7 +30,7 @@ def test_the_table_of_memory_is_arithmetic() -> None:
 
 
 def test_every_table_of_an_export_is_described() -> None:
-    from analysis.publish.export import TABLES
+    from analysis.publish.manifest import TABLES
     from analysis.publish.summaries import SUMMARIES
 
     text = (DOCS / "exports.md").read_text(encoding="utf-8")

@@ -12,36 +12,42 @@ from urllib.parse import quote
 from analysis.units import iso
 
 ATOM = "http://www.w3.org/2005/Atom"
-NOT_XML = "\ufffe\uffff"
+NON_XML_CHARACTERS = "\ufffe\uffff"
 
 
-def atom(rows: Sequence[Mapping[str, Any]], *, db: str) -> str:
-    """A feed of rows of the view `changes`, newest first; ids are stable, so that readers show an entry once."""
+def make_feed(rows: Sequence[Mapping[str, Any]], *, db: str) -> str:
+    """An Atom document with an entry for each row of the view `changes`, newest first.
+
+    Ids are stable, so that a feed reader shows an entry once. `db` is the catalog's file or URL.
+    """
     ET.register_namespace("", ATOM)
     feed = ET.Element(f"{{{ATOM}}}feed")
-    add(feed, "id", f"urn:hf-catalog:{digest(db)}")
-    add(feed, "title", "Changes of the Hugging Face Hub")
-    add(feed, "updated", str(rows[0]["seen_at"]) if rows else iso(datetime.now(UTC)))
+    add_text(feed, "id", f"urn:hf-catalog:{stable_id(db)}")
+    add_text(feed, "title", "Changes of the Hugging Face Hub")
+    add_text(feed, "updated", str(rows[0]["seen_at"]) if rows else iso(datetime.now(UTC)))
     author = ET.SubElement(feed, f"{{{ATOM}}}author")
-    add(author, "name", "hf-catalog")
+    add_text(author, "name", "hf-catalog")
     for row in rows:
         entry = ET.SubElement(feed, f"{{{ATOM}}}entry")
         parts = [str(row[key] or "") for key in ("seen_at", "repo_id", "kind", "subject", "before", "after")]
-        add(entry, "id", f"urn:hf-catalog:{digest(*parts)}")
-        add(entry, "title", f"{row['repo_id']}: {row['kind']} {row['subject'] or ''}".rstrip())
-        add(entry, "updated", str(row["seen_at"]))
+        add_text(entry, "id", f"urn:hf-catalog:{stable_id(*parts)}")
+        add_text(entry, "title", f"{row['repo_id']}: {row['kind']} {row['subject'] or ''}".rstrip())
+        add_text(entry, "updated", str(row["seen_at"]))
         ET.SubElement(entry, f"{{{ATOM}}}link", href=f"https://huggingface.co/{quote(str(row['repo_id']))}")
         if row["before"] or row["after"]:
-            add(entry, "summary", f"{row['before'] or 'nothing'} -> {row['after'] or 'nothing'}")
+            add_text(entry, "summary", f"{row['before'] or 'nothing'} -> {row['after'] or 'nothing'}")
     ET.indent(feed)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(feed, encoding="unicode") + "\n"
 
 
-def add(parent: ET.Element, name: str, text: str) -> None:
-    """A child with text; characters that XML 1.0 does not allow are left out."""
+def add_text(parent: ET.Element, name: str, text: str) -> None:
+    """Add a child element with text; characters that XML 1.0 does not allow are dropped."""
     child = ET.SubElement(parent, f"{{{ATOM}}}{name}")
-    child.text = "".join(letter for letter in text if letter in "\t\n" or (letter >= " " and letter not in NOT_XML))
+    child.text = "".join(
+        letter for letter in text if letter in "\t\n" or (letter >= " " and letter not in NON_XML_CHARACTERS)
+    )
 
 
-def digest(*parts: str) -> str:
+def stable_id(*parts: str) -> str:
+    """The first 32 hexadecimal digits of the parts' sha256."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:32]

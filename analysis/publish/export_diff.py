@@ -1,6 +1,6 @@
-"""What changed from one export to the next: a row a value that was added, removed or changed.
+"""What changed from one export to the next: a row for each row added or removed and for each value changed.
 
-Both exports are in order, so they are read side by side, a row of each at a time.
+Both exports are ordered by key, so they are read side by side, one row of each at a time.
 """
 
 from __future__ import annotations
@@ -10,64 +10,73 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import ExportRefused
-from analysis.publish.export import TABLES, Written, read_manifest, write
+from analysis.publish.manifest import TABLES, ExportedFile, read_manifest, write_file
 from analysis.publish.table_files import Format, read_table
 from analysis.text import FORMULA
 
 NAME = "differences"
 COLUMNS = ("table", "key", "change", "column", "before", "after")
 VOLATILE_COLUMNS = frozenset({"downloads", "downloads_all_time", "likes", "trending_score", "last_seen"})
-"""Counters that move every day; the table `metrics_daily` has them by day."""
-COMPARED = frozenset({"models", "artifacts", "files", "parents", "evaluations", "label_conflicts"})
+"""Counters that change every day and are not compared; the table `metrics_daily` has them by day."""
+COMPARED_TABLES = frozenset({"models", "artifacts", "files", "parents", "evaluations", "label_conflicts"})
 
 Difference = tuple[str, str, str, str | None, str | None, str | None]
+"""One row of the file, in the order of COLUMNS."""
 
 
-def write_differences(old: Path, new: Path, form: Format, files: Sequence[Written], *, raw: bool) -> Written:
-    """Compare the tables of an earlier export with those just written. Raises ExportRefused where `old` is none."""
+def write_differences(old: Path, new: Path, form: Format, files: Sequence[ExportedFile], *, raw: bool) -> ExportedFile:
+    """Compare the tables of an earlier export (folder `old`, of any format) with those just written to `new`.
+
+    Raises ExportRefused where `old` is not an export.
+    """
     manifest = read_manifest(old)
     if manifest is None:
-        raise ExportRefused(str(old), "it is no export: it has no manifest.json of this program")
+        raise ExportRefused(str(old), "it is not an export: it has no manifest.json of this program")
     before = {str(entry["table"]): old / str(entry["name"]) for entry in manifest.get("files", [])}
     rows = (
         row
-        for written in files
-        if written.table in COMPARED and written.table in before
-        for row in differences(
-            written.table,
-            read_table(before[written.table], manifest["format"]),
-            read_table(new / written.name, form),
+        for file in files
+        if file.table in COMPARED_TABLES and file.table in before
+        for row in compare_tables(
+            file.table,
+            read_table(before[file.table], manifest["format"]),
+            read_table(new / file.name, form),
         )
     )
-    return write(new, NAME, COLUMNS, rows, {}, form, raw)
+    return write_file(new, NAME, COLUMNS, rows, {}, form, raw)
 
 
-def differences(table: str, before: Iterator[dict[str, str]], after: Iterator[dict[str, str]]) -> Iterator[Difference]:
-    """What changed in one table; both sides are ordered by its key."""
+def compare_tables(
+    table: str, before: Iterator[dict[str, str]], after: Iterator[dict[str, str]]
+) -> Iterator[Difference]:
+    """The differences of one table; both sides are ordered by its key."""
     keys = next(each.key for each in TABLES if each.name == table)
     old, new = next(before, None), next(after, None)
     while old is not None or new is not None:
-        here, there = row_key(old, keys), row_key(new, keys)
-        if there is None or (here is not None and here < there):
+        old_key, new_key = row_key(old, keys), row_key(new, keys)
+        if new_key is None or (old_key is not None and old_key < new_key):
             yield (table, key_text(old, keys), "removed", None, None, None)
             old = next(before, None)
-        elif here is None or there < here:
+        elif old_key is None or new_key < old_key:
             yield (table, key_text(new, keys), "added", None, None, None)
             new = next(after, None)
         else:
             assert old is not None and new is not None
-            yield from changed(table, keys, old, new)
+            yield from compare_rows(table, keys, old, new)
             old, new = next(before, None), next(after, None)
 
 
-def changed(table: str, keys: Sequence[str], old: dict[str, str], new: dict[str, str]) -> Iterator[Difference]:
+def compare_rows(table: str, keys: Sequence[str], old: dict[str, str], new: dict[str, str]) -> Iterator[Difference]:
     for column, value in new.items():
         if column in old and column not in VOLATILE_COLUMNS and old[column] != value:
             yield (table, key_text(new, keys), "changed", column, old[column] or None, value or None)
 
 
 def row_key(row: dict[str, str] | None, keys: Sequence[str]) -> tuple[Any, ...] | None:
-    """Where a row stands in the order: positions as numbers, all else by bytes, without a spreadsheet's apostrophe."""
+    """The key by which an export orders a row: positions as numbers, other values as bytes of UTF-8.
+
+    The apostrophe that CSV puts before a formula is not part of the key.
+    """
     if row is None:
         return None
     texts = (

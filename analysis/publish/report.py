@@ -1,6 +1,6 @@
-"""One page that shows the catalog: charts with their tables, what fits which memory, a family's lineage, crawl health.
+"""The report: one HTML page with charts and their tables, what fits which memory, a family's lineage, crawl health.
 
-The page needs nothing else: no network, no script, no font. What strangers wrote is escaped by the template.
+The page loads nothing: no network, no script, no font. The template escapes all untrusted text.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ from analysis.catalog.fits import Fit, FitRequest, GeometryLookup, fits
 from analysis.catalog.lineage import Branch, largest_family, lineage_trees
 from analysis.errors import MissingExtra
 from analysis.fit.machines import GB, Machine
-from analysis.publish.charts import NARROW, WIDE, Figure, figures
+from analysis.publish.charts import NARROW_PIXELS, WIDE_PIXELS, Figure, make_figures
 from analysis.query.reader import CatalogReader
 from analysis.text import escape_control_characters
 from analysis.units import count_text, iso, size_text
 
-MEMORIES = (8, 16, 24, 48, 80)  # GB
-LAPTOP = 16  # GB: up to here memory is a laptop's, above it a graphics card's
-CONTEXT = 8192
-BEST = 5  # models for each memory
-AMONG = 20_000  # most downloaded artifacts that are looked at
-TABLE_ROWS = 100  # of the table behind a chart
+MEMORY_SIZES_GB = (8, 16, 24, 48, 80)
+MAX_LAPTOP_GB = 16  # up to here memory is a laptop's RAM, above it a graphics card's VRAM
+CONTEXT_TOKENS = 8192
+BEST_PER_MEMORY = 5  # models listed for each memory
+MAX_ARTIFACTS_EVALUATED = 20_000  # the most downloaded ones
+MAX_TABLE_ROWS = 100  # of the table behind a chart
+TEXT_TASKS = ("text-generation", "image-text-to-text", "any-to-any")
+"""The Hub's tasks of models that generate text."""
 TEMPLATES = Path(__file__).with_name("templates")
 
 COUNTS = """
@@ -60,11 +62,11 @@ order by downloads desc nulls last, repo_id, artifact nulls first, field limit 2
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What fits one memory: the best few, and how many models do."""
+class MemoryFits:
+    """What fits one memory size: the number of models, the largest and the best."""
 
     gigabytes: int
-    room: int
+    available: int  # bytes for models, after the system's or the driver's share
     models: int
     largest: Fit | None  # by parameters
     best: tuple[Fit, ...]
@@ -72,13 +74,13 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that the page shows."""
+    """Everything that the page shows."""
 
     made_at: datetime
     catalog_time: str | None
     counts: Mapping[str, int]
     figures: tuple[Figure, ...]
-    memories: tuple[Memory, ...]
+    memories: tuple[MemoryFits, ...]
     family: str | None
     trees: tuple[Branch, ...]
     conflicts: Sequence[Mapping[str, Any]]
@@ -87,23 +89,23 @@ class Report:
     stale: int
 
 
-def report(db: str | Path, *, family: str | None = None) -> Report:
-    """Read what the page shows, all of one moment. `family` is whose lineage is drawn, by default the busiest's."""
+def build_report(db: str | Path, *, family: str | None = None) -> Report:
+    """Read what the page shows, all of one moment. `family`: whose lineage is shown, by default the largest."""
     with CatalogReader(db, snapshot=True) as reader:
         (counts,) = reader.all(COUNTS)
         (artifacts,) = reader.all("select count(*) as artifacts from artifacts")
         (conflicts,) = reader.all("select count(*) as conflicts from label_conflicts")
         (crawled,) = reader.all("select max(coalesce(finished_at, started_at)) as last from crawl_runs")
         (stale,) = reader.all("select count(*) as stale from stale_labels where reason in ('unlabelled', 'vocabulary')")
-        chosen = family or largest_family(reader)
+        selected = family or largest_family(reader)
         return Report(
             made_at=datetime.now(UTC),
             catalog_time=crawled["last"],
             counts={**{name: value or 0 for name, value in counts.items()}, **artifacts, **conflicts},
-            figures=tuple(figures(reader)),
-            memories=tuple(what_fits(reader)),
-            family=chosen,
-            trees=lineage_trees(reader, chosen) if chosen else (),
+            figures=tuple(make_figures(reader)),
+            memories=tuple(find_fits_by_memory(reader)),
+            family=selected,
+            trees=lineage_trees(reader, selected) if selected else (),
             conflicts=reader.all(CONFLICTS),
             runs=reader.all(RUNS),
             skips=reader.all(SKIPS),
@@ -111,28 +113,25 @@ def report(db: str | Path, *, family: str | None = None) -> Report:
         )
 
 
-def what_fits(reader: CatalogReader) -> list[Memory]:
-    """For each memory the best models, one of a family, and the largest one."""
+def find_fits_by_memory(reader: CatalogReader) -> list[MemoryFits]:
+    """For each memory size the best models, one of each family, and the largest model."""
     found = []
     shapes = GeometryLookup(reader)
-    for gigabytes in MEMORIES:
-        machine = Machine(ram=gigabytes * GB) if gigabytes <= LAPTOP else Machine(vram=gigabytes * GB)
-        ranked = fits(reader, machine, FitRequest(context=CONTEXT, among=AMONG, tasks=TEXT), shapes)
+    request = FitRequest(context=CONTEXT_TOKENS, among=MAX_ARTIFACTS_EVALUATED, tasks=TEXT_TASKS)
+    for gigabytes in MEMORY_SIZES_GB:
+        machine = Machine(ram=gigabytes * GB) if gigabytes <= MAX_LAPTOP_GB else Machine(vram=gigabytes * GB)
+        ranked = fits(reader, machine, request, shapes)
         best: dict[str, Fit] = {}
         for fit in ranked:
             best.setdefault(fit.family or fit.repo_id, fit)
         largest = max(ranked, key=lambda fit: fit.parameters or 0, default=None)
-        room = machine.ram_for_models + machine.vram_for_models
-        found.append(Memory(gigabytes, room, len(ranked), largest, tuple(best.values())[:BEST]))
+        available = machine.ram_for_models + machine.vram_for_models
+        found.append(MemoryFits(gigabytes, available, len(ranked), largest, tuple(best.values())[:BEST_PER_MEMORY]))
     return found
 
 
-TEXT = ("text-generation", "image-text-to-text", "any-to-any")
-"""Tasks of the Hub that memory is asked for: models that answer."""
-
-
-def render(found: Report) -> str:
-    """The page. Raises MissingExtra without Jinja."""
+def render_report(report: Report) -> str:
+    """The page as HTML. Raises MissingExtra without Jinja."""
     try:
         import jinja2
     except ImportError as error:
@@ -142,33 +141,38 @@ def render(found: Report) -> str:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "size": size_text, "count": count_text, "hub": hub, "minute": minute, "cell": cell, "exact": exact,
+        "size": size_text, "count": count_text, "hub_url": hub_url, "minute": format_minute, "cell": format_cell,
+        "exact": format_exact,
     }  # fmt: skip
-    pictures = [
-        (figure, figure.inline(WIDE, "wide") + figure.inline(NARROW, "narrow") if figure.draw else None)
-        for figure in found.figures
-    ]
+    pictures = [(figure, inline_pictures(figure)) for figure in report.figures]
     return environment.get_template("report.html").render(
-        report=found, pictures=pictures, table_rows=TABLE_ROWS, version=version("hf-catalog"), context=CONTEXT,
-        made_at=iso(found.made_at),
+        report=report, pictures=pictures, table_rows=MAX_TABLE_ROWS, version=version("hf-catalog"),
+        context=CONTEXT_TOKENS, made_at=iso(report.made_at),
     )  # fmt: skip
 
 
-def hub(repo_id: str) -> str:
+def inline_pictures(figure: Figure) -> str | None:
+    """The chart's SVG for desktops and for phones, of which the page's style shows one; None where it has no data."""
+    if figure.draw is None:
+        return None
+    return figure.inline_svg(WIDE_PIXELS, "wide") + figure.inline_svg(NARROW_PIXELS, "narrow")
+
+
+def hub_url(repo_id: str) -> str:
     """The repo's page on the Hub."""
     return f"https://huggingface.co/{quote(repo_id)}"
 
 
-def minute(moment: str | None) -> str:
+def format_minute(moment: str | None) -> str:
     return "" if moment is None else str(moment)[:16].replace("T", " ")
 
 
-def exact(number: float | None) -> str:
+def format_exact(number: float | None) -> str:
     return "" if number is None else f"{number:,.0f}"
 
 
-def cell(value: Any) -> str:
-    """Any value of a table behind a chart."""
+def format_cell(value: Any) -> str:
+    """Any value of a table as text: yes and no, numbers with separators, text with control characters escaped."""
     if value is None or value != value:
         return ""
     if isinstance(value, bool):
@@ -183,7 +187,7 @@ def cell(value: Any) -> str:
 
 
 def write_report(page: str, path: Path) -> None:
-    """The page as a file, whole or not at all."""
+    """Write the page to a temporary file and rename it, so that `path` never holds half a page."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

@@ -1,7 +1,7 @@
-"""One table in one file: CSV for spreadsheets, JSON lines for programs, Parquet for analytics. Written a row at a time.
+"""One table in one file: CSV for spreadsheets, JSON lines for programs, Parquet for analytics. Streamed by row.
 
-CSV is UTF-8 with a header line; cells that a spreadsheet would run get an apostrophe unless `raw` (analysis/text.py).
-JSON lines and Parquet keep text as it is.
+CSV is UTF-8 with a header line; a cell that a spreadsheet would run as a formula gets an apostrophe unless `raw`
+(analysis/text.py). JSON lines and Parquet keep text unchanged.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Format = Literal["csv", "parquet", "jsonl"]
 Row = Sequence[Any]
 ColumnKind = Literal["text", "integer", "number", "boolean", "list", "time"]
 
-BATCH = 10_000  # rows of one Parquet row group
-GREATEST_CELL = 2**27  # characters that one CSV cell may have when it is read back
+ROW_GROUP_ROWS = 10_000  # of Parquet
+MAX_CELL_CHARACTERS = 2**27  # of a CSV cell that is read back
 
 
 def write_table(
@@ -33,10 +33,13 @@ def write_table(
     *,
     raw: bool = False,
 ) -> int:
-    """Write rows to a new file; returns how many. `kinds` are for Parquet; a column without one is text."""
+    """Write rows to a new file; returns their number. `kinds` are for Parquet; a column without one is text.
+
+    Raises FileExistsError; MissingExtra for Parquet without pyarrow.
+    """
     if form == "csv":
         return write_csv(path, columns, rows, raw=raw)
-    return write_lines(path, columns, rows) if form == "jsonl" else write_parquet(path, columns, rows, kinds)
+    return write_json_lines(path, columns, rows) if form == "jsonl" else write_parquet(path, columns, rows, kinds)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Row], *, raw: bool) -> int:
@@ -50,7 +53,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Row], *, raw: b
     return count
 
 
-def write_lines(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
+def write_json_lines(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
     count = 0
     with path.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
         for row in rows:
@@ -61,23 +64,26 @@ def write_lines(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
 
 def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Row], kinds: Mapping[str, ColumnKind]) -> int:
     """Parquet with zstd. Raises MissingExtra without pyarrow."""
-    pa, pq = arrow()
+    pa, pq = import_pyarrow()
     types = {
         "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(),
         "list": pa.list_(pa.string()), "time": pa.timestamp("ms", tz="UTC"),
     }  # fmt: skip
-    of = [kinds.get(name, "text") for name in columns]
-    schema = pa.schema([(name, types[kind]) for name, kind in zip(columns, of, strict=True)])
+    column_kinds = [kinds.get(name, "text") for name in columns]
+    schema = pa.schema([(name, types[kind]) for name, kind in zip(columns, column_kinds, strict=True)])
     count = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for batch in batches(rows):
-            arrays = [pa.array([READERS[kind](row[at]) for row in batch], types[kind]) for at, kind in enumerate(of)]
+        for batch in make_batches(rows):
+            arrays = [
+                pa.array([ARROW_VALUES[kind](row[at]) for row in batch], types[kind])
+                for at, kind in enumerate(column_kinds)
+            ]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
             count += len(batch)
     return count
 
 
-def arrow() -> tuple[Any, Any]:
+def import_pyarrow() -> tuple[Any, Any]:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -86,7 +92,7 @@ def arrow() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-def batches(rows: Iterable[Row], size: int = BATCH) -> Iterator[list[Row]]:
+def make_batches(rows: Iterable[Row], size: int = ROW_GROUP_ROWS) -> Iterator[list[Row]]:
     batch: list[Row] = []
     for row in rows:
         batch.append(row)
@@ -97,30 +103,31 @@ def batches(rows: Iterable[Row], size: int = BATCH) -> Iterator[list[Row]]:
         yield batch
 
 
-def moment(value: Any) -> datetime | None:
+def to_datetime(value: Any) -> datetime | None:
     if value is None or isinstance(value, datetime):
         return value
     return datetime.fromisoformat(value)
 
 
-def text(value: Any) -> str | None:
+def to_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return None if value is None else value.encode("utf-8", "backslashreplace").decode("utf-8")
     return to_json(value)
 
 
-READERS: Mapping[str, Callable[[Any], Any]] = {
-    "text": text,
+ARROW_VALUES: Mapping[str, Callable[[Any], Any]] = {
+    "text": to_text,
     "integer": lambda value: None if value is None else int(value),
     "number": lambda value: None if value is None else float(value),
     "boolean": lambda value: None if value is None else bool(value),
     "list": lambda value: None if value is None else [str(item) for item in value],
-    "time": moment,
+    "time": to_datetime,
 }
+"""What makes a value of a column kind one that pyarrow takes."""
 
 
-def guessed_kinds(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, ColumnKind]:
-    """Kinds of columns by what they hold, for answers to questions: those of one type have it, others are text."""
+def infer_kinds(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, ColumnKind]:
+    """Kinds of columns by the values that they hold, for results of queries; a column of mixed types is text."""
     kinds: dict[str, ColumnKind] = {}
     for at, name in enumerate(columns):
         found = {type(row[at]) for row in rows if row[at] is not None}
@@ -136,9 +143,9 @@ def guessed_kinds(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, Colu
 
 
 def read_table(path: Path, form: Format) -> Iterator[dict[str, str]]:
-    """The rows of a file that `write_table` wrote, every value as its CSV text: so tables of two formats compare."""
+    """The rows of a file that `write_table` wrote, every value as its CSV text, so that two formats can be compared."""
     if form == "csv":
-        csv.field_size_limit(GREATEST_CELL)
+        csv.field_size_limit(MAX_CELL_CHARACTERS)
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 yield {name: str(csv_cell(value)) for name, value in row.items()}
@@ -147,7 +154,7 @@ def read_table(path: Path, form: Format) -> Iterator[dict[str, str]]:
             for line in file:
                 yield {name: str(csv_cell(value)) for name, value in json.loads(line).items()}
     else:
-        _, pq = arrow()
+        _, pq = import_pyarrow()
         for batch in pq.ParquetFile(path).iter_batches():
             for row in batch.to_pylist():
                 yield {name: str(csv_cell(value)) for name, value in row.items()}

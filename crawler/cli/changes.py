@@ -48,9 +48,9 @@ def changes(
     with CatalogReader(db) as reader:
         rows = happened(reader, since=since, families=family, quants=quant, kinds=kind, limit=limit or None)
         if form == "atom":
-            from analysis.publish.atom import atom
+            from analysis.publish.atom import make_feed
 
-            out.stdout.write(atom(list(rows), db=db))
+            out.stdout.write(make_feed(list(rows), db=db))
             return
         out.rows(rows, COLUMNS, id_key="repo_id", empty=f"Nothing happened since {since:%Y-%m-%d %H:%M} UTC.")
 

@@ -12,7 +12,7 @@ from crawler.cli.options import WHEN, db_option, output_options
 from crawler.cli.printer import Column, Printer, size_text
 
 if TYPE_CHECKING:
-    from analysis.publish.export import Written
+    from analysis.publish.manifest import ExportedFile
 
 
 @click.command()
@@ -51,16 +51,15 @@ def export(
       hf-catalog export today --diff yesterday
       hf-catalog export lake --format parquet
     """
-    from analysis.publish.export import export as write
-    from analysis.publish.export import names
+    from analysis.publish.export import export_catalog, exportable_names
 
     if listed:
-        out.rows([{"name": name} for name in names()], id_key="name")
+        out.rows([{"name": name} for name in exportable_names()], id_key="name")
         return
     if folder is None:
         raise click.UsageError("say where to: hf-catalog export DIR", click.get_current_context())
-    manifest = write(
-        db, folder, only=only, form=form, since=since, diff=diff, raw=out.raw, told=lambda file: tell(out, file)  # type: ignore[arg-type]
+    manifest = export_catalog(
+        db, folder, only=only, form=form, since=since, diff=diff, raw=out.raw, on_file=lambda file: tell(out, file)  # type: ignore[arg-type]
     )  # fmt: skip
     if out.quiet:
         for file in manifest["files"]:
@@ -74,7 +73,7 @@ def export(
         )
 
 
-def tell(out: Printer, file: Written) -> None:
+def tell(out: Printer, file: ExportedFile) -> None:
     out.detail(f"{file.name}: {file.rows:,} rows, {size_text(file.size)}")
 
 

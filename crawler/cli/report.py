@@ -26,10 +26,9 @@ def report(path: Path, family: str | None, db: str, out: Printer) -> None:
       hf-catalog report --out report.html
       hf-catalog report --family gemma --out gemma.html
     """
-    from analysis.publish.report import render, write_report
-    from analysis.publish.report import report as read
+    from analysis.publish.report import build_report, render_report, write_report
 
-    page = render(read(db, family=family.lower() if family else None))
+    page = render_report(build_report(db, family=family.lower() if family else None))
     if str(path) == "-":
         out.stdout.write(page)
         return

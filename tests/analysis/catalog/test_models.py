@@ -11,7 +11,7 @@ import pytest
 
 from analysis.catalog.models import SORTS, Filter, changes, find_model, info, list_models, tree, walk
 from analysis.errors import UnknownModel
-from analysis.publish.atom import ATOM, atom
+from analysis.publish.atom import ATOM, make_feed
 from analysis.query.reader import CatalogReader
 from analysis.text import csv_cell, escape_control_characters, escape_formula, jsonable, to_json
 from analysis.units import (
@@ -162,12 +162,12 @@ def test_changes_are_newest_first_and_narrow(reader: CatalogReader) -> None:
 
 def test_a_feed_is_atom_and_its_ids_stay(reader: CatalogReader) -> None:
     rows = list(changes(reader, since=FIRST))
-    feed = ET.fromstring(atom(rows, db="catalog.db"))
+    feed = ET.fromstring(make_feed(rows, db="catalog.db"))
     entries = feed.findall(f"{{{ATOM}}}entry")
     assert len(entries) == 15
     names = [entry.findtext(f"{{{ATOM}}}id") for entry in entries]
     assert len(set(names)) == 15
-    again = ET.fromstring(atom(rows[::-1], db="catalog.db")).findall(f"{{{ATOM}}}entry")
+    again = ET.fromstring(make_feed(rows[::-1], db="catalog.db")).findall(f"{{{ATOM}}}entry")
     assert sorted(str(entry.findtext(f"{{{ATOM}}}id")) for entry in again) == sorted(map(str, names))
     assert all(entry.findtext(f"{{{ATOM}}}updated", "").endswith("Z") for entry in entries)
 
@@ -175,7 +175,7 @@ def test_a_feed_is_atom_and_its_ids_stay(reader: CatalogReader) -> None:
 def test_a_feed_survives_what_xml_does_not_allow() -> None:
     row = {"seen_at": "2026-11-01T00:00:00.000Z", "repo_id": "a/b\x00\x1b<&>", "kind": "label", "subject": "x",
            "before": "\ufffe", "after": "]]>"}  # fmt: skip
-    entry = ET.fromstring(atom([row], db="x")).find(f"{{{ATOM}}}entry")
+    entry = ET.fromstring(make_feed([row], db="x")).find(f"{{{ATOM}}}entry")
     assert entry is not None and entry.findtext(f"{{{ATOM}}}title") == "a/b<&>: label x"
 
 

@@ -1,4 +1,4 @@
-"""Exports: what is written, that pandas and SQL agree, that nothing is half done, what changed since the last one."""
+"""Exports: what is written, that pandas and SQL agree, that a failed export changes nothing, differences of two."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from analysis.errors import ExportRefused, UnknownTable
-from analysis.publish import export as exports
+from analysis.publish import manifest as manifests
 from analysis.publish import summaries
-from analysis.publish.export import export
-from analysis.publish.summaries import plain_rows
+from analysis.publish.export import export_catalog
+from analysis.publish.summaries import python_rows
 from analysis.publish.table_files import write_table
 from analysis.query.reader import CatalogReader
 from db.records import Page
@@ -68,26 +68,26 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("size", [1, 3, 50_000])
 @pytest.mark.parametrize("name", IN_SQL)
-def test_pandas_and_sql_sum_up_alike(name: str, size: int, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pandas_and_sql_give_equal_sums(name: str, size: int, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many rows a data frame holds."""
-    whole = summaries.frames
-    monkeypatch.setattr(summaries, "frames", lambda reader, sql: whole(reader, sql, size))
+    read_frames = summaries.read_frames
+    monkeypatch.setattr(summaries, "read_frames", lambda reader, sql: read_frames(reader, sql, size))
     with CatalogReader(small) as reader:
-        ((_, frame),) = summaries.summaries(reader, [name])
+        ((_, frame),) = summaries.summarize(reader, [name])
         expected = [tuple(row.values()) for row in reader.all(IN_SQL[name])]
 
     def ordered(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
         plain = [[round(value, 4) if isinstance(value, float) else value for value in row] for row in rows]
         return sorted(plain, key=repr)
 
-    assert ordered(list(plain_rows(frame))) == ordered(expected)
+    assert ordered(list(python_rows(frame))) == ordered(expected)
 
 
-def test_a_summary_of_nothing_has_its_columns(sqlite_db: str) -> None:
+def test_a_summary_of_an_empty_catalog_has_its_columns(sqlite_db: str) -> None:
     with CatalogReader(sqlite_db) as reader:
-        found = {summary.name: frame for summary, frame in summaries.summaries(reader)}
+        found = {summary.name: frame for summary, frame in summaries.summarize(reader)}
     assert len(found) == 6 and all(frame.empty for frame in found.values())
-    assert list(found["by_family"].columns) == ["family", *summaries.COLUMNS["repos"]]
+    assert list(found["by_family"].columns) == ["family", *summaries.SUMMARY_COLUMNS["repos"]]
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,14 @@ def test_a_summary_of_nothing_has_its_columns(sqlite_db: str) -> None:
     [(None, None), (0, None), (999_999_999, "under 1B"), (1_000_000_000, "1B to 4B"), (671e9, "over 150B")],
 )
 def test_a_size_class_begins_at_its_bound(parameters: float | None, name: str | None) -> None:
-    assert summaries.size_class(parameters) == name
+    assert summaries.size_class_of(parameters) == name
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_manifest_tells_counts_hashes_and_the_catalogs_time(small: str, tmp_path: Path) -> None:
-    manifest = export(small, tmp_path / "out")
+def test_the_manifest_lists_rows_sizes_hashes_and_the_catalogs_time(small: str, tmp_path: Path) -> None:
+    manifest = export_catalog(small, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "manifest.json").read_text()) == manifest
     assert (manifest["schema"], manifest["catalog_time"]) == ("0002_standard_names", "2026-11-02T08:00:00.000Z")
     assert {entry["name"] for entry in manifest["files"]} == files_of(tmp_path / "out").keys()
@@ -116,24 +116,24 @@ def test_the_manifest_tells_counts_hashes_and_the_catalogs_time(small: str, tmp_
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_both_engines_write_the_same_bytes(form: Any, small: str, small_on_both: str, tmp_path: Path) -> None:
-    export(small, tmp_path / "one", form=form)
-    export(small_on_both, tmp_path / "other", form=form)
+    export_catalog(small, tmp_path / "one", form=form)
+    export_catalog(small_on_both, tmp_path / "other", form=form)
     assert files_of(tmp_path / "one") == files_of(tmp_path / "other")
 
 
-def test_text_that_a_spreadsheet_would_run_is_disarmed_unless_raw(small: str, tmp_path: Path) -> None:
+def test_a_formula_gets_an_apostrophe_unless_raw(small: str, tmp_path: Path) -> None:
     def licences(folder: Path) -> set[str]:
         return {row["license"] for row in read_csv(folder / "models.csv")}
 
-    export(small, tmp_path / "safe", only=["models"])
-    export(small, tmp_path / "raw", only=["models"], raw=True)
+    export_catalog(small, tmp_path / "safe", only=["models"])
+    export_catalog(small, tmp_path / "raw", only=["models"], raw=True)
     assert f"'{FORMULA}" in licences(tmp_path / "safe") and FORMULA not in licences(tmp_path / "safe")
     assert FORMULA in licences(tmp_path / "raw")
 
 
 def test_parquet_keeps_types_and_duckdb_reads_it(small: str, tmp_path: Path) -> None:
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: pip install 'hf-catalog[analytics]'")
-    export(small, tmp_path / "lake", form="parquet", only=["models", "files", "by-quant"])
+    export_catalog(small, tmp_path / "lake", form="parquet", only=["models", "files", "by-quant"])
     models = tmp_path / "lake" / "models.parquet"
     sql = f"select tuning, qat, epoch(created_at), parameters_measured from '{models}' where repo_id = ?"
     (row,) = duckdb.execute(sql, ["google/gemma-3-4b-it"]).fetchall()
@@ -143,26 +143,28 @@ def test_parquet_keeps_types_and_duckdb_reads_it(small: str, tmp_path: Path) -> 
     assert total[0][0] > 60e9
 
 
-def test_json_lines_keep_lists_numbers_and_strangers_text(small: str, tmp_path: Path) -> None:
-    export(small, tmp_path / "out", form="jsonl", only=["models"])
+def test_json_lines_keep_lists_numbers_and_untrusted_text(small: str, tmp_path: Path) -> None:
+    export_catalog(small, tmp_path / "out", form="jsonl", only=["models"])
     rows = [json.loads(line) for line in (tmp_path / "out" / "models.jsonl").read_text("utf-8").splitlines()]
     by_id = {row["repo_id"]: row for row in rows}
     assert by_id["google/gemma-3-4b-it"]["tuning"] == ["instruct"]
     assert by_id["stranger/frobnitz-GGUF"]["pipeline_tag"] == SCRIPT
 
 
-def test_only_names_summaries_tables_and_questions(small: str, tmp_path: Path) -> None:
-    manifest = export(small, tmp_path / "out", only=["by-family", "label_conflicts", "best-under", "labels"])
+def test_only_takes_names_of_summaries_tables_and_saved_queries(small: str, tmp_path: Path) -> None:
+    manifest = export_catalog(small, tmp_path / "out", only=["by-family", "label_conflicts", "best-under", "labels"])
     assert [entry["name"] for entry in manifest["files"]] == [
         "by_family.csv", "label_conflicts.csv", "labels.csv", "best-under.csv",
     ]  # fmt: skip
     with pytest.raises(UnknownTable, match="models"):
-        export(small, tmp_path / "other", only=["modles"])
+        export_catalog(small, tmp_path / "other", only=["modles"])
     assert not (tmp_path / "other").exists()
 
 
-def test_since_leaves_out_what_did_not_change(small: str, tmp_path: Path) -> None:
-    export(small, tmp_path / "out", since=datetime(2026, 11, 2, tzinfo=UTC), only=["models", "changes", "crawl_runs"])
+def test_since_excludes_rows_that_did_not_change(small: str, tmp_path: Path) -> None:
+    export_catalog(
+        small, tmp_path / "out", since=datetime(2026, 11, 2, tzinfo=UTC), only=["models", "changes", "crawl_runs"]
+    )
     assert read_csv(tmp_path / "out" / "models.csv") == []
     assert [row["kind"] for row in read_csv(tmp_path / "out" / "changes.csv")] == ["gone"]
     assert len(read_csv(tmp_path / "out" / "crawl_runs.csv")) == 1
@@ -171,38 +173,36 @@ def test_since_leaves_out_what_did_not_change(small: str, tmp_path: Path) -> Non
 # ---- folders --------------------------------------------------------------------------------------------------------
 
 
-def test_an_export_that_fails_leaves_the_earlier_one(
-    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    export(small, tmp_path / "out")
+def test_a_failed_export_keeps_the_earlier_one(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    export_catalog(small, tmp_path / "out")
     before = files_of(tmp_path / "out")
 
-    def full(path: Path, *args: Any, **more: Any) -> int:
+    def fail_on_models(path: Path, *args: Any, **more: Any) -> int:
         if path.name == "models.csv":
             raise OSError(28, "No space left on device", str(path))
         return write_table(path, *args, **more)
 
-    monkeypatch.setattr(exports, "write_table", full)
+    monkeypatch.setattr(manifests, "write_table", fail_on_models)
     with pytest.raises(OSError, match="No space"):
-        export(small, tmp_path / "out")
+        export_catalog(small, tmp_path / "out")
     assert files_of(tmp_path / "out") == before
-    assert [path.name for path in tmp_path.iterdir()] == ["out"], "nothing half made stays behind"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"], "the temporary folder is removed"
 
 
 def test_an_export_replaces_an_export_and_nothing_else(small: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export(small, out)
-    export(small, out, only=["models"])
+    export_catalog(small, out)
+    export_catalog(small, out, only=["models"])
     assert files_of(out).keys() == {"models.csv"}
     (out / "notes.txt").write_text("mine")
     with pytest.raises(ExportRefused, match=r"notes\.txt"):
-        export(small, out)
+        export_catalog(small, out)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("mine")
     with pytest.raises(ExportRefused, match="thesis"):
-        export(small, tmp_path / "mine")
+        export_catalog(small, tmp_path / "mine")
     (tmp_path / "empty").mkdir()
-    export(small, tmp_path / "empty", only=["skips"])
+    export_catalog(small, tmp_path / "empty", only=["skips"])
     assert (tmp_path / "empty" / "skips.csv").exists()
 
 
@@ -210,10 +210,10 @@ def test_an_export_replaces_an_export_and_nothing_else(small: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
-def test_the_difference_to_the_last_export_tells_every_change(form: Any, small: str, tmp_path: Path) -> None:
+def test_the_difference_to_an_earlier_export_lists_every_change(form: Any, small: str, tmp_path: Path) -> None:
     db = tmp_path / "catalog.db"
     shutil.copy(small, db)
-    export(db, tmp_path / "old", form=form)
+    export_catalog(db, tmp_path / "old", form=form)
     google = gemmas()[0]
     new = replace(google.record, hub_id="f" * 24, repo_id="aaa/new-model", sha="e" * 40)
     moved = replace(google.record, license="apache-2.0", downloads=5)
@@ -221,7 +221,7 @@ def test_the_difference_to_the_last_export_tells_every_change(form: Any, small: 
         run = store.start_run("incremental", "", "https://hub.example")
         labels = labelled(google.labels.labels)
         store.save_page(run, "", Page(((moved, labels), (new, labels)), (), None))
-    export(db, tmp_path / "new", diff=tmp_path / "old")
+    export_catalog(db, tmp_path / "new", diff=tmp_path / "old")
     found = {
         (row["table"], row["key"], row["change"], row["column"], row["before"], row["after"])
         for row in read_csv(tmp_path / "new" / "differences.csv")
@@ -229,23 +229,23 @@ def test_the_difference_to_the_last_export_tells_every_change(form: Any, small: 
     assert ("models", "aaa/new-model", "added", "", "", "") in found
     assert ("models", "google/gemma-3-4b-it", "changed", "license", "gemma", "apache-2.0") in found
     assert not any(column == "downloads" for _, _, _, column, _, _ in found), "counters have a table of their own"
-    again = export(db, tmp_path / "again", diff=tmp_path / "new")
+    again = export_catalog(db, tmp_path / "again", diff=tmp_path / "new")
     assert next(entry for entry in again["files"] if entry["table"] == "differences")["rows"] == 0
-    back = export(small, tmp_path / "back", diff=tmp_path / "new", only=["models"])
+    back = export_catalog(small, tmp_path / "back", diff=tmp_path / "new", only=["models"])
     assert back["files"][-1]["rows"] >= 2
     rows = read_csv(tmp_path / "back" / "differences.csv")
     assert ("aaa/new-model", "removed") in {(row["key"], row["change"]) for row in rows}
 
 
-def test_a_difference_needs_an_export(small: str, tmp_path: Path) -> None:
-    with pytest.raises(ExportRefused, match="no export"):
-        export(small, tmp_path / "out", diff=tmp_path)
+def test_diff_with_a_folder_that_is_not_an_export_is_refused_catalog(small: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportRefused, match="not an export"):
+        export_catalog(small, tmp_path / "out", diff=tmp_path)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_catalog_of_another_day_exports_the_same_rows(small: str, tmp_path: Path) -> None:
+def test_two_catalogs_of_the_same_hub_export_the_same_bytes(small: str, tmp_path: Path) -> None:
     """The same Hub crawled again into another catalog: equal rows in equal order."""
     build(tmp_path / "twin.db")
-    export(small, tmp_path / "one", only=["models", "artifacts", "files"])
-    export(tmp_path / "twin.db", tmp_path / "other", only=["models", "artifacts", "files"])
+    export_catalog(small, tmp_path / "one", only=["models", "artifacts", "files"])
+    export_catalog(tmp_path / "twin.db", tmp_path / "other", only=["models", "artifacts", "files"])
     assert files_of(tmp_path / "one") == files_of(tmp_path / "other")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.publish.export import export
+from analysis.publish.export import export_catalog
 
 duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: pip install 'hf-catalog[analytics]'")
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "scaling.md"
@@ -17,7 +17,7 @@ QUESTIONS = [part.strip() for part in re.findall(r"```sql\n(.*?)```", PAGE.read_
 @pytest.fixture(scope="module")
 def snapshot(small: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("parquet") / "snapshot"
-    export(small, folder, form="parquet")
+    export_catalog(small, folder, form="parquet")
     return folder
 
 

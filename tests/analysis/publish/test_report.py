@@ -1,4 +1,4 @@
-"""The report: one page that needs nothing else, runs nothing, and shows what strangers wrote as text."""
+"""The report: one page that loads nothing, runs no script, and shows untrusted text as text."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from analysis.catalog.lineage import largest_family, lineage_trees
-from analysis.publish.charts import PALETTE, figures, write_charts
-from analysis.publish.report import cell, render, report, write_report
+from analysis.publish.charts import PALETTE, make_figures, write_charts
+from analysis.publish.report import build_report, format_cell, render_report, write_report
 from analysis.query.reader import CatalogReader
 from tests.browser import running_browser
 from tests.small_catalog import SCRIPT
@@ -20,7 +20,7 @@ CHARTS = ("families-over-time", "schemes", "sizes-and-bits", "quantizers", "size
 
 
 class Page(HTMLParser):
-    """What a page consists of: elements with their attributes, in order."""
+    """The elements of a page with their attributes, in order."""
 
     VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
 
@@ -50,7 +50,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def html(small: str) -> str:
-    return render(report(small, family="gemma"))
+    return render_report(build_report(small, family="gemma"))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def page(html: str) -> Page:
 # ---- the page -------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_needs_nothing_else(html: str, page: Page) -> None:
+def test_the_page_loads_nothing(html: str, page: Page) -> None:
     assert not page.all("script") and not page.all("iframe") and not page.all("object")
     loaded = [attributes.get(name) or "" for _, attributes in page.elements for name in ("src", "xlink:href")]
     loaded += [attributes["href"] or "" for attributes in page.all("link")]
@@ -71,14 +71,14 @@ def test_the_page_needs_nothing_else(html: str, page: Page) -> None:
     assert policy is not None and policy.startswith("default-src 'none'")
 
 
-def test_what_strangers_wrote_is_shown_as_text(html: str, page: Page) -> None:
+def test_untrusted_text_is_escaped(html: str, page: Page) -> None:
     assert "<script" not in html
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
     links = [attributes["href"] or "" for attributes in page.all("a")]
     assert all(link.startswith(("#", "https://huggingface.co/")) for link in links)
 
 
-def test_a_name_of_script_stays_a_name(tmp_path: Path) -> None:
+def test_a_script_in_a_file_name_is_escaped(tmp_path: Path) -> None:
     """The same page with a conflict in a file whose name is a script."""
     from db.records import ConflictRecord
     from tests.small_catalog import others
@@ -90,18 +90,18 @@ def test_a_name_of_script_stays_a_name(tmp_path: Path) -> None:
     from db.records import Page as Listed
     from db.write.store import Store
 
-    odd = ConflictRecord("quant", SCRIPT, "name", "</td><script>1</script>", "tensors")
-    artifacts = [(artifact, replace(label, conflicts=(odd,))) for artifact, label in mystery.artifacts]
+    conflict = ConflictRecord("quant", SCRIPT, "name", "</td><script>1</script>", "tensors")
+    artifacts = [(artifact, replace(label, conflicts=(conflict,))) for artifact, label in mystery.artifacts]
     with Store.open(tmp_path / "c.db", create=True) as store:
         run = store.start_run("full", "", "https://hub.example")
         store.save_page(run, "", Listed(((mystery.record, mystery.labels),), (), None))
         store.save_enrichments(run, [(replace(mystery.enrichment(), artifacts=tuple(artifacts)), 0)])
-    html = render(report(tmp_path / "c.db"))
+    html = render_report(build_report(tmp_path / "c.db"))
     assert "<script" not in html and "&lt;script&gt;" in html
     Page(html)
 
 
-def test_every_chart_says_what_it_is_and_has_its_table(html: str, page: Page) -> None:
+def test_every_chart_has_a_text_alternative_and_a_table(html: str, page: Page) -> None:
     assert [a["id"] for a in page.all("section")] == ["glance", *CHARTS, "fits", "lineage", "conflicts", "health"]
     pictures = page.all("svg")
     assert len(pictures) == 2 * len(CHARTS), "each for a desktop and for a phone"
@@ -110,19 +110,19 @@ def test_every_chart_says_what_it_is_and_has_its_table(html: str, page: Page) ->
     for picture in pictures:
         assert picture["role"] == "img" and picture["viewbox"]
         assert all(name in ids for name in (picture["aria-labelledby"] or "").split())
-    assert html.count("The table behind it") == len(CHARTS)
+    assert html.count("Show as a table") == len(CHARTS)
     for table in page.all("th"):
         assert table.get("scope") == "col"
 
 
-def test_the_page_knows_dark_phone_and_print(html: str) -> None:
+def test_the_page_has_styles_for_dark_mode_phones_and_print(html: str) -> None:
     for rule in ("prefers-color-scheme: dark", "@media print", "@media (max-width: 34rem)", 'name="viewport"'):
         assert rule in html
     drawn = "".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL))
-    assert "currentColor" in drawn and "#1f2328" not in drawn, "ink follows the page's colours"
+    assert "currentColor" in drawn and "#1f2328" not in drawn, "colours follow the page"
 
 
-def test_the_page_tells_what_fits_and_what_came_from_what(html: str) -> None:
+def test_the_page_shows_what_fits_and_the_lineage(html: str) -> None:
     assert "gone from the Hub" in html and "old/vanished-7b" not in html
     fits = html[html.index('id="fits"') : html.index('id="lineage"')]
     assert fits.index("<h3>8 GB") < fits.index("<h3>16 GB") < fits.index("<h3>80 GB")
@@ -132,26 +132,26 @@ def test_the_page_tells_what_fits_and_what_came_from_what(html: str) -> None:
     assert tree.index("google/gemma-3-4b-it<") < tree.index("google/gemma-3-4b-it-qat-q4_0-gguf<")
 
 
-def test_an_empty_catalog_has_a_page_too(sqlite_db: str) -> None:
-    html = render(report(sqlite_db))
+def test_an_empty_catalog_has_a_page(sqlite_db: str) -> None:
+    html = render_report(build_report(sqlite_db))
     Page(html)
     assert "No header has been read yet." in html and "no crawl yet" in html and "<svg" not in html
 
 
-def test_both_engines_show_the_same(html: str, small_on_both: str) -> None:
-    other = render(report(small_on_both, family="gemma"))
+def test_both_engines_give_the_same_page(html: str, small_on_both: str) -> None:
+    other = render_report(build_report(small_on_both, family="gemma"))
     made = re.compile(r"at \d{4}-\d\d-\d\d \d\d:\d\d UTC")
     assert made.sub("", other) == made.sub("", html)
 
 
-def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_the_earlier_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "report.html"
     write_report("first", path)
 
-    def broken(self: Path, target: Any) -> Path:
+    def fail(self: Path, target: Any) -> Path:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", broken)
+    monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="No space"):
         write_report("second", path)
     assert path.read_text() == "first" and [each.name for each in tmp_path.iterdir()] == ["report.html"]
@@ -169,12 +169,12 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: py
         ("\x1b[2J", "\\x1b[2J"),
     ],
 )
-def test_a_cell_is_readable_and_harmless(value: Any, text: str) -> None:
-    assert cell(value) == text
+def test_a_cell_is_readable_and_escaped(value: Any, text: str) -> None:
+    assert format_cell(value) == text
 
 
-def test_the_page_is_right_in_a_browser(html: str, tmp_path: Path) -> None:
-    """No error, nothing asked of a network, nothing wider than the window, ink that can be told from its ground."""
+def test_the_page_renders_in_a_browser(html: str, tmp_path: Path) -> None:
+    """No error, no network request, nothing wider than the window, text with enough contrast."""
     path = tmp_path / "report.html"
     path.write_text(html, encoding="utf-8")
     with running_browser() as browser:
@@ -186,10 +186,10 @@ def test_the_page_is_right_in_a_browser(html: str, tmp_path: Path) -> None:
             assert browser.run("document.documentElement.scrollWidth") <= width
             shown = browser.run("[...document.querySelectorAll('figure svg')].filter(s => s.clientWidth).length")
             assert shown == len(CHARTS), "one picture of each pair"
-            ground, ink = (
+            background, ink = (
                 browser.run(f"getComputedStyle(document.body).{name}") for name in ("backgroundColor", "color")
             )
-            light = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (ground, ink)]
+            light = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (background, ink)]
             assert (light[0] < light[1]) is dark and abs(light[0] - light[1]) > 400
             assert browser.run("getComputedStyle(document.querySelector('svg text')).fill") == ink
 
@@ -197,17 +197,17 @@ def test_the_page_is_right_in_a_browser(html: str, tmp_path: Path) -> None:
 # ---- charts ---------------------------------------------------------------------------------------------------------
 
 
-def test_charts_are_drawn_from_their_tables(small: str) -> None:
+def test_charts_show_their_tables(small: str) -> None:
     with CatalogReader(small) as reader:
-        found = {figure.name: figure for figure in figures(reader)}
+        found = {figure.name: figure for figure in make_figures(reader)}
     assert tuple(found) == CHARTS
-    schemes = found["schemes"].table.set_index("scheme")
+    schemes = found["schemes"].table.set_index("quantization")
     assert schemes.loc["Q4_K_M", "repos"] == 3 and schemes.loc["Q4_K_M", "downloads"] == 180_140
-    odd = found["sizes-and-bits"].table.query("conflict")
-    assert list(odd["scheme"].sort_values()) == ["Q2_K", "Q4_0"]
+    conflicting = found["sizes-and-bits"].table.query("conflict")
+    assert list(conflicting["quantization"].sort_values()) == ["Q2_K", "Q4_0"]
     assert found["size-classes"].table["repos"].sum() == 11
     for figure in found.values():
-        assert figure.say.endswith(".") and figure.draw is not None
+        assert figure.description.endswith(".") and figure.draw is not None
         assert figure.svg().startswith("<svg") and figure.title in figure.svg("dark")
 
 
@@ -226,7 +226,7 @@ def test_no_two_colours_of_the_palette_are_alike() -> None:
 # ---- lineage --------------------------------------------------------------------------------------------------------
 
 
-def test_a_forest_stands_each_model_under_its_parent(small: str) -> None:
+def test_lineage_trees_put_each_model_under_its_parent(small: str) -> None:
     with CatalogReader(small) as reader:
         assert largest_family(reader) == "gemma"
         (tree,) = lineage_trees(reader, "gemma")
@@ -241,7 +241,7 @@ def test_a_forest_stands_each_model_under_its_parent(small: str) -> None:
     assert len(cut.children) == 2 and cut.hidden == 2
 
 
-def test_a_parent_that_the_catalog_lacks_still_holds_its_children(small: str) -> None:
+def test_a_parent_that_is_not_in_the_catalog_keeps_its_children(small: str) -> None:
     with CatalogReader(small) as reader:
         tops = {tree.repo_id: tree for tree in lineage_trees(reader, "qwen")}
     assert tops["Qwen/Qwen3-30B-A3B"].known is False

@@ -1,0 +1,175 @@
+"""What an export consists of: its tables, and the manifest that lists every file with its rows, size and sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from analysis.publish.table_files import ColumnKind, Format, write_table
+from analysis.query.reader import CatalogReader
+from analysis.query.values import boolean_columns, list_columns
+from analysis.units import iso
+
+MANIFEST = "manifest.json"
+REPO_CHANGED_SINCE = (
+    "repo_id in (select r.repo_id from repos r where r.last_modified >= :since or r.first_seen >= :since)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of an export: where its rows come from, what identifies a row, which rows are new since a moment."""
+
+    name: str
+    source: str  # a view, or a select in parentheses
+    key: tuple[str, ...]  # identifies a row; rows are ordered by it
+    since: str = REPO_CHANGED_SINCE
+    kinds: Mapping[str, ColumnKind] = field(default_factory=dict)  # where a column's kind differs from `column_kinds`
+    only_by_name: bool = False  # left out unless `--only` names it: larger than all other tables together
+
+    def sql(self, dialect: str, since: bool) -> str:
+        """The select, ordered by bytes of UTF-8 whatever the database's locale, as SQLite and Python order."""
+        collate = ' collate "C"' if dialect == "postgresql" else ""
+        order = ", ".join(name + (collate if self.kind(name) == "text" else "") + " nulls first" for name in self.key)
+        return f"select * from {self.source} t{f' where {self.since}' if since else ''} order by {order}"
+
+    def kind(self, column: str) -> ColumnKind:
+        return self.kinds.get(column) or column_kinds().get(column, "text")
+
+
+EVALUATIONS = (
+    "(select r.repo_id, e.position, e.task, e.dataset, e.metric, e.value, e.source"
+    " from evaluations e join repos r on r.id = e.repo)"
+)
+HEADERS = (
+    "(select a.repo_id, a.artifact, h.format, h.version, h.architecture, h.parameters, h.active_parameters,"
+    " h.tensor_count, h.quant, h.quant_method, h.quant_share, h.bits_per_weight, h.context, h.size, h.size_verified,"
+    " h.inferred, h.types, h.facts, h.read_at from artifacts_wide a join headers h on h.id = a.header)"
+)
+RUNS = (
+    "(select id, kind, scope, started_at, finished_at, outcome, repos_seen, repos_new, repos_changed, repos_unchanged,"
+    " repos_skipped, repos_enriched, api_requests, resolver_requests, bytes_read, seconds_waited, detail"
+    " from crawl_runs)"
+)
+TABLES: tuple[Table, ...] = (
+    Table("models", "models", ("repo_id",), "last_modified >= :since or first_seen >= :since"),
+    Table("artifacts", "artifacts_wide", ("repo_id", "artifact")),
+    Table("files", "files", ("repo_id", "path"), kinds={"size": "integer"}),
+    Table("parents", "parents", ("repo_id", "parent")),
+    Table("evaluations", EVALUATIONS, ("repo_id", "position"), kinds={"value": "number"}),
+    Table("headers", HEADERS, ("repo_id", "artifact"), kinds={"version": "integer", "size": "integer"}),
+    Table("label_conflicts", "label_conflicts", ("repo_id", "artifact", "field")),
+    Table("changes", "changes", ("seen_at", "repo_id", "kind", "subject"), "seen_at >= :since"),
+    Table(
+        "metrics_daily",
+        "metrics_daily",
+        ("repo_id", "day"),
+        "day >= substr(cast(:since as varchar), 1, 10)",
+        {"day": "text"},
+    ),
+    Table("skips", "skips", ("repo_id", "reason", "detail"), "seen_at >= :since"),
+    Table("crawl_runs", RUNS, ("id",), "started_at >= :since"),
+    Table("labels", "labels", ("repo_id", "artifact", "field", "value", "source", "rule"), only_by_name=True),
+)
+
+_VIEW_COLUMN_KINDS: Mapping[str, ColumnKind] = {  # columns that only views have, or that differ there
+    "seen_at": "time", "run_id": "integer", "downloads_change": "integer", "likes_change": "integer",
+    "artifact": "text", "header": "integer", "artifact_count": "integer", "parent": "text",
+}  # fmt: skip
+
+
+@cache
+def column_kinds() -> Mapping[str, ColumnKind]:
+    """The kind of every column of the catalog by its name; labels take precedence over other columns of that name."""
+    from db.schema.tables import LABELS, metadata
+
+    kind_of_type: dict[str, ColumnKind] = {
+        "BigInt": "integer", "Integer": "integer", "Real": "number", "Bool": "boolean", "UtcDateTime": "time",
+    }  # fmt: skip
+    columns = [(column.name, type(column.type)) for table in metadata.tables.values() for column in table.columns]
+    columns += [(name, kind if isinstance(kind, type) else type(kind)) for name, kind, _ in LABELS]
+    kinds: dict[str, ColumnKind] = {name: kind_of_type.get(kind.__name__, "text") for name, kind in columns}
+    kinds.update(dict.fromkeys(boolean_columns(), "boolean"))
+    kinds.update(dict.fromkeys(list_columns(), "list"))
+    return {**kinds, **_VIEW_COLUMN_KINDS}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFile:
+    """One file of an export, as the manifest lists it. `size` in bytes."""
+
+    name: str
+    table: str
+    rows: int
+    size: int
+    sha256: str
+    columns: tuple[str, ...]
+
+
+def write_file(
+    folder: Path,
+    table: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    kinds: Mapping[str, ColumnKind],
+    form: Format,
+    raw: bool,
+) -> ExportedFile:
+    """Write the rows of one table to `folder/TABLE.FORMAT`. Raises MissingExtra for Parquet without pyarrow."""
+    path = folder / f"{table}.{form}"
+    count = write_table(path, form, columns, rows, kinds, raw=raw)
+    return ExportedFile(path.name, table, count, path.stat().st_size, file_sha256(path), tuple(columns))
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe_catalog(reader: CatalogReader) -> dict[str, Any]:
+    """The manifest's entries about the catalog: program, schema revision, time of the last crawl, number of repos."""
+    (schema,) = reader.all("select version_num as revision from alembic_version")
+    (crawled,) = reader.all(
+        "select max(coalesce(finished_at, started_at)) as last_crawl, count(*) as crawls from crawl_runs"
+    )
+    (repos,) = reader.all("select count(*) as repos from repos")
+    vocabulary = reader.all("select digest from vocabularies order by id desc limit 1")
+    return {
+        "program": "hf-catalog",
+        "version": version("hf-catalog"),
+        "made_at": iso(datetime.now(UTC)),
+        "schema": schema["revision"],
+        "catalog_time": crawled["last_crawl"],
+        "crawls": crawled["crawls"],
+        "repos": repos["repos"],
+        "vocabulary": vocabulary[0]["digest"] if vocabulary else None,
+    }
+
+
+def describe_files(files: Iterable[ExportedFile]) -> list[dict[str, Any]]:
+    """The manifest's `files`."""
+    return [
+        {**{name: getattr(each, name) for name in ExportedFile.__slots__}, "columns": list(each.columns)}
+        for each in files
+    ]
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of an export; None where the folder is not an export."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("program") == "hf-catalog" else None
