@@ -237,7 +237,7 @@ def test_the_difference_to_an_earlier_export_lists_every_change(form: Any, small
     assert ("aaa/new-model", "removed") in {(row["key"], row["change"]) for row in rows}
 
 
-def test_diff_with_a_folder_that_is_not_an_export_is_refused_catalog(small: str, tmp_path: Path) -> None:
+def test_diff_with_a_folder_that_is_not_an_export_is_refused(small: str, tmp_path: Path) -> None:
     with pytest.raises(ExportRefused, match="not an export"):
         export_catalog(small, tmp_path / "out", diff=tmp_path)
     assert not (tmp_path / "out").exists()
