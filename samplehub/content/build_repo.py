@@ -265,7 +265,7 @@ class Builder:
         return files
 
     def _branch(self, bits: float) -> Callable[[], dict[str, Content]]:
-        """The files of a branch that holds the model at other bits a weight, as EXL2 and EXL3 repos have them."""
+        """The files of a branch that holds the model at other bits per weight, as EXL2 and EXL3 repos have them."""
 
         def make() -> dict[str, Content]:
             scheme = self.facts.scheme or Scheme("exl2")
@@ -405,7 +405,7 @@ def count_parameters(tensors: Iterable[StoredTensor]) -> dict[str, int]:
 
 @lru_cache(maxsize=2048)
 def count_stored_parameters(g: Geometry, scheme: Scheme | None) -> tuple[tuple[str, int], ...]:
-    """Parameters by type, as the Hub counts them; reckoned once for all repos of the same kind."""
+    """Parameters by type, as the Hub counts them; computed once for all repos of the same kind."""
     if scheme is None:
         return ((g.dtype, parameters_of(g)),)
     alike = Counter((t.role, t.shape, t.experts, is_packed(t, scheme)) for t in plan_of(g))
@@ -420,7 +420,7 @@ def count_stored_parameters(g: Geometry, scheme: Scheme | None) -> tuple[tuple[s
 
 @lru_cache(maxsize=1024)
 def make_shards(g: Geometry, scheme: Scheme | None, largest: int, total_parameters: int | None) -> Shards:
-    """The files of a model's weights; repos of the same kind share what was reckoned of them."""
+    """The files of a model's weights; repos of the same kind share the computed sizes."""
     return Shards(lambda: list(store_tensors(plan_of(g), g, scheme)), largest, total_parameters)
 
 

@@ -81,7 +81,7 @@ class Listing(Protocol):
 
     version: int
 
-    def page(self, wish: ListingQuery, after: Key | None, limit: int, shift: int = 0) -> ListingSlice: ...
+    def page(self, query: ListingQuery, after: Key | None, limit: int, shift: int = 0) -> ListingSlice: ...
     def find(self, repo_id: str) -> Repo | None: ...
     def renamed(self, repo_id: str) -> str | None: ...
     def children(self, repo_id: str) -> Mapping[str, int]: ...
@@ -137,30 +137,30 @@ class Catalog:
                         counts[repo.relation or "finetune"] = counts.get(repo.relation or "finetune", 0) + 1
             return self._children.get(repo_id.lower(), {})
 
-    def page(self, wish: ListingQuery, after: Key | None, limit: int, shift: int = 0) -> ListingSlice:
-        """At most `limit` repos that follow the place, in the order of the wish; ties stand in the order of `_id`.
+    def page(self, query: ListingQuery, after: Key | None, limit: int, shift: int = 0) -> ListingSlice:
+        """At most `limit` repos that follow the place, in the order of the query; ties stand in the order of `_id`.
 
-        `shift` starts so many repos later, or earlier where negative: a listing that moved under its reader.
+        `shift` starts that number of repos later, or earlier where negative: a listing that moved under its reader.
         """
         with self._lock:
-            keys, repos = self._in_order(wish)
+            keys, repos = self._in_order(query)
             start = 0
             if after is not None:
-                start = bisect_right(keys, (sort_key(after[0], ascending=wish.ascending), after[1]))
+                start = bisect_right(keys, (sort_key(after[0], ascending=query.ascending), after[1]))
             found = repos[max(0, start + shift) : start + limit]
             more = bool(found) and start + limit < len(repos)
-            return ListingSlice(found, sort_position(found[-1], wish.sort) if more else None)
+            return ListingSlice(found, sort_position(found[-1], query.sort) if more else None)
 
-    def _in_order(self, wish: ListingQuery) -> tuple[list[Key], list[Repo]]:
-        if wish not in self._wanted:
+    def _in_order(self, query: ListingQuery) -> tuple[list[Key], list[Repo]]:
+        if query not in self._wanted:
             if len(self._wanted) >= MAX_CACHED_QUERIES:
                 self._wanted.clear()
-            key = ORDERS[wish.sort]
-            chosen = [repo for repo in self.repos.values() if wish.matches(repo)]
-            pairs = [(sort_key(key(repo), ascending=wish.ascending), repo.hub_id, repo) for repo in chosen]
+            key = ORDERS[query.sort]
+            chosen = [repo for repo in self.repos.values() if query.matches(repo)]
+            pairs = [(sort_key(key(repo), ascending=query.ascending), repo.hub_id, repo) for repo in chosen]
             pairs.sort(key=lambda pair: pair[:2])
-            self._wanted[wish] = [pair[:2] for pair in pairs], [pair[2] for pair in pairs]
-        return self._wanted[wish]
+            self._wanted[query] = [pair[:2] for pair in pairs], [pair[2] for pair in pairs]
+        return self._wanted[query]
 
     # ---- the Hub's churn -------------------------------------------------------------------------------------------
 
@@ -262,7 +262,7 @@ def as_content(content: bytes | Content) -> Content:
 
 
 def sort_key(value: Any, *, ascending: bool) -> Any:
-    """A key that sorts in the wished direction, with `_id` ascending behind it."""
+    """A key that sorts in the requested direction, with `_id` ascending behind it."""
     if ascending:
         return value
     if isinstance(value, str):

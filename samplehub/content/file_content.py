@@ -1,4 +1,4 @@
-"""What a file holds: small files are kept whole, weights are a head and then zeros that nobody stores.
+"""What a file holds: small files are kept whole, weights are a head and then zeros that are not stored.
 
 A digest of terabytes cannot be computed, so the sha256 of a large file is the digest of the facts it is made from:
 the same facts give the same digest, in any repo, as the same bytes do on the Hub.

@@ -1,6 +1,6 @@
 """Thousands of repos from a file, one JSON object a line: what is in the file is served, what is not is made up.
 
-The file knows ids, tags, downloads, dates and GGUF files with rounded sizes. Headers are made when somebody reads
+The file knows ids, tags, downloads, dates and GGUF files with rounded sizes. Headers are made when a client reads
 them: from the shapes of a known model where name and size agree with one, else from a plain decoder of the right size.
 Nothing that is large is kept, so that a hundred thousand files cost little more than their names.
 """
@@ -407,7 +407,7 @@ class RecordedRepo:
 
 
 class RecordedFile(Content):
-    """A GGUF file of the list; what it holds is worked out whenever it is asked for."""
+    """A GGUF file of the list; its content is computed on each read."""
 
     large = True
     __slots__ = ("_recorded", "_size", "path", "recorded_size")

@@ -91,7 +91,7 @@ class Geometry:
     shared_ffn: int = 0
     shared_gate: bool = False
     shared_name: str = "shared_expert"
-    dense_layers: int = 0  # so many first layers have no experts
+    dense_layers: int = 0  # number of first layers without experts
     moe_every: int = 1  # experts in each n-th layer only
     dense_beside: bool = False  # the plain MLP stands beside the experts (Gemma 4)
     router_correction: bool = False

@@ -33,7 +33,7 @@ class Info(NamedTuple):
 
 
 class Tensors:
-    """The tensors of a file, listed when somebody reads the header; what they measure is remembered."""
+    """The tensors of a file, listed when the header is read; their sizes are cached."""
 
     def __init__(
         self, make: Callable[[], Sequence[Info]], measure: Callable[[], tuple[int, int]] | None = None
@@ -114,7 +114,7 @@ class Header:
 
 
 class GgufFile(SparseFile):
-    """A GGUF file of the sample Hub; its header is made when somebody reads it."""
+    """A GGUF file of the sample Hub; its header is made when it is read."""
 
     def __init__(self, facts: str, make: Callable[[], Header]) -> None:
         self._make = make

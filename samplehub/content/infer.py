@@ -1,4 +1,6 @@
-"""What names and sizes tell of models that nobody described: parameters, quant, architecture, a plain outline."""
+"""What can be inferred from names and sizes of models without a description: parameters, quant, architecture, a plain
+outline.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,7 @@ ARCHITECTURES: Final[tuple[tuple[str, str], ...]] = (
 )
 
 SIZES: Final[tuple[tuple[float, int, int], ...]] = (
-    # up to so many parameters: layers, hidden
+    # up to this number of parameters: layers, hidden
     (5e7, 6, 288),
     (1.2e8, 8, 512),
     (3e8, 16, 768),
@@ -78,7 +80,7 @@ SIZES: Final[tuple[tuple[float, int, int], ...]] = (
 )
 
 BITS: Final[Mapping[str, float]] = {
-    # bits a weight of a whole 8B model, measured
+    # bits per weight of a whole 8B model, measured
     "IQ1_S": 2.0,
     "IQ1_M": 2.15,
     "IQ2_XXS": 2.38,
@@ -164,7 +166,7 @@ def size(repo_id: str, quant: str | None) -> int:
 
 
 def outline(count: float) -> tuple[int, int]:
-    """Layers and width of a model of so many parameters."""
+    """Layers and width of a model of a given number of parameters."""
     return next((layers, hidden) for most, layers, hidden in SIZES if count <= most or most == SIZES[-1][0])
 
 
@@ -175,7 +177,7 @@ def geometry_of_architecture(architecture: str) -> Geometry:
 
 @lru_cache(maxsize=512)
 def decoder(count: int, architecture: str, tokenizer: str) -> Geometry:
-    """A decoder of about so many parameters: the width of its MLP makes up what is missing."""
+    """A decoder of about the given number of parameters: the width of its MLP makes up what is missing."""
     layers, hidden = outline(count)
     vocab = 32000 if count < 1e9 else 128256
     head = 64 if hidden < 2048 else 128

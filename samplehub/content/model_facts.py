@@ -59,7 +59,7 @@ class Facts:
     consolidated: bool = False  # Mistral's own layout beside the sharded one
     folder: str = ""
     bin: bool = False  # pytorch_model.bin beside it, or instead where store is files
-    branches: Mapping[str, float] = field(default_factory=dict)  # branch: bits a weight
+    branches: Mapping[str, float] = field(default_factory=dict)  # branch: bits per weight
     main: bool = True  # False: main holds no weights, branches do
     no_config: bool = False  # the API shows no config
     no_metadata: bool = False  # the API shows no safetensors block

@@ -42,7 +42,7 @@ def no_files() -> Files:
 
 @dataclass(slots=True, frozen=True)
 class RepoParts:
-    """What a repo is made of, each a function so that nothing is made before somebody asks for it.
+    """What a repo is made of, each a function so that nothing is made before it is needed.
 
     `files` gives main's files, `branches` those of other branches; `safetensors`, `gguf` and `config` are the API's
     blocks of these names, `card` the README's YAML block, `evals` the `evalResults` block, `storage` the bytes in LFS

@@ -83,7 +83,7 @@ def entry_lengths(tensors: Sequence[StoredTensor]) -> Iterator[tuple[int, int, i
 
 
 def shard_sizes(tensors: Sequence[StoredTensor], largest: int) -> list[ShardSize]:
-    """What the files of `shards` measure, reckoned without listing a tensor."""
+    """What the files of `shards` measure, computed without listing a tensor."""
     found = []
     text = data = names = count = 0
     digits = 1  # of the offset where the next tensor starts
@@ -126,7 +126,7 @@ def header_json(tensors: Sequence[Entry], metadata: Mapping[str, str]) -> bytes:
 
 
 class Shards:
-    """The files of one model. A hundred thousand tensors are listed when somebody asks, and then forgotten again.
+    """The files of one model. A hundred thousand tensors are listed on demand and not kept.
 
     Of all models the last few that were asked for are remembered, so that reading every shard lists them once; what
     the files measure is kept.

@@ -175,7 +175,7 @@ def experts(layer: int, shapes: Outline, count: int, kind: str, other: str) -> l
 
 
 def kinds(quant: str, hidden: int) -> tuple[str, str]:
-    """The types of most matrices and of the MLP's way back, so that together they have a quant's bits a weight."""
+    """The types of most matrices and of the MLP's way back, so that together they have a quant's bits per weight."""
     main = MIXES[quant].main
     if quant == "MXFP4_MOE":
         main = "MXFP4"

@@ -1,4 +1,4 @@
-"""Tokenizers of GGUF headers: arrays as long as the real ones, of words that nobody trained.
+"""Tokenizers of GGUF headers: arrays as long as the real ones, of synthetic words.
 
 What a header reader meets is the length and the shape of these arrays (megabytes of strings), not what they say. The
 words are made from the tokenizer's name, so that all quants of a model, and all models of a family, share them byte

@@ -111,7 +111,7 @@ def is_packed(tensor: Tensor, scheme: Scheme) -> bool:
 
 
 def packed_words(count: int, bits: int) -> int:
-    """32-bit words that hold so many small integers, without gaps."""
+    """32-bit words that hold a number of small integers, without gaps."""
     return ceil(count * bits / 32)
 
 

@@ -84,15 +84,15 @@ class Api:
     def listing(self, request: Request, shift: int = 0) -> Response:
         query = request.query
         asked = dict(query)
-        wish = self._listing_query(query, private=self.access.account(request) is not None)
+        selection = self._listing_query(query, private=self.access.account(request) is not None)
         limit = parse_bounded_int(asked.get("limit"), MAX_PAGE_ROWS, 1, MAX_PAGE_ROWS)
-        after = read_cursor(asked["cursor"], wish.sort) if asked.get("cursor") else None
+        after = read_cursor(asked["cursor"], selection.sort) if asked.get("cursor") else None
         shape = row_shape(query, DEFAULT_ROW)
-        page = self.catalog.page(wish, after, limit, shift)
+        page = self.catalog.page(selection, after, limit, shift)
         body = b"[" + b",".join(self.rows.row(repo, shape) for repo in page.repos) + b"]"
         headers = {}
         if page.after is not None:
-            headers["Link"] = self._next("/api/models", query, write_cursor(page.after, wish.sort))
+            headers["Link"] = self._next("/api/models", query, write_cursor(page.after, selection.sort))
         return json_response(body, headers)
 
     def _listing_query(self, query: list[tuple[str, str]], private: bool) -> ListingQuery:

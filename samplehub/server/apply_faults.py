@@ -28,7 +28,7 @@ class FaultContext:
     request: Request
     place: str
     endpoint: str
-    stranger: Callable[[], str]  # the address of a host that is not the Hub
+    foreign_url: Callable[[], str]  # the address of a host that is not the Hub
 
 
 Instead = Callable[[Fault, FaultContext], Response]
@@ -39,9 +39,9 @@ def html_page(status: int, words: str) -> Response:
     return Response(status, dict(HTML), ERROR_PAGE % words.encode())
 
 
-def too_many(fault: Fault, scene: FaultContext) -> Response:
+def too_many(fault: Fault, context: FaultContext) -> Response:
     wait = max(1, round(fault.seconds))
-    bucket = "resolvers" if scene.place in ("resolve", "cdn") else "api"
+    bucket = "resolvers" if context.place in ("resolve", "cdn") else "api"
     headers = {"RateLimit": f'"{bucket}";r=0;t={wait}', "RateLimit-Policy": f'"fixed window";"{bucket}";q=500;w=300'}
     return rate_limit_page(headers)
 
@@ -54,55 +54,57 @@ def rate_limit_page(headers: dict[str, str]) -> Response:
     return Response(429, JSON | headers, json.dumps(body).encode())
 
 
-def foreign_redirect(fault: Fault, scene: FaultContext) -> Response:
-    location = scene.stranger() + scene.request.target
+def foreign_redirect(fault: Fault, context: FaultContext) -> Response:
+    location = context.foreign_url() + context.request.target
     return Response(302, {"Location": location, "Content-Type": "text/plain"}, b"Found.")
 
 
 REPLACEMENTS: dict[Kind, Instead] = {
     Kind.TOO_MANY: too_many,
-    Kind.TOO_MANY_BARE: lambda fault, scene: html_page(429, "Too Many Requests"),
-    Kind.TOO_MANY_RETRY_AFTER: lambda fault, scene: rate_limit_page({"Retry-After": str(max(1, round(fault.seconds)))}),
-    Kind.SERVER_ERROR: lambda fault, scene: Response(500, dict(JSON), b'{"error":"Internal Server Error"}'),
-    Kind.BAD_GATEWAY: lambda fault, scene: html_page(502, "Bad Gateway"),
-    Kind.UNAVAILABLE: lambda fault, scene: html_page(503, "Service Unavailable"),
-    Kind.GATEWAY_TIMEOUT: lambda fault, scene: html_page(504, "504 Gateway Timeout ERROR"),
-    Kind.HTML: lambda fault, scene: html_page(200, "Hugging Face is temporarily unavailable"),
-    Kind.ERROR_OBJECT: lambda fault, scene: Response(
+    Kind.TOO_MANY_BARE: lambda fault, context: html_page(429, "Too Many Requests"),
+    Kind.TOO_MANY_RETRY_AFTER: lambda fault, context: rate_limit_page(
+        {"Retry-After": str(max(1, round(fault.seconds)))}
+    ),
+    Kind.SERVER_ERROR: lambda fault, context: Response(500, dict(JSON), b'{"error":"Internal Server Error"}'),
+    Kind.BAD_GATEWAY: lambda fault, context: html_page(502, "Bad Gateway"),
+    Kind.UNAVAILABLE: lambda fault, context: html_page(503, "Service Unavailable"),
+    Kind.GATEWAY_TIMEOUT: lambda fault, context: html_page(504, "504 Gateway Timeout ERROR"),
+    Kind.HTML: lambda fault, context: html_page(200, "Hugging Face is temporarily unavailable"),
+    Kind.ERROR_OBJECT: lambda fault, context: Response(
         200, dict(JSON), b'{"error":"Rate limit reached. Please log in or use a HF access token"}'
     ),
 }
 
 
-def reset(fault: Fault, scene: FaultContext, response: Response) -> Response:
+def reset(fault: Fault, context: FaultContext, response: Response) -> Response:
     response.transport = Transport(cut=fault.bytes, reset=True)
     return response
 
 
-def short_body(fault: Fault, scene: FaultContext, response: Response) -> Response:
+def short_body(fault: Fault, context: FaultContext, response: Response) -> Response:
     response.transport = Transport(cut=response.length // 2 if fault.bytes is None else fault.bytes)
     response.compress = False
     return response
 
 
-def drip(fault: Fault, scene: FaultContext, response: Response) -> Response:
+def drip(fault: Fault, context: FaultContext, response: Response) -> Response:
     response.transport = Transport(drip=fault.bytes or 16, pause=fault.seconds)
     response.compress = False
     return response
 
 
-def stall(fault: Fault, scene: FaultContext, response: Response) -> Response:
+def stall(fault: Fault, context: FaultContext, response: Response) -> Response:
     response.transport = Transport(stall=fault.seconds)
     return response
 
 
-def truncated(fault: Fault, scene: FaultContext, response: Response) -> Response:
+def truncated(fault: Fault, context: FaultContext, response: Response) -> Response:
     response.body = response.body[: len(response.body) // 2 if fault.bytes is None else fault.bytes]
     response.compress = False
     return response
 
 
-def wrong_types(fault: Fault, scene: FaultContext, response: Response) -> Response:
+def wrong_types(fault: Fault, context: FaultContext, response: Response) -> Response:
     try:
         value = json.loads(response.body)
     except ValueError:
@@ -112,7 +114,8 @@ def wrong_types(fault: Fault, scene: FaultContext, response: Response) -> Respon
 
 
 def with_wrong_types(value: Any) -> Any:
-    """A listing with strangers among its rows and one good row bent, or an object whose fields have other types."""
+    """A listing with foreign values among its rows and one good row bent, or an object whose fields have other types.
+    """
     if not isinstance(value, list):
         bent = {
             "siblings": "none",
@@ -122,27 +125,27 @@ def with_wrong_types(value: Any) -> Any:
             "sha": 7,
         }
         return value | {key: bent[key] for key in bent if key in value} if isinstance(value, dict) else value
-    strangers: list[Any] = [None, 17, "a string", [], {}, {"_id": 5, "id": ["no", "name"]}]
-    rows = [*strangers, *value]
+    foreign: list[Any] = [None, 17, "a string", [], {}, {"_id": 5, "id": ["no", "name"]}]
+    rows = [*foreign, *value]
     if value and isinstance(value[0], dict):
-        rows[len(strangers)] = value[0] | {"downloads": "many", "tags": "gguf", "createdAt": 1700000000, "likes": [3]}
+        rows[len(foreign)] = value[0] | {"downloads": "many", "tags": "gguf", "createdAt": 1700000000, "likes": [3]}
     return rows
 
 
-def repeated_page(fault: Fault, scene: FaultContext, response: Response) -> Response:
+def repeated_page(fault: Fault, context: FaultContext, response: Response) -> Response:
     if "Link" in response.headers:
-        response.headers["Link"] = f'<{scene.endpoint}{scene.request.target}>; rel="next"'
+        response.headers["Link"] = f'<{context.endpoint}{context.request.target}>; rel="next"'
     return response
 
 
-def cut_listing(fault: Fault, scene: FaultContext, response: Response) -> Response:
+def cut_listing(fault: Fault, context: FaultContext, response: Response) -> Response:
     if "Link" in response.headers:
         del response.headers["Link"]
         response.body = json.dumps(json.loads(response.body)[: fault.count]).encode()
     return response
 
 
-def lying_range(fault: Fault, scene: FaultContext, response: Response) -> Response:
+def lying_range(fault: Fault, context: FaultContext, response: Response) -> Response:
     if response.status != 206 or response.content is None:
         return response
     size, length = response.content.size, response.length
@@ -156,8 +159,8 @@ def lying_range(fault: Fault, scene: FaultContext, response: Response) -> Respon
     return response
 
 
-def expired_link(fault: Fault, scene: FaultContext, response: Response) -> Response:
-    if scene.place == "cdn":
+def expired_link(fault: Fault, context: FaultContext, response: Response) -> Response:
+    if context.place == "cdn":
         return expired_link_response()
     location = response.headers.get("Location", "")
     if "Expires=" in location:
@@ -166,13 +169,13 @@ def expired_link(fault: Fault, scene: FaultContext, response: Response) -> Respo
     return response
 
 
-def stranger(fault: Fault, scene: FaultContext, response: Response) -> Response:
+def foreign_link(fault: Fault, context: FaultContext, response: Response) -> Response:
     """The link to the next page leads away; where there is none, the request itself is sent away."""
     link = response.headers.get("Link", "")
-    if scene.place != "listing" or not link:
-        return foreign_redirect(fault, scene)
+    if context.place != "listing" or not link:
+        return foreign_redirect(fault, context)
     target = urlsplit(link.partition("<")[2].partition(">")[0])
-    response.headers["Link"] = f'<{scene.stranger()}{target.path}?{target.query}>; rel="next"'
+    response.headers["Link"] = f'<{context.foreign_url()}{target.path}?{target.query}>; rel="next"'
     return response
 
 
@@ -187,7 +190,7 @@ CHANGES: dict[Kind, Change] = {
     Kind.CUT_LISTING: cut_listing,
     Kind.LYING_RANGE: lying_range,
     Kind.EXPIRED_LINK: expired_link,
-    Kind.STRANGER: stranger,
+    Kind.FOREIGN_HOST: foreign_link,
 }
 
 

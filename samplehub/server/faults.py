@@ -2,7 +2,7 @@
 
     Fault(Kind.TOO_MANY, on="listing", times=2, seconds=1)       the first two pages of the listing answer 429
     Fault(Kind.RESET, on="cdn", every=3, times=None)             each third read of a file's bytes is cut off
-    Fault(Kind.GATEWAY_TIMEOUT, match="limit=1000", times=None)  as long as somebody asks for 1,000 rows
+    Fault(Kind.GATEWAY_TIMEOUT, match="limit=1000", times=None)  as long as 1,000 rows are requested
 
 A fault strikes while the Hub runs: `hub.faults.add(...)`, `hub.faults.clear()`, and `hub.faults.struck` tells how
 often each one did.
@@ -48,7 +48,7 @@ class Kind(Enum):
     IGNORED_RANGE = "200 with the whole body, though a range was asked for"
     LYING_RANGE = "206, but Content-Range names other bytes than those asked for"
     EXPIRED_LINK = "the signed link has expired: 403 with XML"
-    STRANGER = "a redirect, or a link to the next page, that leads to a stranger's host"
+    FOREIGN_HOST = "a redirect, or a link to the next page, that leads to a foreign host"
 
 
 @dataclass(frozen=True, slots=True)

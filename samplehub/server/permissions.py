@@ -72,7 +72,7 @@ class Access:
         self.tokens = tokens
 
     def account(self, request: Request) -> Account | None:
-        """The account of the request's token, None for nobody. A token that nobody has ends the request."""
+        """The account of the request's token, None without a token. An unknown token ends the request."""
         token = request.token
         if token is None:
             return None

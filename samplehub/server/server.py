@@ -49,7 +49,7 @@ class SampleHub:
         self.faults = Faults(faults)
         self.tokens: dict[str, Account] = sample_tokens()
         self.requests: deque[RecordedRequest] = deque(maxlen=MAX_LOGGED_REQUESTS)
-        self.stranger_requests: deque[RecordedRequest] = deque(maxlen=MAX_LOGGED_REQUESTS)
+        self.foreign_requests: deque[RecordedRequest] = deque(maxlen=MAX_LOGGED_REQUESTS)
         self.meter = RateLimiter(quota)
         self._port = port
         self._access = Access(self.catalog, self.tokens)
@@ -89,11 +89,13 @@ class SampleHub:
 
     @property
     def foreign_url(self) -> str:
-        """A host that is neither: whoever follows a link to it is in `stranger_requests`, with the token they gave."""
-        if "stranger" not in self._listeners:
-            log = self.stranger_requests.append
-            self._listeners["stranger"] = Listener(lambda request: Response(200, {}, b"[]"), log, name="stranger")
-        return self._listeners["stranger"].url
+        """A host that is neither: requests that follow a link to it are in `foreign_requests`, with the token they
+        carried.
+        """
+        if "foreign" not in self._listeners:
+            log = self.foreign_requests.append
+            self._listeners["foreign"] = Listener(lambda request: Response(200, {}, b"[]"), log, name="foreign")
+        return self._listeners["foreign"].url
 
     @property
     def link_life(self) -> float:
@@ -112,9 +114,9 @@ class SampleHub:
         cached = at_api and segments[1] == "resolve-cache"
         place = api.request_kind(segments[1:]) if at_api and not cached else "resolve"
         fault = self.faults.take(place, "/" + "/".join(segments) + readable_path(request))
-        scene = breakage.FaultContext(request, place, self.endpoint, lambda: self.foreign_url)
+        context = breakage.FaultContext(request, place, self.endpoint, lambda: self.foreign_url)
         if fault is not None and fault.kind in breakage.REPLACEMENTS:
-            return breakage.REPLACEMENTS[fault.kind](fault, scene)
+            return breakage.REPLACEMENTS[fault.kind](fault, context)
         heard = breakage.changed_request(fault, request) if fault is not None else request
         bucket: Bucket = "resolvers" if place == "resolve" else "api"
         standing = self.meter.count(bucket, request.token or "anonymous")
@@ -131,7 +133,7 @@ class SampleHub:
             response = no.response()
         response.headers = COMMON | response.headers | standing.headers()
         if fault is not None and fault.kind in breakage.CHANGES:
-            response = breakage.CHANGES[fault.kind](fault, scene, response)
+            response = breakage.CHANGES[fault.kind](fault, context, response)
         return response
 
     def _resolve(self, request: Request, segments: list[str]) -> Response:
@@ -153,12 +155,12 @@ class SampleHub:
 
     def _cdn_answer(self, request: Request) -> Response:
         fault = self.faults.take("cdn", request.path + readable_path(request))
-        scene = breakage.FaultContext(request, "cdn", self.cdn, lambda: self.foreign_url)
+        context = breakage.FaultContext(request, "cdn", self.cdn, lambda: self.foreign_url)
         if fault is not None and fault.kind in breakage.REPLACEMENTS:
-            return breakage.REPLACEMENTS[fault.kind](fault, scene)
+            return breakage.REPLACEMENTS[fault.kind](fault, context)
         response = self._cdn.answer(breakage.changed_request(fault, request) if fault is not None else request)
         if fault is not None and fault.kind in breakage.CHANGES:
-            response = breakage.CHANGES[fault.kind](fault, scene, response)
+            response = breakage.CHANGES[fault.kind](fault, context, response)
         return response
 
     def startup_message(self) -> str:

@@ -54,7 +54,7 @@ def small_catalog(count: int = 40) -> Catalog:
 
 
 def hub_of(sample: SampleHub, token: str | bool = False, **options: Any) -> HubClient:
-    """A door to a sample Hub that does not wait long."""
+    """A client of a sample Hub that does not wait long."""
     options = {"timeout": 2.0, "backoff": 0.02, "offline": False} | options
     return HubClient(sample.endpoint, token, options.pop("pacer", None) or Pacer(), **options)  # type: ignore[arg-type]
 

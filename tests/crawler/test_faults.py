@@ -65,9 +65,9 @@ PASSING = [
     Fault(Kind.LYING_RANGE, on="cdn", every=2, times=3),
     Fault(Kind.EXPIRED_LINK, on="resolve", every=2, times=3),
     Fault(Kind.EXPIRED_LINK, on="cdn", every=2, times=3),
-    Fault(Kind.STRANGER, on="listing"),
-    Fault(Kind.STRANGER, on="info", every=6, times=4),
-    Fault(Kind.STRANGER, on="resolve", every=2, times=4),
+    Fault(Kind.FOREIGN_HOST, on="listing"),
+    Fault(Kind.FOREIGN_HOST, on="info", every=6, times=4),
+    Fault(Kind.FOREIGN_HOST, on="resolve", every=2, times=4),
 ]
 
 
@@ -84,7 +84,7 @@ def test_a_fault_that_passes_leaves_no_trace(fault: Fault, sample: SampleHub, db
     assert sample.faults.hits[fault] > 0, "a fault that never struck proves nothing"
     assert differences(truth, db) == []
     assert run.repos_skipped == 0
-    assert not any(request.token == MEMBER for request in sample.stranger_requests), "the token went to a stranger"
+    assert not any(request.token == MEMBER for request in sample.foreign_requests), "the token went to a stranger"
     assert not any(request.token for request in sample.requests if request.path.startswith("/repos")), "and to no CDN"
 
 

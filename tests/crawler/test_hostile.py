@@ -55,8 +55,8 @@ def test_the_token_is_nowhere_but_in_requests_to_the_hub(sample: SampleHub, tmp_
         '[[hooks]]\nafter = ["look"]\ncommand = ["sh", "-c", "env > hook.txt; cat >> hook.txt"]\n'
     )
     sample.faults.add(
-        Fault(Kind.STRANGER, on="listing"),
-        Fault(Kind.STRANGER, on="info", after=2),
+        Fault(Kind.FOREIGN_HOST, on="listing"),
+        Fault(Kind.FOREIGN_HOST, on="info", after=2),
         Fault(Kind.SERVER_ERROR, on="info", match="Gemma-1-1B-it-0"),
         Fault(Kind.EXPIRED_LINK, on="cdn", after=1),
         Fault(Kind.HTML, on="resolve", after=1),
@@ -79,7 +79,7 @@ def test_the_token_is_nowhere_but_in_requests_to_the_hub(sample: SampleHub, tmp_
         assert SECRET not in text
         assert SECRET not in line
     assert any(request.token == SECRET for request in sample.requests), "it was used"
-    assert not any(request.token for request in sample.stranger_requests)
+    assert not any(request.token for request in sample.foreign_requests)
     assert not any(request.token for request in sample.requests if request.path.startswith("/repos")), "and by no CDN"
 
 

@@ -140,7 +140,7 @@ def test_paths_info_speaks_forms_and_json(client: Client) -> None:
 def test_who_may_see_what(hub: SampleHub) -> None:
     """The statuses by which a crawler tells a gated repo from a private, gone, renamed or disabled one."""
     anonymous, reader = Client(hub.endpoint), Client(hub.endpoint, READER)
-    stranger = Client(hub.endpoint, "hf_nobody_has_this")
+    unknown = Client(hub.endpoint, "hf_unknown_token")
 
     private = "/api/models/sample-owner/private-finetune"
     gone = "/api/models/sample-owner/never-was"
@@ -148,12 +148,12 @@ def test_who_may_see_what(hub: SampleHub) -> None:
     assert (bare.status, bare.json) == (401, {"error": "Invalid username or password."})
     assert "x-error-code" not in bare.headers and bare.headers["www-authenticate"].startswith("Bearer")
     hidden = anonymous.get(private)
-    assert (hidden.status, hidden.body) == (bare.status, bare.body)  # nobody learns that it is there
+    assert (hidden.status, hidden.body) == (bare.status, bare.body)  # its existence is not revealed
     assert reader.get(private).json["private"] is True
     assert (reader.get(gone).status, reader.get(gone).headers["x-error-code"]) == (404, "RepoNotFound")
 
-    assert stranger.get(private).status == 401
-    assert stranger.get("/api/models").headers["x-error-message"] == "Invalid credentials in Authorization header"
+    assert unknown.get(private).status == 401
+    assert unknown.get("/api/models").headers["x-error-message"] == "Invalid credentials in Authorization header"
 
     disabled = reader.get("/api/models/sample-owner/disabled-upload")
     assert disabled.status == 403 and "x-error-code" not in disabled.headers

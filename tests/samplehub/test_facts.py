@@ -84,7 +84,7 @@ def test_everything_has_a_date_and_a_place() -> None:
         ({"group": [{"repos": [{"id": "a/b", "created": "2025-01-01", "colour": "red"}]}]}, "colour"),
         ({"group": [{"repos": [{"id": "a/b", "created": "2025-01-01", "geometry": "none"}]}]}, "no geometry 'none'"),
         ({"group": [{"repos": [{"id": "a/b", "created": "2025-01-01", "store": "shelf"}]}]}, "store 'shelf'"),
-        ({"group": [{"repos": [{"id": "a/b", "created": "2025-01-01", "like": "nobody"}]}]}, "like 'nobody'"),
+        ({"group": [{"repos": [{"id": "a/b", "created": "2025-01-01", "like": "missing"}]}]}, "like 'missing'"),
         ({"group": [{"repos": [{"id": "a/b", "created": "2025-01-01", "scheme": {"method": "x"}}]}]}, "scheme 'x'"),
         ({"group": [{"repos": [{"id": "a/b", "created": "2025-01-01"}] * 2}]}, "twice"),
         ({"geometry": {"one": {"type": "t", "architecture": "A", "corners": 4}}}, "corners"),

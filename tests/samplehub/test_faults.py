@@ -184,7 +184,7 @@ def test_expired_link(hub: SampleHub, on: str) -> None:
 
 def test_stranger(faulty: SampleHub) -> None:
     client = Client(faulty.endpoint, READER)
-    faulty.faults.add(Fault(Kind.STRANGER, on="listing"), Fault(Kind.STRANGER, on="resolve"))
+    faulty.faults.add(Fault(Kind.FOREIGN_HOST, on="listing"), Fault(Kind.FOREIGN_HOST, on="resolve"))
     away = client.get(LISTING).next
     assert away is not None and away.startswith(faulty.foreign_url) and "cursor=" in away
     redirect = client.get(FILE)
@@ -192,7 +192,7 @@ def test_stranger(faulty: SampleHub) -> None:
     client.get(away)  # this client gives its token to anybody
     Client(faulty.endpoint).get(redirect.headers["location"])
     for _ in range(50):
-        if len(faulty.stranger_requests) == 2:
+        if len(faulty.foreign_requests) == 2:
             break
         time.sleep(0.02)
-    assert [asked.token for asked in faulty.stranger_requests] == [READER, None]
+    assert [asked.token for asked in faulty.foreign_requests] == [READER, None]

@@ -66,7 +66,7 @@ def test_llama_cpps_reader_reads_it(repo: str, name: str, tmp_path: Path) -> Non
     content = Builder(BY_ID[repo], FEW_WORDS).files()[name]
     path = tmp_path / "model.gguf"
     path.write_bytes(content.head())
-    os.truncate(path, content.size)  # what is behind the header is zeros that nobody stores
+    os.truncate(path, content.size)  # what is behind the header is zeros that are not stored
     reader = GGUFReader(path)
     ends = [tensor.data_offset + tensor.n_bytes for tensor in reader.tensors]
     assert max(end + -end % 32 for end in ends) == content.size
@@ -301,7 +301,7 @@ def test_every_safetensors_file_keeps_the_rules(method: str | None) -> None:
 
 @pytest.mark.parametrize("method", PACKS)
 def test_every_method_packs_a_small_model(method: str) -> None:
-    """Each method's tensors are a valid file, and the Hub's count of them is reckoned in one way only."""
+    """Each method's tensors are a valid file, and the Hub's count of them has one implementation."""
     plain = BUILT_IN.geometries["llama-3_2-1b"]
     geometry = replace(BUILT_IN.geometries["gpt-oss-20b"], name="t", layers=2) if method == "mxfp4" else plain
     bits = {"float-quantized": 8, "int-quantized": 8, "bnb-8bit": 8, "fp8": 8, "bitnet": 2, "aqlm": 2}.get(method, 4)

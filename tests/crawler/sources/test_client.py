@@ -71,11 +71,11 @@ def test_the_token_goes_to_the_hubs_host_alone(sample: SampleHub) -> None:
 
 
 def test_an_api_request_is_not_followed_to_a_stranger(sample: SampleHub) -> None:
-    sample.faults.add(Fault(Kind.STRANGER, on="info", times=None))
+    sample.faults.add(Fault(Kind.FOREIGN_HOST, on="info", times=None))
     with pytest.raises(RepoError, match="stranger's host") as caught:
         hub_of(sample, MEMBER, tries=2).repo_info(GGUF)
     assert caught.value.reason == "failed"
-    assert len(sample.stranger_requests) == 0
+    assert len(sample.foreign_requests) == 0
 
 
 @pytest.mark.parametrize(
