@@ -114,8 +114,7 @@ def wrong_types(fault: Fault, context: FaultContext, response: Response) -> Resp
 
 
 def with_wrong_types(value: Any) -> Any:
-    """A listing with foreign values among its rows and one good row bent, or an object whose fields have other types.
-    """
+    """A listing with foreign values among its rows and one good row bent, or an object whose fields have other types."""
     if not isinstance(value, list):
         bent = {
             "siblings": "none",
