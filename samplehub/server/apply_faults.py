@@ -114,7 +114,7 @@ def wrong_types(fault: Fault, context: FaultContext, response: Response) -> Resp
 
 
 def with_wrong_types(value: Any) -> Any:
-    """A listing with foreign values among its rows and one good row bent, or an object whose fields have other types."""
+    """A listing with foreign values among its rows and one row altered, or an object with fields of other types."""
     if not isinstance(value, list):
         bent = {
             "siblings": "none",

@@ -15,7 +15,7 @@ UNLIMITED = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How many requests each bucket allows in a window of that many seconds. The Hub's anonymous plan: 500, 3000, 300."""
+    """Requests that each bucket allows in a window of seconds. The Hub's anonymous plan: 500, 3000, 300."""
 
     api: int = UNLIMITED
     resolvers: int = UNLIMITED
