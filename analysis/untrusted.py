@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-MAX_TEXT_LENGTH = 200
-MAX_BASE_MODELS = 20
+MAX_TEXT_LENGTH = 300
+"""Characters of a short text: an author, a tag, a license, a value of a configuration."""
+
+MAX_TAGS = 1000
+"""Tags of one repo, and languages that its card names."""
+
+MAX_BASE_MODELS = 50
+"""Base models that one repo or header names; merges of more than 20 exist."""
+
+MAX_CONFIG_BYTES = 1 << 20
+"""One JSON configuration file beside the weights."""
+
 MAX_PARAMETERS = 10**15
 MAX_CONTEXT = 10**9
 

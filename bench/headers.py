@@ -148,7 +148,7 @@ def ours(place: str, size: int, known: Layouts, answers: Any) -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     hub = HubClient("http://127.0.0.1:9", token=False)
     before, start = peak_memory(reset=True), time.perf_counter()
-    source = hub.web_source(place) if place.startswith("http") else FileSource(place)
+    source = hub.open_url(place) if place.startswith("http") else FileSource(place)
     read_file(source, known, size)
     answers.put((time.perf_counter() - start, peak_memory() - before))
 

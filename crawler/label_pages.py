@@ -17,13 +17,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING, Self
 
-from analysis.labels.resolve import label_repo
+from analysis.labels.resolve import label_repo, label_repo_and_artifacts
 from crawler.execute.environment import without_token
 from db.derive.record import derived
 from db.labels import Labels
-from db.records import DerivedValues, Labelled, RepoRecord
+from db.records import DerivedValues, Labelled, Page, RepoRecord, Skipped
+
+if TYPE_CHECKING:
+    from db.read.load import Relabelled, StoredRepo
 
 MIN_REPOS_FOR_PROCESS = 1_000
 """Repos of a walk after which the process is started: a short walk needs none."""
@@ -55,6 +58,25 @@ def label_repos(repos: Sequence[RepoRecord]) -> LabelledPage:
             bugs.append(f"{repo.repo_id} has no labels, by a bug: {type(error).__name__}: {error}"[:200])
     more = tuple(derived(repo, labelled.labels) for repo, labelled in zip(repos, labels, strict=True))
     return LabelledPage(tuple(labels), more, tuple(bugs))
+
+
+def build_page(
+    repos: Sequence[RepoRecord],
+    labelled: LabelledPage,
+    skipped: tuple[Skipped, ...] = (),
+    cursor: str | None = None,
+    *,
+    thin: bool = False,
+) -> Page:
+    """A page that is ready to be stored."""
+    return Page(tuple(zip(repos, labelled.labels, strict=True)), skipped, cursor, thin, labelled.derived)
+
+
+def relabel_repo(stored: StoredRepo) -> Relabelled:
+    """A stored repo with new labels, from what the catalog holds of it."""
+    from db.read.load import Relabelled  # here, since the labelling process needs no database
+
+    return Relabelled(stored, *label_repo_and_artifacts(stored.record, stored.artifacts, stored.headers))
 
 
 class PageLabeller:

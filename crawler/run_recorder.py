@@ -1,4 +1,4 @@
-"""The books of one crawl: its row of crawl_runs from start to end, and what whoever watches is told."""
+"""The record of one run: its row of `crawl_runs` from start to end, and the progress that is reported meanwhile."""
 
 from __future__ import annotations
 
@@ -18,10 +18,16 @@ from db.write.store import Store
 
 Stage = Literal["discover", "probe", "enrich"]
 
+MAX_NOTES = 10
+"""Notes of a run after which no more errors of single repos are added."""
+
+MAX_DETAIL_LENGTH = 2000
+"""Characters of `crawl_runs.detail`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a crawl is. `total` is None where nobody knows how much there is."""
+    """How far a crawl is. `total` is None where it is unknown."""
 
     stage: Stage
     done: int
@@ -32,17 +38,35 @@ class Progress:
 ProgressCallback = Callable[[Progress], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What was requested of the Hub at one moment, in all."""
+
+    api_requests: int
+    resolver_requests: int
+    bytes_read: int
+    seconds_waited: float
+
+    @classmethod
+    def of(cls, client: HubClient) -> Requests:
+        counters = client.counters
+        return cls(counters.api_requests, counters.resolver_requests, counters.bytes_read, client.seconds_waited)
+
+
 @dataclass(slots=True)
 class RunRecorder:
-    """One run, counted. Only the thread that owns the store writes to it."""
+    """One run with its counters. Used only by the thread that owns the store."""
 
     store: Store
     hub: HubClient
     settings: CrawlSettings
     run: RunRecord
-    tell: ProgressCallback
+    callback: ProgressCallback
     notes: list[str] = field(default_factory=list)
-    _before: tuple[int, int, int, float] = (0, 0, 0, 0.0)  # what the Hub had been asked when the run was opened
+    _at_start: Requests = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._at_start = Requests.of(self.hub)
 
     @property
     def scope(self) -> str:
@@ -65,56 +89,56 @@ class RunRecorder:
     def add_enriched(self, count: int) -> None:
         self.run = replace(self.run, repos_enriched=self.run.repos_enriched + count)
 
+    def add_notes(self, notes: Sequence[str]) -> None:
+        """Adds notes about single repos, up to MAX_NOTES in all."""
+        self.notes += notes[: max(MAX_NOTES - len(self.notes), 0)]
+
     def report_progress(self, stage: Stage, done: int, total: int | None = None) -> None:
-        self.tell(Progress(stage, done, total, self.current()))
+        self.callback(Progress(stage, done, total, self.current()))
 
     def current(self) -> RunRecord:
-        """The run with what the Hub was asked until now."""
-        asked = self.hub.counters
+        """The run with its requests until now."""
+        now, start = Requests.of(self.hub), self._at_start
         return replace(
             self.run,
-            api_requests=asked.api_requests - self._before[0],
-            resolver_requests=asked.resolver_requests - self._before[1],
-            bytes_read=asked.bytes_read - self._before[2],
-            seconds_waited=round(self.hub.seconds_waited - self._before[3], 3),
+            api_requests=now.api_requests - start.api_requests,
+            resolver_requests=now.resolver_requests - start.resolver_requests,
+            bytes_read=now.bytes_read - start.bytes_read,
+            seconds_waited=round(now.seconds_waited - start.seconds_waited, 3),
         )
 
-    def recorded_run(self) -> None:
-        asked = self.hub.counters
-        self._before = (asked.api_requests, asked.resolver_requests, asked.bytes_read, self.hub.seconds_waited)
-
     def save(self) -> None:
-        """Writes the counters as they are, so that a run that is killed has told most of what it did."""
+        """Stores the counters as they are, so that they are nearly right even if the run is killed."""
         self.store.update_run(self.current())
 
     def close(self, outcome: Literal["complete", "stopped", "failed"], detail: str | None = None) -> None:
-        words = [*self.notes, *([detail] if detail else [])]
+        text = "; ".join([*self.notes, *([detail] if detail else [])])
         self.run = replace(
-            self.current(), outcome=outcome, finished_at=datetime.now(UTC), detail="; ".join(words)[:2000] or None
+            self.current(), outcome=outcome, finished_at=datetime.now(UTC), detail=text[:MAX_DETAIL_LENGTH] or None
         )
         self.store.finish_run(self.run)
 
 
 @contextmanager
 def recorded_run(
-    store: Store, hub: HubClient, settings: CrawlSettings, kind: str, tell: ProgressCallback
+    store: Store, hub: HubClient, settings: CrawlSettings, kind: str, callback: ProgressCallback
 ) -> Iterator[RunRecorder]:
-    """A run's books: closed as complete, as stopped if it was asked to end, or as failed with what went wrong."""
-    ledger = RunRecorder(store, hub, settings, store.start_run(kind, scope_text(settings.scope), hub.endpoint), tell)
-    ledger.recorded_run()
+    """A run from start to end: closed as complete, as stopped (CrawlStopped), or as failed with the error."""
+    run = store.start_run(kind, scope_text(settings.scope), hub.endpoint)
+    recorder = RunRecorder(store, hub, settings, run, callback)
     try:
-        yield ledger
+        yield recorder
     except CrawlStopped as stopped:
-        ledger.close("stopped", stopped.why)
+        recorder.close("stopped", stopped.why)
     except CrawlError as error:
-        ledger.close("failed", str(error))
+        recorder.close("failed", str(error))
         raise
     except CatalogError as error:
-        with suppress(CatalogError):  # what keeps it from being written may keep this from it too
-            ledger.close("failed", str(error))
+        with suppress(CatalogError):  # the cause may prevent this write too
+            recorder.close("failed", str(error))
         raise
     except Exception as error:
-        ledger.close("failed", f"a bug: {type(error).__name__}: {str(error)[:300]}")
+        recorder.close("failed", f"internal error: {type(error).__name__}: {str(error)[:300]}")
         raise
     else:
-        ledger.close("complete")
+        recorder.close("complete")

@@ -22,6 +22,7 @@ from analysis.files.roles import extension, role_of
 from analysis.formats import read_artifact
 from analysis.formats.model_config import config_files, config_of
 from analysis.formats.source import ByteSource, FileSource
+from analysis.untrusted import MAX_CONFIG_BYTES
 from crawler.errors import FileError, RepoError
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRepo, RepoRecord, Skipped
@@ -29,7 +30,6 @@ from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRe
 if TYPE_CHECKING:
     from crawler.sources.huggingface.client import HubClient
 
-MAX_CONFIG_BYTES = 1 << 20  # bytes of one JSON file beside the weights
 MAX_FOLDER_FILES = 20_000  # files of a folder that are looked through for shards
 HUBS = ("huggingface.co", "www.huggingface.co", "hf.co")
 FILE_URL = re.compile(r"/(?P<repo>[\w.-]+/[\w.-]+)/(?:resolve|blob|raw)/(?P<revision>[^/]+)/(?P<path>.+)")
@@ -123,9 +123,9 @@ def target_from_url(url: str, hub: Callable[[str | None], HubClient]) -> Target:
     of_hub = FILE_URL.fullmatch(unquote(parts.path))
     if of_hub and (parts.hostname in HUBS or url.startswith(usual.endpoint + "/")):
         door = usual if url.startswith(usual.endpoint + "/") else hub(f"https://{HUBS[0]}")
-        source: ByteSource = door.source(of_hub["repo"], of_hub["path"], of_hub["revision"])
+        source: ByteSource = door.open_file(of_hub["repo"], of_hub["path"], of_hub["revision"])
         return of_source(door, RepoRecord(hub_id="", repo_id=of_hub["repo"]), of_hub["path"], source)
-    source = usual.web_source(url)
+    source = usual.open_url(url)
     return of_source(usual, local(parts.hostname or ""), source.name, source)
 
 
@@ -138,7 +138,7 @@ def of_source(hub: HubClient, repo: RepoRecord, path: str, source: ByteSource) -
 
 def target_from_repo(hub: HubClient, repo_id: str, name: str) -> Target:
     """A repo's artifact that holds the file `name`, else the one whose header tells most."""
-    from crawler.enrich.headers import fetch_config, fetch_repo, read_repo_header
+    from crawler.sources.huggingface.fetch import fetch_config, fetch_repo, read_repo_header
 
     found = fetch_repo(hub, LeasedRepo("", repo_id, None, None, 0))
     if isinstance(found, Skipped):
@@ -146,10 +146,9 @@ def target_from_repo(hub: HubClient, repo_id: str, name: str) -> Target:
     artifact = select_artifact(found.repo, found.artifacts, name)
 
     def read(layouts: Sequence[ArrayLength]) -> tuple[Header, Sequence[ArrayLength]]:
-        trouble: list[Skipped] = []
-        config = fetch_config(hub, found, artifact, trouble) if artifact.format != "gguf" else {}
-        if any(skip.reason == "gated" for skip in trouble):
-            raise RepoError("gated", trouble[0].detail)
+        config, skips = fetch_config(hub, found, artifact) if artifact.format != "gguf" else ({}, [])
+        if any(skip.reason == "gated" for skip in skips):
+            raise RepoError("gated", skips[0].detail)
         return read_repo_header(hub, found, artifact, layouts, config)
 
     return Target(found.repo, artifact, read, readable(found.artifacts, artifact), hub)

@@ -82,7 +82,7 @@ def work_of(settings: CrawlSettings, db: str) -> tuple[PlannedWork, str]:
 
 def _work_with_catalog(settings: CrawlSettings, db: str) -> tuple[PlannedWork, str]:
     from analysis.query.reader import CatalogReader
-    from crawler.discover.discover import choose_run_kind
+    from crawler.discover.plan import choose_run_kind
     from crawler.estimate import HUB_REPOS, WITH_WEIGHTS, PlannedWork
     from crawler.settings import scope_text
     from db.write.store import Store
@@ -110,7 +110,7 @@ def _work_with_catalog(settings: CrawlSettings, db: str) -> tuple[PlannedWork, s
 
 def print_dry_run(settings: CrawlSettings, db: str, out: Printer) -> None:
     """What `crawl --dry-run` says: which walk, from where, and what it would ask."""
-    from crawler.discover.discover import choose_run_kind
+    from crawler.discover.plan import choose_run_kind
     from crawler.estimate import estimate_cost
     from crawler.settings import scope_text
     from db.errors import CatalogMissing

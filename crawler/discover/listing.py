@@ -1,250 +1,171 @@
-"""A walk through the listing, page by page, that can be broken off anywhere.
+"""A walk through the Hub's listing, page by page, that can be interrupted and resumed at any page.
 
-It goes in an order that does not move while one walks: by date of creation, oldest first. The cursor is the Hub's own
-and says everything; a Hub that refuses the direction is walked newest first, one that refuses a key is asked without
-it. The next page is on its way while this one is labelled and stored.
+The walk goes by creation date, oldest first: an order that does not change while it runs. A Hub that refuses ascending
+order is walked newest first. The next page is requested while the caller labels and stores this one.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
 
+from crawler.discover.bounds import StopCondition, matching_search
 from crawler.errors import HubServerError, InvalidResponse, RequestRefused
 from crawler.settings import LAG, PAGE
-from crawler.sources.huggingface.client import BASIC_EXPAND_KEYS, EXPENSIVE_EXPAND_KEYS, HubClient
-from crawler.sources.huggingface.parse import Malformed, parse_repo, parse_time
+from crawler.sources.huggingface.client import LISTING_PATH, HubClient
+from crawler.sources.huggingface.listing_query import ListingQuery, Order
+from crawler.sources.huggingface.parse import parse_created_at, parse_repo
+from crawler.sources.source import RawPage
 from db.records import RepoFilter, RepoRecord, Skipped
 
-Order = Literal["createdAt", "lastModified", "downloads"]
+MIN_PAGE_SIZE = 50
+"""Rows: a Hub that fails is not asked for smaller pages than this."""
+
+PAGES_BEFORE_GROWTH = 4
+"""Pages in a row without an error after which more rows are requested again."""
+
+PAGES_REMEMBERED = 8
+"""Pages whose rows are recognised when the Hub lists them a second time: repos that are created meanwhile shift rows
+from one page to the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListingPage:
-    """One page as it was read: validated rows, those left out, and where to go on (None after the last)."""
+    """One page with its rows parsed."""
 
     repos: tuple[RepoRecord, ...]
-    skipped: tuple[Skipped, ...]
-    cursor: str | None
-    thin: bool = False  # read without the heavy keys: what the catalog has of them is to be kept
-
-
-@dataclass(frozen=True, slots=True)
-class RawPage:
-    """One page as it came."""
-
-    rows: list[Any]
-    following: str | None
-    thin: bool
-
-
-class StopCondition(Protocol):
-    """Where a walk ends before the listing does."""
-
-    def accept(self, repos: Sequence[RepoRecord]) -> int:
-        """How many of the next rows still count; fewer than there are ends the walk, and so may `done`."""
-        ...
-
-    @property
-    def done(self) -> bool: ...
+    skipped: tuple[Skipped, ...]  # rows that are malformed
+    cursor: str | None  # of the next page; None after the last
+    thin: bool = False  # listed without the expensive keys
 
 
 @dataclass(slots=True)
 class ListingWalk:
-    """A walk through the listing of a scope (one author at most) in one order, to the listing's end or to a bound."""
+    """A walk through the listing of a scope (one author at most), to the listing's end or to a stop condition."""
 
-    hub: HubClient
+    client: HubClient
     scope: RepoFilter
     order: Order = "createdAt"
-    bound: StopCondition | None = None
-    page: int = PAGE
-    size: int = 0  # rows to ask for now
-    thin: bool = False  # ask without the heavy keys
-    good: int = 0  # pages that went well since the last that did not
-    directed: bool = True  # oldest first
-    refused: set[str] = field(default_factory=set)  # keys that this Hub does not know
+    stop: StopCondition | None = None
+    page_size: int = PAGE
     repeated: int = 0  # rows that came twice
-    latest: datetime | None = None  # the last date of creation that was read
-    _recent: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=8))
-    _cursors: set[int] = field(default_factory=set)
+    _query: ListingQuery = field(init=False)
+    _pages_since_error: int = 0
+    _newest_created: datetime | None = None  # creation date of the last row that was read
+    _recent_ids: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=PAGES_REMEMBERED))
+    _seen_cursors: set[int] = field(default_factory=set)  # hashes
     _next: Future[RawPage] | None = None
 
+    def __post_init__(self) -> None:
+        self._query = ListingQuery(self.scope, self.order, self.page_size)
+
     def pages(self, cursor: str | None = None) -> Iterator[ListingPage]:
-        """The pages from a cursor on. The next one is read while the caller works on the last."""
-        self.size = self.size or self.page
-        with ThreadPoolExecutor(1, "listing") as ahead:
-            self._next = ahead.submit(self._read, cursor)
+        """The pages from a cursor on, or from the first. One page is read ahead.
+
+        Raises RequestRefused for a cursor that the Hub does not take, and other errors that end a run.
+        """
+        if cursor is None:
+            self._query = replace(self._query, ascending=True)
+        with ThreadPoolExecutor(1, "listing") as reader:
+            self._next = reader.submit(self._read, cursor)
             try:
                 while self._next is not None:
                     raw = self._next.result()
                     self._next = None
-                    if self.bound is None and raw.following is not None:
-                        self._next = ahead.submit(self._read, raw.following)
-                    listed = self._listed(raw)
-                    if self.bound is not None and listed.cursor is not None:
-                        self._next = ahead.submit(self._read, listed.cursor)
-                    yield listed
+                    if self.stop is None and raw.next_cursor is not None:
+                        self._next = reader.submit(self._read, raw.next_cursor)
+                    page = self._parse(raw)
+                    if self.stop is not None and page.cursor is not None:
+                        self._next = reader.submit(self._read, page.cursor)
+                    yield page
             finally:
                 if self._next is not None:
                     self._next.cancel()
 
-    def ready(self, patience: float) -> bool:
-        """Whether the next page is here within so many seconds, so that asking for it does not wait."""
-        return self._next is not None and bool(wait([self._next], patience).done)
+    def is_next_ready(self, timeout: float) -> bool:
+        """Whether the next page arrives within `timeout` seconds."""
+        return self._next is not None and bool(wait([self._next], timeout).done)
 
-    def _listed(self, raw: RawPage) -> ListingPage:
-        now, following = datetime.now(UTC), raw.following
-        repos, skipped, seen = [], [], set()
-        before = frozenset().union(*self._recent)
+    def _parse(self, raw: RawPage) -> ListingPage:
+        now, cursor = datetime.now(UTC), raw.next_cursor
+        repos, skipped, ids = [], [], set()
+        recent = frozenset().union(*self._recent_ids)
         for row in raw.rows:
-            found = parse_repo(row, now)
-            if isinstance(found, Skipped):
-                skipped.append(found)
-            elif found.hub_id in seen or found.hub_id in before:
+            parsed = parse_repo(row, now)
+            if isinstance(parsed, Skipped):
+                skipped.append(parsed)
+            elif parsed.hub_id in ids or parsed.hub_id in recent:
                 self.repeated += 1
             else:
-                seen.add(found.hub_id)
-                repos.append(found)
-        self._recent.append(frozenset(seen))
-        if self.bound is not None:
-            accepted = self.bound.accept(repos)
-            if accepted < len(repos) or self.bound.done:
-                repos, following = repos[:accepted], None
-        return ListingPage(tuple(matching_search(self.scope, repos)), tuple(skipped), following, raw.thin)
+                ids.add(parsed.hub_id)
+                repos.append(parsed)
+        self._recent_ids.append(frozenset(ids))
+        if self.stop is not None:
+            accepted = self.stop.accept(repos)
+            if accepted < len(repos) or self.stop.done:
+                repos, cursor = repos[:accepted], None
+        return ListingPage(tuple(matching_search(self.scope, repos)), tuple(skipped), cursor, raw.thin)
 
     def _read(self, cursor: str | None) -> RawPage:
-        """One page, asked for in less and less until the Hub manages: half the rows, then without the heavy keys.
-
-        After four good pages it is asked for more again.
-        """
-        failed = 0
+        """One page. A Hub that fails is asked for half the rows, then without the expensive keys."""
+        failures = 0
         while True:
-            thin = self.thin
             try:
-                rows, following = self.hub.list_page(self._params(), cursor)
-                if following is not None and hash(following) in self._cursors:
-                    raise InvalidResponse(self.hub.endpoint, "/api/models", "the listing runs in a circle")
-                self.latest = max(filter(None, (self.latest, created_at_of(rows[-1]) if rows else None)), default=None)
-                small = cursor is None and 0 < len(rows) < self.size
-                if following is None and not small:
-                    rows, following = self._end(cursor, rows)
+                page = self._request(cursor)
             except RequestRefused as refused:
-                self._adapt_to_refusal(refused)
+                self._query = self._query.adapt_to_refusal(refused)
             except (HubServerError, InvalidResponse) as error:
-                failed += 1
-                if failed > self.hub.tries:
+                failures += 1
+                if failures > self.client.tries:
                     raise
-                self.good = 0
-                if isinstance(error, HubServerError) or failed > 1:  # one card may be what no reader of JSON bears
-                    self.thin = self.size < self.page or (failed > 2 and isinstance(error, InvalidResponse))
-                    self.size = max(self.size // 2, min(50, self.page))
-                self.hub.pacer.pause(self.hub.pause_before(failed))
+                self._ask_for_less(error, failures)
+                self.client.pacer.pause(self.client.retry_delay(failures))
             else:
-                self.good += 1
-                if self.good >= 4:
-                    self.size, self.thin, self.good = min(self.size * 2, self.page), False, 0
-                if following is not None:
-                    self._cursors.add(hash(following))
-                return RawPage(rows, following, thin)
+                self._ask_for_more()
+                if page.next_cursor is not None:
+                    self._seen_cursors.add(hash(page.next_cursor))
+                return page
 
-    def _end(self, cursor: str | None, rows: list[Any]) -> tuple[list[Any], str | None]:
-        """Makes sure that the listing ends here: an answer that names no next page may be one that broke off.
+    def _request(self, cursor: str | None) -> RawPage:
+        """One page by one request, checked for a listing that repeats itself or ends too early."""
+        query = self._query
+        page = self.client.list_page(query.params(), cursor)
+        if page.next_cursor is not None and hash(page.next_cursor) in self._seen_cursors:
+            raise InvalidResponse(self.client.endpoint, LISTING_PATH, "the listing leads back to an earlier page")
+        created = parse_created_at(page.rows[-1]) if page.rows else None
+        self._newest_created = max(filter(None, (self._newest_created, created)), default=None)
+        is_whole_listing = cursor is None and 0 < len(page.rows) < query.limit
+        if page.next_cursor is None and not is_whole_listing:
+            page = self._check_end(query, cursor, page)
+        return replace(page, thin=query.thin)
 
-        Oldest first the Hub's newest repo must have been reached, but for those of the last hour, whom incremental
-        crawls find. In other orders the page is asked for once more.
+    def _ask_for_less(self, error: HubServerError | InvalidResponse, failures: int) -> None:
+        self._pages_since_error = 0
+        if isinstance(error, HubServerError) or failures > 1:
+            # Without the expensive keys too, once smaller pages did not help: one card may be what breaks the JSON.
+            thin = self._query.limit < self.page_size or (failures > 2 and isinstance(error, InvalidResponse))
+            limit = max(self._query.limit // 2, min(MIN_PAGE_SIZE, self.page_size))
+            self._query = replace(self._query, limit=limit, thin=thin)
+
+    def _ask_for_more(self) -> None:
+        self._pages_since_error += 1
+        if self._pages_since_error >= PAGES_BEFORE_GROWTH:
+            self._query = replace(self._query, limit=min(self._query.limit * 2, self.page_size), thin=False)
+            self._pages_since_error = 0
+
+    def _check_end(self, query: ListingQuery, cursor: str | None, page: RawPage) -> RawPage:
+        """Makes sure that the listing ends here: a response without a next page may be an incomplete one.
+
+        In ascending order the Hub's newest repo must have been read, except those of the last hour, which incremental
+        crawls find. In other orders the page is requested a second time. Raises InvalidResponse.
         """
-        if self.order != "createdAt" or not self.directed:
-            return self.hub.list_page(self._params(), cursor)
-        newest, _ = self.hub.list_page(
-            [("sort", "createdAt"), ("limit", "1"), *self._filter_params(), ("expand", "createdAt")]
-        )
-        known = created_at_of(newest[0]) if newest else None
-        if known is not None and (self.latest is None or known > self.latest + LAG):
-            why = f"the listing breaks off before its newest repo, of {known:%Y-%m-%d %H:%M} UTC"
-            raise InvalidResponse(self.hub.endpoint, "/api/models", why)
-        return rows, None
-
-    def _params(self) -> list[tuple[str, str]]:
-        params = [("sort", self.order), ("limit", str(self.size))]
-        if self.order == "createdAt" and self.directed:
-            params.append(("direction", "1"))
-        wanted = BASIC_EXPAND_KEYS if self.thin else (*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS)
-        return [*params, *self._filter_params(), *(("expand", key) for key in wanted if key not in self.refused)]
-
-    def _filter_params(self) -> list[tuple[str, str]]:
-        scope = self.scope
-        params = [("author", name) for name in scope.authors[:1]]
-        params += [("search", text) for text in scope.search[:1]]
-        return [*params, *(("filter", tag) for tag in scope.tags)]
-
-    def _adapt_to_refusal(self, refused: RequestRefused) -> None:
-        """Asks for less of what the Hub does not know; raises what it refuses for good."""
-        detail = refused.detail.lower()
-        wanted = {key for key in (*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS) if key not in self.refused}
-        named = {key for key in wanted if key.lower() in detail}
-        if "direction" not in detail and "ascending" not in detail and 3 < len(named) < len(wanted):
-            self.refused |= wanted - named  # its words list what it knows
-        elif self.order == "createdAt" and self.directed:
-            self.directed = False
-        else:
-            raise refused
-
-
-def created_at_of(row: Any) -> datetime | None:
-    try:
-        return parse_time(row.get("createdAt"), "createdAt") if type(row) is dict else None
-    except Malformed:
-        return None
-
-
-def split_by_author(scope: RepoFilter) -> tuple[RepoFilter, ...]:
-    """The scopes to walk for this one: the Hub lists one author at a time."""
-    return tuple(replace(scope, authors=(name,)) for name in scope.authors) or (scope,)
-
-
-def matching_search(scope: RepoFilter, repos: Sequence[RepoRecord]) -> Sequence[RepoRecord]:
-    """Those that fit the scope, where the Hub can't be asked for all of it: it takes one text to search for."""
-    if len(scope.search) < 2:
-        return repos
-    texts = [text.lower() for text in scope.search]
-    return [repo for repo in repos if all(text in repo.repo_id.lower() for text in texts)]
-
-
-@dataclass(slots=True)
-class StopAtModified:
-    """The bound of a walk by date of change, newest first."""
-
-    moment: datetime
-    done: bool = False
-
-    def accept(self, repos: Sequence[RepoRecord]) -> int:
-        old = (
-            at for at, repo in enumerate(repos) if repo.last_modified is not None and repo.last_modified < self.moment
-        )
-        count = next(old, len(repos))
-        self.done = count < len(repos)
-        return count
-
-
-@dataclass(slots=True)
-class StopAfterTopDownloads:
-    """The bound of a walk by downloads, most first: so many repos, and none with fewer downloads than `least`."""
-
-    left: int | None = None
-    least: int | None = None
-    done: bool = False
-
-    def accept(self, repos: Sequence[RepoRecord]) -> int:
-        least = self.least
-        low = (at for at, repo in enumerate(repos) if least is not None and (repo.downloads or 0) < least)
-        count = next(low, len(repos))
-        self.done = count < len(repos)
-        if self.left is not None:
-            count = min(count, self.left)
-            self.left -= count
-            self.done = self.done or self.left == 0
-        return count
+        if query.order != "createdAt" or not query.ascending:
+            return self.client.list_page(query.params(), cursor)
+        newest = self.client.newest_created(query.scope)
+        if newest is not None and (self._newest_created is None or newest > self._newest_created + LAG):
+            detail = f"the listing ends before its newest repo, created {newest:%Y-%m-%d %H:%M} UTC"
+            raise InvalidResponse(self.client.endpoint, LISTING_PATH, detail)
+        return page

@@ -1,8 +1,8 @@
-"""Enrichment against the catalog: the most wanted repos are leased, visited by workers, and stored by this thread.
+"""The queue of an enrichment: repos are leased from the catalog, worked on by the executor, and stored by this thread.
 
-Each visit goes through the workers twice (see crawler.enrich.headers): between its halves this thread looks up which
-headers the catalog holds already, so that no content is read twice. Results are stored a batch a transaction, each
-under the lease that it was visited with.
+Each repo goes through the workers twice: `fetch_repo`, one request, then `enrich_repo`, which reads headers and labels
+(crawler.enrich.headers). Between the two this thread looks up which headers the catalog holds already, so that no
+content is read twice. Results are stored in batches, each with the lease under which its repo was claimed.
 """
 
 from __future__ import annotations
@@ -14,204 +14,202 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from crawler.discover.discover import build_page
-from crawler.enrich.headers import (
-    TRANSIENT_REASONS,
-    FetchedRepo,
-    LayoutKey,
-    enrich_repo,
-    fetch_repo,
-    layout_key,
-    make_skip,
-    relabel_repo,
-)
+from crawler.enrich.headers import LayoutKey, enrich_repo, layout_key
 from crawler.errors import CrawlError, CrawlStopped, HubUnreachable, RepoError
-from crawler.label_pages import label_repos
+from crawler.label_pages import build_page, label_repos, relabel_repo
 from crawler.run_recorder import RunRecorder
+from crawler.skips import PERMANENT_REASONS, TRANSIENT_REASONS, make_skip, unexpected_error
+from crawler.sources.huggingface.fetch import fetch_repo
+from crawler.sources.source import FetchedRepo
 from db.record_base import Depth
 from db.records import ArrayLength, Enrichment, LeasedRepo, Skipped
 
 STORE_BATCH = 200
-"""Visits that are stored in one transaction, at the most: about as many as a second brings."""
+"""Enrichments of one transaction at most: about as many as one second brings."""
 
-MAX_BATCH_AGE = 1.0
-"""Seconds after which what there is is stored, though it is no whole batch."""
+MAX_BATCH_AGE_SECONDS = 1.0
+"""After this time a smaller batch is stored."""
+
+WAIT_SECONDS = 0.5
+"""How long a worker's result is waited for before progress is reported again."""
 
 MAX_CONSECUTIVE_FAILURES = 30
-"""Visits that fail in a row before the Hub counts as unreachable."""
+"""Repos in a row whose requests fail before the Hub counts as unreachable."""
 
-PERMANENT_REASONS = ("too large",)
-"""Reasons that stay as long as the commit does."""
+REPOS_IN_FLIGHT_PER_WORKER = 2
 
 
 @dataclass(slots=True)
 class EnrichmentQueue:
-    """The visits of one crawl, at most `most` of them under way."""
+    """The enrichments of one run, `max_in_flight` repos at a time."""
 
-    ledger: RunRecorder
+    recorder: RunRecorder
     executor: Executor
-    depth: Depth
-    most: int
-    named: Sequence[str] = ()  # repos to visit instead of those that the frontier wants
-    looks: dict[Future[FetchedRepo | Skipped], LeasedRepo] = field(default_factory=dict)
-    finishes: dict[Future[Enrichment], FetchedRepo] = field(default_factory=dict)
-    ready: list[tuple[Enrichment, LeasedRepo]] = field(default_factory=list)
-    queue: deque[LeasedRepo] = field(default_factory=deque)
+    max_in_flight: int = field(init=False)
+    depth: Depth = field(init=False)
+    named: Sequence[str] = field(init=False)  # repos that the scope names, instead of the catalog's backlog
+    leased: deque[LeasedRepo] = field(default_factory=deque)  # not submitted yet
+    fetching: dict[Future[FetchedRepo | Skipped], LeasedRepo] = field(default_factory=dict)
+    enriching: dict[Future[Enrichment], FetchedRepo] = field(default_factory=dict)
+    finished: list[tuple[Enrichment, LeasedRepo]] = field(default_factory=list)  # not stored yet
     layouts: dict[LayoutKey, ArrayLength] = field(default_factory=dict)
-    exhausted: bool = False  # the frontier has nothing more to give
-    ended: CrawlError | CrawlStopped | None = None  # why no more visits are begun
-    strikes: int = 0
+    exhausted: bool = False  # the catalog has no more repos to lease
+    end_cause: CrawlError | CrawlStopped | None = None  # why no more repos are started
+    failures: int = 0  # in a row
     done: int = 0
     stored_at: float = 0.0
 
+    def __post_init__(self) -> None:
+        settings = self.recorder.settings
+        self.max_in_flight = REPOS_IN_FLIGHT_PER_WORKER * settings.workers
+        self.depth = settings.depth
+        self.named = settings.scope.repo_ids
+
     def run(self) -> None:
-        """Visits all that is wanted. Raises Stopped and what ends a run, after what was found is stored."""
-        store, scope = self.ledger.store, self.ledger.settings.scope
+        """Enriches all repos. Raises CrawlStopped and what ends a run, after what was found is stored."""
+        store, scope = self.recorder.store, self.recorder.settings.scope
         self.layouts = {layout_key(layout): layout for layout in store.layouts()}
-        self.queue.extend(LeasedRepo("", name, None, None, 0) for name in self.named)
+        self.leased.extend(LeasedRepo("", name, None, None, 0) for name in self.named)
         self.exhausted = bool(self.named)
         total = len(self.named) or store.backlog(self.depth, scope)
         self.stored_at = time.monotonic()
         try:
             while self._fill():
                 self._collect()
-                self.ledger.report_progress("enrich", self.done, max(total, self.done))
+                self.recorder.report_progress("enrich", self.done, max(total, self.done))
         finally:
-            self._end()
+            self._finish()
         if self.depth == "headers":
-            store.link_headers(self.ledger.run, relabel_repo)
-        if self.ended is not None:
-            raise self.ended
+            store.link_headers(self.recorder.run, relabel_repo)
+        if self.end_cause is not None:
+            raise self.end_cause
 
     def _fill(self) -> bool:
-        """Keeps the workers busy, unless the crawl is to end; False when nothing is under way any more."""
-        if self.ended is None and self.ledger.hub.pacer.stopped is not None:
-            self.ended = CrawlStopped(self.ledger.hub.pacer.stopped)
-        while self.ended is None and len(self.looks) + len(self.finishes) < self.most:
-            if not self.queue and not self.exhausted:
-                wanted = self.ledger.store.claim(2 * self.most, self.depth, self.ledger.settings.scope)
-                self.queue.extend(wanted)
-                self.exhausted = not wanted
-            if not self.queue:
+        """Gives the workers more repos, unless the run is to end. False when nothing is in flight any more."""
+        stopped = self.recorder.hub.pacer.stopped
+        if self.end_cause is None and stopped is not None:
+            self.end_cause = CrawlStopped(stopped)
+        while self.end_cause is None and len(self.fetching) + len(self.enriching) < self.max_in_flight:
+            if not self.leased and not self.exhausted:
+                claimed = self.recorder.store.claim(2 * self.max_in_flight, self.depth, self.recorder.settings.scope)
+                self.leased.extend(claimed)
+                self.exhausted = not claimed
+            if not self.leased:
                 break
-            wanted_now = self.queue.popleft()
-            self.looks[self.executor.submit(fetch_repo, self.ledger.hub, wanted_now)] = wanted_now
-        return bool(self.looks or self.finishes)
+            leased = self.leased.popleft()
+            self.fetching[self.executor.submit(fetch_repo, self.recorder.hub, leased)] = leased
+        return bool(self.fetching or self.enriching)
 
     def _collect(self) -> None:
-        """Waits for visits, sends those that were looked at on to their second half, and stores the whole ones."""
-        under_way: list[Future[Any]] = [*self.looks, *self.finishes]
-        done, _ = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
-        looked = [self._on_fetched(future) for future in done if future in self.looks]
-        self._submit_headers([found for found in looked if found is not None])
+        """Waits for results, submits the fetched repos to be enriched, and stores a batch if there is one."""
+        in_flight: list[Future[Any]] = [*self.fetching, *self.enriching]
+        done, _ = wait(in_flight, timeout=WAIT_SECONDS, return_when=FIRST_COMPLETED)
+        fetched = [self._on_fetched(future) for future in done if future in self.fetching]
+        self._submit_headers([repo for repo in fetched if repo is not None])
         for future in done:
-            if future in self.finishes:
+            if future in self.enriching:
                 self._on_enriched(future)
-        if len(self.ready) >= STORE_BATCH or (self.ready and time.monotonic() - self.stored_at > MAX_BATCH_AGE):
+        is_old = time.monotonic() - self.stored_at > MAX_BATCH_AGE_SECONDS
+        if len(self.finished) >= STORE_BATCH or (self.finished and is_old):
             self._store()
 
     def _on_fetched(self, future: Future[Any]) -> FetchedRepo | None:
-        wanted = self.looks.pop(future)
+        """The repo that is to be enriched, if the result is one."""
+        leased = self.fetching.pop(future)
         error = future.exception()
         if isinstance(error, CrawlError | CrawlStopped):
-            self._stop(error, wanted)
+            self._stop(error, leased)
             return None
-        found = future.result() if error is None else make_skip(wanted, unexpected_error(error))
-        if isinstance(found, Skipped):
-            self._skip(wanted, found)
+        fetched = future.result() if error is None else make_skip(leased, unexpected_error(error))
+        if isinstance(fetched, Skipped):
+            self._skip(leased, fetched)
             return None
-        if found.repo.private and not self.ledger.settings.include_private:
-            self._skip(wanted, make_skip(wanted, RepoError("private", "only this token sees it")))
+        if fetched.repo.private and not self.recorder.settings.include_private:
+            self._skip(leased, make_skip(leased, RepoError("private", "visible to this token only")))
             return None
-        return self._save_named(found) if self.named else found
+        return self._save_named(fetched) if self.named else fetched
 
-    def _stop(self, error: CrawlError | CrawlStopped, wanted: LeasedRepo | None = None) -> None:
-        """No visit is begun any more; those under way come to their end, as far as they need nothing of the Hub."""
-        if wanted is not None:
-            self.queue.append(wanted)  # to be given back
-        if self.ended is None or (isinstance(self.ended, CrawlStopped) and isinstance(error, CrawlError)):
-            self.ended = error
-        self.ledger.hub.pacer.stop(str(error))
+    def _stop(self, error: CrawlError | CrawlStopped, leased: LeasedRepo | None = None) -> None:
+        """No more repos are started. Those in flight finish as far as they need no further request."""
+        if leased is not None:
+            self.leased.append(leased)  # to be released
+        if self.end_cause is None or (isinstance(self.end_cause, CrawlStopped) and isinstance(error, CrawlError)):
+            self.end_cause = error
+        self.recorder.hub.pacer.stop(str(error))
 
-    def _save_named(self, found: FetchedRepo) -> FetchedRepo | None:
-        """A repo that was named: stored as if the listing had shown it, since nothing else brought it here."""
-        page = build_page(self.ledger, [found.repo], label_repos([found.repo]))
-        self.ledger.add_page(self.ledger.store.save_page(self.ledger.run, self.ledger.scope, page))
+    def _save_named(self, fetched: FetchedRepo) -> FetchedRepo | None:
+        """Stores a named repo as if the listing had shown it. None if the depth asks for no more."""
+        labels = label_repos([fetched.repo])
+        self.recorder.add_notes(labels.bugs)
+        page = build_page([fetched.repo], labels)
+        self.recorder.add_page(self.recorder.store.save_page(self.recorder.run, self.recorder.scope, page))
         if self.depth == "listing":
             self.done += 1
             return None
-        return found
+        return fetched
 
-    def _submit_headers(self, looked: Sequence[FetchedRepo]) -> None:
-        if not looked:
+    def _submit_headers(self, repos: Sequence[FetchedRepo]) -> None:
+        if not repos:
             return
-        known = self.ledger.store.headers({content for found in looked for content in found.contents})
-        for found in looked:
-            own = {content: known[content] for content in found.contents if content in known}
-            self.finishes[self.executor.submit(enrich_repo, self.ledger.hub, found, self.depth, own, self.layouts)] = (
-                found
-            )
+        known = self.recorder.store.headers({content for fetched in repos for content in fetched.contents})
+        for fetched in repos:
+            own = {content: known[content] for content in fetched.contents if content in known}
+            future = self.executor.submit(enrich_repo, self.recorder.hub, fetched, self.depth, own, self.layouts)
+            self.enriching[future] = fetched
 
     def _on_enriched(self, future: Future[Enrichment]) -> None:
-        looked = self.finishes.pop(future)
+        leased = self.enriching.pop(future).leased
         error = future.exception()
         if isinstance(error, CrawlError | CrawlStopped):
-            self._stop(error, looked.wanted)
-            return
-        if error is not None:
-            self._skip(looked.wanted, make_skip(looked.wanted, unexpected_error(error)))
-            return
-        found = future.result()
-        self.strikes = 0
-        self.layouts.update((layout_key(layout), layout) for layout in found.layouts)
-        self.ready.append((found, looked.wanted))
+            self._stop(error, leased)
+        elif error is not None:
+            self._skip(leased, make_skip(leased, unexpected_error(error)))
+        else:
+            enrichment = future.result()
+            self.failures = 0
+            self.layouts.update((layout_key(layout), layout) for layout in enrichment.layouts)
+            self.finished.append((enrichment, leased))
 
-    def _skip(self, wanted: LeasedRepo, skip: Skipped) -> None:
-        """A visit that brought nothing: kept with its reason, to be tried again later unless that is of no use."""
-        store, run = self.ledger.store, self.ledger.run
+    def _skip(self, leased: LeasedRepo, skip: Skipped) -> None:
+        """Records a repo that could not be enriched, to be tried again later if that may help."""
+        store, run = self.recorder.store, self.recorder.run
         self.done += 1
-        self.ledger.add_skips([skip])
-        if not wanted.hub_id:
+        self.recorder.add_skips([skip])
+        if not leased.hub_id:
             store.save_skips(run, [skip])
             return
         if skip.reason in ("disabled", "private"):
-            store.set_status(run, wanted.hub_id, "disabled" if skip.reason == "disabled" else "private")
-        store.record_failure(wanted, [skip], run, settled=self.depth if skip.reason in PERMANENT_REASONS else None)
-        self.strikes = self.strikes + 1 if skip.reason in TRANSIENT_REASONS else 0
-        if self.strikes >= MAX_CONSECUTIVE_FAILURES:
-            why = f"{self.strikes} repos in a row failed, at last: {skip.detail}"
-            self._stop(HubUnreachable(self.ledger.hub.endpoint, why))
+            store.set_status(run, leased.hub_id, "disabled" if skip.reason == "disabled" else "private")
+        store.record_failure(leased, [skip], run, settled=self.depth if skip.reason in PERMANENT_REASONS else None)
+        self.failures = self.failures + 1 if skip.reason in TRANSIENT_REASONS else 0
+        if self.failures >= MAX_CONSECUTIVE_FAILURES:
+            why = f"requests for {self.failures} repos in a row failed; the last error: {skip.detail}"
+            self._stop(HubUnreachable(self.recorder.hub.endpoint, why))
 
     def _store(self) -> None:
-        """Stores what is ready. Visits of which a part failed for now are to be made again, later."""
-        batch, self.ready = self.ready, []
+        """Stores the finished enrichments. A repo of which a part failed for now stays in the backlog, for later."""
+        batch, self.finished = self.finished, []
         self.stored_at = time.monotonic()
         if not batch:
             return
-        store, run = self.ledger.store, self.ledger.run
-        self.ledger.add_enriched(store.save_enrichments(run, [(found, wanted.lease) for found, wanted in batch]))
-        for found, wanted in batch:
-            self.ledger.add_skips(found.skipped)
-            if wanted.hub_id and any(skip.reason in TRANSIENT_REASONS for skip in found.skipped):
-                store.record_failure(wanted, (), run, settled=None)
+        store, run = self.recorder.store, self.recorder.run
+        items = [(enrichment, leased.lease) for enrichment, leased in batch]
+        self.recorder.add_enriched(store.save_enrichments(run, items))
+        for enrichment, leased in batch:
+            self.recorder.add_skips(enrichment.skipped)
+            if leased.hub_id and any(skip.reason in TRANSIENT_REASONS for skip in enrichment.skipped):
+                store.record_failure(leased, (), run, settled=None)
         self.done += len(batch)
-        self.ledger.save()
+        self.recorder.save()
 
-    def _end(self) -> None:
-        """Whatever happened: what was found is stored, what was leased and not used is given back."""
-        waiting: list[Future[Any]] = [*self.looks, *self.finishes]
-        for future in waiting:
+    def _finish(self) -> None:
+        """At the end, whatever its cause: stores what was found and releases the leases that were not used."""
+        in_flight: list[Future[Any]] = [*self.fetching, *self.enriching]
+        for future in in_flight:
             future.cancel()
-        wait(waiting)
-        for found in [future for future in self.finishes if not future.cancelled() and future.exception() is None]:
-            self._on_enriched(found)
-        left = [*self.looks.values(), *(found.wanted for found in self.finishes.values()), *self.queue]
+        wait(in_flight)
+        for enriched in [f for f in self.enriching if not f.cancelled() and f.exception() is None]:
+            self._on_enriched(enriched)
+        unused = [*self.fetching.values(), *(fetched.leased for fetched in self.enriching.values()), *self.leased]
         self._store()
-        self.ledger.store.release([wanted for wanted in left if wanted.hub_id])
-
-
-def unexpected_error(error: BaseException) -> RepoError:
-    """One repo that trips the program must not end a crawl of millions."""
-    if isinstance(error, RepoError):
-        return error  # workers died over it
-    return RepoError("failed", f"a bug: {type(error).__name__}: {str(error)[:200]}")
+        self.recorder.store.release([leased for leased in unused if leased.hub_id])

@@ -291,7 +291,7 @@ def test_a_socket_on_which_nobody_answers_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         begun = time.monotonic()
-        with pytest.raises(HubUnreachable, match="no answer in time"):
+        with pytest.raises(HubUnreachable, match="no response in time"):
             HubClient(
                 f"http://127.0.0.1:{port}", False, timeout=0.2, tries=2, backoff=0.01, offline=False
             ).check_connection()
@@ -311,7 +311,7 @@ def test_a_listing_that_breaks_off_is_noticed_and_read_again(sample: SampleHub, 
 
 def test_a_listing_that_always_breaks_off_is_said_and_goes_on_there(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(Fault(Kind.CUT_LISTING, on="listing", after=1, match="direction=1", count=3, times=None))
-    with pytest.raises(InvalidResponse, match="breaks off before its newest repo"):
+    with pytest.raises(InvalidResponse, match="ends before its newest repo"):
         crawled(db, sample)
     assert rows(db, "select outcome, swept_from from crawl_runs") == [("failed", None)]
     sample.faults.clear()
@@ -329,7 +329,7 @@ def test_a_cursor_that_the_hub_takes_no_more_begins_the_walk_anew(
     change(db, "update cursors set cursor = ?", cursor)
     run = crawled(db, sample)
     assert (run.outcome, run.repos_seen) == ("complete", len(sample.catalog))
-    assert "it began anew" in str(run.detail)
+    assert "it started again" in str(run.detail)
     assert differences(truth, db) == []
 
 
@@ -347,12 +347,12 @@ def test_an_incremental_walk_that_breaks_off_loses_no_change(sample: SampleHub, 
 def test_a_listing_that_lost_its_repos_in_masses_makes_nothing_gone(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crawler.discover.discover.MIN_MISSING_TOLERATED", 5)
+    monkeypatch.setattr("crawler.discover.missing.MIN_MISSING_TOLERATED", 5)
     crawled(db, sample)
     for repo in list(sample.catalog)[:6]:
         sample.catalog.remove(repo.id)
     run = crawled(db, sample, full=True)
-    assert "too many for one walk to be believed" in str(run.detail)
+    assert "too many to trust this listing" in str(run.detail)
     assert rows(db, "select count(*) from repos where status = 'gone'") == [(0,)]
     assert rows(db, "select count(*) from missing_repos") == [(0,)]
 
@@ -360,7 +360,7 @@ def test_a_listing_that_lost_its_repos_in_masses_makes_nothing_gone(
 def test_looks_at_what_is_missing_are_bounded_and_go_on_next_time(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crawler.discover.discover.MAX_PROBES_PER_RUN", 2)
+    monkeypatch.setattr("crawler.discover.missing.MAX_PROBES_PER_RUN", 2)
     crawled(db, sample)
     for repo in list(sample.catalog)[:3]:
         sample.catalog.remove(repo.id)

@@ -171,7 +171,7 @@ def started(db: Path, sample: SampleHub, *words: str, token: str | None = None) 
     return subprocess.Popen(line, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_until(so: object, seconds: float = 20) -> None:
+def wait_until(so: object, seconds: float = 90) -> None:
     ends = time.monotonic() + seconds
     while not so():  # type: ignore[operator]
         assert time.monotonic() < ends, "it did not come so far"

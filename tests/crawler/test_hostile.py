@@ -17,17 +17,17 @@ from typing import Any
 import pytest
 
 from analysis.labels.resolve import label_repo
-from crawler.enrich.headers import fetch_repo
 from crawler.errors import CrawlError, InvalidResponse, RepoError, TokenRefused
 from crawler.sources.huggingface.client import HubClient
+from crawler.sources.huggingface.fetch import fetch_repo
 from crawler.sources.huggingface.parse import parse_repo
 from crawler.sources.huggingface.response import Response
 from db.records import LeasedRepo, Page, RepoRecord, Skipped
 from db.write.store import Store
 from samplehub import Fault, Kind, SampleHub
 from samplehub.server.permissions import Account
-from tests.crawler.discover.test_listing import ROW
 from tests.crawler.hubs import REAL, crawled, hub_of, small_catalog
+from tests.crawler.sources.huggingface.test_parse import ROW
 from tests.crawler.test_crawl import rows
 
 SECRET = "hf_TheSecretOfThisTest0123456789"
@@ -118,13 +118,13 @@ def test_a_token_that_fits_no_header_is_refused_untold(sample: SampleHub, token:
 
 def altered(hub: HubClient, change: Callable[[bytes], bytes]) -> HubClient:
     """A Hub whose answers with cards in them come otherwise."""
-    real = hub._once
+    real = hub.transport.exchange
 
     def once(*asked: Any, **more: Any) -> Response:
         answer = real(*asked, **more)
         return replace(answer, body=change(answer.body)) if b'"cardData":{' in answer.body else answer
 
-    hub._once = once  # type: ignore[method-assign]
+    hub.transport.exchange = once  # type: ignore[method-assign]
     return hub
 
 
@@ -150,7 +150,9 @@ def in_first_card(text: bytes) -> Callable[[bytes], bytes]:
 )
 def test_a_card_that_is_meant_to_hurt_costs_no_repo(sample: SampleHub, db: Path, text: bytes) -> None:
     hub = altered(hub_of(sample), in_first_card(text))
-    assert text in hub._once(f"{sample.endpoint}/api/models?expand=cardData", (), {}, None).body, "it does come"
+    assert text in hub.transport.exchange(f"{sample.endpoint}/api/models?expand=cardData", (), {}, None).body, (
+        "it does come"
+    )
     run = crawled(db, sample, hub=hub, depth="listing")
     assert run.outcome == "complete"
     assert run.repos_seen == len(sample.catalog)
@@ -175,7 +177,9 @@ def test_a_portal_that_answers_404_to_everything_makes_nothing_gone(sample: Samp
     """A hotel's web page in place of the Hub's own words."""
     crawled(db, sample)
     hub = hub_of(sample, tries=2)
-    hub._once = lambda url, *_, **__: Response(404, {"content-type": "text/html"}, b"<html>Log in</html>", url)  # type: ignore[method-assign]
+    hub.transport.exchange = lambda url, *_, **__: Response(
+        404, {"content-type": "text/html"}, b"<html>Log in</html>", url
+    )  # type: ignore[method-assign]
     with pytest.raises(CrawlError):
         crawled(db, sample, hub=hub, full=True)
     found = fetch_repo(hub, LeasedRepo("0" * 24, REAL[0], None, None, 0))

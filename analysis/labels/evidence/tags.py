@@ -14,8 +14,6 @@ from analysis.untrusted import MAX_TEXT_LENGTH
 from analysis.vocabulary.vocabulary import vocabulary
 from db.records import EdgeRecord
 
-MAX_TAGS = 300
-
 BITS_TAG = 25
 """Weight of `8-bit` and its like: NVFP4 repos carry it too."""
 

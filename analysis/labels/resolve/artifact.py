@@ -12,11 +12,12 @@ from analysis.labels.evidence.headers import header_evidence
 from analysis.labels.evidence.make import Evidence, make_evidence, make_measured
 from analysis.labels.evidence.names import name_evidence, parse_name_or_none
 from analysis.labels.evidence.sizes import size_evidence, width_evidence
-from analysis.labels.evidence.tags import MAX_TAGS, tag_evidence
+from analysis.labels.evidence.tags import tag_evidence
 from analysis.labels.resolve.conflicts import contradictions
 from analysis.labels.resolve.select import SIZES, build_labels, select_strongest, strongest
 from analysis.names import NameLabels
 from analysis.schemes.schemes import typical_bits
+from analysis.untrusted import MAX_TAGS
 from analysis.vocabulary.vocabulary import vocabulary
 from db.records import ArtifactRecord, Header, Labelled, LabelRecord, RepoRecord
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from analysis.labels.evidence.card import card_edges
 from analysis.labels.evidence.headers import header_edges
-from analysis.labels.evidence.tags import MAX_TAGS, tag_edge
+from analysis.labels.evidence.tags import tag_edge
 from analysis.names import NameLabels
+from analysis.untrusted import MAX_TAGS
 from db.record_base import Relation, Source
 from db.records import EdgeRecord, Header, RepoRecord
 

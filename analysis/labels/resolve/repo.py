@@ -11,7 +11,7 @@ from analysis.labels.evidence.fuzzy import architecture_evidence, fuzzy_evidence
 from analysis.labels.evidence.make import make_evidence
 from analysis.labels.evidence.names import name_evidence, parse_name_or_none
 from analysis.labels.evidence.owners import owner_evidence
-from analysis.labels.evidence.tags import MAX_TAGS, tag_evidence, task_evidence
+from analysis.labels.evidence.tags import tag_evidence, task_evidence
 from analysis.labels.resolve.api_counts import summary_evidence
 from analysis.labels.resolve.artifact import label_artifact
 from analysis.labels.resolve.conflicts import contradictions
@@ -20,6 +20,7 @@ from analysis.labels.resolve.parents import edges_of, inferred_relation, likelie
 from analysis.labels.resolve.rollup import roll_up
 from analysis.labels.resolve.select import SIZES, build_labels, drop_foreign_version, select_strongest
 from analysis.names import NameLabels
+from analysis.untrusted import MAX_TAGS
 from analysis.vocabulary.vocabulary import vocabulary
 from db.record_base import Relation
 from db.records import ArtifactRecord, Header, Labelled, LabelRecord, RepoRecord

@@ -1,60 +1,58 @@
-"""A file on the Hub as a source of bytes: what analysis.formats reads from, over HTTP Range."""
+"""A remote file as a ByteSource, which analysis.formats reads headers from: each read is one HTTP range."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from crawler.errors import FileError, RepoError
-
-if TYPE_CHECKING:
-    from crawler.sources.huggingface.client import HubClient
-
+from crawler.sources.huggingface.response import RangeResponse
 
 MAX_UNREQUESTED_BYTES = 64 << 20
-"""Bytes that a server which ignores Range may send for nothing before its file is given up."""
+"""Bytes that a server which ignores ranges may send without being asked for, before its file is abandoned."""
+
+
+class ReadRange(Protocol):
+    """Reads a range of one file; see HubClient.read_range."""
+
+    def __call__(self, start: int, length: int, *, signed_url: str | None, size: int | None) -> RangeResponse: ...
 
 
 class HubFileSource:
-    """A ByteSource over one file of a repo.
+    """A ByteSource over one file.
 
-    Nothing is asked before the first read. Where the bytes lie behind a signed link, the link is kept for this source's
-    further reads, so that a header costs the Hub's quota one request however many pieces it takes; an expired one is
-    renewed. The Hub counts reading a weights file as a download, so nobody should read one twice.
+    Nothing is requested before the first read. The signed link to the bytes is kept for further reads, so that a header
+    costs one request of the Hub's quota however many ranges it takes; an expired link is renewed. The Hub counts
+    reading a weights file as a download, so no file should be read twice.
     """
 
-    def __init__(
-        self, hub: HubClient, repo_id: str, path: str, revision: str, size: int | None, signed: str | None = None
-    ) -> None:
-        self._hub = hub
-        self._repo_id, self._path, self._revision = repo_id, path, revision
-        self._signed = signed
-        self.name = path
-        self.size = size
+    def __init__(self, name: str, size: int | None, read_range: ReadRange, signed_url: str | None = None) -> None:
+        self.name = name
+        self.size = size  # bytes; None until the first response states it
         self.requests = 0
         self.bytes_read = 0
-        self._wasted = 0
+        self._read_range = read_range
+        self._signed_url = signed_url
+        self._unrequested_bytes = 0
 
     def read(self, start: int, length: int) -> bytes:
         """`length` bytes from `start`, fewer only at the file's end.
 
-        Raises FileTrouble, which is a SourceError, and what ends a run.
+        Raises FileError, which is a SourceError, and what ends a run.
         """
         if length <= 0 or (self.size is not None and start >= self.size):
             return b""
         if self.size is not None:
             length = min(length, self.size - start)
         try:
-            piece = self._hub.read_range(
-                self._repo_id, self._path, self._revision, start, length, signed=self._signed, size=self.size
-            )
-        except RepoError as trouble:
-            raise FileError(self.name, trouble.reason, trouble.detail) from trouble
-        self._signed = piece.signed
-        self._wasted += 0 if piece.ranged else start
-        if self._wasted > MAX_UNREQUESTED_BYTES:
-            raise FileError(self.name, "unreadable", "its server sends all of it for every piece of it")
+            response = self._read_range(start, length, signed_url=self._signed_url, size=self.size)
+        except RepoError as error:
+            raise FileError(self.name, error.reason, error.detail) from error
+        self._signed_url = response.signed_url
+        self._unrequested_bytes += 0 if response.is_partial else start
+        if self._unrequested_bytes > MAX_UNREQUESTED_BYTES:
+            raise FileError(self.name, "unreadable", "its server ignores ranges and sends the whole file for each")
         self.requests += 1
-        self.bytes_read += len(piece.data)
+        self.bytes_read += len(response.data)
         if self.size is None:
-            self.size = piece.size
-        return piece.data
+            self.size = response.size
+        return response.data

@@ -1,4 +1,4 @@
-"""An answer of the Hub, read to its end, and what its body and its headers say."""
+"""A response of the Hub, and the parsers of its body and headers."""
 
 from __future__ import annotations
 
@@ -9,94 +9,122 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+MAX_MESSAGE_LENGTH = 400
+"""Characters of an error message of the Hub."""
+
+MAX_INT_DIGITS = 1000
+"""Digits of an integer in JSON: Python's time to read one grows with their square."""
+
+MAX_RETRY_AFTER_DIGITS = 9
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response, read to its end or to where it was cut."""
+    """A response, read to its end or to the number of bytes that were wanted."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     url: str
-    secret: str = ""  # the token that was sent, lest its echo is told on
+    token: str = ""  # that was sent: a message that repeats it is not passed on as it is
 
     @property
     def message(self) -> str:
-        """What the Hub says of an error, in one line of plain signs."""
+        """The Hub's own words about an error, printable and in one line."""
         text = self.headers.get("x-error-message") or ""
         if not text:
             try:
-                told = json.loads(self.body)
-                text = str(told.get("error", "")) if isinstance(told, dict) else ""
+                payload = json.loads(self.body)
+                text = str(payload.get("error", "")) if isinstance(payload, dict) else ""
             except ValueError:
                 text = ""
-        text = text.replace(self.secret, "***") if self.secret else text
-        return " ".join("".join(sign if sign.isprintable() else " " for sign in text[:400]).split())
+        text = text.replace(self.token, "***") if self.token else text
+        text = text[:MAX_MESSAGE_LENGTH]
+        return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
     @property
     def code(self) -> str:
+        """The Hub's own code of an error, such as `RepoNotFound`."""
         return self.headers.get("x-error-code") or ""
 
 
+@dataclass(frozen=True, slots=True)
+class RangeResponse:
+    """Bytes of a file from the requested position on."""
+
+    data: bytes
+    size: int | None  # of the whole file, if the response states it
+    signed_url: str | None  # where the bytes were, if at another host than the Hub's
+    is_partial: bool = True  # False: the server ignored the range and sent everything before it too
+
+
 class IncompleteResponse(Exception):
-    """A try that brought no whole answer; the next may. `status`: of a 5xx; `connected`: somebody was there."""
+    """An attempt without a valid response; another attempt may have one.
+
+    Args:
+        status: of a response with a server error.
+        connected: whether a server was reached.
+    """
 
     def __init__(self, why: str, *, status: int | None = None, connected: bool = True) -> None:
         super().__init__(why)
         self.status, self.connected = status, connected
 
 
-def parse_json(answer: Response) -> Any:
-    """The JSON of an answer. Raises Broken for web pages, half texts, and what is nested too deep."""
+def parse_json(response: Response) -> Any:
+    """The JSON value of a response. Raises IncompleteResponse for web pages, truncated texts and too deep nesting."""
     try:
         try:
-            return json.loads(answer.body)
+            return json.loads(response.body)
         except ValueError as error:
             if "integer string conversion" not in str(error):
                 raise
-            return json.loads(answer.body, parse_int=short_int)
+            return json.loads(response.body, parse_int=parse_bounded_int)
     except (ValueError, RecursionError) as error:
-        kind = answer.headers.get("content-type", "").partition(";")[0]
-        start = answer.body[:64].lstrip().lower()
-        if "html" in kind or start.startswith((b"<!doctype", b"<html")):
-            raise IncompleteResponse("a web page where JSON is due") from error
-        raise IncompleteResponse("JSON that breaks off or is none") from error
+        content_type = response.headers.get("content-type", "").partition(";")[0]
+        start = response.body[:64].lstrip().lower()
+        if "html" in content_type or start.startswith((b"<!doctype", b"<html")):
+            raise IncompleteResponse("expected JSON, received a web page") from error
+        raise IncompleteResponse("the JSON is truncated or invalid") from error
 
 
-def short_int(digits: str) -> int | None:
-    """A whole number; None for one of more digits than Python reads (reading them takes time squared)."""
-    return int(digits) if len(digits) < 1000 else None
+def parse_bounded_int(digits: str) -> int | None:
+    """An integer; None for one of more digits than MAX_INT_DIGITS."""
+    return int(digits) if len(digits) < MAX_INT_DIGITS else None
 
 
-def parse_int(text: str | None) -> int | None:
+def parse_digits(text: str | None) -> int | None:
+    """A whole number of a header."""
     return int(text) if text is not None and text.strip().isdecimal() and len(text) < 20 else None
 
 
-def content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None, int | None]:
-    """(first, last, size) of `bytes 0-99/1234` or `bytes */1234`."""
+def parse_content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None, int | None]:
+    """(first, last, size) of `bytes 0-99/1234` or `bytes */1234`: RFC 9110, section 14.4."""
     found = re.fullmatch(r"bytes (?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)", headers.get("content-range", "").strip())
     if not found:
         return None, None, None
-    return tuple(parse_int(part) for part in found.groups())  # type: ignore[return-value]
+    first, last, size = (parse_digits(part) for part in found.groups())
+    return first, last, size
 
 
 def json_type_name(value: Any) -> str:
+    """What JSON calls the type of a value."""
     names = {
         dict: "an object",
         list: "a list",
-        str: "a text",
-        bool: "true or false",
+        str: "a string",
+        bool: "a boolean",
         int: "a number",
         float: "a number",
     }
     return "null" if value is None else names.get(type(value), type(value).__name__)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds; the header's other form, a date, is reckoned from the answer's own Date, so that no clock matters."""
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds of a Retry-After header. A date is compared with the response's own Date, so that no clock matters."""
     text = headers.get("retry-after", "").strip()
     if text.isdecimal():
-        return float(text[:9])
+        return float(text[:MAX_RETRY_AFTER_DIGITS])
     try:
         until = parsedate_to_datetime(text)
         return max(0.0, (until - parsedate_to_datetime(headers.get("date", ""))).total_seconds())

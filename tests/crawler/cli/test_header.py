@@ -177,7 +177,7 @@ def test_a_catalog_that_was_asked_for_must_be_there(run: Any, file: Path) -> Non
     [("ignores Range", 0), ("short bodies", 1), ("lies in Content-Range", 1), ("gone", 1)],
 )
 def test_a_broken_server_costs_little(run: Any, flaw: Flaw, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.sources.huggingface.client.HubClient.pause_before", lambda *_: 0.0)
+    monkeypatch.setattr("crawler.sources.huggingface.transport.Transport.retry_delay", lambda *_: 0.0)
     with serving({"m-Q4_K_M.gguf": DATA}, flaw) as web:
         found = run(f"{web.url}/m-Q4_K_M.gguf", "--json")
     assert found.status == status, found.err
@@ -239,7 +239,7 @@ def test_what_the_hub_does_not_hold(run: Any, hub: SampleHub, target: str, monke
 
 def test_a_hub_that_is_not_there(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("crawler.sources.huggingface.client.HubClient.pause_before", lambda *_: 0.0)
+    monkeypatch.setattr("crawler.sources.huggingface.transport.Transport.retry_delay", lambda *_: 0.0)
     assert run("owner/name").status == failures.HUB
 
 

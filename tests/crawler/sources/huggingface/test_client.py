@@ -8,8 +8,9 @@ import pytest
 
 from analysis.errors import SourceError
 from crawler.errors import FileError, HubUnreachable, RepoError, RequestRefused
-from crawler.sources.huggingface.client import HubClient, origin, rate_limit
-from crawler.sources.huggingface.response import content_range, retry_after
+from crawler.sources.huggingface.client import HubClient
+from crawler.sources.huggingface.response import parse_content_range, parse_retry_after
+from crawler.sources.huggingface.transport import parse_origin, parse_rate_limit
 from samplehub import MEMBER, READER, Catalog, Fault, Kind, SampleHub
 from tests.crawler.hubs import REAL, asked, hub_of, small_catalog
 
@@ -48,20 +49,20 @@ def test_a_hub_that_takes_no_expand_on_one_repo_is_asked_plainly_from_then_on(sa
 
 def refuse(hub: HubClient, key: str) -> None:
     """As a Hub would that does not know a key."""
-    real = hub._follow
+    real = hub.transport.get
 
     def follow(kind: object, url: str, params: object, *more: object) -> object:
         if any(name == key for name, _ in params):  # type: ignore[attr-defined]
             raise RequestRefused("/api/models/x", f"unknown {key}")
         return real(kind, url, params, *more)  # type: ignore[arg-type]
 
-    hub._follow = follow  # type: ignore[method-assign,assignment]
+    hub.transport.get = follow  # type: ignore[method-assign,assignment]
 
 
 def test_the_token_goes_to_the_hubs_host_alone(sample: SampleHub) -> None:
     hub = hub_of(sample, MEMBER)
     path = next(file["rfilename"] for file in hub.repo_info(GGUF)["siblings"] if file["rfilename"].endswith(".gguf"))
-    hub.source(GGUF, path).read(0, 100)
+    hub.open_file(GGUF, path).read(0, 100)
     asked(sample)
     hubs = [request for request in sample.requests if request.token]
     cdn = [request for request in sample.requests if not request.token]
@@ -72,7 +73,7 @@ def test_the_token_goes_to_the_hubs_host_alone(sample: SampleHub) -> None:
 
 def test_an_api_request_is_not_followed_to_a_stranger(sample: SampleHub) -> None:
     sample.faults.add(Fault(Kind.FOREIGN_HOST, on="info", times=None))
-    with pytest.raises(RepoError, match="stranger's host") as caught:
+    with pytest.raises(RepoError, match="another host") as caught:
         hub_of(sample, MEMBER, tries=2).repo_info(GGUF)
     assert caught.value.reason == "failed"
     assert len(sample.foreign_requests) == 0
@@ -101,7 +102,7 @@ def test_what_is_wrong_with_one_repo_is_its_own_trouble(
 
 @pytest.mark.parametrize("token", [False, READER])
 def test_gated_bytes_are_the_files_trouble(sample: SampleHub, token: str | bool) -> None:
-    source = hub_of(sample, token).source(REAL[0], "gemma-3-1b-it-q4_0.gguf")
+    source = hub_of(sample, token).open_file(REAL[0], "gemma-3-1b-it-q4_0.gguf")
     with pytest.raises(FileError) as caught:
         source.read(0, 10)
     assert caught.value.reason == "gated"
@@ -116,7 +117,7 @@ def test_a_file_is_read_in_pieces_with_one_request_to_the_hub(sample: SampleHub)
         if file["rfilename"].endswith(".gguf")
     )
     sample.requests.clear()
-    source = hub.source(GGUF, path)
+    source = hub.open_file(GGUF, path)
     assert source.read(0, 4) == b"GGUF"
     assert source.size == size
     assert len(source.read(4, 1000)) == 1000
@@ -128,7 +129,7 @@ def test_a_file_is_read_in_pieces_with_one_request_to_the_hub(sample: SampleHub)
 
 def test_an_expired_link_is_renewed(sample: SampleHub) -> None:
     sample.faults.add(Fault(Kind.EXPIRED_LINK, on="cdn", after=1))
-    source = hub_of(sample).source(GGUF, next(iter_gguf(sample)))
+    source = hub_of(sample).open_file(GGUF, next(iter_gguf(sample)))
     assert source.read(0, 64) == source.read(0, 64)
     assert len(asked(sample, f"/{GGUF}/resolve/")) == 2
 
@@ -138,14 +139,14 @@ def iter_gguf(sample: SampleHub) -> Iterator[str]:
 
 
 def test_bytes_of_another_file_are_not_taken(sample: SampleHub) -> None:
-    source = hub_of(sample, tries=2).source(GGUF, next(iter_gguf(sample)), size=12345)
-    with pytest.raises(FileError, match="12,345 bytes is due"):
+    source = hub_of(sample, tries=2).open_file(GGUF, next(iter_gguf(sample)), size=12345)
+    with pytest.raises(FileError, match="expected a file of 12,345 bytes"):
         source.read(0, 10)
 
 
 def test_a_file_that_is_not_there_is_unreadable(sample: SampleHub) -> None:
     with pytest.raises(FileError) as caught:
-        hub_of(sample).source(GGUF, "none.gguf").read(0, 10)
+        hub_of(sample).open_file(GGUF, "none.gguf").read(0, 10)
     assert caught.value.reason == "unreadable"
 
 
@@ -177,15 +178,15 @@ def test_an_endpoint_is_a_plain_url(endpoint: str) -> None:
 
 
 def test_words_of_the_headers() -> None:
-    told = rate_limit({"ratelimit": '"api";r=487;t=71', "ratelimit-policy": '"fixed window";"api";q=500;w=300'})
+    told = parse_rate_limit({"ratelimit": '"api";r=487;t=71', "ratelimit-policy": '"fixed window";"api";q=500;w=300'})
     assert told is not None
     assert (told.bucket, told.left, told.reset, told.quota, told.window) == ("api", 487, 71, 500, 300)
-    assert rate_limit({"ratelimit": "gibberish"}) is None
-    assert content_range({"content-range": "bytes 0-99/1234"}) == (0, 99, 1234)
-    assert content_range({"content-range": "bytes */1234"}) == (None, None, 1234)
-    assert content_range({"content-range": "bytes x"}) == (None, None, None)
-    assert retry_after({"retry-after": "7"}) == 7
+    assert parse_rate_limit({"ratelimit": "gibberish"}) is None
+    assert parse_content_range({"content-range": "bytes 0-99/1234"}) == (0, 99, 1234)
+    assert parse_content_range({"content-range": "bytes */1234"}) == (None, None, 1234)
+    assert parse_content_range({"content-range": "bytes x"}) == (None, None, None)
+    assert parse_retry_after({"retry-after": "7"}) == 7
     dated = {"retry-after": "Tue, 24 Nov 2026 06:00:30 GMT", "date": "Tue, 24 Nov 2026 06:00:00 GMT"}
-    assert retry_after(dated) == 30
-    assert retry_after({"retry-after": "soon"}) is None
-    assert origin("https://Hub.Example/x") == ("https", "hub.example", 443)
+    assert parse_retry_after(dated) == 30
+    assert parse_retry_after({"retry-after": "soon"}) is None
+    assert parse_origin("https://Hub.Example/x") == ("https", "hub.example", 443)

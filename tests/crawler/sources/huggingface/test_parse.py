@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.discover.listing import split_by_author
-from crawler.sources.huggingface.parse import MAX_OBJECT_BYTES, bounded, parse_repo
+from crawler.sources.huggingface.parse import MAX_OBJECT_BYTES, limit_object, parse_repo
 from db.derive.digest import to_json
-from db.records import EdgeRecord, EvalRecord, RepoFilter, RepoRecord, Skipped
+from db.records import EdgeRecord, EvalRecord, RepoRecord, Skipped
 
 ROW: dict[str, Any] = {
     "_id": "67d12629c4baca71e68a2b22",
@@ -169,14 +168,14 @@ def test_what_would_hurt_a_database_or_a_terminal_is_left_out() -> None:
 
 def test_large_cards_are_cut_to_size() -> None:
     card = {f"key{at}": "x" * 3000 for at in range(50)} | {"license": "mit", "huge": "y" * 100_000}
-    kept = bounded(card)
+    kept = limit_object(card)
     assert kept["license"] == "mit"
     assert "huge" not in kept
     assert len(to_json(kept)) <= MAX_OBJECT_BYTES * 1.1
     deep: Any = "end"
     for _ in range(5000):
         deep = [deep]
-    assert "end" not in json.dumps(bounded({"deep": deep}))
+    assert "end" not in json.dumps(limit_object({"deep": deep}))
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
@@ -200,11 +199,3 @@ def test_recorded_rows_all_parse(shared: Path) -> None:
     named = [row | {"_id": row.get("_id") or "0" * 24} for row in rows]
     assert len(named) > 80
     assert [found for found in map(parse_repo, named) if isinstance(found, Skipped)] == []
-
-
-def test_a_scope_of_several_authors_is_several_walks() -> None:
-    assert [scope.authors for scope in split_by_author(RepoFilter(authors=("a", "b"), tags=("gguf",)))] == [
-        ("a",),
-        ("b",),
-    ]
-    assert split_by_author(RepoFilter()) == (RepoFilter(),)

@@ -1,0 +1,59 @@
+"""Which listing walk a crawl makes, and how it is made.
+
+full         every repo of the scope, oldest first: until one walk has reached the end, and again with `--full`
+incremental  repos modified since the last crawl, newest first, from `lag` before the newest known change
+repos        the most downloaded, the recently modified or the named repos: a walk whose end says nothing about
+             repos that it did not list
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from crawler.discover.bounds import StopAfterTopDownloads, StopAtModified, StopCondition
+from crawler.discover.listing import ListingWalk
+from crawler.run_recorder import RunRecorder
+from crawler.settings import CrawlSettings, scope_text
+from crawler.sources.huggingface.listing_query import Order
+from db.records import RepoFilter
+from db.write.store import Store
+
+RunKind = Literal["full", "incremental", "repos"]
+
+
+def choose_run_kind(store: Store, settings: CrawlSettings) -> RunKind:
+    """The kind of the next run. A walk that was interrupted is resumed."""
+    if not settings.whole:
+        return "repos"
+    scope = scope_text(settings.scope)
+    if (
+        settings.full
+        or not store.has_full_listing(scope)
+        or store.has_unchecked_listing(scope)
+        or store.cursor(scope, "full") is not None
+    ):
+        return "full"
+    return "incremental"
+
+
+def split_by_author(scope: RepoFilter) -> tuple[RepoFilter, ...]:
+    """The scopes to walk for this one: the Hub lists one author at a time."""
+    return tuple(replace(scope, authors=(name,)) for name in scope.authors) or (scope,)
+
+
+def make_walk(recorder: RunRecorder) -> ListingWalk:
+    """The walk for the run's kind and scope."""
+    settings, scope = recorder.settings, recorder.settings.scope
+    order: Order = "createdAt"
+    stop: StopCondition | None = None
+    if recorder.run.kind == "incremental":
+        newest = recorder.store.watermark(recorder.scope)
+        order = "lastModified"
+        stop = StopAtModified(newest - settings.lag) if newest is not None else None
+    elif scope.since is not None:
+        order, stop = "lastModified", StopAtModified(scope.since)
+    elif recorder.run.kind == "repos":
+        order, stop = "downloads", StopAfterTopDownloads(scope.limit, scope.min_downloads)
+    page_size = settings.page if scope.limit is None else min(settings.page, scope.limit)
+    return ListingWalk(recorder.hub, scope, order, stop, max(page_size, 1))

@@ -1,0 +1,203 @@
+"""One repo of the Hub: its metadata, files, configuration files and headers, each a function over a HubClient.
+
+Errors of one repo or file are returned or raised as RepoError; errors that end the run (CrawlError, CrawlStopped) are
+raised.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from analysis.errors import HeaderError
+from analysis.files.artifacts import group_artifacts
+from analysis.formats import read_artifact
+from analysis.formats.model_config import config_files, config_of
+from analysis.formats.safetensors.reader import read_safetensors_metadata
+from analysis.untrusted import MAX_CONFIG_BYTES
+from crawler.errors import FileError, RepoError
+from crawler.skips import make_skip, make_skip_by_id
+from crawler.sources.huggingface.client import HubClient
+from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, parse_repo
+from crawler.sources.source import FetchedRepo
+from db.record_base import Json
+from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRepo, RepoRecord, Skipped
+
+MAX_FILES = 100_000
+"""Files of one repo."""
+
+MAX_PATH_LENGTH = 1024
+"""Characters of a file's path."""
+
+MAX_BRANCHES = 100
+"""Branches of one repo that are kept."""
+
+MAX_BRANCH_NAME_LENGTH = 200
+
+METHODS_WITH_BRANCHES = ("exl2", "exl3", "gptq")
+"""Quantization methods whose repos often keep one quantization per branch and leave `main` without weights."""
+
+
+# ---- metadata and files ---------------------------------------------------------------------------------------------
+
+
+def fetch_repo(client: HubClient, leased: LeasedRepo) -> FetchedRepo | Skipped:
+    """The repo as it is now, with its files: one request for nearly all repos."""
+    try:
+        payload = client.repo_info(leased.repo_id)
+        repo = parse_repo(payload)
+        if isinstance(repo, Skipped):
+            return replace(repo, repo_id=leased.repo_id)
+        if leased.hub_id and repo.hub_id != leased.hub_id:
+            raise RepoError("renamed", f"another repo has this id now ({repo.hub_id})")
+        files = parse_files(payload, client, repo)
+        artifacts = group_artifacts(files, repo)
+        return FetchedRepo(leased, note_quantized_branches(client, repo, artifacts), files, artifacts)
+    except RepoError as error:
+        return make_skip(leased, error)
+
+
+def probe_repo(client: HubClient, leased: LeasedRepo) -> RepoRecord | Skipped:
+    """The repo without its files, to learn whether it still exists."""
+    try:
+        return parse_repo(client.repo_info(leased.repo_id, expand=BASIC_EXPAND_KEYS))
+    except RepoError as error:
+        return make_skip(leased, error)
+
+
+def parse_files(payload: Json, client: HubClient, repo: RepoRecord) -> tuple[FileRecord, ...]:
+    """The files that a repo's payload lists, by path. Where it gives no sizes, the file tree is requested instead."""
+    siblings = payload.get("siblings")
+    if siblings is None:
+        siblings = []
+    if not isinstance(siblings, list):
+        raise RepoError("malformed", "siblings is not a list")
+    if len(siblings) > MAX_FILES:
+        raise RepoError("too large", f"{len(siblings):,} files")
+    if siblings and not any(isinstance(entry, dict) and "size" in entry for entry in siblings) and repo.sha:
+        siblings = _fetch_tree(client, repo.repo_id, repo.sha)
+    found = {file.path: file for file in map(parse_file, siblings)}
+    return tuple(found[path] for path in sorted(found))
+
+
+def _fetch_tree(client: HubClient, repo_id: str, revision: str) -> list[Any]:
+    entries = []
+    for entry in client.list_files(repo_id, revision):
+        entries.append(entry)
+        if len(entries) > MAX_FILES:
+            raise RepoError("too large", f"more than {MAX_FILES:,} files")
+    return [entry for entry in entries if not isinstance(entry, dict) or entry.get("type") == "file"]
+
+
+def parse_file(entry: Any) -> FileRecord:
+    """One file, from the repo's info (`rfilename`, `blobId`, `lfs.sha256`) or its tree (`path`, `oid`, `lfs.oid`)."""
+    if not isinstance(entry, dict):
+        raise RepoError("malformed", "a file is not an object")
+    path = entry.get("rfilename", entry.get("path"))
+    if not isinstance(path, str) or not 0 < len(path) <= MAX_PATH_LENGTH or not path.isprintable():
+        raise RepoError("malformed", f"a file is named {ascii(path)[:80]}")
+    declared = entry.get("lfs")
+    lfs: dict[str, Any] = declared if isinstance(declared, dict) else {}
+    size, lfs_size = non_negative_int(entry.get("size")), non_negative_int(lfs.get("size"))
+    blob, sha256 = entry.get("blobId", entry.get("oid")), lfs.get("sha256", lfs.get("oid"))
+    return FileRecord(path, lfs_size if lfs_size is not None else size, hex_digest(blob, 40), hex_digest(sha256, 64))
+
+
+def non_negative_int(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**63 else None
+
+
+def hex_digest(value: Any, length: int) -> str | None:
+    """A digest of `length` lower-case hexadecimal digits; None for anything else."""
+    valid = isinstance(value, str) and len(value) == length and not set(value) - set("0123456789abcdef")
+    return value if valid else None
+
+
+def note_quantized_branches(client: HubClient, repo: RepoRecord, artifacts: Sequence[ArtifactRecord]) -> RepoRecord:
+    """Adds `extra["branches"]` to a repo whose name or tags claim a method of METHODS_WITH_BRANCHES, if `main` holds
+    no weights."""
+    words = {*repo.repo_id.lower().replace("-", " ").replace("_", " ").replace(".", " ").split(), *repo.tags}
+    if any(artifact.role == "weights" for artifact in artifacts) or not words.intersection(METHODS_WITH_BRANCHES):
+        return repo
+    listed = client.list_refs(repo.repo_id).get("branches")
+    names = [entry.get("name") for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    kept = sorted(
+        name
+        for name in names
+        if isinstance(name, str) and 0 < len(name) < MAX_BRANCH_NAME_LENGTH and name.isprintable()
+    )
+    branches = [name for name in kept if name != "main"][:MAX_BRANCHES]
+    return replace(repo, extra={**repo.extra, "branches": branches}) if branches else repo
+
+
+def hub_is_healthy(client: HubClient) -> bool:
+    """Whether the Hub answers for a single repo that it lists itself. Raises TokenRefused."""
+    rows = client.list_page([("sort", "createdAt"), ("limit", "1"), ("expand", "sha")], tries=client.tries).rows
+    if not rows or not isinstance(rows[0], dict) or not isinstance(rows[0].get("id"), str):
+        return False
+    try:
+        return bool(client.repo_info(rows[0]["id"], expand=("sha",)))
+    except RepoError:
+        return False
+
+
+# ---- configuration and headers --------------------------------------------------------------------------------------
+
+
+def fetch_config(client: HubClient, fetched: FetchedRepo, artifact: ArtifactRecord) -> tuple[Json, list[Skipped]]:
+    """The merged configuration files of an artifact, and a skip for each file that can't be read.
+
+    The `config` of the Hub's API leaves out everything about shapes, so the files themselves are read.
+    """
+    repo, revision = fetched.repo, fetched.repo.sha or "main"
+    sizes = {file.path: file.size or 0 for file in fetched.files}
+    values: dict[str, Any] = {}
+    skips: list[Skipped] = []
+    for path in config_files(artifact, sizes):
+        if not 0 < sizes[path] <= MAX_CONFIG_BYTES:
+            continue
+        try:
+            values[path] = json.loads(client.read_small_file(repo.repo_id, path, revision, size=sizes[path]))
+            continue
+        except (ValueError, RecursionError):
+            error: RepoError = FileError(path, "unreadable", "not valid JSON")
+        except RepoError as met:
+            error = FileError(path, met.reason, met.detail)
+        skips.append(make_skip_by_id(repo.repo_id, repo.hub_id, error.reason, str(error)))
+    return config_of(values), skips
+
+
+def read_repo_header(
+    client: HubClient, fetched: FetchedRepo, artifact: ArtifactRecord, layouts: Sequence[ArrayLength], config: Json
+) -> tuple[Header, Sequence[ArrayLength]]:
+    """One artifact's header, and the array lengths that were learnt while it was read.
+
+    The headers of many safetensors shards come in one API request where the Hub offers it; otherwise the files are
+    read. Raises HeaderError and RepoError.
+    """
+    sizes = {file.path: file.size for file in fetched.files}
+    repo_id, revision = fetched.repo.repo_id, fetched.repo.sha or "main"
+    if artifact.format != "gguf" and len(artifact.paths) > 1:
+        index = find_index_file(artifact, sizes)
+        payload = client.safetensors_metadata(repo_id, index) if index else None
+        if payload is not None:
+            try:
+                return read_safetensors_metadata(payload, artifact, sizes, config), ()
+            except HeaderError:
+                pass  # the API describes `main`, which may have changed since; the files of this commit decide
+    return read_artifact(
+        artifact,
+        sizes,
+        lambda path: client.open_file(repo_id, path, revision, sizes.get(path)),
+        layouts=layouts,
+        config=config,
+    )
+
+
+def find_index_file(artifact: ArtifactRecord, sizes: Mapping[str, int | None]) -> str | None:
+    """The index file that names an artifact's shards: the one in the same folder."""
+    folder = artifact.paths[0].rpartition("/")[0]
+    names = [path for path in sizes if path.endswith(".safetensors.index.json") and path.rpartition("/")[0] == folder]
+    return min(names, key=len) if names else None
