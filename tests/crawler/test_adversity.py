@@ -236,7 +236,7 @@ def test_a_process_that_is_stopped_and_woken_goes_on(sample: SampleHub, db: Path
         crawl.send_signal(signal.SIGSTOP)
         time.sleep(0.4)
         crawl.send_signal(signal.SIGCONT)
-    _, err = crawl.communicate(timeout=60)
+    _, err = crawl.communicate(timeout=90)
     assert crawl.returncode == 0, err
     assert differences(truth, db) == []
 

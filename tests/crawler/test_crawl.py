@@ -124,7 +124,7 @@ def test_a_signal_ends_a_crawl_with_a_word_and_status_0(sample: SampleHub, db: P
     wait_until(lambda: len(sample.requests) >= 9)
     time.sleep(0.3)
     crawl.send_signal(number)
-    _, err = crawl.communicate(timeout=20)
+    _, err = crawl.communicate(timeout=90)
     assert crawl.returncode == 0, err
     assert "goes on where this one ended" in err
     assert rows(db, "select outcome from crawl_runs") == [("stopped",)]
@@ -141,7 +141,7 @@ def test_a_second_signal_ends_it_now_and_nothing_is_lost(sample: SampleHub, db: 
     time.sleep(0.5)
     assert crawl.poll() is None, "what is in hand is waited for"
     crawl.send_signal(signal.SIGINT)
-    _, err = crawl.communicate(timeout=10)
+    _, err = crawl.communicate(timeout=90)
     assert crawl.returncode == 130, err
     assert "once more to stop now" in err
     sample.faults.clear()
@@ -157,7 +157,7 @@ def test_a_crawl_that_is_killed_goes_on_to_the_same_catalog(sample: SampleHub, d
         crawl = started(db, sample, "--depth", "headers", token=MEMBER)
         wait_until(lambda: len(sample.requests) >= killed_after)  # noqa: B023
         crawl.send_signal(signal.SIGKILL)
-        crawl.communicate(timeout=20)
+        crawl.communicate(timeout=90)
     run = crawled(db, sample, token=MEMBER, depth="headers")
     assert run.outcome == "complete"
     assert differences(db, tmp_path / "whole.db") == []

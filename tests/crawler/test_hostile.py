@@ -92,7 +92,7 @@ def told(folder: Path, sample: SampleHub, *words: str) -> tuple[int, str, str]:
     time.sleep(0.3)
     called = Path(f"/proc/{process.pid}/cmdline")
     title = called.read_text() if called.exists() else ""
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=90)
     return process.returncode, out, title
 
 
