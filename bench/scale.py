@@ -36,9 +36,10 @@ from db.maintain.optimize import optimize
 from db.read.search import search
 from db.records import Page, RepoRecord
 from db.rows import Rows
-from db.schema.migrate import upgrade, view_sources
+from db.schema.migrate import upgrade
 from db.schema.tables import metadata, metrics
 from db.schema.types import day_number
+from db.schema.views import view_sources
 from db.write.store import Store
 
 PAGE = 1000

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
+from db import revisions
 from db.errors import (
     CatalogBusy,
     CatalogDamaged,
@@ -250,14 +251,12 @@ def to_catalog_error(error: DBAPIError | sqlite3.Error, db: str) -> CatalogError
 
 
 def _check_revision(engine: Engine) -> None:
-    from db.schema.migrate import known_revisions
-
-    known = known_revisions()
+    known = revisions.known_revisions()
     found = revision(engine)
     if found == known[-1]:
         return
     if found is None and _is_foreign(engine):
-        raise CatalogDamaged(catalog_name(engine), "it is a database, but no catalog")
+        raise CatalogDamaged(catalog_name(engine), "it is a database, but not a catalog")
     if found is not None and found not in known:
         raise CatalogNewer(catalog_name(engine), found, known[-1])
     raise CatalogOutdated(catalog_name(engine), found, known[-1])

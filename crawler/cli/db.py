@@ -30,7 +30,8 @@ def upgrade(no_backup: bool, db: str, out: Printer) -> None:
       hf-catalog db upgrade
       hf-catalog db upgrade --db postgresql:///catalog
     """
-    from db.schema.migrate import current, head
+    from db.revisions import head
+    from db.schema.migrate import current
     from db.schema.migrate import upgrade as bring
 
     before = current(db)
@@ -55,8 +56,8 @@ def current(db: str, out: Printer) -> None:
     Example:
       hf-catalog db current --json
     """
+    from db.revisions import head, known_revisions
     from db.schema.migrate import current as found_in
-    from db.schema.migrate import head, known_revisions
 
     found, needed = found_in(db), head()
     if found == needed:

@@ -156,7 +156,7 @@ def about_table(name: str, columns: Sequence[str]) -> dict[str, Any]:
 @cache
 def view_comments() -> Mapping[str, str]:
     """What each view is: the comment that its SQL begins with."""
-    from db.schema.migrate import view_sources
+    from db.schema.views import view_sources
 
     found = {}
     for name, text in view_sources():

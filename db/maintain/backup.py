@@ -8,9 +8,9 @@ import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
+from db import revisions
 from db.engine import catalog_url, check_magic, is_url, masked_url, raw, to_catalog_error
 from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogMissing, CatalogNewer
-from db.schema.migrate import head, known_revisions
 
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for others to let go of a catalog that is to be replaced."""
@@ -57,14 +57,14 @@ def verify(path: Path) -> str:
             if wrong:
                 raise CatalogDamaged(str(path), "; ".join(wrong))
             if connection.execute("pragma foreign_key_check").fetchone():
-                raise CatalogDamaged(str(path), "rows that belong to nothing")
+                raise CatalogDamaged(str(path), "rows that refer to rows that do not exist")
             found = connection.execute("select version_num from alembic_version").fetchone()
     except sqlite3.Error as error:
         raise CatalogDamaged(str(path), str(error)) from error
     if found is None:
-        raise CatalogDamaged(str(path), "it is a database, but no catalog")
-    if found[0] not in known_revisions():
-        raise CatalogNewer(str(path), found[0], head())
+        raise CatalogDamaged(str(path), "it is a database, but not a catalog")
+    if found[0] not in revisions.known_revisions():
+        raise CatalogNewer(str(path), found[0], revisions.head())
     return str(found[0])
 
 

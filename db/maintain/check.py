@@ -10,12 +10,13 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from db import revisions
 from db.derive.digest import evidence_key
 from db.engine import catalog_name, open_engine, revision
 from db.errors import CatalogDamaged, CatalogNewer
 from db.rows import Rows
-from db.schema.migrate import head, known_revisions, view_sources
 from db.schema.tables import metadata
+from db.schema.views import view_sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,12 @@ def _guarded(name: str, look: Callable[[], str | None]) -> Finding:
 def _schema(engine: Engine) -> str | None:
     found = revision(engine)
     if found is None:
-        return "it is a database, but no catalog"
-    if found not in known_revisions():
-        raise CatalogNewer(catalog_name(engine), found, head())
-    return None if found == head() else f"{found}; this version needs {head()}: hf-catalog db upgrade"
+        return "it is a database, but not a catalog"
+    if found not in revisions.known_revisions():
+        raise CatalogNewer(catalog_name(engine), found, revisions.head())
+    return (
+        None if found == revisions.head() else f"{found}; this version needs {revisions.head()}: hf-catalog db upgrade"
+    )
 
 
 def _looks(engine: Engine) -> Iterator[tuple[str, Callable[[], str | None]]]:
@@ -107,7 +110,7 @@ def _foreign_keys(engine: Engine) -> str | None:
     if not rows:
         return None
     more = " or more" if len(rows) == 1000 else ""
-    return f"{len(rows)}{more} rows belong to nothing, the first in {rows[0][0]}"
+    return f"{len(rows)}{more} rows refer to rows that do not exist, the first in {rows[0].table}"
 
 
 def _tables(engine: Engine) -> str | None:

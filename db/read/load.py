@@ -11,7 +11,6 @@ from typing import Any
 from db.records import ArrayLength, ArtifactRecord, EdgeRecord, EvalRecord, Header, Labelled, RepoRecord
 from db.rows import Rows
 from db.schema.tables import artifacts, evaluations, header_layouts, headers, repos
-from db.write.enrichments import HEADER_COLUMNS
 
 _REPO_COLUMNS = [
     *("id", "hub_id", "repo_id", "author", "sha", "created_at", "last_modified", "downloads", "downloads_all_time"),
@@ -28,6 +27,29 @@ _REPO_COLUMNS = [
     ),
 ]
 _ARTIFACT_COLUMNS = ["repo", "artifact", "role", "format", "paths", "total_size", "content", "main", "header"]
+HEADER_COLUMNS = (
+    "content",
+    "format",
+    "version",
+    "architecture",
+    "parameters",
+    "active_parameters",
+    "tensor_count",
+    "types",
+    "quant",
+    "quant_method",
+    "quant_share",
+    "bits_per_weight",
+    "context",
+    "size",
+    "size_verified",
+    "inferred",
+    "requests",
+    "bytes_read",
+    "facts",
+)
+"""The columns of `headers` that are fields of db.records.Header."""
+
 BATCH = 500
 """Repos that are read, labelled and written at once."""
 

@@ -18,9 +18,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Column, Table
 
-from db.schema.migrate import upgrade, view_sources
+from db.schema.migrate import upgrade
 from db.schema.tables import LABELS, metadata
 from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
+from db.schema.views import view_sources
 
 GROUPS = {
     "What the Hub says": "repos repo_facts tags repo_tags edges evaluations repo_files",

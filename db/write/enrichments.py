@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from db.derive.digest import to_json
 from db.derive.record import derived
+from db.read.load import HEADER_COLUMNS
 from db.records import ArtifactRecord, Enrichment, Header, Labelled, RepoRecord, RunRecord
 from db.rows import Row, Rows
 from db.schema.tables import (
@@ -49,27 +50,6 @@ from db.write.listing import (
 
 DEPTHS = {"listing": 0, "files": 1, "headers": 2}
 
-HEADER_COLUMNS = [
-    "content",
-    "format",
-    "version",
-    "architecture",
-    "parameters",
-    "active_parameters",
-    "tensor_count",
-    "types",
-    "quant",
-    "quant_method",
-    "quant_share",
-    "bits_per_weight",
-    "context",
-    "size",
-    "size_verified",
-    "inferred",
-    "requests",
-    "bytes_read",
-    "facts",
-]
 Artifact = tuple[ArtifactRecord, Labelled]
 _FILE_COLUMNS = ("size", "blob_id", "sha256")
 _ARTIFACT_COLUMNS = ("repo", "artifact", "role", "file_count", "paths", "total_size", "content", "main", "header")

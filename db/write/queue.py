@@ -23,10 +23,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select
 
+from db.read.scope_sql import filter_sql
 from db.record_base import Depth
 from db.records import LeasedRepo, RepoFilter
 from db.rows import CHUNK, Rows
-from db.schema.tables import conflicts, enrichments, repo_labels, repo_tags, repos, tags
+from db.schema.tables import conflicts, enrichments, repo_labels, repos
 
 LEASE_DURATION = timedelta(minutes=15)
 """How long a lease holds. A visit of the largest repo takes a minute or two."""
@@ -115,24 +116,6 @@ def _unmet(depth: Depth) -> ColumnElement[bool]:
 def _free(now: datetime) -> ColumnElement[bool]:
     moment = literal(now, enrichments.c.leased_until.type)
     return or_(enrichments.c.leased_until.is_(None), enrichments.c.leased_until < moment)
-
-
-def filter_sql(scope: RepoFilter) -> list[ColumnElement[bool]]:
-    """The conditions of a filter over repos; `limit` is not among them."""
-    found: list[ColumnElement[bool]] = []
-    if scope.authors:
-        found.append(func.lower(repos.c.author).in_([author.lower() for author in scope.authors]))
-    if scope.repo_ids:
-        found.append(func.lower(repos.c.repo_id).in_([repo_id.lower() for repo_id in scope.repo_ids]))
-    if scope.min_downloads is not None:
-        found.append(repos.c.downloads >= scope.min_downloads)
-    if scope.since is not None:
-        found.append(repos.c.last_modified >= scope.since)
-    found += [func.lower(repos.c.repo_id).contains(text.lower(), autoescape=True) for text in scope.search]
-    for tag in scope.tags:
-        tagged = exists().where(repo_tags.c.repo == repos.c.id, repo_tags.c.tag == tags.c.id, tags.c.tag == tag)
-        found.append(tagged)
-    return found
 
 
 def _conditions(depth: Depth, scope: RepoFilter | None, now: datetime | None) -> ColumnElement[bool]:

@@ -16,6 +16,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, func, select
 
+from db import revisions
 from db.engine import open_engine
 from db.errors import CatalogDamaged, CatalogNewer, CatalogOutdated
 from db.maintain.check import check
@@ -46,7 +47,7 @@ def downgrade() -> None:
 """
 
 
-HEAD = migrate.head()
+HEAD = revisions.head()
 
 
 def next_migration(last: str) -> str:
@@ -85,7 +86,7 @@ def test_the_migrations_make_what_the_models_say(engine: Engine) -> None:
     assert [each for each in differences if "comment" not in str(each[0])] == []
 
 
-@pytest.mark.parametrize("name", migrate.known_revisions())
+@pytest.mark.parametrize("name", revisions.known_revisions())
 def test_a_migration_needs_nothing_of_the_program(name: str) -> None:
     """What it imported could be renamed or changed later, and with it the schema that old catalogs are brought to."""
     source = (Path(migrate.__file__).parents[1] / "migrations" / "versions" / f"{name}.py").read_text("utf-8")
@@ -175,7 +176,7 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / "9999_next.py").write_text(next_migration("pass"))
     shipped = Path(migrate.__file__).parents[1] / "migrations" / "versions"
-    known = migrate.known_revisions()
+    known = revisions.known_revisions()
     config_of = migrate.alembic_config
 
     def with_next(connection: Connection) -> Config:
@@ -184,7 +185,7 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return config
 
     monkeypatch.setattr(migrate, "alembic_config", with_next)
-    monkeypatch.setattr(migrate, "known_revisions", lambda: (*known, "9999_next"))
+    monkeypatch.setattr(revisions, "known_revisions", lambda: (*known, "9999_next"))
     monkeypatch.setattr(migrate, "create_views", lambda connection: None)  # today's views know today's columns
     monkeypatch.setattr(migrate, "write_comments", lambda connection: None)
     return folder
@@ -238,9 +239,9 @@ def test_a_strangers_database_is_never_made_into_a_catalog(tmp_path: Path) -> No
     with sqlite3.connect(path) as connection:
         connection.execute("create table photos (id integer primary key)")
     connection.close()
-    with pytest.raises(CatalogDamaged, match="no catalog"):
+    with pytest.raises(CatalogDamaged, match="not a catalog"):
         Store.open(path, create=True)
-    with pytest.raises(CatalogDamaged, match="no catalog"):
+    with pytest.raises(CatalogDamaged, match="not a catalog"):
         open_engine(path, read_only=True)
 
 

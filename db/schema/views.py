@@ -1,0 +1,68 @@
+"""The views of the catalog: one file of SQL each in db/views, dropped before a migration and created again after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+
+from sqlalchemy import Connection
+
+POSTGRESQL_FUNCTIONS = (
+    "create or replace function hex(bytea) returns text language sql immutable strict parallel safe"
+    " as $$ select upper(encode($1, 'hex')) $$",
+    "create or replace function instr(text, text) returns integer language sql immutable strict parallel safe"
+    " as $$ select strpos($1, $2) $$",
+)
+"""Functions of SQLite that views call, so that the same SQL defines a view on both engines."""
+
+
+def view_sources() -> Iterator[tuple[str, str]]:
+    """(name, SQL) of every view, each after the views that its line `-- needs: NAME ...` names.
+
+    Raises ValueError for views that need each other.
+    """
+    texts = {
+        item.name.removesuffix(".sql"): item.read_text("utf-8")
+        for item in files("db.views").iterdir()
+        if item.name.endswith(".sql")
+    }
+    ordered: list[str] = []
+    while len(ordered) < len(texts):
+        ready = sorted(name for name in texts if name not in ordered and view_dependencies(texts[name]) <= set(ordered))
+        if not ready:
+            raise ValueError(f"views that need each other: {sorted(set(texts) - set(ordered))}")
+        ordered += ready
+    return ((name, texts[name]) for name in ordered)
+
+
+def view_dependencies(text: str) -> set[str]:
+    """The views that a view's SQL selects from, as its lines `-- needs: NAME ...` list them."""
+    lines = (line for line in text.splitlines() if line.startswith("-- needs:"))
+    return {name for line in lines for name in line.removeprefix("-- needs:").split()}
+
+
+def drop_views(connection: Connection) -> None:
+    """Drops every view of the database, whatever version created it."""
+    if connection.dialect.name == "sqlite":
+        names = "select name from sqlite_master where type = 'view'"
+        drop = 'drop view "{}"'
+    else:
+        names = "select table_name from information_schema.views where table_schema = current_schema()"
+        drop = 'drop view if exists "{}" cascade'
+    for name in connection.exec_driver_sql(names).scalars().all():
+        connection.exec_driver_sql(drop.format(name))
+
+
+def create_views(connection: Connection) -> None:
+    """Creates every view, on PostgreSQL after the functions that they call."""
+    if connection.dialect.name == "postgresql":
+        for function in POSTGRESQL_FUNCTIONS:
+            connection.exec_driver_sql(function)
+    for name, text in view_sources():
+        sql = f"create view {name} as\n{text}"
+        connection.exec_driver_sql(sql.replace("%", "%%") if _has_percent_placeholders(connection) else sql)
+
+
+def _has_percent_placeholders(connection: Connection) -> bool:
+    """Whether the driver takes % as the start of a placeholder, as psycopg does."""
+    return connection.dialect.paramstyle in ("format", "pyformat")
