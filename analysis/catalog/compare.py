@@ -1,8 +1,8 @@
-"""Models side by side: labels, claims against measurements, sizes, memory, and the three costs of quantization.
+"""Models compared: labels, claims and measurements, sizes, memory, and the three costs of quantization.
 
-Each cost stands in its place: precision (perplexity and KL divergence as published of the scheme), accuracy (results by
-task) and bias and safety (TruthfulQA, BBQ and their like). Where the cards of a quant and of its original report the
-same dataset and metric, the difference between them is measured; where nobody measured, that is said.
+The costs are kept apart: precision (perplexity and KL divergence published for the scheme), accuracy (results by task)
+and bias and safety (TruthfulQA, BBQ and similar). Where the cards of a quantized model and of its original report the
+same dataset and metric, the difference is measured; otherwise the cost says that it was not measured.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TITLES: Mapping[Cost, str] = {"precision": "precision", "accuracy": "accuracy", 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkDelta:
-    """One result that both a quant and its original report."""
+    """One result that both a quantized model and its original report."""
 
     task: str
     dataset: str
@@ -52,7 +52,7 @@ class BenchmarkDelta:
 
 @dataclass(frozen=True, slots=True)
 class CostText:
-    """What is known of one cost: in words, whether it was measured on this very model, and where it is published."""
+    """What is known of one cost: as text, whether it was measured on this very model, and the URL of its source."""
 
     cost: Cost
     text: str
@@ -62,7 +62,10 @@ class CostText:
 
 @dataclass(frozen=True, slots=True)
 class ComparedModel:
-    """One model of a comparison: its row of `models`, the artifact that stands for it, what it needs, what it lost."""
+    """One model of a comparison: its row of `models`, its artifact, the memory that the artifact needs, its costs.
+
+    `needs` is in bytes, `largest_context` in tokens; `estimated`: no header gave the attention geometry.
+    """
 
     model: dict[str, Any]
     artifact: dict[str, Any] | None
@@ -74,14 +77,14 @@ class ComparedModel:
     conflicts: int
 
     def row(self) -> dict[str, Any]:
-        """As one object of JSON or one line of CSV."""
-        of = self.artifact or {}
+        """As one JSON object or one line of CSV."""
+        artifact = self.artifact or {}
         return {
             **self.model,
-            "artifact": of.get("artifact"),
-            "artifact_quant": of.get("quant"),
-            "artifact_bits_per_weight": of.get("bits_per_weight"),
-            "artifact_size": of.get("total_size"),
+            "artifact": artifact.get("artifact"),
+            "artifact_quant": artifact.get("quant"),
+            "artifact_bits_per_weight": artifact.get("bits_per_weight"),
+            "artifact_size": artifact.get("total_size"),
             "needs": self.needs,
             "largest_context": self.largest_context,
             "conflicts": self.conflicts,
@@ -95,43 +98,55 @@ class ComparedModel:
         }  # fmt: skip
 
 
-def compare(
+def compare_models(
     reader: CatalogReader, ids: Sequence[str], *, context: int, kv_type: str = "f16", memory: int
 ) -> list[ComparedModel]:
-    """Each model with what belongs to it; `ID::SCHEME` or `ID::FILE` names an artifact of it. Raises UnknownModel."""
+    """Load each model; `ID::SCHEME` or `ID::FILE` selects one of its artifacts.
+
+    `context` in tokens, `memory` (of the machine, for `largest_context`) in bytes. Raises UnknownModel.
+    """
     return [load_compared(reader, each, context, kv_type, memory) for each in ids]
 
 
 def load_compared(reader: CatalogReader, text: str, context: int, kv_type: str, memory: int) -> ComparedModel:
-    repo_id, _, wanted = text.partition("::")
+    repo_id, _, selector = text.partition("::")
     model = find_model(reader, repo_id)
     shapes = GeometryLookup(reader, nearest_ids(model))
-    artifact = artifact_of(reader, model, wanted)
-    needs = longest = None
-    guessed = False
+    artifact = find_artifact(reader, model, selector)
+    needs = largest = None
+    estimated = False
     if artifact is not None and artifact["total_size"]:
         shape = shapes.of({**artifact, "parameters": artifact["parameters_measured"] or model["parameters"]})
         parameters = artifact["parameters_measured"] or model["parameters_measured"] or model["parameters"]
         weights = int(artifact["total_size"])
         need = estimate(weights, shape, context=context, kv_type=kv_type, parameters=parameters)
         trained = model["context_measured"]
-        longest = largest_context(memory, weights, shape, kv_type=kv_type, parameters=parameters, trained=trained)
-        needs, guessed = need.total, bool(need.estimated)
-    deltas = deltas_of(reader, model["repo_id"])
-    quant = artifact if artifact is not None and artifact["quant"] else model
+        largest = largest_context(memory, weights, shape, kv_type=kv_type, parameters=parameters, trained=trained)
+        needs, estimated = need.total, bool(need.estimated)
+    deltas = load_deltas(reader, model["repo_id"])
+    labelled = artifact if artifact is not None and artifact["quant"] else model
     conflicts = reader.all("select count(*) as n from label_conflicts where repo_id = :id", {"id": model["repo_id"]})
-    return ComparedModel(model, artifact, needs, longest, guessed, deltas, costs_of(quant, deltas), conflicts[0]["n"])
+    return ComparedModel(
+        model=model,
+        artifact=artifact,
+        needs=needs,
+        largest_context=largest,
+        estimated=estimated,
+        deltas=deltas,
+        costs=assess_costs(labelled, deltas),
+        conflicts=conflicts[0]["n"],
+    )
 
 
 def nearest_ids(model: Mapping[str, Any]) -> list[str]:
-    """Where a model's geometry may be found: its own headers, its original's, those of other copies."""
+    """Ids of the repos whose headers may give a model's attention geometry: its own and its original's."""
     return [model["repo_id"], *([model["base_model"]] if model["base_model"] else [])]
 
 
-def artifact_of(reader: CatalogReader, model: Mapping[str, Any], wanted: str) -> dict[str, Any] | None:
-    """The artifact that stands for a model: the one that was named, else of the repo's own scheme, else the greatest.
+def find_artifact(reader: CatalogReader, model: Mapping[str, Any], selector: str) -> dict[str, Any] | None:
+    """The artifact that `selector` names by scheme or file; if empty, that of the repo's own scheme, else the largest.
 
-    Raises UnknownModel where a named one is not there.
+    Raises UnknownModel where no artifact has the selected scheme or file.
     """
     found = reader.all(
         "select * from artifacts_wide where repo_id = :id and role = 'weights'"
@@ -139,17 +154,17 @@ def artifact_of(reader: CatalogReader, model: Mapping[str, Any], wanted: str) ->
         " total_size desc nulls last, artifact",
         {"id": model["repo_id"], "quant": model["quant"]},
     )
-    if not wanted:
+    if not selector:
         return found[0] if found else None
     for row in found:
-        if wanted.lower() in (row["artifact"].lower(), (row["quant"] or "").lower()):
+        if selector.lower() in (row["artifact"].lower(), (row["quant"] or "").lower()):
             return row
     close = tuple(f"{model['repo_id']}::{row['quant'] or row['artifact']}" for row in found[:3])
-    raise UnknownModel(f"{model['repo_id']}::{wanted}", close)
+    raise UnknownModel(f"{model['repo_id']}::{selector}", close)
 
 
-def deltas_of(reader: CatalogReader, repo_id: str) -> tuple[BenchmarkDelta, ...]:
-    """Results that the cards of a quantized model and of its original both report."""
+def load_deltas(reader: CatalogReader, repo_id: str) -> tuple[BenchmarkDelta, ...]:
+    """Results that the cards of a quantized model and of its original both report, one per dataset and metric."""
     rows = reader.all(
         "select e.task, e.dataset, e.metric, o.value as original, e.value as quantized"
         " from quantized_models q join repos r on r.repo_id = q.repo_id join evaluations e on e.repo = r.id"
@@ -158,26 +173,26 @@ def deltas_of(reader: CatalogReader, repo_id: str) -> tuple[BenchmarkDelta, ...]
         " where q.repo_id = :id order by e.position, o.position",
         {"id": repo_id},
     )
-    once = {(row["dataset"].lower(), row["metric"].lower()): row for row in reversed(rows)}
-    return tuple(BenchmarkDelta(**row, cost=cost_of(row["dataset"], row["metric"])) for row in reversed(once.values()))
+    first = {(row["dataset"].lower(), row["metric"].lower()): row for row in reversed(rows)}
+    return tuple(BenchmarkDelta(**row, cost=cost_of(row["dataset"], row["metric"])) for row in reversed(first.values()))
 
 
-def costs_of(row: Mapping[str, Any], deltas: Sequence[BenchmarkDelta] = ()) -> tuple[CostText, ...]:
-    """What quantization cost a model, from a row of `models` or `artifacts_wide`; empty for full precision."""
+def assess_costs(row: Mapping[str, Any], deltas: Sequence[BenchmarkDelta] = ()) -> tuple[CostText, ...]:
+    """The costs of quantization for a row of `models` or `artifacts_wide`; empty for full precision."""
     if not row["quantized"]:
         return ()
     return tuple(cost_text(cost, row, [each for each in deltas if each.cost == cost]) for cost in COSTS)
 
 
 def cost_text(cost: Cost, row: Mapping[str, Any], deltas: Sequence[BenchmarkDelta]) -> CostText:
-    """One cost: measured on this model where it was, else as published of its scheme or width, else said unknown."""
+    """One cost: measured on this model, else published for its scheme or bits per weight, else stated as unknown."""
     if deltas:
         return CostText(cost, "; ".join(each.text for each in deltas), measured=True)
     if cost == "precision":
         known = quality_loss(row["quant"], imatrix=bool(row["imatrix"]))
-        words = loss_sentence(row["quant"], qat=trained_for(row["qat"], row["bits"]), imatrix=bool(row["imatrix"]))
+        text = loss_sentence(row["quant"], qat=trained_for(row["qat"], row["bits"]), imatrix=bool(row["imatrix"]))
         figures = known.figures if known else None
-        return CostText(cost, f"{words} ({figures})" if figures else words, False, known.source.url if known else None)
+        return CostText(cost, f"{text} ({figures})" if figures else text, False, known.source.url if known else None)
     found = find_published(cost, row["bits_per_weight"] or row["bits"])
     if found is None:
         return CostText(cost, NOT_MEASURED, measured=False)

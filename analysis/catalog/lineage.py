@@ -1,21 +1,24 @@
-"""The families of models as trees: what came from what, drawn only as far as a page has room for.
+"""Which model was made from which: the full tree of one model, and the largest trees of a whole family.
 
-`models tree` draws one model's line in full (analysis/catalog/models.py); here a whole family is read at once.
+`load_tree` reads one tree node by node (`models tree`). `lineage_trees` reads a family at once and keeps as many nodes
+as a page can show (the report).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.catalog.models import find_model
 from analysis.query.reader import CatalogReader
 
-ROOTS = 6  # trees of one family
-CHILDREN = 8  # of one model
-DEPTH = 5
+MAX_TREE_DEPTH = 12
+MAX_ROOTS = 6  # trees of one family
+MAX_CHILDREN = 8  # of one model
+MAX_BRANCH_DEPTH = 5
 
-FAMILY = """
+FAMILY_ROWS = """
 select
     m.repo_id, m.author, m.quant, m.quantized, m.format, m.downloads, coalesce(m.parameters_measured, m.parameters)
     as parameters, coalesce(p.parent_id, p.parent) as parent, p.relation
@@ -27,12 +30,69 @@ order by m.repo_id, p.declared desc, case p.relation when 'unknown' then 1 else 
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
-    """One model with what was made from it. `hidden` children are left out, `descendants` counts all below it."""
+class Node:
+    """One model in a tree, `depth` levels below the root. `missing`: it is not in the catalog."""
 
     repo_id: str
     relation: str | None
-    known: bool  # the catalog holds it, in this family
+    depth: int
+    missing: bool
+    quant: str | None = None
+    downloads: int | None = None
+    children: tuple[Node, ...] = ()
+
+
+def load_tree(reader: CatalogReader, repo_id: str) -> Node:
+    """The lineage of a model, from its most distant known ancestor down. Raises UnknownModel."""
+    start = find_model(reader, repo_id)["repo_id"]
+    root, seen = start, {start}
+    while len(seen) <= MAX_TREE_DEPTH:
+        parents = reader.all(
+            "select coalesce(parent_id, parent) as parent, relation from parents where repo_id = :id"
+            " order by declared desc, case relation when 'unknown' then 1 else 0 end, parent limit 1",
+            {"id": root},
+        )
+        if not parents or parents[0]["parent"] in seen:
+            break
+        root = parents[0]["parent"]
+        seen.add(root)
+    return load_node(reader, root, None, 0, set())
+
+
+def load_node(reader: CatalogReader, repo_id: str, relation: str | None, depth: int, seen: set[str]) -> Node:
+    """A model and the models made from it, most downloaded first; `seen` collects ids, so that a cycle ends."""
+    seen.add(repo_id)
+    own = reader.all("select quant, downloads from models where repo_id = :id", {"id": repo_id})
+    derived = reader.all(
+        "select p.repo_id, p.relation from parents p join repos r on r.repo_id = p.repo_id"
+        " where lower(p.parent) in (select lower(cast(:id as text)) union all"
+        " select lower(a.repo_id) from aliases a join repos o on o.id = a.repo where o.repo_id = :id)"
+        " order by p.relation, r.downloads desc nulls last, p.repo_id",
+        {"id": repo_id},
+    )
+    children = tuple(
+        load_node(reader, row["repo_id"], row["relation"], depth + 1, seen)
+        for row in derived
+        if row["repo_id"] not in seen and depth < MAX_TREE_DEPTH
+    )
+    quant, downloads = (own[0]["quant"], own[0]["downloads"]) if own else (None, None)
+    return Node(repo_id, relation, depth, not own, quant, downloads, children)
+
+
+def walk_tree(node: Node) -> Iterator[Node]:
+    """The nodes of a tree, parents before children."""
+    yield node
+    for child in node.children:
+        yield from walk_tree(child)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One model with the models made from it. `hidden` children are not included; `descendants` counts all below it."""
+
+    repo_id: str
+    relation: str | None
+    known: bool  # it is in the catalog, in this family
     quant: str | None
     downloads: int | None
     descendants: int
@@ -41,7 +101,7 @@ class Branch:
 
 
 def largest_family(reader: CatalogReader) -> str | None:
-    """The family with most quantized copies that say what they come from."""
+    """The family with most models that state their base model."""
     rows = reader.all(
         "select m.family, count(*) as copies from models m where m.family is not null and m.base_model is not null"
         " and m.status <> 'gone' group by m.family order by copies desc, m.family limit 1"
@@ -50,47 +110,55 @@ def largest_family(reader: CatalogReader) -> str | None:
 
 
 def lineage_trees(
-    reader: CatalogReader, family: str, *, roots: int = ROOTS, children: int = CHILDREN, depth: int = DEPTH
+    reader: CatalogReader,
+    family: str,
+    *,
+    roots: int = MAX_ROOTS,
+    children: int = MAX_CHILDREN,
+    depth: int = MAX_BRANCH_DEPTH,
 ) -> tuple[Branch, ...]:
-    """The largest trees of a family. Each model stands under its likeliest parent."""
+    """The largest trees of a family. Each model is placed under its most likely parent."""
     rows: dict[str, dict[str, Any]] = {}
-    for row in reader.all(FAMILY, {"family": family}):
-        rows.setdefault(row["repo_id"], row)  # the first parent is the likeliest
-    made: dict[str, list[str]] = {}
+    for row in reader.all(FAMILY_ROWS, {"family": family}):
+        rows.setdefault(row["repo_id"], row)  # the first parent is the most likely
+    children_of: dict[str, list[str]] = {}
     for row in rows.values():
         if row["parent"] is not None:
-            made.setdefault(row["parent"], []).append(row["repo_id"])
-    tops = {*rows, *made} - {child for children_of in made.values() for child in children_of}
+            children_of.setdefault(row["parent"], []).append(row["repo_id"])
+    tops = {*rows, *children_of} - {child for below in children_of.values() for child in below}
     counts: dict[str, int] = {}
     for top in tops:
-        count(top, made, counts)
+        count_descendants(top, children_of, counts)
     ranked = sorted(tops, key=lambda top: (-counts[top], -(rows.get(top, {}).get("downloads") or 0), top))
-    return tuple(branch(top, rows, made, counts, children, depth) for top in ranked[:roots] if counts[top])
+    return tuple(build_branch(top, rows, children_of, counts, children, depth) for top in ranked[:roots] if counts[top])
 
 
-def count(top: str, made: Mapping[str, Sequence[str]], counts: dict[str, int]) -> None:
-    """How many models are below each, without recursion: lines may be as long as strangers make them."""
+def count_descendants(top: str, children_of: Mapping[str, Sequence[str]], counts: dict[str, int]) -> None:
+    """Add the number of descendants of each model of a tree to `counts`.
+
+    Without recursion, because the depth of a tree is untrusted input.
+    """
     order, seen = [top], {top}
     for repo_id in order:
-        for child in made.get(repo_id, ()):
+        for child in children_of.get(repo_id, ()):
             if child not in seen:
                 seen.add(child)
                 order.append(child)
     for repo_id in reversed(order):
-        counts[repo_id] = sum(1 + counts.get(child, 0) for child in made.get(repo_id, ()))
+        counts[repo_id] = sum(1 + counts.get(child, 0) for child in children_of.get(repo_id, ()))
 
 
-def branch(
+def build_branch(
     repo_id: str,
     rows: Mapping[str, Mapping[str, Any]],
-    made: Mapping[str, Sequence[str]],
+    children_of: Mapping[str, Sequence[str]],
     counts: Mapping[str, int],
-    most: int,
+    max_children: int,
     depth: int,
 ) -> Branch:
     row = rows.get(repo_id, {})
-    below = sorted(made.get(repo_id, ()), key=lambda child: (-(rows[child]["downloads"] or 0), child))
-    shown = below[:most] if depth > 1 else []
+    below = sorted(children_of.get(repo_id, ()), key=lambda child: (-(rows[child]["downloads"] or 0), child))
+    shown = below[:max_children] if depth > 1 else []
     return Branch(
         repo_id=repo_id,
         relation=row.get("relation"),
@@ -98,6 +166,6 @@ def branch(
         quant=row.get("quant"),
         downloads=row.get("downloads"),
         descendants=counts.get(repo_id, 0),
-        children=tuple(branch(child, rows, made, counts, most, depth - 1) for child in shown),
+        children=tuple(build_branch(child, rows, children_of, counts, max_children, depth - 1) for child in shown),
         hidden=len(below) - len(shown),
     )

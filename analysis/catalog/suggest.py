@@ -1,7 +1,7 @@
-"""Tomorrow's vocabulary: what a crawl left unclaimed, with the evidence of what it may be.
+"""Suggestions for the vocabulary: tokens of names that no rule claimed, with evidence of what they may mean.
 
-A token that many publishers use and that stands on one architecture or one foundation is most likely a family's name,
-or another spelling of one; the rest are people's own words.
+A token that many publishers use and whose repos share one architecture is most likely the name of a family, or another
+spelling of one; the rest are publishers' own words.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ select lower(u.token) as token, count(distinct r.id) as repos, count(distinct r.
 from unclaimed u join repos r on r.id = u.repo
 where r.status <> 'gone'
 group by lower(u.token)
-having count(distinct r.id) >= :least
+having count(distinct r.id) >= :min_repos
 order by count(distinct r.author) desc, count(distinct r.id) desc, lower(u.token)
-limit :most
+limit :limit
 """
 _EVIDENCE = """
 select lower(u.token) as token, l.architecture, l.family, l.base_model, count(*) as repos
@@ -30,7 +30,7 @@ from unclaimed u join repos r on r.id = u.repo join repo_labels l on l.repo = r.
 where r.status <> 'gone' and lower(u.token) in ({tokens})
 group by lower(u.token), l.architecture, l.family, l.base_model
 """
-AGREE = 0.7  # share of a token's repos that must say the same for it to count as evidence
+MIN_SHARE = 0.7  # of a token's repos that must agree for it to count as evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class Suggestion:
     authors: int
     downloads: int
     kind: str
-    of: str | None  # the family that it may be another spelling of, or that it stands on
+    of: str | None  # the family that it may be a spelling of, or that its repos belong to
     architecture: str | None
     base_model: str | None
-    share: float | None  # of its repos that agree on the architecture
+    share: float | None  # of its repos that have this architecture
     example: str
     entry: str | None
 
@@ -53,17 +53,17 @@ class Suggestion:
         return {field: getattr(self, field) for field in self.__slots__}
 
 
-def suggest(reader: CatalogReader, *, least: int = 2, most: int = 50) -> list[Suggestion]:
-    """The tokens that most publishers use, at least in `least` repos, the likeliest families first."""
-    rows = reader.all(_TOKENS, {"least": least, "most": most * 4})
-    rows = [row for row in rows if score(row["token"])]
+def suggest_entries(reader: CatalogReader, *, min_repos: int = 2, limit: int = 50) -> list[Suggestion]:
+    """The tokens that most publishers use, in at least `min_repos` repos; the most likely families first."""
+    rows = reader.all(_TOKENS, {"min_repos": min_repos, "limit": limit * 4})
+    rows = [row for row in rows if may_be_name(row["token"])]
     evidence = collect_unclaimed(reader, [row["token"] for row in rows])
-    found = [classify(row, evidence.get(row["token"], ())) for row in rows]
+    suggestions = [classify(row, evidence.get(row["token"], ())) for row in rows]
     order = {"alias": 0, "family": 1, "word": 2}
-    return sorted(found, key=lambda each: (order[each.kind], -each.authors, -each.repos, each.token))[:most]
+    return sorted(suggestions, key=lambda each: (order[each.kind], -each.authors, -each.repos, each.token))[:limit]
 
 
-def score(token: str) -> bool:
+def may_be_name(token: str) -> bool:
     """Whether a token could be a name at all."""
     return len(token) > 2 and any(letter.isalpha() for letter in token)
 
@@ -79,27 +79,27 @@ def collect_unclaimed(reader: CatalogReader, tokens: Sequence[str]) -> Mapping[s
 
 
 def classify(row: Mapping[str, Any], evidence: Sequence[Mapping[str, Any]]) -> Suggestion:
-    """What a token most likely is: another spelling of a family, a family of its own, or a word."""
+    """What a token most likely is: another spelling of a known family, a new family, or a word."""
     token = row["token"]
-    architecture, share = leading(evidence, "architecture")
-    base_model, _ = leading(evidence, "base_model")
-    family, agreed = leading(evidence, "family")
+    architecture, share = most_common(evidence, "architecture")
+    base_model, _ = most_common(evidence, "base_model")
+    family, agreed = most_common(evidence, "family")
     like: Likeness | None = alike([token])
     if like is not None:
         kind, of, entry = "alias", like.family, f'{like.family}: add "{token}" to its aliases'
-    elif architecture and share is not None and share >= AGREE and row["repos"] > 1 and not family:
+    elif architecture and share is not None and share >= MIN_SHARE and row["repos"] > 1 and not family:
         kind, of = "family", None
         entry = f'{token} = {{ about = "{token}, models of architecture {architecture}" }}'
     else:
-        kind, of, entry = "word", family if agreed and agreed >= AGREE else None, None
+        kind, of, entry = "word", family if agreed and agreed >= MIN_SHARE else None, None
     return Suggestion(
         token, row["repos"], row["authors"], row["downloads"] or 0, kind, of, architecture, base_model, share,
         row["example"], entry,
     )  # fmt: skip
 
 
-def leading(evidence: Sequence[Mapping[str, Any]], column: str) -> tuple[str | None, float | None]:
-    """The value that most repos of a token share, and how many of those that have one."""
+def most_common(evidence: Sequence[Mapping[str, Any]], column: str) -> tuple[str | None, float | None]:
+    """The most common value of a column among a token's repos, and its share of the repos that have one."""
     counts: Counter[str] = Counter()
     for row in evidence:
         if row[column]:

@@ -42,11 +42,11 @@ def changes(
       hf-catalog changes --kind gone --since 30d --json
       hf-catalog changes --format atom > changes.xml
     """
-    from analysis.catalog.models import changes as happened
+    from analysis.catalog.changes import list_changes
     from analysis.query.reader import CatalogReader
 
     with CatalogReader(db) as reader:
-        rows = happened(reader, since=since, families=family, quants=quant, kinds=kind, limit=limit or None)
+        rows = list_changes(reader, since=since, families=family, quants=quant, kinds=kind, limit=limit or None)
         if form == "atom":
             from analysis.publish.atom import make_feed
 

@@ -32,13 +32,13 @@ def compare(ids: tuple[str, ...], context: int, ram: int, db: str, out: Printer)
       hf-catalog compare google/gemma-3-4b-it google/gemma-3-4b-it-qat-q4_0-gguf
       hf-catalog compare unsloth/gemma-3-4b-it-GGUF::Q8_0 unsloth/gemma-3-4b-it-GGUF::Q4_K_M --context 32k
     """
-    from analysis.catalog.compare import compare as side_by_side
+    from analysis.catalog.compare import compare_models
     from analysis.fit.machines import Machine
     from analysis.query.reader import CatalogReader
 
     room = Machine(ram=ram).ram_for_models
     with CatalogReader(db) as reader:
-        sides = side_by_side(reader, ids, context=context, memory=room)
+        sides = compare_models(reader, ids, context=context, memory=room)
     if not out.is_human_output:
         out.rows([side.row() for side in sides], id_key="repo_id")
         return

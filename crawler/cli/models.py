@@ -13,7 +13,8 @@ from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text
 
 if TYPE_CHECKING:
     from analysis.catalog.compare import CostText
-    from analysis.catalog.models import Info, Node
+    from analysis.catalog.lineage import Node
+    from analysis.catalog.models import ModelInfo
     from analysis.catalog.quantization_signals import Signal
 
 SORTS = ["downloads", "likes", "trending", "created", "modified", "size", "parameters", "name", "first-seen"]
@@ -70,10 +71,10 @@ def ls(
       hf-catalog models ls --format gguf --min-size 7B --max-size 9B --sort likes
       hf-catalog models ls --author unsloth --json
     """
-    from analysis.catalog.models import Filter, list_models
+    from analysis.catalog.models import ModelFilter, list_models
     from analysis.query.reader import CatalogReader
 
-    wanted = Filter(
+    wanted = ModelFilter(
         families=family,
         quants=quant,
         formats=formats,
@@ -126,17 +127,17 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     Example:
       hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf
     """
-    from analysis.catalog.compare import costs_of, deltas_of, nearest_ids
+    from analysis.catalog.compare import assess_costs, load_deltas, nearest_ids
     from analysis.catalog.fits import GeometryLookup
-    from analysis.catalog.models import info as look
+    from analysis.catalog.models import load_info
     from analysis.catalog.quantization_signals import SignalInput, signals
     from analysis.fit.memory import estimate
     from analysis.query.reader import CatalogReader
 
     with CatalogReader(db) as reader:
-        found = look(reader, repo_id)
+        found = load_info(reader, repo_id)
         shapes = GeometryLookup(reader, nearest_ids(found.model))
-        costs = costs_of(found.model, deltas_of(reader, found.model["repo_id"]))
+        costs = assess_costs(found.model, load_deltas(reader, found.model["repo_id"]))
         needs = {
             row["artifact"]: estimate(
                 row["total_size"], shapes.of(row), context=CONTEXT, parameters=row["parameters_measured"]
@@ -165,7 +166,7 @@ def info(repo_id: str, db: str, out: Printer) -> None:
 
 
 def show(
-    found: Info, needs: Mapping[str, int], costs: Sequence[CostText], signals: Sequence[Signal], out: Printer
+    found: ModelInfo, needs: Mapping[str, int], costs: Sequence[CostText], signals: Sequence[Signal], out: Printer
 ) -> None:
     model = found.model
     out.heading(model["repo_id"])
@@ -266,7 +267,7 @@ def cell_count(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else ""
 
 
-def show_artifacts(found: Info, needs: Mapping[str, int], out: Printer) -> None:
+def show_artifacts(found: ModelInfo, needs: Mapping[str, int], out: Printer) -> None:
     """What one can download, smallest first, and whether a 16 GB laptop runs it."""
     from analysis.files.artifacts import LOADABLE_ROLES
     from analysis.fit.machines import Machine
@@ -333,19 +334,18 @@ def tree(repo_id: str, db: str, out: Printer) -> None:
     Example:
       hf-catalog models tree google/gemma-3-4b-it
     """
-    from analysis.catalog.models import tree as lineage
-    from analysis.catalog.models import walk
+    from analysis.catalog.lineage import load_tree, walk_tree
     from analysis.query.reader import CatalogReader
 
     with CatalogReader(db) as reader:
-        root = lineage(reader, repo_id)
+        root = load_tree(reader, repo_id)
     if out.mode == "human" and not out.quiet:
         draw(root, out, repo_id)
     elif out.mode == "json":
         out.object(nested(root))
     else:
         keys = ("repo_id", "relation", "depth", "missing", "quant", "downloads")
-        out.rows([{key: getattr(node, key) for key in keys} for node in walk(root)], id_key="repo_id")
+        out.rows([{key: getattr(node, key) for key in keys} for node in walk_tree(root)], id_key="repo_id")
 
 
 def nested(node: Node) -> dict[str, Any]:

@@ -25,11 +25,11 @@ def similar(repo_id: str, limit: int, db: str, out: Printer) -> None:
       hf-catalog similar google/gemma-3-4b-it-qat-q4_0-gguf
       hf-catalog similar bartowski/google_gemma-3-4b-it-GGUF --limit 50 --csv
     """
-    from analysis.catalog.similar import similar as alike
+    from analysis.catalog.similar import find_similar
     from analysis.query.reader import CatalogReader
 
     with CatalogReader(db) as reader:
-        found = [asdict(each) for each in alike(reader, repo_id, limit=limit)]
+        found = [asdict(each) for each in find_similar(reader, repo_id, limit=limit)]
     out.rows(found, COLUMNS, names=NAMES, id_key="repo_id", empty=f"Nothing is like {repo_id}.")
 
 

@@ -97,12 +97,11 @@ def suggest(least: int, limit: int, db: str, out: Printer) -> None:
     Example:
       hf-catalog vocabulary suggest --db demo.db
     """
-    from analysis.catalog.suggest import Suggestion
-    from analysis.catalog.suggest import suggest as find
+    from analysis.catalog.suggest import Suggestion, suggest_entries
     from analysis.query.reader import CatalogReader
 
     with CatalogReader(db) as reader:
-        rows = [each.as_dict() for each in find(reader, least=least, most=limit)]
+        rows = [each.as_dict() for each in suggest_entries(reader, min_repos=least, limit=limit)]
     columns = [
         Column("token", clip=False), Column("kind"), Column("of"), Column("repos"), Column("authors"),
         Column("architecture"), Column("base_model", "base model"), Column("example"),

@@ -1,4 +1,4 @@
-"""Side by side, and the three costs of quantization: what was measured, what is published, what nobody knows."""
+"""Compared models, and the three costs of quantization: measured, published, or not measured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from analysis.catalog.compare import compare, costs_of
+from analysis.catalog.compare import assess_costs, compare_models
 from analysis.errors import UnknownModel
 from analysis.query.reader import CatalogReader
 from analysis.schemes.quality import (
@@ -20,7 +20,7 @@ from analysis.schemes.quality import (
     table,
 )
 
-ROOM = 13_333_333_334
+MEMORY = 13_333_333_334
 
 
 @pytest.fixture
@@ -29,41 +29,42 @@ def reader(small_on_both: str) -> Iterator[CatalogReader]:
         yield reader
 
 
-def test_models_stand_side_by_side(reader: CatalogReader) -> None:
-    original, qat = compare(
-        reader, ["google/gemma-3-4b-it", "GOOGLE/gemma-3-4b-it-qat-q4_0-gguf"], context=8192, memory=ROOM
+def test_all_models_have_the_same_columns(reader: CatalogReader) -> None:
+    original, qat = compare_models(
+        reader, ["google/gemma-3-4b-it", "GOOGLE/gemma-3-4b-it-qat-q4_0-gguf"], context=8192, memory=MEMORY
     )
     assert original.costs == () and original.needs is not None and qat.needs is not None
-    assert qat.needs < original.needs <= ROOM and qat.conflicts == 2
-    assert original.row().keys() == qat.row().keys(), "one set of columns for all"
+    assert qat.needs < original.needs <= MEMORY and qat.conflicts == 2
+    assert original.row().keys() == qat.row().keys(), "the same columns for all"
     assert original.row()["accuracy"] is None and qat.row()["artifact_quant"] == "Q4_0"
 
 
-def test_a_scheme_or_a_file_picks_one_of_many(reader: CatalogReader) -> None:
+def test_a_scheme_or_a_file_selects_an_artifact(reader: CatalogReader) -> None:
     repo = "bartowski/google_gemma-3-4b-it-GGUF"
     ids = [f"{repo}::q2_k", f"{repo}::google_gemma-3-4b-it-Q8_0.gguf", repo]
-    quants = [side.artifact and side.artifact["quant"] for side in compare(reader, ids, context=4096, memory=ROOM)]
-    assert quants == ["Q2_K", "Q8_0", "Q4_K_M"], "without a word the repo's own scheme"
+    sides = compare_models(reader, ids, context=4096, memory=MEMORY)
+    quants = [side.artifact and side.artifact["quant"] for side in sides]
+    assert quants == ["Q2_K", "Q8_0", "Q4_K_M"], "without a selector the repo's own scheme"
     with pytest.raises(UnknownModel) as caught:
-        compare(reader, [f"{repo}::Q9_K"], context=4096, memory=ROOM)
+        compare_models(reader, [f"{repo}::Q9_K"], context=4096, memory=MEMORY)
     assert f"{repo}::Q8_0" in caught.value.close
 
 
-def test_what_cards_of_both_sides_report_is_measured(reader: CatalogReader) -> None:
-    (side,) = compare(reader, ["RedHatAI/gemma-3-4b-it-quantized.w4a16"], context=8192, memory=ROOM)
-    costs = {told.cost: told for told in side.costs}
+def test_results_that_both_cards_report_are_measured(reader: CatalogReader) -> None:
+    (side,) = compare_models(reader, ["RedHatAI/gemma-3-4b-it-quantized.w4a16"], context=8192, memory=MEMORY)
+    costs = {cost.cost: cost for cost in side.costs}
     assert costs["accuracy"].measured and "59.6 -> 58.1 (-1.5)" in costs["accuracy"].text
     assert costs["bias"].measured and "truthfulqa" in costs["bias"].text
     assert not costs["precision"].measured
     assert [round(delta.change, 6) for delta in side.deltas] == [-1.5, -0.5]
 
 
-def test_where_nobody_measured_it_says_so(reader: CatalogReader) -> None:
-    (side,) = compare(reader, ["bartowski/google_gemma-3-4b-it-GGUF::Q2_K"], context=8192, memory=ROOM)
-    costs = {told.cost: told for told in side.costs}
+def test_a_cost_that_was_not_measured_says_so(reader: CatalogReader) -> None:
+    (side,) = compare_models(reader, ["bartowski/google_gemma-3-4b-it-GGUF::Q2_K"], context=8192, memory=MEMORY)
+    costs = {cost.cost: cost for cost in side.costs}
     assert costs["accuracy"].text == "nobody measured"
     assert "BBQ" in costs["bias"].text and costs["bias"].text.startswith("not measured here")
-    assert costs_of({"quantized": None}) == ()
+    assert assess_costs({"quantized": None}) == ()
 
 
 # ---- figures --------------------------------------------------------------------------------------------------------

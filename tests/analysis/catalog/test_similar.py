@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.catalog.similar import bare_name, similar
+from analysis.catalog.similar import bare_name, find_similar
 from analysis.errors import UnknownModel
 from analysis.query.reader import CatalogReader
 from db.records import Page
@@ -41,7 +41,7 @@ def catalog(db: str) -> str:
 
 def test_equal_bytes_come_first_whatever_the_name(catalog: str) -> None:
     with CatalogReader(catalog) as reader:
-        found = similar(reader, NAMES[1])
+        found = find_similar(reader, NAMES[1])
     assert [(each.repo_id, each.why) for each in found] == [
         (NAMES[2], "same weights"),
         (NAMES[6], "same weights"),
@@ -52,13 +52,13 @@ def test_equal_bytes_come_first_whatever_the_name(catalog: str) -> None:
     assert found[2].shared_size is None and found[2].similarity == 100.0
 
 
-def test_a_shared_projector_is_a_part_and_no_copy(catalog: str) -> None:
+def test_a_shared_projector_does_not_make_a_copy(catalog: str) -> None:
     with CatalogReader(catalog) as reader:
-        found = similar(reader, NAMES[6])
+        found = find_similar(reader, NAMES[6])
     assert [(each.repo_id, each.why) for each in found][:1] == [(NAMES[1], "same part")]
 
 
 def test_names_are_compared_without_owners_and_in_any_order(catalog: str) -> None:
     assert bare_name("Some-Owner/Gemma_3-4B.it") == "gemma 3 4b.it"
     with CatalogReader(catalog) as reader, pytest.raises(UnknownModel):
-        similar(reader, "nobody/nothing")
+        find_similar(reader, "nobody/nothing")

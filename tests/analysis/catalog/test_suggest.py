@@ -1,10 +1,10 @@
-"""What a crawl left unclaimed, proposed as vocabulary with its evidence."""
+"""Unclaimed tokens are suggested as vocabulary entries with their evidence."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from analysis.catalog.suggest import classify, leading, score
+from analysis.catalog.suggest import classify, may_be_name, most_common
 
 ROW: dict[str, Any] = {"token": "zorgon", "repos": 4, "authors": 3, "downloads": 90, "example": "a/Zorgon-7B"}
 
@@ -30,6 +30,6 @@ def test_a_near_spelling_is_an_alias() -> None:
     assert found.entry == 'mistral: add "mistrall" to its aliases'
 
 
-def test_what_cannot_be_a_name_is_not_proposed() -> None:
-    assert [score(token) for token in ("xy", "123", "7-8", "zorgon")] == [False, False, False, True]
-    assert leading([], "family") == (None, None)
+def test_a_token_that_cannot_be_a_name_is_not_suggested() -> None:
+    assert [may_be_name(token) for token in ("xy", "123", "7-8", "zorgon")] == [False, False, False, True]
+    assert most_common([], "family") == (None, None)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from analysis.catalog.lineage import largest_family, lineage_trees
 from analysis.publish.charts import PALETTE, make_figures, write_charts
 from analysis.publish.report import build_report, format_cell, render_report, write_report
 from analysis.query.reader import CatalogReader
@@ -221,28 +220,3 @@ def test_charts_are_written_as_png_and_svg(small: str, tmp_path: Path) -> None:
 
 def test_no_two_colours_of_the_palette_are_alike() -> None:
     assert len(set(PALETTE)) == len(PALETTE)
-
-
-# ---- lineage --------------------------------------------------------------------------------------------------------
-
-
-def test_lineage_trees_put_each_model_under_its_parent(small: str) -> None:
-    with CatalogReader(small) as reader:
-        assert largest_family(reader) == "gemma"
-        (tree,) = lineage_trees(reader, "gemma")
-        (cut,) = lineage_trees(reader, "gemma", children=2)
-    assert tree.repo_id == "google/gemma-3-4b-it" and tree.descendants == 4
-    assert [child.repo_id.partition("/")[0] for child in tree.children] == [
-        "google",
-        "bartowski",
-        "unsloth",
-        "RedHatAI",
-    ]
-    assert len(cut.children) == 2 and cut.hidden == 2
-
-
-def test_a_parent_that_is_not_in_the_catalog_keeps_its_children(small: str) -> None:
-    with CatalogReader(small) as reader:
-        tops = {tree.repo_id: tree for tree in lineage_trees(reader, "qwen")}
-    assert tops["Qwen/Qwen3-30B-A3B"].known is False
-    assert tops["Qwen/Qwen3-30B-A3B"].children[0].repo_id == "unsloth/Qwen3-30B-A3B-GGUF"
