@@ -1,21 +1,17 @@
-"""What a cluster brings over threads, and what it costs: visits of the sample Hub, and relabelling.
+"""What a Dask cluster gains and costs where it labels: pages of a listing, and relabelling.
 
-    python bench/cluster.py visits  [--seconds 0.0] [--workers 8]    threads, local:1, local:2 against one sample Hub in
-                                                                     a process of its own; each answer `seconds` late
-    python bench/cluster.py relabel [--repos 5000] [--names FILE]    this process, local:1, local:2; an imagined catalog
-    python bench/cluster.py ask     [--asks 1000]                    one question to the crawl's pacer from a worker
+    python bench/cluster.py pages   [--repos 20000] [--names FILE]   a listing's pages labelled one after the other: by
+                                                                     this process, its second process, local:1, local:2
+    python bench/cluster.py relabel [--repos 5000]  [--names FILE]   a synthetic catalog relabelled: by this process,
+                                                                     local:1, local:2
 
-Told are seconds by the clock, of them those until the workers were there, and seconds of processors: this process's and
-its workers', the Hub left out. On a busy machine only the processors' seconds mean something.
-
-Last figures: see the end of this text.
+Prints wall seconds, those of them until the workers were ready, and CPU seconds of this process and its workers. On a
+busy machine only the CPU seconds can be compared.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
 import resource
 import shutil
 import sqlite3
@@ -24,87 +20,64 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
-    os.environ.pop(name, None)
+from analysis.vocabulary.vocabulary import vocabulary
+from bench.imagined import ImaginedHub, pages, read_names
+from crawler.cli.relabel import label_batch, relabel_batches
+from crawler.execute.executor import open_executor
+from crawler.execute.gc_tuning import tuned_gc
+from crawler.label_pages import PageLabeller, label_repos
+from db.records import Page
+from db.write.store import Store
 
-from bench.imagined import ImaginedHub, pages, read_names  # noqa: E402
-from crawler.execute.executor import open_executor  # noqa: E402
-from db.records import Page  # noqa: E402
-from db.write.store import Store  # noqa: E402
-from samplehub import MEMBER, Fault, Kind, SampleHub  # noqa: E402
+CLUSTERS = (None, "local:1", "local:2")
 
 
 @dataclass
 class Cost:
-    seconds: float = 0.0
-    ready: float = 0.0  # of the seconds: until the workers were there
-    busy: float = 0.0  # seconds of processors, here and in workers
+    wall: float = 0.0
+    until_ready: float = 0.0
+    cpu: float = 0.0
 
 
 @contextmanager
-def measured() -> Iterator[Cost]:
-    """Workers' processes are counted when they have ended, which they have at the end of the block."""
-    cost, begun, used = Cost(), time.perf_counter(), processors()
+def measure() -> Iterator[Cost]:
+    """The cost of a block. Worker processes are counted when they have ended, so the block must end them."""
+    cost, started, cpu = Cost(), time.perf_counter(), cpu_seconds()
     yield cost
-    cost.seconds, cost.busy = time.perf_counter() - begun, processors() - used
+    cost.wall, cost.cpu = time.perf_counter() - started, cpu_seconds() - cpu
 
 
-def processors() -> float:
+def cpu_seconds() -> float:
     both = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
-def say(what: str, cost: Cost, more: str = "") -> None:
-    print(f"{what:8} {cost.seconds:6.1f} s, {cost.ready:4.1f} to begin, {cost.busy:6.1f} of processors{more}")
+def report(name: str, cost: Cost, repos: int) -> None:
+    rate = repos / (cost.wall - cost.until_ready)
+    print(f"{name:20} {cost.wall:6.1f} s, {cost.until_ready:4.1f} to start, {cost.cpu:6.1f} CPU, {rate:,.0f} repos/s")
 
 
-# ---- visits ---------------------------------------------------------------------------------------------------------
+def label_listing(count: int, names: Sequence[str], folder: Path) -> None:
+    hub = ImaginedHub(count, names)
+    listing = list(pages(hub, range(1, count + 1), 1000))
+    with measure() as cost, tuned_gc():
+        for repos in listing:
+            label_repos(repos)
+    report("this process", cost, count)
+    for cluster in CLUSTERS:
+        with measure() as cost:
+            started = time.perf_counter()
+            with open_executor(cluster) as executor, PageLabeller(executor) as labeller, tuned_gc():
+                cost.until_ready = time.perf_counter() - started
+                for repos in listing:
+                    labeller.submit(repos)()
+        report(cluster or "second process", cost, count)
 
 
-def serve(line: Connection, seconds: float) -> None:
-    late = [Fault(Kind.STALL, on="any", seconds=seconds, times=None)] if seconds else []
-    with SampleHub(faults=late) as hub:
-        line.send(hub.endpoint)
-        line.recv()
-
-
-def visits(options: argparse.Namespace, folder: Path) -> None:
-    from crawler.pipeline import crawl
-    from crawler.settings import CrawlSettings
-    from crawler.sources.huggingface.client import HubClient
-
-    context = multiprocessing.get_context("spawn")
-    line, far = context.Pipe()
-    process = context.Process(target=serve, args=(far, options.seconds), daemon=True)
-    process.start()
-    endpoint = line.recv()
-    for cluster in (None, "local:1", "local:2"):
-        db = folder / f"{cluster}.db"
-        with measured() as cost:
-            begun = time.time()
-            with Store.open(db, create=True) as store:
-                orders = CrawlSettings(depth="headers", workers=options.workers, cluster=cluster)
-                run = crawl(store, HubClient(endpoint, MEMBER), orders)[-1]
-        cost.ready = run.started_at.timestamp() - begun
-        asked = run.api_requests + run.resolver_requests
-        say(
-            cluster or "threads",
-            cost,
-            f", {run.repos_enriched} visits, {asked} requests",
-        )
-    line.send("done")
-    process.join(10)
-
-
-# ---- labels ---------------------------------------------------------------------------------------------------------
-
-
-def imagined(db: Path, count: int, names: Sequence[str]) -> None:
-    """A catalog of repos that are all visited; a tenth of them with the labels of headers."""
+def make_catalog(db: Path, count: int, names: Sequence[str]) -> None:
+    """A catalog of repos with their files and labels of another vocabulary; a tenth of them with header labels."""
     hub = ImaginedHub(count, names)
     with Store.open(db, create=True) as store:
         run = store.start_run("full", "", "https://hub.example")
@@ -117,73 +90,38 @@ def imagined(db: Path, count: int, names: Sequence[str]) -> None:
     connection.close()
 
 
-def relabel(options: argparse.Namespace, folder: Path) -> None:
-    from analysis.vocabulary.vocabulary import vocabulary
-    from crawler.cli.relabel import labels_of, open_executor, relabel_batches
-    from crawler.execute.gc_tuning import tuned_gc
-
-    imagined(folder / "before.db", options.repos, read_names(options.names))
+def relabel_catalog(count: int, names: Sequence[str], folder: Path) -> None:
+    original = folder / "original.db"
+    make_catalog(original, count, names)
     digest = vocabulary().digest
-    with Store.open(folder / "before.db") as store, tuned_gc(), measured() as cost:
+    with Store.open(original) as store, tuned_gc(), measure() as cost:
         for batch in store.stale_batches(digest):
-            labels_of(batch)
-    say("(read and label alone)", cost)
-    for cluster in (None, "local:1", "local:2"):
-        db = Path(shutil.copy(folder / "before.db", folder / f"{cluster}.db"))
-        with measured() as cost:
-            begun = time.perf_counter()
+            label_batch(batch)
+    report("read and label only", cost, count)
+    for cluster in CLUSTERS:
+        db = Path(shutil.copy(original, folder / f"{cluster}.db"))
+        with measure() as cost:
+            started = time.perf_counter()
             with Store.open(db) as store, store.crawling(), open_executor(cluster) as executor, tuned_gc():
-                cost.ready = time.perf_counter() - begun
-                counts = sum(done.repos for done in relabel_batches(store, digest, executor))
-        say(cluster or "here", cost, f", {counts / (cost.seconds - cost.ready):,.0f} repos a second")
-
-
-# ---- questions ------------------------------------------------------------------------------------------------------
-
-
-def ask(options: argparse.Namespace, folder: Path) -> None:
-    from crawler.sources.huggingface.client import HubClient
-
-    hub = HubClient("http://127.0.0.1:1", False)
-    with measured() as cost, open_executor(1, "local:1", hub) as executor:
-        executor.submit(asks, hub, 10).result()
-        took = executor.submit(asks, hub, options.asks).result()
-    say("local:1", cost, f", {1000 * took / options.asks:.1f} ms a question")
-
-
-def asks(hub: object, count: int) -> float:
-    begun = time.perf_counter()
-    for _ in range(count):
-        hub.pacer.acquire("api")  # type: ignore[attr-defined]
-        hub.pacer.done("api", 200)  # type: ignore[attr-defined]
-    return time.perf_counter() - begun
+                cost.until_ready = time.perf_counter() - started
+                for _ in relabel_batches(store, digest, executor):
+                    pass
+        report(cluster or "this process", cost, count)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("measure", choices=("visits", "relabel", "ask"))
-    parser.add_argument("--seconds", type=float, default=0.0)
-    parser.add_argument("--workers", type=int, default=8)
-    parser.add_argument("--repos", type=int, default=5000)
-    parser.add_argument("--names", type=Path, help="of relabel: real ids, one a line")
-    parser.add_argument("--asks", type=int, default=1000)
+    parser.add_argument("measure", choices=("pages", "relabel"))
+    parser.add_argument("--repos", type=int)
+    parser.add_argument("--names", type=Path, help="real repo ids, one a line")
     options = parser.parse_args()
+    names = read_names(options.names)
     with tempfile.TemporaryDirectory() as folder:
-        {"visits": visits, "relabel": relabel, "ask": ask}[options.measure](options, Path(folder))
+        if options.measure == "pages":
+            label_listing(options.repos or 20_000, names, Path(folder))
+        else:
+            relabel_catalog(options.repos or 5_000, names, Path(folder))
 
 
 if __name__ == "__main__":
     main()
-
-
-# Last figures, on two cores that other work kept busy (seconds of processors are the ones to compare):
-#
-#   visits       threads  34.5 s, 0.2 to begin, 22.1 of processors, 463 visits, 1604 requests
-#                local:1  36.0 s, 1.0 to begin, 31.1
-#                local:2  31.1 s, 1.8 to begin, 33.2
-#   visits --seconds 0.15, when the cores were busier still
-#                threads 117.3 s, 0.4 to begin, 22.5; local:1 143.2 s
-#   relabel      here      4.3 s, 2.8 of processors, 1,173 repos a second (read 0.2, label 1.4, write 1.2)
-#                local:1   6.7 s, 1.2 to begin, 5.1, 915 repos a second
-#                local:2   6.7 s, 1.4 to begin, 5.6, 951 repos a second
-#   ask          1.4 ms of processors a question, here and in the worker together

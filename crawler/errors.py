@@ -8,7 +8,7 @@
     ├── Offline              HF_HUB_OFFLINE says that nothing may be asked
     ├── TokenRefused         the Hub does not know the token; nothing is concluded from its answers
     ├── QuotaSpent           no request is left, and the time to wait for more is not there
-    └── ClusterTrouble       the Dask cluster can't do the work: `cluster` is its address
+    └── ClusterError         the Dask cluster can't be used: `cluster` is its address
     ScheduleError            the service can't run as it was told
     ├── BadTimetable         its file is not as it must be: `path`, `place` in it, `why`
     └── ServiceRuns          it runs already: `state` is its health file, `pid` its process
@@ -107,9 +107,9 @@ class QuotaSpent(CrawlError):
 
 
 class ClusterError(CrawlError):
-    """The workers of the Dask cluster at an address can't do the work; `why` says how."""
+    """The Dask cluster at an address can't be reached, or its workers run another version; `why` says which."""
 
-    hint = "start one: dask scheduler, then dask worker tcp://HOST:8786; or use this machine's cores: --cluster local:2"
+    hint = "docs/scaling.md says how to start one; this machine's cores: --cluster local:2"
 
     def __init__(self, cluster: str, why: str) -> None:
         super().__init__(f"the cluster {cluster}: {why}")

@@ -1,26 +1,32 @@
-"""Labels for the pages of a long listing, made by a process of their own while this one stores the page before.
+"""Labels for the pages of a listing, made elsewhere while this process stores the page before.
 
-They are a third of a listing's work, and one Python uses one core. The process is this module run by itself: pages come
-in by its standard input, their labels, and what else is worked out of a repo before it is stored, go out by its
-standard output. It ends when its input does, so that none outlives a crawl that is killed. Where it can't be had, or
-dies, labels are made here.
+Labels are a third of a listing's work, and one Python uses one core. So a long listing is labelled by a second
+process, or by the workers of a cluster where there is one. Without either, or if the process dies, they are made here.
+
+The process is this module, run by itself with one end of a pipe (`multiprocessing.Pipe`). It is started by `subprocess`
+and not as a `multiprocessing.Process`, because only `subprocess` can give it another environment (without the Hub's
+token) and Python's safe path (nothing is imported from the current directory), and because a spawned Process first runs
+the main module again, which in a script without `if __name__ == "__main__"` would be a second crawl.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import select
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from analysis.labels.resolve import label_repo, label_repo_and_artifacts
 from crawler.execute.environment import without_token
+from crawler.execute.gc_tuning import tuned_gc
 from db.derive.record import derived
 from db.labels import Labels
 from db.records import DerivedValues, Labelled, Page, RepoRecord, Skipped
@@ -29,18 +35,20 @@ if TYPE_CHECKING:
     from db.read.load import Relabelled, StoredRepo
 
 MIN_REPOS_FOR_PROCESS = 1_000
-"""Repos of a walk after which the process is started: a short walk needs none."""
-
-READY = b"ready\n"
-"""The first word of the process."""
+"""Repos of a listing after which the process is started: it takes longer to start than to label fewer."""
 
 READY_POLL_SECONDS = 0.0
-"""Seconds that a page waits for that word."""
+"""How long a page waits for a process that is still starting, before it is labelled here."""
+
+MAX_ERROR_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledPage:
-    """Of each repo of a page its labels and what else its rows hold; `bugs` tells of those that got no labels."""
+    """For each repo of a page its labels and the values that are stored beside it.
+
+    `bugs` are messages about repos whose labels could not be made; such a repo is stored without any.
+    """
 
     labels: tuple[Labelled, ...]
     derived: tuple[DerivedValues, ...]
@@ -48,14 +56,15 @@ class LabelledPage:
 
 
 def label_repos(repos: Sequence[RepoRecord]) -> LabelledPage:
-    """The labels that a listing tells. A repo that trips them must not end a walk of millions."""
+    """Labels each repo by what the listing says of it. An error in one repo does not end a listing of millions."""
     labels, bugs = [], []
     for repo in repos:
         try:
             labels.append(label_repo(repo))
         except Exception as error:
             labels.append(Labelled(Labels(), ()))
-            bugs.append(f"{repo.repo_id} has no labels, by a bug: {type(error).__name__}: {error}"[:200])
+            message = f"{repo.repo_id} has no labels, by a bug: {type(error).__name__}: {error}"
+            bugs.append(message[:MAX_ERROR_CHARS])
     more = tuple(derived(repo, labelled.labels) for repo, labelled in zip(repos, labels, strict=True))
     return LabelledPage(tuple(labels), more, tuple(bugs))
 
@@ -80,106 +89,107 @@ def relabel_repo(stored: StoredRepo) -> Relabelled:
 
 
 class PageLabeller:
-    """Labels pages one after the other; each is to be taken before the next is begun."""
+    """Labels pages one after the other; the result of each must be taken before the next is submitted.
 
-    def __init__(self) -> None:
+    Args:
+        executor: labels all pages; None for a process that is started when the listing has become long.
+    """
+
+    def __init__(self, executor: Executor | None = None) -> None:
+        self._executor = executor
         self._repos = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._heard = False
-        self._alone = (os.cpu_count() or 1) < 2
+        self._connection: Connection[Any, Any] | None = None
+        self._is_ready = False
+        self._failed = (os.cpu_count() or 1) < 2  # no process, or not any more
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._end()
+        self._end_process()
 
     def submit(self, repos: Sequence[RepoRecord]) -> Callable[[], LabelledPage]:
-        """Begins to label a page; what it returns waits for the labels."""
+        """Starts to label a page; the function that is returned waits for the labels."""
+        if self._executor is not None:
+            return self._executor.submit(label_repos, repos).result
         self._repos += len(repos)
-        if self._process is None and not self._alone and self._repos >= MIN_REPOS_FOR_PROCESS:
-            self._start()
-        if not self._ready() or not self._send(repos):
-            return lambda: label_repos(repos)
-        return lambda: self._taken(repos)
-
-    def _start(self) -> None:
+        if self._process is None and not self._failed and self._repos >= MIN_REPOS_FOR_PROCESS:
+            self._start_process()
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "crawler.label_pages"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the crawl, which ends it
-                env=without_token(),
-            )
-        except OSError:
-            self._alone = True
+            if self._connection is not None and self._process_is_ready(self._connection):
+                send(self._connection, repos)
+                return lambda: self._receive_labels(repos)
+        except (EOFError, OSError):
+            self._end_process()
+        return lambda: label_repos(repos)
 
-    def _ready(self) -> bool:
-        """Whether the process has said that it is there: until it does, nothing waits for it."""
-        if self._process is None or self._heard:
-            return self._heard
-        with suppress(OSError):  # of systems that look at no pipe: they wait
-            if not select.select([self._output], [], [], READY_POLL_SECONDS)[0]:
-                return False
-        self._heard = self._output.read(len(READY)) == READY
-        if not self._heard:
-            self._end()
-        return self._heard
-
-    def _send(self, repos: Sequence[RepoRecord]) -> bool:
+    def _start_process(self) -> None:
+        ours, theirs = Pipe()
         try:
-            pickle.dump(repos, self._input, pickle.HIGHEST_PROTOCOL)
-            self._input.flush()
-        except OSError:
-            self._end()
-            return False
-        return True
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "crawler.label_pages", str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C is for the crawl, which ends the process itself
+                    env=without_token(),
+                )
+        except (OSError, ValueError):  # ValueError: Windows can't pass the pipe on
+            ours.close()
+            self._failed = True
+        else:
+            self._connection = ours
 
-    def _taken(self, repos: Sequence[RepoRecord]) -> LabelledPage:
+    def _process_is_ready(self, connection: Connection[Any, Any]) -> bool:
+        """Whether the process has sent its first message. Raises EOFError and OSError where it has died."""
+        if not self._is_ready and connection.poll(READY_POLL_SECONDS):
+            connection.recv_bytes()
+            self._is_ready = True
+        return self._is_ready
+
+    def _receive_labels(self, repos: Sequence[RepoRecord]) -> LabelledPage:
         try:
-            return LabelledPage(*pickle.load(self._output))  # noqa: S301  # from our own process
-        except Exception:  # it died in the middle of a word: pickle tells of that in many ways
-            self._end()
-            return label_repos(repos)
+            assert self._connection is not None
+            page = receive(self._connection)
+            if isinstance(page, LabelledPage):
+                return page
+        except Exception:  # it died while it sent, of which pickle tells in many ways
+            pass
+        self._end_process()
+        return label_repos(repos)
 
-    @property
-    def _input(self) -> IO[bytes]:
-        assert self._process is not None and self._process.stdin is not None
-        return self._process.stdin
-
-    @property
-    def _output(self) -> IO[bytes]:
-        assert self._process is not None and self._process.stdout is not None
-        return self._process.stdout
-
-    def _end(self) -> None:
-        """For good: what died once is not started again."""
+    def _end_process(self) -> None:
+        """Ends the process for good: one that died is not started again."""
+        if self._connection is not None:
+            self._connection.close()
         if self._process is not None:
             self._process.kill()
-            with suppress(OSError):
-                self._input.close()
-            self._output.close()
             self._process.wait()
-        self._process, self._heard, self._alone = None, False, True
+        self._process, self._connection, self._failed = None, None, True
 
 
-def main() -> None:
-    """Labels the pages that come in until there are no more."""
-    from crawler.execute.gc_tuning import tuned_gc
+def send(connection: Connection[Any, Any], value: object) -> None:
+    """Sends a value. Connection.send does the same with a pickler that is slower for many small objects."""
+    connection.send_bytes(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
 
-    # Not sys.stdout.buffer: PYTHONUNBUFFERED takes the buffer away, which sees to it that a write that a signal or a
-    # machine's sleep cuts short is gone on with.
-    taken, given = sys.stdin.buffer, open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115
-    with tuned_gc(), suppress(EOFError, BrokenPipeError):
-        given.write(READY)
-        given.flush()
+
+def receive(connection: Connection[Any, Any]) -> Any:
+    """Receives what `send` sent. Raises EOFError where the other end is closed."""
+    return pickle.loads(connection.recv_bytes())  # noqa: S301  # from a process of our own
+
+
+def label_received_pages(connection: Connection[Any, Any]) -> None:
+    """Labels each page that arrives and sends the labels back, until the other end is closed."""
+    with tuned_gc(), suppress(EOFError, OSError):
+        connection.send_bytes(b"ready")
         while True:
-            made = label_repos(pickle.load(taken))  # noqa: S301  # from the crawl
-            pickle.dump((made.labels, made.derived, made.bugs), given, pickle.HIGHEST_PROTOCOL)
-            given.flush()
+            send(connection, label_repos(receive(connection)))
 
 
 if __name__ == "__main__":
-    main()
+    from crawler import label_pages  # not __main__: its classes must be those that the other process unpickles
+
+    label_pages.label_received_pages(Connection(int(sys.argv[1])))

@@ -15,7 +15,7 @@ from dataclasses import replace
 from crawler.discover.discover import discover
 from crawler.discover.plan import choose_run_kind, split_by_author
 from crawler.enrich.enrich import enrich
-from crawler.execute.executor import open_executor
+from crawler.execute.executor import open_executor, open_threads
 from crawler.execute.gc_tuning import tuned_gc
 from crawler.run_recorder import Progress, ProgressCallback, RunRecorder, recorded_run
 from crawler.settings import CrawlSettings
@@ -39,12 +39,19 @@ def crawl(
     found until then is stored.
     """
     runs = []
-    with store.crawling(), tuned_gc(), open_executor(settings.workers, settings.cluster, hub) as executor:
+    with (
+        store.crawling(),
+        tuned_gc(),
+        open_threads(settings.workers) as executor,
+        open_executor(settings.cluster, insecure=settings.insecure) as cluster,
+    ):
         for scope in split_by_author(settings.scope):
             part = replace(settings, scope=scope)
             with recorded_run(store, hub, part, choose_run_kind(store, part), callback) as recorder:
                 if not scope.repo_ids:
-                    discover(recorder, executor)
+                    discover(recorder, executor, cluster)
+                if cluster is not None and cluster.lost is not None:
+                    recorder.notes.append(cluster.lost)
                 if scope.repo_ids or part.depth != "listing":
                     enrich(recorder, executor)
             runs.append(recorder.run)

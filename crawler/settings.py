@@ -31,7 +31,8 @@ class CrawlSettings:
     dry_run: bool = False
     page: int = PAGE
     lag: timedelta = LAG
-    cluster: str | None = None  # a Dask scheduler's address, or local:N processes; None: threads of this process
+    cluster: str | None = None  # a Dask scheduler's address, or local:N processes; None: labels are made here
+    insecure: bool = False  # the cluster's address need not be encrypted
 
     @property
     def whole(self) -> bool:

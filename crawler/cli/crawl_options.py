@@ -44,8 +44,9 @@ def crawl_options(command: Command) -> Command:
             "--cluster",
             type=CLUSTER,
             metavar="ADDRESS",
-            help="Visit by a Dask cluster: tcp://host:8786, or local:2 for so many processes of this machine.",
+            help="Label on a Dask cluster: local:2 for two processes of this machine, or tls://host:8786.",
         ),
+        click.option("--insecure", is_flag=True, help="Accept a cluster without encryption: tcp://host:8786."),
     ]
 
     @functools.wraps(command)
@@ -87,4 +88,5 @@ def settings_of(given: dict[str, Any]) -> Any:
         max_time=given.pop("max_time"),
         include_private=given.pop("include_private"),
         cluster=given.pop("cluster"),
+        insecure=given.pop("insecure"),
     )

@@ -44,7 +44,7 @@ MODEL_SIZE = Read("size", parse_model_size, "4B (parameters), 3GB, 3GiB or 3e9 (
 BANDWIDTH = Read("bandwidth", parse_bandwidth, "100GB/s")
 CONTEXT = Read("context length", parse_context, "8192, 32k or 1M")
 SPAN_OF_TIME = Read("duration", parse_span, "90s, 30m, 2h, 7d or 1w")
-CLUSTER = Read("cluster", parse_cluster, "local:2 (processes here) or tcp://scheduler:8786")
+CLUSTER = Read("cluster", parse_cluster, "local:2 (processes here) or tls://scheduler:8786")
 WHEN = Read("time", parse_when, "7d, 24h, 2026-11-01 or 2026-11-01T12:00:00Z")
 
 

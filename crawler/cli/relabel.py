@@ -1,4 +1,4 @@
-"""`hf-catalog relabel`: labels by the vocabulary of today, from what the catalog holds."""
+"""`hf-catalog relabel`: makes stored labels anew with the current vocabulary, without any request."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from db.write.relabel import RelabelCounts
     from db.write.store import Store
 
-Labels = Sequence[tuple["Labelled", Sequence["Labelled"]]]
-"""Of each repo of a batch: its own, and those of its artifacts in their order."""
+BatchLabels = Sequence[tuple["Labelled", Sequence["Labelled"]]]
+"""For each repo of a batch: its labels, and those of its artifacts in their order."""
 
 MAX_BATCHES_IN_FLIGHT = 8
 """Batches that a cluster labels while earlier ones are written."""
@@ -35,15 +35,16 @@ MAX_BATCHES_IN_FLIGHT = 8
     "--cluster",
     type=CLUSTER,
     metavar="ADDRESS",
-    help="Label by a Dask cluster: tcp://host:8786, or local:2 for so many processes of this machine.",
+    help="Label on a Dask cluster: local:2 for two processes of this machine, or tls://host:8786.",
 )
+@click.option("--insecure", is_flag=True, help="Accept a cluster without encryption: tcp://host:8786.")
 @db_option
 @output_options(table=False)
-def relabel(dry_run: bool, cluster: str | None, db: str, out: Printer) -> None:
+def relabel(dry_run: bool, cluster: str | None, insecure: bool, db: str, out: Printer) -> None:
     """Bring the catalog's labels to the current vocabulary, with no network.
 
-    Only repos whose labels another vocabulary made are looked at. Each batch is written by itself: broken off, the same
-    command goes on where it was.
+    Only repos whose labels were made with another vocabulary are read. Each batch is written by itself: after an
+    interruption the same command continues where it was.
 
     \b
     Examples:
@@ -52,34 +53,37 @@ def relabel(dry_run: bool, cluster: str | None, db: str, out: Printer) -> None:
       hf-catalog relabel --cluster local:4
     """
     from analysis.vocabulary.vocabulary import vocabulary
+    from crawler.execute.executor import open_executor
     from crawler.execute.gc_tuning import tuned_gc
     from db.write.relabel import RelabelCounts
     from db.write.store import Store
 
     digest = vocabulary().digest
     started = monotonic()
-    done = RelabelCounts()
+    counts = RelabelCounts()
     with (
         Store.open(db) as store,
         nullcontext() if dry_run else store.crawling(),
-        open_executor(cluster) as executor,
+        open_executor(cluster, insecure=insecure) as executor,
         tuned_gc(),
-        progress_bar(db, digest, out) as tell_of,
+        progress_bar(db, digest, out) as report_progress,
     ):
-        for counts in relabel_batches(store, digest, executor, dry_run=dry_run):
-            done += counts
-            tell_of(done)
-    if not dry_run and done.repos:
+        for batch_counts in relabel_batches(store, digest, executor, dry_run=dry_run):
+            counts += batch_counts
+            report_progress(counts)
+    if executor is not None and executor.lost is not None:
+        out.message(executor.lost)
+    if not dry_run and counts.repos:
         with Store.open(db) as store:
             store.index()
-    show(done, digest, monotonic() - started, dry_run, out)
+    print_result(counts, digest, monotonic() - started, dry_run, out)
 
 
 @contextmanager
 def progress_bar(db: str, digest: str, out: Printer) -> Iterator[Callable[[RelabelCounts], None]]:
-    """A progress bar where somebody looks, a line a batch with `-v`, else silence."""
+    """A callback that reports progress: a bar on a terminal, a line a batch with `-v`, otherwise nothing."""
     if not out.shows_progress:
-        yield lambda done: out.detail(f"{done.repos:,} repos, {done.labels:,} labels changed")
+        yield lambda counts: out.detail(f"{counts.repos:,} repos, {counts.labels:,} labels changed")
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -87,69 +91,48 @@ def progress_bar(db: str, digest: str, out: Printer) -> Iterator[Callable[[Relab
     from analysis.query.reader import CatalogReader
 
     with CatalogReader(db) as reader:
-        (row,) = reader.all(STALE, {"digest": digest})
+        (row,) = reader.all(COUNT_STALE, {"digest": digest})
     columns = (TextColumn("relabel"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(file=out.stderr), transient=True) as bar:
         task = bar.add_task("relabel", total=row["n"])
-        yield lambda done: bar.update(task, completed=done.repos)
+        yield lambda counts: bar.update(task, completed=counts.repos)
 
 
-STALE = (
+COUNT_STALE = (
     "select count(*) as n from repos r left join repo_labels l on l.repo = r.id"
     " left join vocabularies v on v.id = l.vocabulary where l.repo is null or v.digest <> :digest"
 )
 
 
-@contextmanager
-def open_executor(cluster: str | None) -> Iterator[Executor | None]:
-    """Who labels: a cluster of one thread a process, for labelling is all reckoning; None: this thread itself."""
-    if cluster is None:
-        yield None
-        return
-    from crawler.execute.executor import open_executor
-
-    with open_executor(1, cluster) as executor:
-        yield executor
-
-
 def relabel_batches(
     store: Store, digest: str, executor: Executor | None = None, *, dry_run: bool = False
 ) -> Iterator[RelabelCounts]:
-    """Batch by batch: read, label, write; in one order, whoever labels."""
+    """Reads, labels and writes batch by batch, always in the same order; labels on `executor` where there is one."""
     batches = store.stale_batches(digest)
     for batch, labels in label_inline(batches) if executor is None else label_on_executor(batches, executor):
-        yield store.save_labels(None, joined(batch, labels), dry_run=dry_run)
+        yield store.save_labels(None, add_labels(batch, labels), dry_run=dry_run)
 
 
-def label_inline(batches: Iterable[list[StoredRepo]]) -> Iterator[tuple[list[StoredRepo], Labels]]:
+def label_inline(batches: Iterable[list[StoredRepo]]) -> Iterator[tuple[list[StoredRepo], BatchLabels]]:
     for batch in batches:
-        yield batch, labels_of(batch)
+        yield batch, label_batch(batch)
 
 
 def label_on_executor(
     batches: Iterable[list[StoredRepo]], executor: Executor
-) -> Iterator[tuple[list[StoredRepo], Labels]]:
-    ahead: deque[tuple[list[StoredRepo], Future[Labels]]] = deque()
+) -> Iterator[tuple[list[StoredRepo], BatchLabels]]:
+    in_flight: deque[tuple[list[StoredRepo], Future[BatchLabels]]] = deque()
     for batch in batches:
-        ahead.append((batch, executor.submit(labels_of, batch)))
-        if len(ahead) > MAX_BATCHES_IN_FLIGHT:
-            first, labels = ahead.popleft()
+        in_flight.append((batch, executor.submit(label_batch, batch)))
+        if len(in_flight) > MAX_BATCHES_IN_FLIGHT:
+            first, labels = in_flight.popleft()
             yield first, labels.result()
-    for first, labels in ahead:
+    for first, labels in in_flight:
         yield first, labels.result()
 
 
-def joined(batch: Sequence[StoredRepo], labels: Labels) -> list[Relabelled]:
-    from db.read.load import Relabelled
-
-    return [
-        Relabelled(stored, own, tuple(zip(stored.artifacts, artifacts, strict=True)))
-        for stored, (own, artifacts) in zip(batch, labels, strict=True)
-    ]
-
-
-def labels_of(batch: Sequence[StoredRepo]) -> Labels:
-    """Each repo's labels by the current vocabulary, its artifacts' too."""
+def label_batch(batch: Sequence[StoredRepo]) -> BatchLabels:
+    """Labels each repo of a batch and its artifacts with the current vocabulary."""
     from analysis.labels.resolve import label_repo_and_artifacts
 
     found = []
@@ -159,39 +142,50 @@ def labels_of(batch: Sequence[StoredRepo]) -> Labels:
     return found
 
 
-def show(done: RelabelCounts, digest: str, seconds: float, dry_run: bool, out: Printer) -> None:
-    found: dict[str, Any] = {
+def add_labels(batch: Sequence[StoredRepo], labels: BatchLabels) -> list[Relabelled]:
+    """The repos of a batch with their new labels: a cluster returns the labels alone."""
+    from db.read.load import Relabelled
+
+    return [
+        Relabelled(stored, own, tuple(zip(stored.artifacts, artifacts, strict=True)))
+        for stored, (own, artifacts) in zip(batch, labels, strict=True)
+    ]
+
+
+def print_result(counts: RelabelCounts, digest: str, seconds: float, dry_run: bool, out: Printer) -> None:
+    result: dict[str, Any] = {
         "vocabulary": digest,
         "dry_run": dry_run,
-        "repos": done.repos,
-        "labels": done.labels,
-        "fields": most_first(done.fields),
-        "artifact_labels": done.artifact_labels,
-        "artifact_fields": most_first(done.artifact_fields),
-        "examples": [asdict(each) for each in done.examples],
+        "repos": counts.repos,
+        "labels": counts.labels,
+        "fields": sort_by_count(counts.fields),
+        "artifact_labels": counts.artifact_labels,
+        "artifact_fields": sort_by_count(counts.artifact_fields),
+        "examples": [asdict(example) for example in counts.examples],
         "seconds": round(seconds, 3),
     }
-    out.object(found, human=lambda: print_summary(found, out))
+    out.object(result, human=lambda: print_summary(result, out))
 
 
-def most_first(counts: Mapping[str, int]) -> dict[str, int]:
+def sort_by_count(counts: Mapping[str, int]) -> dict[str, int]:
+    """The same counts, largest first; equal ones by name."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def print_summary(found: Mapping[str, Any], out: Printer) -> None:
-    """For people: how much, which labels, and what it looks like."""
-    if not found["repos"]:
-        out.line(f"All labels are of the current vocabulary ({found['vocabulary']}).")
+def print_summary(result: Mapping[str, Any], out: Printer) -> None:
+    """Prints how many labels changed, which they are, and one example of each."""
+    if not result["repos"]:
+        out.line(f"All labels are of the current vocabulary ({result['vocabulary']}).")
         return
-    be, change = ("would be", "would change") if found["dry_run"] else ("were", "changed")
+    be, change = ("would be", "would change") if result["dry_run"] else ("were", "changed")
     out.line(
-        f"{found['repos']:,} repos {be} labelled anew with vocabulary {found['vocabulary']};"
-        f" {found['labels']:,} labels of theirs and {found['artifact_labels']:,} of their files {change}."
+        f"{result['repos']:,} repos {be} labelled anew with vocabulary {result['vocabulary']};"
+        f" {result['labels']:,} labels of repos and {result['artifact_labels']:,} labels of files {change}."
     )
-    first = {(each["field"], each["artifact"] is None): each for each in reversed(found["examples"])}
+    example_of = {(each["field"], each["artifact"] is None): each for each in reversed(result["examples"])}
     rows = [
-        {"of": of, "label": field, "changes": count, **first.get((field, of == "repos"), {})}
-        for of, counts in (("repos", found["fields"]), ("files", found["artifact_fields"]))
+        {"of": of, "label": field, "changes": count, **example_of.get((field, of == "repos"), {})}
+        for of, counts in (("repos", result["fields"]), ("files", result["artifact_fields"]))
         for field, count in counts.items()
     ]
     if rows and not out.quiet:

@@ -23,15 +23,17 @@ NEXT_PAGE_WAIT_SECONDS = 0.25
 the crawl has sent it by then."""
 
 
-def discover(recorder: RunRecorder, executor: Executor) -> None:
+def discover(recorder: RunRecorder, executor: Executor, cluster: Executor | None = None) -> None:
     """Walks the listing to its end, or to the end of the scope, and checks what a full walk did not list.
+
+    `executor` makes requests; `cluster` labels pages where there is one.
 
     Raises CrawlStopped, and CrawlError where the run can't continue; the pages until then are stored.
     """
     store, kind, scope = recorder.store, recorder.run.kind, recorder.scope
     walk = make_walk(recorder)
     if not (kind == "full" and store.has_unchecked_listing(scope)):
-        with PageLabeller() as labeller:
+        with PageLabeller(cluster) as labeller:
             for page in label_ahead(recorder, walk, labeller):
                 recorder.add_page(store.save_page(recorder.run, scope, page))
                 recorder.report_progress("discover", recorder.run.repos_seen)

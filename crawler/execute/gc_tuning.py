@@ -1,7 +1,7 @@
-"""Python's garbage collector, told that a crawl makes millions of objects and hardly a cycle.
+"""Settings of Python's garbage collector for a crawl, which makes millions of objects and hardly any cycle.
 
-As it is set, it looks through everything each time that 700 objects are left over, which takes a fifth of a crawl's
-time. What is made before a crawl (vocabulary, modules) is set aside, and the rest is looked at less often.
+By default it scans all young objects each time that 700 of them remain, which takes a fifth of a crawl's time. Objects
+made before the crawl (the vocabulary, modules) are exempted, and the others are scanned less often.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 GC_THRESHOLDS = (50_000, 20, 100)
+"""Arguments of gc.set_threshold."""
 
 
 @contextmanager
 def tuned_gc() -> Iterator[None]:
+    """Collects garbage less often inside the block, and as before after it."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
@@ -25,7 +23,7 @@ from crawler.sources.huggingface.response import (
     parse_digits,
 )
 from crawler.sources.huggingface.transport import Params, Transport, parse_origin
-from crawler.sources.huggingface.usage import RequestCounters, RequestKind, Usage
+from crawler.sources.huggingface.usage import RequestCounters, RequestKind
 from crawler.sources.pacer import Pacer
 from crawler.sources.source import RawPage
 from db.record_base import Json
@@ -111,31 +109,6 @@ class HubClient:
 
     def retry_delay(self, failures: int) -> float:
         return self.transport.retry_delay(failures)
-
-    @property
-    def place(self) -> tuple[str, float, int, float]:
-        """What another process needs for such a client of its own; no token."""
-        return self.endpoint, self.transport.timeout, self.tries, self.transport.backoff
-
-    @property
-    def explicit_token(self) -> str | None:
-        """The token that was passed, not found in the environment."""
-        return self._token if isinstance(self._token, str) else None
-
-    def fingerprint(self, salt: str) -> str | None:
-        """Shows whether two clients have the same token, and not which; None where there is none."""
-        own = self.transport.headers.get("authorization")
-        return None if own is None else hmac.digest(salt.encode(), own.encode(), "sha256").hex()
-
-    @contextmanager
-    def counted(self) -> Iterator[Usage]:
-        """The requests of this thread in the block."""
-        usage = Usage()
-        self.counters.own = usage
-        try:
-            yield usage
-        finally:
-            self.counters.own = None
 
     # ---- the listing --------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""`hf-catalog relabel`: only what another vocabulary labelled, without a network, and told what changed."""
+"""`hf-catalog relabel` changes only labels of another vocabulary, makes no request and reports what changed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def outdated(labelled: Labelled, **changes: Any) -> Labelled:
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[str]:
-    """Three repos, all labelled by an earlier vocabulary that knew no gemma; the first was visited to its header."""
+    """Three repos, all labelled by an earlier vocabulary without gemma; the header of the first is stored."""
     path = str(tmp_path / "catalog.db")
     with Store.open(path, create=True) as store, store.crawling():
         run = store.start_run("full", "", "http://hub")
@@ -50,11 +50,11 @@ def db(tmp_path: Path) -> Iterator[str]:
         labelled[1] = outdated(labelled[1], family=None, version=None)
         store.save_page(run, "", Page(tuple(zip(REPOS, labelled, strict=True)), (), None))
         whole, artifacts = label_repo_and_artifacts(REPOS[0], (QUANT,), {QUANT.artifact: HEADER})
-        visit = Enrichment(
+        enrichment = Enrichment(
             REPOS[0], "headers", outdated(whole), (FileRecord(QUANT.artifact, QUANT.total_size, None, SHA),),
             tuple((artifact, outdated(found, quant="Q4_K")) for artifact, found in artifacts), (HEADER,),
         )  # fmt: skip
-        store.save_enrichments(run, [(visit, 0)])
+        store.save_enrichments(run, [(enrichment, 0)])
         store.finish_run(replace(run, outcome="complete"))
     yield path
 
@@ -63,70 +63,70 @@ def relabel(db: str, *options: str) -> Result:
     return CliRunner().invoke(cli, ["relabel", "--db", db, *options], catch_exceptions=False)
 
 
-def ask(db: str, sql: str) -> list[dict[str, Any]]:
+def read(db: str, sql: str) -> list[dict[str, Any]]:
     with CatalogReader(db) as reader:
         return reader.all(sql)
 
 
-def test_a_rehearsal_says_what_would_change_and_writes_nothing(db: str) -> None:
+def test_a_dry_run_reports_changes_and_writes_nothing(db: str) -> None:
     before = Path(db).read_bytes()
-    told = json.loads(relabel(db, "--dry-run", "--json").stdout)
-    assert (told["repos"], told["dry_run"], told["vocabulary"]) == (3, True, vocabulary().digest)
-    assert told["fields"] == {"family": 1, "version": 1}
-    assert told["artifact_fields"] == {"quant": 1}
+    result = json.loads(relabel(db, "--dry-run", "--json").stdout)
+    assert (result["repos"], result["dry_run"], result["vocabulary"]) == (3, True, vocabulary().digest)
+    assert result["fields"] == {"family": 1, "version": 1}
+    assert result["artifact_fields"] == {"quant": 1}
     example = {"repo_id": REPOS[1].repo_id, "field": "family", "before": None, "after": "gemma", "artifact": None}
-    assert example in told["examples"]
-    assert ask(db, "select family from models where hub_id = '2'") == [{"family": None}]
+    assert example in result["examples"]
+    assert read(db, "select family from models where hub_id = '2'") == [{"family": None}]
     assert Path(db).read_bytes() == before
 
 
-def test_labels_come_out_as_a_crawl_would_make_them(db: str) -> None:
-    told = json.loads(relabel(db, "--json").stdout)
-    assert (told["repos"], told["labels"]) == (3, 2)
-    assert ask(db, "select family, version from models where hub_id = '2'") == [{"family": "gemma", "version": "3"}]
+def test_labels_equal_those_of_a_new_crawl(db: str) -> None:
+    result = json.loads(relabel(db, "--json").stdout)
+    assert (result["repos"], result["labels"]) == (3, 2)
+    assert read(db, "select family, version from models where hub_id = '2'") == [{"family": "gemma", "version": "3"}]
     whole, artifacts = label_repo_and_artifacts(REPOS[0], (QUANT,), {QUANT.artifact: HEADER})
-    (row,) = ask(db, "select * from models where hub_id = '1'")
+    (row,) = read(db, "select * from models where hub_id = '1'")
     assert {name: row[name] for name in ("quant", "parameters_measured", "bits_per_weight", "base_model")} == {
         name: getattr(whole.labels, name) for name in ("quant", "parameters_measured", "bits_per_weight", "base_model")
     }
     assert row["depth"] == "headers"
-    assert ask(db, "select quant, quant_measured from artifacts_wide") == [
+    assert read(db, "select quant, quant_measured from artifacts_wide") == [
         {"quant": artifacts[0][1].labels.quant, "quant_measured": "Q4_K_M"}
     ]
-    evidence = ask(
+    evidence = read(
         db, "select source from labels where repo_id = 'a/Llama-3-8B-GGUF' and field = 'parameters_measured'"
     )
     assert {row["source"] for row in evidence} == {"tensors"}
 
 
-def test_the_likeliest_parent_stays_though_the_catalog_keeps_edges_in_another_order(db: str) -> None:
+def test_the_base_model_does_not_depend_on_the_order_of_stored_edges(db: str) -> None:
     relabel(db)
-    assert ask(db, "select base_model from models where hub_id = '3'") == [{"base_model": "z/Qwen2.5-7B"}]
+    assert read(db, "select base_model from models where hub_id = '3'") == [{"base_model": "z/Qwen2.5-7B"}]
 
 
-def test_nothing_is_left_to_do_and_a_crawl_that_broke_off_goes_on(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_relabel_continues_where_it_was(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("db.read.load.BATCH", 1)
-    with Store.open(db) as store:  # one batch, then the power fails
+    with Store.open(db) as store:  # one batch, then the process ends
         batch = next(store.stale_batches(vocabulary().digest))
-        from crawler.cli.relabel import joined, labels_of
+        from crawler.cli.relabel import add_labels, label_batch
 
-        store.save_labels(None, joined(batch, labels_of(batch)))
+        store.save_labels(None, add_labels(batch, label_batch(batch)))
     assert json.loads(relabel(db, "--json").stdout)["repos"] == 2
-    before = ask(db, "select * from labels")
+    before = read(db, "select * from labels")
     again = json.loads(relabel(db, "--json").stdout)
     assert (again["repos"], again["labels"], again["fields"]) == (0, 0, {})
-    assert ask(db, "select * from labels") == before and ask(db, "select * from stale_labels") == []
+    assert read(db, "select * from labels") == before and read(db, "select * from stale_labels") == []
 
 
-def test_people_read_a_sentence_and_a_table(db: str) -> None:
-    rehearsal = relabel(db, "--dry-run").stdout
-    assert "3 repos would be labelled anew" in rehearsal
-    assert "2 labels of theirs and 1 of their files would change" in rehearsal
-    assert "family" in rehearsal and REPOS[1].repo_id in rehearsal and "gemma" in rehearsal
+def test_human_output_is_a_summary_and_a_table(db: str) -> None:
+    dry_run = relabel(db, "--dry-run").stdout
+    assert "3 repos would be labelled anew" in dry_run
+    assert "2 labels of repos and 1 labels of files would change" in dry_run
+    assert "family" in dry_run and REPOS[1].repo_id in dry_run and "gemma" in dry_run
     assert "3 repos were labelled anew" in relabel(db).stdout
     assert "All labels are of the current vocabulary" in relabel(db).stdout
 
 
-def test_no_catalog_is_made(tmp_path: Path) -> None:
+def test_a_missing_catalog_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CatalogMissing):
         relabel(str(tmp_path / "none.db"))
