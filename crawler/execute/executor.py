@@ -35,7 +35,7 @@ from crawler.execute.gc_tuning import GC_THRESHOLDS
 CLUSTER_ADDRESS = re.compile(r"(?:tcp|tls|ws|wss)://[^\s/@]+:\d{1,5}|local:[1-9]\d?")
 ENCRYPTED = ("local:", "tls://", "wss://")
 
-CONNECT_TIMEOUT_SECONDS = 10.0
+CONNECT_TIMEOUT_SECONDS = 30.0
 """How long to wait for the scheduler, and then for its first worker."""
 
 NO_WORKERS_TIMEOUT_SECONDS = 60.0
