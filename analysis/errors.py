@@ -14,13 +14,16 @@ AnalysisError
 │   ├── NotThisFormat     the file is something else: a pointer, a web page, nothing
 │   ├── HeaderTruncated   the file ends before its header does
 │   ├── HeaderMalformed   what the header says can't be
-│   └── HeaderBeyondLimits  it is larger than any honest header
+│   ├── HeaderBeyondLimits  it is larger than any honest header
+│   └── UnreadableFormat  the file is in a format whose headers are not read
 ├── SourceError           the bytes of a file can't be had
 ├── NotAName              a text can't be a model's name: empty, too long, control characters
 └── VocabularyError       a file of the vocabulary is not as it must be
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class AnalysisError(Exception):
@@ -144,6 +147,23 @@ class HeaderBeyondLimits(HeaderError):
     """The header asks for more than any honest one; analysis/formats/limits.py lists how much that is."""
 
     hint = "the limits are listed in docs/headers.md"
+
+
+class UnreadableFormat(HeaderError):
+    """The file `name` is in a `format` (None: an unknown one) without a header reader; `known` are those with one."""
+
+    hint = "a copy of the model in one of these formats has a header that can be read"
+
+    def __init__(self, name: str, format: str | None, known: tuple[str, ...]) -> None:  # noqa: A002
+        super().__init__(name, 0, f"a {' or '.join(known)} file", f"a {format} file" if format else "an unknown format")
+        self.format, self.known = format, known
+
+    def __str__(self) -> str:
+        what = f"it is a {self.format} file" if self.format else "its format is unknown"
+        return f"{self.name}: {what}; headers are read of {' and '.join(self.known)} files"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.format, self.known)
 
 
 class SourceError(AnalysisError):

@@ -28,9 +28,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from analysis.errors import HeaderError  # noqa: E402
-from analysis.formats import read_artifact  # noqa: E402
 from analysis.formats.gguf.array_lengths import learn_lengths  # noqa: E402
 from analysis.formats.gguf.reader import read_file  # noqa: E402
+from analysis.formats.readers import read_artifact  # noqa: E402
 from analysis.formats.source import BytesSource  # noqa: E402
 from db.records import ArtifactRecord  # noqa: E402
 from tests.analysis.formats.gguf_file import LAYERS, Form, gguf, model  # noqa: E402
@@ -63,7 +63,7 @@ def read(data: bytes) -> None:
         artifact = ArtifactRecord("fuzzed", "weights", kind, ("fuzzed",), len(data))
         start = time.perf_counter()
         try:
-            read_artifact(artifact, {"fuzzed": len(data)}, lambda _, source=source: source, layouts=layouts)  # type: ignore[misc]
+            read_artifact(artifact, {"fuzzed": len(data)}, lambda _, source=source: source, array_lengths=layouts)  # type: ignore[misc]
         except HeaderError as error:
             assert str(error).isprintable(), "an error that is not printable"
         took = time.perf_counter() - start

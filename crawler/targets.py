@@ -1,9 +1,9 @@
-"""What a person names, opened: a path, a URL, or a repo and perhaps a file of it, as an artifact to read a header of.
+"""The targets of `hf-catalog header`: a path, a URL, or a repo and perhaps a file of it, as an artifact to read.
 
-opened("model-Q4_K_M.gguf")                 a file here; its other shards and config.json beside it belong to it
-opened("https://host/model.gguf")           a file anywhere; of a Hub's address, the file of that repo and revision
-opened("google/gemma-3-4b-it")              the artifact of a repo whose header tells most
-opened("owner/name::path/in/repo.gguf")     this one
+PATH           model-Q4_K_M.gguf                a local file; its other shards and config.json beside it belong to it
+URL            https://host/model.gguf          a remote file; of the Hub's own address, of that repo and revision
+REPO           google/gemma-3-4b-it             the artifact of a repo that `select_headers` selects first
+REPO::FILE     owner/name::path/in/repo.gguf    this file of a repo
 """
 
 from __future__ import annotations
@@ -17,10 +17,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from analysis.errors import SourceError
-from analysis.files.artifacts import READABLE, group_artifacts, select_headers
-from analysis.files.roles import extension, role_of
-from analysis.formats import read_artifact
+from analysis.files.artifacts import group_artifacts
+from analysis.files.roles import role_of
+from analysis.files.select_headers import select_headers
+from analysis.formats.formats import format_of_path
 from analysis.formats.model_config import config_files, config_of
+from analysis.formats.readers import (
+    READERS,
+    find_reader,
+    has_reader,
+    is_readable,
+    read_artifact,
+    recognize_format,
+)
 from analysis.formats.source import ByteSource, FileSource
 from analysis.untrusted import MAX_CONFIG_BYTES
 from crawler.errors import FileError, RepoError
@@ -30,7 +39,9 @@ from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRe
 if TYPE_CHECKING:
     from crawler.sources.huggingface.client import HubClient
 
-MAX_FOLDER_FILES = 20_000  # files of a folder that are looked through for shards
+MAX_FOLDER_FILES = 20_000
+"""Files of a folder that are searched for shards."""
+
 HUBS = ("huggingface.co", "www.huggingface.co", "hf.co")
 FILE_URL = re.compile(r"/(?P<repo>[\w.-]+/[\w.-]+)/(?:resolve|blob|raw)/(?P<revision>[^/]+)/(?P<path>.+)")
 REPO = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
@@ -42,17 +53,18 @@ class Target:
 
     repo: RepoRecord
     artifact: ArtifactRecord
-    read: Callable[
-        [Sequence[ArrayLength]], tuple[Header, Sequence[ArrayLength]]
-    ]  # known layouts -> the header, and new layouts
-    others: tuple[str, ...] = ()  # artifacts of the same repo whose headers can be read too
-    hub: HubClient | None = None  # whose counters tell what finding and reading it took; None for files here
+    read: Callable[[Sequence[ArrayLength]], tuple[Header, Sequence[ArrayLength]]]
+    """Known array lengths -> the header, and new array lengths."""
+    others: tuple[str, ...] = ()
+    """Further artifacts of the same repo whose headers can be read."""
+    hub: HubClient | None = None
+    """The client that found it, with its counters of requests and bytes; None for local files."""
 
 
 def resolve_target(target: str, hub: Callable[[str | None], HubClient]) -> Target:
-    """What `target` names. `hub` makes the door to an endpoint (None: the usual one), when one is needed.
+    """The artifact that `target` names. `hub` makes the client of an endpoint (None: the default one) if it is needed.
 
-    Raises SourceError for what is not there, RepoTrouble for a repo that can't be read, and what ends a run.
+    Raises SourceError for files that are not there, RepoError for a repo that can't be read, and what ends a run.
     """
     if target.startswith(("http://", "https://")):
         return target_from_url(target, hub)
@@ -60,42 +72,44 @@ def resolve_target(target: str, hub: Callable[[str | None], HubClient]) -> Targe
     if path.exists():
         return target_from_folder(path) if path.is_dir() else target_from_path(path)
     repo_id, _, name = target.partition("::")
-    if not REPO.fullmatch(repo_id) or (not name and extension(repo_id) in READABLE):
-        raise SourceError(target, "is no file here, no URL and no repo")
+    if not REPO.fullmatch(repo_id) or (not name and is_readable(repo_id)):
+        raise SourceError(target, "is neither a local file nor a URL nor a repo")
     return target_from_repo(hub(None), repo_id, name)
 
 
-# ---- here -----------------------------------------------------------------------------------------------------------
+# ---- local files -----------------------------------------------------------------------------------------------------
 
 
 def target_from_path(path: Path) -> Target:
-    """A file here, with its other shards."""
-    found = group_artifacts(list_folder(path.parent), local(path.parent.name))
+    """A local file, with its other shards."""
+    found = group_artifacts(list_folder(path.parent), local_repo(path.parent.name))
     whole = next((artifact for artifact in found if path.name in artifact.paths), None)
-    if whole is None or whole.format not in READABLE:
+    if whole is None or not has_reader(whole):
         whole = single_file_artifact(path.name, FileSource(path))
-    return of_local(path.parent, whole)
+    return _local_target(path.parent, whole)
 
 
 def target_from_folder(folder: Path) -> Target:
-    """The artifact of a folder whose header tells most."""
-    repo = local(folder.resolve().name)
+    """The artifact of a folder that `select_headers` selects first."""
+    repo = local_repo(folder.resolve().name)
     artifacts = group_artifacts(list_folder(folder), repo)
     chosen = select_headers(repo, artifacts)
     if not chosen:
-        raise SourceError(str(folder), "holds no GGUF or safetensors file")
-    return of_local(folder, chosen[0], readable(artifacts, chosen[0]))
+        raise SourceError(str(folder), f"holds no {' or '.join(READERS)} file")
+    return _local_target(folder, chosen[0], _other_readable(artifacts, chosen[0]))
 
 
-def of_local(folder: Path, artifact: ArtifactRecord, others: tuple[str, ...] = ()) -> Target:
+def _local_target(folder: Path, artifact: ArtifactRecord, others: tuple[str, ...] = ()) -> Target:
     small = {file.path for file in list_folder(folder) if (file.size or 0) <= MAX_CONFIG_BYTES}
     config = merge_config_files({name: (folder / name).read_bytes() for name in config_files(artifact, small)})
     sizes = {path: (folder / path).stat().st_size for path in artifact.paths}
 
-    def read(layouts: Sequence[ArrayLength]) -> tuple[Header, Sequence[ArrayLength]]:
-        return read_artifact(artifact, sizes, lambda path: FileSource(folder / path), layouts=layouts, config=config)
+    def read(known: Sequence[ArrayLength]) -> tuple[Header, Sequence[ArrayLength]]:
+        return read_artifact(
+            artifact, sizes, lambda path: FileSource(folder / path), array_lengths=known, config=config
+        )
 
-    return Target(local(folder.resolve().name), artifact, read, others)
+    return Target(local_repo(folder.resolve().name), artifact, read, others)
 
 
 def list_folder(folder: Path) -> tuple[FileRecord, ...]:
@@ -109,35 +123,39 @@ def list_folder(folder: Path) -> tuple[FileRecord, ...]:
     return tuple(found)
 
 
-def local(name: str) -> RepoRecord:
+def local_repo(name: str) -> RepoRecord:
+    """A repo that stands for a local folder, so that names and artifacts can be read as on the Hub."""
     return RepoRecord(hub_id="", repo_id=name or "here")
 
 
-# ---- far away -------------------------------------------------------------------------------------------------------
+# ---- URLs and repos --------------------------------------------------------------------------------------------------
 
 
 def target_from_url(url: str, hub: Callable[[str | None], HubClient]) -> Target:
-    """A file behind a URL; of one of the Hub's own, the file of that repo at that revision."""
+    """A file behind a URL; of the Hub's own address, the file of that repo at that revision."""
     parts = urlsplit(url)
-    usual = hub(None)
-    of_hub = FILE_URL.fullmatch(unquote(parts.path))
-    if of_hub and (parts.hostname in HUBS or url.startswith(usual.endpoint + "/")):
-        door = usual if url.startswith(usual.endpoint + "/") else hub(f"https://{HUBS[0]}")
-        source: ByteSource = door.open_file(of_hub["repo"], of_hub["path"], of_hub["revision"])
-        return of_source(door, RepoRecord(hub_id="", repo_id=of_hub["repo"]), of_hub["path"], source)
-    source = usual.open_url(url)
-    return of_source(usual, local(parts.hostname or ""), source.name, source)
+    default = hub(None)
+    at_endpoint = url.startswith(default.endpoint + "/")
+    found = FILE_URL.fullmatch(unquote(parts.path))
+    if found and (parts.hostname in HUBS or at_endpoint):
+        client = default if at_endpoint else hub(f"https://{HUBS[0]}")
+        source: ByteSource = client.open_file(found["repo"], found["path"], found["revision"])
+        return _remote_target(client, RepoRecord(hub_id="", repo_id=found["repo"]), found["path"], source)
+    source = default.open_url(url)
+    return _remote_target(default, local_repo(parts.hostname or ""), source.name, source)
 
 
-def of_source(hub: HubClient, repo: RepoRecord, path: str, source: ByteSource) -> Target:
+def _remote_target(hub: HubClient, repo: RepoRecord, path: str, source: ByteSource) -> Target:
     artifact = single_file_artifact(path, source)
-    return Target(
-        repo, artifact, lambda layouts: read_artifact(artifact, {}, lambda _: source, layouts=layouts), hub=hub
-    )
+
+    def read(known: Sequence[ArrayLength]) -> tuple[Header, Sequence[ArrayLength]]:
+        return read_artifact(artifact, {}, lambda _: source, array_lengths=known)
+
+    return Target(repo, artifact, read, hub=hub)
 
 
 def target_from_repo(hub: HubClient, repo_id: str, name: str) -> Target:
-    """A repo's artifact that holds the file `name`, else the one whose header tells most."""
+    """A repo's artifact that holds the file `name`, else the one that `select_headers` selects first."""
     from crawler.sources.huggingface.fetch import fetch_config, fetch_repo, read_repo_header
 
     found = fetch_repo(hub, LeasedRepo("", repo_id, None, None, 0))
@@ -145,17 +163,20 @@ def target_from_repo(hub: HubClient, repo_id: str, name: str) -> Target:
         raise RepoError(found.reason, found.detail)
     artifact = select_artifact(found.repo, found.artifacts, name)
 
-    def read(layouts: Sequence[ArrayLength]) -> tuple[Header, Sequence[ArrayLength]]:
-        config, skips = fetch_config(hub, found, artifact) if artifact.format != "gguf" else ({}, [])
+    def read(known: Sequence[ArrayLength]) -> tuple[Header, Sequence[ArrayLength]]:
+        config, skips = fetch_config(hub, found, artifact) if find_reader(artifact).uses_config else ({}, [])
         if any(skip.reason == "gated" for skip in skips):
             raise RepoError("gated", skips[0].detail)
-        return read_repo_header(hub, found, artifact, layouts, config)
+        return read_repo_header(hub, found, artifact, known, config)
 
-    return Target(found.repo, artifact, read, readable(found.artifacts, artifact), hub)
+    return Target(found.repo, artifact, read, _other_readable(found.artifacts, artifact), hub)
 
 
 def select_artifact(repo: RepoRecord, artifacts: Sequence[ArtifactRecord], name: str) -> ArtifactRecord:
-    """The artifact that a name means: its own, one of its files', or the end of one alone."""
+    """The artifact of this name, or with a file of this name, or the only one whose name ends so.
+
+    Without a name, the one that `select_headers` selects first. Raises FileError and RepoError.
+    """
     if name:
         exact = [a for a in artifacts if name == a.artifact or name in a.paths]
         close = [a for a in artifacts if a.artifact.endswith(name) or f"-{name.lower()}." in a.artifact.lower()]
@@ -166,27 +187,25 @@ def select_artifact(repo: RepoRecord, artifacts: Sequence[ArtifactRecord], name:
         return found[0]
     chosen = select_headers(repo, artifacts)
     if not chosen:
-        raise RepoError("unreadable", "it holds no GGUF or safetensors file")
+        raise RepoError("unreadable", f"it holds no {' or '.join(READERS)} file")
     return chosen[0]
 
 
-# ---- pieces ---------------------------------------------------------------------------------------------------------
+# ---- helpers ---------------------------------------------------------------------------------------------------------
 
 
 def single_file_artifact(path: str, source: ByteSource) -> ArtifactRecord:
-    """An artifact of one file. What no extension tells its first bytes do."""
-    kind = extension(path)
-    if kind not in READABLE:
-        kind = "gguf" if source.read(0, 4) == b"GGUF" else "safetensors"
-    return ArtifactRecord(path, role_of(path), kind, (path,), source.size)
+    """An artifact of one file. Its first bytes say the format where its extension is none that can be read."""
+    format_ = format_of_path(path) if is_readable(path) else recognize_format(source) or format_of_path(path)
+    return ArtifactRecord(path, role_of(path), format_, (path,), source.size)
 
 
-def readable(artifacts: Sequence[ArtifactRecord], but: ArtifactRecord) -> tuple[str, ...]:
-    return tuple(a.artifact for a in artifacts if a is not but and a.paths and extension(a.paths[0]) in READABLE)
+def _other_readable(artifacts: Sequence[ArtifactRecord], chosen: ArtifactRecord) -> tuple[str, ...]:
+    return tuple(each.artifact for each in artifacts if each is not chosen and each.paths and has_reader(each))
 
 
 def merge_config_files(texts: Mapping[str, bytes]) -> Json:
-    """One configuration from the JSON files beside the weights; what is no JSON says nothing."""
+    """One configuration from the JSON files beside the weights. Files that are not valid JSON are left out."""
     values: dict[str, Any] = {}
     for path, text in texts.items():
         try:

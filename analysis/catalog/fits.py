@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from analysis.fit.machines import Machine
 from analysis.fit.memory import Estimate, Geometry, estimate, geometry, largest_context
+from analysis.formats.formats import find_format
 from analysis.query.reader import CatalogReader
 from analysis.schemes.quality import SHARE_OF_LOSS, estimated_divergence, loss_text, quality_loss, trained_for
 
@@ -160,10 +161,11 @@ NO_TEXT = frozenset({
 
 
 def has_engine(row: Mapping[str, Any], machine: Machine) -> bool:
-    """Whether there is a usual engine for this format on this kind of machine: MLX wants Apple's chips."""
-    if row["format"] == "mlx":
+    """Whether a usual runtime loads this format on this kind of machine: MLX needs Apple's chips."""
+    machines = find_format(row["format"]).machines
+    if machines == "apple":
         return machine.apple
-    if row["format"] == "gguf":
+    if machines == "any":
         return True
     return bool(machine.vram) or row["quant_method"] not in NEED_CUDA
 

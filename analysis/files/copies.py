@@ -13,15 +13,16 @@ from dataclasses import replace
 
 from analysis.files.roles import stem
 from analysis.files.shards import missing_of
+from analysis.formats.formats import find_format
 from db.records import ArtifactRecord
 
-CANONICAL = frozenset({
+CANONICAL_STEMS = frozenset({
     "model", "pytorch_model", "consolidated", "tf_model", "flax_model", "rust_model", "weights", "model_state",
     "diffusion_pytorch_model", "diffusion_flax_model", "adapter_model", "adapters", "pytorch_lora_weights",
     "open_clip_pytorch_model", "open_clip_model", "openvino_model", "saved_model", "params_shard", "model_optimized",
     "tf_model_weights", "flax_model_weights", "model-", "model_quantized", "model_merged", "output",
 })  # fmt: skip
-"""Names that say nothing but `the weights`."""
+"""File names that say no more than that the file holds weights."""
 
 _COPY_FOLDERS = frozenset({
     "original", "metal", "onnx", "openvino", "ov", "coreml", "tf", "flax", "tflite", "consolidated", "pytorch", "torch",
@@ -34,15 +35,14 @@ _PRECISION = re.compile(
     r"[-_.](fp16|f16|float16|half|bf16|bfloat16|fp32|f32|float32|non_ema|nonema|ema|emaonly|ema_only|pruned|full)(?=$|[-_.])",
     re.I,
 )
-_WEB = re.compile(
+_EXPORT_PRECISION = re.compile(
     r"[-_.](u?int8|q4f16|q8f16|q4|q8|q2f16|q2|bnb4|nf4|quantized|quant|u?int4|w?8a(?:8|16)|dynamic|optimized|o[1-4]|avx512_vnni"
     r"|avx512|avx2|arm64|qint8|quint8|float)(?=$|[-_.])",
     re.I,
 )
 _EPOCH = re.compile(r"[-_](?:(?=\d{6}$)|step|e|epoch[-_]?)(\d{1,6})$", re.I)  # LoRA trainers number what they save
 
-_MAIN_FORMATS = ("safetensors", "mlx", "exl2", "exl3", "pytorch")
-_FORMAT_RANK = {name: rank for rank, name in enumerate((*_MAIN_FORMATS, "flax", "tensorflow", "onnx", "openvino"))}
+_LAST_RANK = 100  # of formats that loaders take only where there is no other copy
 _PIPELINE = ("transformer", "unet", "transformer_2", "unet_2", "prior", "decoder")
 _PRECISION_RANK = {
     "": 0,
@@ -58,7 +58,7 @@ _PRECISION_RANK = {
 }
 
 
-def primaries(artifacts: list[ArtifactRecord]) -> list[ArtifactRecord]:
+def mark_primary(artifacts: list[ArtifactRecord]) -> list[ArtifactRecord]:
     """The artifacts, `primary` False for all but the one of each set of copies that a loader would take."""
     copies: defaultdict[tuple[str, ...], list[ArtifactRecord]] = defaultdict(list)
     for artifact in artifacts:
@@ -71,25 +71,25 @@ def primaries(artifacts: list[ArtifactRecord]) -> list[ArtifactRecord]:
 
 def _identity(artifact: ArtifactRecord) -> tuple[str, ...]:
     """What copies of the same weights have in common: their role, place and name, without what tells them apart."""
-    kind = artifact.format or ""
-    if artifact.role in ("weights", "draft", "imatrix") and kind in ("gguf", "ggml"):
-        # Split and unsplit, or once more in another folder: of one name, and of one size to a hundredth.
+    format_ = find_format(artifact.format)
+    if artifact.role in ("weights", "draft", "imatrix") and format_.holds_quants:
+        # Split and unsplit, or once more in another folder: of one name, and of one size to two digits.
         rough = "" if not artifact.total_size else f"{artifact.total_size:.1e}"
-        return artifact.role, "gguf", re.sub(r"-of-\d{5}$", "", stem(artifact.artifact)), rough
+        return artifact.role, "quant", re.sub(r"-of-\d{5}$", "", stem(artifact.artifact)), rough
     folder, _ = _place(artifact.artifact)
     name = re.sub(r"-of-\d{5}$", "", stem(artifact.artifact).lower())
     if artifact.role == "mmproj":
-        return artifact.role, folder, _PRECISION.sub("", _WEB.sub("", f"-{name}"))
+        return artifact.role, folder, _PRECISION.sub("", _EXPORT_PRECISION.sub("", f"-{name}"))
     name = _PRECISION.sub("", name)
     if artifact.role == "adapter":
         folder = re.sub(r"(?:^|/)(?:adapters?|loras?)$", "", folder)
         name = _EPOCH.sub("", name)
-    elif kind in _MAIN_FORMATS:
+    elif format_.original:
         name = re.sub(r"-\d{6}$", "", name)
-    if kind in ("onnx", "openvino", "tflite", "coreml"):
-        name = _WEB.sub("", name)
-        return artifact.role, kind, folder, "" if name in CANONICAL else name
-    return artifact.role, folder, "" if name in CANONICAL else name
+    if format_.variants == "precisions":
+        name = _EXPORT_PRECISION.sub("", name)
+        return artifact.role, format_.name, folder, "" if name in CANONICAL_STEMS else name
+    return artifact.role, folder, "" if name in CANONICAL_STEMS else name
 
 
 def _place(path: str) -> tuple[str, int]:
@@ -119,18 +119,19 @@ def _preference(artifact: ArtifactRecord) -> tuple[object, ...]:
     """Sorts copies: whole ones first, those at home, in the format and precision that loaders take, of a plain name."""
     name = stem(artifact.artifact).lower()
     precision = found[1].lower() if (found := _PRECISION.search(name)) else ""
+    format_ = find_format(artifact.format)
     if artifact.role == "mmproj":
         precision = {"fp16": "", "f16": ""}.get(precision, precision)
     return (
         missing_of(artifact.paths) > 0,
         _place(artifact.artifact)[1],
         -_step(artifact.artifact),
-        _FORMAT_RANK.get(artifact.format or "", 9),
+        _LAST_RANK if format_.load_rank is None else format_.load_rank,
         "consolidated" in name,
         _PRECISION_RANK.get(precision, 4),
-        bool(_WEB.search(name)),
+        bool(_EXPORT_PRECISION.search(name)),
         -_epoch(name),
-        len(artifact.paths) > 1 and artifact.format == "gguf",
+        len(artifact.paths) > 1 and format_.holds_quants,
         len(artifact.artifact),
         artifact.artifact,
     )
@@ -138,15 +139,15 @@ def _preference(artifact: ArtifactRecord) -> tuple[object, ...]:
 
 def _conversions(artifacts: Iterable[ArtifactRecord]) -> set[str]:
     """Further copies by place: weights in converted formats, whole pipelines in one file, halves of a merged ONNX."""
-    weights = [a for a in artifacts if a.role in ("weights", "other") and a.format not in ("gguf", "ggml")]
-    whole = [a for a in weights if a.role == "weights" and a.format in _MAIN_FORMATS and missing_of(a.paths) == 0]
+    weights = [a for a in artifacts if a.role in ("weights", "other") and not find_format(a.format).holds_quants]
+    whole = [a for a in weights if a.role == "weights" and find_format(a.format).original and missing_of(a.paths) == 0]
     homes = {_place(a.artifact)[0] for a in whole}
     pipeline = any(home in _PIPELINE for home in homes)
     merged = {_place(a.artifact)[0] for a in weights if "decoder_model_merged" in a.artifact}
     further = set()
     for artifact in weights:
         home, _ = _place(artifact.artifact)
-        converted = artifact.format not in _MAIN_FORMATS and (home in homes or pipeline)
+        converted = not find_format(artifact.format).original and (home in homes or pipeline)
         half = home in merged and re.search(r"decoder_(?:with_past_)?model(?!_merged)", artifact.artifact)
         if converted or half or (pipeline and not home):
             further.add(artifact.artifact)

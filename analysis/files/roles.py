@@ -1,34 +1,23 @@
-"""What a file is there for, and in which format it is, as its path tells. Never by opening it."""
+"""What a file is for, by its path: weights, projector, adapter, tokenizer ... No file is opened."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
+from analysis.formats.formats import FOLDER_FORMATS, FORMAT_BY_EXTENSION, extension_of
 from db.record_base import Role
 
-FORMAT_BY_EXTENSION: Mapping[str, str] = {
-    "gguf": "gguf", "ggml": "ggml", "safetensors": "safetensors", "bin": "pytorch", "pt": "pytorch", "pth": "pytorch",
-    "ckpt": "pytorch", "onnx": "onnx", "onnx_data": "onnx", "ort": "onnx", "mlmodel": "coreml", "mlpackage": "coreml",
-    "mlmodelc": "coreml", "tflite": "tflite", "litertlm": "tflite", "task": "tflite", "pte": "executorch",
-    "nemo": "nemo", "h5": "tensorflow", "keras": "tensorflow", "pb": "tensorflow", "msgpack": "flax", "ot": "rust",
-    "pdparams": "paddle", "pdiparams": "paddle", "engine": "tensorrt", "plan": "tensorrt", "trt": "tensorrt",
-    "rkllm": "rkllm", "rknn": "rkllm", "dlc": "qnn", "llamafile": "llamafile", "npz": "numpy", "pkl": "pickle",
-    "pickle": "pickle", "joblib": "pickle", "imatrix": "imatrix",
-}  # fmt: skip
-"""Extension -> format. `.bin` is PyTorch's unless its name or its neighbours say otherwise."""
+IMATRIX_EXTENSIONS = frozenset({"dat", "imatrix", "gguf_file", "at_gguf"})
+"""Extensions of importance matrices, beside gguf."""
 
-SIDECAR_ROLES: frozenset[Role] = frozenset({"mmproj", "adapter", "imatrix", "draft"})
-"""Roles of what serves a model and is none: their names carry the size of the model that they belong to."""
+PROJECTOR_EXTENSIONS = frozenset({"gguf", "bin", "safetensors"})
+ADAPTER_EXTENSIONS = frozenset({"gguf", "bin", "safetensors", "pt", "pth", "ckpt", "npz"})
 
-PACKAGES = (".mlpackage", ".mlmodelc")
-"""Folders that are one thing."""
-
-_SPLIT = re.compile(r"[-_. ]+")
-_SCHEME = re.compile(
+_SEPARATORS = re.compile(r"[-_. ]+")
+_GGUF_SCHEME = re.compile(
     r"(?:^|[-_. ])(?:i?q[1-9](?:_\w+|k\w*)?|p?tq[1-9]_\w+|mxfp[4-8]\w*|nvfp4\w*)(?=$|[-. ])", re.I
-)  # a quantized GGUF scheme: a model's weights
-_SCHEME_LAST = re.compile(r"[-_.](?:i?q[1-9]|tq[12])[_a-z0-9]*\.imatrix$")
+)  # only a model's weights have one
+_SCHEME_AT_END = re.compile(r"[-_.](?:i?q[1-9]|tq[12])[_a-z0-9]*\.imatrix$")
 _TRAINING = re.compile(
     r"(?:^|/)(?:optimizer|optim|rng_state|random_states|training_args|trainer_state|scaler|grad_scaler|training_state)"
     r"(?![a-z])[^/]*$|(?:^|/)scheduler\.(?:bin|pt|pth)$|_optim_states\.|(?:^|/)global_?step\d+/|\.distcp$|"
@@ -48,7 +37,7 @@ _CONFIG = re.compile(
     re.I,
 )
 _CARD = re.compile(r"(?:^|/)(?:readme|model_?card)[^/]*\.(?:md|rst|txt)$", re.I)
-_MMPROJ = re.compile(r"mm[-_]?proj", re.I)
+_PROJECTOR = re.compile(r"mm[-_]?proj", re.I)
 _DRAFT_WORDS = frozenset({"draft", "drafter", "eagle", "eagle2", "eagle3", "dflash", "speculator", "medusa", "dspark"})
 _DRAFT_FOLDERS = _DRAFT_WORDS | {"mtp", "drafts", "nextn"}
 _ADAPTER = re.compile(
@@ -69,12 +58,6 @@ _COMPONENT_NAMES = re.compile(
 )
 
 
-def extension(path: str) -> str:
-    """The lower-case extension without its dot; empty where there is none."""
-    name = path.rpartition("/")[2]
-    return name.rpartition(".")[2].lower() if "." in name else ""
-
-
 def stem(path: str) -> str:
     """The file's name without folder and extension."""
     name = path.rpartition("/")[2]
@@ -82,11 +65,12 @@ def stem(path: str) -> str:
 
 
 def split_words(text: str) -> frozenset[str]:
-    return frozenset(_SPLIT.split(text.lower()))
+    """The lower-case words of a name, between hyphens, underscores, dots and spaces."""
+    return frozenset(_SEPARATORS.split(text.lower()))
 
 
 def is_training_state(path: str) -> bool:
-    """Whether the file is of no use but to go on training."""
+    """Whether the file is needed to continue a training and for nothing else."""
     return _TRAINING.search(path) is not None
 
 
@@ -97,7 +81,7 @@ def is_pipeline_component(path: str) -> bool:
 
 
 def role_of(path: str) -> Role:
-    """What the file is there for. Weights of which nothing else is known are `weights`."""
+    """What the file is for. Files of a model format whose names say nothing else are `weights`."""
     if is_training_state(path):
         return "other"
     if _TOKENIZER.search(path):
@@ -108,70 +92,57 @@ def role_of(path: str) -> Role:
         return "config"
     if _CARD.search(path):
         return "card"
-    kind = extension(path)
-    if "imatrix" in path.lower() and _imatrix(path, kind):
+    extension = extension_of(path)
+    if "imatrix" in path.lower() and _is_imatrix(path, extension):
         return "imatrix"
-    if kind not in FORMAT_BY_EXTENSION and not any(f"{package}/" in path for package in PACKAGES):
+    if extension not in FORMAT_BY_EXTENSION and not any(f"{folder}/" in path for folder in FOLDER_FORMATS):
         return "other"
-    return _weights_role(path, kind)
+    return _role_of_weights(path, extension)
 
 
-def _imatrix(path: str, kind: str) -> bool:
+def _is_imatrix(path: str, extension: str) -> bool:
     """An importance matrix, not weights that were made with one (`X-Q4_K_M-imatrix.gguf`)."""
-    if kind in ("dat", "imatrix", "gguf_file", "at_gguf"):
+    if extension in IMATRIX_EXTENSIONS:
         return True
     name = stem(path).lower()
-    return kind == "gguf" and (
+    return extension == "gguf" and (
         name.startswith("imatrix")
-        or (name.endswith(".imatrix") and not _SCHEME_LAST.search(name))
-        or (name.endswith("imatrix") and not _SCHEME.search(name))
+        or (name.endswith(".imatrix") and not _SCHEME_AT_END.search(name))
+        or (name.endswith("imatrix") and not _GGUF_SCHEME.search(name))
     )
 
 
-def _weights_role(path: str, kind: str) -> Role:
+def _role_of_weights(path: str, extension: str) -> Role:
+    """The role of a file that holds tensors."""
     *folders, name = path.split("/")
     base = stem(path)
-    told = split_words(base)
-    if kind in ("gguf", "bin", "safetensors") and _MMPROJ.search(name):
+    if extension in PROJECTOR_EXTENSIONS and _PROJECTOR.search(name):
         return "mmproj"
-    if kind == "gguf" and base.startswith("ggml-vocab"):
+    if extension == "gguf" and base.startswith("ggml-vocab"):
         return "tokenizer"
-    mtp = base.lower().startswith(("mtp-", "mtp_", "mtp.")) or base.lower() in ("mtp", "nextn")
-    if (
-        told & _DRAFT_WORDS
-        or "-it-assistant" in base.lower()
-        or any(folder.lower() in _DRAFT_FOLDERS for folder in folders)
-    ):
+    if _is_draft(base, extension, folders):
         return "draft"
-    if mtp and kind == "gguf":
-        return "draft"
-    if _adapter(base, kind, folders):
+    if _is_adapter(base, extension, folders):
         return "adapter"
     return "other" if is_pipeline_component(path) else "weights"
 
 
-def _adapter(base: str, kind: str, folders: list[str]) -> bool:
-    if kind not in ("gguf", "bin", "safetensors", "pt", "pth", "ckpt", "npz"):
+def _is_draft(base: str, extension: str, folders: list[str]) -> bool:
+    """A small model that proposes tokens for another one to check, or that other one's own prediction layers."""
+    lower = base.lower()
+    if split_words(base) & _DRAFT_WORDS or "-it-assistant" in lower:
+        return True
+    if any(folder.lower() in _DRAFT_FOLDERS for folder in folders):
+        return True
+    prediction_layers = lower.startswith(("mtp-", "mtp_", "mtp.")) or lower in ("mtp", "nextn")
+    return prediction_layers and extension == "gguf"
+
+
+def _is_adapter(base: str, extension: str, folders: list[str]) -> bool:
+    if extension not in ADAPTER_EXTENSIONS:
         return False
     if any(folder.lower() in ("lora", "loras", "adapter", "adapters") for folder in folders):
         return True
     if not _ADAPTER.match(base):
         return False
-    return kind not in ("gguf", "bin") or not _SCHEME.search(base)  # a merged model may carry lora in its name
-
-
-def format_of(path: str) -> str | None:
-    """The format that the path tells."""
-    for package in PACKAGES:
-        if f"{package}/" in path:
-            return "coreml"
-    kind = extension(path)
-    name = path.rpartition("/")[2].lower()
-    if kind == "bin":
-        if "openvino" in path.lower():
-            return "openvino"
-        if name.startswith("params_shard"):
-            return "mlc"
-        if "ggml" in name or re.search(r"[-_.]q[2-8](?:_[01k]\w*)\.bin$", name):
-            return "ggml"
-    return FORMAT_BY_EXTENSION.get(kind)
+    return extension not in ("gguf", "bin") or not _GGUF_SCHEME.search(base)  # a merged model's name may hold lora

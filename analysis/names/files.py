@@ -4,52 +4,15 @@ from __future__ import annotations
 
 import re
 
+from analysis.formats.formats import FORMAT_BY_EXTENSION, format_of_path
 from analysis.names.name_labels import Draft, TokenSequence
 from analysis.names.tokens import ROLE, TUNING
 
 _SHARD = re.compile(r"[-_.]?(?:part[-_]?)?([0-9]{1,6})[-_]of[-_]([0-9]{1,6})(?=\.|\Z|[-_])", re.I)
-FORMAT_BY_EXTENSION = {
-    "gguf": "gguf",
-    "ggml": "ggml",
-    "safetensors": "safetensors",
-    "bin": "pytorch",
-    "pt": "pytorch",
-    "pth": "pytorch",
-    "ckpt": "pytorch",
-    "onnx": "onnx",
-    "onnx_data": "onnx",
-    "pte": "executorch",
-    "tflite": "tflite",
-    "litertlm": "tflite",
-    "task": "tflite",
-    "nemo": "nemo",
-    "h5": "tensorflow",
-    "msgpack": "flax",
-    "mlmodel": "coreml",
-    "mlpackage": "coreml",
-    "engine": "tensorrt",
-    "rkllm": "rkllm",
-    "llamafile": "llamafile",
-    "pdparams": "paddle",
-}
-
-
-# Containers by extension, and what else repos hold.
-KNOWN_EXTENSIONS = {
-    *FORMAT_BY_EXTENSION,
-    "dat",
-    "npz",
-    "json",
-    "jinja",
-    "txt",
-    "md",
-    "model",
-    "tiktoken",
-    "yaml",
-    "yml",
-    "py",
-    "xml",
-}
+KNOWN_EXTENSIONS = frozenset({
+    *FORMAT_BY_EXTENSION, "dat", "json", "jinja", "txt", "md", "model", "tiktoken", "yaml", "yml", "py", "xml",
+})  # fmt: skip
+"""Extensions of model formats, and of what else repos hold."""
 
 
 def is_file(text: str) -> bool:
@@ -70,10 +33,8 @@ def recognize_file(sheet: TokenSequence, draft: Draft) -> None:
     text = sheet.text
     stem, extension = parted(text)
     if extension:
-        draft.format = FORMAT_BY_EXTENSION.get(extension)
+        draft.format = format_of_path(text)
         claim(sheet, len(text) - len(extension) - 1, len(text), "format", draft.format or extension, "extension")
-        if draft.format == "pytorch" and "ggml" in stem:
-            draft.format = "ggml"
     if "of" in stem and (shard := _SHARD.search(text)) is not None:
         draft.shard = f"{int(shard[1])}/{int(shard[2])}"
         claim(sheet, shard.start(), shard.end(), "shard", draft.shard, "shard")

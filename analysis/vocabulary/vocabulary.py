@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from analysis.errors import VocabularyError
+from analysis.formats.formats import Format, read_formats
 
 FILES = ("families", "tuning", "specialty", "formats", "languages", "quants", "words")
 
@@ -70,7 +71,6 @@ _TABLES: dict[tuple[str, str], tuple[str, dict[str, type | tuple[type, ...]]]] =
     ("families", "teachers"): ("family", _FAMILY),
     ("tuning", ""): ("tuning", {}),
     ("specialty", ""): ("specialty", {}),
-    ("formats", ""): ("format", {"extensions": list, "method": str}),
     ("languages", ""): ("language", {"bare": bool}),
     ("quants", "floats"): ("float", {"bits": int}),
     ("quants", "schemes"): (
@@ -106,6 +106,9 @@ def load_vocabulary(sources: Mapping[str, bytes]) -> Vocabulary:
     for name in FILES:
         data = sources[name]
         digest.update(name.encode() + b"\0" + data + b"\0")
+        if name == "formats":
+            entries.extend(_format_entries(read_formats(data)))
+            continue
         try:
             tables = tomllib.loads(data.decode("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -121,8 +124,13 @@ def load_vocabulary(sources: Mapping[str, bytes]) -> Vocabulary:
 @cache
 def vocabulary() -> Vocabulary:
     """The vocabulary that ships with the program, read once."""
-    folder = files("analysis.vocabulary")
-    return load_vocabulary({name: (folder / f"{name}.toml").read_bytes() for name in FILES})
+    return load_vocabulary(packaged_files())
+
+
+def packaged_files() -> dict[str, bytes]:
+    """The bytes of the files that ship with the program, by name without extension."""
+    folders = {name: files("analysis.formats" if name == "formats" else "analysis.vocabulary") for name in FILES}
+    return {name: (folder / f"{name}.toml").read_bytes() for name, folder in folders.items()}
 
 
 def _tables(name: str, tables: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -156,10 +164,12 @@ def _entries(name: str, table: str, rows: Mapping[str, Any]) -> Iterator[Entry]:
         if label == "family":
             words = [value, *words]
             facts["kind"] = table
-        for word in words:
-            if word != word.lower() or word != word.strip("-"):
-                raise VocabularyError(file, value, f"{word!r} must be lower case, without a hyphen at its ends")
         yield Entry(label, value, about, file, tuple(dict.fromkeys(words)), facts)
+
+
+def _format_entries(table: Mapping[str, Format]) -> Iterator[Entry]:
+    for each in table.values():
+        yield Entry("format", each.name, each.about, "formats.toml", each.words)
 
 
 def _compile(
@@ -177,6 +187,10 @@ def _compile(
             owners |= dict.fromkeys(entry.words, entry)
             continue
         for word in entry.words:
+            if word != word.lower() or word != word.strip("-"):
+                raise VocabularyError(
+                    entry.file, entry.value, f"{word!r} must be lower case, without a hyphen at its ends"
+                )
             if word in spelled:
                 other = spelled[word]
                 raise VocabularyError(

@@ -10,7 +10,8 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 
 from analysis.errors import HeaderError
-from analysis.files.artifacts import select_headers
+from analysis.files.select_headers import select_headers
+from analysis.formats.readers import find_reader
 from analysis.labels.resolve import label_repo_and_artifacts
 from crawler.errors import RepoError
 from crawler.skips import TRANSIENT_REASONS, make_skip, make_skip_by_id
@@ -71,7 +72,7 @@ def read_headers(
     # The selection depends on the repo alone, so that the catalog does not depend on the order of enrichment.
     selected = select_headers(repo, fetched.artifacts)
     config: Json = {}
-    configured = next((artifact for artifact in selected if artifact.format != "gguf"), None)
+    configured = next((artifact for artifact in selected if find_reader(artifact).uses_config), None)
     if configured is not None:
         config, skips = fetch_config(client, fetched, configured)
         headers.skips += skips

@@ -22,8 +22,8 @@ from hashlib import sha256
 from typing import Any
 
 from analysis.errors import HeaderBeyondLimits
-from analysis.files.roles import SIDECAR_ROLES
 from analysis.formats import limits
+from analysis.formats.formats import SIDECAR_ROLES
 from analysis.formats.gguf.array_lengths import Layouts, learn_lengths
 from analysis.formats.gguf.reader import GgufFile, SkippedArray, Tensor, read_file
 from analysis.formats.source import ByteSource

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from analysis.formats.formats import SAFETENSORS_API
+from analysis.labels.evidence.formats import API_SAFETENSORS_WEIGHT, format_evidence
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence, make_measured
 from analysis.labels.evidence.sizes import QUANTIZED_BELOW
 from analysis.schemes.schemes import full_precision, scheme_pieces
@@ -30,7 +30,7 @@ def safetensors_evidence(safetensors: Json, quantized: bool) -> Evidence:
     parameters, rule = count_parameters_from_dtypes(held)
     found = [
         make_measured("parameters_measured", parameters, "api", rule),
-        make_evidence("format", "safetensors", "api", "safetensors", SAFETENSORS_API),
+        make_evidence("format", "safetensors", "api", "safetensors", API_SAFETENSORS_WEIGHT),
     ]
     weights = {dtype: n for dtype, n in held.items() if dtype not in _BOOKKEEPING}
     whole = sum(weights.values())
@@ -89,5 +89,5 @@ def gguf_evidence(gguf: Json) -> Evidence:
     if total and size and size * 8 / total < QUANTIZED_BELOW:
         found.append(make_evidence("quantized", "true", "size", "gguf.totalFileSize", 41))
     if found:
-        found.append(make_evidence("format", "gguf", "api", "gguf", 46))
+        found += format_evidence("gguf", "api", "gguf")
     return tuple(found)

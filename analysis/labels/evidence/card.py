@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from analysis.formats.formats import TAGGED
+from analysis.formats.formats import find_format
+from analysis.labels.evidence.formats import format_evidence
 from analysis.labels.evidence.languages import language_code
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
 from analysis.untrusted import MAX_BASE_MODELS, word, words
@@ -45,12 +46,11 @@ def card_evidence(repo: RepoRecord) -> Evidence:
 
 @lru_cache(maxsize=1 << 10)
 def library_evidence(library: str) -> Evidence:
-    """The library that a repo is for, where it has a container of its own."""
+    """The library that a repo is for, where it has a format of its own: transformers and PyTorch load several."""
     low = library.lower()
     entry = vocabulary().words.get(low)
-    container = entry.value if entry and entry.label == "format" else ""
-    if entry and container in TAGGED and container not in ("pytorch", "safetensors"):
-        return (make_evidence("format", entry.value, "card", "library_name", TAGGED[entry.value]),)
+    if entry and entry.label == "format" and not find_format(entry.value).described_by_config:
+        return format_evidence(entry.value, "card", "library_name")
     if low == "peft":
         return (make_evidence("tuning", "lora", "card", "library_name", WEIGHT["card"]),)
     return ()

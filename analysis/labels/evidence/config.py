@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.formats.formats import TAGGED
+from analysis.labels.evidence.formats import format_evidence
 from analysis.labels.evidence.make import WEIGHT, Evidence, evidence_text, make_evidence, make_measured
 from analysis.schemes.quantization_config import METHODS
 from analysis.untrusted import MAX_CONTEXT, count, number, table, word, words
@@ -83,7 +83,7 @@ def quantization_config_evidence(packing: Mapping[str, Any]) -> Evidence:
     if group:
         found.append(make_evidence("group_size", str(group), "config", rule, weight))
     if low == "mlx":
-        found.append(make_evidence("format", "mlx", "config", rule, TAGGED["mlx"]))
+        found += format_evidence("mlx", "config", rule)
     return tuple(found)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from analysis.formats.formats import TAGGED
+from analysis.labels.evidence.formats import format_evidence
 from analysis.labels.evidence.languages import language_codes
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
 from analysis.schemes.schemes import scheme_pieces
@@ -58,8 +58,8 @@ def tag_evidence(tag: str) -> Evidence:
     entry = known.get(low) or known.get(low.replace("-", "").replace("_", ""))
     if entry is None:
         return ()
-    if entry.label == "format" and entry.value in TAGGED:
-        return (make_evidence("format", entry.value, "tag", tag, TAGGED[entry.value]),)
+    if entry.label == "format":
+        return format_evidence(entry.value, "tag", tag)
     if entry.label == "scheme":
         return scheme_pieces(entry.value, "tag", tag, weight)
     if entry.label == "tuning" and low in _TAGGED_TUNING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.formats.formats import kept_in
+from analysis.formats.formats import find_container, find_format
 from analysis.labels.evidence.api_counts import gguf_evidence, parse_dtype_counts, safetensors_evidence
 from analysis.labels.evidence.make import Evidence, make_measured
 from analysis.names import NameLabels
@@ -16,8 +16,9 @@ def summary_evidence(repo: RepoRecord, name: NameLabels | None, packed: Evidence
     stated = name.parameters if name else None
     if stated is None:
         stated = next((int(each.value) for each in lineage if each.field == "parameters"), None)
+    container = find_format(find_container(name.format)) if name and name.format else None
     scheme_told = any(each.field == "quantized" for each in packed) or bool(
-        name and kept_in(name.format) not in (None, "safetensors", "pytorch")
+        container and not container.described_by_config
     )
     found = list(safetensors_evidence(repo.safetensors, scheme_told)) if repo.safetensors else []
     if stated:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from analysis.files.roles import SIDECAR_ROLES
-from analysis.formats.formats import container_of, is_special, kept_in
+from analysis.formats.formats import SIDECAR_ROLES, find_container, find_format
 from analysis.labels.evidence.api_counts import gguf_evidence, safetensors_evidence
 from analysis.labels.evidence.config import config_evidence
+from analysis.labels.evidence.formats import artifact_container, is_stored_in
 from analysis.labels.evidence.headers import header_evidence
 from analysis.labels.evidence.make import Evidence, make_evidence, make_measured
 from analysis.labels.evidence.names import name_evidence, parse_name_or_none
@@ -41,7 +41,7 @@ def label_artifact(
     name = parse_name_or_none(repo.repo_id)
     weights = artifact.role == "weights"
     pieces = list(name_evidence(file, "file") if file else ())
-    container = container_of(artifact)
+    container = artifact_container(artifact)
     if container:
         pieces.append(make_evidence("format", container, "file", "extension", 70))
     if weights:
@@ -72,18 +72,18 @@ def inherited_from_sibling(
 ) -> Evidence:
     """What the repo says of this artifact: its config.json of the tensors beside it, its name of the only one."""
     found: list[LabelRecord] = []
-    container = container_of(artifact)
-    if container in ("safetensors", "pytorch") and "/" not in artifact.artifact:
+    container = artifact_container(artifact)
+    if container and find_format(container).described_by_config and "/" not in artifact.artifact:
         found += config_evidence(repo.config)
         for tag in repo.tags[:MAX_TAGS]:
-            found += [each for each in tag_evidence(tag) if is_special(each, container)]
-        found += [each for each in (name_evidence(name, "name") if name else ()) if is_special(each, container)]
+            found += [each for each in tag_evidence(tag) if is_stored_in(each, container)]
+        found += [each for each in (name_evidence(name, "name") if name else ()) if is_stored_in(each, container)]
     own_word = file is not None and (file.quant is not None or file.quantized is not None)
-    if name and not own_word and kept_in(name.format) in (None, container):
-        others = (a for a in artifact_weights(siblings) if container_of(a) == container)
+    if name and not own_word and find_container(name.format) in (None, container):
+        others = (a for a in artifact_weights(siblings) if artifact_container(a) == container)
         if all(a.artifact == artifact.artifact for a in others):
             found += [each for each in name_evidence(name, "name") if each.field in _SCHEME]
-    if container == "gguf" and "imatrix" in repo.tags and file is not None and file.quantized:
+    if find_format(container).imatrix and "imatrix" in repo.tags and file is not None and file.quantized:
         found += tag_evidence("imatrix")
     if name and name.qat:  # how it was trained holds for each of its files, whatever its scheme
         found += [each for each in name_evidence(name, "name") if each.field == "qat"]
@@ -95,10 +95,10 @@ def derived(
 ) -> Evidence:
     """What others tell of an artifact whose header was not read: its siblings' headers, the API's blocks."""
     found: list[LabelRecord] = []
-    container = container_of(artifact)
+    container = artifact_container(artifact)
     peers = [a for a in artifact_weights(siblings) if a.artifact in headers] if headers else []
     for peer in peers:
-        if container_of(peer) != container:
+        if artifact_container(peer) != container:
             continue
         header = headers[peer.artifact]
         if header.parameters and not header.inferred and one_model(artifact, peer):
@@ -111,20 +111,40 @@ def derived(
             if header.context:
                 found.append(make_measured("context_measured", header.context, "header", rule, 78))
             break
-    if artifact.format == "gguf":
-        block = gguf_evidence(repo.gguf)
-        total = next((int(each.value) for each in block if each.field == "parameters_measured"), None)
-        if total is None or artifact.total_size is None or 1 <= artifact.total_size * 8 / total <= 34:
-            doubtful = total is not None and disagrees_with_siblings(artifact, total)
-            for each in block:
-                if each.field == "parameters_measured" and doubtful:
-                    found.append(make_measured(each.field, each.value, "api", "gguf.total against name and size", 10))
-                elif each.field != "format":
-                    found.append(each)
-    elif container == "safetensors" and artifact.primary and "/" not in artifact.artifact:
-        told = any(each.field == "quantized" for each in config_evidence(repo.config))
-        found += [each for each in safetensors_evidence(repo.safetensors, told) if each.field != "format"]
+    api_counts = _API_COUNTS.get(container or "")
+    if api_counts:
+        found += api_counts(repo, artifact)
     return tuple(found)
+
+
+def gguf_counts(repo: RepoRecord, artifact: ArtifactRecord) -> list[LabelRecord]:
+    """The API's gguf block, as far as it can be about this file: it is about one of the repo's."""
+    block = gguf_evidence(repo.gguf)
+    total = next((int(each.value) for each in block if each.field == "parameters_measured"), None)
+    if total is not None and artifact.total_size is not None and not 1 <= artifact.total_size * 8 / total <= 34:
+        return []
+    doubtful = total is not None and disagrees_with_siblings(artifact, total)
+    return [
+        make_measured(each.field, each.value, "api", "gguf.total against name and size", 10)
+        if each.field == "parameters_measured" and doubtful
+        else each
+        for each in block
+        if each.field != "format"
+    ]
+
+
+def safetensors_counts(repo: RepoRecord, artifact: ArtifactRecord) -> list[LabelRecord]:
+    """The API's safetensors block: it is about the primary weights of the repo's top folder."""
+    if not artifact.primary or "/" in artifact.artifact:
+        return []
+    packed = any(each.field == "quantized" for each in config_evidence(repo.config))
+    return [each for each in safetensors_evidence(repo.safetensors, packed) if each.field != "format"]
+
+
+_API_COUNTS: Mapping[str, Callable[[RepoRecord, ArtifactRecord], list[LabelRecord]]] = {
+    "gguf": gguf_counts, "safetensors": safetensors_counts,
+}  # fmt: skip
+"""Format of the files -> what the API's block about them says of one artifact."""
 
 
 def artifact_weights(artifacts: Iterable[ArtifactRecord]) -> list[ArtifactRecord]:

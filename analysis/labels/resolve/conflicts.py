@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from analysis.files.roles import SIDECAR_ROLES
-from analysis.formats.formats import container_of, kept_in
+from analysis.formats.formats import SIDECAR_ROLES, find_container, find_format
+from analysis.labels.evidence.formats import artifact_container
 from analysis.labels.evidence.tags import BITS_TAG
 from analysis.labels.resolve.claimed_measured import against, claim, measured
 from analysis.labels.resolve.scheme import refuted_scheme
@@ -24,7 +24,7 @@ def contradictions(
     """Claims and measurements that can't both be true. Settles in `best` what the claimed scheme is."""
     container = best.get("format")
     told: Sequence[LabelRecord] = pieces
-    if container and container.value in ("gguf", "ggml"):
+    if container and find_format(container.value).holds_quants:
         told = [each for each in pieces if not is_scheme_tag(each)]
     # relations and publishers are loose words, and so is a tag of bits
     firm = [each for each in told if each.source not in ("lineage", "owner") and each.weight > BITS_TAG]
@@ -84,14 +84,16 @@ def refuted_format(
     said_ = next((each for each in pieces if each.field == "format" and each.source == "name"), None)
     if said_ is None:
         return None
-    wanted = kept_in(said_.value)
+    wanted = find_container(said_.value)
     if artifacts:
-        held = {container_of(artifact) for artifact, _ in artifacts if artifact.role in ("weights", *SIDECAR_ROLES)}
+        held = {
+            artifact_container(artifact) for artifact, _ in artifacts if artifact.role in ("weights", *SIDECAR_ROLES)
+        }
         if held and wanted not in held and None not in held:
             shown = next((e for e in pieces if e.field == "format" and e.source == "file"), None)
             return against("format", said_, shown) if shown else None
         return None
-    tagged = {kept_in(e.value): e for e in pieces if e.field == "format" and e.source == "tag"}
-    if tagged and wanted == "gguf" and wanted not in tagged:
+    tagged = {find_container(e.value): e for e in pieces if e.field == "format" and e.source == "tag"}
+    if tagged and find_format(wanted).always_tagged and wanted not in tagged:
         return against("format", said_, max(tagged.values(), key=lambda each: each.weight))
     return None

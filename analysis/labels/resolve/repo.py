@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.files.roles import SIDECAR_ROLES
+from analysis.formats.formats import SIDECAR_ROLES
 from analysis.labels.evidence.card import card_evidence
 from analysis.labels.evidence.config import config_evidence
 from analysis.labels.evidence.fuzzy import architecture_evidence, fuzzy_evidence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.files.roles import SIDECAR_ROLES
+from analysis.formats.formats import SIDECAR_ROLES, find_format
 from analysis.labels.evidence.lineage import LINEAGE
 from analysis.labels.evidence.make import Evidence, evidence_text, make_evidence
 from analysis.names import NameLabels
@@ -62,16 +62,17 @@ def is_model(artifact: ArtifactRecord, headers: Mapping[str, Header]) -> bool:
 
 
 def main_format(held: Sequence[tuple[ArtifactRecord, Labelled]], name: NameLabels | None) -> str | None:
-    """The format that a repo is about: the one in its name, else safetensors, else the one with the most bytes."""
+    """The format that a repo is about: the one in its name, else that of the best `repo_rank`, else the one with the
+    most bytes."""
     sizes: dict[str | None, int] = {}
     for artifact, labelled in held:
         format_ = labelled.labels.format
         sizes[format_] = sizes.get(format_, 0) + (artifact.total_size or 0)
     if name and name.format in sizes:
         return name.format
-    for preferred in ("mlx", "exl3", "exl2", "safetensors"):
-        if preferred in sizes:
-            return preferred
+    ranks = {format_: rank for format_ in sizes if (rank := find_format(format_).repo_rank) is not None}
+    if ranks:
+        return min(ranks, key=lambda format_: ranks[format_])
     return max(sizes, key=lambda format_: (sizes[format_], format_ or ""))
 
 

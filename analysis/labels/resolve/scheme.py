@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from analysis.formats.formats import find_format
 from analysis.labels.evidence.make import evidence_text, make_evidence, make_measured
 from analysis.labels.resolve.claimed_measured import CLAIMED_BY, against
 from analysis.labels.resolve.select import Best
@@ -31,7 +32,7 @@ def refuted_scheme(
     if said_ is None:
         return None
     bits = f"{float(width.value):.2f} bits a weight" if width else ""
-    if header is not None and header.format == "gguf":
+    if header is not None and find_format(header.format).mixed_types:
         if mix_agrees(said_.value, header):
             return None
         return against("quant", said_, counted or make_measured("quant", bits, "tensors", "types"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from analysis.formats.formats import ONLY_QUANTIZED, framework_evidence, is_special
+from analysis.formats.formats import find_format
+from analysis.labels.evidence.formats import is_stored_in, quantized_only_evidence
 from analysis.labels.evidence.make import Evidence, make_evidence
 from analysis.labels.evidence.names import FLAGS, LISTS
 from analysis.labels.resolve.claimed_measured import MIN_WEIGHT
@@ -35,12 +36,13 @@ def select_strongest(pieces: list[LabelRecord]) -> Best:
     container = best.get("format")
     if container is None:
         return best
-    special = [each for each in pieces if is_special(each, container.value)]
+    special = [each for each in pieces if is_stored_in(each, container.value)]
     container = max(special, key=lambda each: each.weight, default=container)
-    if container.value in ONLY_QUANTIZED:
-        pieces += framework_evidence(container)
+    format_ = find_format(container.value)
+    if format_.quantized == "only":
+        pieces += quantized_only_evidence(container)
         best = strongest(pieces)
-    elif container.value in ("gguf", "ggml"):
+    elif format_.holds_quants:
         best = strongest([each for each in pieces if not is_scheme_tag(each)])
         quantized = best.get("quantized")
         if quantized and quantized.value == "true" and "quant_method" not in best:

@@ -13,9 +13,8 @@ from typing import Any
 
 from analysis.errors import HeaderError
 from analysis.files.artifacts import group_artifacts
-from analysis.formats import read_artifact
 from analysis.formats.model_config import config_files, config_of
-from analysis.formats.safetensors.reader import read_safetensors_metadata
+from analysis.formats.readers import find_reader, read_artifact
 from analysis.untrusted import MAX_CONFIG_BYTES
 from crawler.errors import FileError, RepoError
 from crawler.skips import make_skip, make_skip_by_id
@@ -179,19 +178,20 @@ def read_repo_header(
     """
     sizes = {file.path: file.size for file in fetched.files}
     repo_id, revision = fetched.repo.repo_id, fetched.repo.sha or "main"
-    if artifact.format != "gguf" and len(artifact.paths) > 1:
+    read_answer = find_reader(artifact).read_answer
+    if read_answer is not None and len(artifact.paths) > 1:
         index = find_index_file(artifact, sizes)
         payload = client.safetensors_metadata(repo_id, index) if index else None
         if payload is not None:
             try:
-                return read_safetensors_metadata(payload, artifact, sizes, config), ()
+                return read_answer(payload, artifact, sizes, config), ()
             except HeaderError:
                 pass  # the API describes `main`, which may have changed since; the files of this commit decide
     return read_artifact(
         artifact,
         sizes,
         lambda path: client.open_file(repo_id, path, revision, sizes.get(path)),
-        layouts=layouts,
+        array_lengths=layouts,
         config=config,
     )
 

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.files.artifacts import group_artifacts, missing_parts, select_headers
+from analysis.files.artifacts import group_artifacts, missing_parts
 from analysis.files.roles import role_of
+from analysis.files.select_headers import select_headers
 from analysis.files.shards import part_of
 from db.records import ArtifactRecord, EdgeRecord, FileRecord, RepoRecord
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from analysis.fit.memory import geometry
-from analysis.formats import read_artifact
 from analysis.formats.gguf.model import claimed
+from analysis.formats.readers import read_artifact
 from analysis.formats.source import BytesSource
 from db.record_base import Role
 from db.records import ArrayLength, ArtifactRecord, Header

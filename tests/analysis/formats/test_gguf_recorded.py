@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from analysis.formats import limits, read_artifact
+from analysis.formats import limits
 from analysis.formats.gguf.array_lengths import Layouts
+from analysis.formats.readers import read_artifact
 from analysis.formats.source import BytesSource
 from db.records import ArrayLength, ArtifactRecord, Header
 
@@ -51,7 +52,7 @@ def read(
     sizes = {name: rows[name]["full_size"] for name in names}
     artifact = ArtifactRecord(names[0], "weights", "gguf", names, sum(sizes.values()))
     known = Layouts.of(layouts)
-    return read_artifact(artifact, sizes, lambda name: Whole(folder / name, sizes[name]), layouts=known)  # type: ignore[arg-type]
+    return read_artifact(artifact, sizes, lambda name: Whole(folder / name, sizes[name]), array_lengths=known)  # type: ignore[arg-type]
 
 
 def test_counts_are_exact_and_sizes_fit(recorded: Path, rows: dict[str, dict[str, Any]]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from analysis.catalog.quantization_signals import SignalInput, combine_signals, signals
-from analysis.formats import read_artifact
+from analysis.formats.readers import read_artifact
 from analysis.formats.source import BytesSource
 from analysis.labels.resolve import label_artifact, label_repo, label_repo_and_artifacts
 from db.records import ArtifactRecord, Labelled, RepoRecord

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.resources import files
 
 import pytest
 from gguf import GGMLQuantizationType, LlamaFileType
 
 from analysis.errors import VocabularyError
 from analysis.names import parse_name
-from analysis.vocabulary.vocabulary import FILES, Vocabulary, load_vocabulary, vocabulary
+from analysis.vocabulary.vocabulary import Vocabulary, load_vocabulary, packaged_files, vocabulary
 
-FOLDER = files("analysis.vocabulary")
 INTEGERS = {"I8", "I16", "I32", "I64", "F64"}  # types of indices and sums: no scheme of weights
 
 
 def sources(**changed: str) -> dict[str, bytes]:
     """The files as they ship, some with text added at their end."""
-    return {name: (FOLDER / f"{name}.toml").read_bytes() + changed.get(name, "").encode() for name in FILES}
+    return {name: data + changed.get(name, "").encode() for name, data in packaged_files().items()}
 
 
 def test_it_is_whole() -> None:
@@ -44,6 +42,12 @@ def test_the_digest_follows_every_byte() -> None:
         ("tuning", '\nnew = { about = "x", words = ["new"], bits = 4 }\n', "new", "bits"),
         ("tuning", "\nnew = 3\n", "new", "a table"),
         ("tuning", "\nnew = [\n", "", "Invalid value|end of document"),
+        ("formats", '\n[new]\nabout = "x"\nwords = ["gguf"]\n', "new", "already belongs to gguf"),
+        ("formats", '\n[new]\nabout = "x"\nwords = []\nextensions = ["bin"]\n', "new", "already belongs to pytorch"),
+        ("formats", '\n[new]\nabout = "x"\nwords = []\nstored_as = "nothing"\n', "new", "names no format"),
+        ("formats", '\n[new]\nabout = "x"\nwords = []\nquantized = "maybe"\n', "new", "quantized"),
+        ("formats", '\n[new]\nabout = "x"\nwords = []\ntagged_files = "("\n', "new", "regular expression"),
+        ("formats", '\n[new]\nabout = "x"\n', "new", "words"),
         ("words", '\n[more]\nx = { about = "x", words = ["xyz"] }\n', "more", "no such table"),
         ("families", '\n[lines.newline]\nabout = "x"\nversions = "3"\n', "newline", "versions"),
         ("quants", "\n[gguf.Q9_K]\nbits = 9\n", "Q9_K", "bits a weight"),
@@ -93,7 +97,7 @@ def test_spellings_of_schemes(written: str, scheme: str) -> None:
 
 def test_reading_a_name_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from analysis.names import read_name; read_name('Qwen/Qwen3-8B');"
+        "import sys; from analysis.names import parse_name; parse_name('Qwen/Qwen3-8B');"
         "heavy = 'pandas', 'sqlalchemy', 'huggingface_hub', 'rapidfuzz', 'click', 'numpy';"
         "print([m for m in heavy if m in sys.modules])"
     )

@@ -139,7 +139,7 @@ def test_a_file_that_is_none_is_told_in_two_lines(run: Any, tmp_path: Path, data
 def test_a_file_that_is_not_there(run: Any) -> None:
     found = run("missing.gguf")
     assert found.status == 1
-    assert "missing.gguf: is no file here" in found.err
+    assert "missing.gguf: is neither a local file nor a URL nor a repo" in found.err
 
 
 # ---- by URL ----

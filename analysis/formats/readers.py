@@ -1,0 +1,68 @@
+"""The registry of header readers: one line per format whose headers can be read.
+
+The packages registered here import the code that parses only when a header is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from analysis.errors import UnreadableFormat
+from analysis.formats import gguf, safetensors
+from analysis.formats.formats import FORMAT_BY_EXTENSION, extension_of, find_container
+from analysis.formats.reader import FIRST_BYTES, Reader
+from analysis.formats.source import ByteSource
+from db.record_base import Json
+from db.records import ArrayLength, ArtifactRecord, Header
+
+READERS: Mapping[str, Reader] = {
+    "gguf": gguf.READER,
+    "safetensors": safetensors.READER,
+}
+"""Readers by the format of the files (`Format.container`)."""
+
+
+def is_readable(path: str) -> bool:
+    """Whether there is a reader for files with this path's extension."""
+    return FORMAT_BY_EXTENSION.get(extension_of(path)) in READERS
+
+
+def has_reader(artifact: ArtifactRecord) -> bool:
+    """Whether all files of an artifact have headers that can be read."""
+    return find_container(artifact.format) in READERS and all(is_readable(path) for path in artifact.paths)
+
+
+def find_reader(artifact: ArtifactRecord) -> Reader:
+    """The reader of an artifact's header. Raises UnreadableFormat where its format has none."""
+    reader = READERS.get(find_container(artifact.format) or "")
+    if reader is None:
+        raise UnreadableFormat(artifact.artifact, artifact.format, tuple(READERS))
+    return reader
+
+
+def recognize_format(source: ByteSource) -> str | None:
+    """The readable format that a file's first bytes show; None for other files. Raises SourceError."""
+    first = source.read(0, FIRST_BYTES)
+    return next((name for name, reader in READERS.items() if reader.recognize(first)), None)
+
+
+def read_artifact(
+    artifact: ArtifactRecord,
+    sizes: Mapping[str, int | None],
+    open_source: Callable[[str], ByteSource],
+    *,
+    array_lengths: Sequence[ArrayLength] = (),
+    config: Json = {},  # noqa: B006  # read only
+    base_parameters: int | None = None,
+) -> tuple[Header, tuple[ArrayLength, ...]]:
+    """The header of an artifact, its shards merged, and the lengths of arrays that it taught for reading the next one.
+
+    `sizes` are the files' sizes in bytes, as the Hub gives them, by path: the parse is checked against them.
+    `open_source` opens a path. `array_lengths` are what earlier headers taught (GGUF). `config` is what
+    `model_config.config_of` made of the repo's JSON files, and `base_parameters` the count of its base model
+    (safetensors). Raises UnreadableFormat, HeaderError where a header can't be believed, and SourceError where its
+    bytes can't be read.
+    """
+    return find_reader(artifact).read(
+        artifact, sizes, open_source, array_lengths=array_lengths, config=config, base_parameters=base_parameters
+    )
