@@ -159,8 +159,7 @@ class UnreadableFormat(HeaderError):
         self.format, self.known = format, known
 
     def __str__(self) -> str:
-        what = f"it is a {self.format} file" if self.format else "its format is unknown"
-        return f"{self.name}: {what}; headers are read of {' and '.join(self.known)} files"
+        return f"{self.name}: its format is {self.format or 'unknown'}; headers are read of {' and '.join(self.known)} files"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.name, self.format, self.known)
