@@ -159,7 +159,8 @@ class UnreadableFormat(HeaderError):
         self.format, self.known = format, known
 
     def __str__(self) -> str:
-        return f"{self.name}: its format is {self.format or 'unknown'}; headers are read of {' and '.join(self.known)} files"
+        known = " and ".join(self.known)
+        return f"{self.name}: its format is {self.format or 'unknown'}; headers are read of {known} files"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.name, self.format, self.known)

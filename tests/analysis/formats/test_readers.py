@@ -70,7 +70,8 @@ def test_the_refusal_travels_between_processes() -> None:
 
 
 def test_no_module_outside_the_registry_compares_formats_by_name() -> None:
-    comparison = re.compile(r"""[!=]= ["'](?:%s)["']""" % "|".join(FORMATS))
+    names = "|".join(FORMATS)
+    comparison = re.compile(rf"""[!=]= ["'](?:{names})["']""")
     inside = ("analysis/formats/", "analysis/files/", "analysis/names/", "analysis/schemes/")
     methods = "analysis/labels/evidence/config.py"  # mlx and gguf are methods of quantization there
     found = [
