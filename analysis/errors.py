@@ -1,24 +1,24 @@
-"""What can go wrong in thinking.
+"""Errors of analysis.
 
 AnalysisError
-├── QuestionError         a question can't be asked
-│   ├── UnknownQuestion   no question has this name
+├── SavedQueryError       a saved query can't run
+│   ├── UnknownSavedQuery no saved query has this name
 │   ├── BadParameter      a parameter is missing, unknown or not of its type
-│   └── BadQuestion       a question's file is not whole
+│   └── InvalidSavedQuery the file of a saved query is invalid
 ├── UnknownModel          the catalog holds no model of this id
 ├── UnknownPreset         no machine has this name
 ├── MissingExtra          an optional package is not installed
 ├── UnknownTable          an export has no table of this name
-├── ExportRefused         a folder is none that an export may be written to, or compared with
-├── HeaderError           a file's header can't be read: where, what was expected, what stood there
+├── ExportRefused         a folder that an export may not replace, or that is not an export
+├── HeaderError           a file's header can't be read: the position, what was expected, what was found
 │   ├── NotThisFormat     the file is something else: a pointer, a web page, nothing
 │   ├── HeaderTruncated   the file ends before its header does
-│   ├── HeaderMalformed   what the header says can't be
-│   ├── HeaderBeyondLimits  it is larger than any honest header
+│   ├── HeaderMalformed   the header contradicts itself or its format
+│   ├── HeaderBeyondLimits  it is larger than the limits for a valid header
 │   └── UnreadableFormat  the file is in a format whose headers are not read
-├── SourceError           the bytes of a file can't be had
-├── NotAName              a text can't be a model's name: empty, too long, control characters
-└── VocabularyError       a file of the vocabulary is not as it must be
+├── SourceError           the bytes of a file can't be read
+├── InvalidName           a text can't be a model's name: empty, too long, control characters
+└── VocabularyError       a file of the vocabulary is invalid
 """
 
 from __future__ import annotations
@@ -27,82 +27,82 @@ from typing import Any
 
 
 class AnalysisError(Exception):
-    """Something of the catalog's reckoning went wrong; `hint` says what to do."""
+    """Base of all errors of analysis; `hint` says what to do next."""
 
     hint: str = ""
 
 
 class SavedQueryError(AnalysisError):
-    """A question can't be asked as it was."""
+    """A saved query or its parameters are wrong."""
 
-    hint = "see the questions with: hf-catalog query --list"
+    hint = "list the saved queries with: hf-catalog query --list"
 
 
 class UnknownSavedQuery(SavedQueryError):
-    """No question has this name; `close` are names like it."""
+    """No saved query has this name; `close` are similar names."""
 
     def __init__(self, name: str, close: tuple[str, ...] = ()) -> None:
         perhaps = f"; perhaps {', '.join(close)}" if close else ""
-        super().__init__(f"no question is named {name!r}{perhaps}")
+        super().__init__(f"no saved query is named {name!r}{perhaps}")
         self.name, self.close = name, close
 
 
 class BadParameter(SavedQueryError):
-    """A parameter that is missing (`value` None), unknown (`type` None, `known` those there are) or not of its type."""
+    """A parameter that is missing (`value` None), unknown (`type` None, `known` the others) or not of its type."""
 
     def __init__(self, name: str, value: str | None, type: str | None, known: tuple[str, ...] = ()) -> None:  # noqa: A002
         if type is not None:
-            message = f"parameter {name}: {value!r} is no {type}"
+            message = f"parameter {name}: {value!r} is not a valid {type}"
         elif value is None:
             message = f"parameter {name} has no value"
         else:
-            message = f"no parameter is named {name!r}" + (f"; there are {', '.join(known)}" if known else "")
+            message = f"no parameter is named {name!r}" + (f"; its parameters are {', '.join(known)}" if known else "")
         super().__init__(message)
         self.name, self.value, self.type, self.known = name, value, type, known
-        self.hint = f"give it with: -p {name} VALUE" if type is None and value is None else SavedQueryError.hint
+        self.hint = f"set it with: -p {name} VALUE" if type is None and value is None else SavedQueryError.hint
 
 
 class InvalidSavedQuery(SavedQueryError):
-    """A question's file lacks something."""
+    """The file of a saved query is invalid; `problem` says why."""
 
     def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"question {name}: {problem}")
+        super().__init__(f"saved query {name}: {problem}")
         self.name, self.problem = name, problem
 
 
 class UnknownModel(AnalysisError):
-    """The catalog holds no model of this id; `close` are ids like it."""
+    """The catalog holds no model of this id; `close` are similar ids."""
 
     def __init__(self, repo_id: str, close: tuple[str, ...] = ()) -> None:
         super().__init__(f"the catalog holds no model {repo_id!r}")
         self.repo_id, self.close = repo_id, close
-        self.hint = f"perhaps {' or '.join(close)}" if close else f"look for it with: hf-catalog search {repo_id!r}"
+        self.hint = f"perhaps {' or '.join(close)}" if close else f"search for it with: hf-catalog search {repo_id!r}"
 
 
 class UnknownPreset(AnalysisError):
-    """No machine has this name; `close` are names like it, `known` all of them."""
+    """No machine has this name; `close` are similar names, `known` all names."""
 
     def __init__(self, name: str, close: tuple[str, ...], known: tuple[str, ...]) -> None:
         super().__init__(f"no machine is named {name!r}")
         self.name, self.close, self.known = name, close, known
-        self.hint = f"perhaps {', '.join(close)}" if close else f"there are {', '.join(known)}"
+        self.hint = f"perhaps {', '.join(close)}" if close else f"known machines: {', '.join(known)}"
 
 
 class UnknownTable(AnalysisError):
-    """An export has no table of this name; `close` are names like it."""
+    """An export has no table of this name; `close` are similar names."""
 
-    hint = "see what there is with: hf-catalog export --list"
+    hint = "list the tables with: hf-catalog export --list"
 
     def __init__(self, name: str, close: tuple[str, ...] = ()) -> None:
         perhaps = f"; perhaps {', '.join(close)}" if close else ""
-        super().__init__(f"no table, summary or question is named {name!r}{perhaps}")
+        super().__init__(f"no table, summary or saved query is named {name!r}{perhaps}")
         self.name, self.close = name, close
 
 
 class ExportRefused(AnalysisError):
-    """`folder` is none that an export may be written to, or compared with; `reason` says why."""
+    """An export may not replace `folder`, or it is not an export to compare with; `reason` says why."""
 
-    hint = "name a folder that does not exist yet, or one that holds an earlier export and nothing else"
+    hint = "use a folder that does not exist yet, or one that holds an earlier export and nothing else"
 
     def __init__(self, folder: str, reason: str) -> None:
         super().__init__(f"{folder}: {reason}")
@@ -110,7 +110,7 @@ class ExportRefused(AnalysisError):
 
 
 class MissingExtra(AnalysisError):
-    """`package` is not installed; the optional extra `extra` brings it."""
+    """`package` is not installed; the optional extra `extra` installs it."""
 
     def __init__(self, extra: str, package: str) -> None:
         super().__init__(f"this needs the package {package}, which is not installed")
@@ -119,9 +119,9 @@ class MissingExtra(AnalysisError):
 
 
 class HeaderError(AnalysisError):
-    """The header of the file `name` can't be read: at byte `offset` there should be `expected`, and there is `got`."""
+    """The header of the file `name` can't be read: at byte `offset`, `expected` was expected and `got` was found."""
 
-    hint = "the file is not what its name says, or its upload broke off"
+    hint = "the file is not what its name says, or its upload is incomplete"
 
     def __init__(self, name: str, offset: int, expected: str, got: str) -> None:
         super().__init__(f"{name}: byte {offset:,}: expected {expected}, got {got}")
@@ -144,7 +144,7 @@ class HeaderMalformed(HeaderError):
 
 
 class HeaderBeyondLimits(HeaderError):
-    """The header asks for more than any honest one; analysis/formats/limits.py lists how much that is."""
+    """The header exceeds the limits of analysis/formats/limits.py."""
 
     hint = "the limits are listed in docs/headers.md"
 
@@ -167,9 +167,9 @@ class UnreadableFormat(HeaderError):
 
 
 class SourceError(AnalysisError):
-    """The bytes of the file `name` can't be had; `reason` says why."""
+    """The bytes of the file `name` can't be read; `reason` says why."""
 
-    hint = "check that the file is there and may be read"
+    hint = "check that the file exists and may be read"
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
@@ -193,7 +193,7 @@ class InvalidName(AnalysisError, ValueError):
 
 
 class VocabularyError(AnalysisError):
-    """`entry` of the vocabulary's file `file` is not as it must be."""
+    """`entry` of the vocabulary's file `file` is invalid; `reason` says why."""
 
     hint = "the vocabulary is described in docs/vocabulary.md; check it with: hf-catalog vocabulary check"
 

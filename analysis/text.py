@@ -1,6 +1,6 @@
-"""Values as text that neither a terminal nor a spreadsheet acts on. Standard library alone.
+"""Untrusted values as text that is safe on a terminal and in a spreadsheet. Standard library only.
 
-Names, cards and headers come from anyone: control characters, terminal sequences and text-direction marks are shown as
+Anyone can write names, cards and headers: control characters, terminal sequences and text-direction marks become
 escapes, and a cell that a spreadsheet would run as a formula gets an apostrophe (OWASP, "CSV Injection").
 """
 
@@ -14,25 +14,25 @@ from typing import Any
 
 from analysis.units import iso
 
-# C0, DEL and C1 controls; line and paragraph separators; marks and isolates that turn text around; lone surrogates.
+# C0, DEL and C1 controls; line and paragraph separators; marks and isolates of text direction; lone surrogates.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def escape_control_characters(text: str) -> str:
-    """Text that is safe on a terminal: what it would act on is written as an escape (`\\x1b`, `\\u202e`)."""
+    """Text that is safe on a terminal: control characters as escapes (`\\x1b`, `\\u202e`)."""
     if text.isascii() and text.isprintable():
         return text
     return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
 
 
 def escape_formula(text: str) -> str:
-    """Text that a spreadsheet shows rather than runs."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    """Text with an apostrophe before it if a spreadsheet would run it as a formula."""
+    return f"'{text}" if text.startswith(FORMULA_PREFIXES) else text
 
 
 def jsonable(value: Any) -> Any:
-    """What `json` does not know: times as ISO 8601 in UTC, bytes as hexadecimal, anything else as its text."""
+    """A value that `json` can't write, made one that it can: times as ISO 8601, bytes as hex, others as text."""
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, date):
@@ -47,13 +47,13 @@ def jsonable(value: Any) -> Any:
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """JSON that is readable in any script and safe on a terminal."""
+    """JSON that keeps letters of every script and escapes control characters."""
     text = json.dumps(value, ensure_ascii=False, default=jsonable, indent=indent)
     return UNPRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
 def csv_cell(value: Any, *, raw: bool = False) -> Any:
-    """A value for CSV: exact numbers, `true` and `false`, JSON for lists, text that nothing runs unless `raw`."""
+    """A value for CSV: exact numbers, `true` and `false`, JSON for lists, text with formulas escaped unless `raw`."""
     if value is None:
         return ""
     if isinstance(value, bool):

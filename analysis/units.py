@@ -1,4 +1,4 @@
-"""Sizes, spans of time and dates as people write them, and numbers as people read them. Standard library alone."""
+"""Parsers of sizes, durations and dates as users write them, and numbers formatted for users. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def parse_size(text: str) -> int:
-    """Bytes from `16GB`, `16GiB`, `16G`, `7.5e9`, `512`; decimal unless it says `i`. ValueError for anything else."""
+    """Bytes from `16GB`, `16GiB`, `16G`, `7.5e9`, `512`; decimal unless the unit has an `i`. Raises ValueError."""
     found = BYTES.fullmatch(text.strip())
     if not found or (found["binary"] and not found["unit"]):
         raise ValueError(text)
@@ -25,7 +25,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_model_size(text: str) -> tuple[str, int]:
-    """How big a model is: ("parameters", 4e9) from `4B` or `270M`; ("bytes", 3e9) from `3GB` or a bare number."""
+    """The size of a model: ("parameters", 4e9) from `4B` or `270M`; ("bytes", 3e9) from `3GB` or a bare number."""
     found = PARAMETERS.fullmatch(text.strip())
     if found:
         return "parameters", round(float(found["number"]) * COUNTS[found["unit"]])
@@ -33,12 +33,12 @@ def parse_model_size(text: str) -> tuple[str, int]:
 
 
 def parse_bandwidth(text: str) -> int:
-    """Bytes a second from `100GB/s` or `100GB`. ValueError for anything else."""
+    """Bytes per second from `100GB/s` or `100GB`. Raises ValueError."""
     return parse_size(re.sub(r"(?i)(/s(ec)?|ps)$", "", text.strip()))
 
 
 def parse_context(text: str) -> int:
-    """Tokens from `8192`, `32k` (32,768, as context lengths are told) or `1M`. ValueError for anything else."""
+    """Tokens from `8192`, `32k` (32,768, as context lengths are usually stated) or `1M`. Raises ValueError."""
     found = re.fullmatch(r"(\d+)\s*([km]?)", text.strip(), re.IGNORECASE)
     if not found or int(found[1]) == 0:
         raise ValueError(text)
@@ -46,7 +46,7 @@ def parse_context(text: str) -> int:
 
 
 def parse_span(text: str) -> timedelta:
-    """A span of time from `90s`, `30m`, `2h`, `7d`, `1w`. ValueError for anything else."""
+    """A duration from `90s`, `30m`, `2h`, `7d`, `1w`. Raises ValueError."""
     found = SPAN.fullmatch(text.strip())
     if not found:
         raise ValueError(text)
@@ -54,7 +54,7 @@ def parse_span(text: str) -> timedelta:
 
 
 def parse_when(text: str, now: datetime | None = None) -> datetime:
-    """A moment (aware, UTC) from a span before now (`7d`), a date or an ISO 8601 time. ValueError for anything else."""
+    """A time (aware, UTC) from a duration before now (`7d`), a date or an ISO 8601 time. Raises ValueError."""
     try:
         return (now or datetime.now(UTC)) - parse_span(text)
     except (ValueError, OverflowError):
@@ -63,12 +63,12 @@ def parse_when(text: str, now: datetime | None = None) -> datetime:
 
 
 def iso(moment: datetime) -> str:
-    """A time as the catalog writes it: ISO 8601 in UTC, milliseconds, Z."""
+    """A time as the catalog stores it: ISO 8601 in UTC with milliseconds and Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def size_text(number: float | None) -> str:
-    """Bytes for a person, in GB (10^9) where that is readable: `3.16 GB`, `150 GB`, `0.29 GB`, `4.7 MB`, `12 B`."""
+    """Bytes formatted, in GB (10^9) where that is readable: `3.16 GB`, `150 GB`, `0.29 GB`, `4.7 MB`, `12 B`."""
     if number is None:
         return ""
     for scale, unit, least in ((1e9, "GB", 0.1), (1e6, "MB", 0.1), (1e3, "kB", 1.0)):
@@ -79,7 +79,7 @@ def size_text(number: float | None) -> str:
 
 
 def count_text(number: float | None) -> str:
-    """A count for a person: `3.88B`, `270M`, `12,345`."""
+    """A count formatted: `3.88B`, `270M`, `12,345`."""
     if number is None:
         return ""
     for scale, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M")):

@@ -1,4 +1,4 @@
-"""Values of strangers, checked: their types, their sizes. What is not as it should be is None or empty."""
+"""Checked types and limits of untrusted values (cards, configs, API answers). An invalid value is None or empty."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 from analysis.errors import ExportRefused
 from analysis.publish.manifest import TABLES, ExportedFile, read_manifest, write_file
 from analysis.publish.table_files import Format, read_table
-from analysis.text import FORMULA
+from analysis.text import FORMULA_PREFIXES
 
 NAME = "differences"
 COLUMNS = ("table", "key", "change", "column", "before", "after")
@@ -79,13 +79,15 @@ def row_key(row: dict[str, str] | None, keys: Sequence[str]) -> tuple[Any, ...] 
     """
     if row is None:
         return None
-    texts = (
-        row[key][1:] if row[key].startswith("'") and row[key][1:].startswith(FORMULA) else row[key] for key in keys
-    )
+    texts = (without_apostrophe(row[key]) for key in keys)
     return tuple(
         int(text) if key == "position" else text.encode("utf-8", "replace")
         for key, text in zip(keys, texts, strict=True)
     )
+
+
+def without_apostrophe(text: str) -> str:
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_PREFIXES) else text
 
 
 def key_text(row: dict[str, str] | None, keys: Sequence[str]) -> str:

@@ -106,11 +106,9 @@ def machine_of(
     ram: int | None, vram: int | None, bandwidth: int | None, this_machine: bool, preset: str | None
 ) -> Machine:
     """The machine that the options describe; what is given by hand goes before what was found."""
-    from analysis.fit.machines import Machine
-    from analysis.fit.machines import preset as preset_machine
-    from analysis.fit.machines import this_machine as look
+    from analysis.fit.machines import Machine, detect_machine, find_preset
 
-    machine = preset_machine(preset) if preset else look() if this_machine else Machine()
+    machine = find_preset(preset) if preset else detect_machine() if this_machine else Machine()
     if ram is not None:
         machine = replace(machine, ram=ram)
     if vram is not None:

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from analysis.catalog.fits import Fit, FitRequest, GeometryLookup, fits, limit_candidates, rank_score
-from analysis.errors import UnknownPreset
-from analysis.fit.machines import (
-    GB,
-    Machine,
-    bandwidth_of,
-    installed_ram,
-    nvidia_memory,
-    preset,
-    presets,
-    this_machine,
-)
+from analysis.fit.machines import GB, Machine
 from analysis.fit.memory import estimate
 from analysis.query.reader import CatalogReader
 
@@ -185,44 +174,3 @@ def test_training_for_four_bits_does_not_save_two() -> None:
 
     assert trained_for(True, 4) and trained_for(True, 5) and trained_for(True, 1.58) and trained_for(True, None)
     assert not trained_for(True, 2) and not trained_for(True, 3) and not trained_for(False, 4)
-
-
-# ---- machines -------------------------------------------------------------------------------------------------------
-
-
-def test_a_system_keeps_a_part_for_itself() -> None:
-    assert Machine(ram=16 * GB).ram_for_models == pytest.approx(13.33 * GB, rel=0.001)
-    assert Machine(ram=4 * GB).ram_for_models == 3 * GB
-    assert Machine(ram=128 * GB).ram_for_models == 124 * GB
-    assert Machine(vram=24 * GB).vram_for_models == 23 * GB and Machine().ram_for_models == 0
-
-
-def test_presets_are_machines_with_a_speed() -> None:
-    for name, machine in presets().items():
-        assert (machine.ram and machine.ram_bandwidth) or (machine.vram and machine.vram_bandwidth), name
-    assert preset("MacBook M4 16GB") == preset("macbook-m4-16gb") and preset("macbook-m4-16gb").apple
-    with pytest.raises(UnknownPreset) as caught:
-        preset("rtx-4090")
-    assert "rtx-4090-24gb" in caught.value.close
-
-
-def test_cards_are_read_from_nvidias_own_tool() -> None:
-    one = nvidia_memory("NVIDIA GeForce RTX 4090, 24564\n")
-    assert one == {"vram": 24564 * 2**20, "vram_bandwidth": 1008 * GB}
-    two = nvidia_memory("NVIDIA GeForce RTX 3090, 24576\nNVIDIA GeForce RTX 3060, 12288\n")
-    assert two == {"vram": 36864 * 2**20, "vram_bandwidth": 360 * GB}, "the slower one sets the pace"
-    assert nvidia_memory("Somebody's Card, 8192")["vram_bandwidth"] is None
-    assert nvidia_memory("NVIDIA-SMI has failed") == {}
-    assert bandwidth_of("Apple M3 Max") == 400 * GB and bandwidth_of("Apple M3") == 100 * GB
-
-
-def test_this_machine_has_memory() -> None:
-    here = this_machine()
-    assert here.ram == installed_ram() and here.ram and here.ram > 10**8
-
-
-def test_speed_adds_up_the_time_in_each_memory() -> None:
-    machine = Machine(ram=16 * GB, vram=8 * GB, ram_bandwidth=50 * GB, vram_bandwidth=500 * GB)
-    assert machine.speed(5 * GB, 0) == 100 and machine.speed(0, 5 * GB) == 10
-    assert machine.speed(5 * GB, 5 * GB) == pytest.approx(1 / 0.11)
-    assert replace(machine, vram_bandwidth=None).assumed == ("270 GB/s for VRAM",)
