@@ -278,7 +278,7 @@ def obvious(endpoint: str, db: Path) -> tuple[float, int]:
     """The script that one would write in an evening."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, NotASafetensorsRepoError, SafetensorsParsingError
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
     api = HfApi(endpoint, token=MEMBER)

@@ -31,16 +31,18 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from db.write.queue import priority
 
+Floats = NDArray[np.float64]
 PLANS = {"anonymous": 500, "free": 1_000, "PRO": 2_500, "Enterprise": 6_000}  # api requests in five minutes
 HUB = 3_000_000
 STEP_HOURS = 6
 NEW_A_DAY = 3_500  # on the whole Hub
 
 
-def population(n: int, metrics: Path | None, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def population(n: int, metrics: Path | None, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """(downloads a month, commits a day) of n repos."""
     ranks = rng.permutation(n) + 1
     downloads = np.floor(3e8 * (HUB / n * ranks) ** -1.15)  # a Zipf law: the first has 300 million, the last ten
@@ -63,14 +65,13 @@ def population(n: int, metrics: Path | None, rng: np.random.Generator) -> tuple[
     return downloads, rates[np.clip(place.round().astype(int), 0, len(rates) - 1)]
 
 
-def priorities(
-    downloads: np.ndarray, visited: np.ndarray, rhythm: np.ndarray, now: float, pending: np.ndarray
-) -> np.ndarray:
+def priorities(downloads: Floats, visited: Floats, rhythm: Floats, now: float, pending: NDArray[np.intp]) -> Floats:
     """db.write.queue.priority over arrays; hours."""
     value = 1 + np.log1p(downloads[pending])
     age = now - visited[pending]
     base = np.where(np.isneginf(visited[pending]), 2.0, 1 + np.minimum(1.0, age / np.maximum(rhythm[pending], 24.0)))
-    return value * base
+    priority_of_each: Floats = value * base
+    return priority_of_each
 
 
 def check_formula() -> None:

@@ -224,8 +224,8 @@ def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:
 def transactions(table: str, found: dict[str, Any]) -> int:
     """How many the store filled a table in; one that pages and visits fill counts as of pages."""
     if found["visited"] and table in ("headers", "artifacts", "repo_files", "enrichments", "conflicts"):
-        return math.ceil(found["visited"] / VISITS)
-    return math.ceil(found["repos"] / (REMEMBERED if table == "metrics" else PAGE))
+        return math.ceil(int(found["visited"]) / VISITS)
+    return math.ceil(int(found["repos"]) / (REMEMBERED if table == "metrics" else PAGE))
 
 
 def table_rows(db: Path) -> dict[str, int]:

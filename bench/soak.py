@@ -31,9 +31,10 @@ from analysis.query.reader import CatalogReader
 from db.errors import CatalogError
 from samplehub import Fault, Kind, SampleHub
 from samplehub.content.repo import Repo
+from samplehub.server.faults import Place
 
 QUIET_KINDS = (Kind.DRIP, Kind.STALL)  # they cost time rather than answers: seldom and short
-PLACES = ("listing", "info", "resolve", "cdn", "metadata")
+PLACES: tuple[Place, ...] = ("listing", "info", "resolve", "cdn", "metadata")
 TRUTH = "select hub_id, repo_id, sha, downloads, likes, status from repos"
 
 

@@ -117,7 +117,7 @@ class Browser:
     def download(self, script: str) -> Path:
         """Click what an expression names, and wait for the file that this brings."""
         self.run(f"({script}).click()")
-        name = self.wait("Browser.downloadWillBegin")["suggestedFilename"]
+        name: str = self.wait("Browser.downloadWillBegin")["suggestedFilename"]
         while self.wait("Browser.downloadProgress")["state"] != "completed":
             pass
         return self.downloads / name

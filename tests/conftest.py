@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import PostgreSQL, running_postgresql
 
 NOT_RECORDED = "no recorded data"  # the one reason to skip that holds everywhere: the data are no part of the project
+
+# How long an example takes depends on the machine and on what else it runs; no test may fail because of that.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from db.labels import Labels
+from db.record_base import Depth, Source
 from db.records import (
     ArtifactRecord,
     ConflictRecord,
@@ -64,7 +65,7 @@ def evidence(labels: Labels) -> tuple[LabelRecord, ...]:
         for each in value if isinstance(value, tuple) else (value,):
             text = "true" if each is True else str(each)
             measured = item.name.endswith("measured") or item.name in ("bits_per_weight", "architecture")
-            source = "header" if measured else "name"
+            source: Source = "header" if measured else "name"
             records.append(LabelRecord(item.name, text, source, f"{source}-{item.name}", 60, resolved=True))
     return tuple(records)
 
@@ -121,7 +122,7 @@ class Model:
     def enrichment(self) -> Enrichment:
         files = [FileRecord(a.artifact, a.total_size, None, a.content) for a, _ in self.artifacts]
         files.append(FileRecord("README.md", 1200))
-        depth = "headers" if self.headers else "files"
+        depth: Depth = "headers" if self.headers else "files"
         return Enrichment(self.record, depth, self.labels, tuple(files), tuple(self.artifacts), tuple(self.headers))
 
 

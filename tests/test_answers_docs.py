@@ -36,7 +36,7 @@ def test_every_table_of_an_export_is_described() -> None:
     text = (DOCS / "exports.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`.+?) \| .+ \| (.+) \|$", text, re.MULTILINE)
     described = {name: order for names, order in rows for name in re.findall(r"`(\w+)`", names)}
-    assert described.keys() == {each.name for each in (*SUMMARIES, *TABLES)}
+    assert described.keys() == {table.name for table in SUMMARIES} | {table.name for table in TABLES}
     for table in TABLES:
         order = re.findall(r"`(\w+)`", described[table.name])
         assert list(table.key[: len(order)]) == order, table.name

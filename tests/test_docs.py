@@ -24,6 +24,11 @@ from samplehub import SampleHub
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+LINKING = [
+    *DOCUMENTS,
+    *sorted((ROOT / "docs" / "decisions").glob("*.md")),
+    ROOT / "CHANGELOG.md",
+]
 SERVICES = ("serve", "schedule", "sample-hub")  # they run until they are told to stop
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
@@ -90,7 +95,7 @@ def test_every_command_shown_runs(document: Path, folder: Path, endpoint: str) -
         assert "Traceback" not in done.stderr, f"{document.name}: {line}\n{done.stderr[-1500:]}"
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CHANGELOG.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("document", LINKING, ids=lambda path: path.name)
 def test_every_link_leads_somewhere(document: Path) -> None:
     missing = [
         link for link in LINK.findall(document.read_text(encoding="utf-8")) if not (document.parent / link).exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,9 @@ def crawled(
     db: Path, sample: SampleHub, *, hub: HubClient | None = None, token: str | bool = False, **orders: Any
 ) -> RunRecord:
     """One crawl into a catalog. Pages are small, so that there are several."""
-    orders = {"depth": "files", "page": 10, "workers": 4} | orders
+    settings = replace(CrawlSettings(depth="files", page=10, workers=4), **orders)
     with Store.open(db, create=True) as store:
-        return crawl(store, hub or hub_of(sample, token), CrawlSettings(**orders))[-1]
+        return crawl(store, hub or hub_of(sample, token), settings)[-1]
 
 
 def asked(sample: SampleHub, part: str = "") -> list[str]:

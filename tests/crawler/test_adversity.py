@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def db(tmp_path: Path) -> Path:
 
 
 def crawled_with(store: Store, sample: SampleHub, **orders: Any) -> RunRecord:
-    return crawl(store, hub_of(sample), CrawlSettings(**({"page": 10, "workers": 4} | orders)))[-1]
+    return crawl(store, hub_of(sample), replace(CrawlSettings(page=10, workers=4), **orders))[-1]
 
 
 # ---- the disk -------------------------------------------------------------------------------------------------------
@@ -151,9 +152,12 @@ def test_a_writer_who_never_lets_go_is_said(
     other = sqlite3.connect(db, isolation_level=None, check_same_thread=False)
     sample.faults.add(Fault(Kind.STALL, on="info", after=5, seconds=0.5))
     with Store.open(db, create=True) as store:
-        taking = threading.Thread(
-            target=lambda: (wait_until(lambda: any(sample.faults.hits.values())), other.execute("begin immediate"))
-        )
+
+        def lock_after_a_fault() -> None:
+            wait_until(lambda: any(sample.faults.hits.values()))
+            other.execute("begin immediate")
+
+        taking = threading.Thread(target=lock_after_a_fault)
         taking.start()
         with pytest.raises(CatalogBusy, match="busy: database is locked"):
             crawled_with(store, sample)
@@ -265,7 +269,8 @@ def test_names_that_are_not_found_for_a_while_are_waited_for(
     sample: SampleHub, db: Path, truth: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sample.faults.add(Fault(Kind.RESET, on="info", after=4, every=3, times=5))
-    real, lost = socket.getaddrinfo, []
+    real = socket.getaddrinfo
+    lost: list[Any] = []
 
     def lookup(*asked: Any, **more: Any) -> Any:
         if any(sample.faults.hits.values()) and len(lost) < 6:

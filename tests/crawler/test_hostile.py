@@ -177,9 +177,11 @@ def test_a_portal_that_answers_404_to_everything_makes_nothing_gone(sample: Samp
     """A hotel's web page in place of the Hub's own words."""
     crawled(db, sample)
     hub = hub_of(sample, tries=2)
-    hub.transport.exchange = lambda url, *_, **__: Response(
-        404, {"content-type": "text/html"}, b"<html>Log in</html>", url
-    )  # type: ignore[method-assign]
+
+    def login_page(url: str, *_: object, **__: object) -> Response:
+        return Response(404, {"content-type": "text/html"}, b"<html>Log in</html>", url)
+
+    hub.transport.exchange = login_page  # type: ignore[method-assign,assignment]
     with pytest.raises(CrawlError):
         crawled(db, sample, hub=hub, full=True)
     found = fetch_repo(hub, LeasedRepo("0" * 24, REAL[0], None, None, 0))
@@ -223,12 +225,16 @@ def test_no_text_of_a_stranger_reaches_the_catalog_unfit(db: Path, text: str) ->
     row |= {
         "model-index": [{"name": "m", "results": [{"task": {"type": "t"}, "metrics": [{"type": "m", "value": 1}]}]}]
     }
-    records, skips = [], []
+    records: list[RepoRecord] = []
+    skips: list[Skipped] = []
     for at, key in enumerate(row):
         found = parse_repo(
             row | {"_id": f"{at:024x}", "id": f"acme/gemma-{at}"} | {key: bent(row[key], text)}, datetime.now(UTC)
         )
-        (records if isinstance(found, RepoRecord) else skips).append(found)
+        if isinstance(found, RepoRecord):
+            records.append(found)
+        else:
+            skips.append(found)
     assert len(records) > 8
     with Store.open(db, create=True) as store:
         run = store.start_run("full", "", "http://hub")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def test_a_reader_sees_one_moment_while_a_crawl_writes(db: str) -> None:
 
 def test_a_catalog_where_nothing_may_be_written_is_still_read(sqlite_db: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(sqlite_db)
-    connect, opened = sqlite3.connect, []
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+    opened: list[str] = []
 
     def remembering(place: str, **options: Any) -> sqlite3.Connection:
         opened.append(place)

@@ -37,9 +37,16 @@ class Client:
         self.endpoint = endpoint
         self.token = token
 
-    def ask(self, method: str, target: str, body: bytes | None = None, timeout: float = 5.0, **headers: str) -> Answer:
+    def ask(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        timeout: float = 5.0,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         url = urlsplit(target if target.startswith("http") else self.endpoint + target)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
         if self.token and "authorization" not in named:
             named["authorization"] = f"Bearer {self.token}"
         connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=timeout)
@@ -52,10 +59,10 @@ class Client:
             connection.close()
 
     def get(self, target: str, **headers: str) -> Answer:
-        return self.ask("GET", target, **headers)
+        return self.ask("GET", target, headers=headers)
 
     def head(self, target: str, **headers: str) -> Answer:
-        return self.ask("HEAD", target, **headers)
+        return self.ask("HEAD", target, headers=headers)
 
 
 @pytest.fixture(scope="module")

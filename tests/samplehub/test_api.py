@@ -129,7 +129,10 @@ def test_the_tree_comes_in_pages(small: SampleHub) -> None:
 def test_paths_info_speaks_forms_and_json(client: Client) -> None:
     target = "/api/models/Qwen/Qwen3-8B/paths-info/main"
     as_json = client.ask(
-        "POST", target, json.dumps({"paths": ["config.json", "no"]}).encode(), content_type="application/json"
+        "POST",
+        target,
+        json.dumps({"paths": ["config.json", "no"]}).encode(),
+        headers={"content-type": "application/json"},
     )
     form = client.ask("POST", target, b"paths=config.json&paths=no&expand=True")
     assert [row["path"] for row in as_json.json] == [row["path"] for row in form.json] == ["config.json"]

@@ -118,7 +118,7 @@ def test_wrong_types(faulty: SampleHub) -> None:
 
 
 def ids(client: Client, pages: int) -> list[list[str]]:
-    found = []
+    found: list[list[str]] = []
     url: str | None = LISTING
     while url is not None and len(found) < pages:
         answer = client.get(url)

@@ -128,7 +128,8 @@ NUMBERS = {kind.number: kind for kind in TYPES.values()}
 def ggufs() -> Iterator[tuple[str, str, GgufFile]]:
     """One file of each GGUF repo, another one each time, and every file that is not a quant."""
     for number, facts in enumerate(facts for facts in BUILT_IN.repos if facts.store == "gguf"):
-        found = [pair for pair in Builder(facts, BUILT_IN).files().items() if isinstance(pair[1], GgufFile)]
+        files = Builder(facts, BUILT_IN).files()
+        found = [(path, content) for path, content in files.items() if isinstance(content, GgufFile)]
         quants = [pair for pair in found if not any(word in pair[0] for word in ("mmproj", "imatrix", "eagle"))]
         for path, content in [quants[number % len(quants)], *(pair for pair in found if pair not in quants)]:
             yield facts.id, path, content

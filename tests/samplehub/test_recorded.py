@@ -7,6 +7,7 @@ import lzma
 import random
 import time
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from samplehub import SampleHub
 from samplehub.content.from_jsonl import InvalidModelsFile, RecordedFile, read_models
 from samplehub.content.infer import quant_of
 from tests.samplehub.conftest import Client
-from tests.samplehub.test_headers import NUMBERS, opened, prod, walk
+from tests.samplehub.test_headers import NUMBERS, opened, walk
 
 ROWS: Sequence[dict[str, Any]] = [
     {

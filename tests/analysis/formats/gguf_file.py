@@ -37,12 +37,12 @@ class Form(NamedTuple):
     def number(self, letter: str, value: Any) -> bytes:
         return struct.pack(self.order + letter, value)
 
-    def count(self, value: int) -> bytes:
+    def length(self, value: int) -> bytes:
         return self.number("I" if self.version == 1 else "Q", value)
 
     def text(self, value: str | bytes) -> bytes:
         raw = value.encode() if isinstance(value, str) else value
-        return self.count(len(raw)) + raw
+        return self.length(len(raw)) + raw
 
     def value(self, value: Any) -> bytes:
         """A value with its type before it: text, whole numbers as u32, floats as f32, lists of them, or Typed."""
@@ -50,12 +50,12 @@ class Form(NamedTuple):
             number, letter = TYPES[value.kind]
             if isinstance(value.value, list):
                 items = b"".join(self.number(letter, item) for item in value.value)
-                return self.number("I", 9) + self.number("I", number) + self.count(len(value.value)) + items
+                return self.number("I", 9) + self.number("I", number) + self.length(len(value.value)) + items
             return self.number("I", number) + self.number(letter, value.value)
         if isinstance(value, list):
             kind = self.value(value[0])[:4] if value else self.number("I", 8)
             items = b"".join(self.value(item)[4:] for item in value)
-            return self.number("I", 9) + kind + self.count(len(value)) + items
+            return self.number("I", 9) + kind + self.length(len(value)) + items
         if isinstance(value, bool):
             return self.value(Typed("bool", value))
         if isinstance(value, int):
@@ -68,11 +68,11 @@ class Form(NamedTuple):
         return self.text(name) + self.value(value)
 
     def tensor(self, name: str, shape: Sequence[int], kind: int, offset: int) -> bytes:
-        dims = b"".join(self.count(size) for size in shape)
+        dims = b"".join(self.length(size) for size in shape)
         return self.text(name) + self.number("I", len(shape)) + dims + self.number("I", kind) + self.number("Q", offset)
 
     def start(self, tensors: int, keys: int) -> bytes:
-        return b"GGUF" + self.number("I", self.version) + self.count(tensors) + self.count(keys)
+        return b"GGUF" + self.number("I", self.version) + self.length(tensors) + self.length(keys)
 
 
 FORM = Form()

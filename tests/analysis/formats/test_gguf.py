@@ -159,9 +159,9 @@ def test_no_more_text_is_kept_than_a_header_may_hold() -> None:
 
 def test_arrays_within_an_array_are_walked() -> None:
     form = Form()
-    inner = form.value([Typed("u8", 1)])[4:] if False else form.number("I", 0) + form.count(2) + b"\1\2"
-    texts = form.number("I", 8) + form.count(1) + form.text("a")
-    value = form.number("I", 9) + form.number("I", 9) + form.count(2) + inner + texts
+    inner = form.value([Typed("u8", 1)])[4:] if False else form.number("I", 0) + form.length(2) + b"\1\2"
+    texts = form.number("I", 8) + form.length(1) + form.text("a")
+    value = form.number("I", 9) + form.number("I", 9) + form.length(2) + inner + texts
     data = form.start(0, 2) + form.text("a.nested") + value + form.key("a.after", 7)
     assert read(data).keys == {"a.nested": SkippedArray(9, len(value) - 16, 2), "a.after": 7}
 

@@ -272,7 +272,9 @@ def test_where_it_came_from_and_who_made_it() -> None:
 
 
 def test_facts_are_bounded() -> None:
-    more = {f"general.{key}": "x" * 60_000 for key in ("name", "license", "organization", "quantized_by")}
+    more: dict[str, Any] = {
+        f"general.{key}": "x" * 60_000 for key in ("name", "license", "organization", "quantized_by")
+    }
     more |= {
         "general.tags": ["t" * 999] * 300,
         "general.base_model.count": 2**31,

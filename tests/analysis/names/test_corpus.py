@@ -26,7 +26,7 @@ def load(stem: str) -> dict[str, Any]:
 def claimed(name: str) -> dict[str, Any]:
     """What a name claims, in the corpus' form: only what is claimed."""
     reading = parse_name(name).as_dict()
-    silent = (None, [], False)
+    silent: tuple[object, ...] = (None, [], False)
     return {
         key: value
         for key, value in reading.items()

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -30,6 +31,9 @@ class Site:
         self.loop = asyncio.new_event_loop()
 
     def get(self, path: str, status: int = 200, **query: str) -> str:
+        return self.fetch(path, query, status)
+
+    def fetch(self, path: str, query: Mapping[str, str], status: int = 200) -> str:
         url = path + (f"?{urlencode(query)}" if query else "")
         answer = self.loop.run_until_complete(self.app.client.get(url))
         assert answer.status_code == status, f"{url}: {answer.status_code}\n{answer.text[:600]}"
@@ -38,7 +42,7 @@ class Site:
         return text
 
     def rows(self, path: str, **query: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(self.get(f"{path}.json", _shape="array", **query))
+        found: list[dict[str, Any]] = json.loads(self.fetch(f"{path}.json", {"_shape": "array", **query}))
         return found
 
 
@@ -114,7 +118,7 @@ def test_everything_comes_as_csv(site: Site) -> None:
 @pytest.mark.parametrize("question", saved_queries(), ids=lambda question: question.name)
 def test_every_question_is_a_form_that_answers(question: SavedQuery, site: Site) -> None:
     given = {"since": "2026-10-01"} if question.name == "new-models" else {}
-    html = site.get(f"/{NAME}/{question.name}", **given)
+    html = site.fetch(f"/{NAME}/{question.name}", given)
     assert question.title in html
     for parameter in question.parameters:
         assert f'name="{parameter.name}"' in html

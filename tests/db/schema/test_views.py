@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -191,13 +191,17 @@ def test_a_declared_parent_goes_before_an_inferred_one(db: str) -> None:
     ]
 
 
+def clock_at(moment: datetime) -> Callable[[], datetime]:
+    """A clock that always shows the same moment."""
+    return lambda: moment
+
+
 def test_a_vocabulary_that_is_taken_up_again_is_the_current_one(db: str) -> None:
-    moment = NOON
     for number, vocabulary in enumerate(("v1", "v2", "v1"), 1):
-        with Store.open(db, clock=lambda now=moment: now) as store:
+        moment = NOON + timedelta(days=number - 1)
+        with Store.open(db, clock=clock_at(moment)) as store:
             crawl = store.start_run("full", "", "https://hub.example")
             store.save_page(crawl, "", Page(((repo(number), labelled(vocabulary=vocabulary)),), (), "next"))
-        moment += timedelta(days=1)
     with CatalogReader(db) as reader:
         assert reader.all("select repo_id, vocabulary from stale_labels") == [
             {"repo_id": repo(2).repo_id, "vocabulary": "v2"}
