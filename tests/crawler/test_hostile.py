@@ -181,7 +181,7 @@ def test_a_portal_that_answers_404_to_everything_makes_nothing_gone(sample: Samp
     def login_page(url: str, *_: object, **__: object) -> Response:
         return Response(404, {"content-type": "text/html"}, b"<html>Log in</html>", url)
 
-    hub.transport.exchange = login_page  # type: ignore[method-assign,assignment]
+    hub.transport.exchange = login_page  # type: ignore[method-assign]
     with pytest.raises(CrawlError):
         crawled(db, sample, hub=hub, full=True)
     found = fetch_repo(hub, LeasedRepo("0" * 24, REAL[0], None, None, 0))

@@ -34,7 +34,7 @@ def process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process is started with the first page, which waits for it."""
     monkeypatch.setattr(label_pages, "MIN_REPOS_FOR_PROCESS", 0)
     monkeypatch.setattr(label_pages, "READY_POLL_SECONDS", 60)
-    monkeypatch.setattr(label_pages.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 
 def process_of(labeller: PageLabeller) -> subprocess.Popen[bytes]:
@@ -62,7 +62,7 @@ def test_a_short_listing_starts_no_process() -> None:
 
 
 def test_one_core_starts_no_process(process_at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_pages.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     with PageLabeller() as labeller:
         assert labeller.submit(PAGES[0])() == label_repos(PAGES[0])
         assert labeller._process is None
@@ -72,7 +72,7 @@ def test_pages_do_not_wait_for_a_process_that_still_starts(
     process_at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(label_pages, "READY_POLL_SECONDS", 0)
-    monkeypatch.setattr(label_pages.sys, "executable", "/bin/cat")  # an option -P is an error: it sends nothing
+    monkeypatch.setattr(sys, "executable", "/bin/cat")  # an option -P is an error: it sends nothing
     with PageLabeller() as labeller:
         assert [labeller.submit(page)() for page in PAGES] == [label_repos(page) for page in PAGES]
 
@@ -86,7 +86,7 @@ def test_an_executor_labels_instead_of_the_process(process_at_once: None) -> Non
 def test_labels_are_made_here_where_no_process_can_be_started(
     process_at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(label_pages.sys, "executable", "/no/such/python")
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
     with PageLabeller() as labeller:
         assert [labeller.submit(page)() for page in PAGES] == [label_repos(page) for page in PAGES]
         assert labeller._process is None
