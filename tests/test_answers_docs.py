@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from analysis.fit.memory import SCHEME_BITS, saving_against, weight_bytes
+from analysis.fit.memory import saving_against, weight_bytes
 from analysis.query.saved import saved_queries, saved_queries_page
+from analysis.schemes.schemes import scheme_table
 from analysis.units import parse_model_size, size_text
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -26,7 +27,8 @@ def test_the_table_of_memory_is_arithmetic() -> None:
         parameters = parse_model_size(name)[1]
         assert cells.split(" | ") == [size_text(weight_bytes(parameters, bits)) for bits in (32, 16, 8, 4)]
     assert f"8 bits save {saving_against(8):.0%} of 32, 4 bits {saving_against(4):.0%}".replace("%", " %") in text
-    assert f"{SCHEME_BITS['Q4_K_M']:.2f} bits a weight, Q8_0 {SCHEME_BITS['Q8_0']:.1f}" in text
+    schemes = scheme_table().schemes
+    assert f"{schemes['Q4_K_M'].file_bits:.2f} bits a weight, Q8_0 {schemes['Q8_0'].file_bits:.1f}" in text
 
 
 def test_every_table_of_an_export_is_described() -> None:

@@ -12,7 +12,8 @@ from analysis.fit.machines import Machine
 from analysis.fit.memory import Estimate, Geometry, estimate, geometry, largest_context
 from analysis.formats.formats import find_format
 from analysis.query.reader import CatalogReader
-from analysis.schemes.quality import SHARE_OF_LOSS, estimated_divergence, loss_text, quality_loss, trained_for
+from analysis.schemes.quality import estimated_divergence, loss_text, qat_share_of_loss, quality_loss, trained_for
+from analysis.schemes.schemes import scheme_table
 
 Place = Literal["gpu", "gpu+cpu", "cpu"]
 
@@ -147,11 +148,6 @@ def one_of(column: str, wanted: Sequence[str], values: dict[str, Any]) -> list[s
     return [f"and lower({column}) in ({', '.join(':' + name for name in names)})"]
 
 
-NEED_CUDA = frozenset({
-    "awq", "gptq", "autoround", "exl2", "exl3", "aqlm", "quip", "vptq", "spqr", "hqq", "higgs", "eetq", "quanto",
-    "bitsandbytes", "compressed-tensors", "fp8", "fbgemm_fp8", "modelopt", "mxfp4", "nvfp4", "torchao",
-})  # fmt: skip
-"""Methods whose kernels are made for NVIDIA's cards. (Some have slow ways around it, which nobody would want.)"""
 NO_TEXT = frozenset({
     "text-to-image", "image-to-image", "text-to-video", "image-to-video", "unconditional-image-generation",
     "text-to-3d", "image-to-3d", "image-classification", "object-detection", "image-segmentation", "depth-estimation",
@@ -167,7 +163,8 @@ def has_engine(row: Mapping[str, Any], machine: Machine) -> bool:
         return machine.apple
     if machines == "any":
         return True
-    return bool(machine.vram) or row["quant_method"] not in NEED_CUDA
+    method = scheme_table().methods.get(row["quant_method"] or "")
+    return bool(machine.vram) or method is None or not method.cuda
 
 
 def formats_for_machine(row: Mapping[str, Any], wish: FitRequest) -> bool:
@@ -340,7 +337,7 @@ def speed(row: Mapping[str, Any], need: Estimate, machine: Machine, where: Place
 def rank_score(fit: Fit) -> float:
     """How much a model can do, roughly, in doublings of its size: what its scheme loses counts against it.
 
-    The mean KL divergence of quality.toml counts four doublings a nat, so that Q4_K_M costs an eighth of a doubling and
+    The mean KL divergence of schemes.toml counts four doublings a nat, so that Q4_K_M costs an eighth of a doubling and
     Q2_K nearly two: as people find, a smaller model at 4 bits beats a bigger one at 2. Where nobody measured the
     scheme, its bits stand in: the nominal ones and one more, or fewer where the file holds fewer. A mixture of experts
     counts as the geometric mean of its active and total parameters.
@@ -349,11 +346,11 @@ def rank_score(fit: Fit) -> float:
     if fit.active_parameters:
         parameters = round((parameters * min(parameters, fit.active_parameters)) ** 0.5)
     found = quality_loss(fit.quant, imatrix=True)
-    if found and found.kld is not None:
-        divergence = found.kld
+    if found and found.kl_divergence is not None:
+        divergence = found.kl_divergence
     else:
         widths = [fit.bits_per_weight, None if fit.bits is None else fit.bits + 1]
         divergence = estimated_divergence(min((width for width in widths if width), default=16.0))
     if fit.qat:
-        divergence *= SHARE_OF_LOSS
+        divergence *= qat_share_of_loss()
     return log2(max(1, parameters)) - 4 * divergence

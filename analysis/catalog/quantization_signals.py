@@ -6,7 +6,7 @@
     performance    published results against its base model's; how fast memory lets it run
 
 A verdict is True (quantized), False (full precision) or None (it does not tell). Which program loads what is data:
-runtimes.toml.
+runtimes.toml by container and schemes.toml by method.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Any, Literal
 from analysis.fit.memory import tokens_per_second, weight_bytes
 from analysis.labels.evidence.headers import header_evidence
 from analysis.labels.evidence.sizes import FULL_FROM, QUANTIZED_BELOW
+from analysis.schemes.schemes import FULL_PRECISION, scheme_table
 from analysis.units import size_text
 from db.records import EvalRecord, Header, LabelRecord
 
 SignalName = Literal["size", "documentation", "framework", "performance"]
 
 PATH = Path(__file__).with_name("runtimes.toml")
-FULL = frozenset(("F64", "F32", "F16", "BF16"))
 LAPTOP = 100e9  # bytes a second: the memory of a laptop of today
 SAME = 0.002  # relative difference of results that rounding explains
 NEAR = 0.15  # results of a quantized copy stay this near to its base's
@@ -165,40 +165,37 @@ def documentation_signal(subject: SignalInput) -> Signal:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Which programs load a container or a method. `quantized`: only, either, no."""
+    """Which programs load a container. `quantized`: only, either, no."""
 
     runs: tuple[str, ...]
     quantized: str = "only"
-    needs: str | None = None
 
 
 @cache
-def runtimes() -> tuple[Mapping[str, Runtime], Mapping[str, Runtime]]:
-    """runtimes.toml: by format, by method."""
+def runtimes() -> Mapping[str, Runtime]:
+    """runtimes.toml, by format."""
     data = tomllib.loads(PATH.read_text(encoding="utf-8"))
-    formats = {name: Runtime(tuple(row["runs"]), row["quantized"]) for name, row in data["formats"].items()}
-    methods = {name: Runtime(tuple(row["runs"]), "only", row.get("with")) for name, row in data["methods"].items()}
-    return formats, methods
+    return {name: Runtime(tuple(row["runs"]), row["quantized"]) for name, row in data["formats"].items()}
 
 
 def runs_in(format: str | None, quant_method: str | None = None) -> tuple[str, ...]:  # noqa: A002
     """Programs that load it, the best known first; empty where none is known."""
-    formats, methods = runtimes()
-    found = methods.get(quant_method or "") if formats.get(format or "", Runtime((), "no")).quantized == "no" else None
-    found = found or formats.get(format or "") or methods.get(quant_method or "")
-    return found.runs if found else ()
+    container, method = runtimes().get(format or ""), scheme_table().methods.get(quant_method or "")
+    if method is not None and (container is None or container.quantized == "no"):
+        return method.runtimes
+    return container.runs if container else ()
 
 
 def framework_signal(subject: SignalInput) -> Signal:
     """Programs name a method for quantized weights alone; some containers hold nothing else."""
-    formats, methods = runtimes()
-    container, method = formats.get(subject.format or ""), methods.get(subject.quant_method or "")
+    container = runtimes().get(subject.format or "")
+    method = scheme_table().methods.get(subject.quant_method or "")
     programs = ", ".join(runs_in(subject.format, subject.quant_method)[:4])
     if container is None and method is None:
         return Signal("framework", None, f"no program is known for {subject.format or 'an unknown format'}")
-    full = subject.quant in FULL
+    full = subject.quant in FULL_PRECISION
     if method is not None and not full:
-        needs = f", with {method.needs}" if method.needs else ""
+        needs = f", with {method.requires}" if method.requires else ""
         return Signal("framework", True, f"{programs} load it as {subject.quant_method}{needs}")
     if container is not None and container.quantized == "only":
         return Signal("framework", True, f"{programs} load it; {subject.format} holds quantized weights alone")

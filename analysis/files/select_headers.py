@@ -9,6 +9,7 @@ from statistics import median
 from analysis.files.artifacts import missing_parts
 from analysis.formats.formats import find_format
 from analysis.formats.readers import has_reader
+from analysis.schemes.schemes import usual_file_bits
 from db.records import ArtifactRecord, RepoRecord
 
 MAX_HEADERS_PER_REPO = 12
@@ -74,7 +75,7 @@ def _disagreeing(repo: RepoRecord, quants: list[ArtifactRecord]) -> set[str]:
     """
     implied = {}
     for artifact in quants:
-        bits = _typical_bits(artifact.artifact)
+        bits = _usual_file_bits(artifact.artifact)
         if bits and artifact.total_size:
             implied[artifact.artifact] = (artifact.total_size * 8 / bits, bits)
     counted = repo.gguf.get("total")
@@ -89,17 +90,13 @@ def _disagreeing(repo: RepoRecord, quants: list[ArtifactRecord]) -> set[str]:
 _SCHEME_WORD = re.compile(r"(?<![A-Z0-9])(?:P?TQ|I?Q|MXFP|NVFP|BF|FP?|I)\d+(?:_[A-Z0-9]+)*(?![A-Z0-9])")
 
 
-def _typical_bits(path: str) -> float | None:
-    """Bits a weight of the last scheme in a file's name, as the vocabulary has them."""
-    from analysis.vocabulary.vocabulary import vocabulary
-
-    known = vocabulary()
+def _usual_file_bits(path: str) -> float | None:
+    """Bits per weight that files of the last GGUF or full-precision scheme in a file's name usually have."""
     for text in reversed(_SCHEME_WORD.findall(path.rpartition("/")[2].upper())):
         pieces = text.split("_")
         for end in range(len(pieces), 0, -1):
-            scheme = "_".join(pieces[:end])
-            if scheme in known.gguf:
-                return known.gguf[scheme]
-        if re.fullmatch(r"B?FP?(16|32)", text):
-            return 32.0 if text.endswith("32") else 16.0
+            if bits := usual_file_bits("_".join(pieces[:end])):
+                return bits
+        if text in ("FP16", "FP32"):
+            return float(text[2:])
     return None

@@ -23,15 +23,6 @@ KV_BYTES: Mapping[str, float] = {
     "q4_0": 18 / 32, "iq4_nl": 18 / 32,
 }  # fmt: skip
 
-# Bits a weight of whole files by scheme, embeddings and norms included: llama.cpp's tools/quantize/README.md, measured
-# on Llama 3.1 8B (revision 311c2c9f). Smaller models come out wider: their embeddings weigh more.
-SCHEME_BITS: Mapping[str, float] = {
-    "F32": 32.0, "F16": 16.0005, "BF16": 16.0005, "Q8_0": 8.5008, "Q6_K": 6.5633, "Q5_K_M": 5.7036, "Q5_K_S": 5.5704,
-    "Q4_K_M": 4.8944, "IQ4_NL": 4.6818, "Q4_K_S": 4.6672, "IQ4_XS": 4.4597, "Q3_K_L": 4.2979, "IQ3_M": 3.7628,
-    "IQ3_S": 3.6606, "Q3_K_S": 3.6429, "IQ3_XS": 3.4977, "IQ3_XXS": 3.2548, "Q2_K": 3.1593, "Q2_K_S": 2.9697,
-    "IQ2_M": 2.9294, "IQ2_S": 2.7403, "IQ2_XS": 2.5882, "IQ2_XXS": 2.3824, "IQ1_M": 2.1460, "IQ1_S": 2.0042,
-}  # fmt: skip
-
 MIB = 2**20
 GIB = 2**30
 UBATCH_TOKENS = 512  # tokens that llama.cpp computes at once (n_ubatch)

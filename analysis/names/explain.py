@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from analysis.names.name_labels import NameLabels
 from analysis.names.tokens import Token
+from analysis.schemes.schemes import find_scheme
 from analysis.units import count_text, size_text
 from analysis.vocabulary.vocabulary import Entry, Vocabulary, vocabulary
 
@@ -29,31 +30,6 @@ KINDS = {
     "group_size": "group",
     "noise": "aside",
 }
-
-# What the blocks of GGUF's types are, by how a scheme begins (ggml-common.h, llama.cpp's quantize tool).
-BLOCKS = (
-    ("Q4_0_", "4 bits in blocks of 32 with one scale, laid out for one kind of processor"),
-    ("Q4_0", "4 bits in blocks of 32 with one scale"),
-    ("Q4_1", "4 bits in blocks of 32 with a scale and an offset"),
-    ("Q5_0", "5 bits in blocks of 32 with one scale"),
-    ("Q5_1", "5 bits in blocks of 32 with a scale and an offset"),
-    ("Q8_0", "8 bits in blocks of 32 with one scale: hardly any loss"),
-    ("Q6_K", "6 bits in blocks of 256 with scales of 8 bits: hardly any loss"),
-    ("Q5_K", "5 bits in blocks of 256 with scales of 6 bits, some tensors wider"),
-    ("Q4_K", "4 bits in blocks of 256 with scales of 6 bits, some tensors wider: the usual choice"),
-    ("Q3_K", "3 bits in blocks of 256, some tensors wider"),
-    ("Q2_K", "2 bits in blocks of 256, some tensors wider: a clear loss"),
-    ("IQ4", "4 bits on a curve of values rather than even steps"),
-    ("IQ3", "3 bits from a table of patterns, made with an importance matrix"),
-    ("IQ2", "2 bits from a table of patterns, made with an importance matrix"),
-    ("IQ1", "under 2 bits from a table of patterns: for very large models"),
-    ("TQ", "three values a weight"),
-    ("MXFP4", "4-bit floats in blocks of 32 with a power of two as scale"),
-    ("BF16", "16-bit floats with the range of 32: full precision"),
-    ("F16", "16-bit floats: full precision"),
-    ("F32", "32-bit floats: full precision"),
-)
-SUFFIXES_OF_K = {"_S": "small mix", "_M": "medium mix", "_L": "large mix", "_XL": "largest mix"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +103,7 @@ def meaning(token: Token, found: NameLabels, words: Vocabulary) -> str:
         case "experts":
             return f"{value} experts, a few of which work on each token"
         case "quant" | "bits":
-            return scheme(value, found, words) if label == "quant" else f"{value} bits a weight"
+            return scheme_meaning(value, found, words) if label == "quant" else f"{value} bits a weight"
         case "group_size":
             return f"{value} weights share a scale"
         case "context":
@@ -210,23 +186,20 @@ def sized(token: Token, found: NameLabels, words: Vocabulary) -> str:
     return f"{size_in_words(found.parameters)} parameters, as claimed; {memory} of memory at 32 bits a weight"
 
 
-def typical_bits(found: NameLabels, words: Vocabulary) -> float | None:
-    """Bits a weight of whole files under this scheme: typical ones of GGUF, else the nominal ones."""
-    typical = words.gguf.get(found.quant or "")
-    if typical is None and found.quant and found.quant_method == "gguf":
-        typical = words.gguf.get(found.quant.rpartition("_")[0])
-    return typical or found.bits
+def estimate_bits(found: NameLabels) -> float | None:
+    """Bits per weight to estimate a file's size with: of GGUF schemes those that files usually have, else nominal."""
+    scheme = find_scheme(found.quant or "")
+    return (scheme.estimated_bits if scheme is not None and scheme.kind == "gguf" else None) or found.bits
 
 
-def scheme(value: str, found: NameLabels, words: Vocabulary) -> str:
-    entry = words.find("scheme", value) or words.find("float", value)
-    how = entry.about if entry else next((text for start, text in BLOCKS if value.startswith(start)), "")
-    if not entry and "_K_" in value:
-        mix = next((text for suffix, text in SUFFIXES_OF_K.items() if value.endswith(suffix)), "")
-        how = f"{how}; {mix}" if mix else how
+def scheme_meaning(value: str, found: NameLabels, words: Vocabulary) -> str:
+    known = find_scheme(value)
+    how = known.about if known else ""
+    if "_K_" in value and (mix := words.schemes.suffixes.get(value.rpartition("_")[2])):
+        how = f"{how}; {mix}"
     if value != found.quant:
         return how or value
-    bits = typical_bits(found, words)
+    bits = estimate_bits(found)
     if not bits:
         return how or value
     text = f"{how or value}: {bits:.3g} bits a weight" if bits != found.bits or not how else how
@@ -239,7 +212,7 @@ def quantization_arithmetic(found: NameLabels) -> Iterator[str]:
     """What follows from the parts together."""
     if found.quantized is False and found.quant is None:
         yield "Not quantized, says the name."
-    bits = typical_bits(found, vocabulary())
+    bits = estimate_bits(found)
     if found.parameters and bits and not any(token.label == "quant" for token in found.tokens):
         size = size_text(found.parameters * bits / 8)
         yield f"{count_text(found.parameters)} parameters at {bits:.3g} bits: about {size}."

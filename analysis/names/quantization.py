@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from analysis.names.name_labels import Draft, TokenSequence
 from analysis.names.tokens import (
     BITS,
@@ -20,14 +18,13 @@ from analysis.names.tokens import (
     VERSION,
     Lexeme,
 )  # fmt: skip
+from analysis.schemes.schemes import nominal_bits
 from analysis.vocabulary.vocabulary import Entry
 
 READS = BITS | FLAG | FLOAT | FORMAT | GGUF | GROUP | SCHEME | ROLE
 
 # What a bitsandbytes model is, by its bits; 4 where the name does not say.
 BITSANDBYTES = {4: "BNB-NF4", 8: "BNB-INT8"}
-# Words that say bits but not whose: any method's own scheme stands above them.
-MIN_METHOD_RANK = 4  # ranks below this
 
 
 def recognize_quantization(sheet: TokenSequence, draft: Draft) -> None:
@@ -100,7 +97,7 @@ class QuantizationClaims:
             self.schemes += (piece,)
             if piece.unit == "activation" and (group := piece.text.lower().partition("g")[2]).isdigit():
                 self.group = int(group)
-            if piece.entry is not None and piece.entry.facts.get("follows"):
+            if piece.entry is not None and piece.entry.scheme is not None and piece.entry.scheme.bits_follow:
                 self.follow(sheet, index + 1)
             if (
                 index
@@ -176,7 +173,7 @@ class QuantizationClaims:
         if self.unquantized and not self.imatrix:
             draft.quantized = False
             if self.floats:
-                draft.quant, draft.bits = self.floats[-1], float_bits(self.floats[-1])
+                draft.quant, draft.bits = self.floats[-1], nominal_bits(self.floats[-1])
             return
         if self.gguf is not None:
             self.resolve_gguf(draft)
@@ -185,7 +182,7 @@ class QuantizationClaims:
         elif self.bits is not None:
             self.resolve_bits(draft)
         elif self.floats:
-            draft.quant, draft.bits, draft.quantized = self.floats[-1], float_bits(self.floats[-1]), False
+            draft.quant, draft.bits, draft.quantized = self.floats[-1], nominal_bits(self.floats[-1]), False
         elif self.imatrix or self.dynamic or self.quantized:
             draft.quantized = True
         if draft.quant_method is None and draft.quantized and draft.format in METHODS:
@@ -202,24 +199,23 @@ class QuantizationClaims:
 
     def resolve_scheme(self, draft: Draft) -> None:
         best = max(self.schemes, key=rank)
-        entry = best.entry
+        scheme = best.entry.scheme if best.entry is not None else None
         draft.quantized = True
         bits = self.bits
-        if entry is None:
+        if scheme is None:
             draft.quant = best.claim[1] if best.claim else None
             draft.bits = best.number
-            method = next((piece.entry.facts.get("method") for piece in self.schemes if piece.entry is not None), None)
+            others = (piece.entry.scheme for piece in self.schemes if piece.entry is not None)
+            method = next((other.method for other in others if other is not None), None)
             draft.quant_method = method or (draft.format if best.unit == "web" else "compressed-tensors")
             return
-        facts = entry.facts
-        draft.quant, draft.quant_method = entry.value, facts.get("method")
+        draft.quant, draft.quant_method = scheme.name, scheme.method
         if bits is None:
             bits = next((piece.number for piece in self.schemes if piece.number and piece is not best), None)
-        draft.bits = facts.get("bits") or best.number or bits or facts.get("usual")
-        if entry.value == "BNB":
+        draft.bits = scheme.nominal_bits or best.number or bits or scheme.default_bits
+        if scheme.name == "BNB":
             draft.quant = BITSANDBYTES.get(int(draft.bits or 0))
-        if draft.format is None or facts.get("format"):
-            draft.format = facts.get("format", draft.format)
+        draft.format = scheme.container or draft.format
         if draft.format == "mlx":
             apply_mlx_scheme(draft)
         elif draft.format == "gguf" or (draft.quant_method is None and draft.format in METHODS):
@@ -250,24 +246,6 @@ METHODS = {"gguf", "ggml", "mlx", "onnx", "openvino", "mlc"}
 
 
 def rank(piece: Lexeme) -> float:
-    if piece.entry is None:
+    if piece.entry is None or piece.entry.scheme is None:
         return 7 if piece.unit == "web" else 5.5  # W4A16 says more than AutoRound, NVFP4 more than W4A4
-    found: float = piece.entry.facts.get("rank", 5)
-    return found
-
-
-def float_bits(scheme: str) -> float:
-    return 64 if "64" in scheme else 32 if "32" in scheme else 16
-
-
-# Under two bits the digit says little: llama.cpp's own figures for its types.
-ONE_BIT = {"IQ1_S": 1.56, "IQ1_M": 1.75, "IQ1_BN": 1.62, "IQ1_KT": 1.75, "TQ1_0": 1.69, "PTQ1_0": 1.69}
-
-
-@cache
-def nominal_bits(scheme: str) -> float:
-    """The digit in a GGUF scheme's name: 4 of Q4_K_M, 2 of IQ2_XXS, 4 of MXFP4_MOE."""
-    for name, bits in ONE_BIT.items():
-        if scheme.startswith(name):
-            return bits
-    return float(next((letter for letter in scheme if letter.isdigit()), 0))
+    return piece.entry.scheme.rank

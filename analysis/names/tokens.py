@@ -479,8 +479,9 @@ def piece_of(text: str, entry: Entry, rule: str = "") -> Lexeme:
     """The piece that a vocabulary's word makes."""
     label = _CLAIMS.get(entry.label)
     claim = None if label is None else (label, entry.value, rule or entry.file)
-    number = entry.facts.get("bits", 0)
-    if entry.facts.get("digit"):
+    scheme = entry.scheme
+    number = (scheme.nominal_bits or 0) if scheme is not None else 0
+    if scheme is not None and scheme.bits_in_alias:
         number = float(next((letter for letter in text if letter.isdigit()), 0))
     return Lexeme(text, _KINDS[entry.label], claim, entry=entry, number=number, unit=rule)
 
@@ -490,7 +491,7 @@ def size_piece(text: str, number: float, unit: str) -> Lexeme:
 
 
 def gguf_piece(text: str, scheme: str) -> Lexeme:
-    return Lexeme(text, GGUF, ("quant", scheme, "quants.toml"), unit=scheme)
+    return Lexeme(text, GGUF, ("quant", scheme, "schemes.toml"), unit=scheme)
 
 
 def count(text: str) -> float:
@@ -517,9 +518,10 @@ def canonical(text: str) -> str:
 
 def spellings(vocabulary: Vocabulary) -> dict[str, str]:
     """Spelling in capitals -> GGUF scheme: with suffixes, and without underscores where letters make it plain."""
-    schemes = {scheme: scheme for scheme in vocabulary.gguf}
-    for scheme in vocabulary.gguf:
-        for suffix in vocabulary.suffixes:
+    table = vocabulary.schemes
+    schemes = {scheme.name: scheme.name for scheme in table.schemes.values() if scheme.kind == "gguf"}
+    for scheme in tuple(schemes):
+        for suffix in table.suffixes:
             schemes.setdefault(f"{scheme}_{suffix}", f"{scheme}_{suffix}")
     for scheme in tuple(schemes):
         head, *tail = scheme.split("_")

@@ -1,27 +1,22 @@
-"""What a quantization scheme costs in precision, accuracy, and bias and safety, as others measured and published it.
+"""What a quantization scheme loses in precision, accuracy, and bias and safety, as others measured and published it.
 
-The figures and their sources are data (quality.toml). Where nobody measured, the answer says so: a scheme without a
-row has no number, never its neighbour's.
+The figures and their sources are data (schemes.toml). A scheme without published figures has none here either, never
+those of a similar scheme.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from analysis.schemes.schemes import Source, is_full_precision, scheme_table
 
 Grade = Literal["none", "slight", "noticeable", "heavy", "broken"]
 Cost = Literal["precision", "accuracy", "bias"]
 
-PATH = Path(__file__).with_name("quality.toml")
 NOT_MEASURED = "nobody measured"
-FULL = {"F32", "F64"}
-SAME_AS_WEIGHTS = {"BF16", "F16"}
-SHARE_OF_LOSS = 0.46  # what quantization-aware training leaves of the loss (quality.toml, qat)
 
 # Bounds of the mean KL divergence (nats) between words for people: Q8_0 and Q6_K lie under the first, Q4_K_M and
 # Q4_K_S under the second, Q3_K_M under the third, Q2_K under the fourth.
@@ -52,41 +47,29 @@ def cost_of(dataset: str, metric: str) -> Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where figures come from: who, when, on what."""
-
-    id: str
-    title: str
-    url: str
-    year: int
-    measured: str
-    reference_ppl: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class QualityLoss:
-    """What is published of one scheme. None is not measured; `imatrix`: the figures were made with such a matrix."""
+    """What is published of one scheme. None is not measured; `imatrix`: measured on files made with such a matrix."""
 
     scheme: str
     source: Source
-    delta_ppl: float | None = None  # perplexity added
-    kld: float | None = None  # nats
-    accuracy: tuple[float, float] | None = None  # percent of the original's score that is kept
+    perplexity_added: float | None = None
+    kl_divergence: float | None = None  # nats
+    accuracy_kept: tuple[float, float] | None = None  # percent of the original's score, lowest and highest
     imatrix: bool = False
     note: str | None = None
 
     @property
     def percent(self) -> float | None:
         """The rise of perplexity in percent of the reference's."""
-        if self.delta_ppl is None or not self.source.reference_ppl:
+        if self.perplexity_added is None or not self.source.reference_perplexity:
             return None
-        return 100 * self.delta_ppl / self.source.reference_ppl
+        return 100 * self.perplexity_added / self.source.reference_perplexity
 
     @property
     def grade(self) -> Grade | None:
         """A word for it, by KL divergence; where only perplexity was measured, by its rise (half a percent a grade)."""
-        if self.kld is not None:
-            return next((grade for bound, grade in GRADES if self.kld < bound), "broken")
+        if self.kl_divergence is not None:
+            return next((grade for bound, grade in GRADES if self.kl_divergence < bound), "broken")
         if self.percent is not None:
             bounds: tuple[tuple[float, Grade], ...] = ((0.5, "none"), (5.0, "slight"), (12.0, "noticeable"))
             return next((grade for bound, grade in bounds if self.percent < bound), "heavy")
@@ -96,8 +79,12 @@ class QualityLoss:
     def figures(self) -> str | None:
         """Every figure there is, for a sentence: `perplexity +2.8 %, KL divergence 0.0313`."""
         parts = [self.text] if self.percent is not None else []
-        parts += [f"KL divergence {self.kld:.3g}"] if self.kld is not None else []
-        parts += [f"{self.accuracy[0]:g} to {self.accuracy[1]:g} % of the score kept"] if self.accuracy else []
+        parts += [f"KL divergence {self.kl_divergence:.3g}"] if self.kl_divergence is not None else []
+        parts += (
+            [f"{self.accuracy_kept[0]:g} to {self.accuracy_kept[1]:g} % of the score kept"]
+            if self.accuracy_kept
+            else []
+        )
         return ", ".join(parts) or None
 
     @property
@@ -108,45 +95,37 @@ class QualityLoss:
         return self.note or NOT_MEASURED
 
 
-@cache
-def table() -> Mapping[str, Any]:
-    return tomllib.loads(PATH.read_text(encoding="utf-8"))
-
-
-@cache
-def sources() -> Mapping[str, Source]:
-    """Every source of quality.toml by its id."""
-    return {name: Source(id=name, **entry) for name, entry in table()["sources"].items()}
-
-
 def quality_loss(quant: str | None, *, imatrix: bool = False) -> QualityLoss | None:
-    """What is published of a canonical scheme, or None where nobody measured it.
+    """What is published of a canonical scheme, or None where nothing is.
 
-    With `imatrix` the figures made with an importance matrix where there are any, else those without; schemes that
-    can't be made without one (IQ2, IQ1) have only those.
+    With `imatrix` the figures of files made with an importance matrix where there are any, else those without; schemes
+    that can't be made without one (IQ2, IQ1) have only those.
     """
-    if not quant:
+    scheme = scheme_table().schemes.get((quant or "").upper())
+    if scheme is None or scheme.quality is None:
         return None
-    entry = table()["schemes"].get(quant.upper())
-    if entry is None:
-        return None
-    plain = {key: entry[key] for key in ("delta_ppl", "kld", "accuracy", "note") if key in entry}
-    with_matrix = entry.get("imatrix")
-    chosen = {**plain, **with_matrix} if with_matrix and (imatrix or "kld" not in plain) else plain
-    accuracy = chosen.pop("accuracy", None)
+    plain, matrix = scheme.quality, scheme.quality.imatrix
+    chosen = matrix if matrix is not None and (imatrix or plain.kl_divergence is None) else plain
     return QualityLoss(
-        scheme=quant.upper(),
-        source=sources()[entry["source"]],
-        accuracy=(accuracy[0], accuracy[1]) if accuracy else None,
-        imatrix=bool(with_matrix) and (imatrix or "kld" not in plain),
-        **chosen,
+        scheme=scheme.name,
+        source=plain.source,
+        perplexity_added=chosen.perplexity_added,
+        kl_divergence=chosen.kl_divergence,
+        accuracy_kept=plain.accuracy_kept,
+        imatrix=chosen is matrix,
+        note=plain.note,
     )
+
+
+def qat_share_of_loss() -> float:
+    """What quantization-aware training leaves of the loss: a share from 0 to 1."""
+    return scheme_table().qat.share_of_loss
 
 
 def estimated_divergence(width: float) -> float:
     """The mean KL divergence (nats) to expect of so many bits a weight, where nobody measured the scheme.
 
-    Two lines through the logarithms of llama.cpp's figures for Llama 3 8B (quality.toml), which bend at 3.5 bits.
+    Two lines through the logarithms of llama.cpp's figures for Llama 3 8B (schemes.toml), which bend at 3.5 bits.
     """
     slope = 1.33 if width >= 3.5 else 2.68
     return float(min(4.0, 2.0 ** (-2.85 - slope * (width - 3.5))))
@@ -160,7 +139,7 @@ def trained_for(qat: bool | None, bits: float | None) -> bool:
 
 def loss_text(quant: str | None, *, qat: bool = False, imatrix: bool = False, quantized: bool | None = True) -> str:
     """What is lost, in few words for a table; QAT is told apart, and what nobody measured is said to be so."""
-    if quant in FULL or quant in SAME_AS_WEIGHTS or quantized is False:
+    if quantized is False or (quant and is_full_precision(quant)):
         return "nothing"
     if qat:
         return "QAT: under half of " + (
@@ -172,23 +151,20 @@ def loss_text(quant: str | None, *, qat: bool = False, imatrix: bool = False, qu
 
 def loss_sentence(quant: str | None, *, qat: bool = False, imatrix: bool = False) -> str:
     """What the loss means, plainly."""
-    if quant in FULL or quant in SAME_AS_WEIGHTS:
+    if quant and is_full_precision(quant):
         return "not quantized: nothing is lost"
     found = quality_loss(quant, imatrix=imatrix)
     grade = found.grade if found else None
     what = SENTENCES[grade] if grade else (found.note if found else None)
     if qat:
-        less = f"trained to be quantized, which loses less ({table()['qat']['note']})"
+        less = f"trained to be quantized, which loses less ({scheme_table().qat.note})"
         return f"{less}; without that training {quant} would be: {what}" if what else less
     return what or f"{quant or 'this scheme'}: nobody published figures that we know of"
 
 
 def find_published(cost: Cost, bits: float | None) -> tuple[str, Source] | None:
-    """What was found of accuracy, or of bias and safety, at a width in bits; None where nobody measured."""
-    if bits is None or cost not in table()["costs"]:
+    """What was found about accuracy, or bias and safety, at a width in nominal bits, and by whom."""
+    if bits is None:
         return None
-    entries = sorted(table()["costs"][cost], key=lambda entry: -entry["bits"])
-    for entry in entries:
-        if bits >= entry["bits"]:
-            return entry["finding"], sources()[entry["source"]]
-    return None
+    found = (each for each in scheme_table().findings if each.about == cost and bits >= each.min_bits)
+    return next(((each.finding, each.source) for each in found), None)

@@ -16,8 +16,12 @@ from typing import Any
 
 from analysis.errors import VocabularyError
 from analysis.formats.formats import Format, read_formats
+from analysis.schemes.schemes import Scheme, SchemeTable, read_schemes
 
-FILES = ("families", "tuning", "specialty", "formats", "languages", "quants", "words")
+FILES = ("families", "tuning", "specialty", "formats", "languages", "schemes", "words")
+"""Names of the files, without extension."""
+_PACKAGES = {"formats": "analysis.formats", "schemes": "analysis.schemes"}
+"""Files that belong to another package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Entry:
     file: str
     words: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    scheme: Scheme | None = None  # of the labels scheme and float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,7 @@ class Vocabulary:
     digest: str  # sha256 of the files' bytes, the first 16 hex digits
     words: Mapping[str, Entry]  # one lower-case word -> entry
     phrases: Mapping[str, tuple[tuple[tuple[str, ...], Entry], ...]]  # first word -> (all words, entry), longest first
-    gguf: Mapping[str, float]  # GGUF scheme -> typical bits a weight
-    suffixes: Mapping[str, str]  # what quantizers add to a GGUF scheme -> meaning
+    schemes: SchemeTable
     anywhere: tuple[tuple[str, Entry], ...]  # families read inside longer words, longest first
     endings: tuple[tuple[str, Entry], ...]  # families read at the end of longer words, longest first
     codes: Mapping[str, Entry]  # ISO 639-1 code -> language
@@ -72,19 +76,6 @@ _TABLES: dict[tuple[str, str], tuple[str, dict[str, type | tuple[type, ...]]]] =
     ("tuning", ""): ("tuning", {}),
     ("specialty", ""): ("specialty", {}),
     ("languages", ""): ("language", {"bare": bool}),
-    ("quants", "floats"): ("float", {"bits": int}),
-    ("quants", "schemes"): (
-        "scheme",
-        {
-            "method": str,
-            "bits": (int, float),
-            "format": str,
-            "rank": int,
-            "usual": (int, float),
-            "digit": bool,
-            "follows": bool,
-        },
-    ),
     ("words", "size_words"): ("size word", {}),
     ("words", "roles"): ("role", {}),
     ("words", "flags"): ("flag", {}),
@@ -101,24 +92,23 @@ def load_vocabulary(sources: Mapping[str, bytes]) -> Vocabulary:
     """
     digest = hashlib.sha256()
     entries: list[Entry] = []
-    gguf: dict[str, float] = {}
-    suffixes: dict[str, str] = {}
+    schemes = read_schemes(sources["schemes"])
     for name in FILES:
         data = sources[name]
         digest.update(name.encode() + b"\0" + data + b"\0")
         if name == "formats":
             entries.extend(_format_entries(read_formats(data)))
             continue
+        if name == "schemes":
+            entries.extend(_scheme_entries(schemes))
+            continue
         try:
             tables = tomllib.loads(data.decode("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise VocabularyError(f"{name}.toml", "", str(error)) from error
-        if name == "quants":
-            gguf = {key: _number(name, key, bits) for key, bits in tables.pop("gguf", {}).items()}
-            suffixes = {key: _text(name, key, about) for key, about in tables.pop("suffixes", {}).items()}
         for table, rows in _tables(name, tables):
             entries.extend(_entries(name, table, rows))
-    return _compile(digest.hexdigest()[:16], tuple(entries), gguf, suffixes)
+    return _compile(digest.hexdigest()[:16], tuple(entries), schemes)
 
 
 @cache
@@ -129,7 +119,7 @@ def vocabulary() -> Vocabulary:
 
 def packaged_files() -> dict[str, bytes]:
     """The bytes of the files that ship with the program, by name without extension."""
-    folders = {name: files("analysis.formats" if name == "formats" else "analysis.vocabulary") for name in FILES}
+    folders = {name: files(_PACKAGES.get(name, "analysis.vocabulary")) for name in FILES}
     return {name: (folder / f"{name}.toml").read_bytes() for name, folder in folders.items()}
 
 
@@ -150,7 +140,7 @@ def _entries(name: str, table: str, rows: Mapping[str, Any]) -> Iterator[Entry]:
         if not isinstance(row, dict):
             raise VocabularyError(file, value, "an entry is a table like { about = ..., words = [...] }")
         facts = dict(row)
-        about = facts.pop("about", None if label != "float" else f"{row.get('bits')}-bit floats, full precision")
+        about = facts.pop("about", None)
         if not isinstance(about, str) or not about:
             raise VocabularyError(file, value, "`about` must say in a line what it is")
         words = facts.pop("aliases" if label == "family" else "words", None)
@@ -172,9 +162,13 @@ def _format_entries(table: Mapping[str, Format]) -> Iterator[Entry]:
         yield Entry("format", each.name, each.about, "formats.toml", each.words)
 
 
-def _compile(
-    digest: str, entries: tuple[Entry, ...], gguf: Mapping[str, float], suffixes: Mapping[str, str]
-) -> Vocabulary:
+def _scheme_entries(table: SchemeTable) -> Iterator[Entry]:
+    for scheme in table.schemes.values():
+        label = "scheme" if scheme.quantized else "float"
+        yield Entry(label, scheme.name, scheme.about, "schemes.toml", scheme.aliases, scheme=scheme)
+
+
+def _compile(digest: str, entries: tuple[Entry, ...], schemes: SchemeTable) -> Vocabulary:
     words: dict[str, Entry] = {}
     glued: dict[str, Entry] = {}
     phrases: dict[str, list[tuple[tuple[str, ...], Entry]]] = {}
@@ -213,23 +207,10 @@ def _compile(
         digest,
         words,
         longest,
-        gguf,
-        suffixes,
+        schemes,
         tuple(sorted(anywhere, key=lambda item: -len(item[0]))),
         tuple(sorted(endings, key=lambda item: -len(item[0]))),
         {entry.value: entry for entry in entries if entry.label == "language"},
         owners,
         entries,
     )
-
-
-def _number(name: str, key: str, value: object) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 64:
-        return float(value)
-    raise VocabularyError(f"{name}.toml", key, "typical bits a weight must be a number from 0 to 64")
-
-
-def _text(name: str, key: str, value: object) -> str:
-    if isinstance(value, str) and value:
-        return value
-    raise VocabularyError(f"{name}.toml", key, "its meaning must be a text")

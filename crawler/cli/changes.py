@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from crawler.cli.options import WHEN, db_option, output_options
+from crawler.cli.options import WHEN, complete_scheme, db_option, output_options
 from crawler.cli.printer import Column, Printer
 
 ENTRIES = 200
@@ -16,7 +16,13 @@ ENTRIES = 200
 @click.command()
 @click.option("--since", type=WHEN, default="7d", show_default=True, metavar="TIME", help="7d, 24h or 2026-11-01.")
 @click.option("--family", multiple=True, metavar="NAME", help="Only this family; may be given often.")
-@click.option("--quant", multiple=True, metavar="SCHEME", help="Only this scheme; may be given often.")
+@click.option(
+    "--quant",
+    multiple=True,
+    shell_complete=complete_scheme,
+    metavar="SCHEME",
+    help="Only this scheme; may be given often.",
+)
 @click.option("--kind", multiple=True, metavar="KIND", help="new, renamed, commit, gone, 'new artifact', label ...")
 @click.option(
     "--format", "form", type=click.Choice(["table", "atom"]), default="table", help="atom: a feed for a reader."

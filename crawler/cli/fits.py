@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.options import BANDWIDTH, CONTEXT, SIZE, db_option, output_options
+from crawler.cli.options import BANDWIDTH, CONTEXT, SIZE, complete_scheme, db_option, output_options
 from crawler.cli.printer import Column, Printer, count_text, size_text
 
 if TYPE_CHECKING:
@@ -29,7 +29,13 @@ KV_TYPES = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_n
     help="How the engine keeps its cache of keys and values.",
 )  # fmt: skip
 @click.option("--family", multiple=True, metavar="NAME", help="Only this family: gemma; may be given often.")
-@click.option("--quant", multiple=True, metavar="SCHEME", help="Only this scheme: Q4_K_M; may be given often.")
+@click.option(
+    "--quant",
+    multiple=True,
+    shell_complete=complete_scheme,
+    metavar="SCHEME",
+    help="Only this scheme: Q4_K_M; may be given often.",
+)
 @click.option("--bits", type=float, metavar="N", help="Only schemes of so many bits: 4.")
 @click.option("--format", "formats", multiple=True, metavar="NAME", help="Only this format: gguf; may be given often.")
 @click.option("--author", multiple=True, metavar="NAME", help="Only this publisher; may be given often.")

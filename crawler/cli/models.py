@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.options import MODEL_SIZE, db_option, output_options
+from crawler.cli.options import MODEL_SIZE, complete_scheme, db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text, size_text
 
 if TYPE_CHECKING:
@@ -30,7 +30,13 @@ def models() -> None:
 
 @models.command()
 @click.option("--family", multiple=True, metavar="NAME", help="gemma, llama, qwen; may be given often; * for any text.")
-@click.option("--quant", multiple=True, metavar="SCHEME", help="Q4_K_M, AWQ, 'IQ2*': of the repo or one of its files.")
+@click.option(
+    "--quant",
+    multiple=True,
+    shell_complete=complete_scheme,
+    metavar="SCHEME",
+    help="Q4_K_M, AWQ, 'IQ2*': of the repo or one of its files.",
+)
 @click.option("--format", "formats", multiple=True, metavar="NAME", help="gguf, safetensors, mlx.")
 @click.option("--author", multiple=True, metavar="NAME", help="The publisher.")
 @click.option("--tuning", multiple=True, metavar="WORD", help="instruct, base, merge, abliterated; all that are given.")

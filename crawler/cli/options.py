@@ -48,6 +48,13 @@ CLUSTER = Read("cluster", parse_cluster, "local:2 (processes here) or tls://sche
 WHEN = Read("time", parse_when, "7d, 24h, 2026-11-01 or 2026-11-01T12:00:00Z")
 
 
+def complete_scheme(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of the table of schemes, for a shell that completes `--quant`."""
+    from analysis.schemes.schemes import scheme_table
+
+    return [name for name in scheme_table().schemes if name.startswith(incomplete.upper())]
+
+
 def db_option(command: Command) -> Command:
     """`--db PATH|URL`: the catalog to read or write."""
     return click.option(

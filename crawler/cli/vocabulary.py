@@ -58,16 +58,16 @@ def check(folder: Path | None, out: Printer) -> None:
     """
     from collections import Counter
 
-    from analysis.vocabulary.vocabulary import FILES, load_vocabulary
+    from analysis.vocabulary.vocabulary import FILES, load_vocabulary, packaged_files
     from analysis.vocabulary.vocabulary import vocabulary as load
 
     if folder is None:
         found = load()
     else:
-        missing = [f"{name}.toml" for name in FILES if not (folder / f"{name}.toml").is_file()]
-        if missing:
+        given = {name: path.read_bytes() for name in FILES if (path := folder / f"{name}.toml").is_file()}
+        if missing := [f"{name}.toml" for name in FILES if name not in given and name != "schemes"]:
             raise click.UsageError(f"{folder} lacks {', '.join(missing)}", click.get_current_context())
-        found = load_vocabulary({name: (folder / f"{name}.toml").read_bytes() for name in FILES})
+        found = load_vocabulary({**packaged_files(), **given})
     counts = Counter(entry.label for entry in found.entries)
     words = sum(len(entry.words) for entry in found.entries)
     out.object(
@@ -75,7 +75,7 @@ def check(folder: Path | None, out: Printer) -> None:
             "digest": found.digest,
             "entries": len(found.entries),
             "words": words,
-            "schemes": len(found.gguf),
+            "schemes": len(found.schemes.schemes),
             "labels": counts,
         },
         human=lambda: out.line(

@@ -28,6 +28,7 @@ from analysis.formats.gguf.array_lengths import Layouts, learn_lengths
 from analysis.formats.gguf.reader import GgufFile, SkippedArray, Tensor, read_file
 from analysis.formats.source import ByteSource
 from analysis.schemes import tensor_types as ggml
+from analysis.schemes.schemes import FULL_PRECISION
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, Header
 
@@ -160,7 +161,7 @@ def header_of(
         tensor_count=len(tensors),
         types=dict(types.most_common()),
         quant=quant,
-        quant_method="gguf" if quant and quant not in ggml.FLOATS else None,
+        quant_method="gguf" if quant and quant not in FULL_PRECISION else None,
         quant_share=share,
         bits_per_weight=8 * total / stored if total is not None and stored else None,
         context=first.whole(f"{architecture}.context_length"),
@@ -258,7 +259,7 @@ def type_names(file: GgufFile) -> list[str]:
     other = {
         tensor.type
         for tensor, size in zip(file.tensors, file.sizes, strict=True)
-        if tensor.type in ggml.UNSURE and size is not None and not weighs_as_told(tensor, size, file.alignment)
+        if tensor.type in ggml.AMBIGUOUS_IDS and size is not None and not weighs_as_told(tensor, size, file.alignment)
     }
     names = {kind: ggml.type_name(kind) for kind in {tensor.type for tensor in file.tensors}}
     names |= {kind: ggml.REUSED.get(kind, str(kind)) for kind in other}
@@ -310,7 +311,7 @@ def agrees(claim: str, layers: Sequence[tuple[Tensor, str]]) -> bool:
         return False
     types = [known for known in ggml.TYPES.values() if known.name in main]
     fitting, least = layers, 0.5
-    if claim not in ggml.FLOATS:
+    if claim not in FULL_PRECISION:
         if types and layer_bits(layers) > 1.5 * max(known.bits for known in types):
             return False
         block = max((known.block for known in types), default=256)

@@ -452,7 +452,7 @@ class Reader:
             raise self.raise_beyond_limits(
                 at, f"at most {limits.ELEMENTS:,} elements of {name!r}", f"shape {shape}, offset {offset}"
             )
-        if known and shape and shape[0] % known.block and ggml.sure(kind):
+        if known and shape and shape[0] % known.block and ggml.is_unambiguous(kind):
             raise self.raise_malformed(at, f"rows of {name!r} in blocks of {known.block}", f"rows of {shape[0]:,}")
         return Tensor(name, shape, kind, offset, elements)
 
@@ -514,7 +514,7 @@ def tensor_sizes(
         room = None if end is None or end < tensor.offset else end - tensor.offset
         known = ggml.tensor_type(tensor.type)
         size = -(-tensor.elements // known.block) * known.size if known else None
-        if size is not None and ggml.sure(tensor.type):
+        if size is not None and ggml.is_unambiguous(tensor.type):
             if not last and room is not None and size > room:
                 raise HeaderMalformed(
                     name, data_start + tensor.offset, f"{size:,} bytes of {tensor.name!r}",

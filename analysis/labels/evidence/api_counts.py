@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from analysis.labels.evidence.formats import API_SAFETENSORS_WEIGHT, format_evidence
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence, make_measured
+from analysis.labels.evidence.schemes import full_precision_evidence, scheme_evidence
 from analysis.labels.evidence.sizes import QUANTIZED_BELOW
-from analysis.schemes.schemes import full_precision, scheme_pieces
 from analysis.untrusted import MAX_CONTEXT, count, table, word
 from db.record_base import Json
 
@@ -41,10 +41,10 @@ def safetensors_evidence(safetensors: Json, quantized: bool) -> Evidence:
     rule = f"safetensors {dtype}"
     if full >= 0.99 or (full >= 0.9 and dtype in _FULL):
         scheme = dtype if dtype in _FULL else max((n, kind) for kind, n in weights.items() if kind in _FULL)[1]
-        found += full_precision(scheme, "api", rule, WEIGHT["api"])
+        found += full_precision_evidence(scheme, "api", rule, WEIGHT["api"])
     elif dtype in _EIGHT and most >= whole / 2:
         found += [make_evidence("quant_measured", _EIGHT[dtype], "api", rule, WEIGHT["api"])]
-        found += scheme_pieces(_EIGHT[dtype], "api", rule, WEIGHT["api"])
+        found += scheme_evidence(_EIGHT[dtype], "api", rule, WEIGHT["api"])
     elif dtype in _PACKED or dtype in _EIGHT:
         found.append(make_evidence("quantized", "true", "api", rule, 60))
     return tuple(found)

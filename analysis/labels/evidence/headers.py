@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from analysis.labels.evidence.lineage import LINEAGE
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_measured
 from analysis.labels.evidence.names import parse_name_or_none
+from analysis.schemes.schemes import is_full_precision
 from analysis.untrusted import MAX_BASE_MODELS, count, number, table, word
-from analysis.vocabulary.vocabulary import vocabulary
 from db.record_base import Source
 from db.records import EdgeRecord, Header
 
@@ -44,8 +44,7 @@ def header_evidence(header: Header) -> Evidence:
     if header.context:
         found.append(make_measured("context_measured", header.context, "header", "context_length"))
     if header.quant:
-        full = vocabulary().find("float", header.quant) is not None
-        found.append(make_measured("quantized", not full, "tensors", "types"))
+        found.append(make_measured("quantized", not is_full_precision(header.quant), "tensors", "types"))
     if table(header.facts.get("imatrix")):
         found.append(make_measured("imatrix", True, "header", "quantize.imatrix"))
     quantizer = word(header.facts.get("quantized_by"))

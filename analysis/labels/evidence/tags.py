@@ -9,7 +9,7 @@ from functools import lru_cache
 from analysis.labels.evidence.formats import format_evidence
 from analysis.labels.evidence.languages import language_codes
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
-from analysis.schemes.schemes import scheme_pieces
+from analysis.labels.evidence.schemes import scheme_evidence
 from analysis.untrusted import MAX_TEXT_LENGTH
 from analysis.vocabulary.vocabulary import vocabulary
 from db.records import EdgeRecord
@@ -61,7 +61,7 @@ def tag_evidence(tag: str) -> Evidence:
     if entry.label == "format":
         return format_evidence(entry.value, "tag", tag)
     if entry.label == "scheme":
-        return scheme_pieces(entry.value, "tag", tag, weight)
+        return scheme_evidence(entry.value, "tag", tag, weight)
     if entry.label == "tuning" and low in _TAGGED_TUNING:
         return (make_evidence("tuning", entry.value, "tag", tag, weight),)
     return ()

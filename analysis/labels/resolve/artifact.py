@@ -16,7 +16,7 @@ from analysis.labels.evidence.tags import tag_evidence
 from analysis.labels.resolve.conflicts import contradictions
 from analysis.labels.resolve.select import SIZES, build_labels, select_strongest, strongest
 from analysis.names import NameLabels
-from analysis.schemes.schemes import typical_bits
+from analysis.schemes.schemes import usual_file_bits
 from analysis.untrusted import MAX_TAGS
 from analysis.vocabulary.vocabulary import vocabulary
 from db.records import ArtifactRecord, Header, Labelled, LabelRecord, RepoRecord
@@ -163,7 +163,7 @@ def one_model(one: ArtifactRecord, other: ArtifactRecord) -> bool:
 def disagrees_with_siblings(artifact: ArtifactRecord, total: int) -> bool:
     """Whether a count of parameters is another file's: name and bytes agree with each other and not with it."""
     file = parse_name_or_none(artifact.artifact)
-    usual = typical_bits(file.quant) if file and file.quant else None
+    usual = usual_file_bits(file.quant) if file and file.quant else None
     if file is None or file.parameters is None or usual is None or not artifact.total_size:
         return False
     implied = artifact.total_size * 8 / usual

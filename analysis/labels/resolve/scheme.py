@@ -8,7 +8,7 @@ from analysis.formats.formats import find_format
 from analysis.labels.evidence.make import evidence_text, make_evidence, make_measured
 from analysis.labels.resolve.claimed_measured import CLAIMED_BY, against
 from analysis.labels.resolve.select import Best
-from analysis.schemes.schemes import scheme_bits, typical_bits
+from analysis.schemes.schemes import nominal_bits, usual_file_bits
 from db.records import ConflictRecord, Header, LabelRecord
 
 _RIVALS = frozenset((
@@ -48,7 +48,7 @@ def adopt(counted: LabelRecord, pieces: list[LabelRecord], best: Best) -> None:
     scheme = make_evidence("quant", counted.value, counted.source, counted.rule, counted.weight)
     pieces.append(scheme)
     best["quant"] = scheme
-    bits = scheme_bits(counted.value)
+    bits = nominal_bits(counted.value)
     if bits is not None and ("bits" not in best or best["bits"].source in CLAIMED_BY):
         best["bits"] = make_evidence("bits", evidence_text(bits), counted.source, counted.rule, counted.weight)
         pieces.append(best["bits"])
@@ -61,9 +61,9 @@ def compatible(said_: LabelRecord, counted: LabelRecord, pieces: Iterable[LabelR
     if said_.value in _RIVALS and counted.value in _RIVALS:
         return False
     bits = next((float(e.value) for e in pieces if e.field == "bits" and e.source == said_.source), None)
-    one = bits if bits is not None else scheme_bits(said_.value)
+    one = bits if bits is not None else nominal_bits(said_.value)
     other = next((float(e.value) for e in pieces if e.field == "bits" and e.source == counted.source), None)
-    other = other if other is not None else scheme_bits(counted.value)
+    other = other if other is not None else nominal_bits(counted.value)
     return one is None or other is None or abs(one - other) < 1
 
 
@@ -75,7 +75,7 @@ def mix_agrees(scheme: str, header: Header) -> bool:
     """
     if header.quant == scheme:  # the reader has held the name against the layers' matrices
         return True
-    usual, bits = typical_bits(scheme), header.bits_per_weight
+    usual, bits = usual_file_bits(scheme), header.bits_per_weight
     if usual is None or bits is None:
         return True
     if bits < 0.7 * usual:
@@ -83,18 +83,18 @@ def mix_agrees(scheme: str, header: Header) -> bool:
     if bits <= 1.25 * usual or bits > 1.5 * usual:
         return bits <= 1.25 * usual
     whole = sum(header.types.values())
-    width = scheme_bits(scheme)
-    own = sum(n for kind, n in header.types.items() if scheme_bits(kind) == width)
+    width = nominal_bits(scheme)
+    own = sum(n for kind, n in header.types.items() if nominal_bits(kind) == width)
     return bool(whole) and own >= 0.05 * whole
 
 
 def out_of_range(scheme: str, bits: float, parameters: LabelRecord | None) -> bool:
     """Whether files can't have so many bits a weight under a scheme. Small models keep large embeddings as they are."""
-    usual = typical_bits(scheme)
+    usual = usual_file_bits(scheme)
     small = parameters is not None and int(parameters.value) < 1_500_000_000
     if usual is not None:
         return bits < 0.7 * usual or bits > (2.8 if small else 1.6) * usual
-    usual = scheme_bits(scheme)
+    usual = nominal_bits(scheme)
     if usual is None:
         return bits > 15.5
     return bits < 0.75 * usual or (bits > 15.5 and usual < 12) or bits > (4 if small else 2.5) * usual + 2

@@ -17,6 +17,7 @@ from analysis.catalog.quantization_signals import (
     signals,
 )
 from analysis.labels.resolve import label_artifact, label_repo
+from analysis.schemes.schemes import scheme_table
 from db.records import ArtifactRecord, EvalRecord, Header, Labelled, RepoRecord
 
 
@@ -183,8 +184,9 @@ METHODS = (
 
 
 def test_common_formats_and_methods_have_their_programs() -> None:
-    formats, methods = runtimes()
+    formats, methods = runtimes(), scheme_table().methods
     assert set(formats) >= set(FORMATS) and set(methods) >= set(METHODS)
-    assert all(runtime.runs for runtime in (*formats.values(), *methods.values()))
+    assert all(container.runs for container in formats.values())
+    assert all(method.runtimes for method in methods.values())
     assert {runtime.quantized for runtime in formats.values()} == {"only", "either", "no"}
     assert runs_in("safetensors", "awq")[0] == "transformers" and runs_in("nonsense") == ()

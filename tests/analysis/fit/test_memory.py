@@ -12,7 +12,6 @@ from analysis.fit.machines import Machine
 from analysis.fit.memory import (
     GIB,
     KV_BYTES,
-    SCHEME_BITS,
     UBATCH_TOKENS,
     Geometry,
     estimate,
@@ -23,6 +22,7 @@ from analysis.fit.memory import (
     tokens_per_second,
     weight_bytes,
 )
+from analysis.schemes.schemes import find_scheme, scheme_table
 
 LLAMA_8B = {"layers": 32, "embedding": 4096, "heads": 32, "kv_heads": 8, "vocabulary": 128256, "context": 131072}
 LLAMA_70B = {"layers": 80, "embedding": 8192, "heads": 64, "kv_heads": 8, "vocabulary": 128256, "context": 131072}
@@ -37,6 +37,12 @@ GEMMA_4B = {
     "layers": 34, "embedding": 2560, "heads": 8, "kv_heads": 4, "key_length": 256, "value_length": 256,
     "sliding_window": 1024, "vocabulary": 262144, "context": 131072,
 }  # fmt: skip
+
+
+def file_bits(scheme: str) -> float:
+    found = scheme_table().schemes[scheme].estimated_bits
+    assert found is not None
+    return found
 
 
 def shape_of(facts: dict[str, Any], architecture: str | None = None) -> Geometry:
@@ -57,7 +63,7 @@ PUBLISHED = {  # llama.cpp, tools/quantize/README.md: Llama 3.1 8B, GiB
 
 @pytest.mark.parametrize("scheme", PUBLISHED)
 def test_sizes_of_llama_3_1_8b_are_those_that_llama_cpp_published(scheme: str) -> None:
-    assert weight_bytes(8_030_261_248, SCHEME_BITS[scheme]) / GIB == pytest.approx(PUBLISHED[scheme], rel=0.01)
+    assert weight_bytes(8_030_261_248, file_bits(scheme)) / GIB == pytest.approx(PUBLISHED[scheme], rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +72,7 @@ def test_sizes_of_llama_3_1_8b_are_those_that_llama_cpp_published(scheme: str) -
 )
 def test_the_widths_of_8b_foretell_larger_models(parameters: float, scheme: str, gigabytes: float) -> None:
     """The same README's sizes of the 70B and the 405B, which the widths were not taken from."""
-    assert weight_bytes(parameters, SCHEME_BITS[scheme]) / 1e9 == pytest.approx(gigabytes, rel=0.01)
+    assert weight_bytes(parameters, file_bits(scheme)) / 1e9 == pytest.approx(gigabytes, rel=0.01)
 
 
 def test_the_seed_of_it_all() -> None:
@@ -193,7 +199,12 @@ def test_layers_that_share_their_cache_count_once() -> None:
 def test_a_smaller_cache_type_is_smaller_by_its_block() -> None:
     shape = shape_of(LLAMA_8B)
     assert shape.cache(8192, "q8_0") == shape.cache(8192, "f16") * (34 / 32) / 2
-    assert KV_BYTES["q4_0"] == 18 / 32
+
+
+@pytest.mark.parametrize("kv_type", KV_BYTES)
+def test_a_cache_type_takes_what_the_table_of_schemes_says(kv_type: str) -> None:
+    scheme = find_scheme(kv_type.upper())
+    assert scheme is not None and scheme.block_bits == 8 * KV_BYTES[kv_type]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +263,7 @@ def test_on_16_gb_fourteen_billion_at_four_bits_is_the_end_of_it() -> None:
     room = Machine(ram=16 * 10**9).ram_for_models
 
     def needs(parameters: float, facts: dict[str, Any]) -> int:
-        return estimate(weight_bytes(parameters, SCHEME_BITS["Q4_K_M"]), shape_of(facts), context=8192).total
+        return estimate(weight_bytes(parameters, file_bits("Q4_K_M")), shape_of(facts), context=8192).total
 
     mistral_24b = {**QWEN_14B, "layers": 40, "heads": 32, "key_length": 128, "value_length": 128, "vocabulary": 131072}
     assert needs(14.77e9, QWEN_14B) < room < needs(23.57e9, mistral_24b)

@@ -24,7 +24,7 @@ def test_every_part_is_told() -> None:
     assert "16 GB of memory at 32 bits" in parts["4b"][1]
     assert "follows requests" in parts["it"][1]
     assert "trained to be quantized" in parts["qat"][1]
-    assert "2.29 GB" in parts["q4_0"][1] and "86% less than 32 bits" in parts["q4_0"][1]
+    assert "2.32 GB" in parts["q4_0"][1] and "86% less than 32 bits" in parts["q4_0"][1]
     assert "llama.cpp" in parts["gguf"][1]
 
 

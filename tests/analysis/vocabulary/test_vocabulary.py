@@ -50,8 +50,8 @@ def test_the_digest_follows_every_byte() -> None:
         ("formats", '\n[new]\nabout = "x"\n', "new", "words"),
         ("words", '\n[more]\nx = { about = "x", words = ["xyz"] }\n', "more", "no such table"),
         ("families", '\n[lines.newline]\nabout = "x"\nversions = "3"\n', "newline", "versions"),
-        ("quants", "\n[gguf.Q9_K]\nbits = 9\n", "Q9_K", "bits a weight"),
-        ("quants", '\n[suffixes.ZZ]\nabout = "x"\n', "ZZ", "text"),
+        ("schemes", '\n[gguf.Q9_K]\nabout = "x"\nbits = 9\n', "Q9_K", "`bits` is not a key"),
+        ("schemes", '\n[packed.NEW]\nabout = "x"\naliases = ["nf4"]\n', "NEW", "already belongs to BNB-NF4"),
     ],
 )
 def test_a_fault_names_its_file_and_entry(name: str, text: str, entry: str, reason: str) -> None:

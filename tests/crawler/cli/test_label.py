@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from analysis.names import parse_name
-from analysis.vocabulary.vocabulary import FILES, vocabulary
+from analysis.vocabulary.vocabulary import packaged_files, vocabulary
 from db.write.store import Store
 from tests.crawler.cli.conftest import Ask
 from tests.db.made import page
@@ -129,9 +127,13 @@ def test_vocabulary_lists_by_text_and_by_label(hf_catalog: Ask) -> None:
 def test_vocabulary_checks_itself_and_a_folder(hf_catalog: Ask, tmp_path: Path) -> None:
     own = hf_catalog("vocabulary", "check", "--json").json
     assert own["digest"] == vocabulary().digest and own["labels"]["family"] > 500
-    for name in FILES:
-        shutil.copy(str(files("analysis.vocabulary") / f"{name}.toml"), tmp_path)
+    for name, data in packaged_files().items():
+        (tmp_path / f"{name}.toml").write_bytes(data)
     assert hf_catalog("vocabulary", "check", str(tmp_path), "--json").json["digest"] == own["digest"]
+    (tmp_path / "schemes.toml").unlink()
+    assert hf_catalog("vocabulary", "check", str(tmp_path), "--json").json["digest"] == own["digest"], (
+        "the installed one"
+    )
     (tmp_path / "tuning.toml").write_text('base = { words = ["base"] }\n', encoding="utf-8")
     faulty = hf_catalog("vocabulary", "check", str(tmp_path))
     assert faulty.status != 0 and "tuning.toml" in faulty.err and "about" in faulty.err
