@@ -65,7 +65,7 @@ def check(folder: Path | None, out: Printer) -> None:
         found = load()
     else:
         given = {name: path.read_bytes() for name in FILES if (path := folder / f"{name}.toml").is_file()}
-        if missing := [f"{name}.toml" for name in FILES if name not in given and name != "schemes"]:
+        if missing := [f"{name}.toml" for name in FILES if name not in (*given, "formats", "schemes")]:
             raise click.UsageError(f"{folder} lacks {', '.join(missing)}", click.get_current_context())
         found = load_vocabulary({**packaged_files(), **given})
     counts = Counter(entry.label for entry in found.entries)
