@@ -31,7 +31,7 @@ def serve(port: int, host: str, db: str, out: Printer) -> None:
       hf-catalog serve --port 8002 --db demo.db
     """
     from analysis.publish.report import build_report, render_report
-    from crawler.web.plugin import application
+    from crawler.web.plugin import make_application
     from db.engine import is_url, open_engine
 
     if is_url(db):
@@ -39,7 +39,7 @@ def serve(port: int, host: str, db: str, out: Printer) -> None:
         raise CommandError("Datasette serves SQLite files, not PostgreSQL", hint, CATALOG)
     open_engine(db, read_only=True).dispose()  # a clear word where the catalog can't be used
     path = Path(db)
-    site = application(path, lambda: render_report(build_report(path)))
+    site = make_application(path, lambda: render_report(build_report(path)))
     with listening(host, port) as listener:
         number = listener.getsockname()[1]
         out.message(f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{number}/  (Ctrl-C ends it)")

@@ -1,11 +1,11 @@
-"""The catalog in a browser, by Datasette (https://docs.datasette.io): read-only, with what its columns mean.
+"""The catalog in a browser, by Datasette (https://docs.datasette.io): read-only, with descriptions of its columns.
 
 The database is opened with `mode=ro` and every connection gets the authorizer of `analysis.query.guard`, so that no
-statement does more than read; it is not opened as immutable, so a crawl may write meanwhile. The report stands at the
-root; it is made in the background and made anew after a crawl.
+statement does more than read; it is not opened as immutable, so a crawl may write meanwhile. The report is the
+home page; it is built in the background and built again after a crawl.
 
-Questions (`analysis/queries`) are canned queries. Their parameters are read as on the command line (`16GB`, `7d`) by
-functions that the connections have: `read_size(:size, '4GB')` is the parameter, or the default where the form is empty.
+Saved queries (`analysis/queries`) are canned queries. SQL functions parse their parameters as the command line does
+(`16GB`, `7d`): `parse_size(:size, '4GB')` is the parameter's value, or the default's where the form is empty.
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -38,7 +38,7 @@ try:
 except ImportError as error:
     raise MissingExtra("serve", "datasette") from error
 
-NAME = "catalog"  # of the database in addresses, whatever its file is called
+DATABASE = "catalog"  # in URLs, whatever the file is called
 SETTINGS: Mapping[str, Any] = {
     "sql_time_limit_ms": 5_000,
     "facet_time_limit_ms": 2_000,
@@ -62,27 +62,33 @@ FACETS: Mapping[str, tuple[str, ...]] = {
     "labels": ("field", "source"),
     "parents": ("relation", "source"),
 }
-ORDER: Mapping[str, str] = {"models": "downloads", "artifacts_wide": "downloads", "quantized_models": "downloads"}
-SHOWN = frozenset({"crawl_runs", "skips", "evaluations", "headers", "repos"})  # tables; every view is shown
-REPOS = frozenset(
+SORT_COLUMNS: Mapping[str, str] = {
+    "models": "downloads",
+    "artifacts_wide": "downloads",
+    "quantized_models": "downloads",
+}
+SHOWN_TABLES = frozenset({"crawl_runs", "skips", "evaluations", "headers", "repos"})  # every view is shown
+REPO_ID_COLUMNS = frozenset(
     {"repo_id", "base_model", "parent", "parent_id", "ancestor", "example", "first_by_name", "last_by_name"}
 )
-SIZES = frozenset({"size", "bytes_read", "used_storage", "least_size", "most_size", "greatest_size", "mean_size"})
-COUNTS = frozenset({"parameters", "parameters_measured", "active_parameters", "active_parameters_measured",
+SIZE_COLUMNS = frozenset(
+    {"size", "bytes_read", "used_storage", "least_size", "most_size", "greatest_size", "mean_size"}
+)
+COUNT_COLUMNS = frozenset({"parameters", "parameters_measured", "active_parameters", "active_parameters_measured",
                     "total_parameters"})  # fmt: skip
 WELCOME = (
-    "<p>What names claim and what files measure stand in separate columns; unknown is empty. Browse"
+    "<p>What names claim and what files measure are separate columns; an unknown value is empty. Browse"
     + ", ".join(
-        f' <a href="/{NAME}/{table}">{words}</a>'
-        for table, words in (
+        f' <a href="/{DATABASE}/{table}">{title}</a>'
+        for table, title in (
             ("models", "models"),
-            ("artifacts_wide", "their files to run"),
+            ("artifacts_wide", "their artifacts"),
             ("label_conflicts", "conflicts"),
-            ("changes", "what happened"),
+            ("changes", "changes"),
             ("families", "families"),
         )
     )
-    + ', see <a href="/report">the report</a>, or ask one of the questions below.</p>'
+    + ', see <a href="/report">the report</a>, or run one of the saved queries below.</p>'
 )
 STYLESHEET = "/-/hf-catalog.css"
 STYLE = """
@@ -95,37 +101,37 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def application(db: Path, report: Callable[[], str] | None = None) -> Datasette:
-    """Datasette on a catalog's file; `report` makes the page at the root."""
+def make_application(db: Path, report: Callable[[], str] | None = None) -> Datasette:
+    """Datasette on a catalog's file; `report` builds the HTML of the home page."""
     if not pm.has_plugin("hf-catalog"):
         pm.register(Plugin(), "hf-catalog")
-    site = Datasette([], metadata=metadata(db), settings=dict(SETTINGS))
-    site.add_database(Database(site, path=str(db), is_mutable=True), name=NAME)
-    site.hf_catalog_report = Report(db, report) if report else None
+    site = Datasette([], metadata=make_metadata(db), settings=dict(SETTINGS))
+    site.add_database(Database(site, path=str(db), is_mutable=True), name=DATABASE)
+    site.hf_catalog_report = ReportPage(db, report) if report else None
     return site
 
 
 # ---- metadata -------------------------------------------------------------------------------------------------------
 
 
-def metadata(db: Path) -> dict[str, Any]:
-    """Titles, what each column means, facets, and the questions as canned queries."""
+def make_metadata(db: Path) -> dict[str, Any]:
+    """Titles, descriptions of columns, facets, and the saved queries as canned queries."""
     return {
         "title": "hf-catalog",
         "description_html": '<p>Models of the Hugging Face Hub in SQL. See <a href="/">the report</a>, or browse '
-        f'<a href="/{NAME}/models">models</a> and <a href="/{NAME}/artifacts_wide">their files</a>.</p>',
+        f'<a href="/{DATABASE}/models">models</a> and <a href="/{DATABASE}/artifacts_wide">their files</a>.</p>',
         "databases": {
-            NAME: {
+            DATABASE: {
                 "description_html": WELCOME,
-                "tables": {name: about_table(name, columns) for name, columns in tables_of(db).items()},
-                "queries": {question.name: canned(question) for question in saved_queries()},
+                "tables": {name: table_metadata(name, columns) for name, columns in list_tables(db).items()},
+                "queries": {query.name: query_metadata(query) for query in saved_queries()},
             }
         },
     }
 
 
-def tables_of(db: Path) -> dict[str, list[str]]:
-    """Tables and views of the file with their columns."""
+def list_tables(db: Path) -> dict[str, list[str]]:
+    """The tables and views of the file with the names of their columns."""
     from db.engine import raw
 
     with raw(db) as connection:
@@ -134,41 +140,41 @@ def tables_of(db: Path) -> dict[str, list[str]]:
         return {name: [row[0] for row in connection.execute(listed, (name,))] for (name,) in names.fetchall()}
 
 
-def about_table(name: str, columns: Sequence[str]) -> dict[str, Any]:
+def table_metadata(name: str, columns: Sequence[str]) -> dict[str, Any]:
     from db.schema.tables import metadata as schema
 
     table = schema.tables.get(name)
     views = view_comments()
     own = {column.name: column.comment for column in table.columns} if table is not None else {}
-    said = {column: own.get(column) or column_comments().get(column) for column in columns}
-    about: dict[str, Any] = {
-        "hidden": name not in SHOWN and name not in views,
+    comments = {column: own.get(column) or column_comments().get(column) for column in columns}
+    entry: dict[str, Any] = {
+        "hidden": name not in SHOWN_TABLES and name not in views,
         "description": views.get(name) or (table.comment if table is not None else None) or "",
-        "columns": {column: text for column, text in said.items() if text},
+        "columns": {column: text for column, text in comments.items() if text},
     }
     if name in FACETS:
-        about["facets"] = list(FACETS[name])
-    if name in ORDER:
-        about["sort_desc"] = ORDER[name]
-    return about
+        entry["facets"] = list(FACETS[name])
+    if name in SORT_COLUMNS:
+        entry["sort_desc"] = SORT_COLUMNS[name]
+    return entry
 
 
 @cache
 def view_comments() -> Mapping[str, str]:
-    """What each view is: the comment that its SQL begins with."""
+    """The description of each view: the comment at the beginning of its SQL."""
     from db.schema.views import view_sources
 
     found = {}
     for name, text in view_sources():
         lines = re.match(r"(?:--[^\n]*\n)*", text)
-        said = [line.removeprefix("--").strip() for line in (lines[0] if lines else "").splitlines()]
-        found[name] = " ".join(line for line in said if not line.startswith("needs:"))
+        comment = [line.removeprefix("--").strip() for line in (lines[0] if lines else "").splitlines()]
+        found[name] = " ".join(line for line in comment if not line.startswith("needs:"))
     return found
 
 
 @cache
 def column_comments() -> Mapping[str, str]:
-    """What a column means, by its name, for views; labels go before other columns of that name."""
+    """The description of a view's column by its name; labels take precedence over other columns of that name."""
     from db.schema.tables import LABELS
     from db.schema.tables import metadata as schema
 
@@ -177,79 +183,79 @@ def column_comments() -> Mapping[str, str]:
     found |= {name: comment for name, _, comment in LABELS}
     found |= {
         "artifact": "path of the file, or the shards' path without their number",
-        "artifact_count": "artifacts of the repo: quants and sidecars",
-        "header": "number of the header that was read, in headers",
-        "seen_at": "when the catalog noticed",
-        "downloads_change": "against the day before that the catalog knows",
-        "likes_change": "against the day before that the catalog knows",
+        "artifact_count": "artifacts of the repo: quantized models and sidecars",
+        "header": "id of the header that was read, in headers",
+        "seen_at": "time of the crawl that noticed it",
+        "downloads_change": "difference to the previous day in the catalog",
+        "likes_change": "difference to the previous day in the catalog",
     }
     return {name: text for name, text in found.items() if text}
 
 
-def canned(question: SavedQuery) -> dict[str, Any]:
-    """A question as a canned query: empty fields of its form mean the defaults."""
-    about = {"title": question.title, "sql": with_defaults(question), "hide_sql": True}
-    lines = [f"<p>{escape(question.description)}</p>"]
-    if question.parameters:
+def query_metadata(query: SavedQuery) -> dict[str, Any]:
+    """A saved query as a canned query; an empty field of its form means the default."""
+    entry = {"title": query.title, "sql": sql_with_defaults(query), "hide_sql": True}
+    lines = [f"<p>{escape(query.description)}</p>"]
+    if query.parameters:
         items = "".join(
             f"<li><b>{escape(each.name)}</b>: {escape(each.description)}; empty: {escape(each.default or 'any')}</li>"
-            for each in question.parameters
+            for each in query.parameters
         )
         lines.append(f"<ul>{items}</ul>")
-    return {**about, "description_html": "".join(lines), "params": [each.name for each in question.parameters]}
+    return {**entry, "description_html": "".join(lines), "params": [each.name for each in query.parameters]}
 
 
-def with_defaults(question: SavedQuery) -> str:
-    """The SQL with `:size` as `read_size(:size, '4GB')`."""
-    sql, place = question.sql, 0
+def sql_with_defaults(query: SavedQuery) -> str:
+    """The SQL with `parse_size(:size, '4GB')` in place of `:size`."""
+    sql, position = query.sql, 0
     spans = parameter_spans(sql)
-    by_name = {each.name: each for each in question.parameters}
+    by_name = {each.name: each for each in query.parameters}
     parts = []
     for start, end in spans:
-        parts += [sql[place:start], reading(by_name[sql[start + 1 : end]])]
-        place = end
-    return "".join([*parts, sql[place:]])
+        parts += [sql[position:start], parameter_sql(by_name[sql[start + 1 : end]])]
+        position = end
+    return "".join([*parts, sql[position:]])
 
 
-def reading(parameter: Parameter) -> str:
+def parameter_sql(parameter: Parameter) -> str:
     default = (parameter.default or "").replace("'", "''")
-    return f"read_{parameter.type}(:{parameter.name}, '{default}')"
+    return f"parse_{parameter.type}(:{parameter.name}, '{default}')"
 
 
-def reader_of(kind: Any) -> Callable[[Any, str], Any]:
-    """A SQL function that reads a parameter's text as the command line does; nonsense is an error of the query."""
+def parameter_function(kind: Any) -> Callable[[Any, str], Any]:
+    """A SQL function that parses a parameter's text as the command line does; invalid text is a query error."""
 
-    def read(text: Any, default: str) -> Any:
+    def parse(text: Any, default: str) -> Any:
         value = Parameter("value", kind, default or None, "").parse(None if text in (None, "") else str(text))
         return iso(value) if hasattr(value, "astimezone") else value
 
-    return read
+    return parse
 
 
 # ---- the plugin -----------------------------------------------------------------------------------------------------
 
 
 class Plugin:
-    """What Datasette asks of us."""
+    """The hooks that Datasette calls."""
 
     __name__ = "hf-catalog"
 
     @hookimpl
     def prepare_connection(self, conn: sqlite3.Connection, database: str, datasette: Datasette) -> None:
-        """No statement on the catalog does more than read; parameters are read as people write them."""
-        if database != NAME:
+        """Statements on the catalog can only read; SQL functions parse parameters."""
+        if database != DATABASE:
             return
         conn.execute("pragma query_only=on")
         conn.execute("pragma trusted_schema=off")
         conn.execute("pragma busy_timeout=5000")
         for kind in ("text", "integer", "number", "size", "date"):
-            conn.create_function(f"read_{kind}", 2, reader_of(kind), deterministic=True)
+            conn.create_function(f"parse_{kind}", 2, parameter_function(kind), deterministic=True)
         conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
         conn.set_authorizer(make_authorizer(QueryLimits("", None)))
 
     @hookimpl
     def register_routes(self) -> list[tuple[str, Any]]:
-        return [(r"^/$", root), (r"^/report$", root), (rf"^{STYLESHEET}$", stylesheet)]
+        return [(r"^/$", show_report), (r"^/report$", show_report), (rf"^{STYLESHEET}$", show_stylesheet)]
 
     @hookimpl
     def extra_css_urls(self, datasette: Datasette) -> list[str]:
@@ -261,18 +267,18 @@ class Plugin:
 
     @hookimpl
     def render_cell(self, value: Any, column: str, database: str) -> Any:
-        """Repo ids lead to the Hub, sizes and counts are readable; CSV and JSON keep the exact values."""
-        if database != NAME:
+        """Repo ids link to the Hub, sizes and counts are formatted; CSV and JSON keep the exact values."""
+        if database != DATABASE:
             return None
-        if isinstance(value, str) and column in REPOS and REPO_ID.fullmatch(value):
+        if isinstance(value, str) and column in REPO_ID_COLUMNS and REPO_ID.fullmatch(value):
             return Markup('<a href="https://huggingface.co/{0}" rel="noreferrer">{0}</a>').format(value)
         if isinstance(value, bytes):  # hashes; Datasette can't link to bytes in a view
             return Markup("<code>{0}</code>").format(value.hex()[:64])
         if isinstance(value, str):
             return escape_control_characters(value) if escape_control_characters(value) != value else None
-        if isinstance(value, int) and (column in SIZES or column.endswith("_size")):
+        if isinstance(value, int) and (column in SIZE_COLUMNS or column.endswith("_size")):
             return Markup('<span title="{1} bytes">{0}</span>').format(size_text(value), f"{value:,}")
-        if isinstance(value, int) and column in COUNTS:
+        if isinstance(value, int) and column in COUNT_COLUMNS:
             return Markup('<span title="{1}">{0}</span>').format(count_text(value), f"{value:,}")
         return None
 
@@ -280,8 +286,8 @@ class Plugin:
     def filters_from_request(
         self, request: Any, database: str, table: str, datasette: Datasette
     ) -> Callable[[], Coroutine[Any, Any, FilterArguments]] | None:
-        """Full-text search (`_search`) on everything that has a repo_id, by the catalog's own index."""
-        if database != NAME:
+        """Full-text search (`_search`) on every table and view with a `repo_id`, by the catalog's own index."""
+        if database != DATABASE:
             return None
 
         async def search() -> FilterArguments:
@@ -291,26 +297,26 @@ class Plugin:
             text = request.args.get("_search", "")
             context = {"supports_search": True, "search": text}
             clause, values = search_clause(text)
-            said = [f'search matches "{text}"'] if clause else []
-            return FilterArguments([clause] if clause else [], values, said, context)
+            descriptions = [f'search matches "{text}"'] if clause else []
+            return FilterArguments([clause] if clause else [], values, descriptions, context)
 
         return search
 
 
 def search_clause(text: str) -> tuple[str, dict[str, str]]:
-    """SQL that keeps rows of repos which hold every word, and its values; empty where there is no word."""
+    """SQL that keeps rows of repos which contain every term, and its values; empty where there is no term."""
     from db.read.search import search_terms
 
-    wanted = search_terms(text)
-    if not wanted:
+    terms = search_terms(text)
+    if not terms:
         return "", {}
-    trigrams = dict.fromkeys(piece[at : at + 3] for piece in wanted for at in range(len(piece) - 2))
-    values = {f"search_{at}": piece for at, piece in enumerate(wanted)}
+    trigrams = dict.fromkeys(term[at : at + 3] for term in terms for at in range(len(term) - 2))
+    values = {f"search_{at}": term for at, term in enumerate(terms)}
     values["search_index"] = " AND ".join(f'"{trigram}"' for trigram in trigrams)
-    holds = " and ".join(f"instr(d.text, :search_{at}) > 0" for at in range(len(wanted)))
+    contains = " and ".join(f"instr(d.text, :search_{at}) > 0" for at in range(len(terms)))
     clause = (
         "repo_id in (select r.repo_id from search_index as s join search_documents as d on d.repo = s.rowid"
-        f" join repos as r on r.id = s.rowid where search_index match :search_index and {holds})"
+        f" join repos as r on r.id = s.rowid where search_index match :search_index and {contains})"
     )
     return clause, values
 
@@ -318,48 +324,48 @@ def search_clause(text: str) -> tuple[str, dict[str, str]]:
 # ---- the report at the root -----------------------------------------------------------------------------------------
 
 
-class Report:
-    """The page at the root: made in a thread, kept until a crawl has changed the catalog."""
+class ReportPage:
+    """The report's HTML: built in a thread, kept until a crawl has changed the catalog."""
 
-    def __init__(self, db: Path, make: Callable[[], str]) -> None:
+    def __init__(self, db: Path, build: Callable[[], str]) -> None:
         self.db = db
-        self.make = make
+        self.build = build
         self.page: str | None = None
         self.stamp: Any = None
-        self.making: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
 
     async def current(self, wait: bool) -> str | None:
-        """The page as it is; a newer one is begun where the catalog has changed. `wait` for the first."""
-        stamp = await asyncio.to_thread(self.changed)
-        if stamp != self.stamp and self.making is None:
-            self.making = asyncio.create_task(self.renew(stamp))
-        if self.page is None and wait and self.making is not None:
-            await asyncio.shield(self.making)
+        """The last page built; starts a new build if the catalog has changed. `wait`: until the first is complete."""
+        stamp = await asyncio.to_thread(self.read_stamp)
+        if stamp != self.stamp and self.task is None:
+            self.task = asyncio.create_task(self.rebuild(stamp))
+        if self.page is None and wait and self.task is not None:
+            await asyncio.shield(self.task)
         return self.page
 
-    async def renew(self, stamp: Any) -> None:
+    async def rebuild(self, stamp: Any) -> None:
         try:
-            self.page, self.stamp = await asyncio.to_thread(self.make), stamp
+            self.page, self.stamp = await asyncio.to_thread(self.build), stamp
         finally:
-            self.making = None
+            self.task = None
 
-    def changed(self) -> Any:
-        """What changes when a crawl has begun or ended."""
+    def read_stamp(self) -> Any:
+        """A value that changes when a crawl begins or ends."""
         from db.engine import raw
 
         with raw(self.db) as connection:
             return connection.execute("select max(id), count(finished_at) from crawl_runs").fetchone()
 
 
-async def root(request: Any, datasette: Datasette) -> Response:
-    """The report; at the root itself nobody waits for the first one, but is led to the tables."""
-    report: Report | None = getattr(datasette, "hf_catalog_report", None)
+async def show_report(request: Any, datasette: Datasette) -> Response:
+    """The report; while the first one is built, the home page redirects to the tables and /report waits."""
+    report: ReportPage | None = getattr(datasette, "hf_catalog_report", None)
     page = await report.current(wait=request.path.endswith("report")) if report else None
     if page is None:
-        return Response.redirect(datasette.urls.database(NAME))
-    browse = Markup('<nav aria-label="Catalog"><ul><li><a href="{0}">Tables and questions</a></li></ul></nav>')
-    return Response.html(page.replace("<header>", f"<header>\n{browse.format(datasette.urls.database(NAME))}", 1))
+        return Response.redirect(datasette.urls.database(DATABASE))
+    browse = Markup('<nav aria-label="Catalog"><ul><li><a href="{0}">Tables and saved queries</a></li></ul></nav>')
+    return Response.html(page.replace("<header>", f"<header>\n{browse.format(datasette.urls.database(DATABASE))}", 1))
 
 
-async def stylesheet() -> Response:
+async def show_stylesheet() -> Response:
     return Response(STYLE, content_type="text/css; charset=utf-8", headers={"cache-control": "max-age=3600"})

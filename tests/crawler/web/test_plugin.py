@@ -1,4 +1,4 @@
-"""Datasette on the catalog, asked in this process: what it shows, what it reads, what it refuses."""
+"""Datasette on the catalog, in this process: what it shows, how it parses parameters, what it refuses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytest.importorskip("datasette", reason="datasette is not installed: pip install
 
 from analysis.query.saved import SavedQuery, find_saved_query, saved_queries
 from analysis.query.statement import parameter_spans
-from crawler.web.plugin import NAME, application, with_defaults
+from crawler.web.plugin import DATABASE, make_application, sql_with_defaults
 from tests.small_catalog import SCRIPT
 
 
@@ -27,7 +27,7 @@ class Site:
     """The site of one catalog."""
 
     def __init__(self, db: str, report: Any = None) -> None:
-        self.app = application(Path(db), report)
+        self.app = make_application(Path(db), report)
         self.loop = asyncio.new_event_loop()
 
     def get(self, path: str, status: int = 200, **query: str) -> str:
@@ -54,7 +54,7 @@ def site(small: str) -> Site:
 # ---- what it shows --------------------------------------------------------------------------------------------------
 
 
-def test_every_table_and_view_opens_and_says_what_it_is(site: Site, small: str) -> None:
+def test_every_table_and_view_opens_with_a_description(site: Site, small: str) -> None:
     import sqlite3
 
     with sqlite3.connect(small) as connection:
@@ -63,87 +63,89 @@ def test_every_table_and_view_opens_and_says_what_it_is(site: Site, small: str) 
         ]
     assert {"models", "artifacts_wide", "label_conflicts", "files"} <= set(names)
     for name in [*names, "crawl_runs", "skips", "evaluations", "headers", "repos"]:
-        html = site.get(f"/{NAME}/{name}")
+        html = site.get(f"/{DATABASE}/{name}")
         assert "column-descriptions" in html, f"{name} does not say what its columns are"
 
 
 def test_columns_are_described_by_the_schema(site: Site) -> None:
-    html = site.get(f"/{NAME}/models")
+    html = site.get(f"/{DATABASE}/models")
     assert "bytes of the weights x 8 / parameters" in html
     assert "quantization-aware training" in html
 
 
-def test_facets_stand_on_label_columns_and_filter(site: Site) -> None:
-    answer = json.loads(site.get(f"/{NAME}/models.json", _facet="family"))
+def test_label_columns_have_facets_that_filter(site: Site) -> None:
+    answer = json.loads(site.get(f"/{DATABASE}/models.json", _facet="family"))
     gemma = next(each for each in answer["facet_results"]["family"]["results"] if each["value"] == "gemma")
     assert gemma["count"] == 5
-    assert {row["family"] for row in site.rows(f"/{NAME}/models", family="gemma")} == {"gemma"}
+    assert {row["family"] for row in site.rows(f"/{DATABASE}/models", family="gemma")} == {"gemma"}
 
 
-def test_repo_ids_lead_to_the_hub_and_sizes_are_readable(site: Site) -> None:
-    html = site.get(f"/{NAME}/models", family="gemma")
+def test_repo_ids_link_to_the_hub_and_sizes_are_formatted(site: Site) -> None:
+    html = site.get(f"/{DATABASE}/models", family="gemma")
     assert 'href="https://huggingface.co/google/gemma-3-4b-it"' in html
     assert ">8.6 GB</span>" in html and 'title="8,600,160,144 bytes"' in html
 
 
-def test_what_strangers_wrote_is_shown_as_text(site: Site) -> None:
-    for path in (f"/{NAME}/models", f"/{NAME}/artifacts_wide", f"/{NAME}/files"):
+def test_untrusted_text_is_escaped(site: Site) -> None:
+    for path in (f"/{DATABASE}/models", f"/{DATABASE}/artifacts_wide", f"/{DATABASE}/files"):
         html = site.get(path, _size="max")
         assert SCRIPT not in html and SCRIPT.replace("/", "") not in html
-    assert site.rows(f"/{NAME}/models", author="stranger")[0]["pipeline_tag"] == SCRIPT, "exact where nobody looks"
+    assert site.rows(f"/{DATABASE}/models", author="stranger")[0]["pipeline_tag"] == SCRIPT, (
+        "JSON keeps the exact value"
+    )
 
 
 def test_search_finds_models_by_words(site: Site) -> None:
     def found(table: str, text: str) -> set[str]:
-        return {row["repo_id"] for row in site.rows(f"/{NAME}/{table}", _search=text)}
+        return {row["repo_id"] for row in site.rows(f"/{DATABASE}/{table}", _search=text)}
 
     assert found("models", "gemma qat") == {"google/gemma-3-4b-it-qat-q4_0-gguf"}
     assert found("models", "GEMMA") == found("artifacts_wide", "gemma") and len(found("models", "gemma")) == 5
     assert found("models", "nothing-like-this") == set()
     assert len(found("models", "  ")) == 14, "no word, no filter"
     assert found("models", "\"' or 1=1 --") == set()
-    assert 'name="_search"' in site.get(f"/{NAME}/models")
-    assert 'name="_search"' not in site.get(f"/{NAME}/crawl_runs")
+    assert 'name="_search"' in site.get(f"/{DATABASE}/models")
+    assert 'name="_search"' not in site.get(f"/{DATABASE}/crawl_runs")
 
 
-def test_everything_comes_as_csv(site: Site) -> None:
-    text = site.get(f"/{NAME}/models.csv", _stream="on", _dl="1")
+def test_a_table_downloads_as_csv(site: Site) -> None:
+    text = site.get(f"/{DATABASE}/models.csv", _stream="on", _dl="1")
     assert "attachment" in site.headers["content-disposition"]
     assert len(list(csv.DictReader(io.StringIO(text)))) == 14
 
 
-# ---- questions ------------------------------------------------------------------------------------------------------
+# ---- saved queries ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("question", saved_queries(), ids=lambda question: question.name)
-def test_every_question_is_a_form_that_answers(question: SavedQuery, site: Site) -> None:
-    given = {"since": "2026-10-01"} if question.name == "new-models" else {}
-    html = site.fetch(f"/{NAME}/{question.name}", given)
-    assert question.title in html
-    for parameter in question.parameters:
+@pytest.mark.parametrize("query", saved_queries(), ids=lambda query: query.name)
+def test_every_saved_query_is_a_form_that_runs(query: SavedQuery, site: Site) -> None:
+    texts = {"since": "2026-10-01"} if query.name == "new-models" else {}
+    html = site.fetch(f"/{DATABASE}/{query.name}", texts)
+    assert query.title in html
+    for parameter in query.parameters:
         assert f'name="{parameter.name}"' in html
-    assert site.rows(f"/{NAME}/{question.name}", **given), "an empty form means the defaults"
+    assert site.rows(f"/{DATABASE}/{query.name}", **texts), "an empty form means the defaults"
 
 
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # SQLite tells of the function's error so
-def test_a_form_reads_as_the_command_line_does(site: Site) -> None:
-    ask = f"/{NAME}/best-under"
-    assert site.rows(ask, model="google/gemma-3-4b-it", size="3GB")[0]["quant"] == "Q4_K_XL"
-    assert site.rows(ask, size="5 GB")[0]["quant"] == "Q8_0"
-    assert site.rows(ask, size="0.5GB") == []
-    assert site.rows(f"/{NAME}/new-models", since="2026-11-02") == []
-    assert len(site.rows(f"/{NAME}/new-models", since="2026-11-01")) == 13
-    site.get(ask, status=400, size="much")
+)  # how Python reports the error of an SQL function
+def test_forms_parse_parameters_as_the_command_line_does(site: Site) -> None:
+    page = f"/{DATABASE}/best-under"
+    assert site.rows(page, model="google/gemma-3-4b-it", size="3GB")[0]["quant"] == "Q4_K_XL"
+    assert site.rows(page, size="5 GB")[0]["quant"] == "Q8_0"
+    assert site.rows(page, size="0.5GB") == []
+    assert site.rows(f"/{DATABASE}/new-models", since="2026-11-02") == []
+    assert len(site.rows(f"/{DATABASE}/new-models", since="2026-11-01")) == 13
+    site.get(page, status=400, size="much")
 
 
-def test_parameters_are_read_where_they_stand_and_nowhere_else() -> None:
+def test_only_parameters_outside_literals_are_replaced() -> None:
     sql = "select ':size', a -- :size\nfrom t where b <= :size and c = ':x' || :name"
     assert [sql[slice(*span)] for span in parameter_spans(sql)] == [":size", ":name"]
-    rewritten = with_defaults(find_saved_query("best-under"))
-    assert "read_size(:size, '4GB')" in rewritten
-    assert rewritten.count("read_text(:model, 'google/gemma-3-4b-it')") == 2
+    rewritten = sql_with_defaults(find_saved_query("best-under"))
+    assert "parse_size(:size, '4GB')" in rewritten
+    assert rewritten.count("parse_text(:model, 'google/gemma-3-4b-it')") == 2
 
 
 # ---- what it refuses ------------------------------------------------------------------------------------------------
@@ -161,42 +163,42 @@ def test_parameters_are_read_where_they_stand_and_nowhere_else() -> None:
         "select 1; delete from repos",
     ],
 )
-def test_nothing_but_reading(sql: str, site: Site) -> None:
-    site.get(f"/{NAME}?sql={quote(sql)}", status=400)
-    assert len(site.rows(f"/{NAME}/models")) == 14
+def test_statements_that_do_more_than_read_are_refused(sql: str, site: Site) -> None:
+    site.get(f"/{DATABASE}?sql={quote(sql)}", status=400)
+    assert len(site.rows(f"/{DATABASE}/models")) == 14
 
 
-def test_a_question_without_end_is_stopped(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_beyond_the_time_limit_is_stopped(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(site.app._settings, "sql_time_limit_ms", 200)
     monkeypatch.setattr(site.app, "sql_time_limit_ms", 200, raising=False)
     endless = "with recursive n (i) as (select 1 union all select i + 1 from n) select count(*) from n"
-    assert "interrupted" in site.get(f"/{NAME}?sql={quote(endless)}", status=400).lower()
+    assert "interrupted" in site.get(f"/{DATABASE}?sql={quote(endless)}", status=400).lower()
 
 
-def test_the_file_itself_is_not_to_be_had(site: Site) -> None:
-    site.get(f"/{NAME}.db", status=403)
+def test_the_file_can_not_be_downloaded(site: Site) -> None:
+    site.get(f"/{DATABASE}.db", status=403)
 
 
-# ---- the report at the root, and a crawl meanwhile ------------------------------------------------------------------
+# ---- the report, and a concurrent crawl ------------------------------------------------------------------
 
 
-def test_the_root_is_the_report_once_it_is_made(small: str) -> None:
-    made: list[int] = []
+def test_the_home_page_is_the_report_once_it_is_built(small: str) -> None:
+    builds: list[int] = []
 
     def report() -> str:
-        made.append(1)
+        builds.append(1)
         return "<!doctype html><title>report</title><body><header><h1>The report</h1></header></body>"
 
     site = Site(small, report)
     site.get("/", status=302)
-    assert site.headers["location"] == f"/{NAME}"
+    assert site.headers["location"] == f"/{DATABASE}"
     assert "The report" in site.get("/report")
     html = site.get("/")
-    assert "The report" in html and re.search(rf'<header>\s*<nav[^>]*><ul><li><a href="/{NAME}">', html)
-    assert made == [1], "made once while the catalog stays as it is"
+    assert "The report" in html and re.search(rf'<header>\s*<nav[^>]*><ul><li><a href="/{DATABASE}">', html)
+    assert builds == [1], "built once while the catalog does not change"
 
 
-def test_a_crawl_may_write_meanwhile(small: str, tmp_path: Path) -> None:
+def test_pages_show_what_a_concurrent_crawl_writes(small: str, tmp_path: Path) -> None:
     from dataclasses import replace
 
     from db.records import Page
@@ -205,11 +207,11 @@ def test_a_crawl_may_write_meanwhile(small: str, tmp_path: Path) -> None:
 
     db = str(shutil.copy(small, tmp_path / "catalog.db"))
     site = Site(db)
-    assert len(site.rows(f"/{NAME}/models")) == 14
+    assert len(site.rows(f"/{DATABASE}/models")) == 14
     model = gemmas()[0]
     with Store.open(db) as store, store.crawling():
         run = store.start_run("incremental", "", "https://hub.example")
         new = replace(model.record, hub_id="f" * 24, repo_id="google/gemma-4-4b-it")
         store.save_page(run, "", Page(((new, labelled(model.labels.labels)),), (), None))
-        assert len(site.rows(f"/{NAME}/models")) == 15
-        assert site.rows(f"/{NAME}/models", _search="gemma-4")[0]["repo_id"] == "google/gemma-4-4b-it"
+        assert len(site.rows(f"/{DATABASE}/models")) == 15
+        assert site.rows(f"/{DATABASE}/models", _search="gemma-4")[0]["repo_id"] == "google/gemma-4-4b-it"
