@@ -1,22 +1,22 @@
-"""What can go wrong in reaching out.
+"""Errors of a crawl, its sources and the service.
 
-    CrawlError               the run can't go on
-    ├── HubUnreachable       no answer from the Hub, for as long as we are patient
-    │   ├── HubFailing       it answers with errors (5xx): `status`
-    │   └── BadAnswer        it answers 200 with what is no answer: a web page, an error object, half a JSON text
-    ├── RequestRefused       400: the Hub does not take what was asked; `detail` are its words
-    ├── Offline              HF_HUB_OFFLINE says that nothing may be asked
-    ├── TokenRefused         the Hub does not know the token; nothing is concluded from its answers
-    ├── QuotaSpent           no request is left, and the time to wait for more is not there
+    CrawlError               the run can't continue
+    ├── HubUnreachable       no response from the Hub after all retries
+    │   ├── HubServerError   it responds with server errors (5xx): `status`
+    │   └── InvalidResponse  it responds with 200 and something else: a web page, an error object, truncated JSON
+    ├── RequestRefused       400: the Hub does not accept the parameters; `detail` is its message
+    ├── Offline              HF_HUB_OFFLINE forbids requests
+    ├── TokenRefused         the Hub does not accept the token; nothing is concluded from its responses
+    ├── QuotaSpent           no request is left, and there is no time to wait for more
     └── ClusterError         the Dask cluster can't be used: `cluster` is its address
-    ScheduleError            the service can't run as it was told
-    ├── BadTimetable         its file is not as it must be: `path`, `place` in it, `why`
-    └── ServiceRuns          it runs already: `state` is its health file, `pid` its process
-    RepoTrouble              one repo can't be read: `reason` and `detail` become a Skipped row, the run goes on
-    └── FileTrouble          one file of it can't (also a SourceError, for those who read headers)
-    Stopped                  no error: the crawl was asked to end (a signal, its budget, its time)
+    ScheduleError            the service can't run as configured
+    ├── ConfigError          its file is invalid: `path`, `place` in it, `why`
+    └── ServiceAlreadyRunning  `state` is its health file, `pid` its process
+    RepoError                one repo can't be read: `reason` and `detail` become a Skipped row, the run continues
+    └── FileError            one file can't be read (also a SourceError, which readers of headers handle)
+    CrawlStopped             not an error: the crawl was asked to end (a signal, its budget, its time)
 
-No message holds a token; URLs are told without their query, which may hold a signature.
+No message contains a token. URLs come without their query, which may contain a signature.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from db.record_base import SkipReason
 
 
 class CrawlError(Exception):
-    """The run can't go on. What is stored is safe; `hint` says the way out."""
+    """The run can't continue. What is stored is safe; `hint` says what to do."""
 
     hint: str = ""
 
 
 class HubUnreachable(CrawlError):
-    """`endpoint` did not answer; `why` is the last thing that went wrong."""
+    """`endpoint` did not respond; `why` is the last error."""
 
     def __init__(self, endpoint: str, why: str) -> None:
         super().__init__(f"the Hub at {endpoint} can't be reached: {why}")
@@ -43,10 +43,10 @@ class HubUnreachable(CrawlError):
 
 
 class HubServerError(HubUnreachable):
-    """The Hub answers `what` with an error of its own; `status` is the last one."""
+    """The Hub responds to a request for `what` with a server error; `status` is the last one."""
 
     def __init__(self, endpoint: str, what: str, status: int) -> None:
-        super().__init__(endpoint, f"{what} answers {status}")
+        super().__init__(endpoint, f"{what} responds with status {status}")
         self.what, self.status = what, status
 
     def __reduce__(self) -> tuple[type[HubServerError], tuple[str, str, int]]:  # type: ignore[override]
@@ -54,7 +54,7 @@ class HubServerError(HubUnreachable):
 
 
 class InvalidResponse(HubUnreachable):
-    """The Hub's answer to `what` is not what is due; `why` says how."""
+    """The Hub's response to a request for `what` is not valid; `problem` says how."""
 
     def __init__(self, endpoint: str, what: str, why: str) -> None:
         super().__init__(endpoint, f"{what}: {why}")
@@ -65,9 +65,9 @@ class InvalidResponse(HubUnreachable):
 
 
 class RequestRefused(CrawlError):
-    """The Hub refuses a request as wrong: `what` was asked, `detail` is what it said."""
+    """The Hub refuses a request for `what` as invalid; `detail` is its message."""
 
-    hint = "look at --filter, --search and --author; this Hub may be older or newer than the program"
+    hint = "check --filter, --search and --author; this Hub may be older or newer than the program"
 
     def __init__(self, what: str, detail: str) -> None:
         super().__init__(f"the Hub refuses {what}: {detail}")
@@ -78,14 +78,14 @@ class RequestRefused(CrawlError):
 
 
 class Offline(CrawlError):
-    """Nothing may be asked of the network."""
+    """Offline mode forbids requests."""
 
     def __init__(self) -> None:
-        super().__init__("offline mode is on: the Hub was not asked")
+        super().__init__("offline mode is on: no request was sent")
 
 
 class TokenRefused(CrawlError):
-    """The Hub does not take our token."""
+    """The Hub does not accept the token."""
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(f"the Hub at {endpoint} refuses the token")
@@ -96,7 +96,7 @@ class TokenRefused(CrawlError):
 
 
 class QuotaSpent(CrawlError):
-    """No request of `bucket` is left for `seconds`, and the crawl may not wait that long."""
+    """No request of `bucket` is left for `seconds`, longer than the crawl may wait."""
 
     def __init__(self, bucket: str, seconds: float) -> None:
         super().__init__(f"the quota of {bucket} requests is spent; the next are allowed in {seconds:.0f} s")
@@ -120,15 +120,15 @@ class ClusterError(CrawlError):
 
 
 class ScheduleError(Exception):
-    """The service can't run as it was told."""
+    """The service can't run as configured."""
 
     hint: str = "hf-catalog schedule --help"
 
 
 class ConfigError(ScheduleError):
-    """`place` in the timetable at `path` is not as it must be; `why` says how."""
+    """`place` in the configuration file at `path` is invalid; `why` says how."""
 
-    hint = "catalog.example.toml shows a whole one"
+    hint = "catalog.example.toml shows a complete one"
 
     def __init__(self, path: str, place: str, why: str) -> None:
         super().__init__(f"{path}{f', {place}' if place else ''}: {why}")
@@ -139,7 +139,7 @@ class ConfigError(ScheduleError):
 
 
 class ServiceAlreadyRunning(ScheduleError):
-    """A service of this timetable runs already."""
+    """A service with this configuration file runs already."""
 
     hint = "wait for it or stop it: it ends by itself on SIGTERM"
 
@@ -154,7 +154,7 @@ class ServiceAlreadyRunning(ScheduleError):
 class RepoError(Exception):
     """One repo, or one file of it, can't be read."""
 
-    hint: str = "the Hub itself says no more; look at the repo's page"
+    hint: str = "the Hub gives no more details; see the repo's page"
 
     def __init__(self, reason: SkipReason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -165,9 +165,7 @@ class RepoError(Exception):
 
 
 class FileError(RepoError, SourceError):
-    """The bytes of the file `name` can't be had."""
-
-    hint = "the Hub itself says no more; look at the repo's page"
+    """The file `name` of a repo can't be read."""
 
     def __init__(self, name: str, reason: SkipReason, detail: str) -> None:
         Exception.__init__(self, f"{name}: {detail}")
@@ -179,7 +177,7 @@ class FileError(RepoError, SourceError):
 
 
 class CrawlStopped(Exception):
-    """The crawl was asked to end; `why` says by what."""
+    """The crawl was asked to end; `why` says by what. Not an error."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)

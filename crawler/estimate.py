@@ -1,14 +1,14 @@
-"""What a crawl will cost before it is begun: requests by depth, and the time they take on each plan of the Hub.
+"""What a crawl will cost, before it starts: requests by depth, and the time they take on each plan of the Hub.
 
     pages    = repos of the listing / 1,000
     requests = pages                                    listing
-             + repos to visit                           files: one request each, whatever their number of files
-             + headers to read                          headers: 1.6 file requests a repo with weights in GGUF or
-                                                        safetensors, and 0.25 API requests, since the Hub gives the
-                                                        headers of all shards at once
-    time     = the slowest of: API requests / quota, file requests / quota (windows of 5 minutes), pages one by one
+             + repos to enrich                          files: one request each, whatever their number of files
+             + headers to read                          headers: 1.6 file requests per repo with weights in GGUF or
+                                                        safetensors, and 0.25 API requests, since the Hub sends the
+                                                        headers of all shards together
+    time     = the slowest of: API requests / quota, file requests / quota (windows of 5 minutes), pages one after another
 
-The quotas are those that the Hub documents (docs/hub/rate-limits.md); a crawl believes only what the Hub tells it.
+The quotas are those that the Hub documents (docs/hub/rate-limits.md); a crawl itself uses only what the Hub states.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from db.record_base import Depth
 
-WINDOW = 300.0
-"""Seconds of one window of the quota."""
+WINDOW_SECONDS = 300.0
+"""Length of a window of the quota."""
 
 PLANS: Mapping[str, tuple[int, int]] = {
     # API and file requests in one window
@@ -29,24 +29,24 @@ PLANS: Mapping[str, tuple[int, int]] = {
 }  # fmt: skip
 
 HUB_REPOS = 3_000_000
-"""Model repos of the Hub late in 2026, where no catalog knows better: between 2.5 and 3.3 million."""
+"""Model repos of the Hub late in 2026, used where no catalog knows better: between 2.5 and 3.3 million."""
 
-WITH_WEIGHTS = 0.75
-"""Share of repos with weights in GGUF or safetensors, where no catalog knows better."""
+SHARE_WITH_WEIGHTS = 0.75
+"""Share of repos with weights in GGUF or safetensors, used where no catalog knows better."""
 
-FILE_REQUESTS = 1.6
-"""Of one repo's headers: config.json and one range of a single file, or one range of a GGUF."""
+FILE_REQUESTS_PER_REPO = 1.6
+"""For one repo's headers: config.json and one range of a single file, or one range of a GGUF."""
 
-SHARD_REQUESTS = 0.25
-"""Of one repo's headers, on average: those of all shards in one API request."""
+API_REQUESTS_PER_REPO = 0.25
+"""For one repo's headers, on average: those of all shards come in one API request."""
 
 PAGE_SECONDS = 1.0
-"""One page of the listing, which must be whole before the next can be asked for."""
+"""For one page of the listing, which must be complete before the next can be requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedWork:
-    """What is to be done: repos to list, and of those to visit for files and for headers."""
+    """Repos to list, and those of them to enrich with files and with headers."""
 
     repos: int
     files: int
@@ -56,7 +56,7 @@ class PlannedWork:
 
 @dataclass(frozen=True, slots=True)
 class CostEstimate:
-    """One depth's cost. `seconds` by plan."""
+    """The cost of one depth; `seconds` by plan."""
 
     depth: Depth
     repos: int
@@ -66,13 +66,19 @@ class CostEstimate:
 
 
 def estimate_cost(work: PlannedWork) -> tuple[CostEstimate, CostEstimate, CostEstimate]:
-    """The cost of each depth; a deeper one holds the shallower ones."""
+    """The cost of each depth; a deeper one includes the others."""
     pages = max(1, math.ceil(work.repos / work.page))
-    shards = math.ceil(work.headers * SHARD_REQUESTS)
+    shards = math.ceil(work.headers * API_REQUESTS_PER_REPO)
     return (
         _cost("listing", work.repos, pages, pages, 0),
         _cost("files", work.files, pages, pages + work.files, 0),
-        _cost("headers", work.headers, pages, pages + work.files + shards, math.ceil(work.headers * FILE_REQUESTS)),
+        _cost(
+            "headers",
+            work.headers,
+            pages,
+            pages + work.files + shards,
+            math.ceil(work.headers * FILE_REQUESTS_PER_REPO),
+        ),
     )
 
 
@@ -85,5 +91,5 @@ def _cost(depth: Depth, repos: int, pages: int, api: int, resolver: int) -> Cost
 
 
 def _time(requests: int, quota: int) -> float:
-    """Seconds that so many requests take: whole windows waited out, the last one used as fast as one likes."""
-    return max(0, math.ceil(requests / quota) - 1) * WINDOW
+    """Seconds that the requests take: all windows but the last are waited for, the last one's requests go at once."""
+    return max(0, math.ceil(requests / quota) - 1) * WINDOW_SECONDS

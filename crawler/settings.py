@@ -1,4 +1,4 @@
-"""What a crawl is asked to do, in one frozen noun; how its scope is written down."""
+"""The settings of one crawl, and the text form of its scope."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from datetime import timedelta
 from db.record_base import Depth
 from db.records import RepoFilter
 
-HUB = "https://huggingface.co"
+DEFAULT_ENDPOINT = "https://huggingface.co"
 
-PAGE = 1000
-"""Rows that a page of the listing asks for: the most that the Hub gives."""
+LISTING_PAGE_SIZE = 1000
+"""Rows of one page of the listing: the most that the Hub sends."""
 
-LAG = timedelta(hours=1)
-"""How far behind the newest known change an incremental crawl still looks: listings lag behind commits."""
+LISTING_LAG = timedelta(hours=1)
+"""How far before the newest known change an incremental crawl begins: listings lag behind commits."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrawlSettings:
-    """One crawl's orders. Sizes of None mean no limit."""
+    """What one crawl does. None means no limit."""
 
     depth: Depth = "files"
     scope: RepoFilter = field(default_factory=RepoFilter)
-    full: bool = False  # walk everything again, though a full crawl has completed
+    full: bool = False  # list everything again, though a full crawl is complete
     workers: int = 8
-    budget: int | None = None  # requests, of all kinds
+    budget: int | None = None  # requests of all kinds
     max_time: timedelta | None = None
     include_private: bool = False
     dry_run: bool = False
-    page: int = PAGE
-    lag: timedelta = LAG
+    page: int = LISTING_PAGE_SIZE
+    lag: timedelta = LISTING_LAG
     cluster: str | None = None  # a Dask scheduler's address, or local:N processes; None: labels are made here
     insecure: bool = False  # the cluster's address need not be encrypted
 
     @property
-    def whole(self) -> bool:
-        """The scope has no end of its own: a walk of it sees every repo that fits, so that absence means something."""
+    def is_unbounded(self) -> bool:
+        """Whether a walk of the scope lists every repo that fits, so that a repo it does not list may be gone."""
         scope = self.scope
         return scope.limit is None and scope.min_downloads is None and scope.since is None and not scope.repo_ids
 
 
 def scope_text(scope: RepoFilter) -> str:
-    """The scope in canonical words, under which its cursors are kept; empty for the whole Hub."""
+    """The scope in a canonical form, under which its cursors are stored; empty for the whole Hub."""
     words = [f"author={name}" for name in sorted({name.lower() for name in scope.authors})]
     words += [f"search={text}" for text in sorted({text.lower() for text in scope.search})]
     words += [f"filter={tag}" for tag in sorted(set(scope.tags))]

@@ -91,7 +91,7 @@ def stop_on_signal(pacer: Pacer, out: Printer) -> Iterator[None]:
     """SIGINT and SIGTERM end the crawl after the page or visit in hand; a second one ends it now."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if pacer.asked_to_stop:
+        if pacer.is_stop_requested:
             sys.stderr.write("\nBroken off.\n")
             sys.stderr.flush()
             os._exit(BROKEN_OFF)  # transactions are whole or not at all, whatever the moment

@@ -66,7 +66,7 @@ def duration_text(seconds: Any) -> str:
 
 def work_of(settings: CrawlSettings, db: str) -> tuple[PlannedWork, str]:
     """What is to be done, as far as is known, and a sentence on where that is known from."""
-    from crawler.estimate import HUB_REPOS, WITH_WEIGHTS, PlannedWork
+    from crawler.estimate import HUB_REPOS, SHARE_WITH_WEIGHTS, PlannedWork
     from db.errors import CatalogMissing
 
     try:
@@ -77,13 +77,13 @@ def work_of(settings: CrawlSettings, db: str) -> tuple[PlannedWork, str]:
     count = len(scope.repo_ids) or scope.limit or HUB_REPOS
     where = f"No catalog at {db}: reckoned with {count:,} repos"
     where += "." if scope.limit or scope.repo_ids else ", about what the Hub holds late in 2026."
-    return PlannedWork(count, count, round(count * WITH_WEIGHTS)), where
+    return PlannedWork(count, count, round(count * SHARE_WITH_WEIGHTS)), where
 
 
 def _work_with_catalog(settings: CrawlSettings, db: str) -> tuple[PlannedWork, str]:
     from analysis.query.reader import CatalogReader
     from crawler.discover.plan import choose_run_kind
-    from crawler.estimate import HUB_REPOS, WITH_WEIGHTS, PlannedWork
+    from crawler.estimate import HUB_REPOS, SHARE_WITH_WEIGHTS, PlannedWork
     from crawler.settings import scope_text
     from db.write.store import Store
 
@@ -95,7 +95,7 @@ def _work_with_catalog(settings: CrawlSettings, db: str) -> tuple[PlannedWork, s
         swept = store.has_full_listing(scope_text(settings.scope)) or store.has_full_listing("")
         files, headers = store.backlog("files", settings.scope), store.backlog("headers", settings.scope)
     known, scope = int(facts["repos"]), settings.scope
-    share = weights / known if known else WITH_WEIGHTS
+    share = weights / known if known else SHARE_WITH_WEIGHTS
     if kind == "incremental":
         return PlannedWork(
             0, files, round(headers * share)
@@ -122,7 +122,7 @@ def print_dry_run(settings: CrawlSettings, db: str, out: Printer) -> None:
             kind: str = choose_run_kind(store, settings)
             resumes = kind != "repos" and store.cursor(scope, kind) is not None
     except CatalogMissing:
-        kind, resumes = ("full" if settings.whole else "repos"), False
+        kind, resumes = ("full" if settings.is_unbounded else "repos"), False
     work, known = work_of(settings, db)
     cost = next(cost for cost in estimate_cost(work) if cost.depth == settings.depth)
     facts = {

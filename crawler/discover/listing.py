@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from crawler.discover.bounds import StopCondition, matching_search
 from crawler.errors import HubServerError, InvalidResponse, RequestRefused
-from crawler.settings import LAG, PAGE
+from crawler.settings import LISTING_LAG, LISTING_PAGE_SIZE
 from crawler.sources.huggingface.client import LISTING_PATH, HubClient
 from crawler.sources.huggingface.listing_query import ListingQuery, Order
 from crawler.sources.huggingface.parse import parse_created_at, parse_repo
@@ -50,7 +50,7 @@ class ListingWalk:
     scope: RepoFilter
     order: Order = "createdAt"
     stop: StopCondition | None = None
-    page_size: int = PAGE
+    page_size: int = LISTING_PAGE_SIZE
     repeated: int = 0  # rows that came twice
     _query: ListingQuery = field(init=False)
     _pages_since_error: int = 0
@@ -165,7 +165,7 @@ class ListingWalk:
         if query.order != "createdAt" or not query.ascending:
             return self.client.list_page(query.params(), cursor)
         newest = self.client.newest_created(query.scope)
-        if newest is not None and (self._newest_created is None or newest > self._newest_created + LAG):
+        if newest is not None and (self._newest_created is None or newest > self._newest_created + LISTING_LAG):
             detail = f"the listing ends before its newest repo, created {newest:%Y-%m-%d %H:%M} UTC"
             raise InvalidResponse(self.client.endpoint, LISTING_PATH, detail)
         return page

@@ -24,7 +24,7 @@ RunKind = Literal["full", "incremental", "repos"]
 
 def choose_run_kind(store: Store, settings: CrawlSettings) -> RunKind:
     """The kind of the next run. A walk that was interrupted is resumed."""
-    if not settings.whole:
+    if not settings.is_unbounded:
         return "repos"
     scope = scope_text(settings.scope)
     if (

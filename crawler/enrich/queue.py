@@ -86,9 +86,9 @@ class EnrichmentQueue:
 
     def _fill(self) -> bool:
         """Gives the workers more repos, unless the run is to end. False when nothing is in flight any more."""
-        stopped = self.recorder.hub.pacer.stopped
-        if self.end_cause is None and stopped is not None:
-            self.end_cause = CrawlStopped(stopped)
+        reason = self.recorder.hub.pacer.stop_reason
+        if self.end_cause is None and reason is not None:
+            self.end_cause = CrawlStopped(reason)
         while self.end_cause is None and len(self.fetching) + len(self.enriching) < self.max_in_flight:
             if not self.leased and not self.exhausted:
                 claimed = self.recorder.store.claim(2 * self.max_in_flight, self.depth, self.recorder.settings.scope)

@@ -89,7 +89,7 @@ def test_a_fault_that_passes_leaves_no_trace(fault: Fault, sample: SampleHub, db
 
 
 def test_a_429_of_another_limiter_is_waited_out(sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.sources.pacer.RETRY_DELAYS_AFTER_429", (0.2, 0.3, 0.4))
+    monkeypatch.setattr("crawler.sources.pacer.RETRY_DELAYS_AFTER_429_SECONDS", (0.2, 0.3, 0.4))
     sample.faults.add(Fault(Kind.TOO_MANY_BARE, on="api", after=2, every=8, times=4))
     assert crawled(db, sample).outcome == "complete"
     assert sum(sample.faults.hits.values()) >= 3
@@ -150,7 +150,7 @@ def test_a_listing_that_runs_in_a_circle_is_said(sample: SampleHub, db: Path) ->
 
 def test_a_hub_that_fails_for_good_is_said_and_nothing_is_lost(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(Fault(Kind.UNAVAILABLE, on="listing", after=2, times=None))
-    with pytest.raises(HubServerError, match="answers 503"):
+    with pytest.raises(HubServerError, match="status 503"):
         crawled(db, sample, token=MEMBER, depth="headers")
     kept = rows(db, "select count(*) from repos")[0][0]
     assert kept == 20
@@ -227,7 +227,7 @@ def test_a_token_that_dies_between_a_sweep_and_its_looks_makes_nothing_gone(samp
 
 
 def test_refusals_without_end_are_a_spent_quota(sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.sources.pacer.RETRY_DELAYS_AFTER_429", (0.01,))
+    monkeypatch.setattr("crawler.sources.pacer.RETRY_DELAYS_AFTER_429_SECONDS", (0.01,))
     sample.faults.add(Fault(Kind.TOO_MANY_BARE, on="listing", times=None))
     with pytest.raises(QuotaSpent):
         crawled(db, sample)

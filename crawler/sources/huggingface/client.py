@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qs, quote, urljoin, urlsplit
 
 from crawler.errors import RepoError, RequestRefused
-from crawler.settings import HUB
+from crawler.settings import DEFAULT_ENDPOINT
 from crawler.sources.huggingface.listing_query import filter_params
 from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, EXPENSIVE_EXPAND_KEYS, parse_created_at
 from crawler.sources.huggingface.range_reader import HubFileSource
@@ -63,7 +63,7 @@ class HubClient:
         offline: bool | None = None,
     ) -> None:
         self.transport = Transport(
-            endpoint or os.environ.get("HF_ENDPOINT") or HUB,
+            endpoint or os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT,
             token,
             pacer or Pacer(),
             timeout=timeout,

@@ -206,7 +206,7 @@ class Transport:
         while True:
             bucket = self._buckets.get(kind, "api")
             if kind == "cdn":
-                self.pacer.check()
+                self.pacer.raise_if_stopped()
             else:
                 self.pacer.acquire(bucket)
             self.counters.count_request(kind)
@@ -226,10 +226,10 @@ class Transport:
 
     def _report_to_pacer(self, kind: RequestKind, bucket: str, response: Response | None) -> None:
         if response is None:
-            self.pacer.done(bucket, None)
+            self.pacer.on_response(bucket, None)
             return
         limit = parse_rate_limit(response.headers)
-        self.pacer.done(bucket, response.status, limit, parse_retry_after(response.headers))
+        self.pacer.on_response(bucket, response.status, limit, parse_retry_after(response.headers))
         if limit is not None and response.status < 400:
             self._buckets[kind] = limit.bucket
 

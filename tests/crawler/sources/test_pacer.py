@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from crawler.errors import CrawlStopped, QuotaSpent
-from crawler.sources.pacer import WINDOW_MARGIN, Bucket, Pacer, RateLimit
+from crawler.sources.pacer import WINDOW_MARGIN_SECONDS, Bucket, Pacer, RateLimit
 
 
 class Clock:
@@ -41,9 +41,9 @@ def test_the_first_request_goes_alone_and_then_as_many_as_are_left() -> None:
 def test_a_spent_window_is_waited_out_and_the_next_one_used_whole() -> None:
     bucket = Bucket(known=True)
     bucket.update_from(told(left=0, reset=60), 0.0)
-    assert bucket.wait(0.0) == 60 + WINDOW_MARGIN
-    assert bucket.wait(59.0) == pytest.approx(1 + WINDOW_MARGIN)
-    assert bucket.wait(60 + WINDOW_MARGIN) == 0.0
+    assert bucket.wait(0.0) == 60 + WINDOW_MARGIN_SECONDS
+    assert bucket.wait(59.0) == pytest.approx(1 + WINDOW_MARGIN_SECONDS)
+    assert bucket.wait(60 + WINDOW_MARGIN_SECONDS) == 0.0
     assert bucket.left == 500
 
 
@@ -70,7 +70,7 @@ def test_a_machine_that_slept_finds_a_new_window_and_believes_the_hub(asleep: fl
     """The clock jumps over one window or over many: no wait, and what others took meanwhile is not counted on."""
     bucket = Bucket(known=True)
     bucket.update_from(told(left=0, reset=100), 0.0)
-    assert bucket.wait(50.0) == pytest.approx(50 + WINDOW_MARGIN)
+    assert bucket.wait(50.0) == pytest.approx(50 + WINDOW_MARGIN_SECONDS)
     assert bucket.wait(50.0 + asleep) == 0.0
     bucket.in_flight = 1
     if asleep > 600:
@@ -85,8 +85,8 @@ def test_a_clock_that_stands_still_in_sleep_only_waits_too_long() -> None:
     """Some systems' clocks do not count sleep: the rest of the window is waited out once more, nobody is refused."""
     bucket = Bucket(known=True)
     bucket.update_from(told(left=0, reset=100), 0.0)
-    assert bucket.wait(10.0) == pytest.approx(90 + WINDOW_MARGIN)
-    assert bucket.wait(100 + WINDOW_MARGIN) == 0.0
+    assert bucket.wait(10.0) == pytest.approx(90 + WINDOW_MARGIN_SECONDS)
+    assert bucket.wait(100 + WINDOW_MARGIN_SECONDS) == 0.0
 
 
 def test_others_who_use_the_same_token_are_noticed() -> None:
@@ -98,7 +98,7 @@ def test_others_who_use_the_same_token_are_noticed() -> None:
 
 def test_after_a_refusal_nobody_asks_for_so_long_and_then_one_alone() -> None:
     bucket = Bucket(known=True)
-    assert bucket.on_429(told(left=0, reset=20), None, 0.0) == 20 + WINDOW_MARGIN
+    assert bucket.on_429(told(left=0, reset=20), None, 0.0) == 20 + WINDOW_MARGIN_SECONDS
     assert bucket.wait(5.0) == pytest.approx(16.0)
     assert bucket.wait(21.5) == 0.0
     bucket.in_flight = 1
@@ -116,10 +116,10 @@ def test_a_refusal_that_does_not_say_why(refusals: int, retry_after: float | Non
 def test_only_answers_that_grant_something_are_believed() -> None:
     pacer = Pacer()
     pacer.acquire("api")
-    pacer.done("api", 401, told(left=10_000, reset=1, quota=10_000))
+    pacer.on_response("api", 401, told(left=10_000, reset=1, quota=10_000))
     assert pacer.quota("api") == (None, None)
     pacer.acquire("api")
-    pacer.done("api", 200, told(left=498, reset=200))
+    pacer.on_response("api", 200, told(left=498, reset=200))
     assert pacer.quota("api") == (498, 500)
 
 
@@ -127,7 +127,7 @@ def test_the_budget_counts_every_request() -> None:
     pacer = Pacer(budget=2)
     for _ in range(2):
         pacer.acquire("api")
-        pacer.done("api", 200)
+        pacer.on_response("api", 200)
     with pytest.raises(CrawlStopped, match="budget of 2 requests"):
         pacer.acquire("resolvers")
 
@@ -136,7 +136,7 @@ def test_the_time_ends_a_crawl() -> None:
     clock = Clock()
     pacer = Pacer(max_time=10, clock=clock)
     pacer.acquire("api")
-    pacer.done("api", 200)
+    pacer.on_response("api", 200)
     clock.now += 11
     with pytest.raises(CrawlStopped, match="10 s is over"):
         pacer.acquire("api")
@@ -145,12 +145,12 @@ def test_the_time_ends_a_crawl() -> None:
 def test_a_wait_longer_than_the_time_left_is_not_begun() -> None:
     pacer = Pacer(max_time=5)
     pacer.acquire("api")
-    pacer.done("api", 429, told(left=0, reset=100))
+    pacer.on_response("api", 429, told(left=0, reset=100))
     with pytest.raises(QuotaSpent, match="allowed in 10"):
         pacer.acquire("api")
     pacer = Pacer(max_time=5)
     pacer.acquire("api")
-    pacer.done("api", 200, told(left=0, reset=100))
+    pacer.on_response("api", 200, told(left=0, reset=100))
     with pytest.raises(CrawlStopped, match="longer than --max-time leaves"):
         pacer.acquire("api")
 
@@ -158,7 +158,7 @@ def test_a_wait_longer_than_the_time_left_is_not_begun() -> None:
 def test_a_stop_wakes_those_who_wait() -> None:
     pacer = Pacer()
     pacer.acquire("api")
-    pacer.done("api", 200, told(left=0, reset=100))
+    pacer.on_response("api", 200, told(left=0, reset=100))
     ended: list[str] = []
 
     def ask() -> None:
@@ -219,7 +219,7 @@ def test_eight_workers_use_the_whole_quota_and_are_never_refused(window: Window)
                 return
             status, limit = window.ask()
             time.sleep(0.002)
-            pacer.done("api", status, limit)
+            pacer.on_response("api", status, limit)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
