@@ -6,7 +6,7 @@
              + headers to read                          headers: 1.6 file requests per repo with weights in GGUF or
                                                         safetensors, and 0.25 API requests, since the Hub sends the
                                                         headers of all shards together
-    time     = the slowest of: API requests / quota, file requests / quota (windows of 5 minutes), pages one after another
+    time     = the slowest of: API requests / quota, file requests / quota (windows of 5 minutes), pages one by one
 
 The quotas are those that the Hub documents (docs/hub/rate-limits.md); a crawl itself uses only what the Hub states.
 """
