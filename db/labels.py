@@ -216,12 +216,12 @@ class Labels(FastPickle):
         roll_up="model",
     )
     tuning: tuple[str, ...] = label(
-        "how it was trained: base, instruct, dpo ...",
+        "how it was trained (base, instruct, dpo ...)",
         default=(),
         sources=(*BASE, "card", "tag"),
         event=True,
     )
-    specialty: tuple[str, ...] = label("what it is for: code, vision ...", default=(), sources=(*BASE, "tag"))
+    specialty: tuple[str, ...] = label("what it is for (code, vision ...)", default=(), sources=(*BASE, "tag"))
     languages: tuple[str, ...] = label(
         "ISO 639-1 codes of its languages", default=(), sources=(*NAMES, "card", "tag"), title="language"
     )
@@ -280,7 +280,7 @@ class Labels(FastPickle):
         roll_up="one scheme",
     )
     bits_per_weight: float | None = label(
-        "bytes of the weights x 8 / parameters",
+        "bits per weight of the files: bytes x 8 / parameters",
         unit="bits",
         scope=BOTH,
         sources=("tensors", "size"),
@@ -363,6 +363,22 @@ LABELS = _declared()
 ARTIFACT_LABELS = tuple(each for each in LABELS if ARTIFACT in each.scope)
 """Those that an artifact has too."""
 
+LABEL_NAMES = tuple(each.name for each in LABELS)
+ARTIFACT_LABEL_NAMES = tuple(each.name for each in ARTIFACT_LABELS)
 LABEL_BY_NAME = {each.name: each for each in LABELS}
+
+EVENT_LABELS = frozenset(each.name for each in LABELS if each.is_event)
+"""Labels whose change is an event."""
+
+SEARCHED_LABELS = tuple(each.name for each in sorted(LABELS, key=lambda each: not each.is_indexed) if each.is_searched)
+"""Labels that full-text search finds repos by, in the order of the search documents of release 0.1.0: a document in
+another order would be written anew."""
+
+INDEXED_LABELS = tuple(each.name for each in LABELS if each.is_indexed or each.is_searched)
+"""Labels that an index of the database or full-text search holds: they are written only where they differ."""
+
+MODEL_LABELS = tuple(each.name for each in LABELS if each.roll_up == "model")
+"""Labels of the model itself: all its quants have the same value."""
+
 MEASURED_BY = {each.measures: each.name for each in LABELS if each.measures is not None}
 """A claimed label's name -> the name of the label that measures it."""

@@ -13,6 +13,7 @@ from analysis.names.tokens import Token
 from analysis.schemes.schemes import find_scheme
 from analysis.units import count_text, size_text
 from analysis.vocabulary.vocabulary import Entry, Vocabulary, vocabulary
+from db.labels import LABELS
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -20,16 +21,8 @@ MONTHS = (
 )  # fmt: skip
 GENERATIONS = {"1": "first", "2": "second", "3": "third", "4": "fourth", "5": "fifth", "6": "sixth"}
 
-# The kind of thing that a claim of this label is, in a word for people.
-KINDS = {
-    "base_family": "foundation",
-    "base_version": "its version",
-    "quant": "scheme",
-    "active_parameters": "active",
-    "languages": "language",
-    "group_size": "group",
-    "noise": "aside",
-}
+_TITLES = {**{each.name: each.title for each in LABELS}, "noise": "aside"}
+"""What a claimed token is called for people, by its label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,7 @@ def parts_of(found: NameLabels) -> Iterator[Part]:
         if token.label is None:
             yield Part(token.text, "unknown", "no rule knows it: a person's own word, or tomorrow's vocabulary", "")
         else:
-            kind = KINDS.get(token.label, token.label)
+            kind = _TITLES.get(token.label, token.label)
             yield Part(token.text, kind, meaning(token, found, words), source_of(token.rule or ""))
 
 

@@ -88,14 +88,15 @@ _VIEW_COLUMN_KINDS: Mapping[str, ColumnKind] = {  # columns that only views have
 @cache
 def column_kinds() -> Mapping[str, ColumnKind]:
     """The kind of every column of the catalog by its name; labels take precedence over other columns of that name."""
-    from db.schema.tables import LABELS, metadata
+    from db.labels import LABELS
+    from db.schema.tables import metadata
 
     kind_of_type: dict[str, ColumnKind] = {
         "BigInt": "integer", "Integer": "integer", "Real": "number", "Bool": "boolean", "UtcDateTime": "time",
     }  # fmt: skip
     columns = [(column.name, type(column.type)) for table in metadata.tables.values() for column in table.columns]
-    columns += [(name, kind if isinstance(kind, type) else type(kind)) for name, kind, _ in LABELS]
     kinds: dict[str, ColumnKind] = {name: kind_of_type.get(kind.__name__, "text") for name, kind in columns}
+    kinds.update({each.name: "number" if each.kind == "real" else each.kind for each in LABELS})
     kinds.update(dict.fromkeys(boolean_columns(), "boolean"))
     kinds.update(dict.fromkeys(list_columns(), "list"))
     return {**kinds, **_VIEW_COLUMN_KINDS}

@@ -9,12 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from analysis.units import iso
+from db.labels import LABELS
 
 _BOOLEAN_COLUMNS = frozenset({
-    "quantized", "qat", "imatrix", "dynamic", "approximate", "main", "size_verified",
-    "inferred", "resolved", "declared", "missing", "cycle", "root",
+    *(each.name for each in LABELS if each.kind == "boolean"),
+    "main", "size_verified", "inferred", "resolved", "declared", "missing", "cycle", "root",
 })  # fmt: skip
-_LIST_COLUMNS = frozenset({"tuning", "specialty", "languages", "tags"})
+_LIST_COLUMNS = frozenset({*(each.name for each in LABELS if each.kind == "list"), "tags"})
 
 
 def boolean_columns() -> frozenset[str]:

@@ -175,12 +175,12 @@ def view_comments() -> Mapping[str, str]:
 @cache
 def column_comments() -> Mapping[str, str]:
     """The description of a view's column by its name; labels take precedence over other columns of that name."""
-    from db.schema.tables import LABELS
+    from db.labels import LABEL_NAMES
     from db.schema.tables import metadata as schema
 
     found = {column.name: column.comment for table in schema.tables.values() for column in table.columns}
     found |= {column.name: column.comment for column in schema.tables["repos"].columns}
-    found |= {name: comment for name, _, comment in LABELS}
+    found |= {name: schema.tables["repo_labels"].columns[name].comment for name in LABEL_NAMES}
     found |= {
         "artifact": "path of the file, or the shards' path without their number",
         "artifact_count": "artifacts of the repo: quantized models and sidecars",

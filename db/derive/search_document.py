@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from db.labels import Labels
+from db.labels import SEARCHED_LABELS, Labels
 from db.records import RepoRecord
 
-SEARCHED_LABELS = 40  # tags of a document
+MAX_SEARCHED_TAGS = 40  # of one document
 LONGEST = 1000  # letters of a document: cards are strangers' text
 DOWNLOAD_MAGNITUDES = 12  # of downloads
 
@@ -38,7 +38,7 @@ def document(repo_id: str, labels: Iterable[str | None], tags: Iterable[str], fa
     name = words(repo_id)
     known = set(name.split())
     rest: list[str] = []
-    telling = [tag for tag in tags if tag not in _DULL_TAGS and not tag.startswith(_DULL)][:SEARCHED_LABELS]
+    telling = [tag for tag in tags if tag not in _DULL_TAGS and not tag.startswith(_DULL)][:MAX_SEARCHED_TAGS]
     said_of_it = [_often(text) for text in (*labels, *telling) if text is not None]
     for said in (*said_of_it, *map(words, _summaries(facts))):
         if said and said not in known:
@@ -66,5 +66,5 @@ def digits(downloads: int | None) -> int:
 
 def document_of(repo: RepoRecord, labels: Labels, facts: str) -> str:
     """The document of a repo as the listing shows it, the same that its rows make."""
-    said = (labels.family, labels.base_family, labels.quant, labels.format, repo.pipeline_tag, repo.library_name)
+    said = (*(getattr(labels, name) for name in SEARCHED_LABELS), repo.pipeline_tag, repo.library_name)
     return document(repo.repo_id, said, repo.tags, facts, repo.downloads)

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db.derive.search_document import DOWNLOAD_MAGNITUDES, document, words
 from db.engine import catalog_name, open_engine, to_catalog_error
+from db.labels import SEARCHED_LABELS
 from db.rows import Rows
 from db.schema.tables import search_documents, search_pending
 
@@ -69,8 +70,9 @@ def _documents(rows: Rows, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
     for repo, quant in sorted(rows.select_in(sql, numbers)):
         tags[repo].insert(0, quant)  # every scheme that a repo of GGUF files holds
     sql = (
-        "select r.id, r.repo_id, r.downloads, f.facts, l.family, l.base_family, l.quant, l.format, r.pipeline_tag,"
-        " r.library_name from repos r left join repo_facts f on f.repo = r.id left join repo_labels l on l.repo = r.id"
+        f"select r.id, r.repo_id, r.downloads, f.facts, {', '.join(f'l.{name}' for name in SEARCHED_LABELS)},"
+        " r.pipeline_tag, r.library_name"
+        " from repos r left join repo_facts f on f.repo = r.id left join repo_labels l on l.repo = r.id"
         " where r.id in ({})"
     )
     for repo, repo_id, downloads, facts, *labels in rows.select_in(sql, numbers):

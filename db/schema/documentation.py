@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Column, Table
 
+from db.labels import LABEL_BY_NAME
 from db.schema.migrate import upgrade
-from db.schema.tables import LABELS, metadata
+from db.schema.tables import metadata
 from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
 from db.schema.views import view_sources
 
@@ -122,7 +123,7 @@ def diagram() -> Iterator[str]:
     for name in ("repos", "repo_labels", "artifacts", "headers", "evidence", "events"):
         yield f"    {name} {{"
         table = metadata.tables[name]
-        own = [column for column in table.columns if column.name not in dict.fromkeys(label[0] for label in LABELS)]
+        own = [column for column in table.columns if column.name not in LABEL_BY_NAME]
         for column in own[:8]:
             mark = " PK" if column.primary_key else " FK" if column.foreign_keys else ""
             yield f"        {kind_of(column)} {column.name}{mark}"

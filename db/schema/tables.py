@@ -8,11 +8,13 @@ their repo, so that all that belongs to one repo lies together.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 from sqlalchemy.types import TypeEngine
 
+from db.labels import ARTIFACT_LABELS, LABELS, Kind, Label
 from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
 
 metadata = MetaData(
@@ -153,69 +155,22 @@ vocabularies = _table(
     _col("used_since", UtcDateTime, "since when it makes the labels here, again or for the first time", must=True),
 )
 
-LABELS: tuple[tuple[str, Type, str], ...] = (
-    ("family", Text, "the brand the model belongs to: gemma, llama, qwen ..."),
-    ("version", Text, "version of the family, without a leading v"),
-    ("base_family", Text, "the foundation line under it"),
-    ("base_version", Text, "the foundation's version"),
-    ("release", Text, "a date token of the name"),
-    ("size", Text, "the size as claimed, in canonical case"),
-    ("parameters", BigInt, "total parameters as claimed"),
-    ("approximate", Bool, "the claimed total is an estimate (NxM)"),
-    ("active_parameters", BigInt, "active parameters as claimed"),
-    ("experts", Integer, "number of experts as claimed"),
-    ("tuning", Text, "JSON list: how it was trained (base, instruct, dpo ...)"),
-    ("specialty", Text, "JSON list: what it is for (code, vision ...)"),
-    ("format", Text, "the container: gguf, safetensors ..."),
-    ("quantized", Bool, "whether the weights are quantized; unknown where nothing says so"),
-    ("quant", Text, "the scheme, canonical: Q4_K_M, AWQ ..."),
-    ("quant_method", Text, "the method: gguf, gptq, awq ..."),
-    ("bits", Real, "nominal bits a weight"),
-    ("group_size", Integer, "weights that share a scale, where said"),
-    ("qat", Bool, "quantization-aware training"),
-    ("imatrix", Bool, "quantized with an importance matrix"),
-    ("dynamic", Bool, "per-layer mixes of schemes (UD, dynamic)"),
-    ("context", BigInt, "context length as claimed, tokens"),
-    ("languages", Text, "JSON list of ISO 639-1 codes"),
-    ("parameters_measured", BigInt, "parameters counted in tensor shapes"),
-    ("active_parameters_measured", BigInt, "active parameters counted in tensor shapes"),
-    ("quant_measured", Text, "the scheme that the tensors have"),
-    ("bits_per_weight", Real, "bytes of the weights x 8 / parameters"),
-    ("context_measured", BigInt, "context length of the header or config, tokens"),
-    ("architecture", Text, "architecture of the header or config"),
-    ("base_model", Text, "repo id of the model it was made from, the likeliest if several"),
-    ("base_model_relation", Text, "finetune, quantized, adapter, merge or unknown"),
-)
-ARTIFACT_LABELS = tuple(
-    label
-    for label in LABELS
-    if label[0]
-    in [
-        "format",
-        "quantized",
-        "quant",
-        "quant_method",
-        "bits",
-        "group_size",
-        "qat",
-        "imatrix",
-        "dynamic",
-        "parameters",
-        "context",
-        "parameters_measured",
-        "active_parameters_measured",
-        "quant_measured",
-        "bits_per_weight",
-        "context_measured",
-        "architecture",
-    ]
-)
+_LABEL_TYPES: Mapping[Kind, Type] = {"text": Text, "integer": BigInt, "real": Real, "boolean": Bool, "list": Text}
+
+
+def _label(declared: Label) -> Column[Any]:
+    """The column of a label; its comment is the label's meaning, with the unit where the meaning leaves it open."""
+    meaning, unit = declared.meaning, declared.unit
+    comment = f"JSON list: {meaning}" if declared.kind == "list" else meaning
+    comment += f", {unit}" if unit is not None and unit not in meaning else ""
+    return _col(declared.name, Integer if declared.is_small else _LABEL_TYPES[declared.kind], comment)
+
 
 repo_labels = _table(
     "repo_labels",
     "The resolved labels of a repo, rolled up from its artifacts.",
     _repo(),
-    *(_col(name, kind, comment) for name, kind, comment in LABELS),
+    *map(_label, LABELS),
     _col("vocabulary", Integer, "the vocabulary that made them", ForeignKey("vocabularies.id"), must=True),
     _col("depth", Text, "how deep the look was: listing, files or headers", must=True),
     _col("digest", BigInt, "repos.digest at that time: unequal means that the repo has changed since", must=True),
@@ -264,7 +219,7 @@ artifacts = _table(
     _col("content", Hash, "identity of the bytes: sha256 of the file, or over its shards'"),
     _col("main", Bool, "false for a further copy of the same weights in another layout or precision", must=True),
     _col("header", BigInt, "the header's number, if it was read", ForeignKey("headers.id")),
-    *(_col(name, kind, comment) for name, kind, comment in ARTIFACT_LABELS),
+    *map(_label, ARTIFACT_LABELS),
     UniqueConstraint("repo", "artifact"),
     Index("ix_artifacts_content", "content"),
     Index("ix_artifacts_quant", "quant", "total_size"),

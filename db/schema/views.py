@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 
 from sqlalchemy import Connection
+
+from db.labels import ARTIFACT_LABEL_NAMES, LABEL_NAMES
 
 POSTGRESQL_FUNCTIONS = (
     "create or replace function hex(bytea) returns text language sql immutable strict parallel safe"
@@ -17,12 +20,12 @@ POSTGRESQL_FUNCTIONS = (
 
 
 def view_sources() -> Iterator[tuple[str, str]]:
-    """(name, SQL) of every view, each after the views that its line `-- needs: NAME ...` names.
+    """(name, SQL) of every view, each after the views that its line `-- needs: NAME ...` names; labels are written out.
 
     Raises ValueError for views that need each other.
     """
     texts = {
-        item.name.removesuffix(".sql"): item.read_text("utf-8")
+        item.name.removesuffix(".sql"): expand_labels(item.read_text("utf-8"))
         for item in files("db.views").iterdir()
         if item.name.endswith(".sql")
     }
@@ -33,6 +36,25 @@ def view_sources() -> Iterator[tuple[str, str]]:
             raise ValueError(f"views that need each other: {sorted(set(texts) - set(ordered))}")
         ordered += ready
     return ((name, texts[name]) for name in ordered)
+
+
+_ALL_LABELS = re.compile(r"^( *)(\w+)\.\{(repo_labels|artifact_labels)\},\n", re.MULTILINE)
+
+
+def expand_labels(text: str) -> str:
+    """A view's SQL with its line `l.{repo_labels},` or `a.{artifact_labels},` written out.
+
+    One line for each label of a repo or an artifact that the view does not name itself, in the order of their
+    declarations (`db.labels`).
+    """
+
+    def columns(found: re.Match[str]) -> str:
+        indent, alias, which = found.groups()
+        names = LABEL_NAMES if which == "repo_labels" else ARTIFACT_LABEL_NAMES
+        others = (name for name in names if not re.search(rf"\b{alias}\.{name}\b", text))
+        return "".join(f"{indent}{alias}.{name},\n" for name in others)
+
+    return _ALL_LABELS.sub(columns, text)
 
 
 def view_dependencies(text: str) -> set[str]:

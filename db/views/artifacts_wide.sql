@@ -22,6 +22,7 @@ select
     a.imatrix,
     a.dynamic,
     a.qat,
+    a.{artifact_labels},
     a.main,
     nullif(lower(hex(a.content)), '') as content, -- text: sha256 of the file, or over its shards', in hexadecimal
     a.header,

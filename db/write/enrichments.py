@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from db.derive.digest import to_json
 from db.derive.record import derived
+from db.labels import ARTIFACT_LABEL_NAMES
 from db.read.load import HEADER_COLUMNS
 from db.records import ArtifactRecord, Enrichment, Header, Labelled, RepoRecord, RunRecord
 from db.rows import Row, Rows
@@ -26,7 +27,6 @@ from db.schema.tables import (
 )
 from db.schema.types import hash_bytes
 from db.write.label_rows import (
-    ARTIFACT_LABEL_NAMES,
     InternedIds,
     LabelledRepo,
     artifact_label_values,

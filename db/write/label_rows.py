@@ -9,12 +9,10 @@ from functools import lru_cache
 from operator import attrgetter, itemgetter
 
 from db.derive.digest import Piece, evidence_key, to_json
-from db.labels import Labels
+from db.labels import ARTIFACT_LABEL_NAMES, INDEXED_LABELS, LABEL_NAMES, LABELS, Labels
 from db.records import Labelled, LabelRecord
 from db.rows import Row, Rows
 from db.schema.tables import (
-    ARTIFACT_LABELS,
-    LABELS,
     conflicts,
     evidence,
     label_evidence,
@@ -24,20 +22,16 @@ from db.schema.tables import (
     vocabularies,
 )
 
-LABEL_NAMES = tuple(name for name, _, _ in LABELS)
-ARTIFACT_LABEL_NAMES = tuple(name for name, _, _ in ARTIFACT_LABELS)
-_LIST_PLACES = [LABEL_NAMES.index(name) for name in ("tuning", "specialty", "languages")]
+_LIST_POSITIONS = [place for place, each in enumerate(LABELS) if each.kind == "list"]
 _repo_values = attrgetter(*LABEL_NAMES)
 
 REPO_LABEL_COLUMNS = ("repo", *LABEL_NAMES, "vocabulary", "depth", "digest")
-INDEXED = ("family", "quant", "base_family", "base_model", "format")
-"""Labels that an index or search holds: they are only written where they differ."""
 
-indexed_values: Callable[[Labels], Row] = attrgetter(*INDEXED)
+indexed_values: Callable[[Labels], Row] = attrgetter(*INDEXED_LABELS)
 
-_OTHERS = tuple(name for name in REPO_LABEL_COLUMNS[1:] if name not in INDEXED)
+_OTHERS = tuple(name for name in REPO_LABEL_COLUMNS[1:] if name not in INDEXED_LABELS)
 _keyed_indexed, _keyed_others = (
-    itemgetter(*(REPO_LABEL_COLUMNS.index(name) for name in (*names, "repo"))) for names in (INDEXED, _OTHERS)
+    itemgetter(*(REPO_LABEL_COLUMNS.index(name) for name in (*names, "repo"))) for names in (INDEXED_LABELS, _OTHERS)
 )
 _EVIDENCE_COLUMNS = ("id", "key", "field", "value", "source", "rule", "weight")
 _LINK_COLUMNS = ("repo", "artifact", "evidence", "resolved")
@@ -55,7 +49,7 @@ class LabelledRepo:
     labelled: Labelled
     depth: str
     digest: int
-    renewed: bool = True  # False: the catalog has the same values of INDEXED
+    renewed: bool = True  # False: the catalog has the same values of INDEXED_LABELS
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,7 +59,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def label_values(labels: Labels) -> Row:
     """A repo's labels in the order of `LABEL_NAMES`; lists as JSON text."""
     values = list(_repo_values(labels))
-    for place in _LIST_PLACES:
+    for place in _LIST_POSITIONS:
         values[place] = _list_text(values[place])
     return tuple(values)
 
@@ -168,7 +162,7 @@ def write_repo_labels(
 
 def _renew(rows: Rows, values: Sequence[Row], renewed: Sequence[Row]) -> None:
     """Labels of repos that have some, as a rule."""
-    rows.update(repo_labels, INDEXED, "repo", map(_keyed_indexed, renewed), differing=True)
+    rows.update(repo_labels, INDEXED_LABELS, "repo", map(_keyed_indexed, renewed), differing=True)
     if rows.update(repo_labels, _OTHERS, "repo", map(_keyed_others, values)) < len(values):
         rows.insert_new(repo_labels, REPO_LABEL_COLUMNS, values)
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from db.derive.record import derived
 from db.derive.search_document import digits
+from db.labels import EVENT_LABELS, INDEXED_LABELS, LABEL_BY_NAME, LABEL_NAMES
 from db.read.search import add
 from db.records import DerivedValues, Labelled, Page, RepoRecord, RunRecord, Skipped
 from db.rows import Row, Rows
 from db.schema.tables import (
-    LABELS,
     aliases,
     edges,
     evaluations,
@@ -27,10 +27,8 @@ from db.schema.tables import (
     search_pending,
     skips,
 )
-from db.schema.types import Bool, day_number
+from db.schema.types import day_number
 from db.write.label_rows import (
-    INDEXED,
-    LABEL_NAMES,
     InternedIds,
     LabelledRepo,
     indexed_values,
@@ -41,7 +39,7 @@ from db.write.label_rows import (
 _STATE = (
     "select r.hub_id, r.id, r.repo_id, r.sha, r.digest, r.status, r.downloads, r.downloads_all_time, r.likes,"
     " r.trending_score, l.depth, l.vocabulary, v.sha, r.last_modified,"
-    f" {', '.join(f'l.{name}' for name in INDEXED)} from repos r"
+    f" {', '.join(f'l.{name}' for name in INDEXED_LABELS)} from repos r"
     " left join repo_labels l on l.repo = r.id left join enrichments v on v.repo = r.id where r.hub_id in ({})"
 )
 _LISTED = [
@@ -74,26 +72,6 @@ EMPTY_FACTS = "{}"
 INFERRED_SOURCES = frozenset(("name", "owner", "file", "size", "lineage", "fuzzy"))
 """Sources that infer a parent; the others declare it."""
 
-TOLD_LABELS = [
-    "family",
-    "version",
-    "base_family",
-    "base_version",
-    "size",
-    "parameters",
-    "tuning",
-    "format",
-    "quantized",
-    "quant",
-    "quant_method",
-    "bits",
-    "qat",
-    "context",
-    "base_model",
-    "base_model_relation",
-]
-"""Labels whose change is an event. Measured ones come and go with the depth of the look: no change of a model."""
-
 
 @dataclass(frozen=True, slots=True)
 class PageCounts:
@@ -120,7 +98,7 @@ class StoredState(NamedTuple):
     vocabulary: int | None
     visited_sha: str | None
     last_modified: Any  # the driver's own
-    indexed: tuple[str | None, ...]  # the labels of INDEXED
+    indexed: tuple[str | None, ...]  # the labels of INDEXED_LABELS
 
     @property
     def deep(self) -> bool:
@@ -450,7 +428,7 @@ def record_label_events(rows: Rows, run: RunRecord | None, at: datetime, items: 
     for repo, labelled in items:
         if repo in before:
             changes = label_changes(before[repo], label_values(labelled.labels))
-            told += [(repo, "label", name, old, new) for name, old, new in changes if name in TOLD_LABELS]
+            told += [(repo, "label", name, old, new) for name, old, new in changes if name in EVENT_LABELS]
     record_events(rows, run, at, told)
     return len(told)
 
@@ -466,14 +444,11 @@ def label_changes(
     ]
 
 
-_BOOLEANS = frozenset(name for name, kind, _ in LABELS if kind is Bool)
-
-
 def label_event_text(name: str, value: Any) -> str | None:
     """A label's value as text: true and false, numbers without trailing zeros."""
     if value is None or isinstance(value, str):
         return value
-    if name in _BOOLEANS:
+    if LABEL_BY_NAME[name].kind == "boolean":
         return "true" if value else "false"
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from db.labels import ARTIFACT_LABEL_NAMES, LABEL_NAMES
 from db.read.load import Relabelled
 from db.records import RunRecord
 from db.rows import Rows
 from db.schema.tables import artifacts, edges, search_pending
 from db.write.label_rows import (
-    ARTIFACT_LABEL_NAMES,
-    LABEL_NAMES,
     InternedIds,
     LabelledRepo,
     artifact_label_values,

@@ -8,7 +8,8 @@ from analysis.labels.evidence.formats import API_SAFETENSORS_WEIGHT, format_evid
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence, make_measured
 from analysis.labels.evidence.schemes import full_precision_evidence, scheme_evidence
 from analysis.labels.evidence.sizes import QUANTIZED_BELOW
-from analysis.untrusted import MAX_CONTEXT, count, table, word
+from analysis.labels.evidence.stated import stated_evidence
+from analysis.untrusted import count, table, word
 from db.record_base import Json
 
 _FULL = {"BF16": "BF16", "F16": "F16", "F32": "F32", "F64": "F64"}
@@ -78,13 +79,11 @@ def gguf_evidence(gguf: Json) -> Evidence:
     weight = WEIGHT["api"]
     total = count(gguf.get("total"))
     architecture = word(gguf.get("architecture"))
-    context = count(gguf.get("context_length"), MAX_CONTEXT)
     if total:
         found.append(make_measured("parameters_measured", total, "api", "gguf.total", 75))
     if architecture and architecture not in ("clip", "imatrix"):
         found.append(make_evidence("architecture", architecture, "api", "gguf.architecture", weight))
-    if context:
-        found.append(make_measured("context_measured", context, "api", "gguf.context_length"))
+    found += stated_evidence("api", {"gguf": gguf})
     size = count(gguf.get("totalFileSize"))
     if total and size and size * 8 / total < QUANTIZED_BELOW:
         found.append(make_evidence("quantized", "true", "size", "gguf.totalFileSize", 41))

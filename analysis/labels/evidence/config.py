@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.labels.evidence.formats import format_evidence
-from analysis.labels.evidence.make import WEIGHT, Evidence, evidence_text, make_evidence, make_measured
+from analysis.labels.evidence.make import WEIGHT, Evidence, evidence_text, make_evidence
+from analysis.labels.evidence.stated import stated_evidence
 from analysis.schemes.quantization_config import METHODS
-from analysis.untrusted import MAX_CONTEXT, count, number, table, word, words
+from analysis.untrusted import count, number, table, word, words
 from db.record_base import Json
 from db.records import LabelRecord
 
@@ -44,11 +45,7 @@ def config_evidence(config: Json) -> Evidence:
     if architecture:
         found.append(make_evidence("architecture", architecture, "config", rule, weight))
     inner = table(config.get("text_config"))
-    for holder in (config, inner):
-        context = count(holder.get("max_position_embeddings"), MAX_CONTEXT)
-        if context:
-            found.append(make_measured("context_measured", context, "config", "max_position_embeddings"))
-            break
+    found += stated_evidence("config", config, inner)
     packing = config.get("quantization_config") or config.get("quantization") or inner.get("quantization_config")
     if isinstance(packing, Mapping) and packing:
         found += quantization_config_evidence(packing)

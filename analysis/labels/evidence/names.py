@@ -8,16 +8,13 @@ from analysis.errors import InvalidName
 from analysis.labels.evidence.make import WEIGHT, Evidence, evidence_text, make_evidence
 from analysis.labels.evidence.owners import lent_format
 from analysis.names import NameLabels, parse_name
+from db.labels import LABELS
 from db.record_base import Source
 
-CLAIMS = (
-    "family", "version", "base_family", "base_version", "release", "size", "parameters", "active_parameters", "experts",
-    "format", "quantized", "quant", "quant_method", "bits", "group_size", "context",
-)  # fmt: skip
-"""Labels that a name may claim, one value each."""
-
-LISTS = ("tuning", "specialty", "languages")
-FLAGS = ("approximate", "qat", "imatrix", "dynamic")
+_CLAIMED = tuple(each for each in LABELS if each.is_claimed_by_names)
+_VALUES = tuple(each.name for each in _CLAIMED if each.default is None)
+_LISTS = tuple(each.name for each in _CLAIMED if each.kind == "list")
+_FLAGS = tuple(each.name for each in _CLAIMED if each.default is False)
 
 _TOKEN = {
     "parameters": "size", "approximate": "size", "base_family": "family", "quantized": "quant", "quant_method": "quant",
@@ -40,7 +37,7 @@ def name_evidence(labels: NameLabels, source: Source) -> Evidence:
     rules = {token.label: token.rule for token in labels.tokens if token.label}
     weight = WEIGHT[source]
     found = []
-    for field in CLAIMS:
+    for field in _VALUES:
         value = getattr(labels, field)
         if value is not None:
             found.append(
@@ -48,12 +45,12 @@ def name_evidence(labels: NameLabels, source: Source) -> Evidence:
                     field, evidence_text(value), source, rules.get(_TOKEN.get(field, field)) or "name", weight
                 )
             )
-    for field in LISTS:
+    for field in _LISTS:
         values = getattr(labels, field)
         if values:
             rule = rules.get(field) or "name"
             found += [make_evidence(field, value, source, rule, weight) for value in values]
-    for field in FLAGS:
+    for field in _FLAGS:
         if getattr(labels, field):
             found.append(make_evidence(field, "true", source, rules.get(_TOKEN.get(field, field)) or "name", weight))
     lent = lent_format(labels.owner) if "format" not in rules else None

@@ -19,6 +19,7 @@ from analysis.names import NameLabels
 from analysis.schemes.schemes import usual_file_bits
 from analysis.untrusted import MAX_TAGS
 from analysis.vocabulary.vocabulary import vocabulary
+from db.labels import MODEL_LABELS
 from db.records import ArtifactRecord, Header, Labelled, LabelRecord, RepoRecord
 
 _SCHEME = frozenset(("quantized", "quant", "quant_method", "bits", "group_size", "qat", "imatrix", "dynamic"))
@@ -103,13 +104,8 @@ def derived(
         header = headers[peer.artifact]
         if header.parameters and not header.inferred and one_model(artifact, peer):
             rule = f"header of {peer.artifact}"[:200]
-            found.append(make_measured("parameters_measured", header.parameters, "header", rule, 78))
-            if header.active_parameters:
-                found.append(make_measured("active_parameters_measured", header.active_parameters, "header", rule, 78))
-            if header.architecture:
-                found.append(make_measured("architecture", header.architecture, "header", rule, 78))
-            if header.context:
-                found.append(make_measured("context_measured", header.context, "header", rule, 78))
+            of_model = (each for each in header_evidence(header) if each.field in MODEL_LABELS)
+            found += [make_measured(each.field, each.value, "header", rule, 78) for each in of_model]
             break
     api_counts = _API_COUNTS.get(container or "")
     if api_counts:
@@ -129,7 +125,7 @@ def gguf_counts(repo: RepoRecord, artifact: ArtifactRecord) -> list[LabelRecord]
         if each.field == "parameters_measured" and doubtful
         else each
         for each in block
-        if each.field != "format"
+        if each.field in MODEL_LABELS or each.field == "quantized"
     ]
 
 

@@ -10,6 +10,7 @@ from analysis.labels.evidence.tags import BITS_TAG
 from analysis.labels.resolve.claimed_measured import against, claim, measured
 from analysis.labels.resolve.scheme import refuted_scheme
 from analysis.labels.resolve.select import SIZES, Best, is_scheme_tag
+from db.labels import MEASURED_BY
 from db.records import ArtifactRecord, ConflictRecord, Header, Labelled, LabelRecord
 
 
@@ -41,7 +42,7 @@ def contradictions(
 
 def refuted_count(told: Iterable[LabelRecord], best: Best, field: str) -> ConflictRecord | None:
     """A claimed count more than a factor of two from the measured one. What a base model alone lent is taken back."""
-    counted = best.get(f"{field}_measured")
+    counted = best.get(MEASURED_BY[field])
     said_ = claim(told, field) if counted else None
     if said_ is None or counted is None or not apart(int(said_.value), int(counted.value)):
         return None

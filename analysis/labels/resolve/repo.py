@@ -65,8 +65,8 @@ def label_repo(
     packed = config_evidence(repo.config)
     pieces += packed
     pieces += summary_evidence(repo, name, packed, lineage)
-    if artifacts:
-        pieces += roll_up(artifacts, headers, name)
+    rolled_up, disputed = roll_up(artifacts, headers, name)
+    pieces += rolled_up
     if parent:
         pieces.append(make_evidence("base_model", parent.parent, parent.source, f"edge {parent.source}", 60))
         if relation:
@@ -84,7 +84,7 @@ def label_repo(
     drop_foreign_version(pieces, best)
     silent = is_sidecar(repo, name, relation, artifacts)
     conflicts = contradictions(pieces, best, silent=silent, artifacts=artifacts)
-    labels, evidence = build_labels(pieces, best, drop=SIZES if silent else ())
+    labels, evidence = build_labels(pieces, best, drop=(*(SIZES if silent else ()), *disputed))
     return Labelled(labels, evidence, conflicts, edges, name.unclaimed if name else (), vocabulary().digest)
 
 

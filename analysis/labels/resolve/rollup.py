@@ -8,25 +8,30 @@ from analysis.formats.formats import SIDECAR_ROLES, find_format
 from analysis.labels.evidence.lineage import LINEAGE
 from analysis.labels.evidence.make import Evidence, evidence_text, make_evidence
 from analysis.names import NameLabels
+from db.labels import LABELS, MODEL_LABELS
 from db.records import ArtifactRecord, Header, Labelled, LabelRecord
 
-_SHARED = ("quant_method", "bits", "group_size", "quant_measured", "bits_per_weight")
-_COUNTED = ("parameters_measured", "active_parameters_measured", "architecture", "context_measured")
+_ONE_SCHEME = tuple(each.name for each in LABELS if each.roll_up == "one scheme")
+_ANY = tuple(each.name for each in LABELS if each.roll_up == "any")
+_ALL_AGREE = tuple(each.name for each in LABELS if each.roll_up == "all agree")
+
+
+Held = Sequence[tuple[ArtifactRecord, Labelled]]
 
 
 def roll_up(
-    artifacts: Sequence[tuple[ArtifactRecord, Labelled]], headers: Mapping[str, Header], name: NameLabels | None
-) -> Evidence:
-    """What a repo's artifacts say of the repo: the main format, what all its quants share, the model's own counts.
+    artifacts: Held, headers: Mapping[str, Header], name: NameLabels | None
+) -> tuple[Evidence, tuple[str, ...]]:
+    """What a repo's artifacts say of the repo, and the labels on which they disagree, which the repo then has not.
 
-    Sidecars (projectors, drafts, adapters, importance matrices) are not the model and are never counted, unless there
-    is nothing else.
+    The main format, what all its quants share, the model's own counts. Sidecars (projectors, drafts, adapters,
+    importance matrices) are not the model and are never counted, unless there is nothing else.
     """
     held = [(a, labelled) for a, labelled in artifacts if a.role == "weights" and a.primary and is_model(a, headers)]
     if not held:
         held = [(a, labelled) for a, labelled in artifacts if a.role in ("adapter", "draft")]
     if not held:
-        return ()
+        return (), ()
     main = main_format(held, name)
     held = [(a, labelled) for a, labelled in held if labelled.labels.format == main]
     found: list[LabelRecord] = []
@@ -34,25 +39,32 @@ def roll_up(
         found.append(make_evidence("format", main, "file", f"{len(held)} artifacts", 70))
     quants = {labelled.labels.quant for _, labelled in held}
     if len(quants) == 1 and None not in quants:
-        found += [each for field in ("quant", *_SHARED) if (each := basis(held[0][1], field)) and shared(held, field)]
+        found += [each for field in _ONE_SCHEME if (each := basis(held[0][1], field)) and shared(held, field)]
     kinds = {labelled.labels.quantized for _, labelled in held}
     if True in kinds or kinds == {False}:
         decider = next(labelled for _, labelled in held if labelled.labels.quantized is (True in kinds))
         each = basis(decider, "quantized")
         if each:
             found.append(each)
-    for field in ("imatrix", "dynamic", "qat"):
+    for field in _ANY:
         flagged = next((each for _, labelled in held if (each := basis(labelled, field))), None)
         if flagged:
             found.append(flagged)
     counted = counting(held, headers, name)
     if counted:
-        found += [each for field in _COUNTED if (each := basis(counted, field))]
+        found += [each for field in MODEL_LABELS if (each := basis(counted, field))]
+    disputed = []
+    for field in _ALL_AGREE:
+        known = [each for _, labelled in held if (each := basis(labelled, field))]
+        if len({each.value for each in known}) > 1:
+            disputed.append(field)
+        else:
+            found += known[:1]
     for field in LINEAGE:
         values = {getattr(labelled.labels, field) for _, labelled in held}
         if len(values) == 1 and None not in values:
             found.append(make_evidence(field, evidence_text(values.pop()), "file", "file names agree", 38))
-    return tuple(found)
+    return tuple(found), tuple(disputed)
 
 
 def is_model(artifact: ArtifactRecord, headers: Mapping[str, Header]) -> bool:

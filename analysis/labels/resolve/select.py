@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from analysis.formats.formats import find_format
 from analysis.labels.evidence.formats import is_stored_in, quantized_only_evidence
 from analysis.labels.evidence.make import Evidence, make_evidence
-from analysis.labels.evidence.names import FLAGS, LISTS
 from analysis.labels.resolve.claimed_measured import MIN_WEIGHT
-from db.labels import Labels
+from db.labels import LABELS, Labels
 from db.records import LabelRecord
 
 Best = dict[str, LabelRecord]
 SIZES = ("parameters", "active_parameters", "experts")
 
-_READ: Mapping[str, Any] = {
-    "parameters": int, "active_parameters": int, "experts": int, "group_size": int, "context": int, "bits": float,
-    "parameters_measured": int, "active_parameters_measured": int, "bits_per_weight": float, "context_measured": int,
-    "quantized": "true".__eq__,
-}  # fmt: skip
-"""How the values that are no texts are read back from evidence."""
-
-_FIELDS = frozenset(Labels.__dataclass_fields__)
+_LISTS = tuple(each.name for each in LABELS if each.kind == "list")
+_FLAGS = frozenset(each.name for each in LABELS if each.default is False)
+_SINGLE_VALUES = {each.name: each for each in LABELS if each.default is None}
 
 
 def select_strongest(pieces: list[LabelRecord]) -> Best:
@@ -91,7 +85,7 @@ def build_labels(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] 
     """Labels of the deciding pieces, and all evidence with these marked; nothing decides a dropped field."""
     best = {field: each for field, each in best.items() if field not in drop}
     values: dict[str, Any] = {}
-    lists: dict[str, list[str]] = {field: [] for field in LISTS}
+    lists: dict[str, list[str]] = {field: [] for field in _LISTS}
     evidence: dict[LabelRecord, None] = {}
     for each in pieces:
         field = each.field
@@ -99,7 +93,7 @@ def build_labels(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] 
             if each.value not in lists[field]:
                 lists[field].append(each.value)
             resolved = True
-        elif field in FLAGS:
+        elif field in _FLAGS:
             values[field] = resolved = True
         else:
             resolved = best.get(field) is each
@@ -107,8 +101,7 @@ def build_labels(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] 
             each = make_evidence(field, each.value, each.source, each.rule, each.weight, True)
         evidence[each] = None
     for field, each in best.items():
-        if field in _FIELDS and field not in lists and field not in FLAGS:
-            read = _READ.get(field)
-            values[field] = read(each.value) if read else each.value
+        if field in _SINGLE_VALUES:
+            values[field] = _SINGLE_VALUES[field].parse(each.value)
     values |= {field: tuple(found) for field, found in lists.items() if found}
     return Labels(**values), tuple(evidence)

@@ -69,7 +69,7 @@ def test_every_table_and_view_opens_with_a_description(site: Site, small: str) -
 
 def test_columns_are_described_by_the_schema(site: Site) -> None:
     html = site.get(f"/{DATABASE}/models")
-    assert "bytes of the weights x 8 / parameters" in html
+    assert "nominal bits per weight" in html
     assert "quantization-aware training" in html
 
 
