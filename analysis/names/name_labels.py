@@ -1,4 +1,4 @@
-"""What a reading of a name is: the labels that come out, and the sheet that recognisers work on."""
+"""What parsing a name gives: the labels that it claims, and the sequence of tokens that recognizers work on."""
 
 from __future__ import annotations
 
@@ -21,54 +21,19 @@ from analysis.names.tokens import (
     Lexeme,
     Token,
 )  # fmt: skip
+from db.labels import LABELS
 
-# Kinds that are numbers: noise where no recogniser wants them.
 NUMERIC_KINDS = ACTIVE | EFFECTIVE | EXPERTS | LETTER | MIX | NUMBER | SIZE | SIZE_WORD | TIMES | VERSION
+"""Token kinds that are numbers: noise where no recognizer claims them."""
 
 
 @dataclass(slots=True)
-class Draft:
-    """A reading while it is made: `NameLabels` before it is frozen. Both hold the same slots in the same order."""
-
-    input: str
-    kind: str = "repo"
-    owner: str | None = None
-    name: str = ""
-    family: str | None = None
-    base_family: str | None = None
-    base_version: str | None = None
-    version: str | None = None
-    release: str | None = None
-    size: str | None = None
-    parameters: int | None = None
-    approximate: bool = False
-    active_parameters: int | None = None
-    experts: int | None = None
-    tuning: tuple[str, ...] = ()
-    specialty: tuple[str, ...] = ()
-    format: str | None = None
-    quantized: bool | None = None
-    quant: str | None = None
-    quant_method: str | None = None
-    bits: float | None = None
-    group_size: int | None = None
-    qat: bool = False
-    imatrix: bool = False
-    dynamic: bool = False
-    context: int | None = None
-    languages: tuple[str, ...] = ()
-    role: str | None = None
-    shard: str | None = None
-    tokens: tuple[Token, ...] = field(init=False)
-    unclaimed: tuple[str, ...] = field(init=False)
-    parts: tuple[tuple[int, TokenSequence], ...] = field(init=False, repr=False, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
 class NameLabels:
     """What a name claims: keys, types and canonical values as docs/labels.md has them; None: the name is silent.
 
-    `tokens` and `unclaimed` are made from `parts`, the name's sheets and where they begin, when somebody asks for them.
+    Recognizers fill it in one after the other, so it is not frozen: a frozen copy costs 8 % of a parse. It stays within
+    labelling; evidence and `Labels` are what other stages get. `tokens` and `unclaimed` are computed from `parts`, the
+    token sequences of the name and where they begin, on first access.
     """
 
     input: str
@@ -105,23 +70,22 @@ class NameLabels:
     parts: tuple[tuple[int, TokenSequence], ...] = field(init=False, repr=False, compare=False)
 
     def __getattr__(self, name: str) -> Any:
-        """Called for what is not there yet."""
+        """Computes `tokens` and `unclaimed`; called only for an attribute that is not set yet."""
         if name not in ("tokens", "unclaimed"):
             raise AttributeError(name)
         tokens: list[Token] = []
         unclaimed: list[str] = []
         if self.owner:
             tokens.append(Token(self.owner, 0, len(self.owner), "owner", self.owner, "owner"))
-        for offset, sheet in self.parts:
-            sheet.tell(offset, tokens, unclaimed)
-        object.__setattr__(self, "tokens", tuple(tokens))
-        object.__setattr__(self, "unclaimed", tuple(unclaimed))
-        return object.__getattribute__(self, name)
+        for offset, sequence in self.parts:
+            sequence.append_to(tokens, unclaimed, offset)
+        self.tokens, self.unclaimed = tuple(tokens), tuple(unclaimed)
+        return self.tokens if name == "tokens" else self.unclaimed
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values in the contract's order: lists for tuples, whole bits as integers."""
         found = {key: getattr(self, key) for key in NAME_LABEL_KEYS}
-        for key in ("tuning", "specialty", "languages", "unclaimed"):
+        for key in _LIST_KEYS:
             found[key] = list(found[key])
         bits = found["bits"]
         if bits is not None and bits == int(bits):
@@ -133,16 +97,19 @@ class NameLabels:
         return found
 
 
-NAME_LABEL_KEYS = tuple(
-    item.name for item in fields(NameLabels) if item.name != "parts"
-)  # what a reading gives, in this order
+NAME_LABEL_KEYS = tuple(item.name for item in fields(NameLabels) if item.name != "parts")
+"""The keys of `NameLabels.as_dict`, in the contract's order."""
+
+_LIST_KEYS = (*(each.name for each in LABELS if each.kind == "list"), "unclaimed")
+
+Draft = NameLabels
 
 
 class TokenSequence:
-    """One name in pieces, with what each of them claims so far. Recognisers read the pieces and write the claims.
+    """One name cut into pieces, with what each of them claims so far. Recognizers read the pieces and set the claims.
 
-    `claims` run parallel to `pieces`; `mask` is the union of the pieces' kinds. `places` is None where every piece is a
-    word of its own, one separator after the other.
+    `claims` has one item for each of `pieces`; `mask` is the union of the pieces' kinds. `places` is where each piece
+    starts in `text`; None where every piece is a whole word with one separator after it.
     """
 
     __slots__ = ("claims", "mask", "pieces", "places", "text")
@@ -167,10 +134,10 @@ class TokenSequence:
         previous = self.starts[index - 1] + len(self.pieces[index - 1].text)
         return self.text[previous:start]
 
-    def tell(self, offset: int, tokens: list[Token], unclaimed: list[str]) -> None:
-        """Adds all pieces with their claims, their places moved by `offset`, and the words that none claimed.
+    def append_to(self, tokens: list[Token], unclaimed: list[str], offset: int) -> None:
+        """Appends all pieces as tokens, their spans moved by `offset`, and the words that no recognizer claimed.
 
-        Numbers that no recogniser wanted are noise.
+        Numbers that no recognizer claimed are noise.
         """
         add, new, end, places, claims = tokens.append, tuple.__new__, offset - 1, self.places, self.claims
         for index, piece in enumerate(self.pieces):

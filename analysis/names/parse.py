@@ -44,8 +44,7 @@ def parse_name(text: str) -> NameLabels:
             owner, name = "", text
         draft.name = name
         read_repo(draft, owner, name, len(text) - len(name))
-    draft.__class__ = NameLabels  # type: ignore[assignment]  # frozen from here on
-    return draft  # type: ignore[return-value]
+    return draft
 
 
 def validate_name(text: str) -> None:

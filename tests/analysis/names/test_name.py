@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from typing import get_type_hints
 
 import pytest
 
 from analysis.errors import InvalidName
 from analysis.names import NameLabels, Token, parse_name
-from analysis.names.name_labels import Draft
+from db.labels import LABELS, Labels
 
 
 def test_a_repo_id() -> None:
@@ -71,17 +72,20 @@ def test_what_is_no_name_says_why(text: str, reason: str) -> None:
         parse_name(text)
 
 
-def test_the_answer_is_frozen_and_can_travel() -> None:
+def test_name_labels_survive_pickling() -> None:
     found = parse_name("Qwen/Qwen3-8B")
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        found.family = "llama"  # type: ignore[misc]
     assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
-    assert {found: 1}[parse_name("Qwen/Qwen3-8B")] == 1
 
 
-def test_a_draft_holds_what_the_answer_holds() -> None:
-    names = [[field.name for field in dataclasses.fields(kind)] for kind in (Draft, NameLabels)]
-    assert names[0] == names[1]
+def test_name_labels_have_a_field_for_each_declared_label_that_names_claim() -> None:
+    """With its type and default; the other fields describe the name itself."""
+    declared = {each.name: each for each in LABELS if each.is_claimed_by_names}
+    hints, label_hints = get_type_hints(NameLabels), get_type_hints(Labels)
+    found = {each.name: each for each in dataclasses.fields(NameLabels)}
+    of_the_name = {"input", "kind", "owner", "name", "role", "shard", "tokens", "unclaimed", "parts"}
+    assert found.keys() - of_the_name == declared.keys()
+    assert {name: hints[name] for name in declared} == {name: label_hints[name] for name in declared}
+    assert {name: found[name].default for name in declared} == {name: declared[name].default for name in declared}
 
 
 def test_plain_values_in_the_contracts_order() -> None:
