@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""Fixtures for all tests: empty and filled catalogs on SQLite and PostgreSQL, and the recorded data."""
 
 from __future__ import annotations
 
@@ -6,20 +6,43 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from tests.servers import PostgreSQL, running_postgresql
 
-NOT_RECORDED = "no recorded data"  # the one reason to skip that holds everywhere: the data are no part of the project
+NO_RECORDED_DATA = "no recorded data"
+"""Start of the one reason to skip a test that is accepted everywhere: recorded data are not part of the project."""
 
 # How long an example takes depends on the machine and on what else it runs; no test may fail because of that.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+BuildOnce = Callable[[str, Callable[[Path], None]], Path]
+
+
+@pytest.fixture(scope="session")
+def build_once(tmp_path_factory: pytest.TempPathFactory) -> BuildOnce:
+    """A function that builds a folder once for all processes of pytest-xdist: the first one builds, the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def build(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, unfinished = base / name, base / f"{name}.unfinished"
+        with FileLock(base / f"{name}.lock"):
+            if not folder.exists():
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir()
+                fill(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return build
 
 
 @pytest.fixture(scope="session")
@@ -34,24 +57,22 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template(build_once: BuildOnce) -> Path:
     """A SQLite file that holds an empty catalog."""
     from db.schema.migrate import upgrade
 
-    path = tmp_path_factory.mktemp("template") / "catalog.db"
-    upgrade(path, create=True)
-    return path
+    return build_once("template", lambda folder: upgrade(folder / "catalog.db", create=True)) / "catalog.db"
 
 
 @pytest.fixture
 def sqlite_db(sqlite_template: Path, tmp_path: Path) -> str:
-    """An empty catalog of this test's own, as a file of SQLite."""
+    """An empty SQLite catalog for one test."""
     return str(shutil.copy(sqlite_template, tmp_path / "catalog.db"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def db(request: pytest.FixtureRequest) -> str:
-    """An empty catalog of this test's own: once as a file of SQLite, once as a database of PostgreSQL."""
+    """An empty catalog for one test: once as a SQLite file, once as a PostgreSQL database."""
     if request.param == "sqlite":
         path: str = request.getfixturevalue("sqlite_db")
         return path
@@ -60,29 +81,31 @@ def db(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The catalog of `hf-catalog demo`; to be read, never written. Made once, as it takes the longest."""
-    folder = tmp_path_factory.mktemp("demo")
+def demo(build_once: BuildOnce) -> Path:
+    """The catalog of `hf-catalog demo`, to be read and never written."""
     program = Path(sys.executable).with_name("hf-catalog")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
-    done = subprocess.run([program, "demo"], cwd=folder, env=kept, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / "demo.db"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+
+    def run_demo(folder: Path) -> None:
+        done = subprocess.run(
+            [program, "demo"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    return build_once("demo", run_demo) / "demo.db"
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The small catalog of tests/small_catalog.py as a file of SQLite; to be read, never written."""
+def small(build_once: BuildOnce) -> str:
+    """The catalog of tests/small_catalog.py as a SQLite file, to be read and never written."""
     from tests.small_catalog import build
 
-    path = tmp_path_factory.mktemp("small") / "catalog.db"
-    build(path)
-    return str(path)
+    return str(build_once("small", lambda folder: build(folder / "catalog.db")) / "catalog.db")
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def small_on_both(request: pytest.FixtureRequest) -> str:
-    """The small catalog, once as a file of SQLite, once as a database of PostgreSQL; to be read, never written."""
+    """The catalog of tests/small_catalog.py, once on SQLite, once on PostgreSQL; to be read and never written."""
     from tests.small_catalog import build
 
     if request.param == "sqlite":
@@ -96,23 +119,23 @@ def small_on_both(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of recorded data beside the checkout; tests that need it skip where it is absent."""
+    """The folder of recorded data beside the checkout. Tests that need it are skipped where it is missing."""
     named = os.environ.get("HF_CATALOG_SHARED")
     folders = [Path(named)] if named else [parent / "shared" for parent in Path(__file__).resolve().parents[1:4]]
     for folder in folders:
         if (folder / "labels.md").is_file():
             return folder
-    pytest.skip(f"{NOT_RECORDED}: set HF_CATALOG_SHARED to its folder to run this test")
+    pytest.skip(f"{NO_RECORDED_DATA}: set HF_CATALOG_SHARED to its folder to run this test")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, Any, pytest.TestReport]:
-    """Where everything is there (HF_CATALOG_NO_SKIPS), a skipped test is a test that nobody ran: it fails."""
+    """With HF_CATALOG_NO_SKIPS, as in CI, a skipped test fails: everything that tests need is installed there."""
     report: pytest.TestReport = yield
-    allowed = hasattr(report, "wasxfail") or NOT_RECORDED in str(report.longrepr)
-    if report.skipped and os.environ.get("HF_CATALOG_NO_SKIPS") and not allowed:
+    accepted = hasattr(report, "wasxfail") or NO_RECORDED_DATA in str(report.longrepr)
+    if report.skipped and os.environ.get("HF_CATALOG_NO_SKIPS") and not accepted:
         report.outcome = "failed"
-        report.longrepr = f"{item.nodeid} was skipped where nothing may be: {report.longrepr}"
+        report.longrepr = f"{item.nodeid} was skipped, which HF_CATALOG_NO_SKIPS forbids: {report.longrepr}"
     return report

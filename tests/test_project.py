@@ -42,3 +42,19 @@ def test_the_lock_file_is_of_these_dependencies() -> None:
 def test_the_lock_file_names_public_registries_only() -> None:
     text = (ROOT / "uv.lock").read_text(encoding="utf-8")
     assert set(re.findall(r"https?://([^/\"]+)", text)) == {"pypi.org", "files.pythonhosted.org"}
+
+
+def test_contributing_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:analysis|crawler|db|samplehub|tests|bench|docs)/[\w./*-]*)`", text)
+    missing = [path for path in named if not any(ROOT.glob(path))]
+    assert len(named) > 30
+    assert not missing
+
+
+def test_contributing_names_at_most_three_source_files_for_each_addition() -> None:
+    """Where an addition needs more, a fact has more than one home."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Where do I add")[2]
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| .*\|$", text.partition("\n## ")[0], re.MULTILINE)
+    assert len(rows) > 12
+    assert [what for what, files in rows if files.count(";") > 2] == []
