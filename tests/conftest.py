@@ -23,7 +23,7 @@ NO_RECORDED_DATA = "no recorded data"
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-BuildOnce = Callable[[str, Callable[[Path], None]], Path]
+BuildOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,7 @@ def build_once(tmp_path_factory: pytest.TempPathFactory) -> BuildOnce:
     base = tmp_path_factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
-    def build(name: str, fill: Callable[[Path], None]) -> Path:
+    def build(name: str, fill: Callable[[Path], object]) -> Path:
         folder, unfinished = base / name, base / f"{name}.unfinished"
         with FileLock(base / f"{name}.lock"):
             if not folder.exists():
