@@ -22,9 +22,10 @@ from typing import Any
 
 from analysis.formats import model_config as configs
 from analysis.formats.gguf.model import clean, present
-from analysis.formats.safetensors.packing import Module, Packed, measure, parameters_from_config
+from analysis.formats.safetensors.packing.codebooks import parameters_from_shapes
+from analysis.formats.safetensors.packing.measure import Module, Packed, measure
 from analysis.formats.safetensors.tensors import FLOATS, Tensor
-from analysis.schemes.quantization_config import Quantization, read_quantization_config
+from analysis.schemes.quantization_config import QuantizationConfig, find_quantization_config
 from db.record_base import Json
 from db.records import ArtifactRecord, Header
 
@@ -64,8 +65,8 @@ def header_of(
     bytes_read: int = 0,
 ) -> Header:
     """The Header of an artifact from the tensors of all its shards and the repo's configuration."""
-    told = read_quantization_config(config, metadata)
-    packed = measure(tensors, told)
+    quantization = find_quantization_config(config, metadata) or QuantizationConfig()
+    packed = measure(tensors, quantization)
     parameters, inferred = count_parameters(packed, tensors, config, base_parameters)
     types: Counter[str] = Counter()
     for tensor in tensors.values():
@@ -82,7 +83,7 @@ def header_of(
         tensor_count=len(tensors),
         types=dict(types.most_common()),
         quant=scheme,
-        quant_method=method_of(packed, told, scheme),
+        quant_method=method_of(packed, quantization, scheme),
         quant_share=share,
         bits_per_weight=8 * data / parameters if parameters else None,
         context=configs.context_of(config),
@@ -92,7 +93,7 @@ def header_of(
         inferred=inferred,
         requests=requests,
         bytes_read=bytes_read,
-        facts=facts_of(artifact, packed, tensors, metadata, config, told, experts),
+        facts=facts_of(artifact, packed, tensors, metadata, config, quantization, experts),
     )
 
 
@@ -108,7 +109,7 @@ def count_parameters(
         return (counted if tensors else None), False
     if base_parameters:
         return base_parameters, True
-    guess = parameters_from_config(tensors, packed.unresolved)
+    guess = parameters_from_shapes(tensors, packed.unresolved)
     return (None if guess is None else counted + guess), True
 
 
@@ -210,22 +211,22 @@ def scheme_of(packed: Packed, parameters: int | None) -> tuple[str | None, float
     return scheme, min(1.0, held / (parameters or total))
 
 
-def method_of(packed: Packed, told: Quantization, scheme: str | None) -> str | None:
+def method_of(packed: Packed, quantization: QuantizationConfig, scheme: str | None) -> str | None:
     """quant_method: as configured, else the library whose layout holds most parameters; None for full precision."""
     if scheme is None or scheme in FLOATS:
         return None
-    if told.method:
-        return clean(told.method, 40)
+    if quantization.method:
+        return clean(quantization.method, 40)
     named = [(held, name) for name, held in packed.methods.items() if name]
     return max(named)[1] if named else None
 
 
-def bits_of(packed: Packed, told: Quantization) -> float | None:
+def bits_of(packed: Packed, quantization: QuantizationConfig) -> float | None:
     """Bits of one packed weight of the dominant quantized scheme, scales aside; None for full precision."""
     packings = {name: held for name, held in packed.schemes.items() if name in packed.stored and held}
     scheme = max(packings, key=lambda name: packings[name], default=None)
     if scheme is None or scheme in NOMINAL:
-        return told.bits or (1.58 if scheme == "BITNET" else None)
+        return quantization.bits or (1.58 if scheme == "BITNET" else None)
     bits = 8 * packed.stored[scheme] / packings[scheme]
     return float(round(bits)) if abs(bits - round(bits)) < 0.25 else round(bits, 2)
 
@@ -239,7 +240,7 @@ def facts_of(
     tensors: Mapping[str, Tensor],
     metadata: Mapping[str, str],
     config: Json,
-    told: Quantization,
+    quantization: QuantizationConfig,
     experts: Mapping[str, Any],
 ) -> Json:
     """What else there is to say, bounded."""
@@ -259,7 +260,11 @@ def facts_of(
         "experts": dict(experts),
         "schemes": dict(packed.schemes.most_common(16)) if len(packed.schemes) > 1 else None,
         "quantization": present(
-            {"bits": bits_of(packed, told), "group_size": told.group_size, "named": clean(told.named, 40)}
+            {
+                "bits": bits_of(packed, quantization),
+                "group_size": quantization.group_size,
+                "named": clean(quantization.written_method, 40),
+            }
         ),
         "tied_embeddings": configs.is_tied(config) or None,
         "repeated_head": repeated_head(tensors, config) or None,

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from analysis.formats.safetensors.packing import grouped, measure, split
+from analysis.formats.safetensors.packing.measure import measure
+from analysis.formats.safetensors.packing.modules import group_by_module, split_name
 from analysis.formats.safetensors.tensors import Tensor
-from analysis.schemes.quantization_config import read_quantization_config
+from analysis.schemes.quantization_config import QuantizationConfig
 from tests.analysis.formats.safetensors_file import Shapes, header
 
 Shape = tuple[int, ...]
@@ -649,67 +650,17 @@ def tensors_of(shapes: Mapping[str, tuple[str, Shape]]) -> dict[str, Tensor]:
     return {name: Tensor(dtype, shape, 0, 64) for name, (dtype, shape) in shapes.items()}
 
 
-def test_names_fall_apart_into_modules() -> None:
-    assert split("model.layers.0.q_proj.weight.absmax") == ("model.layers.0.q_proj", "weight.absmax")
-    assert split("m.experts.gate_up_proj_blocks") == ("m.experts.gate_up_proj", "_blocks")
-    assert split("m.experts.gate_up_proj") == ("m.experts.gate_up_proj", "weight")
-    assert split("m.q_proj.res_centroids.weight") == ("m.q_proj", "res_centroids.weight")
-    assert split("sinks") == ("", "sinks")
+def test_tensor_names_split_into_module_and_ending() -> None:
+    assert split_name("model.layers.0.q_proj.weight.absmax") == ("model.layers.0.q_proj", "weight.absmax")
+    assert split_name("m.experts.gate_up_proj_blocks") == ("m.experts.gate_up_proj", "_blocks")
+    assert split_name("m.experts.gate_up_proj") == ("m.experts.gate_up_proj", "weight")
+    assert split_name("m.q_proj.res_centroids.weight") == ("m.q_proj", "res_centroids.weight")
+    assert split_name("sinks") == ("", "sinks")
     fused = tensors_of(
         {"m.experts.down_proj": ("F8_E4M3", (4, 8, 8)), "m.experts.down_proj_scale_inv": ("F32", (4, 1, 1))}
     )
-    assert set(grouped(fused)) == {"m.experts.down_proj"}
-    assert measure(fused, read_quantization_config({})).parameters == 256
-
-
-@pytest.mark.parametrize(
-    ("told", "method", "bits"),
-    [
-        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "gptq", 4),
-        (
-            {"quantization_config": {"quantization": {"quant_algo": "NVFP4", "group_size": 16}, "producer": {}}},
-            "modelopt",
-            4,
-        ),
-        (
-            {
-                "text_config": {
-                    "quantization_config": {
-                        "quant_method": "compressed-tensors",
-                        "config_groups": {"a": {"weights": {"num_bits": 4}}},
-                    }
-                }
-            },
-            "compressed-tensors",
-            4,
-        ),
-        ({"quantization": {"group_size": 64, "bits": 6}}, "mlx", 6),
-        ({"quanto_qmap": {"a.b": {"weights": "qfloat8_e4m3fn"}}}, "quanto", 8),
-        ({"quantization_config": {"load_in_8bit": True, "load_in_4bit": False}}, "bitsandbytes", 8),
-        ({"quantization_config": {"quant_method": "bitnet"}}, "bitnet", 1.58),
-        ({"quantization_config": {"quant_method": "intel/auto-round", "bits": 2}}, "autoround", 2),
-        (
-            {
-                "quantization_config": {
-                    "quant_method": "aqlm",
-                    "in_group_size": 8,
-                    "out_group_size": 1,
-                    "num_codebooks": 1,
-                    "nbits_per_codebook": 16,
-                }
-            },
-            "aqlm",
-            2,
-        ),
-        ({"quantization_config": "gptq"}, None, None),
-        ({}, None, None),
-    ],
-)
-def test_configurations_name_their_method_in_many_ways(
-    told: dict[str, Any], method: str | None, bits: float | None
-) -> None:
-    found = read_quantization_config(told)
-    assert (found.method, found.bits) == (method, bits)
+    assert set(group_by_module(fused)) == {"m.experts.down_proj"}
+    assert measure(fused, QuantizationConfig()).parameters == 256
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,131 @@
+"""The rule for each module of a model, and what all its tensors stand for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import NamedTuple
+
+from analysis.formats.safetensors.packing import codebooks, floats, integers
+from analysis.formats.safetensors.packing.modules import COMPANIONS, NEVER_WEIGHTS, Rule, group_by_module, is_buffer
+from analysis.formats.safetensors.tensors import BYTES, EIGHT, FLOATS, SCALES, Tensor
+from analysis.schemes.quantization_config import QuantizationConfig
+
+MAX_WEIGHTS_PER_BYTE = 64
+"""Weights that a byte stands for at most: an eighth of a bit each. The densest layouts in use need a bit."""
+
+
+class Module(NamedTuple):
+    """One module of the model: its parameters, their scheme, and its leading dimension where it has three or more."""
+
+    parameters: int
+    scheme: str
+    stacked: int
+
+
+@dataclass(slots=True)
+class Packed:
+    """What all tensors stand for."""
+
+    modules: dict[str, Module] = field(default_factory=dict)
+    schemes: Counter[str] = field(default_factory=Counter)  # parameters by scheme
+    methods: Counter[str] = field(default_factory=Counter)  # parameters by the library whose layout it is
+    stored: Counter[str] = field(default_factory=Counter)  # bytes of packed weights, scales aside, by scheme
+    unresolved: list[str] = field(default_factory=list)  # modules whose shapes do not tell
+    buffers: int = 0  # elements that are no weights: positions, masks, counters
+    buffer_bytes: int = 0
+
+    @property
+    def parameters(self) -> int:
+        return sum(self.schemes.values())
+
+
+RULES: tuple[tuple[frozenset[str], Rule, str], ...] = (
+    (frozenset({"trellis"}), codebooks.count_exl3, "exl3"),
+    (frozenset({"q_weight"}), codebooks.count_exl2, "exl2"),
+    (frozenset({"codes", "codebooks"}), codebooks.count_aqlm, "aqlm"),
+    (frozenset({"indices", "centroids.weight"}), codebooks.count_vptq, "vptq"),
+    (frozenset({"dense_weights", "row_offsets"}), codebooks.count_spqr, "spqr"),
+    (frozenset({"SU", "SV"}), codebooks.count_quip, "quip"),
+    (frozenset({"W_q"}), integers.count_hqq, "hqq"),
+    (frozenset({"qweight"}), integers.count_gptq_or_awq, "gptq"),
+    (frozenset({"quantized_weight_values"}), floats.count_four_over_six, "fouroversix"),
+    (frozenset({"B", "s"}), integers.count_marlin, "gptq"),
+    (frozenset({"weight_packed"}), integers.count_compressed_tensors, "compressed-tensors"),
+    (frozenset({"compressed", "bitmask"}), floats.count_bitmask, "compressed-tensors"),
+    (frozenset({"_blocks", "_scales"}), floats.count_gpt_oss, "mxfp4"),
+    (frozenset({"weight._data"}), integers.count_quanto, "quanto"),
+    (frozenset({"weight._data._data"}), integers.count_quanto, "quanto"),
+    (frozenset({"_weight_qdata"}), integers.count_torchao, "torchao"),
+    (frozenset({"weight", "weight.absmax"}), integers.count_bitsandbytes_4_bit, "bitsandbytes"),
+    (frozenset({"weight", "SCB"}), integers.count_bitsandbytes_8_bit, "bitsandbytes"),
+    (frozenset({"weight", "tables"}), codebooks.count_higgs, "higgs"),
+)
+"""Tensors that must be there, the rule that counts, and the method whose layout it is. The first that fits counts."""
+
+
+@cache
+def find_rule(signature: frozenset[tuple[str, str]]) -> tuple[Rule, str] | None:
+    """The rule for a module with these endings and dtypes; None for plain weights."""
+    leaves = dict(signature)
+    for needed, rule, method in RULES:
+        if needed <= leaves.keys():
+            return rule, method
+    kind = leaves.get("weight")
+    if kind == "U32" and "scales" in leaves:
+        return integers.count_mlx, "metal" if "qbiases" in leaves else "mlx"
+    if "embedding_quantized" in leaves:
+        return integers.count_packed_embedding, "gemma"
+    if kind in floats.NARROW_DTYPES:
+        return floats.count_narrow_floats, ""
+    if kind in EIGHT:
+        return floats.count_float8, "mxfp8" if leaves.get("weight_scale_inv") in SCALES else "fp8"
+    if kind is None or kind in FLOATS or kind == "BOOL":
+        return None
+    if leaves.keys() & set(integers.SCALE_LEAVES):
+        return integers.count_bytes_with_scales, _byte_method(leaves)
+    return (integers.count_bare_bytes, "") if kind in BYTES else None
+
+
+def _byte_method(leaves: Mapping[str, str]) -> str:
+    """The library that writes bytes with these scales, where no configuration names it."""
+    if "weight_scale_2" in leaves or "pre_quant_scale" in leaves:
+        return "modelopt"
+    if "weight_sf" in leaves:
+        return "nvfp4"
+    return "eetq" if "weight_scales" in leaves else ""
+
+
+def measure(tensors: Mapping[str, Tensor], config: QuantizationConfig) -> Packed:
+    """The parameters of a model's tensors, by module and by scheme."""
+    packed = Packed()
+    for module, leaves in group_by_module(tensors).items():
+        rule = find_rule(frozenset((leaf, tensor.dtype) for leaf, tensor in leaves.items()))
+        stacked = max((tensor.shape[0] for tensor in leaves.values() if len(tensor.shape) >= 3), default=0)
+        parameters, scheme = 0, ""
+        if rule is not None:
+            counted, scheme, method = rule[0](module, leaves, config)
+            if counted is None or counted > MAX_WEIGHTS_PER_BYTE * sum(tensor.size for tensor in leaves.values()):
+                counted = None  # a configuration or a shape that claims more than any packing holds
+                packed.unresolved.append(module)
+            parameters = counted or 0
+            packed.schemes[scheme] += parameters
+            packed.methods[config.method or method or rule[1]] += parameters
+            packed.stored[scheme] += max(tensor.size for tensor in leaves.values())
+        for leaf, tensor in leaves.items():
+            if leaf in NEVER_WEIGHTS or (
+                rule and (leaf in COMPANIONS or leaf.startswith(("weight.", "W_q.", "meta.")) or leaf == "weight")
+            ):
+                continue
+            if is_buffer(f"{module}.{leaf}", tensor):
+                packed.buffers += tensor.elements
+                packed.buffer_bytes += tensor.size
+                continue
+            parameters += tensor.elements
+            kind = "FP8" if tensor.dtype in EIGHT else tensor.dtype
+            packed.schemes[kind] += tensor.elements
+            scheme = scheme or kind
+        packed.modules[module] = Module(parameters, scheme, stacked)
+    return packed
