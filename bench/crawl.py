@@ -195,12 +195,13 @@ def crawl_of(
     from crawler.pipeline import crawl, ignore_progress
     from crawler.settings import CrawlSettings
     from crawler.sources.huggingface.client import HubClient
+    from crawler.sources.huggingface.source import HuggingFaceSource
     from db.write.store import Store
 
     start, busy = time.perf_counter(), time.process_time()
     with Store.open(db, create=True) as store:
         settings = CrawlSettings(depth=depth, workers=workers, full=full)  # type: ignore[arg-type]
-        run = crawl(store, HubClient(endpoint, MEMBER), settings, tell or ignore_progress)[-1]
+        run = crawl(store, HuggingFaceSource(HubClient(endpoint, MEMBER)), settings, tell or ignore_progress)[-1]
     print(f"          ({time.process_time() - busy:.1f} s of this process's own time)")
     return time.perf_counter() - start, run
 

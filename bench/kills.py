@@ -38,6 +38,7 @@ for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
 from crawler.pipeline import crawl  # noqa: E402
 from crawler.settings import CrawlSettings  # noqa: E402
 from crawler.sources.huggingface.client import HubClient  # noqa: E402
+from crawler.sources.huggingface.source import HuggingFaceSource  # noqa: E402
 from db.write.store import Store  # noqa: E402
 from samplehub import MEMBER, Catalog, SampleHub  # noqa: E402
 from samplehub.server.server import read_catalog  # noqa: E402
@@ -107,7 +108,7 @@ def started(db: Path, endpoint: str, *, full: bool) -> int:
     try:
         with Store.open(db, create=True) as store:
             settings = CrawlSettings(depth="headers", full=full, page=10, workers=4)
-            run = crawl(store, HubClient(endpoint, MEMBER), settings)[-1]
+            run = crawl(store, HuggingFaceSource(HubClient(endpoint, MEMBER)), settings)[-1]
         os._exit(0 if run.outcome == "complete" else 2)
     except BaseException as error:  # whatever it is, the child must not go on as its parent
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)

@@ -19,7 +19,7 @@ from crawler.execute.executor import open_executor, open_threads
 from crawler.execute.gc_tuning import tuned_gc
 from crawler.run_recorder import Progress, ProgressCallback, RunRecorder, recorded_run
 from crawler.settings import CrawlSettings
-from crawler.sources.huggingface.client import HubClient
+from crawler.sources.source import Source
 from db.records import RunRecord
 from db.write.store import Store
 
@@ -31,7 +31,7 @@ def ignore_progress(progress: Progress) -> None:
 
 
 def crawl(
-    store: Store, hub: HubClient, settings: CrawlSettings, callback: ProgressCallback = ignore_progress
+    store: Store, source: Source, settings: CrawlSettings, callback: ProgressCallback = ignore_progress
 ) -> list[RunRecord]:
     """Crawls a scope into a catalog, in one run or one for each author. A run that was stopped is the last.
 
@@ -47,7 +47,7 @@ def crawl(
     ):
         for scope in split_by_author(settings.scope):
             part = replace(settings, scope=scope)
-            with recorded_run(store, hub, part, choose_run_kind(store, part), callback) as recorder:
+            with recorded_run(store, source, part, choose_run_kind(store, part), callback) as recorder:
                 if not scope.repo_ids:
                     discover(recorder, executor, cluster)
                 if cluster is not None and cluster.lost is not None:

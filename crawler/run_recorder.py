@@ -10,7 +10,7 @@ from typing import Literal
 
 from crawler.errors import CrawlError, CrawlStopped
 from crawler.settings import CrawlSettings, scope_text
-from crawler.sources.huggingface.client import HubClient
+from crawler.sources.source import Source
 from db.errors import CatalogError
 from db.records import RunRecord, Skipped
 from db.write.listing import PageCounts
@@ -48,9 +48,9 @@ class Requests:
     seconds_waited: float
 
     @classmethod
-    def of(cls, client: HubClient) -> Requests:
-        counters = client.counters
-        return cls(counters.api_requests, counters.resolver_requests, counters.bytes_read, client.seconds_waited)
+    def of(cls, source: Source) -> Requests:
+        counters = source.counters
+        return cls(counters.api_requests, counters.resolver_requests, counters.bytes_read, source.pacer.seconds_waited)
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class RunRecorder:
     """One run with its counters. Used only by the thread that owns the store."""
 
     store: Store
-    hub: HubClient
+    source: Source
     settings: CrawlSettings
     run: RunRecord
     callback: ProgressCallback
@@ -66,7 +66,7 @@ class RunRecorder:
     _at_start: Requests = field(init=False)
 
     def __post_init__(self) -> None:
-        self._at_start = Requests.of(self.hub)
+        self._at_start = Requests.of(self.source)
 
     @property
     def scope(self) -> str:
@@ -98,7 +98,7 @@ class RunRecorder:
 
     def current(self) -> RunRecord:
         """The run with its requests until now."""
-        now, start = Requests.of(self.hub), self._at_start
+        now, start = Requests.of(self.source), self._at_start
         return replace(
             self.run,
             api_requests=now.api_requests - start.api_requests,
@@ -121,11 +121,11 @@ class RunRecorder:
 
 @contextmanager
 def recorded_run(
-    store: Store, hub: HubClient, settings: CrawlSettings, kind: str, callback: ProgressCallback
+    store: Store, source: Source, settings: CrawlSettings, kind: str, callback: ProgressCallback
 ) -> Iterator[RunRecorder]:
     """A run from start to end: closed as complete, as stopped (CrawlStopped), or as failed with the error."""
-    run = store.start_run(kind, scope_text(settings.scope), hub.endpoint)
-    recorder = RunRecorder(store, hub, settings, run, callback)
+    run = store.start_run(kind, scope_text(settings.scope), source.endpoint)
+    recorder = RunRecorder(store, source, settings, run, callback)
     try:
         yield recorder
     except CrawlStopped as stopped:

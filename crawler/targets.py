@@ -164,9 +164,12 @@ def target_from_repo(hub: HubClient, repo_id: str, name: str) -> Target:
     artifact = select_artifact(found.repo, found.artifacts, name)
 
     def read(known: Sequence[ArrayLength]) -> tuple[Header, Sequence[ArrayLength]]:
-        config, skips = fetch_config(hub, found, artifact) if find_reader(artifact).uses_config else ({}, [])
-        if any(skip.reason == "gated" for skip in skips):
-            raise RepoError("gated", skips[0].detail)
+        config: Json = {}
+        if find_reader(artifact).uses_config:
+            fetched_config = fetch_config(hub, found, artifact)
+            config, skips = fetched_config.values, fetched_config.skipped
+            if any(skip.reason == "gated" for skip in skips):
+                raise RepoError("gated", skips[0].detail)
         return read_repo_header(hub, found, artifact, known, config)
 
     return Target(found.repo, artifact, read, _other_readable(found.artifacts, artifact), hub)

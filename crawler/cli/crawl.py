@@ -77,13 +77,15 @@ def is_new(db: str) -> bool:
 def crawled(store: Store, hub: HubClient, settings: CrawlSettings, out: Printer) -> list[RunRecord]:
     """The crawl, watched by a progress bar where somebody looks."""
     from crawler.pipeline import crawl as walk
+    from crawler.sources.huggingface.source import HuggingFaceSource
 
+    source = HuggingFaceSource(hub)
     if not out.shows_progress:
-        return walk(store, hub, settings)
+        return walk(store, source, settings)
     from crawler.cli.progress import Bar
 
     with Bar(hub.pacer, settings) as bar:
-        return walk(store, hub, settings, bar.tell)
+        return walk(store, source, settings, bar.tell)
 
 
 @contextmanager

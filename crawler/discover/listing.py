@@ -1,4 +1,4 @@
-"""A walk through the Hub's listing, page by page, that can be interrupted and resumed at any page.
+"""A walk through a hub's listing, page by page, that can be interrupted and resumed at any page.
 
 The walk goes by creation date, oldest first: an order that does not change while it runs. A Hub that refuses ascending
 order is walked newest first. The next page is requested while the caller labels and stores this one.
@@ -15,10 +15,7 @@ from datetime import UTC, datetime
 from crawler.discover.bounds import StopCondition, matching_search
 from crawler.errors import HubServerError, InvalidResponse, RequestRefused
 from crawler.settings import LISTING_LAG, LISTING_PAGE_SIZE
-from crawler.sources.huggingface.client import LISTING_PATH, HubClient
-from crawler.sources.huggingface.listing_query import ListingQuery, Order
-from crawler.sources.huggingface.parse import parse_created_at, parse_repo
-from crawler.sources.source import RawPage
+from crawler.sources.source import ListingQuery, Order, RawPage, Source
 from db.records import RepoFilter, RepoRecord, Skipped
 
 MIN_PAGE_SIZE = 50
@@ -46,7 +43,7 @@ class ListingPage:
 class ListingWalk:
     """A walk through the listing of a scope (one author at most), to the listing's end or to a stop condition."""
 
-    client: HubClient
+    source: Source
     scope: RepoFilter
     order: Order = "createdAt"
     stop: StopCondition | None = None
@@ -94,7 +91,7 @@ class ListingWalk:
         repos, skipped, ids = [], [], set()
         recent = frozenset().union(*self._recent_ids)
         for row in raw.rows:
-            parsed = parse_repo(row, now)
+            parsed = self.source.parse_row(row, now)
             if isinstance(parsed, Skipped):
                 skipped.append(parsed)
             elif parsed.hub_id in ids or parsed.hub_id in recent:
@@ -116,13 +113,13 @@ class ListingWalk:
             try:
                 page = self._request(cursor)
             except RequestRefused as refused:
-                self._query = self._query.adapt_to_refusal(refused)
+                self._query = self.source.adapt_query(self._query, refused)
             except (HubServerError, InvalidResponse) as error:
                 failures += 1
-                if failures > self.client.tries:
+                if failures > self.source.tries:
                     raise
                 self._ask_for_less(error, failures)
-                self.client.pacer.pause(self.client.retry_delay(failures))
+                self.source.pacer.pause(self.source.retry_delay(failures))
             else:
                 self._ask_for_more()
                 if page.next_cursor is not None:
@@ -132,10 +129,10 @@ class ListingWalk:
     def _request(self, cursor: str | None) -> RawPage:
         """One page by one request, checked for a listing that repeats itself or ends too early."""
         query = self._query
-        page = self.client.list_page(query.params(), cursor)
+        page = self.source.list_page(query, cursor)
         if page.next_cursor is not None and hash(page.next_cursor) in self._seen_cursors:
-            raise InvalidResponse(self.client.endpoint, LISTING_PATH, "the listing leads back to an earlier page")
-        created = parse_created_at(page.rows[-1]) if page.rows else None
+            raise InvalidResponse(self.source.endpoint, "the listing", "it leads back to an earlier page")
+        created = self.source.parse_created_at(page.rows[-1]) if page.rows else None
         self._newest_created = max(filter(None, (self._newest_created, created)), default=None)
         is_whole_listing = cursor is None and 0 < len(page.rows) < query.limit
         if page.next_cursor is None and not is_whole_listing:
@@ -163,9 +160,9 @@ class ListingWalk:
         crawls find. In other orders the page is requested a second time. Raises InvalidResponse.
         """
         if query.order != "createdAt" or not query.ascending:
-            return self.client.list_page(query.params(), cursor)
-        newest = self.client.newest_created(query.scope)
+            return self.source.list_page(query, cursor)
+        newest = self.source.newest_created(query.scope)
         if newest is not None and (self._newest_created is None or newest > self._newest_created + LISTING_LAG):
-            detail = f"the listing ends before its newest repo, created {newest:%Y-%m-%d %H:%M} UTC"
-            raise InvalidResponse(self.client.endpoint, LISTING_PATH, detail)
+            detail = f"it ends before its newest repo, created {newest:%Y-%m-%d %H:%M} UTC"
+            raise InvalidResponse(self.source.endpoint, "the listing", detail)
         return page

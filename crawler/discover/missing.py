@@ -18,8 +18,7 @@ from crawler.discover.listing import ListingWalk
 from crawler.discover.rows import with_stored_details
 from crawler.label_pages import build_page, label_repos
 from crawler.run_recorder import RunRecorder
-from crawler.sources.huggingface.client import HubClient
-from crawler.sources.huggingface.fetch import hub_is_healthy, probe_repo
+from crawler.sources.source import Source
 from db.records import LeasedRepo, RepoFilter, RepoRecord, Skipped
 
 PROBES_BEFORE_GONE = 2
@@ -57,13 +56,13 @@ def check_missing(recorder: RunRecorder, executor: Executor) -> None:
     for _ in range(PROBES_BEFORE_GONE):
         if not to_probe:
             break
-        if not hub_is_healthy(recorder.hub):
+        if not recorder.source.is_healthy():
             recorder.notes.append(
                 f"{len(to_probe):,} repos were not listed; the Hub does not answer requests for single repos now"
             )
             return
         total, undecided = done + len(to_probe), []
-        for leased, result in probe_all(recorder.hub, executor, to_probe):
+        for leased, result in probe_all(recorder.source, executor, to_probe):
             done += 1
             if isinstance(result, RepoRecord) and result.hub_id == leased.hub_id:
                 found += 1
@@ -81,12 +80,12 @@ def check_missing(recorder: RunRecorder, executor: Executor) -> None:
 
 
 def probe_all(
-    client: HubClient, executor: Executor, repos: Sequence[LeasedRepo]
+    source: Source, executor: Executor, repos: Sequence[LeasedRepo]
 ) -> Iterable[tuple[LeasedRepo, RepoRecord | Skipped]]:
     """Each repo with what the Hub answers for it."""
     for start in range(0, len(repos), PROBE_BATCH):
         batch = repos[start : start + PROBE_BATCH]
-        yield from zip(batch, executor.map(probe_repo, [client] * len(batch), batch), strict=True)
+        yield from zip(batch, executor.map(source.probe_repo, batch), strict=True)
 
 
 def record_not_found(recorder: RunRecorder, leased: LeasedRepo, result: RepoRecord | Skipped) -> bool:
@@ -127,7 +126,7 @@ def find_reassigned(recorder: RunRecorder) -> None:
     for hub_id, owner in recorder.store.reassigned_repos(recorder.run):
         lost[owner].add(hub_id)
     for owner, hub_ids in islice(lost.items(), MAX_OWNERS_SEARCHED):
-        pages = ListingWalk(recorder.hub, RepoFilter(authors=(owner,))).pages()
+        pages = ListingWalk(recorder.source, RepoFilter(authors=(owner,))).pages()
         for page in islice(pages, MAX_PAGES_PER_OWNER):
             for repo in page.repos:
                 if repo.hub_id in hub_ids:

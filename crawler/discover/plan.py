@@ -15,7 +15,7 @@ from crawler.discover.bounds import StopAfterTopDownloads, StopAtModified, StopC
 from crawler.discover.listing import ListingWalk
 from crawler.run_recorder import RunRecorder
 from crawler.settings import CrawlSettings, scope_text
-from crawler.sources.huggingface.listing_query import Order
+from crawler.sources.source import Order
 from db.records import RepoFilter
 from db.write.store import Store
 
@@ -56,4 +56,4 @@ def make_walk(recorder: RunRecorder) -> ListingWalk:
     elif recorder.run.kind == "repos":
         order, stop = "downloads", StopAfterTopDownloads(scope.limit, scope.min_downloads)
     page_size = settings.page if scope.limit is None else min(settings.page, scope.limit)
-    return ListingWalk(recorder.hub, scope, order, stop, max(page_size, 1))
+    return ListingWalk(recorder.source, scope, order, stop, max(page_size, 1))

@@ -1,13 +1,13 @@
 """The second step of an enrichment: read the headers that the catalog does not hold yet, then label the repo.
 
-Runs on a worker and never touches the store. The first step, `fetch_repo`, belongs to the source. An error of this repo
+Runs on a worker and never touches the store. The first step, `fetch_repo`, is the source's. An error of this repo
 alone becomes a Skipped in the result; an error that ends the run is raised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from analysis.errors import HeaderError
 from analysis.files.select_headers import select_headers
@@ -15,10 +15,7 @@ from analysis.formats.readers import find_reader
 from analysis.labels.resolve import label_repo_and_artifacts
 from crawler.errors import RepoError
 from crawler.skips import TRANSIENT_REASONS, make_skip, make_skip_by_id
-from crawler.sources.huggingface.client import HubClient
-from crawler.sources.huggingface.fetch import fetch_config, read_repo_header
-from crawler.sources.huggingface.parse import limit_object
-from crawler.sources.source import FetchedRepo
+from crawler.sources.source import FetchedRepo, Source
 from db.derive.record import derived
 from db.record_base import Depth, Json
 from db.records import ArrayLength, ArtifactRecord, Enrichment, Header, RepoRecord, Skipped
@@ -39,7 +36,7 @@ class ReadHeaders:
 
 
 def enrich_repo(
-    client: HubClient,
+    source: Source,
     fetched: FetchedRepo,
     depth: Depth,
     known: Mapping[str, Header] = {},
@@ -56,16 +53,16 @@ def enrich_repo(
         {a.artifact: known[a.content] for a in fetched.artifacts if a.content is not None and a.content in known},
     )
     if depth == "headers":
-        read_headers(client, fetched, headers, {} if layouts is None else layouts)
+        read_headers(source, fetched, headers, {} if layouts is None else layouts)
     return build_enrichment(fetched, depth, headers)
 
 
 def read_headers(
-    client: HubClient, fetched: FetchedRepo, headers: ReadHeaders, layouts: MutableMapping[LayoutKey, ArrayLength]
+    source: Source, fetched: FetchedRepo, headers: ReadHeaders, layouts: MutableMapping[LayoutKey, ArrayLength]
 ) -> None:
     """Adds to `headers` those of the repo's main artifacts that are missing, with the repo's configuration."""
     repo = fetched.repo
-    if repo.gated and not client.has_token:
+    if repo.gated and not source.has_token:
         error = RepoError("gated", "its files need a token that was granted access")
         headers.skips.append(make_skip(fetched.leased, error))
         return
@@ -74,17 +71,16 @@ def read_headers(
     config: Json = {}
     configured = next((artifact for artifact in selected if find_reader(artifact).uses_config), None)
     if configured is not None:
-        config, skips = fetch_config(client, fetched, configured)
-        headers.skips += skips
-        if config:
-            headers.repo = replace(repo, config=limit_object({**repo.config, **config}))
+        fetched_config = source.fetch_config(fetched, configured)
+        config, headers.repo = fetched_config.values, fetched_config.repo
+        headers.skips += fetched_config.skipped
     for artifact in selected:
         if artifact.artifact in headers.by_artifact:
             continue
         if any(skip.reason == "gated" for skip in headers.skips):
             break
         try:
-            header, learned = read_repo_header(client, fetched, artifact, list(layouts.values()), config)
+            header, learned = source.read_header(fetched, artifact, list(layouts.values()), config)
         except (HeaderError, RepoError) as error:
             headers.skips.append(header_skip(fetched, artifact, error))
         else:

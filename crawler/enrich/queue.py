@@ -19,7 +19,6 @@ from crawler.errors import CrawlError, CrawlStopped, HubUnreachable, RepoError
 from crawler.label_pages import build_page, label_repos, relabel_repo
 from crawler.run_recorder import RunRecorder
 from crawler.skips import PERMANENT_REASONS, TRANSIENT_REASONS, make_skip, unexpected_error
-from crawler.sources.huggingface.fetch import fetch_repo
 from crawler.sources.source import FetchedRepo
 from db.record_base import Depth
 from db.records import ArrayLength, Enrichment, LeasedRepo, Skipped
@@ -86,7 +85,7 @@ class EnrichmentQueue:
 
     def _fill(self) -> bool:
         """Gives the workers more repos, unless the run is to end. False when nothing is in flight any more."""
-        reason = self.recorder.hub.pacer.stop_reason
+        reason = self.recorder.source.pacer.stop_reason
         if self.end_cause is None and reason is not None:
             self.end_cause = CrawlStopped(reason)
         while self.end_cause is None and len(self.fetching) + len(self.enriching) < self.max_in_flight:
@@ -97,7 +96,7 @@ class EnrichmentQueue:
             if not self.leased:
                 break
             leased = self.leased.popleft()
-            self.fetching[self.executor.submit(fetch_repo, self.recorder.hub, leased)] = leased
+            self.fetching[self.executor.submit(self.recorder.source.fetch_repo, leased)] = leased
         return bool(self.fetching or self.enriching)
 
     def _collect(self) -> None:
@@ -135,7 +134,7 @@ class EnrichmentQueue:
             self.leased.append(leased)  # to be released
         if self.end_cause is None or (isinstance(self.end_cause, CrawlStopped) and isinstance(error, CrawlError)):
             self.end_cause = error
-        self.recorder.hub.pacer.stop(str(error))
+        self.recorder.source.pacer.stop(str(error))
 
     def _save_named(self, fetched: FetchedRepo) -> FetchedRepo | None:
         """Stores a named repo as if the listing had shown it. None if the depth asks for no more."""
@@ -154,7 +153,7 @@ class EnrichmentQueue:
         known = self.recorder.store.headers({content for fetched in repos for content in fetched.contents})
         for fetched in repos:
             own = {content: known[content] for content in fetched.contents if content in known}
-            future = self.executor.submit(enrich_repo, self.recorder.hub, fetched, self.depth, own, self.layouts)
+            future = self.executor.submit(enrich_repo, self.recorder.source, fetched, self.depth, own, self.layouts)
             self.enriching[future] = fetched
 
     def _on_enriched(self, future: Future[Enrichment]) -> None:
@@ -184,7 +183,7 @@ class EnrichmentQueue:
         self.failures = self.failures + 1 if skip.reason in TRANSIENT_REASONS else 0
         if self.failures >= MAX_CONSECUTIVE_FAILURES:
             why = f"requests for {self.failures} repos in a row failed; the last error: {skip.detail}"
-            self._stop(HubUnreachable(self.recorder.hub.endpoint, why))
+            self._stop(HubUnreachable(self.recorder.source.endpoint, why))
 
     def _store(self) -> None:
         """Stores the finished enrichments. A repo of which a part failed for now stays in the backlog, for later."""

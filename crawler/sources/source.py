@@ -1,11 +1,35 @@
-"""What the stages of a crawl exchange with a hub."""
+"""What a crawl needs of a hub, and what the two exchange.
+
+A hub is a package beside `huggingface` with one class that implements `Source`. It does everything that is particular
+to the hub: requests and their errors, retries and quotas, query parameters, the form of rows. The stages of a crawl
+know nothing but this module.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal, Protocol
 
-from db.records import ArtifactRecord, FileRecord, LeasedRepo, RepoRecord
+from crawler.errors import RequestRefused
+from crawler.sources.pacer import Pacer
+from db.record_base import Json
+from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRepo, RepoFilter, RepoRecord, Skipped
+
+Order = Literal["createdAt", "lastModified", "downloads"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListingQuery:
+    """One request of a listing, apart from its cursor."""
+
+    scope: RepoFilter  # one author and one search text at most are used
+    order: Order
+    limit: int  # rows
+    ascending: bool = True  # by creation date; other orders are always descending
+    thin: bool = False  # without the keys that are expensive for the hub
+    unknown_keys: frozenset[str] = frozenset()  # keys that this hub does not know
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +38,7 @@ class RawPage:
 
     rows: list[Any]
     next_cursor: str | None  # opaque; None after the last page
-    thin: bool = False  # without the keys that are expensive for the hub
+    thin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +54,92 @@ class FetchedRepo:
     def contents(self) -> set[str]:
         """Content digests of the artifacts, by which headers that were read before are found."""
         return {artifact.content for artifact in self.artifacts if artifact.content is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedConfig:
+    """The configuration files of an artifact."""
+
+    values: Json  # merged, as readers of headers need it
+    repo: RepoRecord  # the fetched repo with the configuration in it
+    skipped: tuple[Skipped, ...]  # files that could not be read
+
+
+class Counters(Protocol):
+    """What was requested so far."""
+
+    api_requests: int
+    resolver_requests: int
+    bytes_read: int
+
+
+class Source(Protocol):
+    """A hub that a crawl reads. Used by several threads at a time.
+
+    Every method may raise CrawlStopped, and a CrawlError that ends the run. An error of one repo is returned as
+    Skipped, or raised as RepoError where that is stated.
+    """
+
+    @property
+    def endpoint(self) -> str: ...
+
+    @property
+    def pacer(self) -> Pacer: ...
+
+    @property
+    def counters(self) -> Counters: ...
+
+    @property
+    def has_token(self) -> bool: ...
+
+    @property
+    def tries(self) -> int:
+        """Attempts of one request before its failure counts."""
+        ...
+
+    def retry_delay(self, failures: int) -> float:
+        """Seconds to wait before the next attempt."""
+        ...
+
+    def list_page(self, query: ListingQuery, cursor: str | None) -> RawPage:
+        """One page, by one attempt. Raises RequestRefused, HubServerError and InvalidResponse, for the caller to adapt
+        the query."""
+        ...
+
+    def adapt_query(self, query: ListingQuery, refused: RequestRefused) -> ListingQuery:
+        """The query without what the hub refused. Raises `refused` if the query can do without nothing more."""
+        ...
+
+    def newest_created(self, scope: RepoFilter) -> datetime | None:
+        """When the newest repo of a scope was created; None if it has none."""
+        ...
+
+    def parse_row(self, row: Any, now: datetime) -> RepoRecord | Skipped:
+        """The repo that a row of a page describes, or why the row is skipped."""
+        ...
+
+    def parse_created_at(self, row: Any) -> datetime | None:
+        """When the repo of a row was created, if the row tells."""
+        ...
+
+    def is_healthy(self) -> bool:
+        """Whether the hub answers for a single repo that it lists itself."""
+        ...
+
+    def probe_repo(self, leased: LeasedRepo) -> RepoRecord | Skipped:
+        """The repo without its files, to learn whether it still exists."""
+        ...
+
+    def fetch_repo(self, leased: LeasedRepo) -> FetchedRepo | Skipped:
+        """The repo as it is now, with its files."""
+        ...
+
+    def fetch_config(self, fetched: FetchedRepo, artifact: ArtifactRecord) -> FetchedConfig:
+        """The configuration files of an artifact."""
+        ...
+
+    def read_header(
+        self, fetched: FetchedRepo, artifact: ArtifactRecord, layouts: Sequence[ArrayLength], config: Json
+    ) -> tuple[Header, Sequence[ArrayLength]]:
+        """An artifact's header, and the array lengths that were learned. Raises HeaderError and RepoError."""
+        ...

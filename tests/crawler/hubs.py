@@ -12,6 +12,7 @@ from typing import Any
 from crawler.pipeline import crawl
 from crawler.settings import CrawlSettings
 from crawler.sources.huggingface.client import HubClient
+from crawler.sources.huggingface.source import HuggingFaceSource
 from crawler.sources.pacer import Pacer
 from db.records import RunRecord
 from db.write.store import Store
@@ -66,7 +67,7 @@ def crawled(
     """One crawl into a catalog. Pages are small, so that there are several."""
     settings = replace(CrawlSettings(depth="files", page=10, workers=4), **orders)
     with Store.open(db, create=True) as store:
-        return crawl(store, hub or hub_of(sample, token), settings)[-1]
+        return crawl(store, HuggingFaceSource(hub or hub_of(sample, token)), settings)[-1]
 
 
 def asked(sample: SampleHub, part: str = "") -> list[str]:

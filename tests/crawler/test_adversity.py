@@ -29,6 +29,7 @@ from crawler.errors import HubUnreachable, InvalidResponse
 from crawler.pipeline import crawl
 from crawler.settings import CrawlSettings
 from crawler.sources.huggingface.client import HubClient
+from crawler.sources.huggingface.source import HuggingFaceSource
 from crawler.sources.pacer import Pacer
 from db.errors import CatalogBusy, CatalogError, CatalogLocked
 from db.records import RunRecord
@@ -62,7 +63,7 @@ def db(tmp_path: Path) -> Path:
 
 
 def crawled_with(store: Store, sample: SampleHub, **orders: Any) -> RunRecord:
-    return crawl(store, hub_of(sample), replace(CrawlSettings(page=10, workers=4), **orders))[-1]
+    return crawl(store, HuggingFaceSource(hub_of(sample)), replace(CrawlSettings(page=10, workers=4), **orders))[-1]
 
 
 # ---- the disk -------------------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from analysis.untrusted import MAX_CONFIG_BYTES
 from crawler.errors import FileError, RepoError
 from crawler.skips import make_skip, make_skip_by_id
 from crawler.sources.huggingface.client import HubClient
-from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, parse_repo
-from crawler.sources.source import FetchedRepo
+from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, limit_object, parse_repo
+from crawler.sources.source import FetchedConfig, FetchedRepo
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRepo, RepoRecord, Skipped
 
@@ -145,8 +145,8 @@ def hub_is_healthy(client: HubClient) -> bool:
 # ---- configuration and headers --------------------------------------------------------------------------------------
 
 
-def fetch_config(client: HubClient, fetched: FetchedRepo, artifact: ArtifactRecord) -> tuple[Json, list[Skipped]]:
-    """The merged configuration files of an artifact, and a skip for each file that can't be read.
+def fetch_config(client: HubClient, fetched: FetchedRepo, artifact: ArtifactRecord) -> FetchedConfig:
+    """The configuration files of an artifact.
 
     The `config` of the Hub's API leaves out everything about shapes, so the files themselves are read.
     """
@@ -165,7 +165,10 @@ def fetch_config(client: HubClient, fetched: FetchedRepo, artifact: ArtifactReco
         except RepoError as met:
             error = FileError(path, met.reason, met.detail)
         skips.append(make_skip_by_id(repo.repo_id, repo.hub_id, error.reason, str(error)))
-    return config_of(values), skips
+    config = config_of(values)
+    if config:
+        repo = replace(repo, config=limit_object({**repo.config, **config}))
+    return FetchedConfig(config, repo, tuple(skips))
 
 
 def read_repo_header(

@@ -1,0 +1,80 @@
+"""The Hugging Face Hub as a Source of crawls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from crawler.errors import RequestRefused
+from crawler.sources.huggingface import fetch, parse
+from crawler.sources.huggingface.client import HubClient
+from crawler.sources.huggingface.listing_query import adapt_to_refusal, listing_params
+from crawler.sources.huggingface.usage import RequestCounters
+from crawler.sources.pacer import Pacer
+from crawler.sources.source import FetchedConfig, FetchedRepo, ListingQuery, RawPage
+from db.record_base import Json
+from db.records import ArrayLength, ArtifactRecord, Header, LeasedRepo, RepoFilter, RepoRecord, Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class HuggingFaceSource:
+    """Implements crawler.sources.source.Source, which describes the methods."""
+
+    client: HubClient
+
+    @property
+    def endpoint(self) -> str:
+        return self.client.endpoint
+
+    @property
+    def pacer(self) -> Pacer:
+        return self.client.pacer
+
+    @property
+    def counters(self) -> RequestCounters:
+        return self.client.counters
+
+    @property
+    def has_token(self) -> bool:
+        return self.client.has_token
+
+    @property
+    def tries(self) -> int:
+        return self.client.tries
+
+    def retry_delay(self, failures: int) -> float:
+        return self.client.retry_delay(failures)
+
+    def list_page(self, query: ListingQuery, cursor: str | None) -> RawPage:
+        return self.client.list_page(listing_params(query), cursor)
+
+    def adapt_query(self, query: ListingQuery, refused: RequestRefused) -> ListingQuery:
+        return adapt_to_refusal(query, refused)
+
+    def newest_created(self, scope: RepoFilter) -> datetime | None:
+        return self.client.newest_created(scope)
+
+    def parse_row(self, row: Any, now: datetime) -> RepoRecord | Skipped:
+        return parse.parse_repo(row, now)
+
+    def parse_created_at(self, row: Any) -> datetime | None:
+        return parse.parse_created_at(row)
+
+    def is_healthy(self) -> bool:
+        return fetch.hub_is_healthy(self.client)
+
+    def probe_repo(self, leased: LeasedRepo) -> RepoRecord | Skipped:
+        return fetch.probe_repo(self.client, leased)
+
+    def fetch_repo(self, leased: LeasedRepo) -> FetchedRepo | Skipped:
+        return fetch.fetch_repo(self.client, leased)
+
+    def fetch_config(self, fetched: FetchedRepo, artifact: ArtifactRecord) -> FetchedConfig:
+        return fetch.fetch_config(self.client, fetched, artifact)
+
+    def read_header(
+        self, fetched: FetchedRepo, artifact: ArtifactRecord, layouts: Sequence[ArrayLength], config: Json
+    ) -> tuple[Header, Sequence[ArrayLength]]:
+        return fetch.read_repo_header(self.client, fetched, artifact, layouts, config)
