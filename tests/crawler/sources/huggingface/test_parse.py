@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.labels.resolve import label_repo
+from analysis.untrusted import MAX_BASE_MODELS, MAX_TAGS
 from crawler.sources.huggingface.parse import MAX_OBJECT_BYTES, limit_object, parse_repo
 from db.derive.digest import to_json
 from db.records import EdgeRecord, EvalRecord, RepoRecord, Skipped
@@ -176,6 +178,21 @@ def test_large_cards_are_cut_to_size() -> None:
     for _ in range(5000):
         deep = [deep]
     assert "end" not in json.dumps(limit_object({"deep": deep}))
+
+
+def test_every_tag_that_is_kept_is_read_for_labels() -> None:
+    tags = [f"tag-{at}" for at in range(MAX_TAGS - 1)]
+    assert not label_repo(parsed(tags=tags)).labels.imatrix
+    assert label_repo(parsed(tags=[*tags, "imatrix"])).labels.imatrix, "the last one that is kept"
+    assert parsed(tags=[*tags, "imatrix", "one-too-many"]).tags[-1] == "imatrix"
+
+
+def test_every_base_model_that_is_kept_is_read_for_labels() -> None:
+    names = [f"acme/base-{at}" for at in range(MAX_BASE_MODELS + 1)]
+    models = [{"_id": "0", "id": name} for name in names]
+    repo = parsed(baseModels={"relation": "merge", "models": models}, cardData={"base_model": names}, tags=[])
+    assert [edge.parent for edge in repo.edges] == names[:-1]
+    assert {edge.parent for edge in label_repo(repo).edges} == set(names[:-1])
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
