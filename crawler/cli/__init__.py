@@ -29,7 +29,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "demo": Entry("crawler.cli.demo:demo", "A small Hub, a real crawl and a catalog to play with; no network."),
         "crawl": Entry("crawler.cli.crawl:crawl", "Walk the Hub: discover, read, label, store; goes on where it was."),
         "plan": Entry("crawler.cli.plan:plan", "Requests and time that a crawl needs, by kind of account."),
-        "schedule": Entry("crawler.cli.schedule:schedule", "Crawl on a timetable, until told to stop."),
+        "schedule": Entry("crawler.cli.schedule:schedule", "Crawl on a schedule, until it is stopped."),
         "status": Entry("crawler.cli.status:status", "How the catalog and its crawls are."),
         "doctor": Entry("crawler.cli.doctor:doctor", "What is wrong here, and how to mend it."),
     },

@@ -1,4 +1,4 @@
-"""`hf-catalog schedule`: the service that keeps a catalog fresh."""
+"""`hf-catalog schedule`: the service that keeps a catalog up to date."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import click
     default="catalog.toml",
     show_default=True,
     metavar="FILE",
-    help="The timetable; docs/operations.md describes it.",
+    help="The service's configuration; docs/operations.md describes it.",
 )
 @click.option("--once", is_flag=True, help="Run what is due now, then end: for cron and other schedulers.")
-@click.option("--check", is_flag=True, help="Read the timetable, say when each job runs next, and end.")
+@click.option("--check", is_flag=True, help="Read the configuration, print when each job runs, and end.")
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
@@ -27,10 +27,10 @@ import click
     help="How stderr is written.",
 )
 def schedule(config: Path, once: bool, check: bool, log_format: str) -> None:
-    """Run as a service: crawl, enrich, export and tidy up on a timetable, until told to stop.
+    """Run as a service: crawl, enrich, export and prune on a schedule, until it is stopped.
 
-    SIGTERM and Ctrl-C let the running job finish its page. What was missed while the service was down is caught up
-    once. How it is: hf-catalog status.
+    SIGTERM and Ctrl-C let the running job finish its page. A job that was missed while the service was down runs once
+    when it starts again. hf-catalog status shows the state of each job.
 
     \b
     Examples:
@@ -40,18 +40,18 @@ def schedule(config: Path, once: bool, check: bool, log_format: str) -> None:
     """
     from crawler.service.config import read_config
 
-    timetable = read_config(config)
+    settings = read_config(config)
     if check:
-        for job in timetable.jobs.values():
+        for job in settings.jobs.values():
             click.echo(f"{job.name}: {job.when}: hf-catalog {' '.join(job.run)}")
         return
     from crawler.service.scheduler import Service, serve
 
-    serve(Service(timetable, last_crawls=last_crawls(timetable.db)), once=once, json_lines=log_format == "json")
+    serve(Service(settings, last_crawls=read_last_crawls(settings.db)), once=once, json_lines=log_format == "json")
 
 
-def last_crawls(db: str) -> dict[str, datetime]:
-    """When the last complete crawl of the whole Hub began, by kind; nothing where there is no catalog yet."""
+def read_last_crawls(db: str) -> dict[str, datetime]:
+    """When the last complete crawl of the whole Hub began, by kind; empty where there is no catalog yet."""
     from analysis.query.reader import CatalogReader
     from db.errors import CatalogError
 

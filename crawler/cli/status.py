@@ -1,4 +1,4 @@
-"""`hf-catalog status`: how the catalog and its crawls are."""
+"""`hf-catalog status`: the state of the catalog, its crawls and the service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Printer, size_text
 
 if TYPE_CHECKING:
-    from crawler.service.config import State
+    from crawler.service.state import State
 
 
 @click.command()
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     default="catalog.toml",
     show_default=True,
     metavar="FILE",
-    help="The service's timetable, if there is one: here, or beside the catalog.",
+    help="The service's configuration, if there is one: here, or beside the catalog.",
 )
 @db_option
 @output_options(table=False)
 def status(config: Path, db: str, out: Printer) -> None:
-    """How the catalog is: how much of the Hub it knows and how deep, how fresh it is, what waits, what failed.
+    """Show how much of the Hub the catalog knows, how deep, how fresh it is, what waits and what failed.
 
     \b
     Examples:
       hf-catalog status
       hf-catalog status --db demo.db --json
     """
-    facts = facts_of(db) | {"service": service_of(config, db)}
-    out.object(facts, lambda: for_people(facts, out))
+    facts = read_catalog_status(db) | {"service": read_service_status(config, db)}
+    out.object(facts, lambda: print_status(facts, out))
 
 
-def facts_of(db: str) -> dict[str, Any]:
-    """All that the catalog tells of itself; asks nothing of the network."""
+def read_catalog_status(db: str) -> dict[str, Any]:
+    """The state of the catalog by what it holds, without any request. Raises CatalogError."""
     from analysis.query.reader import CatalogReader
 
     with CatalogReader(db, snapshot=True) as reader:
@@ -63,8 +63,8 @@ def facts_of(db: str) -> dict[str, Any]:
             "headers": one("select count(*) as n from headers").get("n"),
             "crawls": one("select count(*) as n from crawl_runs").get("n"),
             "endpoint": last.get("endpoint"),
-            "last_crawl": shortened(last),
-            "last_success": shortened(
+            "last_crawl": select_run_keys(last),
+            "last_success": select_run_keys(
                 one("select * from crawl_runs where outcome = 'complete' order by id desc limit 1")
             ),
             "last_sweep": one("select max(swept_from) as at from crawl_runs where scope = '' and kind = 'full'").get(
@@ -110,14 +110,15 @@ RUN_KEYS = (
 )
 
 
-def shortened(run: dict[str, Any]) -> dict[str, Any] | None:
+def select_run_keys(run: dict[str, Any]) -> dict[str, Any] | None:
     return {key: run.get(key) for key in RUN_KEYS.split()} if run else None
 
 
-def service_of(config: Path, db: str) -> dict[str, Any] | None:
-    """What the service's health file says, if a service keeps this catalog."""
+def read_service_status(config: Path, db: str) -> dict[str, Any] | None:
+    """The contents of the service's health file; None where no service is configured for this catalog."""
     from crawler.errors import ConfigError
-    from crawler.service.config import read_config, read_state
+    from crawler.service.config import read_config
+    from crawler.service.state import read_state
 
     beside = Path(db).with_name(config.name)
     if not config.is_file() and "://" not in db and beside.is_file():
@@ -125,91 +126,93 @@ def service_of(config: Path, db: str) -> dict[str, Any] | None:
     if not config.is_file():
         return None
     try:
-        timetable = read_config(config)
+        settings = read_config(config)
     except ConfigError as error:
         return {"alive": False, "problem": str(error), "jobs": {}}
-    if "://" not in db and Path(timetable.db).resolve() != Path(db).resolve():
+    if "://" not in db and Path(settings.db).resolve() != Path(db).resolve():
         return None
-    state = read_state(timetable.state)
+    state = read_state(settings.state)
     jobs = {
         name: {"last_success": job.last_success, "next_run": job.next_run, "errors": job.errors, "detail": job.detail}
         for name, job in state.jobs.items()
     }
-    return {"alive": state.alive(), "alive_at": state.alive_at, "jobs": jobs, "quota": quota_of(state)}
+    return {"alive": state.is_alive(), "alive_at": state.alive_at, "jobs": jobs, "quota": last_quota(state)}
 
 
-def quota_of(state: State) -> dict[str, Any] | None:
-    """What the Hub last told a job of its quota, and when; windows of five minutes end soon after."""
-    told = [(job.last_end or "", job.quota) for job in state.jobs.values() if job.quota]
-    at, quota = max(told, key=lambda pair: pair[0], default=("", None))
+def last_quota(state: State) -> dict[str, Any] | None:
+    """The quota that the Hub last reported to a job, and when; its windows of five minutes end soon after."""
+    reports = [(job.last_end or "", job.quota) for job in state.jobs.values() if job.quota]
+    at, quota = max(reports, key=lambda pair: pair[0], default=("", None))
     return {"at": at, **quota} if quota else None
 
 
-# ---- for people -----------------------------------------------------------------------------------------------------
+# ---- human output ---------------------------------------------------------------------------------------------------
 
 
-def for_people(facts: dict[str, Any], out: Printer) -> None:
+def print_status(facts: dict[str, Any], out: Printer) -> None:
     out.heading(f"{facts['db']}: {facts['repos']:,} repos of {facts['endpoint'] or 'no Hub yet'}")
-    out.line(f"  status     {listed(facts['by_status'])}")
+    out.line(f"  status     {join_counts(facts['by_status'])}")
     out.line(
-        f"  depth      {listed(facts['by_depth'])}; {facts['artifacts']:,} artifacts, {facts['headers']:,} headers"
+        f"  depth      {join_counts(facts['by_depth'])}; {facts['artifacts']:,} artifacts, {facts['headers']:,} headers"
     )
-    out.line(f"  fresh      {freshness(facts)}")
-    waits = facts["backlog"]
-    out.line(f"  waits      {waits['files']:,} repos for their files, {waits['headers']:,} for their headers")
-    for walk in facts["unfinished"]:
-        scope = f" of {walk['scope']}" if walk["scope"] else ""
-        out.line(f"  unfinished {walk['kind']} walk{scope}: {walk['pages']:,} pages since {when(walk['started_at'])}")
+    out.line(f"  fresh      {freshness_text(facts)}")
+    backlog = facts["backlog"]
+    out.line(f"  waits      {backlog['files']:,} repos for their files, {backlog['headers']:,} for their headers")
+    for listing in facts["unfinished"]:
+        scope = f" of {listing['scope']}" if listing["scope"] else ""
+        pages, since = f"{listing['pages']:,} pages", time_text(listing["started_at"])
+        out.line(f"  unfinished {listing['kind']} listing{scope}: {pages} since {since}")
     last = facts["last_crawl"]
     if last:
-        end = last["outcome"] or "under way, or broken off"
-        out.line(f"  last crawl {last['kind']}, {end}, {when(last['finished_at'] or last['started_at'])}")
+        end = last["outcome"] or "running or interrupted"
+        out.line(f"  last crawl {last['kind']}, {end}, {time_text(last['finished_at'] or last['started_at'])}")
         if last["detail"]:
             out.line(f"             {last['detail']}")
     if facts["held_by"]:
         out.line(f"  held       by process {facts['held_by']['pid']} on {facts['held_by']['host']}")
-    asked = facts["requests"]
+    requests = facts["requests"]
     out.line(
-        f"  asked      {asked['api']:,} API and {asked['resolvers']:,} file requests in {facts['crawls']:,} crawls,"
-        f" {size_text(asked['bytes'])}"
+        f"  asked      {requests['api']:,} API and {requests['resolvers']:,} file requests"
+        f" in {facts['crawls']:,} crawls, {size_text(requests['bytes'])}"
     )
     if facts["skips"]:
-        out.line(f"  left out   {listed(facts['skips'])} (hf-catalog query 'select * from skips')")
+        out.line(f"  left out   {join_counts(facts['skips'])} (hf-catalog query 'select * from skips')")
     if facts["absent"]:
         out.line(f"  missing    {facts['absent']:,} repos that a full crawl did not see")
     if facts["failed_crawls"]:
         out.line(f"  failed     {facts['failed_crawls']:,} of the last 200 crawls")
     service = facts["service"]
     if service:
-        out.line(f"  service    {'alive' if service['alive'] else 'not running'}{said(service.get('problem'))}")
+        out.line(f"  service    {'alive' if service['alive'] else 'not running'}{after_colon(service.get('problem'))}")
         quota = service.get("quota") or {}
         for bucket, left in quota.items():
             if isinstance(left, dict) and type(left.get("left")) is type(left.get("of")) is int:
-                out.line(f"    {bucket}: {left['left']:,} of {left['of']:,} requests left, {when(quota['at'])}")
+                out.line(f"    {bucket}: {left['left']:,} of {left['of']:,} requests left, {time_text(quota['at'])}")
         for name, job in service["jobs"].items():
-            errors = f", failed {job['errors']} times{said(job['detail'])}" if job["errors"] else ""
-            out.line(f"    {name}: last success {when(job['last_success'])}, next {when(job['next_run'])}{errors}")
+            errors = f", failed {job['errors']} times{after_colon(job['detail'])}" if job["errors"] else ""
+            last, following = time_text(job["last_success"]), time_text(job["next_run"])
+            out.line(f"    {name}: last success {last}, next {following}{errors}")
 
 
-def listed(counts: dict[str, int]) -> str:
+def join_counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "nothing"
 
 
-def said(text: str | None) -> str:
+def after_colon(text: str | None) -> str:
     return f": {text}" if text else ""
 
 
-def freshness(facts: dict[str, Any]) -> str:
-    sweep, last = facts["last_sweep"], facts["last_success"]
-    whole = f"all of it seen {when(sweep)}" if sweep else "never seen whole"
-    return f"{whole}; last whole crawl {when(last['finished_at'])}" if last else whole
+def freshness_text(facts: dict[str, Any]) -> str:
+    listed_at, last = facts["last_sweep"], facts["last_success"]
+    whole = f"fully listed {time_text(listed_at)}" if listed_at else "never fully listed"
+    return f"{whole}; last complete crawl {time_text(last['finished_at'])}" if last else whole
 
 
-def when(moment: Any) -> str:
-    """A time with how long ago it was."""
-    if not moment:
+def time_text(value: Any) -> str:
+    """A time, and how long ago it was: `2026-11-24 03:17 UTC (2 hours ago)`."""
+    if not value:
         return "never"
-    at = datetime.fromisoformat(str(moment).replace("Z", "+00:00"))
+    at = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
     seconds = (datetime.now(UTC) - at).total_seconds()
     text = f"{at:%Y-%m-%d %H:%M} UTC"
     for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):

@@ -1,9 +1,9 @@
-"""The service: runs the timetable's jobs when they are due, one at a time, and catches up after a pause.
+"""The service: runs the configured jobs when they are due, one at a time, and catches up after a pause.
 
-Each job is a process of its own: a crawl that dies takes nothing with it, its memory goes back to the system, and being
-told to stop is the signal that any crawl understands. All jobs share one thread, so nothing ever runs twice at once,
-and a job that comes due while another runs waits for it. A job that was missed (the machine slept, the service was
-down) is run once on return, however often it was missed.
+Each job is a process of its own: a crawl that crashes does not take the service with it, its memory returns to the
+system, and SIGTERM stops it as it stops any crawl. All jobs share one thread, so two never run at once, and a job that
+becomes due while another runs waits for it. A job that was missed (the machine slept, the service was down) runs once
+on return, however often it was missed.
 """
 
 from __future__ import annotations
@@ -15,75 +15,59 @@ import signal
 import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.job import Job as Scheduled
+from apscheduler.job import Job as ScheduledJob
 from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
+from cronsim import CronSim
 
 from analysis.units import iso
 from crawler.errors import ServiceAlreadyRunning
-from crawler.execute.environment import without_token
-from crawler.service.config import (
-    Job,
-    JobHook,
-    JobState,
-    Outcome,
-    ServiceConfig,
-    State,
-    read_state,
-    utc_now_iso,
-    write_state,
-)
+from crawler.service.config import Job, ServiceConfig
+from crawler.service.hooks import JobResult, last_error_lines, run_hook
+from crawler.service.logging import configure_log, log
+from crawler.service.state import JobState, Outcome, State, read_state, utc_now_iso, write_state
 from db.processes import is_running, start_time
 
-HEARTBEAT_INTERVAL = 30.0  # seconds between two signs of life in the health file
-HOOK_TIMEOUT = 60.0  # a hook that takes longer is ended
-TERMINATE_TIMEOUT = 120.0  # a job that was told to stop and does not is killed
-MAX_OUTPUT_CHARS = 2000  # characters of a job's output that are kept
+HEARTBEAT_INTERVAL_SECONDS = 30.0
+"""Time between two signs of life in the health file."""
 
-log = logging.getLogger("hf-catalog.schedule")
+TERMINATE_TIMEOUT_SECONDS = 120.0
+"""How long a job may take to end after SIGTERM before it is killed."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobResult:
-    """How one run of a job ended. `answer` is the JSON object that it printed, if it did."""
+class CronTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """The times of a cron expression (crawler.service.config.parse_cron) in UTC, each up to `jitter` seconds later."""
 
-    job: str
-    outcome: Outcome
-    status: int
-    started_at: str
-    finished_at: str
-    answer: Mapping[str, Any] = field(default_factory=dict)
-    detail: str | None = None
+    def __init__(self, expression: str, jitter: int | None = None) -> None:
+        self.expression, self.jitter = expression, jitter
 
-    def told(self) -> dict[str, Any]:
-        return asdict(self)
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        after = previous_fire_time or now - timedelta(microseconds=1)  # CronSim gives times after, and now is one too
+        found: datetime | None = self._apply_jitter(next(CronSim(self.expression, after), None), self.jitter, now)
+        return found
 
 
 def make_trigger(job: Job) -> BaseTrigger | None:
-    """When a job starts by itself; None for one that follows others."""
+    """When a job starts by itself; None for one that follows other jobs."""
     jitter = int(job.jitter.total_seconds()) or None
     if job.every is not None:
         return IntervalTrigger(seconds=int(job.every.total_seconds()), jitter=jitter, timezone=UTC)
-    if job.cron is not None:
-        trigger = CronTrigger.from_crontab(job.cron, timezone=UTC)
-        trigger.jitter = jitter
-        return trigger
-    return None
+    return CronTrigger(job.cron, jitter) if job.cron is not None else None
 
 
 def first_run_time(job: Job, trigger: BaseTrigger, last: datetime | None, now: datetime) -> datetime:
-    """When a job runs first after a start: at once if it never ran or was missed, else as it would have."""
+    """When a job runs first after the service starts: at once if it never ran or was missed, otherwise when due.
+
+    `last` is when the job's last success began.
+    """
     if last is None:
         return now
     due: datetime | None = (
@@ -93,111 +77,122 @@ def first_run_time(job: Job, trigger: BaseTrigger, last: datetime | None, now: d
 
 
 class Service:
-    """The timetable at work. `run` blocks until `stop`, which a signal calls."""
+    """Runs the jobs of a configuration. `run` blocks until `stop`, which a signal calls.
 
-    def __init__(self, timetable: ServiceConfig, *, last_crawls: Mapping[str, datetime] | None = None) -> None:
-        self.timetable = timetable
-        self.last_crawls = last_crawls or {}  # last complete crawls by kind, whoever ran them
-        self._state = read_state(timetable.state)
+    Args:
+        config: the jobs, their hooks and the catalog.
+        last_crawls: when the last complete crawl of each kind began, whoever started it.
+    """
+
+    def __init__(self, config: ServiceConfig, *, last_crawls: Mapping[str, datetime] | None = None) -> None:
+        self.config = config
+        self.last_crawls = last_crawls or {}
+        self._state = read_state(config.state)
         self._lock = threading.Lock()
         self._child: subprocess.Popen[str] | None = None
         self._stopping = threading.Event()
         self._scheduler = BlockingScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(1), "pulse": ThreadPoolExecutor(1)},
+            executors={"default": ThreadPoolExecutor(1), "heartbeat": ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
     def run(self, *, once: bool = False) -> None:
-        """Works until told to stop; `once` runs every job that is due now and returns. Raises ServiceRuns."""
-        if self._state.alive() and self._state.pid != os.getpid() and is_running(self._state.pid, self._state.born):
-            raise ServiceAlreadyRunning(str(self.timetable.state), self._state.pid)
+        """Runs jobs until it is stopped; `once` runs each job that is due now and returns.
+
+        Raises ServiceAlreadyRunning where another process runs the same configuration.
+        """
+        if self._state.is_alive() and self._state.pid != os.getpid() and is_running(self._state.pid, self._state.born):
+            raise ServiceAlreadyRunning(str(self.config.state), self._state.pid)
         now = datetime.now(UTC)
-        known = {name: replace(self._state.jobs.get(name, JobState()), running=False) for name in self.timetable.jobs}
-        born = State(os.getpid(), start_time(os.getpid()), iso(now), iso(now), self.timetable.db, known)
-        self._update_state(lambda _: born)
-        firsts = {name: self._first(job, now) for name, job in self.timetable.jobs.items()}
+        jobs = {name: replace(self._state.jobs.get(name, JobState()), running=False) for name in self.config.jobs}
+        initial = State(os.getpid(), start_time(os.getpid()), iso(now), iso(now), self.config.db, jobs)
+        self._update_state(lambda _: initial)
+        first_times = {name: self._first_time(job, now) for name, job in self.config.jobs.items()}
         if once:
-            for name, moment in firsts.items():
-                if moment is not None and moment <= now and not self._stopping.is_set():
-                    self.start(self.timetable.jobs[name])
+            for name, at in first_times.items():
+                if at is not None and at <= now and not self._stopping.is_set():
+                    self.run_job(self.config.jobs[name])
             return
-        for name, moment in firsts.items():
-            if moment is not None:
-                job = self.timetable.jobs[name]
-                self._scheduler.add_job(self.start, make_trigger(job), [job], id=name, next_run_time=moment)
-        self._scheduler.add_job(self._heartbeat, "interval", seconds=HEARTBEAT_INTERVAL, id="pulse", executor="pulse")
-        log.info("started", extra={"facts": {"jobs": list(self.timetable.jobs), "db": self.timetable.db}})
+        for name, at in first_times.items():
+            if at is not None:
+                job = self.config.jobs[name]
+                self._scheduler.add_job(self.run_job, make_trigger(job), [job], id=name, next_run_time=at)
+        self._scheduler.add_job(
+            self._heartbeat, "interval", seconds=HEARTBEAT_INTERVAL_SECONDS, id="heartbeat", executor="heartbeat"
+        )
+        log.info("started", extra={"facts": {"jobs": list(self.config.jobs), "db": self.config.db}})
         if not self._stopping.is_set():
             self._scheduler.start()
         self._heartbeat()
         log.info("stopped")
 
     def stop(self, *_: object) -> None:
-        """Tells the running job to finish its page, and the service to end with it; a second time: now."""
-        again = self._stopping.is_set()
+        """Stops the service: the running job gets SIGTERM and finishes its page. A second call kills the job."""
+        is_second_call = self._stopping.is_set()
         self._stopping.set()
         child = self._child
         if child is not None:
-            child.send_signal(signal.SIGKILL if again else signal.SIGTERM)
-        if self._scheduler.running and not again:
-            # From a thread of its own: a signal may arrive while the scheduler's lock is held by this very thread.
+            child.send_signal(signal.SIGKILL if is_second_call else signal.SIGTERM)
+        if self._scheduler.running and not is_second_call:
+            # In another thread: a signal may arrive while this very thread holds the scheduler's lock.
             threading.Thread(target=self._scheduler.shutdown, kwargs={"wait": True}, daemon=True).start()
 
-    def start(self, job: Job) -> None:
-        """Runs one job, tells the hooks, then runs what follows it."""
+    def run_job(self, job: Job) -> None:
+        """Runs one job, its hooks, and after a success the jobs that follow it."""
         if self._stopping.is_set():
             return
-        done = self._run(job)
-        for hook in self.timetable.hooks:
+        result = self._run_and_record(job)
+        for hook in self.config.hooks:
             if job.name in hook.after:
-                run_hook(hook, done)
-        if done.outcome == "done":
-            for follower in self.timetable.jobs.values():
+                run_hook(hook, result)
+        if result.outcome == "done":
+            for follower in self.config.jobs.values():
                 if job.name in follower.after:
-                    self.start(follower)
+                    self.run_job(follower)
 
-    def _first(self, job: Job, now: datetime) -> datetime | None:
+    def _first_time(self, job: Job, now: datetime) -> datetime | None:
         trigger = make_trigger(job)
         if trigger is None:
             return None
-        said = self._state.jobs.get(job.name, JobState()).last_success
-        moments = [datetime.fromisoformat(said)] if said else []
+        last_success = self._state.jobs.get(job.name, JobState()).last_success
+        times = [datetime.fromisoformat(last_success)] if last_success else []
         if job.is_crawl:
             kind = "full" if "--full" in job.run else "incremental"
-            moments += [self.last_crawls[kind]] if kind in self.last_crawls else []
-        return first_run_time(job, trigger, max(moments, default=None), now)
+            times += [self.last_crawls[kind]] if kind in self.last_crawls else []
+        return first_run_time(job, trigger, max(times, default=None), now)
 
-    def _run(self, job: Job) -> JobResult:
-        started = utc_now_iso()
+    def _run_and_record(self, job: Job) -> JobResult:
+        started_at = utc_now_iso()
         before = self._state.jobs.get(job.name, JobState())
-        begun = {"running": True, "last_start": started, "runs": before.runs + 1}
-        self._update_state(lambda state: state.with_job(job.name, **begun))
+        start = {"running": True, "last_start": started_at, "runs": before.runs + 1}
+        self._update_state(lambda state: state.with_job(job.name, **start))
         log.info("job started", extra={"facts": {"job": job.name, "run": " ".join(job.run)}})
-        status, out, err = self._process(job)
+        status, out, err = self._run_process(job)
         outcome: Outcome = "stopped" if self._stopping.is_set() else "done" if status == 0 else "failed"
         detail = None if outcome == "done" else last_error_lines(err)
-        done = JobResult(job.name, outcome, status, started, utc_now_iso(), parse_json_object(out), detail)
-        facts: dict[str, Any] = {"running": False, "last_end": done.finished_at, "last_outcome": outcome}
-        facts |= {"last_status": status, "detail": detail, "errors": before.errors + 1 if outcome == "failed" else 0}
+        result = JobResult(job.name, outcome, status, started_at, utc_now_iso(), parse_json_object(out), detail)
+        end: dict[str, Any] = {"running": False, "last_end": result.finished_at, "last_outcome": outcome}
+        end |= {"last_status": status, "detail": detail, "errors": before.errors + 1 if outcome == "failed" else 0}
         if outcome == "done":
-            facts["last_success"] = started
-        if isinstance(done.answer.get("quota"), dict):
-            facts["quota"] = done.answer["quota"]
-        self._update_state(lambda state: state.with_job(job.name, **facts))
-        log.log(logging.INFO if outcome != "failed" else logging.ERROR, "job ended", extra={"facts": done.told()})
-        return done
+            end["last_success"] = started_at
+        if isinstance(result.answer.get("quota"), dict):
+            end["quota"] = result.answer["quota"]
+        self._update_state(lambda state: state.with_job(job.name, **end))
+        level = logging.INFO if outcome != "failed" else logging.ERROR
+        log.log(level, "job ended", extra={"facts": result.as_dict()})
+        return result
 
-    def _process(self, job: Job) -> tuple[int, str, str]:
-        command = [sys.executable, "-m", "crawler.cli", *job.run]
-        env = {**os.environ, "HF_CATALOG_DB": self.timetable.db}
-        folder = self.timetable.state.parent  # paths in the timetable are relative to it
+    def _run_process(self, job: Job) -> tuple[int, str, str]:
+        """Runs a job's command; its exit status, stdout and stderr."""
+        # -P: the working directory is the user's, and nothing in it is to be imported.
+        command = [sys.executable, "-P", "-m", "crawler.cli", *job.run]
         try:
-            # A session of its own: Ctrl-C in the service's terminal reaches the service alone, which passes it on once.
+            # A session of its own: Ctrl-C in the terminal reaches the service alone, which passes it on once.
             child = subprocess.Popen(
                 command,
-                env=env,
-                cwd=folder,
+                env={**os.environ, "HF_CATALOG_DB": self.config.db},
+                cwd=self.config.state.parent,  # paths in the configuration are relative to it
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -213,113 +208,57 @@ class Service:
         finally:
             self._child = None
 
-    def _wait(self, child: subprocess.Popen[str], most: timedelta | None) -> tuple[int, str, str]:
+    def _wait(self, child: subprocess.Popen[str], max_time: timedelta | None) -> tuple[int, str, str]:
         try:
-            out, err = child.communicate(timeout=most.total_seconds() if most else None)
+            out, err = child.communicate(timeout=max_time.total_seconds() if max_time else None)
         except subprocess.TimeoutExpired:
             child.terminate()
             try:
-                out, err = child.communicate(timeout=TERMINATE_TIMEOUT)
+                out, err = child.communicate(timeout=TERMINATE_TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
                 child.kill()
                 out, err = child.communicate()
         return child.returncode, out, err
 
     def _update_state(self, change: Callable[[State], State]) -> None:
-        """Changes the state and its file; the pulse and the jobs do so from threads of their own."""
+        """Changes the state and writes the health file; the heartbeat and the jobs call it from different threads."""
         with self._lock:
             self._state = change(self._state)
             try:
-                write_state(self.timetable.state, self._state)
+                write_state(self.config.state, self._state)
             except OSError as error:
                 log.error("the health file can't be written", extra={"facts": {"error": str(error)}})
 
     def _heartbeat(self) -> None:
-        found: Sequence[Scheduled] = self._scheduler.get_jobs() if self._scheduler.running else ()
-        due = {scheduled.id: scheduled.next_run_time for scheduled in found}
+        scheduled: Sequence[ScheduledJob] = self._scheduler.get_jobs() if self._scheduler.running else ()
+        next_run = {job.id: job.next_run_time for job in scheduled}
 
-        def alive(state: State) -> State:
-            jobs = {
-                name: replace(job, next_run=iso(due[name]) if due[name] else None) if name in due else job
-                for name, job in state.jobs.items()
-            }
+        def update(state: State) -> State:
+            jobs = dict(state.jobs)
+            for name in jobs.keys() & next_run.keys():
+                jobs[name] = replace(jobs[name], next_run=iso(next_run[name]) if next_run[name] else None)
             return replace(state, alive_at=utc_now_iso(), jobs=jobs)
 
-        self._update_state(alive)
-
-
-def last_error_lines(text: str) -> str:
-    """What a job said last on stderr: its error, as two lines."""
-    lines = [line for line in text[-MAX_OUTPUT_CHARS:].splitlines() if line.strip()]
-    said = [line for line in lines if line.startswith(("Error:", "Hint:"))]
-    return " ".join(said or lines[-2:]) or "it said nothing"
+        self._update_state(update)
 
 
 def parse_json_object(text: str) -> Mapping[str, Any]:
     """The JSON object that a job printed; empty where it printed something else."""
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
-
-
-def run_hook(hook: JobHook, done: JobResult) -> None:
-    """Tells one hook. What goes wrong there is logged and stops nothing; the Hub's token is never handed on."""
-    text = json.dumps(done.told())
-    try:
-        if hook.webhook is not None:
-            headers = {"Content-Type": "application/json", "User-Agent": "hf-catalog"}
-            request = urllib.request.Request(hook.webhook, text.encode(), headers, method="POST")
-            with urllib.request.urlopen(request, timeout=HOOK_TIMEOUT) as answer:
-                answer.read(MAX_OUTPUT_CHARS)
-        else:
-            env = {**without_token(), "HF_CATALOG_JOB": done.job, "HF_CATALOG_OUTCOME": done.outcome}
-            ran = subprocess.run(
-                hook.command, input=text, text=True, env=env, timeout=HOOK_TIMEOUT, capture_output=True
-            )
-            if ran.returncode:
-                raise OSError(f"exit status {ran.returncode}: {last_error_lines(ran.stderr)}")
-    except (OSError, ValueError, subprocess.SubprocessError, urllib.error.URLError) as error:
-        name = hook.webhook or hook.command[0]
-        log.error(
-            "hook failed", extra={"facts": {"hook": name, "job": done.job, "error": str(error)[:MAX_OUTPUT_CHARS]}}
-        )
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, event, and the event's own facts."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        moment = iso(datetime.fromtimestamp(record.created, UTC))
-        facts = getattr(record, "facts", {})
-        return json.dumps(
-            {"time": moment, "level": record.levelname.lower(), "event": record.getMessage(), **facts}, default=str
-        )
-
-
-class TextFormatter(logging.Formatter):
-    """The same for people: facts as key=value."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        moment = f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%d %H:%M:%S}"
-        facts = getattr(record, "facts", {})
-        words = [f"{key}={value}" for key, value in facts.items() if value not in (None, {}, "")]
-        return " ".join([moment, record.levelname.lower(), record.getMessage(), *words])
+    return value if isinstance(value, dict) else {}
 
 
 def serve(service: Service, *, once: bool = False, json_lines: bool = False) -> None:
-    """Runs a service with its signals and its log on stderr. Raises ServiceRuns."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if json_lines else TextFormatter())
-    log.handlers[:] = [handler]
-    log.setLevel(logging.INFO)
-    log.propagate = False
+    """Runs a service that SIGINT and SIGTERM stop, with its log on stderr. Raises ServiceAlreadyRunning."""
+    configure_log(json_lines=json_lines)
     before: list[tuple[signal.Signals, Callable[[int, FrameType | None], Any] | int | None]] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         before.append((number, signal.signal(number, service.stop)))
     try:
         service.run(once=once)
     finally:
-        for number, handled in before:
-            signal.signal(number, handled)
+        for number, handler in before:
+            signal.signal(number, handler)

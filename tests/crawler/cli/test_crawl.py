@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from crawler.service.config import JobState, State, write_state
+from crawler.service.state import JobState, State, write_state
 from samplehub import SampleHub
 from tests.crawler.hubs import small_catalog
 
@@ -145,7 +145,7 @@ def test_status_tells_how_much_is_known_and_what_waits(sample: SampleHub, db: Pa
     assert told["service"] is None
     words = ran("status", "--db", db).stdout
     assert "waits      0 repos for their files" in words
-    assert "all of it seen" in words
+    assert "fully listed" in words
 
 
 def test_status_tells_of_the_service_and_the_quota_from_the_health_file_beside_the_catalog(
@@ -185,7 +185,7 @@ def test_the_doctor_finds_what_is_bad(sample: SampleHub, db: Path, tmp_path: Pat
 
 def test_the_doctor_tries_the_token(sample: SampleHub, db: Path) -> None:
     found = json_of("doctor", "--db", db, "--endpoint", sample.endpoint, HF_TOKEN="hf_sample_reader")
-    assert {"check": "token", "verdict": "good", "found": "the Hub takes it (reader)", "mend": ""} in found
+    assert {"check": "token", "verdict": "good", "found": "the Hub accepts it (reader)", "mend": ""} in found
     done = ran("doctor", "--db", db, "--endpoint", "http://hub.invalid", HF_TOKEN="hf_secret")
     assert "unencrypted" in done.stdout
     assert "hf_secret" not in done.stdout + done.stderr

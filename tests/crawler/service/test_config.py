@@ -1,25 +1,28 @@
-"""The timetable is checked before anything runs, and what is known of the jobs survives a restart."""
+"""The service's configuration is checked before anything runs, and an error names its place in the file."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import pytest
+from cronsim import CronSim
 
 from crawler.errors import ConfigError
-from crawler.service.config import JobState, State, cron_text, read_config, read_state, write_state
+from crawler.service.config import parse_cron, read_config
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "catalog.example.toml"
 
 
-def written(folder: Path, text: str) -> Path:
+def write(folder: Path, text: str) -> Path:
     path = folder / "catalog.toml"
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def test_the_example_is_a_whole_timetable() -> None:
+def test_the_example_is_valid() -> None:
     found = read_config(EXAMPLE)
     assert set(found.jobs) == {"incremental", "full_crawl", "enrich", "export", "prune", "optimize"}
     assert found.jobs["incremental"].every == timedelta(hours=1)
@@ -32,70 +35,90 @@ def test_the_example_is_a_whole_timetable() -> None:
     [
         ("", "jobs", "at least one"),
         ("jobs = 3", "jobs", "at least one"),
-        ("colour = 1", "", "'colour' is not known"),
+        ("colour = 1", "", "'colour' is unknown"),
         ("[jobs.a]\nrun = ['crawl']", "jobs.a", "one of every, cron and after"),
         ("[jobs.a]\nevery = '1h'\ncron = '1 1 * * *'\nrun = ['crawl']", "jobs.a", "one of every, cron and after"),
-        ("[jobs.a]\nevery = 'soon'\nrun = ['crawl']", "jobs.a.every", "'soon' is no span"),
-        ("[jobs.a]\nevery = '0s'\nrun = ['crawl']", "jobs.a.every", "a second at least"),
+        ("[jobs.a]\nevery = 'soon'\nrun = ['crawl']", "jobs.a.every", "'soon' is not a duration"),
+        ("[jobs.a]\nevery = '0s'\nrun = ['crawl']", "jobs.a.every", "at least a second"),
         ("[jobs.a]\nevery = '1h'", "jobs.a.run", "a list of words"),
         ("[jobs.a]\nevery = '1h'\nrun = []", "jobs.a.run", "a list of words"),
         ("[jobs.a]\ncron = 'daily'\nrun = ['crawl']", "jobs.a.cron", "five fields"),
+        ("[jobs.a]\ncron = 5\nrun = ['crawl']", "jobs.a.cron", "must be a text"),
         ("[jobs.a]\nafter = ['b']\nrun = ['crawl']", "jobs.a.after", "no job is named 'b'"),
         ("[jobs.a]\nafter = ['a']\nrun = ['crawl']", "jobs.a.after", "follow itself"),
         ("[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[[hooks]]\nafter = ['a']", "hooks[0]", "one of command and webhook"),
         (
             "[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[[hooks]]\nafter = ['a']\nwebhook = 'file:///etc/passwd'",
             "hooks[0].webhook",
-            "no http address",
+            "not an http or https URL",
         ),
         ("[jobs.a\n", "", "line 1"),
     ],
 )
-def test_a_mistake_is_named(tmp_path: Path, text: str, place: str, reason: str) -> None:
+def test_an_error_names_its_place(tmp_path: Path, text: str, place: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason.replace("[", r"\[")) as caught:
-        read_config(written(tmp_path, text))
+        read_config(write(tmp_path, text))
     assert caught.value.place == place
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         read_config(tmp_path / "none.toml")
 
 
+# ---- cron expressions -----------------------------------------------------------------------------------------------
+
+
+def due_days(expression: str, count: int) -> list[str]:
+    """Weekday and day of month of the first times after 2026-06-03, a Wednesday."""
+    times = CronSim(parse_cron(expression), datetime(2026, 6, 3, 12, 0, tzinfo=UTC))
+    return [f"{at:%a %d}" for at in islice(times, count)]
+
+
 @pytest.mark.parametrize(
-    ("written_as", "means"),
+    ("expression", "days"),
     [
-        ("0 3 * * 0", "0 3 * * sun"),
-        ("0 3 * * 7", "0 3 * * sun"),
-        ("0 3 * * 1-5", "0 3 * * mon-fri"),
-        ("0 3 * * SUN", "0 3 * * sun"),
-        ("*/15 * * * *", "*/15 * * * *"),
-        ("0 0 1 * */2", "0 0 1 * */2"),
-        ("every day", None),
+        ("0 3 * * 0", ["Sun 07", "Sun 14"]),
+        ("0 3 * * 7", ["Sun 07", "Sun 14"]),
+        ("0 3 * * sun", ["Sun 07", "Sun 14"]),
+        ("0 3 * * SUN", ["Sun 07", "Sun 14"]),
+        ("0 3 * * 1-5", ["Thu 04", "Fri 05", "Mon 08"]),
+        ("0 3 * * mon-fri", ["Thu 04", "Fri 05", "Mon 08"]),
+        ("0 3 * * 0-6", ["Thu 04", "Fri 05", "Sat 06", "Sun 07", "Mon 08"]),
+        ("0 3 * * 5-7", ["Fri 05", "Sat 06", "Sun 07", "Fri 12"]),
+        ("0 3 * * sat-sun", ["Sat 06", "Sun 07", "Sat 13"]),
+        ("0 3 * * 1-5/2", ["Fri 05", "Mon 08", "Wed 10", "Fri 12"]),
+        ("0 3 * * */2", ["Thu 04", "Sat 06", "Sun 07", "Tue 09", "Thu 11"]),
+        ("0 3 13 * 5", ["Fri 05", "Fri 12", "Sat 13", "Fri 19"]),
+        ("0 3 13 * *", ["Sat 13", "Mon 13"]),
+        ("0 3 */2 * 1", ["Mon 15", "Mon 29", "Mon 13"]),
+        ("*/15 12 * * *", ["Wed 03", "Wed 03", "Wed 03", "Thu 04"]),
     ],
 )
-def test_weekdays_are_counted_as_cron_does(written_as: str, means: str | None) -> None:
-    assert cron_text(written_as) == means
-
-
-def test_the_state_survives(tmp_path: Path) -> None:
-    path = tmp_path / "catalog.state.json"
-    state = State(7, alive_at="2026-01-01T00:00:00.000Z", jobs={"a": JobState(runs=3, last_outcome="failed", errors=2)})
-    write_state(path, state)
-    assert read_state(path) == state
-    assert not list(tmp_path.glob(".*")), "no half-written file stays behind"
+def test_cron_expressions_follow_debians_cron(expression: str, days: list[str]) -> None:
+    """Sunday is 0 and 7, and day of month and day of week are alternatives unless one of them begins with a star."""
+    assert due_days(expression, len(days)) == days
 
 
 @pytest.mark.parametrize(
-    "text", ["", "null", "[]", '{"jobs": 3}', '{"jobs": {"a": {"colour": 1}}}', '{"jobs": {}, "alive_at": "x"}']
+    ("expression", "reason"),
+    [
+        ("every day", "five fields"),
+        ("0 0 3 * * *", "five fields"),
+        ("@daily", "five fields"),
+        ("99 * * * *", "its minute field"),
+        ("0 24 * * *", "its hour field"),
+        ("0 0 0 * *", "its day-of-month field"),
+        ("0 0 31 2 *", "its day-of-month field is invalid, or a day that never occurs"),
+        ("0 0 1 13 *", "its month field"),
+        ("0 0 * * 8", "its day-of-week field"),
+        ("0 0 * * fri-mon", "its day-of-week field"),
+        ("*/0 * * * *", "its minute field"),
+    ],
 )
-def test_a_broken_state_is_no_state(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "state.json"
-    path.write_text(text, encoding="utf-8")
-    assert read_state(path) == State()
-
-
-def test_alive_means_a_sign_of_life_in_two_minutes() -> None:
-    state = State(1, alive_at="2026-01-01T00:00:00.000Z")
-    assert state.alive(datetime(2026, 1, 1, 0, 1, tzinfo=UTC))
-    assert not state.alive(datetime(2026, 1, 1, 0, 3, tzinfo=UTC))
+def test_an_invalid_cron_expression_is_refused_with_its_job_and_field(
+    tmp_path: Path, expression: str, reason: str
+) -> None:
+    text = f"[jobs.nightly]\ncron = '{expression}'\nrun = ['crawl']"
+    with pytest.raises(ConfigError, match=re.escape(f"jobs.nightly.cron: '{expression}': ") + f".*{reason}"):
+        read_config(write(tmp_path, text))

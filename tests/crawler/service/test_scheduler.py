@@ -1,4 +1,4 @@
-"""The service runs real commands, one at a time, catches up once, tells its hooks, and stops when told."""
+"""The service runs real commands one at a time, catches up once, runs hooks, and stops on a signal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -18,13 +17,14 @@ from typing import Any
 import pytest
 
 from crawler.errors import ServiceAlreadyRunning
-from crawler.service.config import Job, State, read_config, read_state, utc_now_iso, write_state
+from crawler.service.config import Job, read_config
 from crawler.service.scheduler import Service, first_run_time, make_trigger
+from crawler.service.state import State, read_state, utc_now_iso, write_state
 
 NOW = datetime(2026, 6, 3, 12, 0, tzinfo=UTC)  # a Wednesday
 
 
-def timetable(folder: Path, text: str) -> Path:
+def write_config(folder: Path, text: str) -> Path:
     path = folder / "catalog.toml"
     path.write_text(text, encoding="utf-8")
     return path
@@ -43,15 +43,15 @@ def timetable(folder: Path, text: str) -> Path:
         ),
         (Job("a", ("crawl",), cron="0 3 * * sun"), datetime(2026, 5, 30, 3, 0, tzinfo=UTC), NOW),
     ],
-    ids=["never ran", "not yet due", "missed often, runs once", "cron not yet due", "cron missed"],
+    ids=["never ran", "not yet due", "missed several times", "cron not yet due", "cron missed"],
 )
-def test_what_was_missed_is_caught_up(job: Job, last: datetime | None, first: datetime) -> None:
+def test_a_missed_job_runs_at_once_and_others_when_due(job: Job, last: datetime | None, first: datetime) -> None:
     trigger = make_trigger(job)
     assert trigger is not None
     assert first_run_time(job, trigger, last, NOW) == first
 
 
-def test_a_job_runs_its_followers_and_the_state_tells(tmp_path: Path) -> None:
+def test_a_job_runs_its_followers_and_the_state_records_it(tmp_path: Path) -> None:
     text = """
     [jobs.name]
     every = "1h"
@@ -66,7 +66,7 @@ def test_a_job_runs_its_followers_and_the_state_tells(tmp_path: Path) -> None:
     after = ["bad"]
     run = ["label", "x"]
     """
-    path = timetable(tmp_path, text)
+    path = write_config(tmp_path, text)
     Service(read_config(path)).run(once=True)
     jobs = read_state(tmp_path / "catalog.state.json").jobs
     assert (jobs["name"].last_outcome, jobs["next"].last_outcome) == ("done", "done")
@@ -79,14 +79,14 @@ def test_a_job_runs_its_followers_and_the_state_tells(tmp_path: Path) -> None:
     assert (again["bad"].runs, again["bad"].errors) == (2, 2), "a failed job is due until it succeeds"
 
 
-class Listener(HTTPServer):
-    heard: list[dict[str, Any]]
+class WebhookServer(HTTPServer):
+    received: list[dict[str, Any]]
 
 
-class Hear(BaseHTTPRequestHandler):
+class WebhookHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        assert isinstance(self.server, Listener)
-        self.server.heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        assert isinstance(self.server, WebhookServer)
+        self.server.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(204)
         self.end_headers()
 
@@ -95,20 +95,20 @@ class Hear(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def listener() -> Iterator[Listener]:
-    server = Listener(("127.0.0.1", 0), Hear)
-    server.heard = []
+def webhook_server() -> Iterator[WebhookServer]:
+    server = WebhookServer(("127.0.0.1", 0), WebhookHandler)
+    server.received = []
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
 
 
-def test_hooks_are_told_and_never_get_the_token(
-    tmp_path: Path, listener: Listener, monkeypatch: pytest.MonkeyPatch
+def test_hooks_get_the_result_and_never_the_token(
+    tmp_path: Path, webhook_server: WebhookServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    script = "import os, sys; open('told.json', 'w').write(sys.stdin.read() + str(os.environ))"
+    script = "import os, sys; open('hook.json', 'w').write(sys.stdin.read() + str(os.environ))"
     text = f"""
     [jobs.name]
     every = "1h"
@@ -118,42 +118,65 @@ def test_hooks_are_told_and_never_get_the_token(
     command = [{json.dumps(sys.executable)}, "-c", {json.dumps(script)}]
     [[hooks]]
     after = ["name"]
-    webhook = "http://127.0.0.1:{listener.server_port}/hook"
+    webhook = "http://127.0.0.1:{webhook_server.server_port}/hook"
     [[hooks]]
     after = ["name"]
-    webhook = "http://127.0.0.1:9/nobody"
+    webhook = "http://127.0.0.1:9/no-server"
     """
     monkeypatch.chdir(tmp_path)
-    Service(read_config(timetable(tmp_path, text))).run(once=True)
-    told = (tmp_path / "told.json").read_text(encoding="utf-8")
-    assert '"outcome": "done"' in told
-    assert "hf_secret" not in told
-    assert [hook["job"] for hook in listener.heard] == ["name"]
-    assert listener.heard[0]["answer"]["family"] == "gemma"
+    Service(read_config(write_config(tmp_path, text))).run(once=True)
+    seen = (tmp_path / "hook.json").read_text(encoding="utf-8")
+    assert '"outcome": "done"' in seen
+    assert "hf_secret" not in seen
+    assert [hook["job"] for hook in webhook_server.received] == ["name"]
+    assert webhook_server.received[0]["answer"]["family"] == "gemma"
 
 
-def test_only_one_service_a_timetable(tmp_path: Path) -> None:
-    path = timetable(tmp_path, '[jobs.a]\nevery = "1h"\nrun = ["label", "x"]\n')
+def test_a_second_service_of_a_configuration_is_refused(tmp_path: Path) -> None:
+    path = write_config(tmp_path, '[jobs.a]\nevery = "1h"\nrun = ["label", "x"]\n')
     write_state(tmp_path / "catalog.state.json", State(os.getppid(), alive_at=utc_now_iso()))
     with pytest.raises(ServiceAlreadyRunning):
         Service(read_config(path)).run(once=True)
 
 
-def test_a_signal_ends_the_service_and_its_job(tmp_path: Path) -> None:
-    """The job is a service of its own (`sample-hub`), which ends on the signal that is passed on to it."""
-    path = timetable(tmp_path, '[jobs.long]\nevery = "1h"\nrun = ["sample-hub", "--port", "0"]\n')
+def test_a_signal_stops_the_service_and_its_job(tmp_path: Path) -> None:
+    """The job is `sample-hub`, which runs until it gets the signal that the service passes on."""
+    path = write_config(tmp_path, '[jobs.long]\nevery = "1h"\nrun = ["sample-hub", "--port", "0"]\n')
     command = [sys.executable, "-m", "crawler.cli", "schedule", "--config", str(path), "--log-format", "json"]
-    service = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"})
-    try:
-        deadline = time.monotonic() + 20
-        while not read_state(tmp_path / "catalog.state.json").jobs.get("long") and time.monotonic() < deadline:
-            time.sleep(0.1)
-        time.sleep(2)
-        service.send_signal(signal.SIGTERM)
-        _, err = service.communicate(timeout=30)
-    finally:
-        service.kill()
-    events = [json.loads(line)["event"] for line in err.splitlines()]
-    assert service.returncode == 0, err
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"}) as service:
+        assert service.stderr is not None
+        events = []
+        for line in service.stderr:
+            events.append(json.loads(line)["event"])
+            if events[-1] == "job started":
+                service.send_signal(signal.SIGTERM)
+    assert service.returncode == 0
     assert events == ["started", "job started", "job ended", "stopped"]
     assert read_state(tmp_path / "catalog.state.json").jobs["long"].last_outcome == "stopped"
+
+
+def test_a_job_imports_nothing_from_its_working_directory(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('imported from the working directory')", encoding="utf-8")
+    path = write_config(tmp_path, '[jobs.name]\nevery = "1h"\nrun = ["label", "gemma-3-4b", "--json"]\n')
+    Service(read_config(path)).run(once=True)
+    assert read_state(tmp_path / "catalog.state.json").jobs["name"].last_outcome == "done"
+
+
+# ---- cron -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_cron_job_is_due_at_each_of_its_times_once() -> None:
+    trigger = make_trigger(Job("a", ("crawl",), cron="*/30 * * * *"))
+    assert trigger is not None
+    first = trigger.get_next_fire_time(None, NOW)
+    second = trigger.get_next_fire_time(first, NOW)
+    assert (first, second) == (NOW, NOW + timedelta(minutes=30))
+
+
+def test_jitter_makes_a_cron_job_later_and_never_earlier() -> None:
+    trigger = make_trigger(Job("a", ("crawl",), cron="0 * * * *", jitter=timedelta(minutes=5)))
+    assert trigger is not None
+    times = [trigger.get_next_fire_time(NOW, NOW) for _ in range(50)]
+    due = NOW + timedelta(hours=1)
+    assert all(due <= at <= due + timedelta(minutes=5) for at in times)
+    assert len(set(times)) > 1

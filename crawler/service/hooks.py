@@ -1,0 +1,70 @@
+"""Hooks: commands and webhooks that get the result of a job as JSON after it has run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from crawler.execute.environment import without_token
+from crawler.service.config import JobHook
+from crawler.service.logging import log
+from crawler.service.state import Outcome
+
+HOOK_TIMEOUT_SECONDS = 60.0
+"""How long a hook may take."""
+
+MAX_OUTPUT_CHARS = 2000
+"""How much of the output of a job or a hook is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """How one run of a job ended. `answer` is the JSON object that it printed, if it did."""
+
+    job: str
+    outcome: Outcome
+    status: int  # exit status
+    started_at: str
+    finished_at: str
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    detail: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def run_hook(hook: JobHook, result: JobResult) -> None:
+    """Passes a result to a hook. An error is logged and stops nothing; a hook never gets the Hub's token."""
+    text = json.dumps(result.as_dict())
+    try:
+        if hook.webhook is not None:
+            headers = {"Content-Type": "application/json", "User-Agent": "hf-catalog"}
+            request = urllib.request.Request(hook.webhook, text.encode(), headers, method="POST")
+            with urllib.request.urlopen(request, timeout=HOOK_TIMEOUT_SECONDS) as response:
+                response.read(MAX_OUTPUT_CHARS)
+        else:
+            env = {**without_token(), "HF_CATALOG_JOB": result.job, "HF_CATALOG_OUTCOME": result.outcome}
+            run = subprocess.run(
+                hook.command, input=text, text=True, env=env, timeout=HOOK_TIMEOUT_SECONDS, capture_output=True
+            )
+            if run.returncode:
+                raise OSError(f"exit status {run.returncode}: {last_error_lines(run.stderr)}")
+    except (OSError, ValueError, subprocess.SubprocessError, urllib.error.URLError) as error:
+        facts = {
+            "hook": hook.webhook or hook.command[0],
+            "job": result.job,
+            "error": str(error)[:MAX_OUTPUT_CHARS],
+        }
+        log.error("hook failed", extra={"facts": facts})
+
+
+def last_error_lines(stderr: str) -> str:
+    """The error of a command of this program and its hint, or else the last two lines that it printed."""
+    lines = [line for line in stderr[-MAX_OUTPUT_CHARS:].splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("Error:", "Hint:"))]
+    return " ".join(errors or lines[-2:]) or "it printed no error"
