@@ -37,7 +37,7 @@ def recognize_quantization(sheet: TokenSequence, draft: Draft) -> None:
 
 
 def owner(draft: Draft, entry: Entry) -> None:
-    """An account that publishes one format lends it to a name that states none."""
+    """A name that states no format takes the one that its account publishes."""
     if draft.format is None:
         draft.format = entry.facts.get("format")
         if draft.format == "mlx":
@@ -45,7 +45,7 @@ def owner(draft: Draft, entry: Entry) -> None:
 
 
 def is_bare_bits(sheet: TokenSequence, index: int) -> bool:
-    """Whether `q4` means four bits: the `Q3` of `Q3-32B` is a family in short, `Q1_K` a scheme that nobody knows."""
+    """Whether `q4` means four bits: the `Q3` of `Q3-32B` is a family in short, `Q1_K` an unknown scheme."""
     if index + 1 == len(sheet.pieces):
         return index > 0
     after = sheet.pieces[index + 1]
@@ -67,7 +67,7 @@ def is_unsloth_account(sheet: TokenSequence, index: int) -> bool:
 
 
 class QuantizationClaims:
-    """What a name says of its quantization, before it is weighed."""
+    """What a name claims about its quantization, before it is resolved."""
 
     format: Entry | None = None
     gguf: str | None = None

@@ -16,9 +16,9 @@ from analysis.schemes.schemes import Source, is_full_precision, scheme_table
 Grade = Literal["none", "slight", "noticeable", "heavy", "broken"]
 Cost = Literal["precision", "accuracy", "bias"]
 
-NOT_MEASURED = "nobody measured"
+NOT_MEASURED = "not measured"
 
-# Bounds of the mean KL divergence (nats) between words for people: Q8_0 and Q6_K lie under the first, Q4_K_M and
+# Upper bounds of the mean KL divergence (nats) of each grade: Q8_0 and Q6_K lie under the first, Q4_K_M and
 # Q4_K_S under the second, Q3_K_M under the third, Q2_K under the fourth.
 GRADES: tuple[tuple[float, Grade], ...] = ((0.01, "none"), (0.05, "slight"), (0.15, "noticeable"), (0.5, "heavy"))
 SENTENCES: Mapping[Grade, str] = {
@@ -39,7 +39,7 @@ PRECISION = ("perplexity", "ppl", "kld", "divergence")
 
 
 def cost_of(dataset: str, metric: str) -> Cost:
-    """Which of the three costs a published result is about, by the names of its dataset and metric."""
+    """Which of the three losses a published result is about, by the names of its dataset and metric."""
     what, how = (re.sub(r"[^a-z0-9]", "", text.lower()) for text in (dataset, metric))
     if any(word in how for word in PRECISION):
         return "precision"
@@ -123,7 +123,7 @@ def qat_share_of_loss() -> float:
 
 
 def estimated_divergence(width: float) -> float:
-    """The mean KL divergence (nats) to expect of so many bits a weight, where nobody measured the scheme.
+    """The mean KL divergence (nats) to expect at these bits per weight, for schemes without published figures.
 
     Two lines through the logarithms of llama.cpp's figures for Llama 3 8B (schemes.toml), which bend at 3.5 bits.
     """
@@ -132,13 +132,13 @@ def estimated_divergence(width: float) -> float:
 
 
 def trained_for(qat: bool | None, bits: float | None) -> bool:
-    """Whether quantization-aware training helps at this width. All known releases were trained for 4 bits (or, BitNet's
-    line, for less than 2): what is quantized further than that has lost what the training won."""
+    """Whether quantization-aware training helps at this width. All known releases were trained for 4 bits (BitNet's for
+    less than 2): what is quantized further than that has lost the gain of the training."""
     return bool(qat) and (bits is None or bits >= 4 or bits < 2)
 
 
 def loss_text(quant: str | None, *, qat: bool = False, imatrix: bool = False, quantized: bool | None = True) -> str:
-    """What is lost, in few words for a table; QAT is told apart, and what nobody measured is said to be so."""
+    """The loss in few words, for a table; QAT has its own, and a loss that was not measured says so."""
     if quantized is False or (quant and is_full_precision(quant)):
         return "nothing"
     if qat:
@@ -150,7 +150,7 @@ def loss_text(quant: str | None, *, qat: bool = False, imatrix: bool = False, qu
 
 
 def loss_sentence(quant: str | None, *, qat: bool = False, imatrix: bool = False) -> str:
-    """What the loss means, plainly."""
+    """The loss in a sentence for people."""
     if quant and is_full_precision(quant):
         return "not quantized: nothing is lost"
     found = quality_loss(quant, imatrix=imatrix)
@@ -159,7 +159,7 @@ def loss_sentence(quant: str | None, *, qat: bool = False, imatrix: bool = False
     if qat:
         less = f"trained to be quantized, which loses less ({scheme_table().qat.note})"
         return f"{less}; without that training {quant} would be: {what}" if what else less
-    return what or f"{quant or 'this scheme'}: nobody published figures that we know of"
+    return what or f"{quant or 'this scheme'}: no published figures are known"
 
 
 def find_published(cost: Cost, bits: float | None) -> tuple[str, Source] | None:

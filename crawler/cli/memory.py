@@ -87,7 +87,7 @@ def widths_of(bits: tuple[float, ...], quants: tuple[str, ...]) -> list[tuple[st
 
 
 def names_without_file_bits(quants: tuple[str, ...]) -> list[str]:
-    """Schemes whose whole files nobody measured: the estimate is of their blocks."""
+    """Schemes without measured files: the estimate is that of their blocks."""
     from analysis.schemes.schemes import find_scheme_by_alias
 
     found = (find_scheme_by_alias(name) for name in quants)

@@ -8,7 +8,7 @@ from analysis.formats.formats import SIDECAR_ROLES, find_container, find_format
 from analysis.labels.evidence.formats import artifact_container
 from analysis.labels.evidence.tags import BITS_TAG
 from analysis.labels.resolve.claimed_measured import against, claim, measured
-from analysis.labels.resolve.scheme import refuted_scheme
+from analysis.labels.resolve.scheme import find_scheme_conflict
 from analysis.labels.resolve.select import SIZES, Best, is_scheme_tag
 from db.labels import MEASURED_BY
 from db.records import ArtifactRecord, ConflictRecord, Header, Labelled, LabelRecord
@@ -32,7 +32,7 @@ def contradictions(
     found = [] if silent else [refuted_count(told, best, field) for field in ("parameters", "active_parameters")]
     found += [
         refuted_count(told, best, "context"),
-        refuted_scheme(claim(told, "quant"), pieces, best, header),
+        find_scheme_conflict(claim(told, "quant"), pieces, best, header),
         refuted_quantized(firm),
         refuted_bits(firm),
         refuted_format(pieces, artifacts),

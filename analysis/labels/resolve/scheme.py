@@ -1,4 +1,4 @@
-"""The claimed scheme against what was measured: another scheme, or bits a weight that it can't have."""
+"""Compares the claimed scheme with what was measured: another scheme, or bits per weight that it can't have."""
 
 from __future__ import annotations
 
@@ -11,69 +11,70 @@ from analysis.labels.resolve.select import Best
 from analysis.schemes.schemes import nominal_bits, usual_file_bits
 from db.records import ConflictRecord, Header, LabelRecord
 
-_RIVALS = frozenset((
+EXCLUSIVE_SCHEMES = frozenset((
     "GPTQ", "AWQ", "HQQ", "AQLM", "QUIP", "SPQR", "VPTQ", "EETQ", "QUANTO", "EXL2", "EXL3", "BNB-NF4", "BNB-INT8",
 ))  # fmt: skip
 """Schemes that exclude each other."""
 
 
-def refuted_scheme(
-    said_: LabelRecord | None, pieces: list[LabelRecord], best: Best, header: Header | None
+def find_scheme_conflict(
+    claimed: LabelRecord | None, pieces: list[LabelRecord], best: Best, header: Header | None
 ) -> ConflictRecord | None:
-    """The claimed scheme against what was measured: another scheme, or bits a weight that it can't have.
+    """The conflict between the claimed scheme and what was measured, if there is one; chooses the label `quant`.
 
-    What a name or a card claims stays the label `quant`, refuted or not, for `quant_measured` stands beside it.
+    What a name or a card claims stays the label, in conflict or not, for `quant_measured` is kept apart.
     """
-    counted, width = best.get("quant_measured"), best.get("bits_per_weight")
-    if counted and (said_ is None or said_.source == "tag"):
-        adopt(counted, pieces, best)
-    elif said_:
-        best["quant"] = said_
-    if said_ is None:
+    measured, width = best.get("quant_measured"), best.get("bits_per_weight")
+    if measured and (claimed is None or claimed.source == "tag"):
+        adopt_measured_scheme(measured, pieces, best)
+    elif claimed:
+        best["quant"] = claimed
+    if claimed is None:
         return None
     bits = f"{float(width.value):.2f} bits a weight" if width else ""
     if header is not None and find_format(header.format).mixed_types:
-        if mix_agrees(said_.value, header):
+        if can_hold_scheme(claimed.value, header):
             return None
-        return against("quant", said_, counted or make_measured("quant", bits, "tensors", "types"))
-    if counted and not compatible(said_, counted, pieces):
-        return against("quant", said_, counted)
-    if width and out_of_range(said_.value, float(width.value), best.get("parameters_measured")):
-        return ConflictRecord("quant", said_.value, said_.source, bits, width.source)
+        return against("quant", claimed, measured or make_measured("quant", bits, "tensors", "types"))
+    if measured and not is_compatible(claimed, measured, pieces):
+        return against("quant", claimed, measured)
+    if width and is_out_of_range(claimed.value, float(width.value), best.get("parameters_measured")):
+        return ConflictRecord("quant", claimed.value, claimed.source, bits, width.source)
     return None
 
 
-def adopt(counted: LabelRecord, pieces: list[LabelRecord], best: Best) -> None:
-    """The measured scheme is the answer where nobody claims one, and its bits, where only claims tell them."""
-    scheme = make_evidence("quant", counted.value, counted.source, counted.rule, counted.weight)
+def adopt_measured_scheme(measured: LabelRecord, pieces: list[LabelRecord], best: Best) -> None:
+    """Takes the measured scheme for the label where none is claimed, and its bits where those were only claimed."""
+    scheme = make_evidence("quant", measured.value, measured.source, measured.rule, measured.weight)
     pieces.append(scheme)
     best["quant"] = scheme
-    bits = nominal_bits(counted.value)
+    bits = nominal_bits(measured.value)
     if bits is not None and ("bits" not in best or best["bits"].source in CLAIMED_BY):
-        best["bits"] = make_evidence("bits", evidence_text(bits), counted.source, counted.rule, counted.weight)
+        best["bits"] = make_evidence("bits", evidence_text(bits), measured.source, measured.rule, measured.weight)
         pieces.append(best["bits"])
 
 
-def compatible(said_: LabelRecord, counted: LabelRecord, pieces: Iterable[LabelRecord]) -> bool:
+def is_compatible(claimed: LabelRecord, measured: LabelRecord, pieces: Iterable[LabelRecord]) -> bool:
     """Whether a claimed scheme can be what config.json or the tensors' types show."""
-    if said_.value == counted.value:
+    if claimed.value == measured.value:
         return True
-    if said_.value in _RIVALS and counted.value in _RIVALS:
+    if claimed.value in EXCLUSIVE_SCHEMES and measured.value in EXCLUSIVE_SCHEMES:
         return False
-    bits = next((float(e.value) for e in pieces if e.field == "bits" and e.source == said_.source), None)
-    one = bits if bits is not None else nominal_bits(said_.value)
-    other = next((float(e.value) for e in pieces if e.field == "bits" and e.source == counted.source), None)
-    other = other if other is not None else nominal_bits(counted.value)
+    bits = next((float(e.value) for e in pieces if e.field == "bits" and e.source == claimed.source), None)
+    one = bits if bits is not None else nominal_bits(claimed.value)
+    other = next((float(e.value) for e in pieces if e.field == "bits" and e.source == measured.source), None)
+    other = other if other is not None else nominal_bits(measured.value)
     return one is None or other is None or abs(one - other) < 1
 
 
-def mix_agrees(scheme: str, header: Header) -> bool:
-    """Whether a GGUF file's tensors can be what its name says.
+def can_hold_scheme(scheme: str, header: Header) -> bool:
+    """Whether a GGUF file's tensors can be of the scheme that its name claims.
 
-    A scheme is a mix: Q4_K_M holds Q6_K too, and rows that do not divide by 256 fall back to other types. So it is
-    refuted only where no tensor has its width and the bits a weight are far from usual, or where they are too few.
+    A scheme is a mix: Q4_K_M holds Q6_K too, and rows that do not divide by 256 fall back to other types. So there is a
+    conflict only where no tensor has its nominal bits and the bits per weight are far from usual, or where they are too
+    few.
     """
-    if header.quant == scheme:  # the reader has held the name against the layers' matrices
+    if header.quant == scheme:  # the header's reader has compared the name with the layers' matrices
         return True
     usual, bits = usual_file_bits(scheme), header.bits_per_weight
     if usual is None or bits is None:
@@ -83,13 +84,13 @@ def mix_agrees(scheme: str, header: Header) -> bool:
     if bits <= 1.25 * usual or bits > 1.5 * usual:
         return bits <= 1.25 * usual
     whole = sum(header.types.values())
-    width = nominal_bits(scheme)
-    own = sum(n for kind, n in header.types.items() if nominal_bits(kind) == width)
+    width = int(nominal_bits(scheme) or 0)  # whole bits: an IQ1_M file holds IQ1_S too
+    own = sum(elements for name, elements in header.types.items() if int(nominal_bits(name) or 0) == width)
     return bool(whole) and own >= 0.05 * whole
 
 
-def out_of_range(scheme: str, bits: float, parameters: LabelRecord | None) -> bool:
-    """Whether files can't have so many bits a weight under a scheme. Small models keep large embeddings as they are."""
+def is_out_of_range(scheme: str, bits: float, parameters: LabelRecord | None) -> bool:
+    """Whether files of a scheme can't have these bits per weight. Small models keep large embeddings unquantized."""
     usual = usual_file_bits(scheme)
     small = parameters is not None and int(parameters.value) < 1_500_000_000
     if usual is not None:

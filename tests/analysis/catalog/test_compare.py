@@ -52,6 +52,6 @@ def test_results_that_both_cards_report_are_measured(reader: CatalogReader) -> N
 def test_a_cost_that_was_not_measured_says_so(reader: CatalogReader) -> None:
     (side,) = compare_models(reader, ["bartowski/google_gemma-3-4b-it-GGUF::Q2_K"], context=8192, memory=MEMORY)
     costs = {cost.cost: cost for cost in side.costs}
-    assert costs["accuracy"].text == "nobody measured"
+    assert costs["accuracy"].text == "not measured"
     assert "BBQ" in costs["bias"].text and costs["bias"].text.startswith("not measured here")
     assert assess_costs({"quantized": None}) == ()

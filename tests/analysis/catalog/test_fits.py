@@ -152,7 +152,7 @@ def test_qat_is_told_apart_from_post_training(reader: CatalogReader) -> None:
     by_author = {fit.author: fit for fit in found(reader, families=("gemma",), bits=4)}
     assert by_author["google"].qat and by_author["google"].loss == "QAT: under half of perplexity +7.5 %"
     assert not by_author["bartowski"].qat and by_author["bartowski"].loss == "perplexity +2.4 %"
-    assert by_author["unsloth"].loss == "nobody measured"
+    assert by_author["unsloth"].loss == "not measured"
 
 
 def example(**values: Any) -> Fit:

@@ -50,8 +50,8 @@ def test_figures_of_llama_cpp_in_percent_and_as_grades() -> None:
 
 def test_a_scheme_without_figures_does_not_borrow_a_similar_schemes() -> None:
     assert quality_loss("Q4_K_XL") is None and quality_loss("EXL2") is None and quality_loss(None) is None
-    assert loss_text("Q4_K_XL") == "nobody measured"
-    assert "nobody published" in loss_sentence("EXL2")
+    assert loss_text("Q4_K_XL") == "not measured"
+    assert "no published figures" in loss_sentence("EXL2")
     assert loss_text("BF16") == "nothing" and loss_text("Q4_0", quantized=False) == "nothing"
 
 

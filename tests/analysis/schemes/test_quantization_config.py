@@ -192,8 +192,8 @@ BLOCKS: dict[str, tuple[Block, tuple[str | None, str | None, float | None, int |
     ),
     "exl2": ({"quant_method": "exl2", "bits": 4.65, "head_bits": 6}, ("exl2", "EXL2", 4.65, None)),
     "eetq": ({"quant_method": "eetq", "weights": "int8"}, ("eetq", "EETQ", 8, None)),
-    "a method that nobody knows": ({"quant_method": "BrandNew", "bits": 3}, ("brandnew", None, 3, None)),
-    "settings that nobody knows": ({"enabled": True, "level": 3}, (None, None, None, None)),
+    "an unknown method": ({"quant_method": "BrandNew", "bits": 3}, ("brandnew", None, 3, None)),
+    "unknown settings": ({"enabled": True, "level": 3}, (None, None, None, None)),
     "nonsense": ({"quant_method": ["gptq"], "bits": "four", "group_size": -1}, (None, None, None, None)),
 }  # fmt: skip
 

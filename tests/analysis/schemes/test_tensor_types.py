@@ -1,4 +1,4 @@
-"""Our tables of types against those of llama.cpp's own package."""
+"""The tables of ggml's types compared with those of llama.cpp's gguf package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STALE = {"Q8_1"}  # 40 bytes there, 36 in ggml-common.h; never in files
 NEWER = {42, 4, 5, 31, 32, 33, 36, 37, 38}  # of ours: newer than the package, or gone before it
 
 
-def test_every_tensor_type_of_the_package_is_ours() -> None:
+def test_tensor_types_are_those_of_the_package() -> None:
     for kind in gguf.GGMLQuantizationType:
         ours = ggml.TYPES[kind.value]
         assert ours.name == kind.name
@@ -20,12 +20,12 @@ def test_every_tensor_type_of_the_package_is_ours() -> None:
             assert (ours.block, ours.size) == gguf.GGML_QUANT_SIZES[kind], kind.name
 
 
-def test_ours_that_the_package_lacks_are_the_newer_and_the_older_ones() -> None:
+def test_types_missing_in_the_package_are_newer_or_removed_ones() -> None:
     assert set(ggml.TYPES) - {kind.value for kind in gguf.GGMLQuantizationType} == NEWER
     assert sorted(ggml.TYPES) == list(range(43))
 
 
-def test_every_file_type_of_the_package_is_ours() -> None:
+def test_file_types_are_those_of_the_package() -> None:
     for kind in gguf.LlamaFileType:
         if kind.name != "GUESSED":
             assert ggml.file_type_name(kind.value) == kind.name.removeprefix("MOSTLY_").removeprefix("ALL_")
@@ -50,14 +50,14 @@ def test_main_types_of_a_scheme(scheme: str, types: tuple[str, ...]) -> None:
     assert ggml.main_types(scheme) == types
 
 
-def test_a_number_that_nobody_named_stays_a_number() -> None:
+def test_an_unknown_type_number_stays_a_number() -> None:
     assert ggml.type_name(139) == "IQ4_K"
     assert ggml.type_name(4711) == "4711"
     assert ggml.tensor_type(4711) is None
     assert ggml.tensor_type(144) is None  # named, but its rows keep a scale of their own: offsets tell what it weighs
 
 
-def test_interleaved_rows_weigh_what_plain_ones_do() -> None:
+def test_interleaved_rows_have_the_blocks_of_plain_ones() -> None:
     assert ggml.tensor_type(212) == ggml.GgmlType("Q4_K_R4", 256, 144)
     assert ggml.tensor_type(339) == ggml.GgmlType("IQ4_K_R4", 256, 144)
     assert ggml.tensor_type(205) is None
