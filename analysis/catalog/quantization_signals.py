@@ -6,19 +6,17 @@
     performance    published results against its base model's; how fast memory lets it run
 
 A verdict is True (quantized), False (full precision) or None (it does not tell). Which program loads what is data:
-runtimes.toml by container and schemes.toml by method.
+formats.toml by format and schemes.toml by method.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 from analysis.fit.memory import tokens_per_second, weight_bytes
+from analysis.formats.formats import find_format
 from analysis.labels.evidence.headers import header_evidence
 from analysis.labels.evidence.sizes import FULL_FROM, QUANTIZED_BELOW
 from analysis.schemes.schemes import FULL_PRECISION, scheme_table
@@ -27,7 +25,6 @@ from db.records import EvalRecord, Header, LabelRecord
 
 SignalName = Literal["size", "documentation", "framework", "performance"]
 
-PATH = Path(__file__).with_name("runtimes.toml")
 LAPTOP = 100e9  # bytes a second: the memory of a laptop of today
 SAME = 0.002  # relative difference of results that rounding explains
 NEAR = 0.15  # results of a quantized copy stay this near to its base's
@@ -163,43 +160,28 @@ def documentation_signal(subject: SignalInput) -> Signal:
 # ---- framework ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """Which programs load a container. `quantized`: only, either, no."""
-
-    runs: tuple[str, ...]
-    quantized: str = "only"
-
-
-@cache
-def runtimes() -> Mapping[str, Runtime]:
-    """runtimes.toml, by format."""
-    data = tomllib.loads(PATH.read_text(encoding="utf-8"))
-    return {name: Runtime(tuple(row["runs"]), row["quantized"]) for name, row in data["formats"].items()}
-
-
 def runs_in(format: str | None, quant_method: str | None = None) -> tuple[str, ...]:  # noqa: A002
     """Programs that load it, the best known first; empty where none is known."""
-    container, method = runtimes().get(format or ""), scheme_table().methods.get(quant_method or "")
-    if method is not None and (container is None or container.quantized == "no"):
+    known, method = find_format(format), scheme_table().methods.get(quant_method or "")
+    if method is not None and (not known.runtimes or known.quantized == "no"):
         return method.runtimes
-    return container.runs if container else ()
+    return known.runtimes
 
 
 def framework_signal(subject: SignalInput) -> Signal:
-    """Programs name a method for quantized weights alone; some containers hold nothing else."""
-    container = runtimes().get(subject.format or "")
+    """Programs name a method for quantized weights alone; some formats hold nothing else."""
+    known = find_format(subject.format)
     method = scheme_table().methods.get(subject.quant_method or "")
     programs = ", ".join(runs_in(subject.format, subject.quant_method)[:4])
-    if container is None and method is None:
+    if not known.runtimes and method is None:
         return Signal("framework", None, f"no program is known for {subject.format or 'an unknown format'}")
     full = subject.quant in FULL_PRECISION
     if method is not None and not full:
         needs = f", with {method.requires}" if method.requires else ""
         return Signal("framework", True, f"{programs} load it as {subject.quant_method}{needs}")
-    if container is not None and container.quantized == "only":
+    if known.quantized == "only":
         return Signal("framework", True, f"{programs} load it; {subject.format} holds quantized weights alone")
-    if container is not None and container.quantized == "either":
+    if known.quantized == "either":
         verdict = False if full else True if subject.quant else None
         said = f" as {subject.quant}" if subject.quant else "; it may hold either"
         return Signal("framework", verdict, f"{programs} load {subject.format}{said}")

@@ -13,9 +13,9 @@ from analysis.catalog.quantization_signals import (
     combine_signals,
     compared,
     runs_in,
-    runtimes,
     signals,
 )
+from analysis.formats.formats import find_format
 from analysis.labels.resolve import label_artifact, label_repo
 from analysis.schemes.schemes import scheme_table
 from db.records import ArtifactRecord, EvalRecord, Header, Labelled, RepoRecord
@@ -184,9 +184,9 @@ METHODS = (
 
 
 def test_common_formats_and_methods_have_their_programs() -> None:
-    formats, methods = runtimes(), scheme_table().methods
-    assert set(formats) >= set(FORMATS) and set(methods) >= set(METHODS)
-    assert all(container.runs for container in formats.values())
-    assert all(method.runtimes for method in methods.values())
-    assert {runtime.quantized for runtime in formats.values()} == {"only", "either", "no"}
+    methods = scheme_table().methods
+    assert set(methods) >= set(METHODS) and all(method.runtimes for method in methods.values())
+    formats = [find_format(name) for name in FORMATS]
+    assert all(each.runtimes and each.quantized for each in formats)
+    assert {each.quantized for each in formats} == {"only", "either", "no"}
     assert runs_in("safetensors", "awq")[0] == "transformers" and runs_in("nonsense") == ()
