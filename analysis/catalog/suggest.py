@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.names.family import Likeness, alike
+from analysis.names.family import Likeness, find_closest_family
 from analysis.query.reader import CatalogReader
 
 _TOKENS = """
@@ -84,7 +84,7 @@ def classify(row: Mapping[str, Any], evidence: Sequence[Mapping[str, Any]]) -> S
     architecture, share = most_common(evidence, "architecture")
     base_model, _ = most_common(evidence, "base_model")
     family, agreed = most_common(evidence, "family")
-    like: Likeness | None = alike([token])
+    like: Likeness | None = find_closest_family([token])
     if like is not None:
         kind, of, entry = "alias", like.family, f'{like.family}: add "{token}" to its aliases'
     elif architecture and share is not None and share >= MIN_SHARE and row["repos"] > 1 and not family:

@@ -1,4 +1,4 @@
-"""Whose model it is: the brand that the name states, the foundation under it, and the versions of both."""
+"""The family of a model: its own brand or line, the foundation it is based on, and the versions of both."""
 
 from __future__ import annotations
 
@@ -7,119 +7,128 @@ from functools import cache
 from typing import NamedTuple
 
 from analysis.names import version
-from analysis.names.name_labels import Draft, TokenSequence
+from analysis.names.name_labels import NameLabels, TokenSequence
 from analysis.names.tokens import FAMILY, MIX, PUBLISHER, ROLE, SHORT, SIZE, TUNING
 from analysis.vocabulary.vocabulary import Entry, vocabulary
 
-READS = FAMILY | SHORT
+RECOGNIZED_KINDS = FAMILY | SHORT
 
 
-def recognize_family(sheet: TokenSequence, draft: Draft) -> None:
-    pieces, mask = sheet.pieces, sheet.mask
+def recognize_family(tokens: TokenSequence, labels: NameLabels) -> None:
+    lexemes, mask = tokens.lexemes, tokens.mask
     places = [
-        index for index, piece in enumerate(pieces) if piece.kind & FAMILY and (not index or counts(sheet, index))
+        index
+        for index, lexeme in enumerate(lexemes)
+        if lexeme.kind & FAMILY and (not index or is_named_here(tokens, index))
     ]
-    own, base = choose(sheet, places)
+    own, base = choose_family(tokens, places)
     if mask & SHORT:
-        own, base = is_abbreviation(sheet, own, base)
+        own, base = expand_abbreviation(tokens, own, base)
     if own is None:
-        if mask & version.READS:
-            version.recognize_version(sheet, draft, (), ())
+        if mask & version.RECOGNIZED_KINDS:
+            version.recognize_version(tokens, labels, (), ())
         return
-    entry = entry_of(sheet, own)
-    draft.family = entry.value
+    entry = entry_of(tokens, own)
+    labels.family = entry.value
     if "for" in entry.facts:
-        inherit_versions(draft, entry)
+        inherit_purposes(labels, entry)
     if base is not None:
-        foundation = entry_of(sheet, base)
-        draft.base_family = foundation.value
-        sheet.claims[base] = ("base_family", foundation.value, pieces[base].unit or foundation.file)
-        inherit_versions(draft, foundation)
+        foundation = entry_of(tokens, base)
+        labels.base_family = foundation.value
+        tokens.claims[base] = ("base_family", foundation.value, lexemes[base].unit or foundation.file)
+        inherit_purposes(labels, foundation)
     elif entry.facts["kind"] == "lines":
-        draft.base_family = entry.value
-    if mask & version.READS:
-        version.recognize_version(sheet, draft, is_same_family(sheet, places, own), is_same_family(sheet, places, base))
-        if entry.value == "deepseek" and draft.version is not None and draft.version[0] == "R":
-            draft.tuning = ("reasoning",)
+        labels.base_family = entry.value
+    if mask & version.RECOGNIZED_KINDS:
+        version.recognize_version(
+            tokens, labels, find_mentions(tokens, places, own), find_mentions(tokens, places, base)
+        )
+        if entry.value == "deepseek" and labels.version is not None and labels.version[0] == "R":
+            labels.tuning = ("reasoning",)
 
 
-def inherit_versions(draft: Draft, entry: Entry) -> None:
-    """What all models of a family are for, or are trained to do."""
+def inherit_purposes(labels: NameLabels, entry: Entry) -> None:
+    """Add what all models of a family are for, or are trained to do."""
     for word in entry.facts.get("for", ()):
         if word == "reasoning":
-            draft.tuning = (word,)
-        elif word not in draft.specialty:
-            draft.specialty = (*draft.specialty, word)
+            labels.tuning = (word,)
+        elif word not in labels.specialty:
+            labels.specialty = (*labels.specialty, word)
 
 
-def is_abbreviation(sheet: TokenSequence, own: int | None, base: int | None) -> tuple[int | None, int | None]:
-    """`L3.1`, `MN` and their like stand for a family where none is named, and for the foundation of a brand."""
-    if own is None or "minor" in entry_of(sheet, own).facts:
-        short = shorthand(sheet)
+def expand_abbreviation(tokens: TokenSequence, own: int | None, base: int | None) -> tuple[int | None, int | None]:
+    """`L3.1`, `MN` and similar are a family if none is named, else the foundation of a brand."""
+    if own is None or "minor" in entry_of(tokens, own).facts:
+        short = find_shorthand(tokens)
         if short is not None:
-            own, entry = short, entry_of(sheet, short)
-            sheet.claims[own] = ("family", entry.value, entry.file)
-    elif base is None and entry_of(sheet, own).facts["kind"] == "brands":
-        base = foundation(sheet)
+            own, entry = short, entry_of(tokens, short)
+            tokens.claims[own] = ("family", entry.value, entry.file)
+    elif base is None and entry_of(tokens, own).facts["kind"] == "brands":
+        base = find_foundation(tokens)
     return own, base
 
 
-def is_same_family(sheet: TokenSequence, places: list[int], at: int | None) -> list[int]:
-    """All places of one family: `Qwen_Qwen3-4B` says it twice, its version once."""
+def find_mentions(tokens: TokenSequence, places: list[int], at: int | None) -> list[int]:
+    """All positions of one family: `Qwen_Qwen3-4B` names it twice, its version once."""
     if at is None:
         return []
-    entry = sheet.pieces[at].entry
-    return [place for place in places if sheet.pieces[place].entry is entry] if len(places) > 1 else [at]
+    entry = tokens.lexemes[at].entry
+    return [place for place in places if tokens.lexemes[place].entry is entry] if len(places) > 1 else [at]
 
 
-def entry_of(sheet: TokenSequence, at: int) -> Entry:
-    entry = sheet.pieces[at].entry
+def entry_of(tokens: TokenSequence, at: int) -> Entry:
+    entry = tokens.lexemes[at].entry
     assert entry is not None
     return entry
 
 
-def counts(sheet: TokenSequence, index: int) -> bool:
-    """Whether a family's word names one here: words of common speech do so only where the name begins."""
-    if "first" not in entry_of(sheet, index).facts or introduced(sheet, index):
+def is_named_here(tokens: TokenSequence, index: int) -> bool:
+    """Whether a word names a family here: common words do so only at the beginning of the name."""
+    if "first" not in entry_of(tokens, index).facts or is_introduced(tokens, index):
         return True
-    sheet.claims[index] = ("noise", sheet.pieces[index].text, "a word of common speech here")
+    tokens.claims[index] = ("noise", tokens.lexemes[index].text, "a common word here")
     return False
 
 
-def introduced(sheet: TokenSequence, index: int) -> bool:
-    """Whether only publishers and roles stand before, or one unknown word and `_`: `mtp-Step-3`, `org_Holo-3`."""
-    pieces = sheet.pieces
-    if all(piece.kind & (PUBLISHER | ROLE) for piece in pieces[:index]):
+def is_introduced(tokens: TokenSequence, index: int) -> bool:
+    """Whether only publishers and roles precede, or one unknown word and `_`: `mtp-Step-3`, `org_Holo-3`."""
+    lexemes = tokens.lexemes
+    if all(lexeme.kind & (PUBLISHER | ROLE) for lexeme in lexemes[:index]):
         return True
-    return index == 1 and not pieces[0].kind and sheet.before(1) == "_" and "-" in sheet.text
+    return index == 1 and not lexemes[0].kind and tokens.before(1) == "_" and "-" in tokens.text
 
 
-def shorthand(sheet: TokenSequence) -> int | None:
-    """`L3.1` is Llama 3.1 and `MS3.2` Mistral Small 3.2 where no family is named."""
-    for index, piece in enumerate(sheet.pieces[:4]):
-        if piece.kind & SHORT:
-            plain = index == 0 or "." in piece.unit or sheet.pieces[index - 1].kind & SIZE or introduced(sheet, index)
+def find_shorthand(tokens: TokenSequence) -> int | None:
+    """The position of an abbreviated family: `L3.1` is Llama 3.1, `MS3.2` Mistral Small 3.2."""
+    for index, lexeme in enumerate(tokens.lexemes[:4]):
+        if lexeme.kind & SHORT:
+            plain = (
+                index == 0
+                or "." in lexeme.unit
+                or tokens.lexemes[index - 1].kind & SIZE
+                or is_introduced(tokens, index)
+            )
             return index if plain else None
     return None
 
 
-def foundation(sheet: TokenSequence) -> int | None:
-    """The `L2` of `MythoMax-L2-13B`: a brand's foundation in short."""
-    for index, piece in enumerate(sheet.pieces):
-        if piece.kind & SHORT and piece.unit in entry_of(sheet, index).facts.get("versions", ()):
+def find_foundation(tokens: TokenSequence) -> int | None:
+    """The position of a brand's abbreviated foundation: the `L2` of `MythoMax-L2-13B`."""
+    for index, lexeme in enumerate(tokens.lexemes):
+        if lexeme.kind & SHORT and lexeme.unit in entry_of(tokens, index).facts.get("versions", ()):
             return index
     return None
 
 
-def choose(sheet: TokenSequence, places: list[int]) -> tuple[int | None, int | None]:
-    """Of all families in the name: the model's own, and the foundation it stands on."""
+def choose_family(tokens: TokenSequence, places: list[int]) -> tuple[int | None, int | None]:
+    """The positions of the model's own family and of its foundation, among all families in the name."""
     if len(places) == 1:
-        return (places[0] if entry_of(sheet, places[0]).facts["kind"] != "teachers" else None), None
+        return (places[0] if entry_of(tokens, places[0]).facts["kind"] != "teachers" else None), None
     lines: list[int] = []
     brands: list[int] = []
     minor: list[int] = []
     for at in places:
-        facts = entry_of(sheet, at).facts
+        facts = entry_of(tokens, at).facts
         if facts["kind"] == "lines":
             lines.append(at)
         elif facts["kind"] == "brands":
@@ -129,33 +138,33 @@ def choose(sheet: TokenSequence, places: list[int]) -> tuple[int | None, int | N
     if not lines:
         return minor[0] if minor else None, None
     first = lines[0]
-    value = entry_of(sheet, first).value
-    other = next((at for at in lines[1:] if entry_of(sheet, at).value != value), None)
+    value = entry_of(tokens, first).value
+    other = next((at for at in lines[1:] if entry_of(tokens, at).value != value), None)
     if other is None:
         return first, None
-    if entry_of(sheet, other).facts.get("tunes"):
+    if entry_of(tokens, other).facts.get("tunes"):
         return other, first
-    if (sheet.mask & TUNING and distilled_after(sheet, other)) or sized_before(sheet, first, other):
+    if (tokens.mask & TUNING and is_distilled_after(tokens, other)) or is_sized_before(tokens, first, other):
         return first, None
     return first, other
 
 
-def sized_before(sheet: TokenSequence, first: int, other: int) -> bool:
-    """`Qwen3.5-9B-DeepSeek-V4-Flash`: the size is the first one's, so the second is its teacher, not its foundation."""
-    sizes = [index for index, piece in enumerate(sheet.pieces) if piece.kind & (MIX | SIZE)]
+def is_sized_before(tokens: TokenSequence, first: int, other: int) -> bool:
+    """`Qwen3.5-9B-DeepSeek-V4-Flash`: the size is the first one's, so the second is its teacher."""
+    sizes = [index for index, lexeme in enumerate(tokens.lexemes) if lexeme.kind & (MIX | SIZE)]
     return bool(sizes) and all(first < index < other for index in sizes)
 
 
-def distilled_after(sheet: TokenSequence, at: int) -> bool:
-    """`A-B-Distill`: B taught A."""
+def is_distilled_after(tokens: TokenSequence, at: int) -> bool:
+    """`A-B-Distill`: A was distilled from B."""
     return any(
-        piece.kind & TUNING and piece.entry is not None and piece.entry.value == "distill"
-        for piece in sheet.pieces[at + 1 : at + 4]
+        lexeme.kind & TUNING and lexeme.entry is not None and lexeme.entry.value == "distill"
+        for lexeme in tokens.lexemes[at + 1 : at + 4]
     )
 
 
 class Likeness(NamedTuple):
-    """A word that no rule claimed and the family whose spelling is close to it; `score` is 0 to 100."""
+    """A word that no rule claimed and the family with a similar spelling; `score` is 0 to 100."""
 
     word: str
     family: str
@@ -163,21 +172,21 @@ class Likeness(NamedTuple):
     score: float
 
 
-SHORTEST = 5  # letters: shorter words are close to too much
-CUTOFF = 88.0
+MIN_WORD_LETTERS = 5  # shorter words resemble too many spellings
+MIN_SIMILARITY = 88.0
 
 
-def alike(unclaimed: Sequence[str], cutoff: float = CUTOFF) -> Likeness | None:
-    """The family that the unclaimed words of a name most nearly spell: `Mistrall`, `Deepsek`. None under the cutoff.
+def find_closest_family(unclaimed: Sequence[str], cutoff: float = MIN_SIMILARITY) -> Likeness | None:
+    """The family whose spelling is most similar to an unclaimed word (`Mistrall`, `Deepsek`); None below the cutoff.
 
-    Evidence of last resort (source `fuzzy`), for names whose family no rule could read; never over an exact claim.
+    Evidence of last resort (source `fuzzy`), for names in which no rule found a family.
     """
-    words = [word for word in unclaimed if len(word) >= SHORTEST and word.isalpha()]
+    words = [word for word in unclaimed if len(word) >= MIN_WORD_LETTERS and word.isalpha()]
     if not words:
         return None
     from rapidfuzz import fuzz, process
 
-    known = spellings()
+    known = family_spellings()
     best: Likeness | None = None
     for word in words:
         found = process.extractOne(word.lower(), known.keys(), scorer=fuzz.ratio, score_cutoff=cutoff)
@@ -187,10 +196,13 @@ def alike(unclaimed: Sequence[str], cutoff: float = CUTOFF) -> Likeness | None:
 
 
 @cache
-def spellings() -> dict[str, str]:
-    """Every spelling of a family that is long enough to be told from others -> its slug."""
+def family_spellings() -> dict[str, str]:
+    """Every spelling of a family with enough letters for a comparison -> its slug."""
     return {
         word: entry.value
         for word, entry in vocabulary().words.items()
-        if entry.label == "family" and entry.facts["kind"] != "teachers" and len(word) >= SHORTEST and word.isalpha()
+        if entry.label == "family"
+        and entry.facts["kind"] != "teachers"
+        and len(word) >= MIN_WORD_LETTERS
+        and word.isalpha()
     }

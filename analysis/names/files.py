@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from analysis.formats.formats import FORMAT_BY_EXTENSION, format_of_path
-from analysis.names.name_labels import Draft, TokenSequence
+from analysis.names.name_labels import NameLabels, TokenSequence
 from analysis.names.tokens import ROLE, TUNING
 
 _SHARD = re.compile(r"[-_.]?(?:part[-_]?)?([0-9]{1,6})[-_]of[-_]([0-9]{1,6})(?=\.|\Z|[-_])", re.I)
@@ -20,7 +20,7 @@ def is_file(text: str) -> bool:
     return text[text.rfind(".") + 1 :].lower() in KNOWN_EXTENSIONS
 
 
-def parted(text: str) -> tuple[str, str]:
+def split_extension(text: str) -> tuple[str, str]:
     """A file's stem and its extension, in lower case; no extension that is not known."""
     stem, dot, extension = text.lower().rpartition(".")
     if not dot or extension not in KNOWN_EXTENSIONS:
@@ -28,22 +28,22 @@ def parted(text: str) -> tuple[str, str]:
     return (stem[:-6], "index.json") if extension == "json" and stem.endswith(".index") else (stem, extension)
 
 
-def recognize_file(sheet: TokenSequence, draft: Draft) -> None:
+def recognize_file(tokens: TokenSequence, labels: NameLabels) -> None:
     """Container and shard; claims their pieces."""
-    text = sheet.text
-    stem, extension = parted(text)
+    text = tokens.text
+    stem, extension = split_extension(text)
     if extension:
-        draft.format = format_of_path(text)
-        claim(sheet, len(text) - len(extension) - 1, len(text), "format", draft.format or extension, "extension")
+        labels.format = format_of_path(text)
+        claim(tokens, len(text) - len(extension) - 1, len(text), "format", labels.format or extension, "extension")
     if "of" in stem and (shard := _SHARD.search(text)) is not None:
-        draft.shard = f"{int(shard[1])}/{int(shard[2])}"
-        claim(sheet, shard.start(), shard.end(), "shard", draft.shard, "shard")
+        labels.shard = f"{int(shard[1])}/{int(shard[2])}"
+        claim(tokens, shard.start(), shard.end(), "shard", labels.shard, "shard")
 
 
-def claim(sheet: TokenSequence, start: int, end: int, label: str, value: str, rule: str) -> None:
-    for index, at in enumerate(sheet.starts):
+def claim(tokens: TokenSequence, start: int, end: int, label: str, value: str, rule: str) -> None:
+    for index, at in enumerate(tokens.offsets):
         if start <= at < end:
-            sheet.claims[index] = (label, value, rule)
+            tokens.claims[index] = (label, value, rule)
 
 
 _DRAFT = re.compile(
@@ -57,23 +57,23 @@ PLAIN_ROLES = {"json": "config", "yaml": "config", "yml": "config", "jinja": "co
                "model": "tokenizer", "tiktoken": "tokenizer", "index.json": "index"}  # fmt: skip
 
 
-def role(sheet: TokenSequence, draft: Draft) -> None:
+def recognize_role(tokens: TokenSequence, labels: NameLabels) -> None:
     """The part that a file plays. Sidecars are named after the model they serve: its size is not theirs."""
-    stem, extension = parted(sheet.text)
-    draft.role = plain_role(stem, extension)
-    if draft.role is None and (extension == "dat" or (draft.imatrix and draft.quant is None)):
-        draft.role = "imatrix"
-    if draft.role is None:
-        draft.role = sidecar(stem, sheet.mask)
-    if draft.role in ("draft", "mmproj", "tokenizer"):
-        draft.parameters = draft.active_parameters = draft.experts = None
-        draft.approximate = False
-    if draft.role is None:
-        plain = sheet.mask & (ROLE | TUNING) and draft.quant in ADAPTER_SCHEMES
-        draft.role = "adapter" if plain and _ADAPTER.search(stem) else "weights" if draft.format else "other"
+    stem, extension = split_extension(tokens.text)
+    labels.role = find_plain_role(stem, extension)
+    if labels.role is None and (extension == "dat" or (labels.imatrix and labels.quant is None)):
+        labels.role = "imatrix"
+    if labels.role is None:
+        labels.role = find_sidecar_role(stem, tokens.mask)
+    if labels.role in ("draft", "mmproj", "tokenizer"):
+        labels.parameters = labels.active_parameters = labels.experts = None
+        labels.approximate = False
+    if labels.role is None:
+        plain = tokens.mask & (ROLE | TUNING) and labels.quant in ADAPTER_SCHEMES
+        labels.role = "adapter" if plain and _ADAPTER.search(stem) else "weights" if labels.format else "other"
 
 
-def sidecar(stem: str, mask: int) -> str | None:
+def find_sidecar_role(stem: str, mask: int) -> str | None:
     """What stands beside a model's weights."""
     if "proj" in stem and _PROJECTOR.search(stem):
         return "mmproj"
@@ -82,7 +82,7 @@ def sidecar(stem: str, mask: int) -> str | None:
     return "tokenizer" if stem.startswith("ggml-vocab-") else None
 
 
-def plain_role(stem: str, extension: str) -> str | None:
+def find_plain_role(stem: str, extension: str) -> str | None:
     """Roles that the extension decides."""
     if extension == "json":
         return (
@@ -99,15 +99,15 @@ SIZING = ("size", "parameters", "approximate", "active_parameters", "experts")
 SCHEME = ("quantized", "quant", "quant_method", "bits", "group_size")
 
 
-def fill(draft: Draft, above: Draft) -> None:
+def fill_from(labels: NameLabels, above: NameLabels) -> None:
     groups: list[tuple[str, ...]] = [("tuning",), ("specialty",), ("languages",), ("context",)]
-    groups.append(NAMING if draft.family is None else ())
-    groups.append(SIZING if draft.size is None and draft.role not in ("draft", "mmproj", "imatrix") else ())
-    groups.append(SCHEME if draft.quant is None and draft.bits is None and draft.role != "imatrix" else ())
+    groups.append(NAMING if labels.family is None else ())
+    groups.append(SIZING if labels.size is None and labels.role not in ("draft", "mmproj", "imatrix") else ())
+    groups.append(SCHEME if labels.quant is None and labels.bits is None and labels.role != "imatrix" else ())
     for group in groups:
         for field in group:
-            if getattr(draft, field) in (None, (), False):
-                setattr(draft, field, getattr(above, field))
-    draft.qat = draft.qat or above.qat
-    draft.dynamic = draft.dynamic or above.dynamic
-    draft.imatrix = draft.imatrix or (above.imatrix and draft.quant is not None)
+            if getattr(labels, field) in (None, (), False):
+                setattr(labels, field, getattr(above, field))
+    labels.qat = labels.qat or above.qat
+    labels.dynamic = labels.dynamic or above.dynamic
+    labels.imatrix = labels.imatrix or (above.imatrix and labels.quant is not None)

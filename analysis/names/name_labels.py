@@ -1,4 +1,4 @@
-"""What parsing a name gives: the labels that it claims, and the sequence of tokens that recognizers work on."""
+"""The labels of a parsed name, and the token sequence that recognizers work on."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ class NameLabels:
         """Computes `tokens` and `unclaimed`; called only for an attribute that is not set yet."""
         if name not in ("tokens", "unclaimed"):
             raise AttributeError(name)
-        tokens: list[Token] = []
+        found: list[Token] = []
         unclaimed: list[str] = []
         if self.owner:
-            tokens.append(Token(self.owner, 0, len(self.owner), "owner", self.owner, "owner"))
-        for offset, sequence in self.parts:
-            sequence.append_to(tokens, unclaimed, offset)
-        self.tokens, self.unclaimed = tuple(tokens), tuple(unclaimed)
+            found.append(Token(self.owner, 0, len(self.owner), "owner", self.owner, "owner"))
+        for offset, tokens in self.parts:
+            tokens.append_to(found, unclaimed, offset)
+        self.tokens, self.unclaimed = tuple(found), tuple(unclaimed)
         return self.tokens if name == "tokens" else self.unclaimed
 
     def as_dict(self) -> dict[str, Any]:
@@ -102,51 +102,49 @@ NAME_LABEL_KEYS = tuple(item.name for item in fields(NameLabels) if item.name !=
 
 _LIST_KEYS = (*(each.name for each in LABELS if each.kind == "list"), "unclaimed")
 
-Draft = NameLabels
-
 
 class TokenSequence:
-    """One name cut into pieces, with what each of them claims so far. Recognizers read the pieces and set the claims.
+    """The lexemes of one name with their claims so far. Recognizers read the lexemes and set the claims.
 
-    `claims` has one item for each of `pieces`; `mask` is the union of the pieces' kinds. `places` is where each piece
-    starts in `text`; None where every piece is a whole word with one separator after it.
+    `claims[i]` belongs to `lexemes[i]`; `mask` is the union of the lexemes' kinds. `places` are the lexemes'
+    positions in the text, None where every lexeme is a whole word and words are one separator apart.
     """
 
-    __slots__ = ("claims", "mask", "pieces", "places", "text")
+    __slots__ = ("claims", "lexemes", "mask", "places", "text")
 
-    def __init__(self, text: str, pieces: list[Lexeme], places: list[int] | None, mask: int) -> None:
-        self.text, self.pieces, self.places, self.mask = text, pieces, places, mask
-        self.claims: list[Claim | None] = [piece.claim for piece in pieces]
+    def __init__(self, text: str, lexemes: list[Lexeme], places: list[int] | None, mask: int) -> None:
+        self.text, self.lexemes, self.places, self.mask = text, lexemes, places, mask
+        self.claims: list[Claim | None] = [lexeme.claim for lexeme in lexemes]
 
     @property
-    def starts(self) -> list[int]:
-        """Where each piece starts."""
+    def offsets(self) -> list[int]:
+        """The position of each lexeme in the text."""
         if self.places is None:
-            ends = accumulate((len(piece.text) + 1 for piece in self.pieces), initial=0)
+            ends = accumulate((len(lexeme.text) + 1 for lexeme in self.lexemes), initial=0)
             self.places = list(ends)[:-1]
         return self.places
 
     def before(self, index: int) -> str:
-        """The separator before a piece; empty at the start and where pieces are glued."""
-        start = self.starts[index]
+        """The separator before a lexeme; empty at the start and inside a word."""
+        start = self.offsets[index]
         if index == 0 or start == 0:
             return ""
-        previous = self.starts[index - 1] + len(self.pieces[index - 1].text)
+        previous = self.offsets[index - 1] + len(self.lexemes[index - 1].text)
         return self.text[previous:start]
 
-    def append_to(self, tokens: list[Token], unclaimed: list[str], offset: int) -> None:
-        """Appends all pieces as tokens, their spans moved by `offset`, and the words that no recognizer claimed.
+    def append_to(self, found: list[Token], unclaimed: list[str], offset: int) -> None:
+        """Append a token for each lexeme, its position moved by `offset`, and the text of unclaimed lexemes.
 
         Numbers that no recognizer claimed are noise.
         """
-        add, new, end, places, claims = tokens.append, tuple.__new__, offset - 1, self.places, self.claims
-        for index, piece in enumerate(self.pieces):
-            text = piece.text
+        add, new, end, places, claims = found.append, tuple.__new__, offset - 1, self.places, self.claims
+        for index, lexeme in enumerate(self.lexemes):
+            text = lexeme.text
             start = end + 1 if places is None else places[index] + offset
             end = start + len(text)
             claim = claims[index]
-            if claim is None and piece.kind & NUMERIC_KINDS:
-                claim = "noise", *((piece.unit, "edition of a copy") if piece.kind & VERSION else (text, "number"))
+            if claim is None and lexeme.kind & NUMERIC_KINDS:
+                claim = "noise", *((lexeme.unit, "edition of a copy") if lexeme.kind & VERSION else (text, "number"))
             if claim is None:
                 add(new(Token, (text, start, end, None, None, None)))
                 unclaimed.append(text)

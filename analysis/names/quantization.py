@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.names.name_labels import Draft, TokenSequence
+from analysis.names.name_labels import NameLabels, TokenSequence
 from analysis.names.tokens import (
     BITS,
     FLAG,
@@ -21,49 +21,49 @@ from analysis.names.tokens import (
 from analysis.schemes.schemes import nominal_bits
 from analysis.vocabulary.vocabulary import Entry
 
-READS = BITS | FLAG | FLOAT | FORMAT | GGUF | GROUP | SCHEME | ROLE
+RECOGNIZED_KINDS = BITS | FLAG | FLOAT | FORMAT | GGUF | GROUP | SCHEME | ROLE
 
 # What a bitsandbytes model is, by its bits; 4 where the name does not say.
 BITSANDBYTES = {4: "BNB-NF4", 8: "BNB-INT8"}
 
 
-def recognize_quantization(sheet: TokenSequence, draft: Draft) -> None:
+def recognize_quantization(tokens: TokenSequence, labels: NameLabels) -> None:
     found = QuantizationClaims()
-    for index, piece in enumerate(sheet.pieces):
-        kind = piece.kind
-        if kind & READS:
-            found.take(sheet, index, piece)
-    found.resolve(draft)
+    for index, lexeme in enumerate(tokens.lexemes):
+        kind = lexeme.kind
+        if kind & RECOGNIZED_KINDS:
+            found.take(tokens, index, lexeme)
+    found.resolve(labels)
 
 
-def owner(draft: Draft, entry: Entry) -> None:
+def apply_owner(labels: NameLabels, entry: Entry) -> None:
     """A name that states no format takes the one that its account publishes."""
-    if draft.format is None:
-        draft.format = entry.facts.get("format")
-        if draft.format == "mlx":
-            apply_mlx_scheme(draft)
+    if labels.format is None:
+        labels.format = entry.facts.get("format")
+        if labels.format == "mlx":
+            apply_mlx_scheme(labels)
 
 
-def is_bare_bits(sheet: TokenSequence, index: int) -> bool:
+def is_bare_bits(tokens: TokenSequence, index: int) -> bool:
     """Whether `q4` means four bits: the `Q3` of `Q3-32B` is a family in short, `Q1_K` an unknown scheme."""
-    if index + 1 == len(sheet.pieces):
+    if index + 1 == len(tokens.lexemes):
         return index > 0
-    after = sheet.pieces[index + 1]
-    unknown = sheet.before(index + 1) == "_" and len(after.text) == 1
+    after = tokens.lexemes[index + 1]
+    unknown = tokens.before(index + 1) == "_" and len(after.text) == 1
     return index > 0 and not after.kind & SIZE and not unknown
 
 
-def stands_alone(sheet: TokenSequence, index: int) -> bool:
+def stands_alone(tokens: TokenSequence, index: int) -> bool:
     """Whether `ov` stands where a container does: last, or beside a type of weights."""
-    pieces = sheet.pieces
-    beside = pieces[index - 1 : index] + pieces[index + 1 : index + 2]
-    return index == len(pieces) - 1 or any(piece.kind & (BITS | FLOAT | SCHEME) for piece in beside)
+    lexemes = tokens.lexemes
+    beside = lexemes[index - 1 : index] + lexemes[index + 1 : index + 2]
+    return index == len(lexemes) - 1 or any(lexeme.kind & (BITS | FLOAT | SCHEME) for lexeme in beside)
 
 
-def is_unsloth_account(sheet: TokenSequence, index: int) -> bool:
+def is_unsloth_account(tokens: TokenSequence, index: int) -> bool:
     """`unsloth-bnb-4bit` is the account's dynamic kind, which leaves some layers at 16 bits."""
-    piece = sheet.pieces[index]
-    return bool(piece.kind & PUBLISHER) and piece.entry is not None and piece.entry.value == "unsloth"
+    lexeme = tokens.lexemes[index]
+    return bool(lexeme.kind & PUBLISHER) and lexeme.entry is not None and lexeme.entry.value == "unsloth"
 
 
 class QuantizationClaims:
@@ -80,77 +80,77 @@ class QuantizationClaims:
     group: int | None = None
     qat = imatrix = dynamic = quantized = unquantized = False
 
-    def take(self, sheet: TokenSequence, index: int, piece: Lexeme) -> None:
-        kind = piece.kind
+    def take(self, tokens: TokenSequence, index: int, lexeme: Lexeme) -> None:
+        kind = lexeme.kind
         if kind & (GGUF | SCHEME | BITS):
             self.unquantized = False
         if kind & GGUF:
-            if piece.number >= self.share:  # shares of a mix count by size, else the last one counts
-                self.gguf, self.share = piece.unit, piece.number
-            if piece.unit in ("F32", "F16", "BF16"):
-                self.floats += (piece.unit,)
+            if lexeme.number >= self.share:  # shares of a mix count by size, else the last one counts
+                self.gguf, self.share = lexeme.unit, lexeme.number
+            if lexeme.unit in ("F32", "F16", "BF16"):
+                self.floats += (lexeme.unit,)
         elif kind & SCHEME:
-            if index == 0 and len(sheet.pieces) > 1 and sheet.pieces[1].kind & (SIZE | VERSION):
-                sheet.claims[0] = None  # `fp4-14b`: a model that is called so
+            if index == 0 and len(tokens.lexemes) > 1 and tokens.lexemes[1].kind & (SIZE | VERSION):
+                tokens.claims[0] = None  # `fp4-14b`: a model that is called so
                 return
             self.last = index
-            self.schemes += (piece,)
-            if piece.unit == "activation" and (group := piece.text.lower().partition("g")[2]).isdigit():
+            self.schemes += (lexeme,)
+            if lexeme.unit == "activation" and (group := lexeme.text.lower().partition("g")[2]).isdigit():
                 self.group = int(group)
-            if piece.entry is not None and piece.entry.scheme is not None and piece.entry.scheme.bits_follow:
-                self.follow(sheet, index + 1)
+            if lexeme.entry is not None and lexeme.entry.scheme is not None and lexeme.entry.scheme.bits_follow:
+                self.follow(tokens, index + 1)
             if (
                 index
-                and piece.entry is not None
-                and piece.entry.value == "BNB"
-                and is_unsloth_account(sheet, index - 1)
+                and lexeme.entry is not None
+                and lexeme.entry.value == "BNB"
+                and is_unsloth_account(tokens, index - 1)
             ):
                 self.dynamic = True
         elif kind & FLOAT:
-            assert piece.entry is not None
-            self.floats += (piece.entry.value,)
+            assert lexeme.entry is not None
+            self.floats += (lexeme.entry.value,)
             self.last_float = index
         elif kind & FORMAT:
-            assert piece.entry is not None
-            if piece.text.lower() == "ov" and not stands_alone(sheet, index):
-                sheet.claims[index] = None
+            assert lexeme.entry is not None
+            if lexeme.text.lower() == "ov" and not stands_alone(tokens, index):
+                tokens.claims[index] = None
                 return
             if self.format is None or self.format.value not in ("gguf", "mlx"):
-                self.format = piece.entry
+                self.format = lexeme.entry
         elif kind & BITS:
-            if not piece.number:
-                piece = self.spelled(sheet, index)
-            elif piece.unit == "q" and not is_bare_bits(sheet, index):
-                sheet.claims[index] = None
+            if not lexeme.number:
+                lexeme = self.spelled(tokens, index)
+            elif lexeme.unit == "q" and not is_bare_bits(tokens, index):
+                tokens.claims[index] = None
                 return
-            if piece.number and (self.bits is None or (piece.unit in ("bpw", "bits") and self.bits_unit != "bpw")):
-                self.bits, self.bits_unit = piece.number, piece.unit
+            if lexeme.number and (self.bits is None or (lexeme.unit in ("bpw", "bits") and self.bits_unit != "bpw")):
+                self.bits, self.bits_unit = lexeme.number, lexeme.unit
         elif kind & GROUP:
-            self.group = int(piece.number)
+            self.group = int(lexeme.number)
         elif kind & FLAG:
-            assert piece.entry is not None
-            self.flag(piece.entry.value)
-        elif piece.entry is not None and piece.entry.value == "imatrix":
+            assert lexeme.entry is not None
+            self.flag(lexeme.entry.value)
+        elif lexeme.entry is not None and lexeme.entry.value == "imatrix":
             self.imatrix = True
 
-    def follow(self, sheet: TokenSequence, index: int) -> None:
+    def follow(self, tokens: TokenSequence, index: int) -> None:
         """`MoQ-7.55`: the number after the scheme is its bits."""
-        if index < len(sheet.pieces) and sheet.pieces[index].kind & NUMBER and "." in sheet.pieces[index].unit:
-            self.bits, self.bits_unit = float(sheet.pieces[index].unit), "bpw"
-            sheet.claims[index] = ("bits", sheet.pieces[index].unit, "bits")
+        if index < len(tokens.lexemes) and tokens.lexemes[index].kind & NUMBER and "." in tokens.lexemes[index].unit:
+            self.bits, self.bits_unit = float(tokens.lexemes[index].unit), "bpw"
+            tokens.claims[index] = ("bits", tokens.lexemes[index].unit, "bits")
 
-    def spelled(self, sheet: TokenSequence, index: int) -> Lexeme:
+    def spelled(self, tokens: TokenSequence, index: int) -> Lexeme:
         """`4-bit`: the number stands before the word."""
-        piece = sheet.pieces[index]
-        before = sheet.pieces[index - 1] if index else piece
+        lexeme = tokens.lexemes[index]
+        before = tokens.lexemes[index - 1] if index else lexeme
         if before.kind & NUMBER and "_" in before.text:  # `mixed-3_4-bit`: some layers at 3, some at 4
             self.dynamic = self.quantized = True
-            sheet.claims[index - 1] = sheet.claims[index] = ("how", "dynamic", "bits of a mix")
+            tokens.claims[index - 1] = tokens.claims[index] = ("how", "dynamic", "bits of a mix")
         elif before.kind & NUMBER and before.unit.replace(".", "", 1).isdigit() and 0 < float(before.unit) <= 16:
             bits = float(before.unit)
-            sheet.claims[index - 1] = sheet.claims[index] = ("bits", f"{bits:g}", "bits")
-            return Lexeme(piece.text, BITS, number=bits, unit="bits")
-        return piece
+            tokens.claims[index - 1] = tokens.claims[index] = ("bits", f"{bits:g}", "bits")
+            return Lexeme(lexeme.text, BITS, number=bits, unit="bits")
+        return lexeme
 
     def flag(self, value: str) -> None:
         if value == "qat":
@@ -166,86 +166,86 @@ class QuantizationClaims:
         else:
             self.quantized = True
 
-    def resolve(self, draft: Draft) -> None:
-        draft.qat, draft.imatrix = self.qat, self.imatrix
-        if draft.format is None and self.format is not None:
-            draft.format = self.format.value
+    def resolve(self, labels: NameLabels) -> None:
+        labels.qat, labels.imatrix = self.qat, self.imatrix
+        if labels.format is None and self.format is not None:
+            labels.format = self.format.value
         if self.unquantized and not self.imatrix:
-            draft.quantized = False
+            labels.quantized = False
             if self.floats:
-                draft.quant, draft.bits = self.floats[-1], nominal_bits(self.floats[-1])
+                labels.quant, labels.bits = self.floats[-1], nominal_bits(self.floats[-1])
             return
         if self.gguf is not None:
-            self.resolve_gguf(draft)
-        elif self.schemes and not (draft.format == "gguf" and self.last_float > self.last):
-            self.resolve_scheme(draft)
+            self.resolve_gguf(labels)
+        elif self.schemes and not (labels.format == "gguf" and self.last_float > self.last):
+            self.resolve_scheme(labels)
         elif self.bits is not None:
-            self.resolve_bits(draft)
+            self.resolve_bits(labels)
         elif self.floats:
-            draft.quant, draft.bits, draft.quantized = self.floats[-1], nominal_bits(self.floats[-1]), False
+            labels.quant, labels.bits, labels.quantized = self.floats[-1], nominal_bits(self.floats[-1]), False
         elif self.imatrix or self.dynamic or self.quantized:
-            draft.quantized = True
-        if draft.quant_method is None and draft.quantized and draft.format in METHODS:
-            draft.quant_method = draft.format
-        if draft.quantized:
-            draft.group_size = self.group
-        draft.dynamic = self.dynamic and draft.quant_method not in ("fp8", "compressed-tensors")
+            labels.quantized = True
+        if labels.quant_method is None and labels.quantized and labels.format in METHODS:
+            labels.quant_method = labels.format
+        if labels.quantized:
+            labels.group_size = self.group
+        labels.dynamic = self.dynamic and labels.quant_method not in ("fp8", "compressed-tensors")
 
-    def resolve_gguf(self, draft: Draft) -> None:
+    def resolve_gguf(self, labels: NameLabels) -> None:
         scheme = self.gguf or ""
-        draft.quant, draft.quantized = scheme, True
-        draft.bits = self.bits if self.bits_unit == "bpw" else nominal_bits(scheme)
-        draft.quant_method = draft.format if draft.format in METHODS else "gguf"
+        labels.quant, labels.quantized = scheme, True
+        labels.bits = self.bits if self.bits_unit == "bpw" else nominal_bits(scheme)
+        labels.quant_method = labels.format if labels.format in METHODS else "gguf"
 
-    def resolve_scheme(self, draft: Draft) -> None:
-        best = max(self.schemes, key=rank)
+    def resolve_scheme(self, labels: NameLabels) -> None:
+        best = max(self.schemes, key=method_rank)
         scheme = best.entry.scheme if best.entry is not None else None
-        draft.quantized = True
+        labels.quantized = True
         bits = self.bits
         if scheme is None:
-            draft.quant = best.claim[1] if best.claim else None
-            draft.bits = best.number
-            others = (piece.entry.scheme for piece in self.schemes if piece.entry is not None)
+            labels.quant = best.claim[1] if best.claim else None
+            labels.bits = best.number
+            others = (lexeme.entry.scheme for lexeme in self.schemes if lexeme.entry is not None)
             method = next((other.method for other in others if other is not None), None)
-            draft.quant_method = method or (draft.format if best.unit == "web" else "compressed-tensors")
+            labels.quant_method = method or (labels.format if best.unit == "web" else "compressed-tensors")
             return
-        draft.quant, draft.quant_method = scheme.name, scheme.method
+        labels.quant, labels.quant_method = scheme.name, scheme.method
         if bits is None:
-            bits = next((piece.number for piece in self.schemes if piece.number and piece is not best), None)
-        draft.bits = scheme.nominal_bits or best.number or bits or scheme.default_bits
+            bits = next((lexeme.number for lexeme in self.schemes if lexeme.number and lexeme is not best), None)
+        labels.bits = scheme.nominal_bits or best.number or bits or scheme.default_bits
         if scheme.name == "BNB":
-            draft.quant = BITSANDBYTES.get(int(draft.bits or 0))
-        draft.format = scheme.container or draft.format
-        if draft.format == "mlx":
-            apply_mlx_scheme(draft)
-        elif draft.format == "gguf" or (draft.quant_method is None and draft.format in METHODS):
-            draft.quant_method = draft.format
+            labels.quant = BITSANDBYTES.get(int(labels.bits or 0))
+        labels.format = scheme.container or labels.format
+        if labels.format == "mlx":
+            apply_mlx_scheme(labels)
+        elif labels.format == "gguf" or (labels.quant_method is None and labels.format in METHODS):
+            labels.quant_method = labels.format
 
-    def resolve_bits(self, draft: Draft) -> None:
-        draft.bits, draft.quantized = self.bits, True
-        if self.bits_unit == "q" and draft.format in ("gguf", "ggml"):
-            draft.quant, draft.quant_method = f"Q{self.bits:g}", draft.format
-        if self.bits_unit == "mlx" and draft.format is None:
-            draft.format = "mlx"
-        if draft.format == "mlx":
-            apply_mlx_scheme(draft)
+    def resolve_bits(self, labels: NameLabels) -> None:
+        labels.bits, labels.quantized = self.bits, True
+        if self.bits_unit == "q" and labels.format in ("gguf", "ggml"):
+            labels.quant, labels.quant_method = f"Q{self.bits:g}", labels.format
+        if self.bits_unit == "mlx" and labels.format is None:
+            labels.format = "mlx"
+        if labels.format == "mlx":
+            apply_mlx_scheme(labels)
         elif self.bits == 1.58:
-            draft.quant, draft.quant_method = "BITNET", "bitnet"
+            labels.quant, labels.quant_method = "BITNET", "bitnet"
 
 
-def apply_mlx_scheme(draft: Draft) -> None:
+def apply_mlx_scheme(labels: NameLabels) -> None:
     """MLX's own schemes are named by their bits alone."""
-    if draft.quantized:
-        draft.quant_method = "mlx"
-        bits = draft.bits
-        if (draft.quant is None or draft.quant.startswith("INT")) and bits is not None:
-            draft.quant = f"MLX-{bits:g}BIT"
+    if labels.quantized:
+        labels.quant_method = "mlx"
+        bits = labels.bits
+        if (labels.quant is None or labels.quant.startswith("INT")) and bits is not None:
+            labels.quant = f"MLX-{bits:g}BIT"
 
 
 METHODS = {"gguf", "ggml", "mlx", "onnx", "openvino", "mlc"}
 
 
-def rank(piece: Lexeme) -> float:
-    if piece.entry is None or piece.entry.scheme is None:
-        return 7 if piece.unit == "web" else 5.5  # W4A16 says more than AutoRound, NVFP4 more than W4A4
-    return piece.entry.scheme.rank
+def method_rank(lexeme: Lexeme) -> float:
+    if lexeme.entry is None or lexeme.entry.scheme is None:
+        return 7 if lexeme.unit == "web" else 5.5  # W4A16 says more than AutoRound, NVFP4 more than W4A4
+    return lexeme.entry.scheme.rank

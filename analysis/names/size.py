@@ -1,10 +1,10 @@
-"""How large a model is, as its name claims, and what the other numbers with a K, M, B or T are."""
+"""The size of a model, and the meaning of other numbers with a K, M, B or T."""
 
 from __future__ import annotations
 
 import re
 
-from analysis.names.name_labels import Draft, TokenSequence
+from analysis.names.name_labels import NameLabels, TokenSequence
 from analysis.names.tokens import (
     ACTIVE,
     EFFECTIVE,
@@ -21,264 +21,303 @@ from analysis.names.tokens import (
     TUNING,
     VERSION,
     WORD,
-    canonical,
+    canonical_size,
 )  # fmt: skip
 
-READS = ACTIVE | EFFECTIVE | EXPERTS | MIX | SIZE | SIZE_WORD | TIMES
+RECOGNIZED_KINDS = ACTIVE | EFFECTIVE | EXPERTS | MIX | SIZE | SIZE_WORD | TIMES
 
-# Context lengths that names state, in thousands.
-CONTEXTS = {4, 8, 16, 32, 64, 120, 128, 131, 160, 192, 200, 256, 262, 320, 384, 450, 512, 1000, 1024, 1048, 2048, 4096}
-MILLIONS = {1, 2, 4, 10}
-# Experts from which on a size before them counts one token's parameters, as Llama 4's `17B-16E` does.
-ACTIVE_FROM = 16
+# Context lengths that occur in names, in thousands of tokens.
+CONTEXT_THOUSANDS = {
+    4,
+    8,
+    16,
+    32,
+    64,
+    120,
+    128,
+    131,
+    160,
+    192,
+    200,
+    256,
+    262,
+    320,
+    384,
+    450,
+    512,
+    1000,
+    1024,
+    1048,
+    2048,
+    4096,
+}
+CONTEXT_MILLIONS = {1, 2, 4, 10}
+# From this number of experts on, the size before it is that of the active parameters, as in Llama 4's `17B-16E`.
+MIN_EXPERTS_FOR_ACTIVE_SIZE = 16
 
 
-def recognize_size(sheet: TokenSequence, draft: Draft) -> None:
+def recognize_size(tokens: TokenSequence, labels: NameLabels) -> None:
     found: dict[int, int] = {}
     counts: list[int] = []
-    for index, piece in enumerate(sheet.pieces):
-        kind = piece.kind & READS
+    for index, lexeme in enumerate(tokens.lexemes):
+        kind = lexeme.kind & RECOGNIZED_KINDS
         if kind:
             if kind & SIZE:
                 counts.append(index)
             else:
                 found.setdefault(kind, index)
-    if not found and len(counts) == 1 and plain(sheet, draft, counts[0]):
+    if not found and len(counts) == 1 and recognize_plain_size(tokens, labels, counts[0]):
         return
     if counts:
-        counts = [index for index in counts if is_count(sheet, draft, index, counts, found)]
+        counts = [index for index in counts if counts_parameters(tokens, labels, index, counts, found)]
     if MIX in found:
-        mixture(sheet, draft, found[MIX], counts)
+        claim_mixture(tokens, labels, found[MIX], counts)
     elif counts:
-        total(sheet, draft, counts, found)
+        claim_total(tokens, labels, counts, found)
     if ACTIVE in found:
-        active(sheet, draft, found[ACTIVE])
+        claim_active(tokens, labels, found[ACTIVE])
     if EFFECTIVE in found:
-        piece = sheet.pieces[found[EFFECTIVE]]
-        draft.size, draft.active_parameters = piece.text.upper(), round(piece.number)
-        sheet.claims[found[EFFECTIVE]] = ("size", draft.size, "effective parameters")
-    if draft.size is None and SIZE_WORD in found:
-        entry = sheet.pieces[found[SIZE_WORD]].entry
+        lexeme = tokens.lexemes[found[EFFECTIVE]]
+        labels.size, labels.active_parameters = lexeme.text.upper(), round(lexeme.number)
+        tokens.claims[found[EFFECTIVE]] = ("size", labels.size, "effective parameters")
+    if labels.size is None and SIZE_WORD in found:
+        entry = tokens.lexemes[found[SIZE_WORD]].entry
         assert entry is not None
-        draft.size = entry.value
-        sheet.claims[found[SIZE_WORD]] = ("size", entry.value, entry.file)
-    if of_another(sheet):
-        draft.parameters = draft.active_parameters = draft.experts = None
-        draft.approximate = False
+        labels.size = entry.value
+        tokens.claims[found[SIZE_WORD]] = ("size", entry.value, entry.file)
+    if names_another_model(tokens):
+        labels.parameters = labels.active_parameters = labels.experts = None
+        labels.approximate = False
 
 
-def plain(sheet: TokenSequence, draft: Draft, index: int) -> bool:
-    """The usual case, first: one count, in billions, and nothing around it that makes it another's or another thing."""
-    piece = sheet.pieces[index]
-    if piece.unit != "b" or sheet.mask & ROLE or not piece.number or "for" in sheet.text or "ok" in sheet.text:
+def recognize_plain_size(tokens: TokenSequence, labels: NameLabels, index: int) -> bool:
+    """The usual case: one size in billions and nothing that gives it another meaning. False otherwise."""
+    lexeme = tokens.lexemes[index]
+    if lexeme.unit != "b" or tokens.mask & ROLE or not lexeme.number or "for" in tokens.text or "ok" in tokens.text:
         return False
-    assert piece.claim is not None
-    draft.parameters, draft.size = int(piece.number), piece.claim[1]
+    assert lexeme.claim is not None
+    labels.parameters, labels.size = int(lexeme.number), lexeme.claim[1]
     return True
 
 
-def is_count(sheet: TokenSequence, draft: Draft, index: int, counts: list[int], found: dict[int, int]) -> bool:
-    """Whether a number with a letter counts parameters; contexts, tokens and data are claimed as what they are."""
-    piece = sheet.pieces[index]
-    unit, number = piece.unit, piece.number
-    billions = MIX in found or any(sheet.pieces[other].unit == "b" for other in counts)
-    if index and sheet.pieces[index - 1].kind & FLAG and unit == "m":
+def counts_parameters(
+    tokens: TokenSequence, labels: NameLabels, index: int, counts: list[int], found: dict[int, int]
+) -> bool:
+    """Whether a number with a letter counts parameters; contexts and noise are claimed as such here."""
+    lexeme = tokens.lexemes[index]
+    unit, number = lexeme.unit, lexeme.number
+    billions = MIX in found or any(tokens.lexemes[other].unit == "b" for other in counts)
+    if index and tokens.lexemes[index - 1].kind & FLAG and unit == "m":
         rule = "profile of a quantizer"
     elif unit == "k":
-        if beside_context(sheet, index) or (number / 1e3 in CONTEXTS and not trained(sheet, index)):
-            return claim_context(sheet, draft, index, tokens(number))
-        if number >= 1e5 and not billions and piece.text[-1] == "K" and index == len(sheet.pieces) - 1:
+        if is_beside_context_word(tokens, index) or (
+            number / 1e3 in CONTEXT_THOUSANDS and not counts_training_steps(tokens, index)
+        ):
+            return claim_context(tokens, labels, index, context_tokens(number))
+        if number >= 1e5 and not billions and lexeme.text[-1] == "K" and index == len(tokens.lexemes) - 1:
             return True
         rule = "thousands"
     elif unit == "m":
-        if number / 1e6 in MILLIONS and is_window(sheet, draft, index, counts, billions):
-            return claim_context(sheet, draft, index, round(number / 1e6 * (1 << 20)))
-        if index and not sheet.before(index) and sheet.pieces[index - 1].kind == WORD and looks(sheet):
+        if number / 1e6 in CONTEXT_MILLIONS and is_context_window(tokens, labels, index, counts, billions):
+            return claim_context(tokens, labels, index, round(number / 1e6 * (1 << 20)))
+        if index and not tokens.before(index) and tokens.lexemes[index - 1].kind == WORD and is_vision_line(tokens):
             rule = "data"  # the `lvd142m` of a vision model
-        elif not billions or (number >= 5e7 and not family_between(sheet, index, counts)):
+        elif not billions or (number >= 5e7 and not has_family_between(tokens, index, counts)):
             return True
         else:
             rule = "data"
-    elif counts_tokens(sheet, index):
+    elif counts_training_tokens(tokens, index):
         rule = "tokens of training"
     elif unit == "t":
-        if ACTIVE in found or (len(counts) == 1 and MIX not in found and trillions(sheet, index)):
+        if ACTIVE in found or (len(counts) == 1 and MIX not in found and is_size_in_trillions(tokens, index)):
             return True
         rule = "tokens of training"
     elif number == 0:
         rule = "number"
     else:
         return True
-    sheet.claims[index] = ("noise", piece.text, rule)
+    tokens.claims[index] = ("noise", lexeme.text, rule)
     return False
 
 
-def counts_tokens(sheet: TokenSequence, index: int) -> bool:
+def counts_training_tokens(tokens: TokenSequence, index: int) -> bool:
     """`100B-tokens`, and the second of `22B-token-500B`."""
     words = ("tokens", "token", "tok")
-    pieces = sheet.pieces
-    if beside(sheet, index, words):
-        return not (index + 2 < len(pieces) and pieces[index + 2].kind & SIZE)
-    return bool(index) and pieces[index - 1].text.lower() in words
+    lexemes = tokens.lexemes
+    if is_followed_by(tokens, index, words):
+        return not (index + 2 < len(lexemes) and lexemes[index + 2].kind & SIZE)
+    return bool(index) and lexemes[index - 1].text.lower() in words
 
 
-def trillions(sheet: TokenSequence, index: int) -> bool:
-    """`Ling-1T` and `Kimi-K3-2T`: trillions right after the family are its size, elsewhere they count tokens."""
-    pieces = sheet.pieces
-    named = any(piece.kind & FAMILY for piece in pieces[:index])
-    close = index and all(piece.kind & (FAMILY | LETTER | NUMBER | VERSION) for piece in pieces[:index])
-    return named and bool(close) and pieces[index].number <= 3e12 and not _SMALL.search(sheet.text.lower())
+def is_size_in_trillions(tokens: TokenSequence, index: int) -> bool:
+    """`Ling-1T` and `Kimi-K3-2T`: trillions right after the family are its size, elsewhere training tokens."""
+    lexemes = tokens.lexemes
+    named = any(lexeme.kind & FAMILY for lexeme in lexemes[:index])
+    close = index and all(lexeme.kind & (FAMILY | LETTER | NUMBER | VERSION) for lexeme in lexemes[:index])
+    return named and bool(close) and lexemes[index].number <= 3e12 and not _SMALL.search(tokens.text.lower())
 
 
-_SMALL = re.compile("tiny|small|mini|lite|nano|smol")  # nothing of a trillion parameters is called so
+_SMALL = re.compile("tiny|small|mini|lite|nano|smol")  # a model with a trillion parameters is not called so
 
 
-def looks(sheet: TokenSequence) -> bool:
-    """Whether the name is of a line of vision models."""
+def is_vision_line(tokens: TokenSequence) -> bool:
+    """Whether the name contains a family of vision models."""
     return any(
-        piece.kind & FAMILY and piece.entry is not None and "vision" in piece.entry.facts.get("for", ())
-        for piece in sheet.pieces
+        lexeme.kind & FAMILY and lexeme.entry is not None and "vision" in lexeme.entry.facts.get("for", ())
+        for lexeme in tokens.lexemes
     )
 
 
-def tokens(number: float) -> int:
-    """128k is 131072 and 200k 200 times 1024; 131k and 1048k round powers of two in thousands."""
+def context_tokens(number: float) -> int:
+    """Tokens of a context in thousands: 128k is 131072, 200k is 200 x 1024, 131k and 1048k are powers of two."""
     power = 1 << round(number).bit_length()
     if abs(number / power - 1) < 0.006 or abs(number / (power // 2) - 1) < 0.006:
         return power if abs(number / power - 1) < 0.006 else power // 2
     return round(number / 1e3 * 1024)
 
 
-COUNTED = {"step", "steps", "iter", "iters", "iteration", "ckpt", "checkpoint", "epoch", "epochs", "tokenizer", "vocab"}
+TRAINING_STEP_WORDS = {
+    "step",
+    "steps",
+    "iter",
+    "iters",
+    "iteration",
+    "ckpt",
+    "checkpoint",
+    "epoch",
+    "epochs",
+    "tokenizer",
+    "vocab",
+}
 
 
-def trained(sheet: TokenSequence, index: int) -> bool:
-    """Whether thousands count steps of training: after a word of training, or in the name of an encoder."""
-    if index and sheet.pieces[index - 1].text.lower() in COUNTED:
+def counts_training_steps(tokens: TokenSequence, index: int) -> bool:
+    """Whether thousands count training steps: after a word like `step`, or in the name of an encoder."""
+    if index and tokens.lexemes[index - 1].text.lower() in TRAINING_STEP_WORDS:
         return True
     return any(
-        piece.kind & FAMILY and piece.entry is not None and "base" in piece.entry.facts for piece in sheet.pieces
+        lexeme.kind & FAMILY and lexeme.entry is not None and "base" in lexeme.entry.facts for lexeme in tokens.lexemes
     )
 
 
-def claim_context(sheet: TokenSequence, draft: Draft, index: int, context: int) -> bool:
-    """Always False: a context is no count."""
-    draft.context = context
-    sheet.claims[index] = ("context", str(context), "context")
+def claim_context(tokens: TokenSequence, labels: NameLabels, index: int, context: int) -> bool:
+    """Set and claim the context. Returns False: it is not a number of parameters."""
+    labels.context = context
+    tokens.claims[index] = ("context", str(context), "context")
     return False
 
 
-def beside(sheet: TokenSequence, index: int, words: tuple[str, ...]) -> bool:
-    return index + 1 < len(sheet.pieces) and sheet.pieces[index + 1].text.lower() in words
+def is_followed_by(tokens: TokenSequence, index: int, words: tuple[str, ...]) -> bool:
+    return index + 1 < len(tokens.lexemes) and tokens.lexemes[index + 1].text.lower() in words
 
 
-def beside_context(sheet: TokenSequence, index: int) -> bool:
+def is_beside_context_word(tokens: TokenSequence, index: int) -> bool:
     words = ("context", "ctx", "contextwindow")
-    return beside(sheet, index, words) or bool(index and sheet.pieces[index - 1].text.lower() in words)
+    return is_followed_by(tokens, index, words) or bool(index and tokens.lexemes[index - 1].text.lower() in words)
 
 
-def is_window(sheet: TokenSequence, draft: Draft, index: int, counts: list[int], billions: bool) -> bool:
-    """`1M` is a context after a size in billions, and alone in a known line's name; before `100K` it counts data."""
+def is_context_window(tokens: TokenSequence, labels: NameLabels, index: int, counts: list[int], billions: bool) -> bool:
+    """Whether `1M` is a context: after a size in billions, or alone after a family; before `100K` it counts data."""
     after = index + 1
-    if after in counts and sheet.pieces[after].unit == "k":
+    if after in counts and tokens.lexemes[after].unit == "k":
         return False
     if billions:
-        return any(other < index and sheet.pieces[other].unit == "b" for other in counts)
-    return draft.family is not None and draft.version is not None and sheet.pieces[index].text[-1] == "M"
+        return any(other < index and tokens.lexemes[other].unit == "b" for other in counts)
+    return labels.family is not None and labels.version is not None and tokens.lexemes[index].text[-1] == "M"
 
 
-def family_between(sheet: TokenSequence, index: int, counts: list[int]) -> bool:
-    """`Instruct-3M-Llama3-70B`: the count that follows the family is its size, the one before it is none."""
-    later = next((other for other in counts if other > index and sheet.pieces[other].unit == "b"), None)
-    return later is None or any(piece.kind & FAMILY for piece in sheet.pieces[index:later])
+def has_family_between(tokens: TokenSequence, index: int, counts: list[int]) -> bool:
+    """`Instruct-3M-Llama3-70B`: the number after the family is its size, the one before is not."""
+    later = next((other for other in counts if other > index and tokens.lexemes[other].unit == "b"), None)
+    return later is None or any(lexeme.kind & FAMILY for lexeme in tokens.lexemes[index:later])
 
 
-def mixture(sheet: TokenSequence, draft: Draft, index: int, counts: list[int]) -> None:
-    """`8x7B`: experts share their attention, so the total is less than the product; a total beside it is believed."""
-    piece = sheet.pieces[index]
-    draft.experts = int(piece.unit)
-    each = max(piece.text.lower().replace("×", "x").split("x"), key=lambda part: part[-1] in "bm")  # 8x7b, and 7bx8
-    draft.size = f"{draft.experts}x{canonical(each)}"
-    draft.parameters, draft.approximate = mixed(piece.number, draft.experts), True
-    sheet.claims[index] = ("size", draft.size, "experts")
+def claim_mixture(tokens: TokenSequence, labels: NameLabels, index: int, counts: list[int]) -> None:
+    """`8x7B`: experts share attention, so the total is less than the product; a stated total takes precedence."""
+    lexeme = tokens.lexemes[index]
+    labels.experts = int(lexeme.unit)
+    each = max(lexeme.text.lower().replace("×", "x").split("x"), key=lambda part: part[-1] in "bm")  # 8x7b, and 7bx8
+    labels.size = f"{labels.experts}x{canonical_size(each)}"
+    labels.parameters, labels.approximate = mixture_parameters(lexeme.number, labels.experts), True
+    tokens.claims[index] = ("size", labels.size, "experts")
     for other in counts:
-        sheet.claims[other] = ("noise", sheet.pieces[other].text, "another size")
+        tokens.claims[other] = ("noise", tokens.lexemes[other].text, "another size")
     for other in counts:
-        if piece.number < sheet.pieces[other].number < piece.number * draft.experts * 1.1:
-            draft.parameters, draft.approximate = round(sheet.pieces[other].number), False
-            sheet.claims[other] = ("size", canonical(sheet.pieces[other].text), "total of a mixture")
+        if lexeme.number < tokens.lexemes[other].number < lexeme.number * labels.experts * 1.1:
+            labels.parameters, labels.approximate = round(tokens.lexemes[other].number), False
+            tokens.claims[other] = ("size", canonical_size(tokens.lexemes[other].text), "total of a mixture")
             return
 
 
-def mixed(each: float, experts: float) -> int:
+def mixture_parameters(each: float, experts: float) -> int:
     return int(each * (0.25 + 0.75 * experts))
 
 
-def total(sheet: TokenSequence, draft: Draft, counts: list[int], found: dict[int, int]) -> None:
-    pieces, claims = sheet.pieces, sheet.claims
+def claim_total(tokens: TokenSequence, labels: NameLabels, counts: list[int], found: dict[int, int]) -> None:
+    lexemes, claims = tokens.lexemes, tokens.claims
     own = counts[0]
     if len(counts) > 1:
         second = counts[1]
-        ratio = pieces[second].number / pieces[own].number
-        if second == own + 1 and 1 < ratio < 40 and pieces[own].unit == "b" and "moe" in sheet.text.lower():
-            draft.active_parameters = round(pieces[own].number)
-            claims[own] = ("active_parameters", str(draft.active_parameters), "the smaller of a mixture's two sizes")
+        ratio = lexemes[second].number / lexemes[own].number
+        if second == own + 1 and 1 < ratio < 40 and lexemes[own].unit == "b" and "moe" in tokens.text.lower():
+            labels.active_parameters = round(lexemes[own].number)
+            claims[own] = ("active_parameters", str(labels.active_parameters), "the smaller of a mixture's two sizes")
             own = second
         else:
-            own = shrunk(sheet, counts)
-    piece = pieces[own]
-    draft.parameters, draft.size = round(piece.number), canonical(piece.text)
+            own = choose_own_size(tokens, counts)
+    lexeme = lexemes[own]
+    labels.parameters, labels.size = round(lexeme.number), canonical_size(lexeme.text)
     for other in counts:
-        if other != own and claims[other] == pieces[other].claim:
-            claims[other] = ("noise", pieces[other].text, "another size")
+        if other != own and claims[other] == lexemes[other].claim:
+            claims[other] = ("noise", lexemes[other].text, "another size")
     experts = found.get(EXPERTS)
     if experts is not None and experts == own + 1:
-        draft.experts = int(pieces[experts].number)
-        draft.size = f"{draft.size}-{draft.experts}E"
-        claims[experts] = ("experts", str(draft.experts), "experts")
-        if draft.experts >= ACTIVE_FROM:
-            draft.active_parameters, draft.parameters = draft.parameters, None
+        labels.experts = int(lexemes[experts].number)
+        labels.size = f"{labels.size}-{labels.experts}E"
+        claims[experts] = ("experts", str(labels.experts), "experts")
+        if labels.experts >= MIN_EXPERTS_FOR_ACTIVE_SIZE:
+            labels.active_parameters, labels.parameters = labels.parameters, None
     times = found.get(TIMES)
-    if times is not None and "moe" in sheet.text.lower() and draft.parameters is not None:
-        draft.experts = int(pieces[times].number)
-        draft.parameters, draft.approximate = mixed(draft.parameters, draft.experts), True
-        claims[times] = ("experts", str(draft.experts), "times a mixture")
+    if times is not None and "moe" in tokens.text.lower() and labels.parameters is not None:
+        labels.experts = int(lexemes[times].number)
+        labels.parameters, labels.approximate = mixture_parameters(labels.parameters, labels.experts), True
+        claims[times] = ("experts", str(labels.experts), "times a mixture")
 
 
-SHRINKS = {"distill", "pruned"}
+SHRINKING_TUNINGS = {"distill", "pruned"}
 
 
-def shrunk(sheet: TokenSequence, counts: list[int]) -> int:
-    """Of two totals the model's own: after `distill`, `pruned` or `dense` the smaller one, else the first."""
+def choose_own_size(tokens: TokenSequence, counts: list[int]) -> int:
+    """The position of the model's own size: after `distill`, `pruned` or `dense` the smaller one, else the first."""
     own = counts[0]
     for later in counts[1:]:
-        if sheet.pieces[later].number < sheet.pieces[own].number and any(
-            (piece.kind & TUNING and piece.entry is not None and piece.entry.value in SHRINKS)
-            or piece.text.lower() == "dense"
-            for piece in sheet.pieces[own:later]
+        if tokens.lexemes[later].number < tokens.lexemes[own].number and any(
+            (lexeme.kind & TUNING and lexeme.entry is not None and lexeme.entry.value in SHRINKING_TUNINGS)
+            or lexeme.text.lower() == "dense"
+            for lexeme in tokens.lexemes[own:later]
         ):
             own = later
     return own
 
 
-def active(sheet: TokenSequence, draft: Draft, index: int) -> None:
-    piece = sheet.pieces[index]
-    draft.active_parameters = round(piece.number)
-    text = canonical(piece.text)
-    draft.size = text if draft.size is None else f"{draft.size}-{text}"
-    sheet.claims[index] = ("active_parameters", str(draft.active_parameters), "active parameters")
+def claim_active(tokens: TokenSequence, labels: NameLabels, index: int) -> None:
+    lexeme = tokens.lexemes[index]
+    labels.active_parameters = round(lexeme.number)
+    text = canonical_size(lexeme.text)
+    labels.size = text if labels.size is None else f"{labels.size}-{text}"
+    tokens.claims[index] = ("active_parameters", str(labels.active_parameters), "active parameters")
 
 
-def of_another(sheet: TokenSequence) -> bool:
-    """Drafts and adapters are named after the model they serve: its size is not theirs."""
-    if sheet.mask & ROLE and any(
-        piece.kind & ROLE and piece.entry is not None and piece.entry.value == "draft" for piece in sheet.pieces
+def names_another_model(tokens: TokenSequence) -> bool:
+    """Whether the size is that of another model: draft models and adapters are named after their model."""
+    if tokens.mask & ROLE and any(
+        lexeme.kind & ROLE and lexeme.entry is not None and lexeme.entry.value == "draft" for lexeme in tokens.lexemes
     ):
         return True
-    if sheet.mask & FAMILY and "for" in sheet.text:
-        pieces = sheet.pieces
+    if tokens.mask & FAMILY and "for" in tokens.text:
+        lexemes = tokens.lexemes
         return any(
-            piece.kind & FAMILY and index and pieces[index - 1].text.lower() == "for"
-            for index, piece in enumerate(pieces)
+            lexeme.kind & FAMILY and index and lexemes[index - 1].text.lower() == "for"
+            for index, lexeme in enumerate(lexemes)
         )
     return False

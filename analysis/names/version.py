@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.names.name_labels import Draft, TokenSequence
+from analysis.names.name_labels import NameLabels, TokenSequence
 from analysis.names.tokens import (
     ACTIVE,
     DATE,
@@ -27,168 +27,181 @@ from analysis.names.tokens import (
     Lexeme,
 )
 
-READS = DATE | LETTER | NUMBER | SHORT | VERSION | YEAR
+RECOGNIZED_KINDS = DATE | LETTER | NUMBER | SHORT | VERSION | YEAR
 
 
-def recognize_version(sheet: TokenSequence, draft: Draft, own: Sequence[int], base: Sequence[int]) -> None:
-    """`own` and `base` are the places of the model's family and of its foundation."""
-    mask = sheet.mask
+def recognize_version(tokens: TokenSequence, labels: NameLabels, own: Sequence[int], base: Sequence[int]) -> None:
+    """Set versions and release. `own` and `base` are the positions of the model's family and of its foundation."""
+    mask = tokens.mask
     if mask & (DATE | YEAR):
-        releases(sheet, draft)
+        claim_releases(tokens, labels)
     for at in base:
-        draft.base_version = draft.base_version or after(sheet, at, "base_version")
+        labels.base_version = labels.base_version or find_version_after(tokens, at, "base_version")
     for at in own:
-        draft.version = draft.version or after(sheet, at, "version")
-    if base and own and draft.base_version is None and base[0] < own[0] and mask & VERSION:
-        draft.base_version = by_itself(sheet, base, "base_version", own[0])
-    if draft.version is None and mask & (NUMBER | VERSION):
-        draft.version = by_itself(sheet, own)
+        labels.version = labels.version or find_version_after(tokens, at, "version")
+    if base and own and labels.base_version is None and base[0] < own[0] and mask & VERSION:
+        labels.base_version = find_lone_version(tokens, base, "base_version", own[0])
+    if labels.version is None and mask & (NUMBER | VERSION):
+        labels.version = find_lone_version(tokens, own)
 
 
-def releases(sheet: TokenSequence, draft: Draft) -> None:
-    """`2507`, `0528`, `20240806`, and `12-2024`."""
-    pieces = sheet.pieces
-    for index, piece in enumerate(pieces):
-        if piece.kind & DATE:
-            draft.release = draft.release or piece.text
-        elif piece.kind & YEAR and day_follows(sheet, index):
-            said = "-".join(other.text for other in pieces[index : index + 3])
-            draft.release = draft.release or said
-            sheet.claims[index : index + 3] = [("release", said, "date")] * 3
-        elif piece.kind & YEAR and index and pieces[index - 1].kind & NUMBER:
-            month = pieces[index - 1].text
-            if month.isdigit() and 0 < int(month) <= 12 and not day_follows(sheet, index):
-                said = f"{month}-{piece.text}"
-                draft.release = draft.release or said
-                sheet.claims[index - 1] = sheet.claims[index] = ("release", said, "month and year")
+def claim_releases(tokens: TokenSequence, labels: NameLabels) -> None:
+    """Release dates: `2507`, `0528`, `20240806`, `2025-04-14` and `12-2024`."""
+    lexemes = tokens.lexemes
+    for index, lexeme in enumerate(lexemes):
+        if lexeme.kind & DATE:
+            labels.release = labels.release or lexeme.text
+        elif lexeme.kind & YEAR and is_followed_by_day(tokens, index):
+            date = "-".join(other.text for other in lexemes[index : index + 3])
+            labels.release = labels.release or date
+            tokens.claims[index : index + 3] = [("release", date, "date")] * 3
+        elif lexeme.kind & YEAR and index and lexemes[index - 1].kind & NUMBER:
+            month = lexemes[index - 1].text
+            if month.isdigit() and 0 < int(month) <= 12 and not is_followed_by_day(tokens, index):
+                date = f"{month}-{lexeme.text}"
+                labels.release = labels.release or date
+                tokens.claims[index - 1] = tokens.claims[index] = ("release", date, "month and year")
 
 
-def day_follows(sheet: TokenSequence, index: int) -> bool:
-    """`2025-04-14`."""
-    rest = [piece.text for piece in sheet.pieces[index + 1 : index + 3]]
+def is_followed_by_day(tokens: TokenSequence, index: int) -> bool:
+    """Whether a month and a day follow a year, as in `2025-04-14`."""
+    rest = [lexeme.text for lexeme in tokens.lexemes[index + 1 : index + 3]]
     return len(rest) == 2 and all(len(text) == 2 and text.isdigit() for text in rest) and 0 < int(rest[0]) <= 12
 
 
-PASSED = SIZE_WORD | SPECIALTY | TUNING
+SKIPPED_KINDS = SIZE_WORD | SPECIALTY | TUNING
 
 
-def after(sheet: TokenSequence, at: int, label: str) -> str | None:
+def find_version_after(tokens: TokenSequence, at: int, label: str) -> str | None:
     """The version that follows a family: `Qwen2.5`, `Llama-3.1`, `DeepSeek-R1`, `Mistral-Small-3.2`."""
-    pieces, claims = sheet.pieces, sheet.claims
-    piece = pieces[at]
-    if piece.kind & SHORT:
-        return piece.unit or None
-    entry = piece.entry
+    lexemes, claims = tokens.lexemes, tokens.claims
+    lexeme = lexemes[at]
+    if lexeme.kind & SHORT:
+        return lexeme.unit or None
+    entry = lexeme.entry
     facts = entry.facts if entry is not None else {}
     letters = facts.get("letters", "")
-    for index in range(at + 1, min(at + 4, len(pieces))):
-        piece = pieces[index]
-        kind = piece.kind
+    for index in range(at + 1, min(at + 4, len(lexemes))):
+        lexeme = lexemes[index]
+        kind = lexeme.kind
         if kind & DATE or (claims[index] or ("",))[0] == "release":
             return None
-        if kind & LETTER and piece.text[0].lower() in letters:
-            claims[index] = (label, piece.text.upper(), "version")
-            return piece.text.upper()
+        if kind & LETTER and lexeme.text[0].lower() in letters:
+            claims[index] = (label, lexeme.text.upper(), "version")
+            return lexeme.text.upper()
         if kind & (NUMBER | VERSION):
-            if kind & NUMBER and not plausible(piece, index == at + 1):
+            if kind & NUMBER and not is_plausible_version(lexeme, index == at + 1):
                 return None
-            if kind & NUMBER and facts.get("base") and piece.unit not in facts.get("versions", ()):
+            if kind & NUMBER and facts.get("base") and lexeme.unit not in facts.get("versions", ()):
                 return None  # encoders count their runs so
-            if piece.unit.startswith("0.") and "versions" in facts and piece.unit not in facts["versions"]:
-                return None  # `Qwen_0.5` is half a billion that forgot its B
-            value = piece.unit
-            if kind & VERSION and piece.number and value.isdigit() and int(value) > 9:
+            if lexeme.unit.startswith("0.") and "versions" in facts and lexeme.unit not in facts["versions"]:
+                return None  # `Qwen_0.5` is 0.5B without its B
+            value = lexeme.unit
+            if kind & VERSION and lexeme.number and value.isdigit() and int(value) > 9:
                 if f"{value[0]}.{value[1:]}" in facts.get("versions", ()):
                     value = f"{value[0]}.{value[1:]}"  # `qwen25` is Qwen 2.5
                 elif int(value) > 15:
                     return None  # `resnet50`
-            if kind & NUMBER and hyphenated(sheet, index, facts.get("versions", ())):
-                value = f"{value}.{pieces[index + 1].unit}"
+            if kind & NUMBER and is_hyphenated_decimal(tokens, index, facts.get("versions", ())):
+                value = f"{value}.{lexemes[index + 1].unit}"
                 claims[index + 1] = (label, value, "version")
             claims[index] = (label, value, "version")
             return value
-        if not kind & PASSED:
+        if not kind & SKIPPED_KINDS:
             return None
     return None
 
 
-def hyphenated(sheet: TokenSequence, index: int, versions: Sequence[str]) -> bool:
+def is_hyphenated_decimal(tokens: TokenSequence, index: int, versions: Sequence[str]) -> bool:
     """`Llama-3-1-8B`: a known version with a hyphen for its point, and a size after it."""
-    pieces = sheet.pieces
+    lexemes = tokens.lexemes
     return (
-        index + 2 < len(pieces)
-        and bool(pieces[index + 1].kind & NUMBER)
-        and bool(pieces[index + 2].kind & SIZED)
-        and f"{pieces[index].unit}.{pieces[index + 1].unit}" in versions
+        index + 2 < len(lexemes)
+        and bool(lexemes[index + 1].kind & NUMBER)
+        and bool(lexemes[index + 2].kind & SIZED)
+        and f"{lexemes[index].unit}.{lexemes[index + 1].unit}" in versions
     )
 
 
-def plausible(piece: Lexeme, adjacent: bool) -> bool:
+def is_plausible_version(lexeme: Lexeme, adjacent: bool) -> bool:
     """A bare number is a version right after its family, or with a decimal."""
-    text = piece.unit
+    text = lexeme.unit
     return (adjacent and len(text) <= 2 and int(float(text.rstrip("n"))) <= 30) or ("." in text and len(text) <= 5)
 
 
-def by_itself(sheet: TokenSequence, own: Sequence[int], label: str = "version", end: int | None = None) -> str | None:
-    """A version that stands apart from its family: `v0.2` anywhere before the scheme, else a decimal, and for a name
-    whose family nothing knows the number right after its first word."""
-    pieces, claims, known = sheet.pieces, sheet.claims, bool(own)
+def find_lone_version(
+    tokens: TokenSequence, own: Sequence[int], label: str = "version", end: int | None = None
+) -> str | None:
+    """A version that does not directly follow its family: `v0.2` anywhere before the scheme, else a decimal number.
+
+    In a name without a known family also the number right after the first word.
+    """
+    lexemes, claims, known = tokens.lexemes, tokens.claims, bool(own)
     decimal = None
-    for index, piece in enumerate(pieces[:end]):
-        kind = piece.kind
-        if kind & COPIES or (kind & TUNING and piece.entry is not None and piece.entry.value in UNCHAINED):
-            break  # what follows is the copy's edition
+    for index, lexeme in enumerate(lexemes[:end]):
+        kind = lexeme.kind
+        if kind & QUANTIZED_COPY_KINDS or (
+            kind & TUNING and lexeme.entry is not None and lexeme.entry.value in UNCENSORED_TUNINGS
+        ):
+            break  # what follows is the version of the copy
         if (
             kind & VERSION
             and claims[index] is None
-            and (piece.text[0] in "vVrR" or (not known and index == 1 and (sheet.mask & SIZED or "." in piece.unit)))
+            and (lexeme.text[0] in "vVrR" or (not known and index == 1 and (tokens.mask & SIZED or "." in lexeme.unit)))
         ):
-            value = piece.unit
-            if own and not claims_it(sheet, index, own):
+            value = lexeme.unit
+            if own and not may_be_family_version(tokens, index, own):
                 continue
-            if own and index + 1 < len(pieces) and pieces[index + 1].kind & NUMBER:
-                entry = pieces[own[0]].entry
-                joined = f"{value}.{pieces[index + 1].unit}"
+            if own and index + 1 < len(lexemes) and lexemes[index + 1].kind & NUMBER:
+                entry = lexemes[own[0]].entry
+                joined = f"{value}.{lexemes[index + 1].unit}"
                 if entry is not None and joined in entry.facts.get("versions", ()):
                     value, claims[index + 1] = joined, (label, joined, "version")  # `V1-5`
             claims[index] = (label, value, "version")
             return value
-        if kind & NUMBER and decimal is None and claims[index] is None and is_decimal(sheet, index, own):
+        if kind & NUMBER and decimal is None and claims[index] is None and is_version_decimal(tokens, index, own):
             decimal = index
-    if not known and len(pieces) > 1 and pieces[1].kind & NUMBER and claims[1] is None:
-        if pieces[0].kind == WORD and plausible(pieces[1], True) and (sheet.mask & SIZED or "." in pieces[1].unit):
+    if not known and len(lexemes) > 1 and lexemes[1].kind & NUMBER and claims[1] is None:
+        if (
+            lexemes[0].kind == WORD
+            and is_plausible_version(lexemes[1], True)
+            and (tokens.mask & SIZED or "." in lexemes[1].unit)
+        ):
             decimal = 1
-    elif not known or decimal is None or pieces[decimal].unit[0] == "0":
+    elif not known or decimal is None or lexemes[decimal].unit[0] == "0":
         return None
     if decimal is None:
         return None
-    claims[decimal] = (label, pieces[decimal].unit, "number by itself")
-    return pieces[decimal].unit
+    claims[decimal] = (label, lexemes[decimal].unit, "number by itself")
+    return lexemes[decimal].unit
 
 
-def claims_it(sheet: TokenSequence, index: int, own: Sequence[int]) -> bool:
-    """Whether a version that stands apart can be the family's: not before it, and behind a person's own words only one
-    that the line is known to have. The `v1.1` of `Mistral-Small-22B-Somebodys-v1.1` is somebody's."""
+def may_be_family_version(tokens: TokenSequence, index: int, own: Sequence[int]) -> bool:
+    """Whether a version that does not directly follow the family can be the family's.
+
+    It must come after the family; after unknown words it must be a known version of the family: the `v1.1` of
+    `Mistral-Small-22B-Custom-v1.1` is that of the fine-tune.
+    """
     if index < own[0]:
         return False
-    entry = sheet.pieces[own[0]].entry
+    entry = tokens.lexemes[own[0]].entry
     versions = entry.facts.get("versions") if entry is not None else None
-    if not versions or sheet.pieces[index].unit in versions:
+    if not versions or tokens.lexemes[index].unit in versions:
         return True
-    return all(piece.kind for piece in sheet.pieces[own[0] : index])
+    return all(lexeme.kind for lexeme in tokens.lexemes[own[0] : index])
 
 
-def is_decimal(sheet: TokenSequence, index: int, own: Sequence[int]) -> bool:
-    """A number like 1.4 after the family that no word of training stands before."""
+def is_version_decimal(tokens: TokenSequence, index: int, own: Sequence[int]) -> bool:
+    """Whether a number like 1.4 after the family is a version: the word before it is not a training detail."""
     if own and index < own[0]:
         return False
-    unit = sheet.pieces[index].unit
+    unit = tokens.lexemes[index].unit
     whole = unit.partition(".")[0]
-    before = sheet.claims[index - 1] if index else None
+    before = tokens.claims[index - 1] if index else None
     trained = before is not None and before[0] == "noise"
     return "." in unit and len(unit) <= 5 and whole.isdigit() and int(whole) < 20 and not trained
 
 
 SIZED = ACTIVE | EFFECTIVE | MIX | SIZE
-COPIES = FORMAT | GGUF | ROLE | SCHEME
-UNCHAINED = {"abliterated", "uncensored"}
+QUANTIZED_COPY_KINDS = FORMAT | GGUF | ROLE | SCHEME
+UNCENSORED_TUNINGS = {"abliterated", "uncensored"}

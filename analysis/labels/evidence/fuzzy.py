@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
 from analysis.labels.evidence.names import parse_name_or_none
-from analysis.names.family import alike
+from analysis.names.family import find_closest_family
 from db.record_base import Source
 
 CLOSE = 93.0  # of 100: a letter in eight
@@ -43,5 +43,5 @@ def fuzzy_evidence(unclaimed: Iterable[str]) -> Evidence:
 
 @lru_cache(maxsize=1 << 14)
 def nearly(word: str) -> str | None:
-    found = alike((word,), CLOSE)
+    found = find_closest_family((word,), CLOSE)
     return found.family if found else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.names import parse_name
-from analysis.names.family import alike
+from analysis.names.family import find_closest_family
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_words_of_common_speech_name_a_family_only_at_the_start() -> None:
 
 
 def test_likeness_is_a_last_resort() -> None:
-    found = alike(["Zorg", "Mistrall"])
+    found = find_closest_family(["Zorg", "Mistrall"])
     assert found is not None and (found.family, found.word) == ("mistral", "Mistrall") and found.score >= 88
-    assert alike(["ocean", "wave", "7b"]) is None
-    assert alike(["lama"]) is None  # too short to be told from others
+    assert find_closest_family(["ocean", "wave", "7b"]) is None
+    assert find_closest_family(["lama"]) is None  # too short to be told from others

@@ -61,14 +61,15 @@ def test_a_fault_names_its_file_and_entry(name: str, text: str, entry: str, reas
 
 
 def test_new_words_are_read_at_once() -> None:
-    from analysis.names.tokens import FAMILY, Lexicon
+    from analysis.names.lexicon import Lexicon
+    from analysis.names.tokens import FAMILY
 
     extended: Vocabulary = load_vocabulary(
         sources(families='\n[brands.zorgon]\nabout = "Zorgon, a test"\naliases = ["zorg-on"]\n')
     )
     lexicon = Lexicon(extended)
     assert lexicon["Zorgon"].kind & FAMILY
-    joined = lexicon.phrase("Zorg-On")
+    joined = lexicon.make_phrase_lexeme("Zorg-On")
     assert joined is not None and joined.entry is not None and joined.entry.value == "zorgon"
 
 

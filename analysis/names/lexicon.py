@@ -1,0 +1,483 @@
+"""What each word of a name can mean by itself, found once for each word and remembered.
+
+Names repeat their words a million times, so the Lexicon analyses a word when it first occurs. What a word means beside
+others is decided by the recognizers (family, version, size, tuning, quantization).
+"""
+
+from __future__ import annotations
+
+import re
+
+from analysis.names.tokens import (
+    ACTIVE,
+    BITS,
+    CODE,
+    DATE,
+    EFFECTIVE,
+    EMPTY,
+    EXPERTS,
+    FAMILY,
+    FLAG,
+    FLOAT,
+    FORMAT,
+    GGUF,
+    GROUP,
+    LANGUAGE,
+    LETTER,
+    MIX,
+    NOISE,
+    NUMBER,
+    OPENS,
+    PUBLISHER,
+    ROLE,
+    SCHEME,
+    SEES,
+    SHORT,
+    SIZE_WORD,
+    SPECIALTY,
+    TIMES,
+    TUNING,
+    VERSION,
+    WORD,
+    YEAR,
+    Lexeme,
+    Lexemes,
+    make_size_lexeme,
+    parse_count,
+)  # fmt: skip
+from analysis.vocabulary.vocabulary import Entry, Vocabulary
+
+_KINDS = {
+    "family": FAMILY,
+    "tuning": TUNING,
+    "specialty": SPECIALTY,
+    "format": FORMAT,
+    "language": LANGUAGE,
+    "float": FLOAT,
+    "scheme": SCHEME,
+    "size word": SIZE_WORD,
+    "role": ROLE,
+    "flag": FLAG,
+    "publisher": PUBLISHER,
+    "noise": NOISE,
+}
+# The label that a word of this kind claims if no recognizer decides otherwise.
+_CLAIMS = {
+    "family": "family",
+    "tuning": "tuning",
+    "specialty": "specialty",
+    "format": "format",
+    "language": "languages",
+    "scheme": "quant",
+    "float": "quant",
+    "size word": "noise",
+    "flag": "how",
+    "role": "role",
+    "publisher": "publisher",
+    "noise": "noise",
+}
+
+
+UNITS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+_COUNT = r"[0-9]{1,3}(?:[._][0-9]{1,3})?|[0-9]{4}(?=[km])|[0-9]{1,3}[pd][0-9]{1,2}"
+_PATTERNS = (  # tried in this order; the first that matches the whole lower-case word wins
+    ("number", r"[0-9]+(?:[._][0-9]+)*n?"),
+    ("sees", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)v"),
+    ("size", rf"({_COUNT})([kmbt])(?:n|illion|params?)?"),
+    ("version", r"(?:v|ver|version|rev)\.?([0-9]{1,4}(?:[._][0-9]{1,4})*[a-e]?)(?:final|beta|alpha|fix|rc[0-9]?|it)?"),
+    ("lettered", rf"[cdf-rtuw-z]({_COUNT})(b)|p([0-9]{{2,3}})(m)"),
+    ("mix", rf"([0-9]{{1,3}})[x×]({_COUNT})([bm])"),
+    ("active", rf"a({_COUNT})([bm])"),
+    ("effective", r"e([0-9]{1,3}(?:\.[0-9]{1,2})?)b"),
+    ("xim", rf"({_COUNT})([bm])x([0-9]{{1,2}})"),
+    ("bloom", r"([0-9]{1,2})([bm])([0-9])"),
+    ("pair", rf"({_COUNT})ba?({_COUNT})b"),
+    ("bpw", r"([0-9]{1,2}(?:[._][0-9]{1,4})?)bpw(?:h[0-9])?|bpw([0-9]{1,2}(?:\.[0-9]{1,4})?)"),
+    ("bits", r"([0-9]{1,2}(?:\.[0-9]{1,3})?)-?bits?(?:mlx|awq)?"),
+    ("activation", r"w([0-9]{1,2})a([0-9]{1,2})(?:fp|o)?(?:g([0-9]{1,4}))?(?:kv[0-9]+)?"),
+    ("web", r"q([0-9])(f16|f32|bf16)"),
+    ("mlx", r"oq([2-8])(?:e|plus)?|mx([2-8])|([2-8])b?it-?mlx|mlx-?([2-8])(?:bit)?"),
+    (
+        "group",
+        r"(?:gs?(16|32|64|128|256|512|1024)|group(?:size)?(32|64|128|256|512|1024)|(16|32|64|128|256|512|1024)g)",
+    ),
+    ("share", r"([0-9]{2})(i?q[0-9].*|b?f16|f32)"),
+    ("times", r"x([0-9]{1,2})|([0-9]{1,2})x"),
+    ("experts", r"([0-9]{1,3})e"),
+    ("short", r"(l|q|g|mn|ms|ml|y)([0-9](?:\.[0-9])?)"),
+    ("letter", r"([a-z])([0-9]{1,2}(?:\.[0-9]{1,2})?)"),
+    (
+        "noise",
+        r"(?:e|ep|epochs?|steps?|ckpts?|cp|checkpoints?|iters?|iteration|lr|bs|batch|batchsize|seed|wd|seq|len|maxlen|rank"
+        r"|r|alpha|runs?|fold|layers?|[lnhtdfksp]|top|topk|stage|phase|part|split|set|exp|trial|num|b|beta|gen|round|level"
+        r"|day|lora|dim|c|m|sm|cu|cuda|sp|drop|warmup|kl|eps|temp|ctx|patch|gpu|pct|chunk|bin|idx|id|no|hz|samples?)"
+        r"[0-9]+(?:[._][0-9]+)?[kmbh]?|lr[0-9.]+e[0-9]*|hb[0-9]|[0-9]+p[0-9]+|[0-9]+i|[0-9]{1,4}x[0-9]{1,4}"
+        r"|[0-9]+(?:[._][0-9]+)?(?:ep|epochs?|steps?|ksteps?|h|hrs?|hours?|hz|khz|px|ms|gb|mb|kb|tb|shots?|way|th|nd|st|rd"
+        r"|s|d|layers?|l|experts?|pct|percent|p|c|n|w|v|alp|lam|lr|iters?|it|ctx|tokens?|tok|samples?|k?examples|kn|fps"
+        r"|min|class|classes|labels|ways|hop|days?|y|yr|epo|r|heads?|gpus?|batch|bs|e[0-9]*)"
+        r"|(?=[0-9a-f]{0,64}[0-9])(?=[0-9a-f]{0,64}[a-f])[0-9a-f]{7,64}|0x[0-9a-f]+",
+    ),
+)
+# `2507`, `240806`, `20240806`, `202408`, `0528`; 1024 and 1212 count more often than they date.
+_DATE = re.compile(
+    r"(?!1024\Z|1212\Z)"
+    r"(?:(?:20)?2[0-9](?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])|2[0-9](?:0[1-9]|1[0-2])|20[12][0-9](?:0[1-9]|1[0-2])"
+    r"|(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]))"
+)
+_DIGITS = re.compile("|".join(f"(?P<{name}>(?:{pattern})\\Z)" for name, pattern in _PATTERNS))
+_HAS_DIGIT = re.compile(r"[0-9]").search
+_HEAD = re.compile(r"[a-z]+(?![a-z])")
+_HEAD_DIGITS = re.compile(r"[a-z]+[0-9]+(?=[a-z])")
+_AFTER_FAMILY = re.compile(r"v?([0-9]{1,2}(?:[._dp][0-9]{1,2})*(?:n(?![a-z]))?)(?=[A-Z]|[a-z]{3}|[aeAE][0-9]|\Z)")
+_SIZE_THEN_WORD = re.compile(
+    r"[0-9]{1,3}(?:\.[0-9]{1,2})?[bB](?=[A-Z][A-Za-z])|[0-9]{2,3}M(?=[A-Z][a-z])|[0-9]{1,3}(?:\.[0-9])?[bB](?=[a-z]{4})"
+)
+_WORD_THEN_SIZE = re.compile(r"[A-Za-z]{3,}(?=[0-9]{1,3}(?:[._][0-9]{1,2})?[bB]\Z|[0-9]{2,3}[mM]\Z)")
+_CAPITALIZED = re.compile(
+    r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:[._][0-9]+)*[bBmM]?(?![a-z])|[^A-Za-z0-9]+|[0-9]+"
+)
+_SHORTHAND = {"l": "llama", "q": "qwen", "g": "gemma", "mn": "mistral", "ms": "mistral", "ml": "mistral", "y": "yi"}
+_POINTS = str.maketrans("_dp", "...")
+_WORD_NUMBER = re.compile(r"[A-Za-z]{3,}(?=[0-9]{1,2}(?:\.[0-9]{1,2})?\Z)")
+_HYPHENS = str.maketrans("_. ", "---")
+_HYPHEN_DIGIT = re.compile(r"i?q[0-9]-[0-9]", re.I)
+_GLUED_SCHEME = re.compile(r"(?<=[a-z])I?Q[1-8]\Z")
+_BARE_BITS = re.compile(r"i?q([1-8])\Z")
+# Letters that a word of this kind needs to be recognized among words joined by capitals.
+_MIN_LETTERS = {
+    "tuning": 3,
+    "specialty": 3,
+    "noise": 2,
+    "size word": 4,
+    "format": 3,
+}
+MAX_WORD_LENGTH = 64
+MAX_CACHED_WORDS = 200_000
+
+
+class Lexicon(dict[str, Lexeme]):
+    """word -> its first lexeme, the others in its `more`; filled as words occur, emptied at MAX_CACHED_WORDS.
+
+    `phrases` maps several words, joined by `-`, to what they mean together: a vocabulary entry or a GGUF scheme.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.gguf = gguf_spellings(vocabulary)
+        self.phrases: dict[str, Entry | str] = {}
+        self.phrase_starts: dict[str, dict[str, tuple[int, ...]]] = {}  # first word -> second -> lengths, long first
+        # word as written -> (the phrases that may begin in it, the offset at which they begin)
+        self.openings: dict[str, tuple[dict[str, tuple[int, ...]], int]] = {}
+        self.phrase_lexemes: dict[str, Lexeme | None] = {}  # results of `make_phrase_lexeme`
+        for scheme, canonical in self.gguf.items():
+            self._add_phrase(scheme.lower().replace("_", "-"), canonical)
+        for found in vocabulary.phrases.values():
+            for parts, entry in found:
+                self._add_phrase("-".join(parts), entry)
+        self.anywhere = dict(vocabulary.anywhere)
+        self.endings = dict(vocabulary.endings)
+        self._inside = re.compile("|".join(map(re.escape, self.anywhere)) or r"(?!)").search
+        self._ending = re.compile(f"({'|'.join(map(re.escape, self.endings)) or '(?!)'})[0-9.]*\\Z").search
+
+    def _add_phrase(self, phrase: str, meaning: Entry | str) -> None:
+        words = phrase.split("-")
+        if len(words) > 1 and phrase not in self.phrases:
+            self.phrases[phrase] = meaning
+            seconds = self.phrase_starts.setdefault(words[0], {})
+            seconds[words[1]] = tuple(sorted({len(words), *seconds.get(words[1], ())}, reverse=True))
+
+    def __missing__(self, word: str) -> Lexeme:
+        if len(self) >= MAX_CACHED_WORDS:
+            self.clear()
+            self.openings.clear()
+            self.phrase_lexemes.clear()
+        lexemes = self.lexemes_of_word(word, word.lower())
+        first = lexemes[0][1]
+        if len(lexemes) > 1:
+            first = first.copy(first.kind)
+            first.more = tuple(lexemes[1:])
+        self[word] = first
+        return first
+
+    def lexemes(self, word: str) -> Lexemes:
+        first = self[word]
+        return ((0, first.copy(first.kind) if first.more else first), *first.more)
+
+    def lexemes_of_word(self, word: str, lower: str) -> list[tuple[int, Lexeme]]:
+        """The lexemes of one word; the first has the kind OPENS if a phrase may begin in the word."""
+        lexemes = self.recognize_word(word, lower)
+        at = self.phrase_offset(word, lower)
+        if at is not None:
+            lexemes[0] = (0, lexemes[0][1].copy(lexemes[0][1].kind | OPENS))
+            first = lower[at:]
+            self.openings[word] = self.phrase_starts[first if first in self.phrase_starts else first[2:]], at
+        return lexemes
+
+    def phrase_offset(self, word: str, lower: str) -> int | None:
+        """The offset at which a phrase may begin: 0, after a share (`55IQ2`), at a scheme (`devstralQ4`)."""
+        if lower in self.phrase_starts:
+            return 0
+        if lower.isalpha():
+            return None
+        if lower[:2].isdigit() and lower[2:] in self.phrase_starts:
+            return 0
+        glued = _GLUED_SCHEME.search(word)
+        return glued.start() if glued and lower[glued.start() :] in self.phrase_starts else None
+
+    def recognize_word(self, word: str, lower: str) -> list[tuple[int, Lexeme]]:
+        """The lexemes of one word. An unknown word is one lexeme of kind WORD."""
+        known = self.vocabulary.words.get(lower)
+        if known is not None:
+            return [(0, make_lexeme(word, known))]
+        if not word or len(word) > MAX_WORD_LENGTH:
+            return [(0, Lexeme(word, WORD if word else EMPTY))]
+        if lower in ("bit", "bits"):
+            return [(0, Lexeme(word, BITS))]
+        if _HAS_DIGIT(word):
+            found = self.recognize_number(word, lower)
+            if found is not None:
+                return found
+        elif word == "MN":
+            return [(0, Lexeme(word, SHORT, None, entry=self.vocabulary.words.get("mistral")))]
+        elif len(word) == 1:
+            return [(0, Lexeme(word, NOISE, ("noise", word, "a letter")))]
+        elif (language := self.vocabulary.codes.get(lower)) is not None:
+            return [(0, Lexeme(word, CODE, None, entry=language))]
+        if word.isascii() and word.isalpha():  # no digits join words here, and few words are joined by capitals
+            parts = None if word[1:].islower() else self.split_capitals(word)
+            return parts or self.split_around_family(word, lower) or [(0, Lexeme(word))]
+        return (
+            self.split_glued(word, lower)
+            or self.split_capitals(word)
+            or self.split_around_family(word, lower)
+            or self.split_trailing_number(word)
+            or [(0, Lexeme(word))]
+        )
+
+    def recognize_number(self, word: str, lower: str) -> list[tuple[int, Lexeme]] | None:
+        """A word with digits that matches a pattern: a size, version, bits, group size or training detail."""
+        scheme = self.gguf.get(word.upper())
+        if scheme is not None:
+            return [(0, make_gguf_lexeme(word, scheme))]
+        if lower == "1.58":
+            return [(0, Lexeme(word, BITS, ("bits", lower, "ternary weights"), number=1.58, unit="bits"))]
+        if found := _BARE_BITS.match(lower):
+            return [(0, Lexeme(word, BITS, ("bits", found[1], "bits"), number=float(found[1]), unit="q"))]
+        match = _DIGITS.match(lower)
+        if match is None:
+            return None
+        return self._pair(word) if match.lastgroup == "pair" else [(0, self._number(word, match))]
+
+    def _number(self, word: str, match: re.Match[str]) -> Lexeme:
+        name = match.lastgroup or ""
+        values = [value for value in match.groups()[match.lastindex or 0 :] if value is not None]
+        if name == "number":
+            if _DATE.fullmatch(word):
+                return Lexeme(word, DATE, ("release", word, "date"), unit=word)
+            kind = NUMBER | YEAR if "2019" < word < "2030" and len(word) == 4 else NUMBER
+            return Lexeme(word, kind, None, unit=word.lower().replace("_", "."))
+        if name == "sees":
+            return Lexeme(word, VERSION | SEES, None, unit=values[0])
+        if name in ("size", "lettered"):
+            return make_size_lexeme(word, parse_count(values[0]) * UNITS[values[1]], values[1])
+        if name == "version":
+            return Lexeme(word, VERSION, None, unit=values[0].replace("_", "."))
+        if name == "mix":
+            return Lexeme(word, MIX, None, number=parse_count(values[1]) * UNITS[values[2]], unit=values[0])
+        if name == "xim":
+            return Lexeme(word, MIX, None, number=parse_count(values[0]) * UNITS[values[1]], unit=values[2])
+        if name == "active":
+            return Lexeme(word, ACTIVE, None, number=parse_count(values[0]) * UNITS[values[1]])
+        if name == "effective":
+            return Lexeme(word, EFFECTIVE, None, number=float(values[0]) * 1e9)
+        if name == "bloom":
+            number = float(f"{values[0]}.{values[2]}") * UNITS[values[1]]
+            return make_size_lexeme(word, number, values[1])
+        if name in ("bpw", "bits", "mlx"):
+            bits = float(values[0].replace("_", "."))
+            if 0 < bits <= 16:
+                return Lexeme(word, BITS, ("bits", f"{bits:g}", "bits"), number=bits, unit=name)
+            return Lexeme(word)
+        if name == "activation":
+            scheme = f"W{values[0]}A{values[1]}"
+            rule = "weights and activations"
+            return Lexeme(word, SCHEME, ("quant", scheme, rule), number=float(values[0]), unit="activation")
+        if name == "web":
+            rule = "weights and arithmetic"
+            return Lexeme(word, SCHEME, ("quant", word.upper(), rule), number=float(values[0]), unit="web")
+        if name == "group":
+            return Lexeme(word, GROUP, ("group_size", values[0], "group"), number=float(values[0]))
+        if name == "share":
+            known = self.vocabulary.words.get(values[1])
+            scheme = self.gguf.get(values[1].upper(), known.value if known is not None else "")
+            if not scheme and values[1] not in self.phrase_starts:
+                return Lexeme(word)
+            return Lexeme(word, GGUF, ("quant", scheme, "share of a mix"), number=float(values[0]), unit=scheme)
+        if name == "times":
+            return Lexeme(word, TIMES, None, number=float(values[0]))
+        if name == "experts":
+            return Lexeme(word, EXPERTS, ("noise", word, "training or measure"), number=float(values[0]), unit=word[-1])
+        if name == "short":
+            family = self.vocabulary.words.get(_SHORTHAND[values[0]])
+            return Lexeme(word, SHORT | LETTER, None, entry=family, unit=values[1])
+        if name == "letter":
+            return Lexeme(word, LETTER, None, unit=word.upper())
+        return Lexeme(word, NOISE, ("noise", word, "training or measure"))
+
+    def _pair(self, word: str) -> list[tuple[int, Lexeme]]:
+        """`1b14b` and `30bA3b`: two sizes glued."""
+        return self._split(word, word.lower().index("b") + 1)
+
+    def split_glued(self, word: str, lower: str) -> list[tuple[int, Lexeme]] | None:
+        """A family with what follows it (`Qwen2.5`, `llama7b`, `gemma3n`, `Qwen3Guard`), or `8BInstruct`, `model7b`."""
+        words = self.vocabulary.words
+        for pattern in (_HEAD_DIGITS, _HEAD):
+            head = pattern.match(lower)
+            if head is not None and 1 < head.end() < len(word):
+                entry = words.get(head[0])
+                if entry is None:
+                    continue
+                if entry.label in ("family", "publisher"):
+                    return [(0, make_lexeme(word[: head.end()], entry)), *self._rest(word, head.end())]
+                if lower[head.end() :].isdigit():
+                    return self._split(word, head.end())  # `instruct2`, `chat3`: the word and its number
+        found = _SIZE_THEN_WORD.match(word) or _WORD_THEN_SIZE.match(word)
+        return self._split(word, found.end()) if found else None
+
+    def _rest(self, word: str, at: int) -> list[tuple[int, Lexeme]]:
+        """What follows a family inside its word: a version and the rest, or the rest alone."""
+        rest = word[at:]
+        found = _AFTER_FAMILY.match(rest)
+        size = _DIGITS.match(rest.lower())
+        if found is None or (size is not None and size.lastgroup in ("size", "mix", "bloom")):
+            return self._shift(at, rest)
+        said = found[1].translate(_POINTS)
+        version = Lexeme(rest[: found.end()], VERSION, None, unit=said, number=1)
+        return [(at, version), *self._shift(at + found.end(), rest[found.end() :])]
+
+    def _shift(self, offset: int, text: str) -> list[tuple[int, Lexeme]]:
+        return [(offset + start, lexeme) for start, lexeme in self.lexemes(text)] if text else []
+
+    def _split(self, word: str, at: int) -> list[tuple[int, Lexeme]]:
+        return self._shift(0, word[:at]) + self._shift(at, word[at:])
+
+    def split_capitals(self, word: str) -> list[tuple[int, Lexeme]] | None:
+        """Words joined by capitals (`DarkQwen3`, `NeuralHermes`, `MiniGuard`), if at least one of them is known."""
+        parts = [(found.start(), found[0]) for found in _CAPITALIZED.finditer(word)]
+        if not 2 <= len(parts) <= 8:
+            return None
+        lexemes: list[tuple[int, Lexeme]] = []
+        known = False
+        for index, (start, part) in enumerate(parts):
+            entry = self.vocabulary.words.get(part.lower())
+            if (
+                entry is not None
+                and len(part) >= _MIN_LETTERS.get(entry.label, 4)
+                and not (index and entry.facts.get("first"))
+            ):
+                lexemes.append((start, make_lexeme(part, entry)))
+                known = known or entry.label not in ("noise", "publisher")
+            elif part[0].isdigit() and lexemes:
+                if lexemes[-1][1].kind & FAMILY and part[-1].isdigit():
+                    lexemes.append((start, Lexeme(part, VERSION, None, unit=part.replace("_", "."), number=1)))
+                elif part[-1] in "bB" and len(parts[index - 1][1]) > 2:
+                    lexemes += self._shift(start, part)
+                    known = True
+                else:
+                    lexemes.append((start, Lexeme(part, NOISE, ("noise", part, "number"))))
+            elif len(part) == 1:
+                lexemes.append((start, Lexeme(part, NOISE, ("noise", part, "a letter"))))
+            else:
+                lexemes.append((start, Lexeme(part)))
+        return lexemes if known else None
+
+    def split_around_family(self, word: str, lower: str) -> list[tuple[int, Lexeme]] | None:
+        """A family inside or at the end of a word: `openllama`, `LegalBERT`."""
+        if found := self._inside(lower):
+            at, end = found.span()
+            head = self._head(word[:at]) if at else []
+            tail = self._rest(word, end) if end < len(word) else []
+            return [*head, (at, make_lexeme(word[at:end], self.anywhere[found[0]], "inside a word")), *tail]
+        if (found := self._ending(lower)) and found.start() >= 2:
+            end = found.end(1)
+            tail = self._rest(word, end) if end < len(word) else []
+            return [(0, make_lexeme(word[:end], self.endings[found[1]], "end of a word")), *tail]
+        return None
+
+    def _head(self, text: str) -> list[tuple[int, Lexeme]]:
+        """The part of a word before a family, as a known word if it is one: the `tiny` of `tinycodellama`."""
+        entry = self.vocabulary.words.get(text.lower())
+        return [(0, Lexeme(text) if entry is None or entry.label == "family" else make_lexeme(text, entry))]
+
+    def split_trailing_number(self, word: str) -> list[tuple[int, Lexeme]] | None:
+        """An unknown word and the number at its end: `Wenzhong2.0`."""
+        found = _WORD_NUMBER.match(word)
+        if found is None or word.isupper():
+            return None
+        number = word[found.end() :]
+        return [(0, Lexeme(found[0])), (found.end(), Lexeme(number, VERSION, None, unit=number, number=1))]
+
+    def find_phrase(self, text: str, words: list[str], at: int, start: int) -> tuple[Lexemes, Lexeme, int, int] | None:
+        """The longest phrase that begins in the word `at`, which starts at position `start` of the text.
+
+        Returns the lexemes before the phrase in that word, the phrase's lexeme, its offset in the word, and the number
+        of words that it spans.
+        """
+        word = words[at]
+        opener = self.openings.get(word)
+        if opener is None:
+            return None
+        seconds, skip = opener
+        for length in seconds.get(words[at + 1].lower(), ()):
+            if at + length <= len(words):
+                end = start + sum(map(len, words[at : at + length])) + length - 1
+                said = text[start + skip : end]
+                if said not in self.phrase_lexemes:
+                    self.phrase_lexemes[said] = self.make_phrase_lexeme(said)
+                lexeme = self.phrase_lexemes[said]
+                if lexeme is not None:
+                    return self.lexemes(word[:skip]) if skip else (), lexeme, skip, length
+        return None
+
+    def make_phrase_lexeme(self, text: str) -> Lexeme | None:
+        """The lexeme that several words make together; None if they are not a phrase."""
+        said = text.lower().translate(_HYPHENS)
+        if _HYPHEN_DIGIT.match(text):
+            return None  # `q4-2` is a number of something
+        meaning = self.phrases.get(said)
+        if meaning is not None:
+            return make_gguf_lexeme(text, meaning) if isinstance(meaning, str) else make_lexeme(text, meaning)
+        if said[:2].isdigit() and isinstance(scheme := self.phrases.get(said[2:]), str):
+            return Lexeme(text, GGUF, ("quant", scheme, "share of a mix"), number=float(said[:2]), unit=scheme)
+        return None
+
+
+def make_lexeme(text: str, entry: Entry, rule: str = "") -> Lexeme:
+    """The lexeme of a word of the vocabulary."""
+    label = _CLAIMS.get(entry.label)
+    claim = None if label is None else (label, entry.value, rule or entry.file)
+    scheme = entry.scheme
+    number = (scheme.nominal_bits or 0) if scheme is not None else 0
+    if scheme is not None and scheme.bits_in_alias:
+        number = float(next((letter for letter in text if letter.isdigit()), 0))
+    return Lexeme(text, _KINDS[entry.label], claim, entry=entry, number=number, unit=rule)
+
+
+def make_gguf_lexeme(text: str, scheme: str) -> Lexeme:
+    return Lexeme(text, GGUF, ("quant", scheme, "schemes.toml"), unit=scheme)
+
+
+def gguf_spellings(vocabulary: Vocabulary) -> dict[str, str]:
+    """Spelling in capitals -> GGUF scheme: with suffixes, and without underscores where letters make it plain."""
+    table = vocabulary.schemes
+    schemes = {scheme.name: scheme.name for scheme in table.schemes.values() if scheme.kind == "gguf"}
+    for scheme in tuple(schemes):
+        for suffix in table.suffixes:
+            schemes.setdefault(f"{scheme}_{suffix}", f"{scheme}_{suffix}")
+    for scheme in tuple(schemes):
+        head, *tail = scheme.split("_")
+        if tail and not tail[0][0].isdigit():
+            schemes.setdefault(head + "".join(tail), scheme)
+            schemes.setdefault("_".join([head + tail[0], *tail[1:]]), scheme)
+    return schemes
