@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.schemes import tensor_types as ggml
+from samplehub.content import quantization_mixes
 
 gguf = pytest.importorskip("gguf")
 
@@ -61,3 +62,11 @@ def test_interleaved_rows_have_the_blocks_of_plain_ones() -> None:
     assert ggml.tensor_type(212) == ggml.GgmlType("Q4_K_R4", 256, 144)
     assert ggml.tensor_type(339) == ggml.GgmlType("IQ4_K_R4", 256, 144)
     assert ggml.tensor_type(205) is None
+
+
+def test_the_sample_hub_writes_the_same_types() -> None:
+    """samplehub imports nothing of analysis, so its table is compared here."""
+    for name, kind in quantization_mixes.TYPES.items():
+        assert ggml.TYPES[kind.number] == ggml.GgmlType(name, kind.block, kind.bytes)
+    for name, mix in quantization_mixes.MIXES.items():
+        assert ggml.FILE_TYPES[mix.number] == name
