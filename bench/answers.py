@@ -1,9 +1,9 @@
-"""What answers cost on a catalog: `python -m bench.answers catalog.db`.
+"""Time and memory of the commands that read a catalog: `python -m bench.answers catalog.db`.
 
-Each command runs in a process of its own, as a person would call it: seconds of the clock and the most memory it held.
+Each command runs in a new process, as a user would call it: wall-clock seconds and peak memory.
 Make a catalog of any size with `python -m bench.scale --repos 240000 --db catalog.db`.
 
-Last figures (2 cores that eight others shared, Python 3.11, SQLite 3.40), catalogs of 60,000 and 240,000 repos:
+Last figures (2 cores shared with eight other programs, Python 3.11, SQLite 3.40), catalogs of 60,000 and 240,000 repos:
 
                          60,000 repos        240,000 repos
     models ls            0.5 s    31 MB       0.7 s    31 MB
@@ -40,20 +40,19 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 
 def measure(words: list[str], db: str) -> tuple[float, int, int]:
-    """Seconds, peak memory of its own in bytes (Linux: without the pages that it maps of the catalog's file), and
-    bytes printed."""
+    """Seconds, peak private memory in bytes (on Linux without mapped pages of the catalog's file), bytes printed."""
     program = Path(sys.executable).with_name("hf-catalog")
-    started, most = time.perf_counter(), 0
+    started, peak = time.perf_counter(), 0
     with tempfile.TemporaryFile() as out:
         process = subprocess.Popen([program, *words, "--db", db], stdout=out, stderr=subprocess.DEVNULL)
         while process.poll() is None:
-            most = max(most, own_memory(process.pid))
+            peak = max(peak, private_memory(process.pid))
             time.sleep(0.02)
         assert process.returncode == 0, f"{' '.join(words)} ended with {process.returncode}"
-        return time.perf_counter() - started, most, out.seek(0, 2)
+        return time.perf_counter() - started, peak, out.seek(0, 2)
 
 
-def own_memory(pid: int) -> int:
+def private_memory(pid: int) -> int:
     try:
         text = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -64,7 +63,7 @@ def own_memory(pid: int) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("db", help="a catalog: a file of SQLite, or a URL")
+    parser.add_argument("db", help="a catalog: a SQLite file or a PostgreSQL URL")
     parser.add_argument("--only", nargs="*", default=list(COMMANDS), choices=list(COMMANDS))
     options = parser.parse_args()
     from analysis.query.reader import CatalogReader

@@ -1,27 +1,27 @@
-"""How fast a crawl is, and what it costs, against a sample Hub in a process of its own.
+"""Speed and cost of a crawl of a sample Hub that runs in a separate process.
 
-    python bench/crawl.py discover [--repos 20000] [--models FILE]     repos a second, from HTTP to the catalog
-    python bench/crawl.py enrich   [--repos 3000]  [--models FILE]     visits a second, with file trees
-    python bench/crawl.py memory   [--repos 300000] [--names FILE]     memory on the way through a listing of that size
-    python bench/crawl.py compare  [--repos 2000]  [--models FILE]     beside the obvious script
-    python bench/crawl.py quota    [--repos 1500]                      how much of each window's quota a crawl uses
+    python bench/crawl.py discover [--repos 20000] [--models FILE]     repos per second, from HTTP to the catalog
+    python bench/crawl.py enrich   [--repos 3000]  [--models FILE]     enrichments per second, with file trees
+    python bench/crawl.py memory   [--repos 300000] [--names FILE]     memory while a listing of that size is crawled
+    python bench/crawl.py compare  [--repos 2000]  [--models FILE]     compared with a simple script
+    python bench/crawl.py quota    [--repos 1500]                      share of each window's quota that a crawl uses
 
-The Hub serves `--repos` repos: those of its built-in catalog, or of a file, over and over under other owners. With
-`--names` (real ids, one a line, .gz read as well) each repo has a name and a base of its own, so that names, tags and
-evidence grow with the Hub as they do in truth. The obvious script is what one would write in an evening with
-huggingface_hub: list_models(full=True), then for each repo model_info(files_metadata=True) and, for those with
-safetensors, get_safetensors_metadata, into SQLite.
+The Hub serves `--repos` repos: those of its built-in catalog or of a file, repeated under other owners. With `--names`
+(real ids, one per line, plain or .gz) each repo has its own name and base model, so that names, tags and evidence grow
+with the number of repos as on the real Hub. The simple script is a straightforward use of huggingface_hub:
+list_models(full=True), then for each repo model_info(files_metadata=True) and, for those with safetensors,
+get_safetensors_metadata, into SQLite.
 
-Last figures (24 Nov 2026, two slow cores, with the Hub on them too):
-  discover  40,000 repos of the file in 8.1, 8.1, 8.0, 8.2 and 8.4 s (4,929, 4,937, 5,028, 4,887, 4,780 a second),
-            labels made by a process beside; 41 requests, 199 and 75 MB at the most
-  enrich    1,500 visits of the file in 8.2 s (183 a second); 34,142 files, 21,111 artifacts, a request a visit
-  compare   462 repos: files 467 requests, 0.9 MB, 60,316 rows; headers 2,176 requests, 193 MB, 74,067 rows; the same
-            again 1 request; the obvious script 8,433 requests, 523 MB, 8,216 rows
-  memory    3,000,000 repos with --names: 283 MB at most, 106 of the process beside (its own 231 MB at 300,000, 250 at
-            1,000,000, 265 at 3,000,000), a catalog of 8,903 MB, 2,005 s beside other programs, 999 s of its own. Onto
-            the catalog of bench/scale.py with 3,000,000 repos, a listing, what it missed and 509 visits: 180 MB
-  quota     900 visits: 100 % of every window used, no request refused
+Last figures (24 Nov 2026, two slow cores shared with the sample Hub):
+  discover  40,000 repos of the file in 8.1, 8.1, 8.0, 8.2 and 8.4 s (4,929, 4,937, 5,028, 4,887, 4,780 per second),
+            with a labelling process; 41 requests, peak memory 199 and 75 MB
+  enrich    1,500 enrichments of the file in 8.2 s (183 per second); 34,142 files, 21,111 artifacts, one request each
+  compare   462 repos: files 467 requests, 0.9 MB, 60,316 rows; headers 2,176 requests, 193 MB, 74,067 rows; repeated:
+            1 request; the simple script 8,433 requests, 523 MB, 8,216 rows
+  memory    3,000,000 repos with --names: peak 283 MB, and 106 MB of the labelling process (crawl 231 MB at 300,000, 250
+            at 1,000,000, 265 at 3,000,000); catalog 8,903 MB; 2,005 s on a busy machine, 999 s of CPU time. A crawl
+            into the catalog of bench/scale.py with 3,000,000 repos, with 509 enrichments: 180 MB
+  quota     900 enrichments: 100 % of every window used, no request refused
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ from samplehub.content.repo import Repo, commit_of, hub_time  # noqa: E402
 from samplehub.server.server import read_catalog  # noqa: E402
 
 BEGUN = datetime(2022, 3, 2, tzinfo=UTC)
-MADE = ("files", "safetensors", "gguf", "config", "card", "evals")
+CACHED_PARTS = ("files", "safetensors", "gguf", "config", "card", "evals")
 
 
-def made(model: Repo) -> dict[str, Any]:
-    """The parts of a repo that are costly to make, made once for all that share them."""
+def cached_parts(model: Repo) -> dict[str, Any]:
+    """The parts of a repo that are expensive to compute, computed once for all repos that share them."""
     used = model.used_storage()
-    return {part: getattr(model, part) for part in MADE} | {"used_storage": lambda: used}
+    return {part: getattr(model, part) for part in CACHED_PARTS} | {"used_storage": lambda: used}
 
 
 class Endless:
-    """A listing of any length, made of some repos over and over: nothing is kept, each repo follows from its place."""
+    """A listing of any length that repeats some repos: none is stored, each is computed from its position."""
 
     version = 0
 
@@ -69,7 +69,7 @@ class Endless:
         self._names = names
         self._models = [repo for repo in models if not repo.private and not repo.disabled]
         self._places = {repo.id: at for at, repo in enumerate(self._models)}
-        self._made = [made(repo) for repo in self._models]
+        self._cached_parts = [cached_parts(repo) for repo in self._models]
         self._count = count
         self._step = timedelta(seconds=120_000_000 / count)  # from March 2022 to the end of 2025
 
@@ -107,11 +107,13 @@ class Endless:
             sha=commit_of(place),
             parts=model.parts,
         )
-        repo.__dict__.update(self._made[at])
+        repo.__dict__.update(self._cached_parts[at])
         return repo
 
     def page(self, wish: ListingQuery, after: Key | None, limit: int, shift: int = 0) -> ListingSlice:
-        """Only by date, either way: for want of an index the other orders are those of a date as well."""
+        """Sorted by date only, ascending or descending; other orders give the order of dates, because there is no
+        index.
+        """
         seen = -1 if after is None else int(str(after[1])[8:], 16)
         step = 1 if wish.ascending else -1
         first = (0 if wish.ascending else self._count - 1) if after is None else seen + step
@@ -163,9 +165,10 @@ def serve(
 def hub(
     models: Path | None, count: int, names: Path | None = None, quota: Quota | None = None
 ) -> Iterator[tuple[str, Any]]:
-    """A sample Hub in a process of its own: its endpoint, and what tells (requests, bytes) since it was last asked.
+    """A sample Hub in a separate process: its endpoint, and a function that returns (requests, bytes) since its last
+    call.
 
-    Asked for "log" it tells (time, status) of each request instead.
+    With the argument "log" the function returns (time, status) of each request instead.
     """
     context = multiprocessing.get_context("spawn")
     line, far = context.Pipe()
@@ -202,17 +205,17 @@ def crawl_of(
     with Store.open(db, create=True) as store:
         settings = CrawlSettings(depth=depth, workers=workers, full=full)  # type: ignore[arg-type]
         run = crawl(store, HuggingFaceSource(HubClient(endpoint, MEMBER)), settings, tell or ignore_progress)[-1]
-    print(f"          ({time.process_time() - busy:.1f} s of this process's own time)")
+    print(f"          ({time.process_time() - busy:.1f} s of CPU time of this process)")
     return time.perf_counter() - start, run
 
 
 def peak() -> float:
-    """Megabytes that this process held at its largest."""
+    """Peak memory of this process in megabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
-def beside() -> float:
-    """Megabytes that the process for labels held at its largest, once it has ended."""
+def labeller_peak() -> float:
+    """Peak memory of the labelling process in megabytes, once it has ended."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
 
 
@@ -221,7 +224,10 @@ def discover(models: Path | None, count: int, folder: Path) -> None:
         seconds, run = crawl_of(endpoint, folder / "discover.db", "listing")
         rate = run.repos_seen / seconds
         print(f"discover: {run.repos_seen:,} repos in {seconds:.1f} s = {rate:,.0f} repos/s", end="; ")
-        print(f"{run.api_requests:,} requests, {run.bytes_read / 1e6:.1f} MB, peak {peak():.0f} and {beside():.0f} MB")
+        print(
+            f"{run.api_requests:,} requests, {run.bytes_read / 1e6:.1f} MB,",
+            f" peak {peak():.0f} and {labeller_peak():.0f} MB",
+        )
         seconds, run = crawl_of(endpoint, folder / "discover.db", "listing")
         print(f"again:    {run.repos_seen:,} repos in {seconds:.1f} s, {run.repos_changed} changed")
 
@@ -234,7 +240,8 @@ def enrich(models: Path | None, count: int, folder: Path) -> None:
             files = connection.execute("select count(*) from repo_files").fetchone()[0]
             artifacts = connection.execute("select count(*) from artifacts").fetchone()[0]
         print(
-            f"enrich:   {run.repos_enriched:,} visits in {seconds:.1f} s = {run.repos_enriched / seconds:,.0f} a second"
+            f"enrich:   {run.repos_enriched:,} enrichments in {seconds:.1f} s"
+            f" = {run.repos_enriched / seconds:,.0f} per second"
         )
         print(
             f"          {files:,} files, {artifacts:,} artifacts, {run.api_requests:,} requests,"
@@ -242,41 +249,41 @@ def enrich(models: Path | None, count: int, folder: Path) -> None:
         )
 
 
-def held() -> tuple[float, float]:
-    """Megabytes that this process holds now: of its own, and of the catalog's file mapped into it."""
+def current_memory() -> tuple[float, float]:
+    """Memory of this process now, in megabytes: private, and mapped from the catalog's file."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    told = {name: text.split()[0] for name, _, text in (line.partition(":") for line in lines) if text.strip()}
-    return int(told["RssAnon"]) / 1000, int(told["RssFile"]) / 1000
+    fields = {name: text.split()[0] for name, _, text in (line.partition(":") for line in lines) if text.strip()}
+    return int(fields["RssAnon"]) / 1000, int(fields["RssFile"]) / 1000
 
 
 def memory(models: Path | None, count: int, folder: Path, names: Path | None = None) -> None:
-    start, told = time.perf_counter(), 0
+    start, printed = time.perf_counter(), 0
 
     def tell(progress: Any) -> None:
-        nonlocal told
-        if progress.done >= told + count // 30:
-            told, seconds = progress.done, time.perf_counter() - start
-            own, mapped = held()
+        nonlocal printed
+        if progress.done >= printed + count // 30:
+            printed, seconds = progress.done, time.perf_counter() - start
+            own, mapped = current_memory()
             print(
-                f"  {told:9,} repos {seconds:6.0f} s {told / seconds:6,.0f}/s, own {own:4.0f} MB,"
+                f"  {printed:9,} repos {seconds:6.0f} s {printed / seconds:6,.0f}/s, own {own:4.0f} MB,"
                 f" mapped {mapped:4.0f} MB, peak {peak():4.0f} MB",
                 flush=True,
             )
 
     with hub(models, count, names) as (endpoint, _):
         for what in ("memory:", "full:  "):
-            start, told = time.perf_counter(), 0
+            start, printed = time.perf_counter(), 0
             seconds, run = crawl_of(endpoint, folder / "memory.db", "listing", tell=tell, full=what == "full:  ")
             size = (folder / "memory.db").stat().st_size / 1e6
             print(
-                f"{what}   {run.repos_seen:,} repos in {seconds:.0f} s, peak {peak():.0f} and {beside():.0f} MB,"
+                f"{what}   {run.repos_seen:,} repos in {seconds:.0f} s, peak {peak():.0f} and {labeller_peak():.0f} MB,"
                 f" catalog {size:,.0f} MB",
                 flush=True,
             )
 
 
-def obvious(endpoint: str, db: Path) -> tuple[float, int]:
-    """The script that one would write in an evening."""
+def run_simple_script(endpoint: str, db: Path) -> tuple[float, int]:
+    """A straightforward script on huggingface_hub, for comparison."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, NotASafetensorsRepoError, SafetensorsParsingError
     from huggingface_hub.utils.tqdm import disable_progress_bars
@@ -317,18 +324,18 @@ def compare(models: Path | None, count: int, folder: Path) -> None:
         for depth in ("files", "headers"):
             seconds, run = crawl_of(endpoint, folder / f"{depth}.db", depth)
             requests, size = asked()
-            told(f"hf-catalog, {depth}", requests, size, seconds, rows_of(folder / f"{depth}.db"))
+            print_costs(f"hf-catalog, {depth}", requests, size, seconds, rows_of(folder / f"{depth}.db"))
         seconds, run = crawl_of(endpoint, folder / "headers.db", "headers")
         requests, size = asked()
-        told("hf-catalog, again", requests, size, seconds, run.repos_changed)
+        print_costs("hf-catalog, again", requests, size, seconds, run.repos_changed)
         os.environ["HF_ENDPOINT"] = endpoint
-        seconds, rows = obvious(endpoint, folder / "obvious.db")
+        seconds, rows = run_simple_script(endpoint, folder / "simple.db")
         requests, size = asked()
-        told("the obvious script", requests, size, seconds, rows)
+        print_costs("simple script", requests, size, seconds, rows)
 
 
 def quota(models: Path | None, count: int, folder: Path) -> None:
-    """A window of ten seconds stands for the Hub's three hundred; the margin of a second at its end does not shrink."""
+    """Uses windows of ten seconds instead of the Hub's 300; the pacer's margin at its end stays one second."""
     allowed = Quota(api=200, window=10.0)
     with hub(models, count, quota=allowed) as (endpoint, asked):
         seconds, run = crawl_of(endpoint, folder / "quota.db", "files")
@@ -342,19 +349,23 @@ def quota(models: Path | None, count: int, folder: Path) -> None:
         windows[-1].append(status)
     used = [sum(status != 429 for status in window) for window in windows[:-1]]
     print(
-        f"quota:    {run.repos_enriched:,} visits in {seconds:.0f} s, {len(windows)} windows of {allowed.api} requests"
+        f"quota:    {run.repos_enriched:,} enrichments in {seconds:.0f} s,"
+        f" {len(windows)} windows of {allowed.api} requests"
     )
-    print(f"          used of each but the last: {', '.join(f'{count / allowed.api:.1%}' for count in used)}", end="; ")
+    print(
+        f"          used of each window but the last: {', '.join(f'{count / allowed.api:.1%}' for count in used)}",
+        end="; ",
+    )
     print(f"refused: {sum(window.count(429) for window in windows)}")
-    print(f"          {seconds / (len(windows) * allowed.window):.2f} of the time that so many windows take")
+    print(f"          {seconds / (len(windows) * allowed.window):.2f} of the time of these windows")
 
 
-def told(who: str, requests: int, size: int, seconds: float, rows: int) -> None:
+def print_costs(who: str, requests: int, size: int, seconds: float, rows: int) -> None:
     print(f"{who:20} {requests:8,} requests {size / 1e6:9.1f} MB {seconds:8.1f} s {rows:10,} rows", flush=True)
 
 
 def rows_of(db: Path) -> int:
-    """Rows of all tables of what is known: not of runs, leases or search."""
+    """Rows of all tables except those of runs, leases and search."""
     with sqlite3.connect(db) as connection:
         names = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
         kept = [
@@ -377,13 +388,13 @@ def main() -> None:
     parser.add_argument("measure", choices=MEASURES)
     parser.add_argument("--repos", type=int)
     parser.add_argument("--models", type=Path)
-    parser.add_argument("--names", type=Path, help="of memory: real ids")
+    parser.add_argument("--names", type=Path, help="file of real ids, for `memory`")
     parser.add_argument("--dir", type=Path, help="keep the catalogs here")
-    asked = parser.parse_args()
-    measure, usual = MEASURES[asked.measure]
+    options = parser.parse_args()
+    measure, usual = MEASURES[options.measure]
     with tempfile.TemporaryDirectory() as folder:
-        more = {"names": asked.names} if asked.names and measure is memory else {}
-        measure(asked.models, asked.repos or usual, asked.dir or Path(folder), **more)
+        more = {"names": options.names} if options.names and measure is memory else {}
+        measure(options.models, options.repos or usual, options.dir or Path(folder), **more)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,23 @@
-"""How fresh a catalog stays: the frontier's order against a plain oldest-first one, at the quota of each plan.
+"""Freshness of a catalog: the order of the enrichment queue compared with simpler orders, at the quota of each plan.
 
     python bench/freshness.py [--repos 3000000] [--days 60] [--metrics daily_metrics.csv.xz]
 
-A simulation of `--repos` repos over `--days` days. Requests are the currency: every step spends its quota first on
-the incremental listing (a request a thousand changed repos), then, once a week, on a full sweep (a request a thousand
-repos), and the rest on visits, one request a repo. Quotas are those of three million repos, scaled to the number
-simulated.
+A simulation of `--repos` repos over `--days` days. Every step spends its requests first on the incremental listing (one
+request per thousand changed repos), then, once a week, on a full listing (one per thousand repos), and the rest on
+enrichments, one request per repo. Quotas are those of three million repos, scaled to the number simulated.
 
 Popularity and change: with `--metrics` (daily snapshots: date,id,downloads,likes,lastModified), each repo takes the
-commits of a real one of its own place among the downloads, which follow a Zipf law as long as the Hub's tail (most
-repos have next to none). Without it, commits decline exponentially with the same mean.
+commits of a real one of the same rank by downloads. Downloads follow a Zipf law with the long tail of the Hub (most
+repos have almost none). Without it, commits decline exponentially with the same mean.
 
-Fresh means: the last visit saw the present commit. Orders:
-  frontier      db.write.queue's priority over the repos that the listing shows as new or changed
-  oldest first  of those, the one whose last visit is longest ago (never visited: created first)
-  round robin   whoever was visited longest ago, changed or not: the order of a script that has no listing of changes
+Fresh means that the last enrichment saw the current commit. Orders:
+  queue         priority of db.write.queue over the repos that the listing shows as new or changed
+  oldest first  of those, the one whose last enrichment is longest ago (never enriched: the oldest repo first)
+  round robin   the repo whose last enrichment is longest ago, changed or not: a script without a listing of changes
 
 Last figures (3,000,000 repos, 60 days, real metrics, 11 minutes on one core): the table in docs/operations.md. With an
-anonymous quota the frontier has what makes 95 % of the downloads after 1.8 days, oldest first after 20, a round robin
-after 25; with a free token after 1.0, 10 and 13.
+anonymous quota the queue has 95 % of the downloads fresh after 1.8 days, oldest first after 20, round robin after 25;
+with a free token after 1.0, 10 and 13.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ NEW_A_DAY = 3_500  # on the whole Hub
 
 
 def population(n: int, metrics: Path | None, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """(downloads a month, commits a day) of n repos."""
+    """(downloads per month, commits per day) of n repos."""
     ranks = rng.permutation(n) + 1
     downloads = np.floor(3e8 * (HUB / n * ranks) ** -1.15)  # a Zipf law: the first has 300 million, the last ten
     if metrics is None:
@@ -60,13 +59,13 @@ def population(n: int, metrics: Path | None, rng: np.random.Generator) -> tuple[
             known.append((float(np.mean([count for _, count, _ in seen])), commits / days))
     known.sort()
     rates = np.array([rate for _, rate in known])
-    # A repo of the simulation takes the commits of a real one of about its own place among the downloads.
+    # A simulated repo takes the commits of a real one of about the same rank by downloads.
     place = (1 - ranks / n) * (len(rates) - 1) + rng.normal(0, 5, n)
     return downloads, rates[np.clip(place.round().astype(int), 0, len(rates) - 1)]
 
 
 def priorities(downloads: Floats, visited: Floats, rhythm: Floats, now: float, pending: NDArray[np.intp]) -> Floats:
-    """db.write.queue.priority over arrays; hours."""
+    """db.write.queue.priority over arrays; times in hours."""
     value = 1 + np.log1p(downloads[pending])
     age = now - visited[pending]
     base = np.where(np.isneginf(visited[pending]), 2.0, 1 + np.minimum(1.0, age / np.maximum(rhythm[pending], 24.0)))
@@ -75,7 +74,7 @@ def priorities(downloads: Floats, visited: Floats, rhythm: Floats, now: float, p
 
 
 def check_formula() -> None:
-    """The arrays' formula is the program's own."""
+    """Asserts that `priorities` gives what db.write.queue.priority gives."""
     ours = priorities(np.array([5_000.0]), np.array([10.0]), np.array([240.0]), 70.0, np.array([0]))[0]
     theirs = priority(downloads=5_000, visited=True, changed=True, age=60 * 3600.0, rhythm=240 * 3600.0)
     assert abs(ours - theirs) < 1e-9, (ours, theirs)
@@ -84,7 +83,7 @@ def check_formula() -> None:
 def simulate(
     order: str, quota: int, downloads: np.ndarray, rates: np.ndarray, days: int, seed: int
 ) -> dict[str, float]:
-    """Shares at the end, and the download-weighted mean over all steps after the first week."""
+    """Fresh shares at the end, and the mean share by downloads over all steps after the first week."""
     rng = np.random.default_rng(seed)
     n = len(downloads)
     scale = n / HUB
@@ -114,7 +113,7 @@ def simulate(
             score = -np.where(np.isneginf(visited[pending]), born[pending] - 1e6, visited[pending])
         else:
             pending = np.flatnonzero(alive & (changed | np.isneginf(visited)))
-            if order == "frontier":
+            if order == "queue":
                 score = priorities(downloads, visited, rhythm, now, pending)
             else:
                 score = -np.where(np.isneginf(visited[pending]), born[pending] - 1e6, visited[pending])
@@ -123,7 +122,7 @@ def simulate(
         visited[pending] = now
         changed[pending] = False
         left -= len(pending)
-        left = min(left, requests)  # a window's quota is lost when there is nothing to do
+        left = min(left, requests)  # the quota of a window that is not used is lost
         fresh = alive & ~changed & ~np.isneginf(visited)
         share = float(weights[fresh].sum() / weights[alive].sum())
         if np.isnan(first_full) and share >= 0.95:
@@ -148,11 +147,11 @@ def main() -> None:
     args = parser.parse_args()
     check_formula()
     downloads, rates = population(args.repos, args.metrics, np.random.default_rng(args.seed))
-    print(f"{args.repos:,} repos, {args.days} days, {rates.mean():.4f} commits a repo and day")
+    print(f"{args.repos:,} repos, {args.days} days, {rates.mean():.4f} commits per repo and day")
     print("| plan | order | fresh by downloads, mean | at the end | fresh repos | days to 95 % of downloads |")
     print("|---|---|---:|---:|---:|---:|")
     for plan, quota in PLANS.items():
-        for order in ("frontier", "oldest first", "round robin"):
+        for order in ("queue", "oldest first", "round robin"):
             got = simulate(order, quota, downloads, rates, args.days, args.seed)
             print(
                 f"| {plan} | {order} | {got['mean fresh downloads']:.1%} | {got['fresh downloads']:.1%}"

@@ -1,14 +1,14 @@
-"""Fuzzes the header readers: coverage-guided where atheris is installed, else by plain mutation.
+"""Fuzzes the header readers: coverage-guided where atheris is installed, otherwise by random mutation.
 
     pip install atheris
     python bench/fuzz_headers.py [--seconds 60] [--seeds FOLDER]
 
-Any bytes must give a header or a HeaderError, within MOST_SECONDS and MOST_MEMORY, and no more bytes fetched than a
-few times the file. What does not is printed and written to crash-<digest> in the current folder. Seeds: small files of
-every version and endian, a safetensors file, and the files of --seeds.
+Any input must give a header or a HeaderError, within MAX_SECONDS and MAX_MEMORY_BYTES, and may fetch at most a small
+multiple of its size. An input that violates this is written to crash-<digest> in the current folder. Seeds: small files
+of each version and byte order, a safetensors file, and the files of --seeds.
 
-Last figures (24 Nov 2026, one slow core): atheris 3.0.0, 116,404 runs in 61 s; plain mutation, 257,436 in 20 s;
-no crash, no hang, nothing beyond the limits.
+Last figures (24 Nov 2026, one slow core): atheris 3.0.0, 116,404 runs in 61 s; random mutation, 257,436 in 20 s;
+no crash, no hang, no limit exceeded.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from analysis.formats.source import BytesSource  # noqa: E402
 from db.records import ArtifactRecord  # noqa: E402
 from tests.analysis.formats.gguf_file import LAYERS, Form, gguf, model  # noqa: E402
 
-MOST_SECONDS = 1.0
-MOST_MEMORY = 40 << 20
+MAX_SECONDS = 1.0
+MAX_MEMORY_BYTES = 40 << 20
 
 
 def seeds(folder: Path | None) -> list[bytes]:
@@ -57,7 +57,7 @@ KNOWN = learn_lengths(read_file(BytesSource(gguf(model(1100, merges=1100), LAYER
 
 
 def read(data: bytes) -> None:
-    """Read bytes as a GGUF file, with and without learnt layouts, and as a safetensors file."""
+    """Reads bytes as a GGUF file, with and without known array lengths, and as a safetensors file."""
     for kind, layouts in (("gguf", ()), ("gguf", KNOWN), ("safetensors", ())):
         source = BytesSource(data, "fuzzed")
         artifact = ArtifactRecord("fuzzed", "weights", kind, ("fuzzed",), len(data))
@@ -67,11 +67,11 @@ def read(data: bytes) -> None:
         except HeaderError as error:
             assert str(error).isprintable(), "an error that is not printable"
         took = time.perf_counter() - start
-        assert took < MOST_SECONDS, f"{took:.2f} seconds"
+        assert took < MAX_SECONDS, f"{took:.2f} seconds"
         assert source.bytes_read <= 3 * len(data) + 100_000, f"{source.bytes_read:,} bytes of {len(data):,}"
 
 
-def mutated(data: bytes, chance: random.Random) -> bytes:
+def mutate(data: bytes, chance: random.Random) -> bytes:
     raw = bytearray(data)
     for _ in range(chance.randint(1, 8)):
         at = chance.randrange(min(len(raw), chance.choice((40, 600, len(raw)))) or 1)
@@ -88,18 +88,18 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     return bytes(raw)
 
 
-def plainly(corpus: Sequence[bytes], seconds: float) -> int:
-    """Mutations at random, each with its memory watched; returns how many were read."""
+def read_mutations(corpus: Sequence[bytes], seconds: float) -> int:
+    """Reads random mutations of the corpus, with the memory of every 50th traced; returns their number."""
     chance, count, ends = random.Random(1), 0, time.monotonic() + seconds
     while time.monotonic() < ends:
-        data = mutated(chance.choice(corpus), chance)
+        data = mutate(chance.choice(corpus), chance)
         if count % 50 == 0:
             tracemalloc.start()
         try:
             read(data)
             if count % 50 == 0:
                 peak = tracemalloc.get_traced_memory()[1]
-                assert peak < MOST_MEMORY, f"{peak:,} bytes of memory"
+                assert peak < MAX_MEMORY_BYTES, f"{peak:,} bytes of memory"
         except Exception:
             name = f"crash-{sha256(data).hexdigest()[:12]}"
             Path(name).write_bytes(data)
@@ -115,13 +115,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--seeds", type=Path, help="folder of further files to start from")
-    asked = parser.parse_args()
-    corpus = seeds(asked.seeds)
+    options = parser.parse_args()
+    corpus = seeds(options.seeds)
     try:
         import atheris
     except ImportError:
-        print("atheris is not installed: plain mutation")
-        print(f"{plainly(corpus, asked.seconds):,} files in {asked.seconds} s: no crash, no hang")
+        print("atheris is not installed: random mutation")
+        print(f"{read_mutations(corpus, options.seconds):,} files in {options.seconds} s: no crash, no hang")
         return
     import tempfile
 
@@ -129,7 +129,7 @@ def main() -> None:
         for number, data in enumerate(corpus):
             (Path(folder) / str(number)).write_bytes(data)
         atheris.instrument_all()
-        limits = [f"-max_total_time={asked.seconds}", "-max_len=65536", "-rss_limit_mb=512", "-timeout=5"]
+        limits = [f"-max_total_time={options.seconds}", "-max_len=65536", "-rss_limit_mb=512", "-timeout=5"]
         atheris.Setup([sys.argv[0], folder, *limits], read)
         atheris.Fuzz()
 

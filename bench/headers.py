@@ -1,20 +1,18 @@
-"""What reading a GGUF header costs: our reader beside its peers, on the same server.
+"""Cost of reading a GGUF header: our reader compared with other readers, on the same server.
 
     python bench/headers.py [--recorded FOLDER] [--peers FOLDER] [--install]
 
-Serves headers on loopback and lets each reader in turn, in a process of its own, read one: requests and bytes as the
-server counted them, seconds around the call (imports left out), and how much memory the process grew by at its peak
-(Linux tells it).
-Ours is measured four times: a tokenizer seen for the first time, one that is known, a sibling of a file that was read,
-and `local`, the file on disk.
+Serves headers on loopback; each reader reads one in a separate process: requests and bytes as counted by the server,
+seconds of the call (without imports), and growth of the process at its peak (Linux only). Ours is measured four times:
+with an unknown tokenizer, with a known one, a sibling of a file that was read before, and a file on disk.
 
-Peers are optional; what is missing is said. `--install` puts hf-mem (pip) and @huggingface/gguf (npm) into the folder
-`--peers`, default a throwaway one; `gguf` comes with the project's test extra and reads files on disk alone.
-`--recorded`: a folder with gguf.tar.xz and index.jsonl (real headers and their files' sizes); default the recorded data
-beside the checkout, else two headers made up here, as large as Llama 3's and Gemma 3's.
+The other readers are optional; missing ones are named. `--install` puts hf-mem (pip) and @huggingface/gguf (npm) into
+the folder `--peers`, by default a temporary one; `gguf` comes with the test extra and reads files on disk only.
+`--recorded`: a folder with gguf.tar.xz and index.jsonl (real headers and the sizes of their files); by default the
+recorded data beside the checkout, otherwise two synthetic headers as large as those of Llama 3 and Gemma 3.
 
-Then, without a server: seconds for a walk of 16 MB and for a jump, memory of the reader, and the time and memory that
-malformed files take.
+Then, without a server: seconds to read 16 MB string by string and to skip them, memory of the reader, and time and
+memory for malformed files.
 
 Last figures (2 slow cores, 24 Nov 2026): at the end of docs/headers.md.
 """
@@ -101,12 +99,15 @@ class Cost:
     bytes: int = 0
 
 
-# ---- what is read ---------------------------------------------------------------------------------------------------
+# ---- input ----------------------------------------------------------------------------------------------------------
 
 
 def samples(recorded: Path | None) -> list[Sample]:
     if recorded is None:
-        return [made("made-up-llama3", 128_000, 280_000), made("made-up-gemma3", 262_144, 0)]
+        return [
+            synthetic_sample("synthetic-llama3", 128_000, 280_000),
+            synthetic_sample("synthetic-gemma3", 262_144, 0),
+        ]
     rows = {json.loads(line)["file"]: json.loads(line) for line in (recorded / "index.jsonl").open(encoding="utf-8")}
     found = []
     with tarfile.open(recorded / "gguf.tar.xz") as archive:
@@ -118,14 +119,14 @@ def samples(recorded: Path | None) -> list[Sample]:
     return found
 
 
-def made(name: str, tokens: int, merges: int) -> Sample:
+def synthetic_sample(name: str, tokens: int, merges: int) -> Sample:
     raw, data = header(
         model(tokens, scores=not merges, merges=merges), [Tensor("blk.0.a.weight", (256, 900), 12, 129_600)]
     )
-    return Sample(f"{name}.gguf", raw, len(raw) + padded(data))
+    return Sample(f"synthetic-{name}.gguf", raw, len(raw) + padded(data))
 
 
-def evil(recorded: Path | None) -> dict[str, bytes]:
+def malformed_headers(recorded: Path | None) -> dict[str, bytes]:
     from tests.analysis.formats.test_hostile import CASES
 
     found = {name: data for name, (data, _, _) in CASES.items()}
@@ -142,7 +143,7 @@ def evil(recorded: Path | None) -> dict[str, bytes]:
 
 
 def ours(place: str, size: int, known: Layouts, answers: Any) -> None:
-    """Read one header by URL, or from disk, in this process; tell what it took."""
+    """Reads one header by URL or from disk in this process; puts (seconds, bytes of memory) into the queue."""
     from crawler.sources.huggingface.client import HubClient
 
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -164,7 +165,7 @@ def run_ours(place: str, size: int, known: Layouts) -> tuple[float, int]:
 
 
 def peak_memory(reset: bool = False) -> int:
-    """Bytes that this process held at its peak, since the last reset (Linux)."""
+    """Peak memory of this process in bytes since the last reset (Linux)."""
     if reset:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
@@ -182,23 +183,23 @@ class Peer:
 
 
 def peers(folder: Path, install: bool) -> tuple[list[Peer], list[str]]:
-    """The peers that are there, and what is missing."""
+    """The other readers that are installed, and a line about each missing one."""
     found, missing = [], []
     python, node = folder / "venv" / "bin" / "python", shutil.which("node")
     if install:
         folder.mkdir(parents=True, exist_ok=True)
         if not python.exists():
-            quietly([sys.executable, "-m", "venv", str(folder / "venv")])
-            quietly([str(python), "-m", "pip", "install", "-q", "hf-mem"])
+            run_quietly([sys.executable, "-m", "venv", str(folder / "venv")])
+            run_quietly([str(python), "-m", "pip", "install", "-q", "hf-mem"])
         if shutil.which("npm") and not (folder / "node_modules" / "@huggingface" / "gguf").exists():
-            quietly(["npm", "install", "--silent", "--prefix", str(folder), "@huggingface/gguf"])
+            run_quietly(["npm", "install", "--silent", "--prefix", str(folder), "@huggingface/gguf"])
     try:
         import gguf as _  # noqa: F401
 
         found.append(Peer("gguf (Python)", [sys.executable, "-c", GGUF_PY], remote=False))
     except ImportError:
         missing.append("gguf: pip install 'hf-catalog[test]'")
-    if python.exists() and quietly([str(python), "-c", "import hf_mem"]):
+    if python.exists() and run_quietly([str(python), "-c", "import hf_mem"]):
         found.append(Peer("hf-mem", [str(python), "-c", HF_MEM], remote=True))
     else:
         missing.append("hf-mem: run again with --install")
@@ -211,7 +212,7 @@ def peers(folder: Path, install: bool) -> tuple[list[Peer], list[str]]:
     return found, missing
 
 
-def quietly(command: Sequence[str]) -> bool:
+def run_quietly(command: Sequence[str]) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
@@ -219,8 +220,8 @@ def run_peer(peer: Peer, place: str) -> tuple[float, int] | None:
     done = subprocess.run([*peer.command, place], capture_output=True, text=True, timeout=180, check=False)
     if done.returncode:
         return None
-    told = json.loads(done.stdout.splitlines()[-1])
-    return told["seconds"], told["memory"]
+    cost = json.loads(done.stdout.splitlines()[-1])
+    return cost["seconds"], cost["memory"]
 
 
 # ---- side by side ---------------------------------------------------------------------------------------------------
@@ -229,32 +230,32 @@ def run_peer(peer: Peer, place: str) -> tuple[float, int] | None:
 def compare(sample: Sample, others: Sequence[Peer], folder: Path) -> None:
     path = folder / sample.name
     path.write_bytes(sample.data)
-    os.truncate(path, sample.size)  # sparse: readers that map the whole file want it there
+    os.truncate(path, sample.size)  # sparse: some readers map the whole file
     plain = Layouts()
     known = Layouts(learn_lengths(read_file(BytesSource(sample.data), size=sample.size).runs))
     costs: dict[str, Cost | None] = {}
     with serving({sample.name: sample.data}, sizes={sample.name: sample.size}) as web:
         url = f"{web.url}/{sample.name}"
-        for name, layouts in (("hf-catalog, first sight", plain), ("hf-catalog, known", known)):
+        for name, layouts in (("hf-catalog, unknown", plain), ("hf-catalog, known", known)):
             web.asked.clear()
             costs[name] = Cost(*run_ours(url, sample.size, layouts), len(web.asked), web.sent)
         costs["hf-catalog, local"] = Cost(*run_ours(str(path), sample.size, plain))
         for peer in others:
             web.asked.clear()
-            told = run_peer(peer, url if peer.remote else str(path))
-            costs[peer.name] = Cost(*told, len(web.asked), web.sent) if told else None
+            result = run_peer(peer, url if peer.remote else str(path))
+            costs[peer.name] = Cost(*result, len(web.asked), web.sent) if result else None
     path.unlink()
     print(f"\n{sample.name}: a header of {len(sample.data):,} bytes")
-    print(f"  {'':26}{'requests':>9}{'bytes':>13}{'seconds':>9}{'memory':>10}   against ours at first sight")
-    first = costs["hf-catalog, first sight"]
+    print(f"  {'':26}{'requests':>9}{'bytes':>13}{'seconds':>9}{'memory':>10}   against ours, unknown")
+    first = costs["hf-catalog, unknown"]
     assert first is not None
     for name, cost in costs.items():
-        print(f"  {name:26}{told_cost(cost, first)}")
+        print(f"  {name:26}{format_cost(cost, first)}")
 
 
-def told_cost(cost: Cost | None, first: Cost) -> str:
+def format_cost(cost: Cost | None, first: Cost) -> str:
     if cost is None:
-        return "   it fails on this file"
+        return "   fails on this file"
     remote = f"{cost.requests:9}{cost.bytes:13,}" if cost.requests else f"{'-':>9}{'-':>13}"
     ratios = [f"{cost.seconds / first.seconds:.1f} x time"]
     if cost.requests:
@@ -262,20 +263,21 @@ def told_cost(cost: Cost | None, first: Cost) -> str:
     return f"{remote}{cost.seconds:9.3f}{cost.memory / 1e6:7.1f} MB   {', '.join(ratios)}"
 
 
-def alone(every: Sequence[Sample], malformed: dict[str, bytes]) -> None:
-    """Time and memory of the reader itself."""
+def measure_reader(every: Sequence[Sample], malformed: dict[str, bytes]) -> None:
+    """Prints time and memory of the reader itself."""
     data = gguf(model(262_144, scores=False, merges=640_000))
     file = read_file(BytesSource(data))
     known = Layouts(learn_lengths(file.runs))
     print(
-        f"\na walk of {len(data) / 1e6:.1f} MB in memory   {1e3 * best(lambda: read_file(BytesSource(data))):8.1f} ms"
+        f"\nreading {len(data) / 1e6:.1f} MB in memory     "
+        f" {1e3 * fastest(lambda: read_file(BytesSource(data))):8.1f} ms"
     )
-    print(f"a jump over it               {1e3 * best(lambda: read_file(BytesSource(data), known)):8.1f} ms")
-    slowest = max((best(lambda s=s: jump(s)), s.name) for s in every)  # type: ignore[misc]
-    print(f"the slowest jump of {len(every):3} files {1e3 * slowest[0]:8.1f} ms   {slowest[1]}")
-    print(f"memory of the walk           {traced(lambda: read_file(BytesSource(data))) / 1e6:8.1f} MB")
-    worst = max((best(lambda d=d: fails(d), 3), name) for name, d in malformed.items())  # type: ignore[misc]
-    heaviest = max((traced(lambda d=d: fails(d)), name) for name, d in malformed.items())  # type: ignore[misc]
+    print(f"skipping over it             {1e3 * fastest(lambda: read_file(BytesSource(data), known)):8.1f} ms")
+    slowest = max((fastest(lambda s=s: skip(s)), s.name) for s in every)  # type: ignore[misc]
+    print(f"slowest skip of {len(every):3} files     {1e3 * slowest[0]:8.1f} ms   {slowest[1]}")
+    print(f"memory to read it            {peak_allocation(lambda: read_file(BytesSource(data))) / 1e6:8.1f} MB")
+    worst = max((fastest(lambda d=d: read_malformed(d), 3), name) for name, d in malformed.items())  # type: ignore[misc]
+    heaviest = max((peak_allocation(lambda d=d: read_malformed(d)), name) for name, d in malformed.items())  # type: ignore[misc]
     print(f"{len(malformed)} malformed files: slowest  {1e3 * worst[0]:8.1f} ms   {worst[1]}")
     print(f"                   heaviest  {heaviest[0] / 1e6:8.2f} MB   {heaviest[1]}")
 
@@ -283,19 +285,19 @@ def alone(every: Sequence[Sample], malformed: dict[str, bytes]) -> None:
 KNOWN: dict[str, Layouts] = {}
 
 
-def jump(sample: Sample) -> None:
+def skip(sample: Sample) -> None:
     if sample.name not in KNOWN:
         KNOWN[sample.name] = Layouts(learn_lengths(read_file(BytesSource(sample.data), size=sample.size).runs))
     read_file(BytesSource(sample.data, size=len(sample.data)), KNOWN[sample.name], sample.size)
 
 
-def fails(data: bytes) -> None:
+def read_malformed(data: bytes) -> None:
     with suppress(HeaderError):
         read_file(BytesSource(data))
 
 
-def best(run: Callable[[], object], times: int = 5) -> float:
-    """Seconds of the fastest of so many runs."""
+def fastest(run: Callable[[], object], times: int = 5) -> float:
+    """Seconds of the fastest of `times` runs."""
     run()
     found = []
     for _ in range(times):
@@ -305,8 +307,8 @@ def best(run: Callable[[], object], times: int = 5) -> float:
     return min(found)
 
 
-def traced(run: Callable[[], object]) -> int:
-    """Bytes that a run allocated at its peak."""
+def peak_allocation(run: Callable[[], object]) -> int:
+    """Peak of the bytes that a run allocated."""
     with tracing():
         run()
         return tracemalloc.get_traced_memory()[1]
@@ -324,26 +326,26 @@ def tracing() -> Iterator[None]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recorded", type=Path, help="folder with gguf.tar.xz and index.jsonl")
-    parser.add_argument("--peers", type=Path, help="folder of the peers")
-    parser.add_argument("--install", action="store_true", help="install the peers there")
+    parser.add_argument("--peers", type=Path, help="folder of the other readers")
+    parser.add_argument("--install", action="store_true", help="install the other readers there")
     parser.add_argument("--all", action="store_true", help="every recorded header, not one of each kind")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     beside = ROOT.parent / "shared" / "headers"
-    recorded = asked.recorded or (beside if (beside / "index.jsonl").exists() else None)
+    recorded = options.recorded or (beside if (beside / "index.jsonl").exists() else None)
     with tempfile.TemporaryDirectory(prefix="headers-") as temporary:
-        others, missing = peers(asked.peers or Path(temporary) / "peers", asked.install)
+        others, missing = peers(options.peers or Path(temporary) / "peers", options.install)
         for name in missing:
             print(f"not measured: {name}")
         every = samples(recorded)
         for sample in every:
-            if asked.all or recorded is None or sample.name.startswith(PICKED):
+            if options.all or recorded is None or sample.name.startswith(PICKED):
                 compare(sample, others, Path(temporary))
         siblings([sample for sample in every if "135m-" in sample.name])
-        alone(every, evil(recorded))
+        measure_reader(every, malformed_headers(recorded))
 
 
 def siblings(family: Sequence[Sample]) -> None:
-    """All quants of one model, after the first of them was read."""
+    """Prints the cost of further quantizations of one model after the first was read."""
     if len(family) < 2:
         return
     known = Layouts(learn_lengths(read_file(BytesSource(family[0].data), size=family[0].size).runs))

@@ -1,8 +1,8 @@
-"""A Hub of any size, made up: names, popularity, tags, files and sizes as the real one has them, the same for one seed.
+"""A synthetic Hub of any size, the same for the same seed: names, popularity, tags, files and sizes as on the real one.
 
-With a list of real ids (`--names`, one a line, .gz read as well) those are the names, with new owners where there are
-not enough of them; without it they are put together from families, sizes, tunings and makers. Downloads of a month fall
-with the rank as 1 / rank^1.15, and seven repos in ten have none; one repo in eleven holds GGUF files.
+With a list of real ids (`--names`, one per line, plain or .gz) those are the names, repeated under new owners where
+they are too few; without it names are built from families, sizes, tunings and owners. Monthly downloads fall with the
+rank as 1 / rank^STEEP, and seven repos in ten have none; one repo in eleven holds GGUF files.
 """
 
 from __future__ import annotations
@@ -124,16 +124,16 @@ CHANGES = (
     *((0.0, 0.0), (0.13, 0.57), (0.20, 0.68), (0.25, 0.75), (0.34, 0.83), (0.43, 0.88), (0.56, 0.92), (0.74, 0.96)),
     *((0.82, 0.985), (0.86, 0.985), (0.93, 0.996), (0.935, 1.0)),
 )
-"""The chance that a month's downloads are others than the day and the week before, by their number's binary digits.
+"""Probability that monthly downloads differ from the day before and from the week before, by the number's bit length.
 
-Counted in the daily figures of 276 repos over two years; repos that nobody downloads are taken to stay so.
+Counted in the daily figures of 276 repos over two years; repos without downloads are assumed to stay without.
 """
 START = datetime(2022, 3, 1, tzinfo=UTC)
 VOCABULARY = "bench"
 
 
 def read_names(path: Path | None) -> Sequence[str]:
-    """The real ids of a file, none without one."""
+    """The real ids in a file; none where no file is given."""
     if path is None:
         return ()
     data = path.read_bytes()
@@ -142,7 +142,7 @@ def read_names(path: Path | None) -> Sequence[str]:
 
 
 class ImaginedHub:
-    """Repos numbered from 1 to `size`, each made from its number alone."""
+    """Repos numbered from 1 to `size`, each computed from its number alone."""
 
     def __init__(self, size: int, names: Sequence[str] = (), seed: int = 1) -> None:
         self.size = size
@@ -161,19 +161,19 @@ class ImaginedHub:
             return repo_id if again == 0 else f"{owner or 'hub'}{again}/{name}"
         family, size = chance.choice(FAMILIES), chance.choice(SIZES)
         end = "-GGUF" if number % 11 == 0 else ""
-        return f"maker{number % (self.size // 4 + 1)}/{family}-{size}-{chance.choice(TUNINGS)}-{number}{end}"
+        return f"owner{number % (self.size // 4 + 1)}/{family}-{size}-{chance.choice(TUNINGS)}-{number}{end}"
 
     def downloads(self, number: int) -> int:
-        """Of a month. A smaller Hub is a fair share of the whole one."""
+        """Downloads per month. A smaller Hub is a proportional sample of the whole one."""
         rank = (number * self._step % self.size + 1) * WHOLE / self.size
         return int(1e8 / rank**STEEP) if rank <= DOWNLOADED * WHOLE else 0
 
     def changes(self, number: int) -> tuple[float, float]:
-        """How likely its downloads are others than the day and the week before."""
+        """Probability that its downloads differ from the day before and from the week before."""
         return CHANGES[min(self.downloads(number).bit_length(), len(CHANGES) - 1)]
 
     def repo(self, number: int, day: int = 0) -> RepoRecord:
-        """What the listing says of a repo, `day` days on: one in forty has other downloads each day."""
+        """A repo as listed after `day` days; each day one repo in forty has other downloads."""
         chance = self.chance(number)
         repo_id = self.name(number, chance)
         rank = number * self._step % self.size + 1
@@ -218,7 +218,7 @@ class ImaginedHub:
         )
 
     def labelled(self, record: RepoRecord) -> Labelled:
-        """Labels as the listing gives them: a dozen pieces of evidence, a token in four repos that no rule claimed."""
+        """Labels from the listing: a dozen pieces of evidence, and in one repo of four an unclaimed token."""
         number = int(record.hub_id, 16)
         kind = (FAMILIES[number % len(FAMILIES)], SIZES[number % len(SIZES)], TUNINGS[number % 10], number % 11 == 0)
         found = usual_labels(*kind)
@@ -230,7 +230,7 @@ class ImaginedHub:
         return found if number % 4 else replace(found, unclaimed=(record.repo_id.rpartition("-")[2],))
 
     def enrichment(self, number: int) -> Enrichment:
-        """What a visit finds: ten files on average, two artifacts, a header for one artifact in five."""
+        """The result of an enrichment: on average ten files and two artifacts, a header for one artifact in five."""
         record = self.repo(number)
         chance = self.chance(number, 1)
         holds_gguf = number % 11 == 0
@@ -283,7 +283,7 @@ def usual_labels(family: str, size: str, tuning: str, gguf: bool) -> Labelled:
 
 @lru_cache(maxsize=10_000)
 def piece(field: str, value: str, source: Any, weight: int, resolved: bool) -> LabelRecord:
-    """Equal pieces are one object, as labellers make them."""
+    """One piece of evidence; equal pieces are one object, as in a crawl."""
     return LabelRecord(field, value, source, f"{source}-{field}", weight, resolved)
 
 

@@ -1,15 +1,15 @@
-"""Killed at any moment, and on again: the catalog equals that of a crawl to which nothing happened, row for row.
+"""Crawls that are killed at random moments and restarted end in the same catalog as an undisturbed crawl, row for row.
 
     python bench/kills.py [--kills 200] [--repos 80] [--seed 1] [--dir FOLDER]
 
-Two Hubs on loopback: the second is the first some time later, after commits, renames, gates, repos that vanished, went
-private, were disabled and came new. Each round crawls the first into a catalog of its own, to the depth of headers, and
-then all of the second. On the way the crawl gets SIGKILL, at moments drawn evenly over the time that it takes
-undisturbed, and is begun again, up to `MOST` times a crawl; its last try is left alone. Then the catalog is held
-against one that was never disturbed: repos, files, artifacts, headers, labels, evidence, events, aliases, skips.
-Exit status 0: all are equal and pass SQLite's own check.
+Two Hubs on loopback: the second is the first at a later time, with commits, renames, gated, removed, private, disabled
+and new repos. Each round crawls the first into a new catalog, to the depth of headers, and then all of the second. The
+crawl gets SIGKILL at moments drawn evenly over the time that it takes undisturbed, and is restarted, up to
+`MAX_KILLS_PER_CRAWL` times; the last attempt is not disturbed. Then the catalog is compared with an undisturbed one:
+repos, files, artifacts, headers, labels, evidence, events, aliases, skips.
+Exit status 0: all are equal and pass SQLite's integrity check.
 
-Last figures (24 Nov 2026, two cores): 200 kills in 41 rounds, 82 crawls to their end, 5 minutes 35 s; no catalog
+Last figures (24 Nov 2026, two cores): 200 kills in 41 rounds, 82 complete crawls, 5 minutes 35 s; no catalog
 differs.
 """
 
@@ -45,14 +45,14 @@ from samplehub.server.server import read_catalog  # noqa: E402
 from tests.crawler.dump import differences  # noqa: E402
 from tests.crawler.hubs import plain_repos  # noqa: E402
 
-MOST = 8
-"""Kills of one crawl, before it is left to come to its end."""
+MAX_KILLS_PER_CRAWL = 8
+"""Kills of one crawl before it may complete."""
 
 LATER = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def earlier(count: int) -> Catalog:
-    """Half of them plain, half with weights whose headers can be read."""
+    """Half of the repos are plain, half have weights whose headers can be read."""
     catalog = plain_repos(Catalog(), count // 2)
     real = [repo for repo in read_catalog(None) if not repo.private and not repo.disabled]
     for repo in real[:: max(1, 2 * len(real) // count)]:
@@ -61,7 +61,7 @@ def earlier(count: int) -> Catalog:
 
 
 def later(count: int) -> Catalog:
-    """The same Hub after it has lived."""
+    """The same Hub after changes of every kind."""
     catalog = earlier(count)
     plain = sorted(repo.id for repo in catalog if repo.author in ("acme", "borealis", "corvid"))
     for at, name in enumerate(plain):
@@ -88,7 +88,7 @@ def serve(line: Connection, count: int) -> None:
 
 @contextmanager
 def hubs(count: int) -> Iterator[tuple[str, str]]:
-    """Both Hubs in a process of their own, so that this one has no threads and may be forked."""
+    """The endpoints of both Hubs. They run in another process, so that this one has no threads and may be forked."""
     context = multiprocessing.get_context("spawn")
     line, far = context.Pipe()
     process = context.Process(target=serve, args=(far, count), daemon=True)
@@ -100,8 +100,8 @@ def hubs(count: int) -> Iterator[tuple[str, str]]:
         process.join(10)
 
 
-def started(db: Path, endpoint: str, *, full: bool) -> int:
-    """A crawl in a process of its own, without the half second that Python takes to begin. Returns its number."""
+def start_crawl(db: Path, endpoint: str, *, full: bool) -> int:
+    """Starts a crawl in a forked process, which saves the start of Python. Returns its process id."""
     pid = os.fork()
     if pid:
         return pid
@@ -110,13 +110,13 @@ def started(db: Path, endpoint: str, *, full: bool) -> int:
             settings = CrawlSettings(depth="headers", full=full, page=10, workers=4)
             run = crawl(store, HuggingFaceSource(HubClient(endpoint, MEMBER)), settings)[-1]
         os._exit(0 if run.outcome == "complete" else 2)
-    except BaseException as error:  # whatever it is, the child must not go on as its parent
+    except BaseException as error:  # whatever happens, the child must not continue as its parent
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         os._exit(3)
 
 
-def ended(pid: int, until: float | None) -> int | None:
-    """Its exit status; None if it has not come to its end by then."""
+def wait_for_exit(pid: int, until: float | None) -> int | None:
+    """The exit status of a process; None if it still runs at that time."""
     while until is not None and time.monotonic() < until:
         found, status = os.waitpid(pid, os.WNOHANG)
         if found:
@@ -125,21 +125,21 @@ def ended(pid: int, until: float | None) -> int | None:
     return None if until is not None else os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def undisturbed(db: Path, endpoint: str, *, full: bool) -> float:
+def crawl_without_kills(db: Path, endpoint: str, *, full: bool) -> float:
     begun = time.monotonic()
-    status = ended(started(db, endpoint, full=full), None)
+    status = wait_for_exit(start_crawl(db, endpoint, full=full), None)
     if status:
         sys.exit(f"an undisturbed crawl ended with {status}")
     return time.monotonic() - begun
 
 
-def disturbed(db: Path, endpoint: str, seconds: float, rng: random.Random, *, full: bool, most: int) -> int:
-    """One crawl, killed until it comes to its end. Returns how often it was."""
+def crawl_with_kills(db: Path, endpoint: str, seconds: float, rng: random.Random, *, full: bool, most: int) -> int:
+    """One crawl, killed and restarted until it completes. Returns the number of kills."""
     kills = 0
     while True:
         until = None if kills >= most else time.monotonic() + rng.uniform(0, seconds)
-        pid = started(db, endpoint, full=full)
-        status = ended(pid, until)
+        pid = start_crawl(db, endpoint, full=full)
+        status = wait_for_exit(pid, until)
         if status is None:
             os.kill(pid, signal.SIGKILL)
             if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL:
@@ -151,7 +151,7 @@ def disturbed(db: Path, endpoint: str, seconds: float, rng: random.Random, *, fu
         return kills
 
 
-def sound(db: Path) -> bool:
+def is_intact(db: Path) -> bool:
     with sqlite3.connect(db) as connection:
         found: str = connection.execute("pragma integrity_check").fetchone()[0]
         broken = connection.execute("pragma foreign_key_check").fetchall()
@@ -167,29 +167,29 @@ def main() -> None:
     parser.add_argument("--repos", type=int, default=80)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--dir", type=Path, help="keep the catalogs here")
-    asked = parser.parse_args()
-    rng, begun = random.Random(asked.seed), time.monotonic()
+    options = parser.parse_args()
+    rng, begun = random.Random(options.seed), time.monotonic()
     bad, kills, rounds = Counter[str](), 0, 0
-    with tempfile.TemporaryDirectory() as made, hubs(asked.repos) as endpoints:
-        folder = asked.dir or Path(made)
+    with tempfile.TemporaryDirectory() as made, hubs(options.repos) as endpoints:
+        folder = options.dir or Path(made)
         whole = [folder / "first.db", folder / "second.db"]
-        times = [undisturbed(whole[1], endpoints[0], full=False)]
+        times = [crawl_without_kills(whole[1], endpoints[0], full=False)]
         whole[0].write_bytes(whole[1].read_bytes())
-        times.append(undisturbed(whole[1], endpoints[1], full=True))
+        times.append(crawl_without_kills(whole[1], endpoints[1], full=True))
         print(f"undisturbed: {times[0]:.1f} s and {times[1]:.1f} s", flush=True)
-        while kills < asked.kills:
+        while kills < options.kills:
             rounds += 1
             db = folder / f"killed-{rounds}.db"
             for stage, endpoint in enumerate(endpoints):
-                most = min(MOST, asked.kills - kills)
-                kills += disturbed(db, endpoint, times[stage], rng, full=stage == 1, most=most)
+                most = min(MAX_KILLS_PER_CRAWL, options.kills - kills)
+                kills += crawl_with_kills(db, endpoint, times[stage], rng, full=stage == 1, most=most)
                 found = differences(whole[stage], db)
-                if found or not sound(db):
-                    bad[f"round {rounds}, Hub {stage + 1}: {found[:5] or 'not sound'}"] += 1
-            if not bad and not asked.dir:
+                if found or not is_intact(db):
+                    bad[f"round {rounds}, Hub {stage + 1}: {found[:5] or 'not intact'}"] += 1
+            if not bad and not options.dir:
                 for file in folder.glob(f"{db.name}*"):
                     file.unlink()
-    print(f"{datetime.now(UTC):%Y-%m-%d}: {kills} kills in {rounds} rounds, {2 * rounds} crawls to their end,", end=" ")
+    print(f"{datetime.now(UTC):%Y-%m-%d}: {kills} kills in {rounds} rounds, {2 * rounds} complete crawls,", end=" ")
     print(f"{timedelta(seconds=round(time.monotonic() - begun))}; {len(bad)} catalogs differ")
     for line in bad:
         print("DIFFERS", line)

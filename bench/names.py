@@ -1,21 +1,20 @@
-"""How fast names are read, beside two parsers that others use, in one run on one core.
+"""Speed of parsing names, compared with two other parsers, in one run on one core.
 
     python bench/names.py [--names FILE] [--lines 1000000]
 
-FILE holds one repo id or file name a line, plain or gzipped; without it the names of tests/corpus repeat. Printed, each
-as the best of three passes over all names:
-  ours               analysis.names.read_name, every label: the first pass, which meets each word for the first time,
-                     and the best one
-  ours, all tokens   the same with `tokens` and `unclaimed`, which are made when asked for
+FILE holds one repo id or file name per line, plain or gzipped; without it the names of tests/corpus are repeated.
+Prints the fastest of three passes over all names:
+  ours               analysis.names.parse_name, every label: the first pass, with empty caches, and the fastest one
+  ours, all tokens   the same with `tokens` and `unclaimed`, which are computed on first use
   gguf-py            gguf.metadata.Metadata.get_model_id_components: five labels
   quant expression   what huggingface.js does for one label: the last match of one alternation of all file types
-and the ratios between them. Then `hf-catalog label - --json` whole, process start and printing included: names a
-second, and the memory of its process after a quarter of the lines and after all. Last, the slowest hostile name.
+and the ratios between them. Then `hf-catalog label - --json` with process start and output: names per second, and the
+memory of its process after a quarter of the lines and after all. Last, the slowest malicious name.
 
-Last figures (170,264 repo ids of the Hub, Python 3.11, a machine of two cores that others load):
+Last figures (170,264 repo ids of the Hub, Python 3.11, two cores shared with other programs):
   ours 8.2 (first pass 12), with all tokens 11, gguf-py 8.7 (0.95), quant expression 2.5 (3.3)
-  label - --json: 33,000 names a second of processor time, 77 MB after 50,000 lines, 90 MB after 200,000
-  slowest hostile name 0.4 ms
+  label - --json: 33,000 names per second of CPU time, 77 MB after 50,000 lines, 90 MB after 200,000
+  slowest malicious name 0.4 ms
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def names_of(file: Path | None) -> list[str]:
 
 
 def microseconds(read: Callable[[str], object], names: list[str]) -> list[float]:
-    """Processor time a name of each pass, in microseconds."""
+    """CPU time per name of each pass, in microseconds."""
     passes = []
     for _ in range(PASSES):
         start = time.process_time()
@@ -68,7 +67,7 @@ def quant_expression() -> Callable[[str], object]:
 
 
 def piped(names: Iterable[str]) -> tuple[float, float, int]:
-    """Seconds, seconds of processor time and peak memory (kB) of `hf-catalog label - --json` over these names."""
+    """Seconds, seconds of CPU time and peak memory (kB) of `hf-catalog label - --json` over these names."""
     text = "\n".join(names) + "\n"
     code = (
         "import resource, sys; from crawler.cli import main\n"
@@ -86,17 +85,17 @@ def piped(names: Iterable[str]) -> tuple[float, float, int]:
     return took, float(worked), int(memory)
 
 
-HOSTILE = (
+MALICIOUS = (
     "a" * 512, "Q4_K_" * 102, "1_" * 256, "1_6b-" * 102, "Qwen2.5-" * 64, "opus-mt-" * 64, "00001-of-" * 56, "/" * 512,
     "Aa1" * 170, "8x" * 256, "a/" * 256, ".gguf" * 102, "v1." * 170, "12b" * 170,
 )  # fmt: skip
 
 
-def slowest() -> tuple[float, str]:
-    """Milliseconds of the slowest hostile name of 512 bytes, met for the first time."""
+def slowest_malicious_name() -> tuple[float, str]:
+    """(milliseconds, start of the name) of the slowest malicious name of 512 bytes, parsed for the first time."""
     parse_name("warm")
     found = []
-    for name in HOSTILE:
+    for name in MALICIOUS:
         start = time.perf_counter()
         parse_name(name)
         found.append(((time.perf_counter() - start) * 1e3, name[:12]))
@@ -104,27 +103,29 @@ def slowest() -> tuple[float, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How fast names are read, beside other parsers.")
+    parser = argparse.ArgumentParser(description="Speed of parsing names, compared with other parsers.")
     parser.add_argument("--names", type=Path)
     parser.add_argument("--lines", type=int, default=200_000, help="lines piped through the command line")
-    asked = parser.parse_args()
-    names = names_of(asked.names)
+    options = parser.parse_args()
+    names = names_of(options.names)
     ours = microseconds(parse_name, names)
     whole_name = microseconds(lambda name: parse_name(name).tokens, names)
     gguf = microseconds(Metadata.get_model_id_components, names)
     quant = microseconds(quant_expression(), names)
-    print(f"{len(names):,} names, microseconds a name on one core")
+    print(f"{len(names):,} names, microseconds per name on one core")
     print(f"  ours              {min(ours):6.1f}   the first pass {ours[0]:.1f}")
     print(f"  ours, all tokens  {min(whole_name):6.1f}")
     print(f"  gguf-py           {min(gguf):6.1f}   ours is {min(ours) / min(gguf):.2f} of it")
     print(f"  quant expression  {min(quant):6.1f}   ours is {min(ours) / min(quant):.2f} of it")
-    _, _, few = piped(islice(cycle(names), asked.lines // 4))
-    whole, worked, many = piped(islice(cycle(names), asked.lines))
-    print(f"label - --json: {asked.lines:,} lines in {whole:.1f} s, {asked.lines / whole:,.0f} names a second")
-    print(f"  {worked:.1f} s of processor time, start and printing included: {asked.lines / worked:,.0f} a second")
-    print(f"  memory {few / 1024:.0f} MB after {asked.lines // 4:,} lines, {many / 1024:.0f} MB after {asked.lines:,}")
-    took, name = slowest()
-    print(f"slowest hostile name of 512 bytes: {took:.2f} ms ({name}...)")
+    _, _, few = piped(islice(cycle(names), options.lines // 4))
+    whole, worked, many = piped(islice(cycle(names), options.lines))
+    print(f"label - --json: {options.lines:,} lines in {whole:.1f} s, {options.lines / whole:,.0f} names per second")
+    print(f"  {worked:.1f} s of CPU time, start and output included: {options.lines / worked:,.0f} per second")
+    print(
+        f"  memory {few / 1024:.0f} MB after {options.lines // 4:,} lines, {many / 1024:.0f} MB after {options.lines:,}"
+    )
+    took, name = slowest_malicious_name()
+    print(f"slowest malicious name of 512 bytes: {took:.2f} ms ({name}...)")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""How much of its quota a crawl uses, and how politely: real windows of the sample Hub, which counts as the Hub does.
+"""Share of its quota that the pacer uses, and refusals: windows of the sample Hub, which counts as the Hub does.
 
     python bench/pacer.py [--windows 4]
 
-Each line is one quota: workers ask as fast as they may for so many windows. Told are the requests granted in each whole
-window, of how many; refusals (429) that the pacer brought upon itself; and what a refusal by somebody else's doing
-brings: how many more requests came before its time was over.
+Each line is one quota: workers make requests as fast as the pacer allows for `--windows` windows. Printed are the
+granted requests of each whole window, and refusals (429) that the pacer caused. The last line is a refusal that another
+client caused: the number of requests before its waiting time was over.
 
 Last figures (24 Nov 2026, two cores shared with seven others):
   500 in 10 s, 8 workers: 500, 500, 500; 1,000 in 15 s, 8 workers: 1,000, 1,000, 1,000; 250 in 10 s, 32 workers: 250,
-  250, 250. 100 % of each window, no refusal. After somebody else's 429 for 3 s: 6 to 11 requests that were under way,
-  none more until its time was over, then one alone, then the others; no further refusal.
+  250, 250. 100 % of each window, no refusal. After a 429 for 3 s that another client caused: 6 to 11 requests in
+  flight, none more until the time was over, then one alone, then the others; no further refusal.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from samplehub.server.http_server import RecordedRequest  # noqa: E402
 from tests.crawler.hubs import small_catalog  # noqa: E402
 
 CASES = ((Quota(api=500, window=10), 8), (Quota(api=1000, window=15), 8), (Quota(api=250, window=10), 32))
-"""Quotas of the anonymous and the free plan in windows that are shorter than five minutes, and many workers at one."""
+"""(quota, workers): the anonymous and the free plan in shorter windows than five minutes, and one with many workers."""
 
 
-def ask(hub: HubClient, names: list[str], workers: int, seconds: float) -> None:
-    """Workers that look at one repo after the other, for so long."""
+def send_requests(hub: HubClient, names: list[str], workers: int, seconds: float) -> None:
+    """Workers request one repo after the other for `seconds`."""
 
     def work(at: int) -> None:
         try:
@@ -48,12 +48,12 @@ def ask(hub: HubClient, names: list[str], workers: int, seconds: float) -> None:
             return
 
     with ThreadPoolExecutor(workers) as pool:
-        threading.Timer(seconds, hub.pacer.stop, ["the time is over"]).start()
+        threading.Timer(seconds, hub.pacer.stop, ["time limit"]).start()
         list(pool.map(work, range(workers)))
 
 
 def windows_of(asked: list[RecordedRequest], length: float) -> list[int]:
-    """Granted requests in each whole window: one begins with the first request after the last one's end."""
+    """Granted requests in each whole window. A window begins with the first request after the end of the one before."""
     counts: list[int] = []
     ends = 0.0
     for request in sorted(asked, key=lambda request: request.at):
@@ -64,11 +64,11 @@ def windows_of(asked: list[RecordedRequest], length: float) -> list[int]:
     return counts[:-1]
 
 
-def steady(quota: Quota, workers: int, windows: int) -> None:
+def measure_quota(quota: Quota, workers: int, windows: int) -> None:
     with SampleHub(catalog=small_catalog(30), quota=quota) as sample:
         hub = HubClient(sample.endpoint, False, Pacer(), offline=False)
         names = [repo.id for repo in sample.catalog if repo.author == "acme"]
-        ask(hub, names, workers, windows * (quota.window + 1.2) + 1)
+        send_requests(hub, names, workers, windows * (quota.window + 1.2) + 1)
         time.sleep(0.2)
         used = windows_of(list(sample.requests), quota.window)
         refused = sum(request.status == 429 for request in sample.requests)
@@ -76,32 +76,32 @@ def steady(quota: Quota, workers: int, windows: int) -> None:
     print(f"{quota.api} in {quota.window:g} s, {workers} workers: {used}, {share:.1%} at least; {refused} refusals")
 
 
-def refused(workers: int = 8, seconds: float = 3) -> None:
-    """Somebody else has spent the quota: one 429, and all wait."""
+def measure_refusal(workers: int = 8, seconds: float = 3) -> None:
+    """Another client has used up the quota: one 429, and all workers wait."""
     with SampleHub(catalog=small_catalog(30), quota=Quota(api=100_000)) as sample:
         hub = HubClient(sample.endpoint, False, Pacer(), offline=False)
         sample.faults.add(Fault(Kind.TOO_MANY, on="info", after=200, times=1, seconds=seconds))
-        ask(hub, [repo.id for repo in sample.catalog if repo.author == "acme"], workers, seconds + 4)
+        send_requests(hub, [repo.id for repo in sample.catalog if repo.author == "acme"], workers, seconds + 4)
         time.sleep(0.2)
         asked = sorted(sample.requests, key=lambda request: request.at)
     first = next(request.at for request in asked if request.status == 429)
     early = sum(first < request.at < first + seconds for request in asked)
     after = [request.at for request in asked if request.at >= first + seconds]
     print(
-        f"a refusal for {seconds:g} s, {workers} workers: {early} requests (under way) before its time was over;"
+        f"a refusal for {seconds:g} s, {workers} workers: {early} requests (in flight) before its time was over;"
         f" the first after {after[0] - first:.1f} s, the second {1000 * (after[1] - after[0]):.0f} ms behind it,"
-        f" {sum(request.status == 429 for request in asked)} refusals in all"
+        f" {sum(request.status == 429 for request in asked)} refusals in total"
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--windows", type=int, default=4)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     print(f"{datetime.now(UTC):%Y-%m-%d}")
     for quota, workers in CASES:
-        steady(quota, workers, asked.windows)
-    refused()
+        measure_quota(quota, workers, options.windows)
+    measure_refusal()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""What the sample Hub itself can take, so that a benchmark of the crawler knows it is not measuring its server.
+"""Speed of the sample Hub itself, to be sure that a benchmark of the crawler does not measure the server.
 
     python bench/sample_hub.py [MODELS.jsonl.xz]      # default: the built-in catalog
 
-Starts the server in a process of its own, walks its listing with the keys that a crawl asks for, then asks for every
-repo with its files, and does both again. Rates are per second of the server's own processor time where Linux tells it
-(the machine may be busy), else per second.
+Starts the server in a separate process, follows its listing with the keys that a crawl requests, then requests every
+repo with its files, and repeats both. Rates are per second of the server's CPU time on Linux, otherwise per second.
 
-Last figures (2026-11-24, a core of a two-core machine that did other things too):
+Last figures (24 Nov 2026, one core of a busy two-core machine):
 
                                     built-in (463 repos)    6,256 repos, 103,277 GGUF files
     start                                         0.2 s                        0.7 s
@@ -14,9 +13,9 @@ Last figures (2026-11-24, a core of a two-core machine that did other things too
     info with files, first                        960 /s                       650 /s
     listing, again                                 46 /s                       125 /s
     info with files, again                      7,700 /s                     7,900 /s
-    memory at its peak                             75 MB                       247 MB
+    peak memory                                    75 MB                       247 MB
 
-The first time a page is asked for with sizes and parameters, they are reckoned; what was written once is kept.
+At the first request of a page its sizes and parameters are computed; later requests use the cached text.
 """
 
 from __future__ import annotations
@@ -58,14 +57,14 @@ def main(arguments: Sequence[str]) -> None:
                     done.append(1)
         for line in Path(f"/proc/{server.pid}/status").read_text().splitlines():
             if line.startswith("VmHWM"):
-                print(f"{'memory at its peak':<28}{int(line.split()[1]) / 1024:10.0f} MB")
+                print(f"{'peak memory       ':<28}{int(line.split()[1]) / 1024:10.0f} MB")
     finally:
         server.terminate()
         server.wait()
 
 
 def listing(connection: http.client.HTTPConnection, host: str, done: list[float]) -> Iterator[str]:
-    """The ids of all pages; a page counts as the part of a thousand rows that it holds."""
+    """The ids of all pages. A page counts as its share of a thousand rows."""
     target = f"/api/models?limit=1000&sort=createdAt&direction=1&{QUERY}"
     while target:
         body, link = ask(connection, target)
@@ -86,7 +85,7 @@ def ask(connection: http.client.HTTPConnection, target: str) -> tuple[bytes, str
 
 @contextmanager
 def rated(pid: int, what: str) -> Iterator[list[float]]:
-    """Prints how many were done in a second."""
+    """Prints the rate per second of what the block appends to its list."""
     done: list[float] = []
     before = seconds(pid)
     yield done
@@ -94,7 +93,7 @@ def rated(pid: int, what: str) -> Iterator[list[float]]:
 
 
 def seconds(pid: int) -> float:
-    """The process's own time; where it can't be known, time."""
+    """CPU time of a process; where the system does not show it, the time."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,8 +1,8 @@
-"""How a catalog of so many repos loads, grows and answers: `python -m bench.scale --repos 100000`.
+"""Load, growth and queries of a catalog with many repos: `python -m bench.scale --repos 100000`.
 
-Everything is written through the store as a crawl does it, and timed inside the store's calls alone. The measure for
-the load is plain sqlite3: the very rows that came out of it, put by executemany into an equal empty schema with
-the same pragmas, in transactions of the same size.
+Everything is written through the store as in a crawl, and only the calls of the store are timed. The load is compared
+with plain sqlite3: the same rows, inserted by executemany into the same empty schema with the same pragmas, in
+transactions of the same size.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from db.schema.views import view_sources
 from db.write.store import Store
 
 PAGE = 1000
-VISITS = 200  # that are stored together, as a crawl does
-REMEMBERED = 5000  # repos whose history is
+ENRICHMENTS = 200  # enrichments per transaction, as in a crawl
+HISTORY_REPOS = 5000  # repos per transaction of their history
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SEARCHES = (
     "gemma qat 4b",
@@ -59,7 +59,7 @@ SEARCHES = (
 
 
 class Watch:
-    """Seconds spent inside `with watch:`, and of them those of the processor: a busy machine lengthens the others."""
+    """Wall-clock and CPU seconds spent inside `with watch:`; a busy machine lengthens only the former."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -76,17 +76,17 @@ class Watch:
         self.cpu += time.process_time() - self._cpu
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repos", type=int, default=100_000)
-    parser.add_argument("--visited", type=float, default=1.0, help="share of the repos that are visited for files")
-    parser.add_argument("--names", type=Path, help="a file of real repo ids, one a line")
+    parser.add_argument("--visited", type=float, default=1.0, help="share of the repos that are enriched with files")
+    parser.add_argument("--names", type=Path, help="a file of real repo ids, one per line")
     parser.add_argument("--db", type=Path, help="keep the catalog here (default: a temporary folder)")
-    parser.add_argument("--keep", action="store_true", help="go on with the catalog that --db holds already")
+    parser.add_argument("--keep", action="store_true", help="use the catalog that --db already holds")
     parser.add_argument("--no-raw", action="store_true", help="leave out the comparison with plain sqlite3")
     parser.add_argument("--no-reports", action="store_true", help="leave out the queries marked as reports")
     options = parser.parse_args()
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Every measurement in turn; seconds, bytes and rows a second."""
+    """All measurements, in seconds, bytes and rows per second."""
     db = options.db or folder / "scale.db"
     hub = ImaginedHub(options.repos, read_names(options.names))
     found: dict[str, Any] = {"repos": options.repos}
@@ -109,20 +109,20 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     found["bytes"] = db.stat().st_size
     found["rows"] = table_rows(db)
     found |= grow(hub, db)
-    with writing(hub, db):
+    with pages_being_written(hub, db):
         found["search"] = searches(db)
         found["views"] = views(db)
-        found["queries"] = questions(db, reports=not options.no_reports)
-        found |= exported(db, folder)
-    found |= vacuumed(db)
+        found["queries"] = measure_queries(db, reports=not options.no_reports)
+        found |= measure_export(db, folder)
+    found |= measure_vacuum(db)
     found["check"] = [finding.check for finding in check(db) if not finding.ok]
     found["peak_memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return found
 
 
 def load(hub: ImaginedHub, db: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """A first crawl: every page, the history of a year, every visit, the search index."""
-    listed, visited, indexed, told = Watch(), Watch(), Watch(), Watch()
+    """A first crawl: every page, the history of a year, every enrichment, the search index."""
+    listed, visited, indexed, history = Watch(), Watch(), Watch(), Watch()
     with tuned_gc(), Store.open(db, create=True, clock=lambda: NOW) as store:
         run = store.start_run("full", "", "https://hub.example")
         index, store.index = store.index, lambda most=None: 0  # type: ignore[method-assign]  # timed apart
@@ -131,20 +131,20 @@ def load(hub: ImaginedHub, db: Path, options: argparse.Namespace) -> dict[str, A
             with listed:
                 store.save_page(run, "", listing)
             if number % 100 == 0:
-                say(f"{number * PAGE:,} listed, {listed.seconds:.0f} s")
-        remember(store, hub, told)
+                log(f"{number * PAGE:,} listed, {listed.seconds:.0f} s")
+        write_history(store, hub, history)
         last = int(hub.size * options.visited)
-        for start in range(1, last + 1, VISITS):
-            found = [(hub.enrichment(number), 0) for number in range(start, min(start + VISITS, last + 1))]
+        for start in range(1, last + 1, ENRICHMENTS):
+            found = [(hub.enrichment(number), 0) for number in range(start, min(start + ENRICHMENTS, last + 1))]
             with visited:
                 store.save_enrichments(run, found)
-            if start % (100 * VISITS) == 1:
-                say(f"{start - 1:,} visited, {visited.seconds:.0f} s")
+            if start % (100 * ENRICHMENTS) == 1:
+                log(f"{start - 1:,} visited, {visited.seconds:.0f} s")
         with indexed:
             index()
         store.finish_run(replace(run, outcome="complete", finished_at=NOW))
-    whole = listed.seconds + visited.seconds + indexed.seconds + told.seconds
-    say(f"loaded in {whole:.0f} s")
+    whole = listed.seconds + visited.seconds + indexed.seconds + history.seconds
+    log(f"loaded in {whole:.0f} s")
     return {
         "list_seconds": listed.seconds,
         "listed_a_second": hub.size / listed.seconds,
@@ -152,9 +152,9 @@ def load(hub: ImaginedHub, db: Path, options: argparse.Namespace) -> dict[str, A
         "visit_seconds": visited.seconds,
         "visited_a_second": last / max(visited.seconds, 1e-9),
         "index_seconds": indexed.seconds,
-        "history_seconds": told.seconds,
+        "history_seconds": history.seconds,
         "load_seconds": whole,
-        "load_cpu": listed.cpu + visited.cpu + indexed.cpu + told.cpu,
+        "load_cpu": listed.cpu + visited.cpu + indexed.cpu + history.cpu,
     }
 
 
@@ -165,28 +165,28 @@ def labelled_page(hub: ImaginedHub, records: Sequence[RepoRecord], cursor: str) 
     return Page(tuple(repos), (), cursor, derived=more)
 
 
-def remember(store: Store, hub: ImaginedHub, watch: Watch) -> None:
-    """The metrics that a year of daily crawls has left: ninety days of rows by day, before them one a week."""
+def write_history(store: Store, hub: ImaginedHub, watch: Watch) -> None:
+    """Writes the metrics of a year of daily crawls: daily rows for ninety days, weekly rows before them."""
     today = NOW.date()
     days = [day_number(today - timedelta(days=back)) for back in range(1, 90)]
     weeks = [day_number(today - timedelta(days=back)) for back in range(90, 365, 7)]
     columns = ("repo", "day", "downloads", "likes", "trending_score")
-    for first in range(1, hub.size + 1, REMEMBERED):
+    for first in range(1, hub.size + 1, HISTORY_REPOS):
         rows: list[tuple[int, int, int, int, float]] = []
-        for number in range(first, min(first + REMEMBERED, hub.size + 1)):
+        for number in range(first, min(first + HISTORY_REPOS, hub.size + 1)):
             downloads = hub.downloads(number)
             daily, weekly = hub.changes(number)
             chance = hub.chance(number, 2)
             if downloads:
-                told = [day for day in weeks if chance.random() < weekly]
-                told += [day for day in days if chance.random() < daily]
-                rows += [(number, day, downloads + day % 100, downloads // 5000, 0.0) for day in sorted(told)]
+                history = [day for day in weeks if chance.random() < weekly]
+                history += [day for day in days if chance.random() < daily]
+                rows += [(number, day, downloads + day % 100, downloads // 5000, 0.0) for day in sorted(history)]
         with watch, store._writing() as writer:
             writer.insert(metrics, columns, rows, ready=True)
 
 
 def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:
-    """Plain sqlite3 puts the same rows into the same schema."""
+    """Inserts the same rows into the same schema with plain sqlite3."""
     upgrade(raw, create=True)
     source = sqlite3.connect(f"file:{db}?mode=ro", uri=True)
     target = sqlite3.connect(raw, isolation_level=None)
@@ -211,7 +211,7 @@ def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:
     target.close()
     source.close()
     raw.unlink()
-    say(f"plain sqlite3: {rows:,} rows in {watch.seconds:.0f} s")
+    log(f"plain sqlite3: {rows:,} rows in {watch.seconds:.0f} s")
     return {
         "raw_seconds": watch.seconds,
         "raw_cpu": watch.cpu,
@@ -222,10 +222,10 @@ def against_raw(db: Path, raw: Path, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def transactions(table: str, found: dict[str, Any]) -> int:
-    """How many the store filled a table in; one that pages and visits fill counts as of pages."""
+    """Transactions in which the store filled a table; a table filled by pages and enrichments counts as by pages."""
     if found["visited"] and table in ("headers", "artifacts", "repo_files", "enrichments", "conflicts"):
-        return math.ceil(int(found["visited"]) / VISITS)
-    return math.ceil(int(found["repos"]) / (REMEMBERED if table == "metrics" else PAGE))
+        return math.ceil(int(found["visited"]) / ENRICHMENTS)
+    return math.ceil(int(found["repos"]) / (HISTORY_REPOS if table == "metrics" else PAGE))
 
 
 def table_rows(db: Path) -> dict[str, int]:
@@ -235,7 +235,7 @@ def table_rows(db: Path) -> dict[str, int]:
 
 
 def grow(hub: ImaginedHub, db: Path) -> dict[str, Any]:
-    """The next day's crawl: pages where every repo has other counters, pages where every repo has a new commit."""
+    """The crawl of the next day: pages of unchanged repos, of repos with other counters, of repos with new commits."""
     counted, changed, unchanged = Watch(), Watch(), Watch()
     with Store.open(db, clock=lambda: NOW + timedelta(days=1)) as store:
         run = store.start_run("incremental", "", "https://hub.example")
@@ -260,7 +260,7 @@ def grow(hub: ImaginedHub, db: Path) -> dict[str, Any]:
 
 
 def spread_of(times: Sequence[float]) -> dict[str, float]:
-    """Milliseconds."""
+    """Median, 95th percentile and first value, in milliseconds."""
     ordered = sorted(times)
     return {
         "p50": round(1000 * statistics.median(ordered), 1),
@@ -270,8 +270,8 @@ def spread_of(times: Sequence[float]) -> dict[str, float]:
 
 
 def timed(ask: Callable[[], Any], db: Path, times: int = 5) -> dict[str, float]:
-    """The first time with nothing of the file in memory, and the spread of those after it."""
-    chill(db)
+    """Milliseconds of the first call, with the file out of the page cache, and the spread of the calls after it."""
+    drop_from_page_cache(db)
     watch = Watch()
     for _ in range(times + 1):
         with watch:
@@ -282,8 +282,8 @@ def timed(ask: Callable[[], Any], db: Path, times: int = 5) -> dict[str, float]:
     return {"cold": round(1000 * cold, 1), **spread_of(warm or [cold])}
 
 
-def chill(db: Path) -> None:
-    """Makes the system forget what it holds of the file, as far as no connection has it mapped."""
+def drop_from_page_cache(db: Path) -> None:
+    """Drops the file from the page cache, except for pages that a connection has mapped."""
     file = os.open(db, os.O_RDONLY)
     try:
         os.fdatasync(file)
@@ -293,11 +293,11 @@ def chill(db: Path) -> None:
 
 
 @contextmanager
-def writing(hub: ImaginedHub, db: Path) -> Iterator[None]:
-    """A process that meanwhile stores three pages of a full crawl a second, as a free account's quota brings them."""
+def pages_being_written(hub: ImaginedHub, db: Path) -> Iterator[None]:
+    """Runs a process that stores three listing pages per second, the rate of a free account, during the block."""
     context = multiprocessing.get_context("spawn")
     over = context.Event()
-    process = context.Process(target=write_on, args=(hub, db, over), daemon=True)
+    process = context.Process(target=write_pages, args=(hub, db, over), daemon=True)
     process.start()
     try:
         yield
@@ -306,8 +306,8 @@ def writing(hub: ImaginedHub, db: Path) -> Iterator[None]:
         process.join(60)
 
 
-def write_on(hub: ImaginedHub, db: Path, over: Any) -> None:
-    """Of a page's repos two in five have other counters, one in fifty a new commit."""
+def write_pages(hub: ImaginedHub, db: Path, over: Any) -> None:
+    """Stores pages in which two repos in five have other counters and one in fifty a new commit."""
     chance, written, first = hub.chance(7), 0, 1
     with tuned_gc(), Store.open(db, clock=lambda: NOW + timedelta(days=2)) as store:
         run = store.start_run("incremental", "", "https://hub.example")
@@ -324,7 +324,7 @@ def write_on(hub: ImaginedHub, db: Path, over: Any) -> None:
             store.save_page(run, "", listing)
             written += 1
         store.finish_run(replace(run, outcome="stopped", finished_at=NOW))
-    say(f"{written} pages were written meanwhile")
+    log(f"{written} pages were written at the same time")
 
 
 def searches(db: Path) -> dict[str, Any]:
@@ -341,7 +341,7 @@ def searches(db: Path) -> dict[str, Any]:
 
 
 def views(db: Path) -> dict[str, Any]:
-    """One repo's rows of each view, which is how people look; the whole of those that are sums."""
+    """One repo's rows of each view, as users query them; all rows of the views without a repo_id."""
     engine = open_engine(db, read_only=True)
     found: dict[str, Any] = {}
 
@@ -357,14 +357,14 @@ def views(db: Path) -> dict[str, Any]:
             sql = f"select * from {name}" + (" where repo_id = ?" if of_repos else "")
             values = (repo_id,) if of_repos else ()
             found[name] = timed(lambda s=sql, v=values: ask(s, v), db, 5 if of_repos else 1)  # type: ignore[misc]
-            say(f"view {name}: {found[name]}")
+            log(f"view {name}: {found[name]}")
     finally:
         engine.dispose()
     return found
 
 
-def questions(db: Path, *, reports: bool) -> dict[str, Any]:
-    """Every question that comes with the program, with the most quantized model where it asks for one."""
+def measure_queries(db: Path, *, reports: bool) -> dict[str, Any]:
+    """Every saved query; where one has a model as parameter, the model with the most quantizations."""
     from analysis.query.reader import run_query as ask
     from analysis.query.saved import saved_queries as shipped
 
@@ -377,23 +377,23 @@ def questions(db: Path, *, reports: bool) -> dict[str, Any]:
             continue
         given = {p.name: model for p in question.parameters if p.name in ("model", "repo", "repo_id", "id")}
         times = 5 if question.kind == "interactive" else 1
-        spread = timed(lambda q=question.name, g=given: answered(ask, db, q, g), db, times)  # type: ignore[misc]
+        spread = timed(lambda q=question.name, g=given: count_rows(ask, db, q, g), db, times)  # type: ignore[misc]
         found[question.name] = {"kind": question.kind, **spread}
-        say(f"query {question.name}: {found[question.name]}")
+        log(f"query {question.name}: {found[question.name]}")
     return found
 
 
-def answered(ask: Callable[..., Any], db: Path, name: str, given: dict[str, str]) -> int:
+def count_rows(ask: Callable[..., Any], db: Path, name: str, given: dict[str, str]) -> int:
     try:
         with ask(db, name, given, limit=1000, timeout=300) as rows:
             return sum(1 for _ in rows)
-    except Exception as error:  # a question that takes too long is a finding, not the end
-        say(f"{name}: {error}")
+    except Exception as error:  # a query that takes too long is a result, not the end of the benchmark
+        log(f"{name}: {error}")
         return -1
 
 
-def exported(db: Path, folder: Path) -> dict[str, Any]:
-    """All models as CSV, by the command itself: seconds, bytes, and the memory of its process."""
+def measure_export(db: Path, folder: Path) -> dict[str, Any]:
+    """All models as CSV by `hf-catalog export`: seconds, bytes, and peak memory of its process."""
     program = [sys.executable, "-c", "from crawler.cli import main; main()"]
     orders = ["export", str(folder / "export"), "--only", "models", "--db", str(db), "--quiet"]
     watch = Watch()
@@ -410,8 +410,8 @@ def exported(db: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def vacuumed(db: Path) -> dict[str, Any]:
-    """What `db optimize --vacuum` makes of it."""
+def measure_vacuum(db: Path) -> dict[str, Any]:
+    """Size and seconds of `db optimize --vacuum`."""
     watch = Watch()
     with watch:
         optimize(db, vacuum=True)

@@ -1,11 +1,11 @@
-"""A crawler left alone: a Hub that churns and fails, crawls that are killed, readers that look on.
+"""A crawler in long operation: a Hub that changes and fails, crawls that are killed, readers at the same time.
 
     python bench/soak.py [--minutes 30] [--seed 1] [--dir FOLDER]
 
 For `--minutes`, on loopback: the sample Hub adds, changes, renames, gates, hides and removes repos every second and
-fails at random in every way it knows; crawls (some full) and a service on a timetable run against it, one in three is
-killed by SIGKILL or SIGTERM at a random moment; two readers ask the catalog without a pause. Then the faults end, the
-last crawls run, and the catalog is held against the Hub's truth, row for row. Exit status 0: equal.
+fails at random in every way it supports; crawls (some full) and the scheduler run against it, one in three is killed by
+SIGKILL or SIGTERM at a random moment; two readers query the catalog without a pause. Then the faults end, the last
+crawls run, and the catalog is compared with the Hub, row for row. Exit status 0: equal.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from samplehub import Fault, Kind, SampleHub
 from samplehub.content.repo import Repo
 from samplehub.server.faults import Place
 
-QUIET_KINDS = (Kind.DRIP, Kind.STALL)  # they cost time rather than answers: seldom and short
+QUIET_KINDS = (Kind.DRIP, Kind.STALL)  # they delay responses: rare and short
 PLACES: tuple[Place, ...] = ("listing", "info", "resolve", "cdn", "metadata")
 TRUTH = "select hub_id, repo_id, sha, downloads, likes, status from repos"
 
 
 class Churn:
-    """The Hub's own life: every step changes something, and remembers what ought to be true."""
+    """Changes of the Hub: every step changes something and records what the catalog should then hold."""
 
     def __init__(self, hub: SampleHub, rng: random.Random) -> None:
         self.hub, self.rng = hub, rng
@@ -61,12 +61,12 @@ class Churn:
             catalog.change_files(repo.id, {f"notes-{rng.randrange(9)}.txt": f"{rng.random()}".encode()})
         elif act == "add":
             self.made += 1
-            name = f"somebody/gemma-3-{rng.choice((1, 4, 12, 27))}b-it-soak-{self.made}"
+            name = f"owner/gemma-3-{rng.choice((1, 4, 12, 27))}b-it-soak-{self.made}"
             catalog.add(
                 name, {"config.json": b'{"model_type": "gemma3"}'}, tags=("gemma3",), downloads=rng.randrange(99)
             )
         elif act == "rename":
-            new = f"{repo.author or 'nobody'}/moved-{rng.randrange(10**9)}"
+            new = f"{repo.author or 'owner'}/moved-{rng.randrange(10**9)}"
             self.renamed.append((repo.id, new))
             catalog.rename(repo.id, new)
         elif act == "gate":
@@ -95,13 +95,13 @@ class Churn:
         )
 
 
-def truth(repo: Repo) -> tuple[Any, ...]:
-    """What the catalog should say of a repo that the listing shows."""
+def expected_row(repo: Repo) -> tuple[Any, ...]:
+    """The row that the catalog should have of a listed repo."""
     status = "gated" if repo.gated else "available"
     return (repo.hub_id, repo.id, repo.sha, repo.downloads, repo.likes, status)
 
 
-def live(hub: SampleHub, churn: Churn, until: float) -> None:
+def run_churn(hub: SampleHub, churn: Churn, until: float) -> None:
     while time.monotonic() < until:
         time.sleep(0.2)
         churn.step()
@@ -112,7 +112,7 @@ def live(hub: SampleHub, churn: Churn, until: float) -> None:
 
 
 def read(db: Path, until: float, seen: Counter[str]) -> None:
-    """A reader of the catalog: what it gets must hang together at every moment."""
+    """A reader of the catalog: what it reads must be consistent at every moment."""
     while time.monotonic() < until:
         try:
             with CatalogReader(db, snapshot=True) as reader:
@@ -136,12 +136,12 @@ def command(db: Path, hub: SampleHub, *words: str) -> subprocess.Popen[str]:
 
 
 def crawls(db: Path, hub: SampleHub, until: float, rng: random.Random, ends: Counter[str]) -> None:
-    """One after another, one in three broken off, now and then by the service."""
+    """Runs one crawl after another, kills about half of them, and lets the scheduler run some."""
     while time.monotonic() < until:
         words = ["crawl", "-q", "--depth", rng.choice(("listing", "files", "headers")), "--max-time", "60s"]
         words += ["--full"] if rng.random() < 0.3 else []
         if rng.random() < 0.15:
-            words = ["schedule", "--config", str(timetable(db)), "--once"]
+            words = ["schedule", "--config", str(write_service_config(db)), "--once"]
         process = command(db, hub, *words)
         how = rng.choice((None, None, signal.SIGKILL, signal.SIGTERM))
         if how is not None:
@@ -150,40 +150,40 @@ def crawls(db: Path, hub: SampleHub, until: float, rng: random.Random, ends: Cou
         _, err = process.communicate()
         if "Traceback" in err or "a bug in" in err:
             ends[f"BUG: {err[-600:]}"] += 1
-        ends[f"{words[0]} {how.name if how else 'to its end'}: {process.returncode}"] += 1
+        ends[f"{words[0]} {how.name if how else 'completed'}: {process.returncode}"] += 1
 
 
-def timetable(db: Path) -> Path:
+def write_service_config(db: Path) -> Path:
     path = db.with_name("catalog.toml")
     path.write_text(
-        f'db = "{db.name}"\n[jobs.look]\nevery = "1s"\nrun = ["crawl", "-q", "--depth", "files"]\n'
-        '[jobs.tidy]\nafter = ["look"]\nrun = ["db", "optimize", "-q"]\n'
+        f'db = "{db.name}"\n[jobs.crawl]\nevery = "1s"\nrun = ["crawl", "-q", "--depth", "files"]\n'
+        '[jobs.optimize]\nafter = ["crawl"]\nrun = ["db", "optimize", "-q"]\n'
     )
     return path
 
 
 def differences(db: Path, hub: SampleHub, churn: Churn) -> list[str]:
-    """Where the catalog and the Hub disagree; empty where they are equal."""
+    """The differences between the catalog and the Hub."""
     with sqlite3.connect(db) as connection:
         stored = {row[0]: row for row in connection.execute(TRUTH)}
         aliases = set(connection.execute("select r.hub_id, a.repo_id from aliases a join repos r on r.id = a.repo"))
     found: list[str] = []
     shown = {repo.hub_id: repo for repo in hub.catalog if not repo.private and not repo.disabled}
     for hub_id, repo in shown.items():
-        if stored.get(hub_id) != truth(repo):
-            found.append(f"{repo.id}: stored {stored.get(hub_id)}, true {truth(repo)}")
+        if stored.get(hub_id) != expected_row(repo):
+            found.append(f"{repo.id}: stored {stored.get(hub_id)}, true {expected_row(repo)}")
     for hub_id, row in stored.items():
         if hub_id not in shown and row[5] not in ("gone", "private", "disabled"):
-            found.append(f"{row[1]}: stored as {row[5]}, but the Hub shows it no more")
+            found.append(f"{row[1]}: stored as {row[5]}, but the Hub does not list it any more")
     ids = {repo.id: repo.hub_id for repo in hub.catalog}
     noted = sum((ids.get(new), old) in aliases for old, new in churn.renamed)
-    print(f"renames: {len(churn.renamed)}, of which noted as aliases: {noted} (twice between two looks: one)")
+    print(f"renames: {len(churn.renamed)}, of which noted as aliases: {noted} (of two between two crawls: one)")
     return found
 
 
-def last_crawl(db: Path, hub: SampleHub, patience: float = 120) -> str:
-    """A crawl to the end; one whose service was killed may go on by itself for a while, and is waited for."""
-    until = time.monotonic() + patience
+def last_crawl(db: Path, hub: SampleHub, max_wait: float = 120) -> str:
+    """Runs a complete crawl; waits for a crawl that outlives its killed scheduler and still holds the catalog."""
+    until = time.monotonic() + max_wait
     while True:
         process = command(db, hub, "crawl", "-q", "--full", "--depth", "files")
         _, err = process.communicate()
@@ -205,7 +205,7 @@ def main() -> None:
     with SampleHub() as hub:
         churn = Churn(hub, random.Random(args.seed + 1))
         until = time.monotonic() + args.minutes * 60
-        threads = [threading.Thread(target=live, args=(hub, churn, until))]
+        threads = [threading.Thread(target=run_churn, args=(hub, churn, until))]
         threads += [threading.Thread(target=read, args=(db, until, seen)) for _ in range(2)]
         threads += [threading.Thread(target=crawls, args=(db, hub, until, rng, ends))]
         for thread in threads:

@@ -1,4 +1,4 @@
-"""A real browser for tests: Chromium without a window, told what to do through a pipe (Chrome DevTools Protocol)."""
+"""A real browser for tests: headless Chromium, controlled through a pipe (Chrome DevTools Protocol)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars",
     "--remote-debugging-pipe",
 )  # fmt: skip
-SECONDS = 30.0  # for one answer
+ANSWER_TIMEOUT_SECONDS = 120.0
 
 
 class Browser:
-    """One page of a browser. `problems` are errors of its console, of scripts, and requests that failed."""
+    """One page of a browser. `problems` are console errors, script errors and failed requests."""
 
     def __init__(self, reading: int, writing: int, downloads: Path) -> None:
         self.reading, self.writing = reading, writing
@@ -39,42 +39,42 @@ class Browser:
         self._rest = b""
         self._events: list[dict[str, Any]] = []
         self._session: str | None = None
-        self.ask("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads), eventsEnabled=True)
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads), eventsEnabled=True)
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
-            self.ask(f"{domain}.enable")
+            self.call(f"{domain}.enable")
 
-    def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """One command, and its answer."""
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Sends one command and returns its result."""
         number = next(self._numbers)
         message: dict[str, Any] = {"id": number, "method": method, "params": params}
         if self._session:
             message["sessionId"] = self._session
         os.write(self.writing, json.dumps(message).encode() + b"\0")
         while True:
-            said = self.hear()
-            if said.get("id") == number:
-                assert "error" not in said, f"{method}: {said.get('error')}"
-                result: dict[str, Any] = said["result"]
+            received = self._receive()
+            if received.get("id") == number:
+                assert "error" not in received, f"{method}: {received.get('error')}"
+                result: dict[str, Any] = received["result"]
                 return result
-            self._note(said)
+            self._note(received)
 
-    def hear(self) -> dict[str, Any]:
-        deadline = time.monotonic() + SECONDS
+    def _receive(self) -> dict[str, Any]:
+        deadline = time.monotonic() + ANSWER_TIMEOUT_SECONDS
         while b"\0" not in self._rest:
             ready, _, _ = select.select([self.reading], [], [], max(0.0, deadline - time.monotonic()))
-            assert ready, "the browser does not answer"
+            assert ready, "no answer from the browser"
             part = os.read(self.reading, 65536)
-            assert part, "the browser has gone"
+            assert part, "the browser has ended"
             self._rest += part
-        said, _, self._rest = self._rest.partition(b"\0")
-        heard: dict[str, Any] = json.loads(said)
-        return heard
+        message, _, self._rest = self._rest.partition(b"\0")
+        received: dict[str, Any] = json.loads(message)
+        return received
 
-    def _note(self, said: dict[str, Any]) -> None:
-        params = said.get("params", {})
-        match said.get("method"):
+    def _note(self, event: dict[str, Any]) -> None:
+        params = event.get("params", {})
+        match event.get("method"):
             case "Runtime.consoleAPICalled" if params["type"] in ("error", "assert"):
                 self.problems.append(f"console: {params['args']}")
             case "Runtime.exceptionThrown":
@@ -83,61 +83,61 @@ class Browser:
                 self.problems.append(f"log: {params['entry']['text']} {params['entry'].get('url', '')}")
             case "Network.requestWillBeSent":
                 self.requests.append(params["request"]["url"])
-        self._events.append(said)
+        self._events.append(event)
 
-    def wait(self, method: str) -> dict[str, Any]:
-        """The next event of a kind, perhaps one that was heard already."""
+    def wait_for(self, method: str) -> dict[str, Any]:
+        """Parameters of the next event of a kind, which may have been received already."""
         while True:
-            for at, said in enumerate(self._events):
-                if said.get("method") == method:
+            for at, event in enumerate(self._events):
+                if event.get("method") == method:
                     del self._events[: at + 1]
-                    params: dict[str, Any] = said["params"]
+                    params: dict[str, Any] = event["params"]
                     return params
-            self._note(self.hear())
+            self._note(self._receive())
 
     def open(self, url: str) -> None:
-        """Go to a page and wait until it is loaded."""
+        """Opens a page and waits until it is loaded."""
         self._events.clear()
-        answer = self.ask("Page.navigate", url=url)
+        answer = self.call("Page.navigate", url=url)
         assert not answer.get("errorText"), f"{url}: {answer['errorText']}"
-        self.wait("Page.loadEventFired")
+        self.wait_for("Page.loadEventFired")
 
     def run(self, script: str) -> Any:
-        """The value of an expression of JavaScript on the page."""
-        answer = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        """The value of a JavaScript expression on the page."""
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer.get("exceptionDetails")
         return answer["result"].get("value")
 
     def click(self, script: str) -> None:
-        """Click what an expression names, and wait for the page that this leads to."""
+        """Clicks the element that an expression gives, and waits for the page that loads."""
         self._events.clear()
         self.run(f"({script}).click()")
-        self.wait("Page.loadEventFired")
+        self.wait_for("Page.loadEventFired")
 
     def download(self, script: str) -> Path:
-        """Click what an expression names, and wait for the file that this brings."""
+        """Clicks the element that an expression gives, and waits for the file that is downloaded."""
         self.run(f"({script}).click()")
-        name: str = self.wait("Browser.downloadWillBegin")["suggestedFilename"]
-        while self.wait("Browser.downloadProgress")["state"] != "completed":
+        name: str = self.wait_for("Browser.downloadWillBegin")["suggestedFilename"]
+        while self.wait_for("Browser.downloadProgress")["state"] != "completed":
             pass
         return self.downloads / name
 
-    def see(self, width: int, height: int, *, dark: bool = False, phone: bool = False) -> None:
-        """How large the window is, and which colours and device the reader has."""
-        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
+    def set_viewport(self, width: int, height: int, *, dark: bool = False, phone: bool = False) -> None:
+        """Sets the size of the window, the colour scheme and the kind of device."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
         scheme = "dark" if dark else "light"
-        self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
-    def picture(self, path: Path, *, whole: bool = False) -> Path:
-        """What the window shows, or the whole page, as PNG."""
-        answer = self.ask("Page.captureScreenshot", captureBeyondViewport=whole)
+    def screenshot(self, path: Path, *, whole: bool = False) -> Path:
+        """Saves the visible part of the page, or the whole page, as PNG."""
+        answer = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(answer["data"]))
         return path
 
 
 @contextmanager
 def running_browser() -> Iterator[Browser]:
-    """A browser for the length of the block; skips the test that asks for it where there is none."""
+    """A browser for the duration of the block; skips the test where Chromium is not installed."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")

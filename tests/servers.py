@@ -1,4 +1,4 @@
-"""Real servers for tests: PostgreSQL from the system's package, in a folder of its own, gone when the tests are."""
+"""Real servers for tests: PostgreSQL of the system, in a temporary folder that is removed at the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONS = "-c listen_addresses='' -c fsync=off -c full_page_writes=off -c shared
 
 
 class PostgreSQL:
-    """A running server that speaks through a socket in `folder`; makes a fresh database for each test."""
+    """A running server that listens on a socket in `folder`, and creates a new database for each test."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -29,7 +29,7 @@ class PostgreSQL:
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
 
     def create(self, template: str = "template0") -> str:
-        """The URL of a new database, a copy of another one that nobody is connected to."""
+        """URL of a new database, a copy of `template`, to which nothing may be connected."""
         name = next(self._names)
         self.execute(f"create database {name} template {template} encoding 'UTF8' locale 'C'")
         return self.url(name)
@@ -42,7 +42,7 @@ class PostgreSQL:
 
 
 def postgresql_binaries() -> Path | None:
-    """The folder that has initdb and pg_ctl."""
+    """The folder with initdb and pg_ctl; None where PostgreSQL is not installed."""
     found = [
         match for pattern in FOLDERS for match in sorted(Path("/").glob(pattern[1:])) if (match / "initdb").exists()
     ]
@@ -52,7 +52,7 @@ def postgresql_binaries() -> Path | None:
 
 @contextmanager
 def running_postgresql() -> Iterator[PostgreSQL]:
-    """A server for the length of the block; skips the test that asks for it where there can be none."""
+    """A server for the duration of the block; skips the test where PostgreSQL or psycopg is not installed."""
     pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'hf-catalog[postgres]'")
     binaries = postgresql_binaries()
     if binaries is None:
@@ -79,7 +79,7 @@ def run(*command: str | Path, user: str | None) -> None:
         user=user,
         cwd="/",
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,  # the server inherits it: a pipe would never end
+        stdout=subprocess.DEVNULL,  # the server inherits it, so a pipe would never be closed
         stderr=subprocess.PIPE if "initdb" in str(command[0]) else subprocess.DEVNULL,
         check=False,
     )

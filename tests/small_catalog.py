@@ -1,9 +1,9 @@
-"""A small catalog, written through the store: two days of a Hub of fourteen repos, labelled by hand.
+"""A small catalog, written through the store: two days of a Hub with fourteen repos, labelled by hand.
 
-It holds one of each thing that questions ask for: an original with copies of several makers (post-training, QAT, plain
-and dynamic), a mixture of experts, an adapter, sidecars, the same bytes twice, a scheme that is not what it says, an
-upload that broke off, results on both sides of a quantization, an orphan, a repo that vanished, and text that a browser
-or a spreadsheet would run.
+It has one example of everything that saved queries look for: an original with copies by several owners (post-training,
+QAT, plain and dynamic), a mixture of experts, an adapter, sidecars, the same bytes twice, a scheme that differs from
+the claimed one, an incomplete upload, evaluations of a model and of its quantization, an orphan, a repo that vanished,
+and text that a browser or a spreadsheet would execute.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ QWEN_MOE = {
 
 
 def content(text: str) -> str:
-    """The hash of a file that stands for one with these bytes."""
+    """The content hash of a file with these bytes."""
     return sha256(text.encode()).hexdigest()
 
 
 def evidence(labels: Labels) -> tuple[LabelRecord, ...]:
-    """Every label that is set, as if the name had said it."""
+    """Evidence for every label that is set, as if from a name, or from a header if it is a measurement."""
     records = []
     for item in fields(labels):
         value = getattr(labels, item.name)
@@ -100,7 +100,7 @@ def artifact(path: str, size: int, key: str, role: str = "weights", form: str = 
 
 
 class Model:
-    """One repo of the small Hub with all that a visit finds in it."""
+    """One repo of the small Hub with all that its enrichment finds."""
 
     def __init__(self, record: RepoRecord, labels: Labels, **more: Any) -> None:
         self.record = record
@@ -111,7 +111,7 @@ class Model:
     def file(
         self, path: str, size: int, key: str, labels: Labels, facts: Mapping[str, Any] | None = None, **more: Any
     ) -> Model:
-        """One artifact of one file; `facts` are of its header, where it was read."""
+        """Adds one artifact of one file; `facts` are those of its header, if it was read."""
         role = more.get("role", "weights")
         made = artifact(path, size, key, role, labels.format or "gguf")
         self.artifacts.append((made, labelled(labels, more.get("conflicts", ()))))
@@ -289,7 +289,7 @@ def others() -> list[Model]:
 
 
 def build(db: str | Path) -> None:
-    """Write the catalog: everything on the first day; other counts, one repo gone and one renamed on the second."""
+    """Writes the catalog: everything on the first day; other download counts and one vanished repo on the second."""
     moment = FIRST
     models = [*gemmas(), *others()]
     with Store.open(db, create=True, clock=lambda: moment) as store:

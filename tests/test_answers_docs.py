@@ -1,4 +1,4 @@
-"""Documents of answers say what the program says."""
+"""The documents about queries, exports and memory agree with the program."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_the_page_of_saved_queries_is_generated_from_their_files() -> None:
     assert all(f"## {question.title}" in written for question in saved_queries())
 
 
-def test_the_table_of_memory_is_arithmetic() -> None:
+def test_memory_table_has_computed_values() -> None:
     text = (DOCS / "memory.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+B) \| (.+) \|$", text, re.MULTILINE)
     assert [name for name, _ in rows] == ["1B", "4B", "8B", "14B", "32B", "70B"]
@@ -31,7 +31,7 @@ def test_the_table_of_memory_is_arithmetic() -> None:
     assert f"{schemes['Q4_K_M'].file_bits:.2f} bits a weight, Q8_0 {schemes['Q8_0'].file_bits:.1f}" in text
 
 
-def test_every_table_of_an_export_is_described() -> None:
+def test_every_exported_table_is_described() -> None:
     from analysis.publish.manifest import TABLES
     from analysis.publish.summaries import SUMMARIES
 

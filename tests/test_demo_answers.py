@@ -1,4 +1,4 @@
-"""What the demo's catalog answers: every question has something to say, and the numbers are those that people know."""
+"""Results from the catalog of `hf-catalog demo`: no saved query is empty, and the figures agree with published ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis.query.reader import CatalogReader
 from analysis.query.saved import SavedQuery, find_saved_query, saved_queries
 from tests.analysis.fit.test_memory import PUBLISHED
 
-QUIET = {"vanished", "broken-files"}  # nothing of the demo's Hub has gone, and no upload broke off
+EMPTY_IN_DEMO = {"vanished", "broken-files"}  # no repo of the demo's Hub vanishes, and no upload is incomplete
 LAPTOP = Machine(ram=16 * GB)
 
 
@@ -25,12 +25,12 @@ def reader(demo: Path) -> Iterator[CatalogReader]:
 
 
 @pytest.mark.parametrize("question", saved_queries(), ids=lambda question: question.name)
-def test_every_question_answers(question: SavedQuery, reader: CatalogReader) -> None:
+def test_saved_query_has_rows(question: SavedQuery, reader: CatalogReader) -> None:
     rows = reader.all(question.sql, question.parse_values({}))
-    assert bool(rows) is (question.name not in QUIET)
+    assert bool(rows) is (question.name not in EMPTY_IN_DEMO)
 
 
-def test_the_gemma_of_the_tour(reader: CatalogReader) -> None:
+def test_gemma_of_the_tour_fits_16_gb(reader: CatalogReader) -> None:
     """The 4-bit Gemma that fits a 16 GB laptop with 32k tokens: 12B, by Google, QAT."""
     found = fits(reader, LAPTOP, FitRequest(context=32_768, families=("gemma",), bits=4))
     assert all(fit.needs <= LAPTOP.ram_for_models for fit in found)
@@ -39,16 +39,16 @@ def test_the_gemma_of_the_tour(reader: CatalogReader) -> None:
     assert not any("27b" in fit.repo_id for fit in found)
 
 
-def test_on_16_gb_about_14b_at_4_bits_is_the_end_of_it(reader: CatalogReader) -> None:
-    """Of dense models; of those with experts gpt-oss 20B was made for it."""
+def test_largest_dense_model_at_4_bits_on_16_gb_is_about_14b(reader: CatalogReader) -> None:
+    """Dense models only: gpt-oss 20B, a mixture of experts, was designed for such a machine."""
     four = ("Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
     found = fits(reader, LAPTOP, FitRequest(every_artifact=True, quants=four))
     largest = max(fit.parameters or 0 for fit in found if fit.family != "gpt-oss")
     assert 13e9 < largest < 17e9
 
 
-def test_the_files_of_llama_3_1_8b_have_the_sizes_that_llama_cpp_published(reader: CatalogReader) -> None:
-    """Their tensors are mixed as llama-quantize mixes them, and measured by their headers."""
+def test_llama_3_1_8b_files_have_the_sizes_published_by_llama_cpp(reader: CatalogReader) -> None:
+    """The sample Hub assigns tensor types as llama-quantize does; the sizes are measured by reading headers."""
     sizes = reader.all(
         "select quant, total_size from artifacts_wide where role = 'weights'"
         " and repo_id = 'bartowski/Meta-Llama-3.1-8B-Instruct-GGUF'"
@@ -59,16 +59,16 @@ def test_the_files_of_llama_3_1_8b_have_the_sizes_that_llama_cpp_published(reade
         assert row["total_size"] / GIB == pytest.approx(PUBLISHED[row["quant"]], rel=0.01), row["quant"]
 
 
-def test_a_name_of_four_bits_is_measured_wider(reader: CatalogReader) -> None:
+def test_repo_named_4_bit_is_measured_above_6_bits(reader: CatalogReader) -> None:
     (row,) = reader.all("select * from models where repo_id = 'google/gemma-3-4b-it-qat-q4_0-gguf'")
     assert (row["quant"], row["bits"], row["qat"]) == ("Q4_0", 4, True)
     assert row["bits_per_weight"] > 6 and row["parameters_measured"] < row["parameters"]
 
 
-def test_cards_of_both_sides_tell_what_quantization_cost(reader: CatalogReader) -> None:
+def test_quantization_loss_from_the_cards_of_both_models(reader: CatalogReader) -> None:
     question = find_saved_query("quant-evaluations")
     rows = reader.all(question.sql, question.parse_values({"model": "meta-llama/Llama-3.1-8B-Instruct"}))
     w4 = {row["dataset"]: row["delta"] for row in rows if row["quant"] == "W4A16"}
     w8 = {row["dataset"]: row["delta"] for row in rows if row["quant"] == "W8A16"}
     shared = w4.keys() & w8.keys()
-    assert shared and all(w4[dataset] < w8[dataset] for dataset in shared), "four bits lose more than eight"
+    assert shared and all(w4[dataset] < w8[dataset] for dataset in shared), "4 bits lose more than 8"

@@ -1,4 +1,4 @@
-"""A few kills at random moments, as bench/kills.py makes two hundred of them."""
+"""Four kills at random moments; bench/kills.py makes two hundred."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-HOUSE = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_what_is_killed_goes_on_to_the_same_catalog() -> None:
+def test_killed_crawls_end_in_the_same_catalog() -> None:
     line = [sys.executable, "-m", "bench.kills", "--kills", "4", "--repos", "16"]
-    done = subprocess.run(line, cwd=HOUSE, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 kills" in done.stdout
     assert "0 catalogs differ" in done.stdout

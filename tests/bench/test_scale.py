@@ -1,4 +1,4 @@
-"""The measurement of a large catalog works: a small one, every step of it, the figures that it is about."""
+"""bench.scale runs: every measurement on a small catalog, and the load of a larger one."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def options(db: Path, **asked: object) -> Namespace:
 
 def test_every_measurement_of_a_small_catalog(tmp_path: Path) -> None:
     found = run(options(tmp_path / "scale.db"), tmp_path)
-    assert found["check"] == []  # what it made is a whole catalog
+    assert found["check"] == []  # the catalog is intact
     assert found["rows"]["repos"] == REPOS and found["rows"]["enrichments"] == REPOS // 2
-    assert found["rows"]["metrics"] > 15 * REPOS  # a year of the three in ten that are downloaded
+    assert found["rows"]["metrics"] > 15 * REPOS  # a year of the three repos in ten that are downloaded
     assert 0 < found["load_against_raw"] < 10
     assert found["incremental_page"].keys() == {"unchanged", "counters", "changed"}
     assert found["views"].keys() >= {"models", "lineage"} and len(found["queries"]) > 40
@@ -52,12 +52,12 @@ def test_a_hundred_thousand_repos_load_grow_and_answer(tmp_path: Path) -> None:
     assert row["n"] == 100_000
 
 
-def test_the_made_up_hub_is_the_same_each_time_and_looks_like_the_real_one() -> None:
+def test_the_synthetic_hub_is_reproducible_and_has_the_proportions_of_the_real_one() -> None:
     hub = ImaginedHub(10_000)
     assert hub.enrichment(77) == ImaginedHub(10_000).enrichment(77)
     downloads = sorted((hub.repo(number).downloads or 0 for number in range(1, 10_001)), reverse=True)
-    assert downloads[0] > 50_000 and downloads[2_999] > 0 == downloads[3_000]  # seven in ten nobody downloads
-    assert sum(downloads[:100]) > 0.8 * sum(downloads)  # and one in a hundred most do
+    assert downloads[0] > 50_000 and downloads[2_999] > 0 == downloads[3_000]  # seven in ten are never downloaded
+    assert sum(downloads[:100]) > 0.8 * sum(downloads)  # most downloads are of one in a hundred
     files = [len(hub.enrichment(number).files) for number in range(1, 300)]
     artifacts = [len(hub.enrichment(number).artifacts) for number in range(1, 300)]
     assert 8 <= sum(files) / len(files) <= 11

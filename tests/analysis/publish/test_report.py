@@ -178,7 +178,7 @@ def test_the_page_renders_in_a_browser(html: str, tmp_path: Path) -> None:
     path.write_text(html, encoding="utf-8")
     with running_browser() as browser:
         for width, dark, phone in ((1200, False, False), (390, True, True)):
-            browser.see(width, 800, dark=dark, phone=phone)
+            browser.set_viewport(width, 800, dark=dark, phone=phone)
             browser.open(path.as_uri())
             assert browser.problems == []
             assert {url.partition(":")[0] for url in browser.requests} <= {"file", "data"}

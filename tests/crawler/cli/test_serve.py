@@ -50,7 +50,7 @@ def address(small: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with running_browser() as browser:
-        browser.see(1200, 900)
+        browser.set_viewport(1200, 900)
         yield browser
 
 
