@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -163,7 +163,6 @@ class SchemeTable:
     method_names: Mapping[str, str]  # spelling in configurations -> canonical method
     findings: tuple[Finding, ...]
     qat: Qat
-    aliases: Mapping[str, Scheme] = field(default_factory=dict)  # spelling without separators -> scheme
 
 
 # ---- Finding a scheme -----------------------------------------------------------------------------------------------
@@ -195,7 +194,7 @@ def find_scheme_by_alias(text: str) -> Scheme | None:
 
     `q4km`, `Q4-K-M` and `q4_k_m` are Q4_K_M; `nf4` is BNB-NF4.
     """
-    return find_scheme(text.upper()) or scheme_table().aliases.get(_squeeze(text))
+    return find_scheme(text.upper()) or _schemes_by_spelling().get(_squeeze(text))
 
 
 _PATTERNS = (
@@ -234,6 +233,20 @@ def find_method(written: str) -> str:
     return scheme_table().method_names.get(written.lower(), written.lower())
 
 
+@cache
+def _schemes_by_spelling() -> Mapping[str, Scheme]:
+    """Every spelling without separators; a scheme's own name comes last, so that no alias of another hides it."""
+    table = scheme_table()
+    found: dict[str, Scheme] = {}
+    for scheme in table.schemes.values():
+        if scheme.kind == "gguf":
+            for suffix in table.suffixes:
+                found[_squeeze(scheme.name + suffix)] = replace(scheme, name=f"{scheme.name}_{suffix}", quality=None)
+    for scheme in table.schemes.values():
+        found |= {_squeeze(alias): scheme for alias in scheme.aliases}
+    return found | {_squeeze(scheme.name): scheme for scheme in table.schemes.values()}
+
+
 def _squeeze(text: str) -> str:
     return re.sub(r"[^a-z0-9.]", "", text.lower())
 
@@ -255,6 +268,7 @@ _SECTIONS = {
 MAX_BITS = 64
 
 
+@lru_cache(maxsize=4)
 def read_schemes(data: bytes) -> SchemeTable:
     """The table from the bytes of schemes.toml.
 
@@ -292,19 +306,7 @@ def read_schemes(data: bytes) -> SchemeTable:
         method_names=MappingProxyType(spelled),
         findings=tuple(sorted(findings, key=lambda each: -each.min_bits)),
         qat=qat,
-        aliases=MappingProxyType(dict(_aliases(schemes, suffixes))),
     )
-
-
-def _aliases(schemes: Mapping[str, Scheme], suffixes: Mapping[str, str]) -> Iterator[tuple[str, Scheme]]:
-    """Every spelling of every scheme; a scheme's own name comes last, so that no alias of another hides it."""
-    for scheme in schemes.values():
-        if scheme.kind == "gguf":
-            for suffix in suffixes:
-                yield _squeeze(f"{scheme.name}{suffix}"), replace(scheme, name=f"{scheme.name}_{suffix}", quality=None)
-    for scheme in schemes.values():
-        yield from ((_squeeze(alias), scheme) for alias in scheme.aliases)
-    yield from ((_squeeze(scheme.name), scheme) for scheme in schemes.values())
 
 
 def _scheme(
