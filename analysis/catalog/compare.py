@@ -14,7 +14,7 @@ from typing import Any
 from analysis.catalog.fits import GeometryLookup
 from analysis.catalog.models import find_model
 from analysis.errors import UnknownModel
-from analysis.fit.memory import estimate, largest_context
+from analysis.fit.memory import estimate_memory, find_largest_context
 from analysis.query.reader import CatalogReader
 from analysis.schemes.quality import (
     NOT_MEASURED,
@@ -111,17 +111,19 @@ def compare_models(
 def load_compared(reader: CatalogReader, text: str, context: int, kv_type: str, memory: int) -> ComparedModel:
     repo_id, _, selector = text.partition("::")
     model = find_model(reader, repo_id)
-    shapes = GeometryLookup(reader, nearest_ids(model))
+    geometries = GeometryLookup(reader, nearest_ids(model))
     artifact = find_artifact(reader, model, selector)
     needs = largest = None
     estimated = False
     if artifact is not None and artifact["total_size"]:
-        shape = shapes.of({**artifact, "parameters": artifact["parameters_measured"] or model["parameters"]})
+        geometry = geometries.find({**artifact, "parameters": artifact["parameters_measured"] or model["parameters"]})
         parameters = artifact["parameters_measured"] or model["parameters_measured"] or model["parameters"]
         weights = int(artifact["total_size"])
-        need = estimate(weights, shape, context=context, kv_type=kv_type, parameters=parameters)
+        need = estimate_memory(weights, geometry, context=context, kv_type=kv_type, parameters=parameters)
         trained = model["context_measured"]
-        largest = largest_context(memory, weights, shape, kv_type=kv_type, parameters=parameters, trained=trained)
+        largest = find_largest_context(
+            memory, weights, geometry, kv_type=kv_type, parameters=parameters, trained=trained
+        )
         needs, estimated = need.total, bool(need.estimated)
     deltas = load_deltas(reader, model["repo_id"])
     labelled = artifact if artifact is not None and artifact["quant"] else model

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from analysis.fit.memory import tokens_per_second, weight_bytes
+from analysis.fit.memory import weight_bytes
+from analysis.fit.speed import tokens_per_second
 from analysis.formats.formats import find_format
 from analysis.labels.evidence.headers import header_evidence
 from analysis.labels.evidence.sizes import FULL_FROM, QUANTIZED_BELOW

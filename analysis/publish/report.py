@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from analysis.catalog.fits import Fit, FitRequest, GeometryLookup, fits
+from analysis.catalog.fits import Fit, FitRequest, GeometryLookup, find_fits
 from analysis.catalog.lineage import Branch, largest_family, lineage_trees
 from analysis.errors import MissingExtra
 from analysis.fit.machines import GB, Machine
@@ -116,11 +116,11 @@ def build_report(db: str | Path, *, family: str | None = None) -> Report:
 def find_fits_by_memory(reader: CatalogReader) -> list[MemoryFits]:
     """For each memory size the best models, one of each family, and the largest model."""
     found = []
-    shapes = GeometryLookup(reader)
+    geometries = GeometryLookup(reader)
     request = FitRequest(context=CONTEXT_TOKENS, among=MAX_ARTIFACTS_EVALUATED, tasks=TEXT_TASKS)
     for gigabytes in MEMORY_SIZES_GB:
         machine = Machine(ram=gigabytes * GB) if gigabytes <= MAX_LAPTOP_GB else Machine(vram=gigabytes * GB)
-        ranked = fits(reader, machine, request, shapes)
+        ranked = find_fits(reader, machine, request, geometries)
         best: dict[str, Fit] = {}
         for fit in ranked:
             best.setdefault(fit.family or fit.repo_id, fit)

@@ -86,7 +86,7 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
 
 def shown(reader: CatalogReader) -> dict[str, Any]:
     """What the summary is made of."""
-    from analysis.catalog.fits import FitRequest, fits
+    from analysis.catalog.fits import FitRequest, find_fits
     from analysis.fit.machines import Machine
 
     counts = reader.all(
@@ -94,7 +94,7 @@ def shown(reader: CatalogReader) -> dict[str, Any]:
         " sum(total_size) as bytes, sum(artifact_count) as artifacts from models"
     )[0]
     counts["headers"] = reader.all("select count(*) as n from headers")[0]["n"]
-    fitting = fits(reader, Machine(ram=RAM), FitRequest(context=CONTEXT))
+    fitting = find_fits(reader, Machine(ram=RAM), FitRequest(context=CONTEXT))
     return {
         "counts": counts,
         "families": reader.all(

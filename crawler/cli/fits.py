@@ -76,8 +76,7 @@ def fits(
       hf-catalog fits --preset macbook-m4-16gb --bits 4
       hf-catalog fits --this-machine --json
     """
-    from analysis.catalog.fits import MAX_REPOS, FitRequest, limit_candidates
-    from analysis.catalog.fits import fits as reckon
+    from analysis.catalog.fits import MAX_REPOS, FitRequest, exceeds_max_repos, find_fits
     from analysis.query.reader import CatalogReader
 
     if preset and preset.lower() == "list":
@@ -96,8 +95,8 @@ def fits(
         every_artifact=every,
     )
     with CatalogReader(db) as reader:
-        found = reckon(reader, machine, wish)
-        narrowed = out.is_human_output and limit_candidates(reader, wish)
+        found = find_fits(reader, machine, wish)
+        narrowed = out.is_human_output and exceeds_max_repos(reader, wish)
     shown = found[: limit or None]
     out.rows([fit.row() for fit in shown], COLUMNS, names=NAMES, id_key="repo_id", empty="Nothing fits.")
     if out.is_human_output:

@@ -226,13 +226,14 @@ def size_line(read: Header, held: int | None) -> str:
 
 def memory_text(read: Header) -> str:
     """What running it takes, where its header tells enough."""
-    from analysis.fit.memory import estimate, geometry
+    from analysis.fit.geometry import parse_geometry
+    from analysis.fit.memory import estimate_memory
 
-    shape = geometry(read.facts.get("geometry") or {}, read.architecture)
+    shape = parse_geometry(read.facts.get("geometry") or {}, read.architecture)
     if shape is None or not read.size or read.facts.get("role") not in (None, "weights"):
         return ""
     context = min(8192, read.context or 8192)
-    need = estimate(read.size, shape, context=context, parameters=read.parameters)
+    need = estimate_memory(read.size, shape, context=context, parameters=read.parameters)
     return f"{size_text(need.total)} at {context:,} tokens, {size_text(need.cache)} of it for them"
 
 

@@ -137,7 +137,7 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     from analysis.catalog.fits import GeometryLookup
     from analysis.catalog.models import load_info
     from analysis.catalog.quantization_signals import SignalInput, signals
-    from analysis.fit.memory import estimate
+    from analysis.fit.memory import estimate_memory
     from analysis.query.reader import CatalogReader
 
     with CatalogReader(db) as reader:
@@ -145,8 +145,8 @@ def info(repo_id: str, db: str, out: Printer) -> None:
         shapes = GeometryLookup(reader, nearest_ids(found.model))
         costs = assess_costs(found.model, load_deltas(reader, found.model["repo_id"]))
         needs = {
-            row["artifact"]: estimate(
-                row["total_size"], shapes.of(row), context=CONTEXT, parameters=row["parameters_measured"]
+            row["artifact"]: estimate_memory(
+                row["total_size"], shapes.find(row), context=CONTEXT, parameters=row["parameters_measured"]
             ).total
             for row in found.artifacts
             if row["role"] == "weights" and row["total_size"]

@@ -1,4 +1,4 @@
-"""What runs on a machine: the order of it, what is left out, what is lost, and what is told of what was guessed."""
+"""Which artifacts run on a machine: their order, filters, quality loss, and which parts were estimated."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from analysis.catalog.fits import Fit, FitRequest, GeometryLookup, fits, limit_candidates, rank_score
+from analysis.catalog.fits import Fit, FitRequest, GeometryLookup, exceeds_max_repos, find_fits, rank_score
 from analysis.fit.machines import GB, Machine
-from analysis.fit.memory import estimate
+from analysis.fit.memory import estimate_memory
 from analysis.query.reader import CatalogReader
 
 LAPTOP = Machine(ram=16 * GB)
@@ -21,36 +21,36 @@ def reader(small_on_both: str) -> Iterator[CatalogReader]:
         yield reader
 
 
-def found(reader: CatalogReader, machine: Machine = LAPTOP, **wish: Any) -> list[Fit]:
-    return fits(reader, machine, FitRequest(**wish))
+def found(reader: CatalogReader, machine: Machine = LAPTOP, **fields: Any) -> list[Fit]:
+    return find_fits(reader, machine, FitRequest(**fields))
 
 
 # ---- what fits ------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_that_fits_needs_more_than_there_is(reader: CatalogReader) -> None:
+def test_nothing_that_fits_needs_more_memory_than_available(reader: CatalogReader) -> None:
     every = found(reader, every_artifact=True)
     assert every and all(0 <= fit.left == LAPTOP.ram_for_models - fit.needs for fit in every)
     assert all(fit.needs == fit.weights + fit.cache + fit.compute + fit.runtime for fit in every)
     assert "unsloth/Qwen3-30B-A3B-GGUF" not in {fit.repo_id for fit in every}, "18.6 GB of weights"
 
 
-def test_a_repo_is_there_once_with_its_best_quant(reader: CatalogReader) -> None:
+def test_a_repo_is_listed_once_with_its_best_artifact(reader: CatalogReader) -> None:
     best = found(reader, families=("gemma",))
     ids = [fit.repo_id for fit in best]
     assert len(ids) == len(set(ids))
     bartowski = next(fit for fit in best if fit.author == "bartowski")
     assert bartowski.quant == "Q8_0"
     quants = [fit.quant for fit in found(reader, families=("gemma",), every_artifact=True) if fit.author == "bartowski"]
-    assert quants == ["Q8_0", "Q4_K_M", "Q2_K"], "what loses least comes first"
+    assert quants == ["Q8_0", "Q4_K_M", "Q2_K"], "the smallest loss first"
 
 
-def test_a_projector_an_adapter_and_an_imatrix_are_no_models(reader: CatalogReader) -> None:
+def test_projectors_adapters_and_importance_matrices_are_not_listed(reader: CatalogReader) -> None:
     every = found(reader, every_artifact=True)
     assert not any(word in fit.artifact for fit in every for word in ("mmproj", "adapter", "imatrix"))
 
 
-def test_the_cache_is_of_the_headers_own_geometry(reader: CatalogReader) -> None:
+def test_the_cache_follows_the_headers_own_geometry(reader: CatalogReader) -> None:
     """29 of Gemma's 34 layers keep a window: 32 times the context needs 5 times the cache."""
     short, long = (
         next(fit for fit in found(reader, families=("gemma",), context=context) if fit.author == "google" and fit.qat)
@@ -59,7 +59,7 @@ def test_the_cache_is_of_the_headers_own_geometry(reader: CatalogReader) -> None
     assert long.cache < 16 * short.cache and long.estimated == ()
 
 
-def test_a_quant_without_a_header_has_its_siblings_geometry(reader: CatalogReader) -> None:
+def test_an_artifact_without_a_header_uses_its_siblings_geometry(reader: CatalogReader) -> None:
     plain = next(
         fit
         for fit in found(reader, families=("gemma",), every_artifact=True)
@@ -68,7 +68,7 @@ def test_a_quant_without_a_header_has_its_siblings_geometry(reader: CatalogReade
     assert plain.estimated == ()
 
 
-def test_what_was_guessed_is_told(reader: CatalogReader) -> None:
+def test_estimated_parts_are_named(reader: CatalogReader) -> None:
     mystery = next(fit for fit in found(reader, authors=("stranger",)))
     assert mystery.estimated == ("cache", "compute")
 
@@ -78,23 +78,23 @@ def test_more_context_than_it_was_trained_for_does_not_fit(reader: CatalogReader
     assert not found(reader, Machine(ram=64 * GB), families=("qwen",), context=65_536)
 
 
-def test_a_smaller_cache_leaves_more(reader: CatalogReader) -> None:
+def test_a_smaller_cache_type_leaves_more_memory(reader: CatalogReader) -> None:
     whole, small = (found(reader, families=("gemma",), kv_type=kind, context=131_072)[0] for kind in ("f16", "q8_0"))
     assert small.cache < whole.cache and small.left > whole.left
 
 
 def test_the_largest_context_is_one_that_fits(reader: CatalogReader) -> None:
-    shapes = GeometryLookup(reader)
+    geometries = GeometryLookup(reader)
     for fit in found(reader, families=("gemma",)):
-        shape = shapes.of({"repo_id": fit.repo_id})
-        need = estimate(fit.weights, shape, context=fit.largest_context, parameters=fit.parameters)
+        geometry = geometries.find({"repo_id": fit.repo_id})
+        need = estimate_memory(fit.weights, geometry, context=fit.largest_context, parameters=fit.parameters)
         assert need.total <= LAPTOP.ram_for_models and fit.largest_context >= fit.context
 
 
-# ---- wishes ---------------------------------------------------------------------------------------------------------
+# ---- requests -----------------------------------------------------------------------------------------------------
 
 
-def test_wishes_narrow(reader: CatalogReader) -> None:
+def test_requests_filter(reader: CatalogReader) -> None:
     assert {fit.family for fit in found(reader, families=("GEMMA",))} == {"gemma"}
     assert {fit.format for fit in found(reader, formats=("gguf",))} == {"gguf"}
     assert {fit.quant for fit in found(reader, quants=("q4_k_m",))} == {"Q4_K_M"}
@@ -105,32 +105,32 @@ def test_wishes_narrow(reader: CatalogReader) -> None:
     assert len(found(reader, among=2)) <= 2
 
 
-def test_of_a_crowd_the_most_downloaded_repos_are_looked_at(
+def test_only_the_most_downloaded_of_many_repos_are_evaluated(
     reader: CatalogReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sql = "select repo_id from models where status <> 'gone' order by downloads desc nulls last, repo_id limit 6"
     most = {row["repo_id"] for row in reader.all(sql)}
-    everybody = {fit.repo_id for fit in found(reader)}
-    assert not limit_candidates(reader, FitRequest())
+    all_repos = {fit.repo_id for fit in found(reader)}
+    assert not exceeds_max_repos(reader, FitRequest())
     monkeypatch.setattr("analysis.catalog.fits.MAX_REPOS", 6)
-    assert limit_candidates(reader, FitRequest())
-    assert {fit.repo_id for fit in found(reader)} == everybody & most
-    assert not limit_candidates(reader, FitRequest(authors=("bartowski",)))
+    assert exceeds_max_repos(reader, FitRequest())
+    assert {fit.repo_id for fit in found(reader)} == all_repos & most
+    assert not exceeds_max_repos(reader, FitRequest(authors=("bartowski",)))
     assert {fit.author for fit in found(reader, authors=("Bartowski",))} == {"bartowski"}, (
-        "a narrower wish reaches others"
+        "a narrower request reaches others"
     )
 
 
-def test_what_needs_a_card_is_not_offered_without_one(reader: CatalogReader) -> None:
-    def schemes(machine: Machine, **wish: Any) -> set[str | None]:
-        return {fit.quant for fit in found(reader, machine, **wish)}
+def test_cuda_methods_are_not_listed_without_a_card(reader: CatalogReader) -> None:
+    def schemes(machine: Machine, **fields: Any) -> set[str | None]:
+        return {fit.quant for fit in found(reader, machine, **fields)}
 
     assert not {"AWQ", "W4A16"} & schemes(LAPTOP)
     assert {"AWQ", "W4A16"} <= schemes(Machine(vram=24 * GB))
     assert "W4A16" in schemes(LAPTOP, formats=("safetensors",)), "asked for by name, it is shown"
 
 
-def test_where_it_runs(reader: CatalogReader) -> None:
+def test_places(reader: CatalogReader) -> None:
     def places(machine: Machine) -> set[str]:
         return {fit.place for fit in found(reader, machine, families=("qwen",))}
 
@@ -139,7 +139,7 @@ def test_where_it_runs(reader: CatalogReader) -> None:
     assert places(Machine(ram=64 * GB)) == {"cpu"}
 
 
-def test_a_mixture_of_experts_is_as_fast_as_its_active_part(reader: CatalogReader) -> None:
+def test_a_mixture_of_experts_is_as_fast_as_its_active_parameters(reader: CatalogReader) -> None:
     machine = Machine(ram=64 * GB, ram_bandwidth=100 * GB)
     moe = next(fit for fit in found(reader, machine, families=("qwen",)) if fit.active_parameters)
     assert moe.tokens_per_second == pytest.approx(100e9 / (18_556_685_824 * 3_353_032_704 / 30_532_122_624))
@@ -148,7 +148,7 @@ def test_a_mixture_of_experts_is_as_fast_as_its_active_part(reader: CatalogReade
 # ---- what is lost ---------------------------------------------------------------------------------------------------
 
 
-def test_qat_is_told_apart_from_post_training(reader: CatalogReader) -> None:
+def test_qat_has_its_own_loss_text(reader: CatalogReader) -> None:
     by_author = {fit.author: fit for fit in found(reader, families=("gemma",), bits=4)}
     assert by_author["google"].qat and by_author["google"].loss == "QAT: under half of perplexity +7.5 %"
     assert not by_author["bartowski"].qat and by_author["bartowski"].loss == "perplexity +2.4 %"
@@ -169,7 +169,7 @@ def test_a_smaller_model_at_four_bits_beats_a_bigger_one_at_two() -> None:
     assert rank_score(example(quant="Q4_K_M", bits_per_weight=4.9, parameters=14 * 10**9)) > four
 
 
-def test_training_for_four_bits_does_not_save_two() -> None:
+def test_training_for_four_bits_does_not_help_at_two() -> None:
     from analysis.schemes.quality import trained_for
 
     assert trained_for(True, 4) and trained_for(True, 5) and trained_for(True, 1.58) and trained_for(True, None)

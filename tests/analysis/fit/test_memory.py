@@ -8,20 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.fit.geometry import KV_BYTES, UBATCH_TOKENS, Geometry, parse_geometry
 from analysis.fit.machines import Machine
-from analysis.fit.memory import (
-    GIB,
-    KV_BYTES,
-    UBATCH_TOKENS,
-    Geometry,
-    estimate,
-    geometry,
-    largest_context,
-    mask_bytes,
-    saving_against,
-    tokens_per_second,
-    weight_bytes,
-)
+from analysis.fit.memory import GIB, estimate_memory, find_largest_context, mask_bytes, saving_against, weight_bytes
+from analysis.fit.speed import tokens_per_second
 from analysis.schemes.schemes import find_scheme, scheme_table
 
 LLAMA_8B = {"layers": 32, "embedding": 4096, "heads": 32, "kv_heads": 8, "vocabulary": 128256, "context": 131072}
@@ -46,7 +36,7 @@ def file_bits(scheme: str) -> float:
 
 
 def shape_of(facts: dict[str, Any], architecture: str | None = None) -> Geometry:
-    shape = geometry(facts, architecture)
+    shape = parse_geometry(facts, architecture)
     assert shape is not None
     return shape
 
@@ -98,7 +88,7 @@ def test_footprints_are_gguf_parsers(
     name: str, facts: dict[str, Any], weights: int, context: int, uma: float, whole: float
 ) -> None:
     """With everything on the card and no flash attention, as its README reckons: within 2.5 %."""
-    found = estimate(weights, shape_of(facts), context=context, flash_attention=False)
+    found = estimate_memory(weights, shape_of(facts), context=context, flash_attention=False)
     assert found.total / GIB == pytest.approx(whole, rel=0.025), name
 
 
@@ -108,7 +98,7 @@ def test_cache_and_scratch_are_gguf_parsers_but_for_the_mask(
 ) -> None:
     """Up to 5.1 % above it at 131,072 tokens: it leaves out the mask, which llama.cpp allocates. Without it, 3 %."""
     shape = shape_of(facts)
-    found = estimate(weights, shape, context=context)
+    found = estimate_memory(weights, shape, context=context)
     mask = mask_bytes(shape.cells(context), flash_attention=True)
     assert (found.cache + found.compute - mask) / GIB == pytest.approx(uma, rel=0.04), name
 
@@ -120,7 +110,7 @@ def test_cache_and_scratch_are_gguf_parsers_but_for_the_mask(
     ("facts", "a_token"), [(LLAMA_8B, 131_072), (LLAMA_70B, 327_680), (QWEN_7B, 57_344), (QWEN_MOE, 98_304)]
 )
 def test_bytes_a_token_are_the_published_ones(facts: dict[str, Any], a_token: int) -> None:
-    assert shape_of(facts).cache(256) == 256 * a_token
+    assert shape_of(facts).cache_bytes(256) == 256 * a_token
 
 
 def test_a_head_is_as_long_as_the_header_says_not_as_the_embedding_divides() -> None:
@@ -130,7 +120,7 @@ def test_a_head_is_as_long_as_the_header_says_not_as_the_embedding_divides() -> 
 
 def test_minimax_m2_as_hf_mem_reckons_it() -> None:
     facts = {"layers": 62, "embedding": 3072, "heads": 48, "kv_heads": 8, "key_length": 128, "value_length": 128}
-    assert shape_of(facts).cache(98_304) == 24_964_497_408
+    assert shape_of(facts).cache_bytes(98_304) == 24_964_497_408
 
 
 def test_a_sliding_window_keeps_its_window_and_one_batch() -> None:
@@ -138,8 +128,9 @@ def test_a_sliding_window_keeps_its_window_and_one_batch() -> None:
     shape = shape_of(GEMMA_4B, "gemma3")
     assert [layer for layer, local in enumerate(shape.local) if not local] == [5, 11, 17, 23, 29]
     a_cell = 4 * (256 + 256) * 2
-    assert shape.cache(32_768) == 5 * a_cell * 32_768 + 29 * a_cell * (1024 + UBATCH_TOKENS)
-    assert shape.cache(32_768) < 0.2 * shape_of({**GEMMA_4B, "sliding_window": None}, "gemma3").cache(32_768)
+    assert shape.cache_bytes(32_768) == 5 * a_cell * 32_768 + 29 * a_cell * (1024 + UBATCH_TOKENS)
+    without_window = shape_of({**GEMMA_4B, "sliding_window": None}, "gemma3")
+    assert shape.cache_bytes(32_768) < 0.2 * without_window.cache_bytes(32_768)
 
 
 def test_the_last_layer_of_a_group_sees_everything() -> None:
@@ -157,13 +148,13 @@ def test_latent_attention_keeps_one_vector_for_all_heads() -> None:
     """DeepSeek V3: 512 + 64 elements, 61 layers, two bytes."""
     facts = {"layers": 61, "embedding": 7168, "heads": 128, "kv_heads": 1, "kv_lora_rank": 512, "rope_dim": 64,
              "key_length": 576, "value_length": 512}  # fmt: skip
-    assert shape_of(facts, "deepseek2").cache(256) == 256 * (512 + 64) * 2 * 61
+    assert shape_of(facts, "deepseek2").cache_bytes(256) == 256 * (512 + 64) * 2 * 61
 
 
 def test_files_from_before_latent_attention_keep_all_heads() -> None:
     facts = {"layers": 61, "embedding": 7168, "heads": 128, "kv_heads": 128, "kv_lora_rank": 512, "rope_dim": 64,
              "key_length": 192, "value_length": 128}  # fmt: skip
-    assert shape_of(facts, "deepseek2").cache(256) == 256 * 128 * (192 + 128) * 2 * 61
+    assert shape_of(facts, "deepseek2").cache_bytes(256) == 256 * 128 * (192 + 128) * 2 * 61
 
 
 def test_a_hybrid_keeps_a_state_where_it_does_not_attend() -> None:
@@ -176,18 +167,18 @@ def test_a_hybrid_keeps_a_state_where_it_does_not_attend() -> None:
     shape = shape_of(facts, "qwen3next")
     assert shape.recurrent_layers == 36
     state = 4 * (3 * (4096 + 2 * 16 * 128) + 128 * 4096)
-    assert shape.cache(65_536) == 12 * 2 * 512 * 2 * 65_536 + 36 * state
+    assert shape.cache_bytes(65_536) == 12 * 2 * 512 * 2 * 65_536 + 36 * state
 
 
 def test_a_recurrent_model_needs_no_more_for_a_longer_text() -> None:
     facts = {"layers": 64, "embedding": 2560, "ssm_state_size": 16, "ssm_inner_size": 5120, "ssm_conv_kernel": 4}
     shape = shape_of(facts, "mamba")
-    assert shape.cache(1024) == shape.cache(1_000_000) > 0
+    assert shape.cache_bytes(1024) == shape.cache_bytes(1_000_000) > 0
 
 
 def test_an_encoder_keeps_nothing() -> None:
     facts = {"layers": 12, "embedding": 768, "heads": 12, "kv_heads": 12, "context": 512}
-    assert shape_of(facts, "bert").cache(512) == 0
+    assert shape_of(facts, "bert").cache_bytes(512) == 0
 
 
 def test_layers_that_share_their_cache_count_once() -> None:
@@ -198,7 +189,7 @@ def test_layers_that_share_their_cache_count_once() -> None:
 
 def test_a_smaller_cache_type_is_smaller_by_its_block() -> None:
     shape = shape_of(LLAMA_8B)
-    assert shape.cache(8192, "q8_0") == shape.cache(8192, "f16") * (34 / 32) / 2
+    assert shape.cache_bytes(8192, "q8_0") == shape.cache_bytes(8192, "f16") * (34 / 32) / 2
 
 
 @pytest.mark.parametrize("kv_type", KV_BYTES)
@@ -221,7 +212,7 @@ def test_a_cache_type_takes_what_the_table_of_schemes_says(kv_type: str) -> None
     ],
 )
 def test_nonsense_in_a_header_is_no_geometry(facts: dict[str, Any]) -> None:
-    assert geometry(facts, "llama") is None
+    assert parse_geometry(facts, "llama") is None
 
 
 numbers = st.one_of(st.none(), st.booleans(), st.integers(-5, 2**40), st.floats(), st.text(max_size=3))
@@ -232,9 +223,9 @@ numbers = st.one_of(st.none(), st.booleans(), st.integers(-5, 2**40), st.floats(
                     st.one_of(numbers, st.lists(numbers, max_size=4)), max_size=10)
 )  # fmt: skip
 def test_no_header_breaks_the_model(facts: dict[str, Any]) -> None:
-    shape = geometry(facts, "gemma3")
+    shape = parse_geometry(facts, "gemma3")
     if shape is not None:
-        assert estimate(10**9, shape, context=4096).total >= 10**9
+        assert estimate_memory(10**9, shape, context=4096).total >= 10**9
 
 
 # ---- what fits ------------------------------------------------------------------------------------------------------
@@ -244,34 +235,34 @@ def test_no_header_breaks_the_model(facts: dict[str, Any]) -> None:
 def test_more_context_never_needs_less(one: int, other: int) -> None:
     shape = shape_of(GEMMA_4B, "gemma3")
     less, more = sorted((one, other))
-    assert shape.cache(less) <= shape.cache(more)
+    assert shape.cache_bytes(less) <= shape.cache_bytes(more)
 
 
 @given(st.integers(3 * 10**9, 40 * 10**9))
 def test_the_largest_context_fits_and_the_next_does_not(memory: int) -> None:
     shape = shape_of(LLAMA_8B)
     weights = 4_920_739_232
-    found = largest_context(memory, weights, shape)
+    found = find_largest_context(memory, weights, shape)
     assert found <= 131_072
     if found:
-        assert estimate(weights, shape, context=found).total <= memory
+        assert estimate_memory(weights, shape, context=found).total <= memory
     if found < 131_072:
-        assert estimate(weights, shape, context=found + 256).total > memory
+        assert estimate_memory(weights, shape, context=found + 256).total > memory
 
 
 def test_on_16_gb_fourteen_billion_at_four_bits_is_the_end_of_it() -> None:
     room = Machine(ram=16 * 10**9).ram_for_models
 
     def needs(parameters: float, facts: dict[str, Any]) -> int:
-        return estimate(weight_bytes(parameters, file_bits("Q4_K_M")), shape_of(facts), context=8192).total
+        return estimate_memory(weight_bytes(parameters, file_bits("Q4_K_M")), shape_of(facts), context=8192).total
 
     mistral_24b = {**QWEN_14B, "layers": 40, "heads": 32, "key_length": 128, "value_length": 128, "vocabulary": 131072}
     assert needs(14.77e9, QWEN_14B) < room < needs(23.57e9, mistral_24b)
-    assert room < estimate(weight_bytes(14.77e9, 8.5), shape_of(QWEN_14B), context=8192).total, "not at 8 bits"
+    assert room < estimate_memory(weight_bytes(14.77e9, 8.5), shape_of(QWEN_14B), context=8192).total, "not at 8 bits"
 
 
 def test_a_missing_header_is_said_to_be_guessed() -> None:
-    known, guessed = (estimate(4_920_739_232, shape, context=8192, parameters=8_030_261_248)
+    known, guessed = (estimate_memory(4_920_739_232, shape, context=8192, parameters=8_030_261_248)
                       for shape in (shape_of(LLAMA_8B), None))  # fmt: skip
     assert known.estimated == () and guessed.estimated == ("cache", "compute")
     assert guessed.cache == pytest.approx(known.cache, rel=0.5)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analysis.fit.memory import geometry
+from analysis.fit.geometry import parse_geometry
 from analysis.formats.gguf.model import claimed
 from analysis.formats.readers import read_artifact
 from analysis.formats.source import BytesSource
@@ -241,7 +241,7 @@ def test_geometry_under_the_names_that_memory_reads() -> None:
         "llama.attention.head_count_kv": Typed("i32", [2, 4]),
     })  # fmt: skip
     found, _ = header(gguf(keys, LAYERS))
-    shape = geometry(found.facts["geometry"], found.architecture)
+    shape = parse_geometry(found.facts["geometry"], found.architecture)
     assert shape is not None
     assert (shape.kv_heads, shape.key_length, shape.value_length, shape.heads) == ((2, 4), 64, 32, 8)
     assert (shape.window, shape.local, shape.vocabulary, shape.trained_context) == (512, (True, False), 3000, 4096)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.fit.memory import geometry
+from analysis.fit.geometry import parse_geometry
 from analysis.formats.model_config import (
     adapter_of,
     architecture_of,
@@ -67,9 +67,9 @@ GPT_OSS = {
     [(LLAMA, 131_072), (LLAMA_70B, 327_680), (QWEN_7B, 57_344), (QWEN_30B, 98_304), (DEEPSEEK, (512 + 64) * 2 * 61)],
 )
 def test_the_cache_costs_what_others_publish(config: dict[str, Any], bytes_a_token: int) -> None:
-    shape = geometry(geometry_of(config), architecture_of(config))
+    shape = parse_geometry(geometry_of(config), architecture_of(config))
     assert shape is not None
-    assert shape.cache(256) == 256 * bytes_a_token
+    assert shape.cache_bytes(256) == 256 * bytes_a_token
 
 
 @pytest.mark.parametrize(
@@ -97,13 +97,13 @@ def test_what_a_model_with_eyes_has_is_its_language_models() -> None:
     found = geometry_of(GEMMA_12B)
     assert (found["layers"], found["embedding"], found["key_length"], found["context"]) == (48, 3840, 256, 131_072)
     assert architecture_of(GEMMA_12B) == "gemma3" and class_of(GEMMA_12B) == "Gemma3ForConditionalGeneration"
-    shape = geometry(found, "gemma3")
+    shape = parse_geometry(found, "gemma3")
     assert shape is not None and shape.window == 1024
     assert [at for at, local in enumerate(shape.local) if not local] == list(range(5, 48, 6))
 
 
 def test_layers_that_see_a_window_only() -> None:
-    shape = geometry(geometry_of(GPT_OSS), "gpt_oss")
+    shape = parse_geometry(geometry_of(GPT_OSS), "gpt_oss")
     assert shape is not None and shape.window == 128 and shape.local == (True, False) * 12
     assert "sliding_window" not in geometry_of(QWEN_7B)  # told, and told not to be used
 
@@ -115,11 +115,11 @@ def test_qwen3_next_keeps_a_state_in_three_layers_of_four() -> None:
         "linear_key_head_dim": 128,
         "linear_num_key_heads": 16, "linear_num_value_heads": 32, "linear_value_head_dim": 128,
     }  # fmt: skip
-    shape = geometry(geometry_of(config), "qwen3_next")
+    shape = parse_geometry(geometry_of(config), "qwen3_next")
     assert shape is not None and shape.recurrent_layers == 36
-    assert shape.cache(512) - shape.cache(256) == 256 * 12 * 2 * 2 * 256 * 2
+    assert shape.cache_bytes(512) - shape.cache_bytes(256) == 256 * 12 * 2 * 2 * 256 * 2
     listed = {**config, "layer_types": (["linear_attention"] * 3 + ["full_attention"]) * 12}
-    assert geometry(geometry_of(listed), "qwen3_next") == shape
+    assert parse_geometry(geometry_of(listed), "qwen3_next") == shape
 
 
 def test_hybrids_of_mamba_and_attention() -> None:
@@ -129,14 +129,14 @@ def test_hybrids_of_mamba_and_attention() -> None:
         "mamba_num_heads": 128,
         "mamba_head_dim": 80, "conv_kernel": 4, "n_groups": 8,
     }  # fmt: skip
-    shape = geometry(geometry_of(nemotron), "nemotron_h")
+    shape = parse_geometry(geometry_of(nemotron), "nemotron_h")
     assert shape is not None and shape.kv_heads == (0, 0, 0, 0, 0, 8, 0, 0) and shape.recurrent_layers == 4
     jamba = {
         "model_type": "jamba", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
         "num_key_value_heads": 8, "attn_layer_period": 8, "attn_layer_offset": 4, "mamba_d_state": 16,
         "mamba_expand": 2, "mamba_d_conv": 4,
     }  # fmt: skip
-    shape = geometry(geometry_of(jamba), "jamba")
+    shape = parse_geometry(geometry_of(jamba), "jamba")
     assert shape is not None and shape.recurrent_layers == 28 and shape.kv_heads[4] == 8
 
 
