@@ -351,7 +351,7 @@ def rank_score(fit: Fit) -> float:
 
     The penalty is 4 x the mean KL divergence of schemes.toml (nats): Q4_K_M costs an eighth of a doubling of size and
     Q2_K nearly two doublings, so that a smaller model at 4 bits ranks above a bigger one at 2. If a scheme was not
-    measured, its divergence is estimated from its bits: the nominal ones and one more, or fewer if the file has fewer. A
+    measured, its divergence is estimated from its bits: nominal bits and one more, or fewer if the file has fewer. A
     mixture of experts counts as the geometric mean of its active and total parameters.
     """
     parameters = fit.parameters or fit.total_size
