@@ -65,22 +65,31 @@ class NameLabels:
     languages: tuple[str, ...] = ()
     role: str | None = None
     shard: str | None = None
-    tokens: tuple[Token, ...] = field(init=False)
-    unclaimed: tuple[str, ...] = field(init=False)
-    parts: tuple[tuple[int, TokenSequence], ...] = field(init=False, repr=False, compare=False)
+    parts: tuple[tuple[int, TokenSequence], ...] = field(default=(), repr=False, compare=False)
+    _tokens: tuple[tuple[Token, ...], tuple[str, ...]] | None = field(default=None, repr=False, compare=False)
 
-    def __getattr__(self, name: str) -> Any:
-        """Computes `tokens` and `unclaimed`; called only for an attribute that is not set yet."""
-        if name not in ("tokens", "unclaimed"):
-            raise AttributeError(name)
-        found: list[Token] = []
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """Every token of the name with its span and what it claims."""
+        return self._collect_tokens()[0]
+
+    @property
+    def unclaimed(self) -> tuple[str, ...]:
+        """The words of the name that no recognizer claimed."""
+        return self._collect_tokens()[1]
+
+    def _collect_tokens(self) -> tuple[tuple[Token, ...], tuple[str, ...]]:
+        """`tokens` and `unclaimed`, computed once. Not `__getattr__`, which would slow down every attribute."""
+        if self._tokens is not None:
+            return self._tokens
+        tokens: list[Token] = []
         unclaimed: list[str] = []
         if self.owner:
-            found.append(Token(self.owner, 0, len(self.owner), "owner", self.owner, "owner"))
-        for offset, tokens in self.parts:
-            tokens.append_to(found, unclaimed, offset)
-        self.tokens, self.unclaimed = tuple(found), tuple(unclaimed)
-        return self.tokens if name == "tokens" else self.unclaimed
+            tokens.append(Token(self.owner, 0, len(self.owner), "owner", self.owner, "owner"))
+        for offset, sequence in self.parts:
+            sequence.append_to(tokens, unclaimed, offset)
+        self._tokens = tuple(tokens), tuple(unclaimed)
+        return self._tokens
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values in the contract's order: lists for tuples, whole bits as integers."""
@@ -97,7 +106,7 @@ class NameLabels:
         return found
 
 
-NAME_LABEL_KEYS = tuple(item.name for item in fields(NameLabels) if item.name != "parts")
+NAME_LABEL_KEYS = (*(each.name for each in fields(NameLabels) if each.compare), "tokens", "unclaimed")
 """The keys of `NameLabels.as_dict`, in the contract's order."""
 
 _LIST_KEYS = (*(each.name for each in LABELS if each.kind == "list"), "unclaimed")

@@ -82,7 +82,7 @@ def test_name_labels_have_a_field_for_each_declared_label_that_names_claim() -> 
     declared = {each.name: each for each in LABELS if each.is_claimed_by_names}
     hints, label_hints = get_type_hints(NameLabels), get_type_hints(Labels)
     found = {each.name: each for each in dataclasses.fields(NameLabels)}
-    of_the_name = {"input", "kind", "owner", "name", "role", "shard", "tokens", "unclaimed", "parts"}
+    of_the_name = {"input", "kind", "owner", "name", "role", "shard", "parts", "_tokens"}
     assert found.keys() - of_the_name == declared.keys()
     assert {name: hints[name] for name in declared} == {name: label_hints[name] for name in declared}
     assert {name: found[name].default for name in declared} == {name: declared[name].default for name in declared}
