@@ -69,7 +69,7 @@ def crawled_with(store: Store, sample: SampleHub, **orders: Any) -> RunRecord:
 # ---- the disk -------------------------------------------------------------------------------------------------------
 
 
-def test_a_full_disk_is_said_and_nothing_is_lost(sample: SampleHub, db: Path, truth: Path) -> None:
+def test_a_full_disk_is_reported_and_loses_nothing(sample: SampleHub, db: Path, truth: Path) -> None:
     with Store.open(db, create=True) as store:
         pages = rows(db, "pragma page_count")[0][0]
         event.listen(store._engine, "checkout", lambda held, *_: held.execute(f"pragma max_page_count = {pages + 4}"))
@@ -81,7 +81,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(sample: SampleHub, db: Path, tr
     assert differences(truth, db) == []
 
 
-def test_a_disk_that_fails_is_no_damaged_catalog(sample: SampleHub, db: Path, truth: Path) -> None:
+def test_a_failing_disk_is_not_reported_as_a_damaged_catalog(sample: SampleHub, db: Path, truth: Path) -> None:
     """A file may grow no further: so quotas and other file systems say no."""
     with Store.open(db, create=True):
         pass
@@ -103,7 +103,7 @@ def test_a_disk_that_fails_is_no_damaged_catalog(sample: SampleHub, db: Path, tr
 
 
 @pytest.mark.parametrize(("name", "mode"), [("catalog.db", 0o555), ("new.db", 0o555), ("catalog.db", 0o000)])
-def test_a_folder_where_nothing_may_be_written_is_said(
+def test_a_read_only_folder_is_reported(
     sample: SampleHub, name: str, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", MEMBER)  # else root's own file of it would be looked for
@@ -133,7 +133,7 @@ def test_a_folder_where_nothing_may_be_written_is_said(
 # ---- others at the same catalog -------------------------------------------------------------------------------------
 
 
-def test_a_writer_who_holds_the_catalog_is_waited_for(sample: SampleHub, db: Path, truth: Path) -> None:
+def test_a_crawl_waits_for_another_writer(sample: SampleHub, db: Path, truth: Path) -> None:
     with Store.open(db, create=True):
         pass
     other = sqlite3.connect(db, isolation_level=None, check_same_thread=False)
@@ -146,7 +146,7 @@ def test_a_writer_who_holds_the_catalog_is_waited_for(sample: SampleHub, db: Pat
     assert differences(truth, db) == []
 
 
-def test_a_writer_who_never_lets_go_is_said(
+def test_a_writer_that_never_finishes_is_reported(
     sample: SampleHub, db: Path, truth: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.engine.BUSY_SECONDS", 0.2)
@@ -170,7 +170,7 @@ def test_a_writer_who_never_lets_go_is_said(
     assert rows(db, "select count(*) from crawl_locks") == [(0,)]
 
 
-def test_a_reader_who_looks_all_the_while_disturbs_nobody(sample: SampleHub, db: Path, truth: Path) -> None:
+def test_a_long_read_transaction_does_not_disturb_a_crawl(sample: SampleHub, db: Path, truth: Path) -> None:
     crawled(db, sample, depth="listing")
     reader = sqlite3.connect(db, isolation_level=None)
     reader.execute("begin")
@@ -185,7 +185,7 @@ def test_a_reader_who_looks_all_the_while_disturbs_nobody(sample: SampleHub, db:
 
 
 @pytest.mark.parametrize("years", [-6, 6])
-def test_a_clock_that_was_wrong_hides_nothing_for_good(sample: SampleHub, db: Path, years: int) -> None:
+def test_a_wrong_clock_has_no_lasting_effect(sample: SampleHub, db: Path, years: int) -> None:
     """What a crawl with a wrong clock wrote: a repo that fails is tried again, one that vanishes is found gone."""
     sample.faults.add(Fault(Kind.SERVER_ERROR, on="info", match="acme/Gemma-1-1B-it-0", times=None))
     wrong = datetime.now(UTC) + timedelta(days=365 * years)
@@ -198,7 +198,7 @@ def test_a_clock_that_was_wrong_hides_nothing_for_good(sample: SampleHub, db: Pa
     assert rows(db, "select repo_id from repos where status = 'gone'") == [("acme/Gemma-1-4B-it-3",)]
 
 
-def test_no_clock_makes_a_living_crawl_look_dead(db: Path) -> None:
+def test_no_clock_makes_a_running_crawl_look_dead(db: Path) -> None:
     with Store.open(db, create=True) as store, store.crawling():
         for stepped in ("1999-01-01T00:00:00.000Z", "2090-01-01T00:00:00.000Z"):
             change(db, "update crawl_locks set started_at = ?, seen_at = ?", stepped, stepped)
@@ -210,7 +210,7 @@ def test_no_clock_makes_a_living_crawl_look_dead(db: Path) -> None:
                 pass
 
 
-def test_a_dead_holder_whose_number_another_process_has_now_is_taken_over(db: Path) -> None:
+def test_the_lock_of_a_dead_process_is_taken_over_though_its_pid_is_in_use_again(db: Path) -> None:
     with Store.open(db, create=True) as store:
         with store.crawling():
             kept = rows(db, "select name, pid, host, started_at, seen_at, token from crawl_locks")[0]
@@ -219,7 +219,7 @@ def test_a_dead_holder_whose_number_another_process_has_now_is_taken_over(db: Pa
             assert rows(db, "select count(*) from crawl_locks") == [(1,)]
 
 
-def test_a_crawl_that_slept_while_another_took_over_ends(sample: SampleHub, db: Path) -> None:
+def test_a_crawl_that_lost_its_lock_while_suspended_ends(sample: SampleHub, db: Path) -> None:
     lost = pytest.raises(CatalogLocked, match="process 1 on elsewhere")
     with Store.open(db, create=True) as store, lost, store.crawling():
         run = store.start_run("full", "", sample.endpoint)
@@ -234,7 +234,7 @@ def change(db: Path, sql: str, *values: object) -> None:
     connection.close()
 
 
-def test_a_process_that_is_stopped_and_woken_goes_on(sample: SampleHub, db: Path, truth: Path) -> None:
+def test_a_suspended_crawl_continues(sample: SampleHub, db: Path, truth: Path) -> None:
     crawl = started(db, sample)
     for asked in (2, 12):
         wait_until(lambda: len(sample.requests) >= asked)  # noqa: B023
@@ -249,7 +249,7 @@ def test_a_process_that_is_stopped_and_woken_goes_on(sample: SampleHub, db: Path
 # ---- the network ----------------------------------------------------------------------------------------------------
 
 
-def test_a_hub_that_goes_away_and_comes_back_is_waited_for(sample: SampleHub, db: Path, truth: Path) -> None:
+def test_a_crawl_waits_for_a_hub_that_comes_back(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(Fault(Kind.STALL, on="info", seconds=0.05, times=None))
     ended: list[RunRecord] = []
     hub = hub_of(sample, backoff=0.1)
@@ -266,7 +266,7 @@ def test_a_hub_that_goes_away_and_comes_back_is_waited_for(sample: SampleHub, db
     assert differences(truth, db) == []
 
 
-def test_names_that_are_not_found_for_a_while_are_waited_for(
+def test_a_crawl_waits_until_name_resolution_works_again(
     sample: SampleHub, db: Path, truth: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sample.faults.add(Fault(Kind.RESET, on="info", after=4, every=3, times=5))
@@ -286,14 +286,14 @@ def test_names_that_are_not_found_for_a_while_are_waited_for(
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "127.0.0.1:1"])
-def test_a_hub_that_is_not_there_is_one_sentence(db: Path, host: str) -> None:
+def test_an_unreachable_hub_is_one_error(db: Path, host: str) -> None:
     hub = HubClient(f"http://{host}", False, timeout=1, tries=2, backoff=0.01, offline=False)
     with pytest.raises(HubUnreachable, match=f"at http://{re.escape(host)} can't be reached: ") as caught:
         hub.check_connection()
     assert "Errno" in caught.value.why
 
 
-def test_a_socket_on_which_nobody_answers_is_given_up() -> None:
+def test_a_silent_socket_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         begun = time.monotonic()
@@ -307,7 +307,7 @@ def test_a_socket_on_which_nobody_answers_is_given_up() -> None:
 # ---- a listing that is not whole ------------------------------------------------------------------------------------
 
 
-def test_a_listing_that_breaks_off_is_noticed_and_read_again(sample: SampleHub, db: Path, truth: Path) -> None:
+def test_a_truncated_listing_is_noticed_and_read_again(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(*(Fault(Kind.CUT_LISTING, on="listing", after=after, count=0) for after in (0, 1)))
     run = crawled(db, sample)
     assert all(sample.faults.hits.values())
@@ -315,7 +315,7 @@ def test_a_listing_that_breaks_off_is_noticed_and_read_again(sample: SampleHub, 
     assert differences(truth, db) == []
 
 
-def test_a_listing_that_always_breaks_off_is_said_and_goes_on_there(sample: SampleHub, db: Path, truth: Path) -> None:
+def test_a_listing_that_is_always_truncated_is_reported_and_resumed(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(Fault(Kind.CUT_LISTING, on="listing", after=1, match="direction=1", count=3, times=None))
     with pytest.raises(InvalidResponse, match="ends before its newest repo"):
         crawled(db, sample)
@@ -327,7 +327,7 @@ def test_a_listing_that_always_breaks_off_is_said_and_goes_on_there(sample: Samp
 
 
 @pytest.mark.parametrize("cursor", ["of another time", "eyJjcmVhdGVkQXQiOiJ4In0="])
-def test_a_cursor_that_the_hub_takes_no_more_begins_the_walk_anew(
+def test_a_cursor_that_the_hub_refuses_restarts_the_walk(
     sample: SampleHub, db: Path, truth: Path, cursor: str
 ) -> None:
     """Else every crawl from then on would ask for the same page, and be refused."""
@@ -339,7 +339,7 @@ def test_a_cursor_that_the_hub_takes_no_more_begins_the_walk_anew(
     assert differences(truth, db) == []
 
 
-def test_an_incremental_walk_that_breaks_off_loses_no_change(sample: SampleHub, db: Path) -> None:
+def test_a_truncated_incremental_walk_loses_no_change(sample: SampleHub, db: Path) -> None:
     crawled(db, sample)
     changed = [repo.id for repo in sample.catalog][:23]
     for at, name in enumerate(changed):
@@ -350,7 +350,7 @@ def test_an_incremental_walk_that_breaks_off_loses_no_change(sample: SampleHub, 
     assert (run.kind, run.repos_changed) == ("incremental", len(changed))
 
 
-def test_a_listing_that_lost_its_repos_in_masses_makes_nothing_gone(
+def test_a_listing_that_lacks_many_repos_marks_none_as_gone(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crawler.discover.missing.MIN_MISSING_TOLERATED", 5)
@@ -363,7 +363,7 @@ def test_a_listing_that_lost_its_repos_in_masses_makes_nothing_gone(
     assert rows(db, "select count(*) from missing_repos") == [(0,)]
 
 
-def test_looks_at_what_is_missing_are_bounded_and_go_on_next_time(
+def test_probes_are_limited_and_continue_in_the_next_run(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crawler.discover.missing.MAX_PROBES_PER_RUN", 2)

@@ -45,7 +45,7 @@ def rows(db: Path, sql: str) -> list[tuple[Any, ...]]:
 # ---- the whole way --------------------------------------------------------------------------------------------------
 
 
-def test_every_repo_is_found_labelled_and_visited(sample: SampleHub, db: Path) -> None:
+def test_every_repo_is_listed_labelled_and_enriched(sample: SampleHub, db: Path) -> None:
     run = crawled(db, sample, depth="headers", token=MEMBER)
     assert (run.outcome, run.kind) == ("complete", "full")
     assert run.repos_seen == run.repos_new == run.repos_enriched == len(sample.catalog)
@@ -64,7 +64,7 @@ def test_headers_are_measured_and_linked(sample: SampleHub, db: Path) -> None:
     assert rows(db, sql.format(REAL[3]))[0][0] == "BNB-NF4"
 
 
-def test_one_request_a_page_and_one_a_repo(sample: SampleHub, db: Path) -> None:
+def test_each_page_and_each_repo_costs_one_request(sample: SampleHub, db: Path) -> None:
     run = crawled(db, sample)
     pages = -(-len(sample.catalog) // 10)
     assert run.api_requests == len(asked(sample)) == pages + 1 + len(sample.catalog), "one makes sure of the end"
@@ -72,7 +72,7 @@ def test_one_request_a_page_and_one_a_repo(sample: SampleHub, db: Path) -> None:
     assert run.bytes_read > 10_000
 
 
-def test_the_same_again_visits_nothing_and_writes_nothing(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+def test_a_second_crawl_enriches_nothing_and_writes_nothing(sample: SampleHub, db: Path, tmp_path: Path) -> None:
     crawled(db, sample, depth="headers", token=MEMBER)
     before, asked_before = dump(db), len(sample.requests)
     for full in (False, True):
@@ -84,14 +84,14 @@ def test_the_same_again_visits_nothing_and_writes_nothing(sample: SampleHub, db:
     assert len(sample.requests) - asked_before <= 3 + -(-len(sample.catalog) // 10)
 
 
-def test_depth_grows_without_asking_for_what_is_known(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+def test_a_deeper_crawl_adds_to_a_shallower_one(sample: SampleHub, db: Path, tmp_path: Path) -> None:
     for depth in ("listing", "files", "headers"):
         crawled(db, sample, depth=depth, token=MEMBER)
     crawled(tmp_path / "at-once.db", sample, depth="headers", token=MEMBER)
     assert differences(db, tmp_path / "at-once.db") == []
 
 
-def test_gated_files_are_left_out_and_said_so(sample: SampleHub, db: Path) -> None:
+def test_gated_files_are_skipped_with_a_reason(sample: SampleHub, db: Path) -> None:
     for token in (False, READER):
         run = crawled(db, sample, depth="headers", token=token)
         assert run.outcome == "complete"
@@ -103,7 +103,7 @@ def test_gated_files_are_left_out_and_said_so(sample: SampleHub, db: Path) -> No
 # ---- where a crawl was broken off -----------------------------------------------------------------------------------
 
 
-def test_a_budget_ends_a_crawl_cleanly_and_the_next_goes_on(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+def test_a_crawl_stopped_by_its_budget_is_resumed(sample: SampleHub, db: Path, tmp_path: Path) -> None:
     crawled(tmp_path / "whole.db", sample)
     outcomes = []
     for _ in range(40):
@@ -119,7 +119,7 @@ def test_a_budget_ends_a_crawl_cleanly_and_the_next_goes_on(sample: SampleHub, d
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_crawl_with_a_word_and_status_0(sample: SampleHub, db: Path, number: int) -> None:
+def test_a_signal_stops_a_crawl_with_a_message_and_status_0(sample: SampleHub, db: Path, number: int) -> None:
     sample.meter.quota = Quota(api=9, window=300)
     crawl = started(db, sample, "--limit", "40")
     wait_until(lambda: len(sample.requests) >= 9)
@@ -132,7 +132,7 @@ def test_a_signal_ends_a_crawl_with_a_word_and_status_0(sample: SampleHub, db: P
     assert rows(db, "select count(*) from crawl_locks") == [(0,)]
 
 
-def test_a_second_signal_ends_it_now_and_nothing_is_lost(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+def test_a_second_signal_stops_it_at_once_and_loses_nothing(sample: SampleHub, db: Path, tmp_path: Path) -> None:
     crawled(tmp_path / "whole.db", sample)
     sample.requests.clear()
     sample.faults.add(Fault(Kind.STALL, on="info", after=3, seconds=60, times=None))
@@ -150,7 +150,7 @@ def test_a_second_signal_ends_it_now_and_nothing_is_lost(sample: SampleHub, db: 
     assert differences(tmp_path / "whole.db", db) == []
 
 
-def test_a_crawl_that_is_killed_goes_on_to_the_same_catalog(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+def test_killed_crawls_are_resumed_to_the_same_catalog(sample: SampleHub, db: Path, tmp_path: Path) -> None:
     crawled(tmp_path / "whole.db", sample, token=MEMBER, depth="headers", page=1000)
     sample.faults.add(Fault(Kind.STALL, on="info", seconds=0.05, times=None))
     for killed_after in (2, 10, 20, 12):
@@ -182,7 +182,7 @@ def wait_until(so: object, seconds: float = 90) -> None:
 # ---- when the Hub changes --------------------------------------------------------------------------------------------
 
 
-def test_what_is_new_or_changed_is_found_by_an_incremental_crawl(sample: SampleHub, db: Path) -> None:
+def test_an_incremental_crawl_finds_new_and_changed_repos(sample: SampleHub, db: Path) -> None:
     crawled(db, sample)
     now = datetime.now(UTC)
     plain_repos(sample.catalog, 1, start=900)
@@ -201,7 +201,7 @@ def test_what_is_new_or_changed_is_found_by_an_incremental_crawl(sample: SampleH
     assert rows(db, "select downloads from repos where repo_id = 'acme/Gemma-1-4B-it-3'") == [(99_999,)]
 
 
-def test_a_renamed_repo_stays_itself(sample: SampleHub, db: Path) -> None:
+def test_a_renamed_repo_keeps_its_hub_id(sample: SampleHub, db: Path) -> None:
     crawled(db, sample)
     old = "acme/Gemma-1-1B-it-0"
     known = rows(db, f"select hub_id from repos where repo_id = '{old}'")
@@ -214,7 +214,7 @@ def test_a_renamed_repo_stays_itself(sample: SampleHub, db: Path) -> None:
     ]
 
 
-def test_a_rename_is_found_by_a_visit_too(sample: SampleHub, db: Path) -> None:
+def test_an_enrichment_finds_a_rename_too(sample: SampleHub, db: Path) -> None:
     crawled(db, sample, depth="listing")
     sample.catalog.rename("acme/Gemma-1-1B-it-0", "acme/renamed")
     sample.requests.clear()
@@ -235,7 +235,7 @@ def test_a_renamed_repo_whose_old_id_is_taken_is_found_under_its_owner(sample: S
     assert rows(db, "select repo_id from aliases") == [(old,)]
 
 
-def test_a_repo_made_anew_under_its_old_id_is_another_one(sample: SampleHub, db: Path) -> None:
+def test_a_repo_created_again_under_its_old_id_is_another_one(sample: SampleHub, db: Path) -> None:
     crawled(db, sample)
     old = "acme/Gemma-1-1B-it-0"
     sample.catalog.remove(old)
@@ -249,7 +249,7 @@ def test_a_repo_made_anew_under_its_old_id_is_another_one(sample: SampleHub, db:
     assert rows(db, f"select status from repos where repo_id = '{old}' order by id") == [("gone",), ("available",)]
 
 
-def test_gone_is_what_a_sweep_and_two_looks_do_not_find(sample: SampleHub, db: Path) -> None:
+def test_a_repo_is_gone_when_a_full_crawl_and_two_probes_do_not_find_it(sample: SampleHub, db: Path) -> None:
     crawled(db, sample)
     sample.catalog.remove("acme/Gemma-1-1B-it-0")
     run = crawled(db, sample)
@@ -263,7 +263,7 @@ def test_gone_is_what_a_sweep_and_two_looks_do_not_find(sample: SampleHub, db: P
     assert rows(db, "select count(*) from missing_repos") == [(0,)]
 
 
-def test_a_repo_that_comes_back_is_back(sample: SampleHub, db: Path) -> None:
+def test_a_repo_that_returns_is_available_again(sample: SampleHub, db: Path) -> None:
     crawled(db, sample)
     repo = sample.catalog.remove("acme/Gemma-1-1B-it-0")
     crawled(db, sample, full=True)
@@ -273,7 +273,7 @@ def test_a_repo_that_comes_back_is_back(sample: SampleHub, db: Path) -> None:
     assert [row[0] for row in rows(db, "select kind from events order by id")] == ["gone", "back"]
 
 
-def test_disabled_and_private_are_told_apart_from_gone(sample: SampleHub, db: Path) -> None:
+def test_disabled_and_private_repos_are_not_gone(sample: SampleHub, db: Path) -> None:
     crawled(db, sample, token=READER)
     sample.catalog.modify("acme/Gemma-1-1B-it-0", disabled=True)
     sample.catalog.modify("acme/Gemma-1-4B-it-3", private=True)
@@ -282,7 +282,7 @@ def test_disabled_and_private_are_told_apart_from_gone(sample: SampleHub, db: Pa
     assert rows(db, sql) == [("acme/Gemma-1-1B-it-0", "disabled"), ("acme/Gemma-1-4B-it-3", "private")]
 
 
-def test_private_repos_are_taken_in_only_when_asked_for(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+def test_private_repos_are_included_on_request_only(sample: SampleHub, db: Path, tmp_path: Path) -> None:
     sample.catalog.modify("acme/Gemma-1-4B-it-3", private=True)
     run = crawled(db, sample, token=READER)
     assert run.repos_skipped == 1
@@ -296,7 +296,7 @@ def test_private_repos_are_taken_in_only_when_asked_for(sample: SampleHub, db: P
 # ---- scopes ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_author_a_text_and_a_tag_narrow_a_crawl(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+def test_authors_search_texts_and_tags_narrow_a_crawl(sample: SampleHub, db: Path, tmp_path: Path) -> None:
     run = crawled(db, sample, scope=RepoFilter(authors=("acme",)))
     assert run.repos_seen == run.repos_enriched == 14
     both = crawled(tmp_path / "two.db", sample, scope=RepoFilter(authors=("acme", "google")))
@@ -308,7 +308,7 @@ def test_an_author_a_text_and_a_tag_narrow_a_crawl(sample: SampleHub, db: Path, 
     assert tagged.repos_seen == 2
 
 
-def test_a_limit_takes_the_most_downloaded(sample: SampleHub, db: Path) -> None:
+def test_a_limit_keeps_the_most_downloaded(sample: SampleHub, db: Path) -> None:
     run = crawled(db, sample, scope=RepoFilter(limit=5))
     best = sorted(sample.catalog, key=lambda repo: -repo.downloads)[:5]
     assert run.repos_seen == run.repos_enriched == 5
@@ -316,7 +316,7 @@ def test_a_limit_takes_the_most_downloaded(sample: SampleHub, db: Path) -> None:
     assert len(asked(sample, "/api/models?")) == 1
 
 
-def test_a_least_number_of_downloads_and_a_date_end_a_walk(sample: SampleHub, db: Path, tmp_path: Path) -> None:
+def test_minimum_downloads_and_a_date_end_a_walk(sample: SampleHub, db: Path, tmp_path: Path) -> None:
     run = crawled(db, sample, scope=RepoFilter(min_downloads=500))
     assert run.repos_seen == sum(repo.downloads >= 500 for repo in sample.catalog)
     recent = datetime(2025, 3, 1, 0, 30, tzinfo=UTC)
@@ -324,7 +324,7 @@ def test_a_least_number_of_downloads_and_a_date_end_a_walk(sample: SampleHub, db
     assert run.repos_seen == sum(datetime.fromisoformat(repo.modified) >= recent for repo in sample.catalog)
 
 
-def test_a_walk_of_a_part_makes_nothing_gone(sample: SampleHub, db: Path) -> None:
+def test_a_partial_walk_marks_nothing_as_gone(sample: SampleHub, db: Path) -> None:
     crawled(db, sample)
     before = dump(db)["repos"]
     for scope in (RepoFilter(limit=3), RepoFilter(authors=("acme",)), RepoFilter(search=("gemma",))):
@@ -332,7 +332,7 @@ def test_a_walk_of_a_part_makes_nothing_gone(sample: SampleHub, db: Path) -> Non
     assert dump(db)["repos"] == before
 
 
-def test_named_repos_are_visited_alone(sample: SampleHub, db: Path) -> None:
+def test_only_named_repos_are_requested(sample: SampleHub, db: Path) -> None:
     names = ("acme/Gemma-1-1B-it-0", "nobody/nothing")
     run = crawled(db, sample, scope=RepoFilter(repo_ids=names))
     assert (run.kind, run.repos_seen, run.repos_enriched, run.repos_skipped) == ("repos", 1, 1, 1)
@@ -352,7 +352,7 @@ def test_a_crawl_waits_for_the_quota_and_is_never_refused(db: Path) -> None:
         assert [request.status for request in sample.requests].count(429) == 0
 
 
-def test_a_quota_that_is_spent_is_said_where_there_is_no_time_to_wait(sample: SampleHub, db: Path) -> None:
+def test_a_spent_quota_is_reported_if_there_is_no_time_to_wait(sample: SampleHub, db: Path) -> None:
     sample.meter.quota = Quota(api=3, window=300)
     run = crawled(db, sample, hub=hub_of(sample, pacer=Pacer(max_time=5)))
     assert run.outcome == "stopped"
@@ -360,20 +360,20 @@ def test_a_quota_that_is_spent_is_said_where_there_is_no_time_to_wait(sample: Sa
     assert rows(db, "select count(*) from repos") == [(30,)], "three pages of ten are kept"
 
 
-def test_lag_reaches_behind_the_newest_change(sample: SampleHub, db: Path) -> None:
+def test_an_incremental_crawl_begins_before_the_newest_change(sample: SampleHub, db: Path) -> None:
     crawled(db, sample)
     seen = [crawled(db, sample, lag=lag).repos_seen for lag in (timedelta(0), timedelta(days=4000))]
     assert seen[0] < seen[1] == len(sample.catalog)
 
 
-def test_records_of_a_run_add_up(sample: SampleHub, db: Path) -> None:
+def test_a_run_is_stored_as_it_is_returned(sample: SampleHub, db: Path) -> None:
     run = crawled(db, sample)
     stored = rows(db, "select repos_seen, repos_new, repos_enriched, api_requests, bytes_read, outcome from crawl_runs")
     assert stored == [(run.repos_seen, run.repos_new, run.repos_enriched, run.api_requests, run.bytes_read, "complete")]
     assert replace(run, detail=None) == run
 
 
-def test_what_one_visit_reads_serves_all_that_hold_the_same_bytes(tmp_path: Path) -> None:
+def test_a_header_read_once_serves_all_repos_with_the_same_bytes(tmp_path: Path) -> None:
     """Whoever was visited first: a re-upload that was seen before the original was read is measured as well."""
     catalogs = []
     for order in ("copy first", "original first"):
@@ -398,7 +398,7 @@ def test_what_one_visit_reads_serves_all_that_hold_the_same_bytes(tmp_path: Path
     assert differences(*catalogs) == []
 
 
-def test_a_repo_that_trips_the_labels_is_kept_and_labelled_anew_later(
+def test_a_repo_whose_labels_fail_is_stored_and_labelled_later(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def trip(repo: RepoRecord) -> Labelled:

@@ -76,7 +76,7 @@ def name(fault: Fault) -> str:
 
 
 @pytest.mark.parametrize("fault", PASSING, ids=name)
-def test_a_fault_that_passes_leaves_no_trace(fault: Fault, sample: SampleHub, db: Path, truth: Path) -> None:
+def test_a_temporary_fault_leaves_no_trace(fault: Fault, sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(fault)
     hub = hub_of(sample, MEMBER, timeout=0.5)
     run = crawled(db, sample, hub=hub, depth="headers")
@@ -88,7 +88,7 @@ def test_a_fault_that_passes_leaves_no_trace(fault: Fault, sample: SampleHub, db
     assert not any(request.token for request in sample.requests if request.path.startswith("/repos")), "and to no CDN"
 
 
-def test_a_429_of_another_limiter_is_waited_out(sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_429_without_a_rate_limit_is_waited_out(sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crawler.sources.pacer.RETRY_DELAYS_AFTER_429_SECONDS", (0.2, 0.3, 0.4))
     sample.faults.add(Fault(Kind.TOO_MANY_BARE, on="api", after=2, every=8, times=4))
     assert crawled(db, sample).outcome == "complete"
@@ -98,7 +98,7 @@ def test_a_429_of_another_limiter_is_waited_out(sample: SampleHub, db: Path, mon
 # ---- what does not pass ---------------------------------------------------------------------------------------------
 
 
-def test_rows_of_the_wrong_type_are_left_out_one_by_one(sample: SampleHub, db: Path) -> None:
+def test_malformed_rows_are_skipped_one_by_one(sample: SampleHub, db: Path) -> None:
     sample.faults.add(Fault(Kind.WRONG_TYPES, on="listing", after=1))
     run = crawled(db, sample)
     assert run.outcome == "complete"
@@ -114,7 +114,7 @@ def test_rows_of_the_wrong_type_are_left_out_one_by_one(sample: SampleHub, db: P
     assert rows(db, f"select count(*) from skips where repo_id = '{bent[0][0]}'") == [(0,)]
 
 
-def test_a_repo_of_the_wrong_types_is_left_out_and_tried_again_later(sample: SampleHub, db: Path) -> None:
+def test_a_malformed_repo_is_skipped_and_tried_again_later(sample: SampleHub, db: Path) -> None:
     sample.faults.add(Fault(Kind.WRONG_TYPES, on="info", match="acme/Gemma-1-1B-it-0", times=None))
     run = crawled(db, sample)
     assert (run.outcome, run.repos_skipped, run.repos_enriched) == ("complete", 1, len(sample.catalog) - 1)
@@ -122,7 +122,7 @@ def test_a_repo_of_the_wrong_types_is_left_out_and_tried_again_later(sample: Sam
     assert rows(db, "select failures from enrichments where depth is null") == [(1,)]
 
 
-def test_a_repo_that_always_fails_is_one_row(sample: SampleHub, db: Path) -> None:
+def test_a_repo_that_always_fails_is_one_skip(sample: SampleHub, db: Path) -> None:
     sample.faults.add(Fault(Kind.SERVER_ERROR, on="info", match="acme/Gemma-1-1B-it-0", times=None))
     run = crawled(db, sample)
     assert (run.outcome, run.repos_enriched) == ("complete", len(sample.catalog) - 1)
@@ -130,7 +130,7 @@ def test_a_repo_that_always_fails_is_one_row(sample: SampleHub, db: Path) -> Non
     assert crawled(db, sample).repos_enriched == 0, "it rests for a while"
 
 
-def test_rows_that_the_listing_skips_are_found_by_a_look_at_them(sample: SampleHub, db: Path) -> None:
+def test_repos_that_the_listing_lacks_are_found_by_probes(sample: SampleHub, db: Path) -> None:
     crawled(db, sample)
     before = dump(db)
     sample.faults.add(Fault(Kind.SKIPPED_ROWS, on="listing", after=1, count=3))
@@ -139,7 +139,7 @@ def test_rows_that_the_listing_skips_are_found_by_a_look_at_them(sample: SampleH
     assert dump(db) == before, "nothing is gone, nothing is poorer"
 
 
-def test_a_listing_that_runs_in_a_circle_is_said(sample: SampleHub, db: Path) -> None:
+def test_a_listing_that_repeats_itself_is_reported(sample: SampleHub, db: Path) -> None:
     sample.faults.add(Fault(Kind.REPEATED_PAGE, on="listing", times=None))
     with pytest.raises(InvalidResponse, match="the same page"):
         crawled(db, sample)
@@ -148,7 +148,7 @@ def test_a_listing_that_runs_in_a_circle_is_said(sample: SampleHub, db: Path) ->
     assert crawled(db, sample).outcome == "complete"
 
 
-def test_a_hub_that_fails_for_good_is_said_and_nothing_is_lost(sample: SampleHub, db: Path, truth: Path) -> None:
+def test_a_hub_that_keeps_failing_is_reported_and_nothing_is_lost(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(Fault(Kind.UNAVAILABLE, on="listing", after=2, times=None))
     with pytest.raises(HubServerError, match="status 503"):
         crawled(db, sample, token=MEMBER, depth="headers")
@@ -159,7 +159,7 @@ def test_a_hub_that_fails_for_good_is_said_and_nothing_is_lost(sample: SampleHub
     assert differences(truth, db) == []
 
 
-def test_a_struggling_hub_is_asked_for_less_and_what_is_known_stays(sample: SampleHub, db: Path, truth: Path) -> None:
+def test_a_failing_hub_is_asked_for_less_and_stored_details_stay(sample: SampleHub, db: Path, truth: Path) -> None:
     crawled(db, sample, token=MEMBER, depth="headers")
     sample.requests.clear()
     sample.faults.add(Fault(Kind.GATEWAY_TIMEOUT, on="listing", match="expand=cardData", times=3))
@@ -171,7 +171,7 @@ def test_a_struggling_hub_is_asked_for_less_and_what_is_known_stays(sample: Samp
     assert any("cardData" not in request.query for request in sample.requests)
 
 
-def test_when_every_visit_fails_the_hub_counts_as_lost(
+def test_a_hub_that_fails_for_every_repo_counts_as_unreachable(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crawler.enrich.queue.MAX_CONSECUTIVE_FAILURES", 5)
@@ -184,7 +184,7 @@ def test_when_every_visit_fails_the_hub_counts_as_lost(
 # ---- the network, the token, the quota ------------------------------------------------------------------------------
 
 
-def test_no_network_is_one_sentence(db: Path) -> None:
+def test_no_network_is_one_error(db: Path) -> None:
     with SampleHub(catalog=small_catalog(0)) as sample:
         hub = hub_of(sample)
     with pytest.raises(HubUnreachable, match=r"can't be reached: .*refused"):
@@ -192,13 +192,13 @@ def test_no_network_is_one_sentence(db: Path) -> None:
     assert rows(db, "select outcome, detail is not null from crawl_runs") == [("failed", 1)]
 
 
-def test_offline_asks_nothing(sample: SampleHub, db: Path) -> None:
+def test_offline_mode_sends_no_request(sample: SampleHub, db: Path) -> None:
     with pytest.raises(Offline):
         crawled(db, sample, hub=hub_of(sample, offline=True))
     assert len(sample.requests) == 0
 
 
-def test_a_refused_token_stops_the_run_and_makes_nothing_gone(sample: SampleHub, db: Path) -> None:
+def test_a_refused_token_ends_the_run_and_marks_nothing_as_gone(sample: SampleHub, db: Path) -> None:
     crawled(db, sample, token=MEMBER)
     before = dump(db)
     with pytest.raises(TokenRefused):
@@ -208,7 +208,7 @@ def test_a_refused_token_stops_the_run_and_makes_nothing_gone(sample: SampleHub,
     assert "hf_of_nobody" not in str(stored)
 
 
-def test_a_token_that_dies_between_a_sweep_and_its_looks_makes_nothing_gone(sample: SampleHub, db: Path) -> None:
+def test_a_token_that_expires_before_the_probes_marks_nothing_as_gone(sample: SampleHub, db: Path) -> None:
     crawled(db, sample, token=MEMBER)
     hidden = sample.catalog.remove("acme/Gemma-1-1B-it-0")
     hub = hub_of(sample, MEMBER)
@@ -226,7 +226,7 @@ def test_a_token_that_dies_between_a_sweep_and_its_looks_makes_nothing_gone(samp
     assert rows(db, f"select status from repos where repo_id = '{hidden.id}'") == [("available",)]
 
 
-def test_refusals_without_end_are_a_spent_quota(sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_429s_are_a_spent_quota(sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crawler.sources.pacer.RETRY_DELAYS_AFTER_429_SECONDS", (0.01,))
     sample.faults.add(Fault(Kind.TOO_MANY_BARE, on="listing", times=None))
     with pytest.raises(QuotaSpent):
@@ -234,13 +234,13 @@ def test_refusals_without_end_are_a_spent_quota(sample: SampleHub, db: Path, mon
     assert len(sample.requests) == MAX_429_IN_A_ROW + 1
 
 
-def test_a_wait_that_there_is_no_time_for_is_a_spent_quota(sample: SampleHub, db: Path) -> None:
+def test_a_wait_longer_than_the_crawl_may_take_is_a_spent_quota(sample: SampleHub, db: Path) -> None:
     sample.faults.add(Fault(Kind.TOO_MANY, on="listing", seconds=200))
     with pytest.raises(QuotaSpent, match="allowed in 20"):
         crawled(db, sample, hub=hub_of(sample, pacer=Pacer(max_time=10)))
 
 
-def test_the_bytes_of_a_header_are_asked_for_once_in_a_catalogs_life(sample: SampleHub, db: Path) -> None:
+def test_a_header_that_the_catalog_holds_is_not_requested_again(sample: SampleHub, db: Path) -> None:
     crawled(db, sample, depth="headers", token=MEMBER)
     copy = sample.catalog[REAL[2]]
     files = {path: content for path, content in copy.files.items() if path.endswith(".gguf")}

@@ -21,7 +21,7 @@ from tests.servers import PostgreSQL
 INFO = re.compile(r"/api/models/([^/?]+/[^/?]+)\?")
 
 
-def test_two_crawls_one_of_them_killed_visit_no_repo_twice(postgresql: PostgreSQL, tmp_path: Path) -> None:
+def test_two_crawls_one_of_them_killed_enrich_no_repo_twice(postgresql: PostgreSQL, tmp_path: Path) -> None:
     url = postgresql.create("catalog_template")
     database = re.search(r"@/(\w+)", url)[1]  # type: ignore[index]
 

@@ -24,7 +24,7 @@ def told(left: int, reset: float, quota: int = 500, window: float = 300.0) -> Ra
     return RateLimit("api", left, reset, quota, window)
 
 
-def test_the_first_request_goes_alone_and_then_as_many_as_are_left() -> None:
+def test_the_first_request_goes_alone_then_as_many_as_are_left() -> None:
     bucket = Bucket()
     assert bucket.wait(0.0) == 0.0
     bucket.in_flight = 1
@@ -38,7 +38,7 @@ def test_the_first_request_goes_alone_and_then_as_many_as_are_left() -> None:
     assert bucket.wait(0.0) is None, "both that are left are under way"
 
 
-def test_a_spent_window_is_waited_out_and_the_next_one_used_whole() -> None:
+def test_a_spent_window_is_waited_for_and_the_next_one_used_fully() -> None:
     bucket = Bucket(known=True)
     bucket.update_from(told(left=0, reset=60), 0.0)
     assert bucket.wait(0.0) == 60 + WINDOW_MARGIN_SECONDS
@@ -47,7 +47,7 @@ def test_a_spent_window_is_waited_out_and_the_next_one_used_whole() -> None:
     assert bucket.left == 500
 
 
-def test_a_late_answer_of_the_last_window_does_not_spoil_the_next() -> None:
+def test_a_late_response_of_the_last_window_does_not_change_the_next() -> None:
     bucket = Bucket(known=True)
     bucket.update_from(told(left=0, reset=1), 0.0)
     bucket.wait(2.5)
@@ -58,7 +58,7 @@ def test_a_late_answer_of_the_last_window_does_not_spoil_the_next() -> None:
     assert bucket.ends == pytest.approx(302.7), "the Hub's own word on the new window's end"
 
 
-def test_answers_out_of_order_never_raise_what_is_left() -> None:
+def test_responses_out_of_order_never_raise_what_is_left() -> None:
     bucket = Bucket(known=True)
     for left in (480, 470, 475, 490):
         bucket.update_from(told(left, 100), 0.0)
@@ -66,7 +66,7 @@ def test_answers_out_of_order_never_raise_what_is_left() -> None:
 
 
 @pytest.mark.parametrize("asleep", [200.0, 7_200.0, 400_000.0])
-def test_a_machine_that_slept_finds_a_new_window_and_believes_the_hub(asleep: float) -> None:
+def test_after_suspension_the_hubs_numbers_of_a_new_window_are_used(asleep: float) -> None:
     """The clock jumps over one window or over many: no wait, and what others took meanwhile is not counted on."""
     bucket = Bucket(known=True)
     bucket.update_from(told(left=0, reset=100), 0.0)
@@ -81,7 +81,7 @@ def test_a_machine_that_slept_finds_a_new_window_and_believes_the_hub(asleep: fl
     assert bucket.wait(51.0 + asleep) == 0.0
 
 
-def test_a_clock_that_stands_still_in_sleep_only_waits_too_long() -> None:
+def test_a_clock_that_stops_during_suspension_only_waits_too_long() -> None:
     """Some systems' clocks do not count sleep: the rest of the window is waited out once more, nobody is refused."""
     bucket = Bucket(known=True)
     bucket.update_from(told(left=0, reset=100), 0.0)
@@ -89,14 +89,14 @@ def test_a_clock_that_stands_still_in_sleep_only_waits_too_long() -> None:
     assert bucket.wait(100 + WINDOW_MARGIN_SECONDS) == 0.0
 
 
-def test_others_who_use_the_same_token_are_noticed() -> None:
+def test_other_users_of_the_same_token_are_noticed() -> None:
     bucket = Bucket(known=True)
     bucket.update_from(told(400, 100), 0.0)
     bucket.update_from(told(3, 90), 10.0)
     assert bucket.left == 3
 
 
-def test_after_a_refusal_nobody_asks_for_so_long_and_then_one_alone() -> None:
+def test_after_a_429_the_bucket_closes_and_then_requests_go_one_at_a_time() -> None:
     bucket = Bucket(known=True)
     assert bucket.on_429(told(left=0, reset=20), None, 0.0) == 20 + WINDOW_MARGIN_SECONDS
     assert bucket.wait(5.0) == pytest.approx(16.0)
@@ -108,12 +108,12 @@ def test_after_a_refusal_nobody_asks_for_so_long_and_then_one_alone() -> None:
 @pytest.mark.parametrize(
     ("refusals", "retry_after", "pause"), [(0, 7.0, 7.0), (0, None, 5.0), (2, None, 20.0), (50, None, 300.0)]
 )
-def test_a_refusal_that_does_not_say_why(refusals: int, retry_after: float | None, pause: float) -> None:
+def test_a_429_without_a_rate_limit(refusals: int, retry_after: float | None, pause: float) -> None:
     bucket = Bucket(known=True, refusals=refusals)
     assert bucket.on_429(None, retry_after, 0.0) == pause
 
 
-def test_only_answers_that_grant_something_are_believed() -> None:
+def test_only_successful_responses_state_the_quota() -> None:
     pacer = Pacer()
     pacer.acquire("api")
     pacer.on_response("api", 401, told(left=10_000, reset=1, quota=10_000))
@@ -132,7 +132,7 @@ def test_the_budget_counts_every_request() -> None:
         pacer.acquire("resolvers")
 
 
-def test_the_time_ends_a_crawl() -> None:
+def test_the_time_limit_ends_a_crawl() -> None:
     clock = Clock()
     pacer = Pacer(max_time=10, clock=clock)
     pacer.acquire("api")
@@ -142,7 +142,7 @@ def test_the_time_ends_a_crawl() -> None:
         pacer.acquire("api")
 
 
-def test_a_wait_longer_than_the_time_left_is_not_begun() -> None:
+def test_a_wait_longer_than_the_time_left_does_not_start() -> None:
     pacer = Pacer(max_time=5)
     pacer.acquire("api")
     pacer.on_response("api", 429, told(left=0, reset=100))
@@ -155,7 +155,7 @@ def test_a_wait_longer_than_the_time_left_is_not_begun() -> None:
         pacer.acquire("api")
 
 
-def test_a_stop_wakes_those_who_wait() -> None:
+def test_a_stop_wakes_waiting_threads() -> None:
     pacer = Pacer()
     pacer.acquire("api")
     pacer.on_response("api", 200, told(left=0, reset=100))

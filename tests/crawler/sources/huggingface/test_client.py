@@ -30,7 +30,7 @@ def sample(served: SampleHub) -> Iterator[SampleHub]:
     served.faults.clear()
 
 
-def test_one_request_tells_files_hashes_and_counts(sample: SampleHub) -> None:
+def test_one_request_returns_files_hashes_and_counts(sample: SampleHub) -> None:
     told = hub_of(sample).repo_info(GGUF)
     assert len(asked(sample)) == 1
     weights = next(file for file in told["siblings"] if file["rfilename"].endswith(".gguf"))
@@ -39,7 +39,7 @@ def test_one_request_tells_files_hashes_and_counts(sample: SampleHub) -> None:
     assert told["gguf"]["architecture"] == "gemma3"
 
 
-def test_a_hub_that_takes_no_expand_on_one_repo_is_asked_plainly_from_then_on(sample: SampleHub) -> None:
+def test_a_hub_without_expand_for_single_repos_is_asked_without_it_from_then_on(sample: SampleHub) -> None:
     hub = hub_of(sample)
     refuse(hub, "expand")
     for _ in range(2):
@@ -59,7 +59,7 @@ def refuse(hub: HubClient, key: str) -> None:
     hub.transport.get = follow  # type: ignore[method-assign,assignment]
 
 
-def test_the_token_goes_to_the_hubs_host_alone(sample: SampleHub) -> None:
+def test_the_token_is_sent_to_the_hubs_host_only(sample: SampleHub) -> None:
     hub = hub_of(sample, MEMBER)
     path = next(file["rfilename"] for file in hub.repo_info(GGUF)["siblings"] if file["rfilename"].endswith(".gguf"))
     hub.open_file(GGUF, path).read(0, 100)
@@ -71,7 +71,7 @@ def test_the_token_goes_to_the_hubs_host_alone(sample: SampleHub) -> None:
     assert cdn[0].range == "bytes=0-99"
 
 
-def test_an_api_request_is_not_followed_to_a_stranger(sample: SampleHub) -> None:
+def test_an_api_request_is_not_redirected_to_another_host(sample: SampleHub) -> None:
     sample.faults.add(Fault(Kind.FOREIGN_HOST, on="info", times=None))
     with pytest.raises(RepoError, match="another host") as caught:
         hub_of(sample, MEMBER, tries=2).repo_info(GGUF)
@@ -87,7 +87,7 @@ def test_an_api_request_is_not_followed_to_a_stranger(sample: SampleHub) -> None
         ("acme/Gemma-1-1B-it-0", False, "disabled"),
     ],
 )
-def test_what_is_wrong_with_one_repo_is_its_own_trouble(
+def test_an_error_of_one_repo_is_a_repo_error(
     sample: SampleHub, repo: str, token: str | bool, reason: str
 ) -> None:
     sample.catalog.modify("acme/Gemma-1-1B-it-0", disabled=True)
@@ -101,7 +101,7 @@ def test_what_is_wrong_with_one_repo_is_its_own_trouble(
 
 
 @pytest.mark.parametrize("token", [False, READER])
-def test_gated_bytes_are_the_files_trouble(sample: SampleHub, token: str | bool) -> None:
+def test_a_gated_file_is_a_file_error(sample: SampleHub, token: str | bool) -> None:
     source = hub_of(sample, token).open_file(REAL[0], "gemma-3-1b-it-q4_0.gguf")
     with pytest.raises(FileError) as caught:
         source.read(0, 10)
@@ -109,7 +109,7 @@ def test_gated_bytes_are_the_files_trouble(sample: SampleHub, token: str | bool)
     assert isinstance(caught.value, SourceError), "readers of headers know it as theirs"
 
 
-def test_a_file_is_read_in_pieces_with_one_request_to_the_hub(sample: SampleHub) -> None:
+def test_a_file_is_read_in_ranges_with_one_request_to_the_hub(sample: SampleHub) -> None:
     hub = hub_of(sample)
     path, size = next(
         (file["rfilename"], file["size"])
@@ -127,7 +127,7 @@ def test_a_file_is_read_in_pieces_with_one_request_to_the_hub(sample: SampleHub)
     assert len(asked(sample, "/resolve/")) == 1, "the signed link is kept for this file's further pieces"
 
 
-def test_an_expired_link_is_renewed(sample: SampleHub) -> None:
+def test_an_expired_signed_link_is_renewed(sample: SampleHub) -> None:
     sample.faults.add(Fault(Kind.EXPIRED_LINK, on="cdn", after=1))
     source = hub_of(sample).open_file(GGUF, next(iter_gguf(sample)))
     assert source.read(0, 64) == source.read(0, 64)
@@ -138,7 +138,7 @@ def iter_gguf(sample: SampleHub) -> Iterator[str]:
     return (path for path in sample.catalog[GGUF].files if path.endswith(".gguf"))
 
 
-def test_bytes_of_another_file_are_not_taken(sample: SampleHub) -> None:
+def test_bytes_of_a_file_of_another_size_are_refused(sample: SampleHub) -> None:
     source = hub_of(sample, tries=2).open_file(GGUF, next(iter_gguf(sample)), size=12345)
     with pytest.raises(FileError, match="expected a file of 12,345 bytes"):
         source.read(0, 10)
@@ -150,7 +150,7 @@ def test_a_file_that_is_not_there_is_unreadable(sample: SampleHub) -> None:
     assert caught.value.reason == "unreadable"
 
 
-def test_trees_are_read_over_their_pages() -> None:
+def test_file_trees_are_read_page_by_page() -> None:
     files = {f"data/part-{at:04}.bin": b"x" for at in range(2300)}
     catalog = Catalog()
     catalog.add("acme/many", files)
@@ -160,7 +160,7 @@ def test_trees_are_read_over_their_pages() -> None:
         assert len(asked(sample, "/tree/")) == 3
 
 
-def test_the_quota_is_learnt_from_the_answers(sample: SampleHub) -> None:
+def test_the_quota_is_learned_from_responses(sample: SampleHub) -> None:
     hub = hub_of(sample)
     assert hub.pacer.quota("api") == (None, None)
     hub.check_connection()
@@ -177,7 +177,7 @@ def test_an_endpoint_is_a_plain_url(endpoint: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_words_of_the_headers() -> None:
+def test_response_headers_are_parsed() -> None:
     told = parse_rate_limit({"ratelimit": '"api";r=487;t=71', "ratelimit-policy": '"fixed window";"api";q=500;w=300'})
     assert told is not None
     assert (told.bucket, told.left, told.reset, told.quota, told.window) == ("api", 487, 71, 500, 300)

@@ -90,7 +90,7 @@ def test_a_row_becomes_a_record() -> None:
         ({"usedStorage": "3 GB"}, "usedStorage"),
     ],
 )
-def test_what_names_and_counts_must_be_of_its_type(changes: dict[str, Any], named: str | None) -> None:
+def test_ids_and_counts_must_have_their_type(changes: dict[str, Any], named: str | None) -> None:
     if named is None:
         assert parse_repo(ROW | changes)
     else:
@@ -98,11 +98,11 @@ def test_what_names_and_counts_must_be_of_its_type(changes: dict[str, Any], name
 
 
 @pytest.mark.parametrize("row", [None, 17, "a text", [], {}, {"_id": 5, "id": ["no", "name"]}])
-def test_strangers_are_no_rows(row: Any) -> None:
+def test_values_that_are_not_rows_are_skipped(row: Any) -> None:
     assert refused(row)
 
 
-def test_a_malformed_row_is_told_by_its_name_where_it_has_one() -> None:
+def test_a_malformed_row_is_reported_with_its_id_if_it_has_one() -> None:
     found = parse_repo(ROW | {"downloads": "many"})
     assert isinstance(found, Skipped)
     assert (found.repo_id, found.hub_id) == (ROW["id"], ROW["_id"])
@@ -113,16 +113,16 @@ def test_a_malformed_row_is_told_by_its_name_where_it_has_one() -> None:
     ("gated", "kept", "status"),
     [(False, None, "available"), (None, None, "available"), ("auto", "auto", "gated"), ("manual", "manual", "gated")],
 )
-def test_gates(gated: Any, kept: str | None, status: str) -> None:
+def test_gated_values(gated: Any, kept: str | None, status: str) -> None:
     assert (parsed(gated=gated).gated, parsed(gated=gated).status) == (kept, status)
 
 
 @pytest.mark.parametrize("written", ["2025-03-12T06:14:01.000Z", "2025-03-12T06:14:01", "2025-03-12T08:14:01+02:00"])
-def test_times_with_any_zone(written: str) -> None:
+def test_times_of_any_time_zone(written: str) -> None:
     assert parsed(createdAt=written).created_at == datetime(2025, 3, 12, 6, 14, 1, tzinfo=UTC)
 
 
-def test_blocks_of_others_are_taken_as_far_as_they_make_sense() -> None:
+def test_owner_written_blocks_are_kept_as_far_as_they_are_valid() -> None:
     """What ends huggingface_hub's own iterator is no more than a gap here."""
     assert parsed(safetensors={"parameters": {"BF16": 7}}).safetensors == {"parameters": {"BF16": 7}}
     assert parsed(safetensors={"total": 333312, "parameters": {"BF16": "7B", "F8": -1}}).safetensors == {
@@ -157,7 +157,7 @@ def test_published_results_are_read_from_both_places() -> None:
     )
 
 
-def test_what_would_hurt_a_database_or_a_terminal_is_left_out() -> None:
+def test_unprintable_texts_are_dropped() -> None:
     repo = parsed(
         tags=["good", "nul\x00", "\ud800", "\x1b]0;title\x07", "", 7, "x" * 5000],
         pipeline_tag="text\x00",
@@ -168,7 +168,7 @@ def test_what_would_hurt_a_database_or_a_terminal_is_left_out() -> None:
     assert repo.card == {"license": "mit", "list": ["fine"]}
 
 
-def test_large_cards_are_cut_to_size() -> None:
+def test_large_cards_are_bounded() -> None:
     card = {f"key{at}": "x" * 3000 for at in range(50)} | {"license": "mit", "huge": "y" * 100_000}
     kept = limit_object(card)
     assert kept["license"] == "mit"
@@ -201,7 +201,7 @@ anything = st.recursive(leaves, lambda inner: st.lists(inner, max_size=4) | st.d
 
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(ROW)), anything, max_size=6), anything)
-def test_whatever_comes_is_a_record_or_a_reason(changes: dict[str, Any], stranger: Any) -> None:
+def test_any_value_is_parsed_or_skipped(changes: dict[str, Any], stranger: Any) -> None:
     for row in (ROW | changes, stranger):
         found = parse_repo(row)
         assert isinstance(found, RepoRecord | Skipped)
