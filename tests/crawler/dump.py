@@ -1,4 +1,4 @@
-"""A catalog as text that two crawls can be compared by: every row under its natural key, without numbers and times.
+"""A catalog as comparable rows: each with natural keys, without row ids and times.
 
 Events of labels are left out: which of two copies was read first decides whose labels changed by it.
 """
@@ -39,11 +39,11 @@ QUERIES = {
 NUMBERS = frozenset((
     "id", "repo", "tag_id", "vocabulary", "header", "requests", "bytes_read", "read_at",
 ))  # fmt: skip
-"""Columns that count rows, or tell what reading cost, which depends on who was read first."""
+"""Columns with row ids, or with the cost of reading, which depends on the order of the crawl."""
 
 
 def dump(db: Path) -> dict[str, list[tuple[object, ...]]]:
-    """All that the catalog says, in one order whatever the order of the crawl."""
+    """The content of the catalog, sorted, so that the order of the crawl does not matter."""
     found = {}
     with sqlite3.connect(f"file:{db}?mode=ro", uri=True) as connection:
         names = dict(connection.execute("select id, tag from tags").fetchall())
@@ -59,7 +59,7 @@ def dump(db: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """What is not the same in two catalogs, a line each; empty where they are equal."""
+    """The differences of two catalogs, one per line; empty if they are equal."""
     left, right = dump(one), dump(other)
     lines = []
     for name in QUERIES:

@@ -1,4 +1,4 @@
-"""Sample Hubs small enough for a test of a second, and crawls of them."""
+"""Small sample Hubs, clients of them, and crawls."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ REAL = (
     "ggml-org/gemma-3-1b-it-GGUF",
     "unsloth/gemma-3-1b-it-bnb-4bit",
 )
-"""Repos of the built-in Hub with real headers, one of each kind of reading."""
+"""Repos of the built-in sample Hub with real headers, one for each way to read them."""
 
 
 def plain_repos(catalog: Catalog, count: int, start: int = 0) -> Catalog:
-    """Adds repos of a card and a config.json, a minute apart."""
+    """Adds repos with a card and a config.json, created a minute apart."""
     for at in range(start, start + count):
         owner = ("acme", "borealis", "corvid")[at % 3]
         catalog.add(
@@ -47,7 +47,7 @@ def plain_repos(catalog: Catalog, count: int, start: int = 0) -> Catalog:
 
 
 def small_catalog(count: int = 40) -> Catalog:
-    """Plain repos, and the real ones among them."""
+    """`count` plain repos, and those of REAL."""
     catalog = plain_repos(Catalog(), count)
     built_in = read_catalog(None)
     for name in REAL:
@@ -55,23 +55,23 @@ def small_catalog(count: int = 40) -> Catalog:
     return catalog
 
 
-def hub_of(sample: SampleHub, token: str | bool = False, **options: Any) -> HubClient:
+def make_client(sample: SampleHub, token: str | bool = False, **options: Any) -> HubClient:
     """A client of a sample Hub that does not wait long."""
     options = {"timeout": 2.0, "backoff": 0.02, "offline": False} | options
     return HubClient(sample.endpoint, token, options.pop("pacer", None) or Pacer(), **options)  # type: ignore[arg-type]
 
 
-def crawled(
+def run_crawl(
     db: Path, sample: SampleHub, *, hub: HubClient | None = None, token: str | bool = False, **orders: Any
 ) -> RunRecord:
     """One crawl into a catalog. Pages are small, so that there are several."""
     settings = replace(CrawlSettings(depth="files", page=10, workers=4), **orders)
     with Store.open(db, create=True) as store:
-        return crawl(store, HuggingFaceSource(hub or hub_of(sample, token)), settings)[-1]
+        return crawl(store, HuggingFaceSource(hub or make_client(sample, token)), settings)[-1]
 
 
-def asked(sample: SampleHub, part: str = "") -> list[str]:
-    """The requests whose path with query holds this text. A request is logged when its answer has left: wait for it."""
+def requested_paths(sample: SampleHub, part: str = "") -> list[str]:
+    """Paths with queries of the requests that contain `part`. Waits until no further request is logged."""
     count = -1
     while count != len(sample.requests):
         count = len(sample.requests)

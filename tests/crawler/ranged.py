@@ -1,4 +1,4 @@
-"""A small web server that sends pieces of files, and notes what it was asked: honest, or broken in one way."""
+"""A small web server that sends ranges of files and records the requests; correct, or with one flaw."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Flaw = Literal["none", "ignores Range", "short bodies", "lies in Content-Range",
 
 @dataclass
 class Web:
-    """Where it is, and the pieces that were asked for: (start, bytes sent)."""
+    """Its URL, and the ranges that were requested: (start, bytes sent)."""
 
     url: str = ""
     asked: list[tuple[int, int]] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)  # as they came, a request each
+    headers: list[dict[str, str]] = field(default_factory=list)  # of each request
 
     @property
     def sent(self) -> int:
@@ -56,8 +56,8 @@ def serving(files: Mapping[str, bytes], flaw: Flaw = "none", sizes: Mapping[str,
                 first += 1
             if flaw == "other size each time":
                 size += len(web.asked)
-            told = {"Content-Range": f"bytes {first}-{last}/{size}"}
-            self.answer(206, told, piece[: len(piece) // 2] if flaw == "short bodies" else piece, len(piece))
+            headers = {"Content-Range": f"bytes {first}-{last}/{size}"}
+            self.answer(206, headers, piece[: len(piece) // 2] if flaw == "short bodies" else piece, len(piece))
 
         def answer(self, status: int, headers: Mapping[str, str], body: bytes, length: int | None = None) -> None:
             self.send_response(status)
@@ -65,7 +65,7 @@ def serving(files: Mapping[str, bytes], flaw: Flaw = "none", sizes: Mapping[str,
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body) if length is None else length))
             self.end_headers()
-            with suppress(OSError):  # the reader had enough
+            with suppress(OSError):  # the client has closed the connection
                 self.wfile.write(body)
             self.close_connection = length is not None and length != len(body)
 
@@ -74,7 +74,7 @@ def serving(files: Mapping[str, bytes], flaw: Flaw = "none", sizes: Mapping[str,
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_: object) -> None:
-            pass  # a reader that breaks off is no news
+            pass  # a client that closes the connection early is expected
 
     server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""What the machine, the network and the clock do to a crawl: it ends in the same catalog, or says why not."""
+"""Faults of the machine, the network and the clock: a crawl ends in the same catalog, or reports why not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import pytest
 from sqlalchemy import event
 
 from crawler.cli import cli
-from crawler.cli.crawl import crawled as _of_the_cli  # noqa: F401  # loaded, for nobody may read it later
+from crawler.cli.crawl import crawled as _of_the_cli  # noqa: F401  # imported before its files become unreadable to the test's user
 from crawler.cli.errors import run_command
 from crawler.errors import HubUnreachable, InvalidResponse
 from crawler.pipeline import crawl
@@ -36,18 +36,18 @@ from db.records import RunRecord
 from db.write.store import Store
 from samplehub import MEMBER, Fault, Kind, SampleHub
 from tests.crawler.dump import differences
-from tests.crawler.hubs import crawled, hub_of, plain_repos, small_catalog
-from tests.crawler.test_crawl import rows, started, wait_until
+from tests.crawler.hubs import make_client, plain_repos, run_crawl, small_catalog
+from tests.crawler.test_crawl import rows, start_crawl, wait_until
 
 COUNT = 24
 
 
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The catalog of a crawl to which nothing happened."""
+    """The catalog of a crawl without faults."""
     db = tmp_path_factory.mktemp("truth") / "catalog.db"
     with SampleHub(catalog=small_catalog(COUNT)) as sample:
-        assert crawled(db, sample).outcome == "complete"
+        assert run_crawl(db, sample).outcome == "complete"
     return db
 
 
@@ -62,8 +62,10 @@ def db(tmp_path: Path) -> Path:
     return tmp_path / "catalog.db"
 
 
-def crawled_with(store: Store, sample: SampleHub, **orders: Any) -> RunRecord:
-    return crawl(store, HuggingFaceSource(hub_of(sample)), replace(CrawlSettings(page=10, workers=4), **orders))[-1]
+def run_crawl_in(store: Store, sample: SampleHub, **orders: Any) -> RunRecord:
+    return crawl(store, HuggingFaceSource(make_client(sample)), replace(CrawlSettings(page=10, workers=4), **orders))[
+        -1
+    ]
 
 
 # ---- the disk -------------------------------------------------------------------------------------------------------
@@ -74,15 +76,15 @@ def test_a_full_disk_is_reported_and_loses_nothing(sample: SampleHub, db: Path, 
         pages = rows(db, "pragma page_count")[0][0]
         event.listen(store._engine, "checkout", lambda held, *_: held.execute(f"pragma max_page_count = {pages + 4}"))
         with pytest.raises(CatalogError, match="can't grow: database or disk is full") as caught:
-            crawled_with(store, sample)
+            run_crawl_in(store, sample)
     assert "make room" in caught.value.hint
     assert rows(db, "pragma integrity_check") == [("ok",)]
-    crawled(db, sample)
+    run_crawl(db, sample)
     assert differences(truth, db) == []
 
 
 def test_a_failing_disk_is_not_reported_as_a_damaged_catalog(sample: SampleHub, db: Path, truth: Path) -> None:
-    """A file may grow no further: so quotas and other file systems say no."""
+    """A limit on the file's size, as quotas and other file systems have."""
     with Store.open(db, create=True):
         pass
     most = db.stat().st_size + 20_000
@@ -98,7 +100,7 @@ def test_a_failing_disk_is_not_reported_as_a_damaged_catalog(sample: SampleHub, 
     assert "can't be read or written" in ended.stderr
     assert "look at the disk" in ended.stderr
     assert "Traceback" not in ended.stderr
-    crawled(db, sample)
+    run_crawl(db, sample)
     assert differences(truth, db) == []
 
 
@@ -106,23 +108,23 @@ def test_a_failing_disk_is_not_reported_as_a_damaged_catalog(sample: SampleHub, 
 def test_a_read_only_folder_is_reported(
     sample: SampleHub, name: str, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_TOKEN", MEMBER)  # else root's own file of it would be looked for
+    monkeypatch.setenv("HF_TOKEN", MEMBER)  # otherwise the token file of root would be read
     with tempfile.TemporaryDirectory() as made:
         Path(made).chmod(0o755)
-        folder, told = Path(made) / "readonly", Path(made) / "told"
+        folder, messages = Path(made) / "readonly", Path(made) / "messages"
         folder.mkdir()
-        crawled(folder / "catalog.db", sample, depth="listing")
+        run_crawl(folder / "catalog.db", sample, depth="listing")
         (folder / "catalog.db").chmod(0o444)
         folder.chmod(mode)
         line = ["crawl", "--db", str(folder / name), "--endpoint", sample.endpoint, "--depth", "listing"]
         pid = os.fork()
         if pid == 0:
-            with told.open("w") as sys.stderr:
+            with messages.open("w") as sys.stderr:
                 if os.geteuid() == 0:
-                    os.setuid(65534)  # nobody, to whom root's ways around permissions are closed
+                    os.setuid(65534)  # the user nobody, for whom permissions hold
                 status = run_command(lambda: cli.main(line, standalone_mode=False), line)
             os._exit(status)
-        ended, err = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), told.read_text()
+        ended, err = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), messages.read_text()
         folder.chmod(0o755)
     assert ended == 3, err
     assert str(folder / name) in err
@@ -130,7 +132,7 @@ def test_a_read_only_folder_is_reported(
     assert "Traceback" not in err
 
 
-# ---- others at the same catalog -------------------------------------------------------------------------------------
+# ---- other processes with the catalog -------------------------------------------------------------------------------
 
 
 def test_a_crawl_waits_for_another_writer(sample: SampleHub, db: Path, truth: Path) -> None:
@@ -140,7 +142,7 @@ def test_a_crawl_waits_for_another_writer(sample: SampleHub, db: Path, truth: Pa
     other.execute("begin immediate")
     letting_go = threading.Timer(1.0, other.execute, ["rollback"])
     letting_go.start()
-    assert crawled(db, sample).outcome == "complete"
+    assert run_crawl(db, sample).outcome == "complete"
     letting_go.join()
     other.close()
     assert differences(truth, db) == []
@@ -161,21 +163,21 @@ def test_a_writer_that_never_finishes_is_reported(
         taking = threading.Thread(target=lock_after_a_fault)
         taking.start()
         with pytest.raises(CatalogBusy, match="busy: database is locked"):
-            crawled_with(store, sample)
+            run_crawl_in(store, sample)
         taking.join()
     other.close()
-    change(db, "update crawl_locks set pid = ?", 2**22 + 1)  # it could not be given back: its process must have ended
-    crawled(db, sample)
+    change(db, "update crawl_locks set pid = ?", 2**22 + 1)  # it could not be released: its process must have ended
+    run_crawl(db, sample)
     assert differences(truth, db) == []
     assert rows(db, "select count(*) from crawl_locks") == [(0,)]
 
 
 def test_a_long_read_transaction_does_not_disturb_a_crawl(sample: SampleHub, db: Path, truth: Path) -> None:
-    crawled(db, sample, depth="listing")
+    run_crawl(db, sample, depth="listing")
     reader = sqlite3.connect(db, isolation_level=None)
     reader.execute("begin")
     before = reader.execute("select count(*) from repo_files").fetchone()
-    assert crawled(db, sample).outcome == "complete"
+    assert run_crawl(db, sample).outcome == "complete"
     assert reader.execute("select count(*) from repo_files").fetchone() == before == (0,)
     reader.close()
     assert differences(truth, db) == []
@@ -186,14 +188,14 @@ def test_a_long_read_transaction_does_not_disturb_a_crawl(sample: SampleHub, db:
 
 @pytest.mark.parametrize("years", [-6, 6])
 def test_a_wrong_clock_has_no_lasting_effect(sample: SampleHub, db: Path, years: int) -> None:
-    """What a crawl with a wrong clock wrote: a repo that fails is tried again, one that vanishes is found gone."""
+    """After a crawl with a wrong clock, a repo that failed is tried again, and one that vanished is gone."""
     sample.faults.add(Fault(Kind.SERVER_ERROR, on="info", match="acme/Gemma-1-1B-it-0", times=None))
     wrong = datetime.now(UTC) + timedelta(days=365 * years)
     with Store.open(db, create=True, clock=lambda: wrong) as store:
-        assert crawled_with(store, sample).repos_enriched == COUNT + 3
+        assert run_crawl_in(store, sample).repos_enriched == COUNT + 3
     sample.faults.clear()
     sample.catalog.remove("acme/Gemma-1-4B-it-3")
-    run = crawled(db, sample, full=True)
+    run = run_crawl(db, sample, full=True)
     assert run.repos_enriched == 1
     assert rows(db, "select repo_id from repos where status = 'gone'") == [("acme/Gemma-1-4B-it-3",)]
 
@@ -225,7 +227,7 @@ def test_a_crawl_that_lost_its_lock_while_suspended_ends(sample: SampleHub, db: 
         run = store.start_run("full", "", sample.endpoint)
         change(db, "update crawl_locks set pid = 1, host = 'elsewhere', token = 'theirs'")
         store.update_run(run)
-    assert rows(db, "select token from crawl_locks") == [("theirs",)], "the other's lock stays"
+    assert rows(db, "select token from crawl_locks") == [("theirs",)], "the lock of the other process stays"
 
 
 def change(db: Path, sql: str, *values: object) -> None:
@@ -235,7 +237,7 @@ def change(db: Path, sql: str, *values: object) -> None:
 
 
 def test_a_suspended_crawl_continues(sample: SampleHub, db: Path, truth: Path) -> None:
-    crawl = started(db, sample)
+    crawl = start_crawl(db, sample)
     for asked in (2, 12):
         wait_until(lambda: len(sample.requests) >= asked)  # noqa: B023
         crawl.send_signal(signal.SIGSTOP)
@@ -252,8 +254,8 @@ def test_a_suspended_crawl_continues(sample: SampleHub, db: Path, truth: Path) -
 def test_a_crawl_waits_for_a_hub_that_comes_back(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(Fault(Kind.STALL, on="info", seconds=0.05, times=None))
     ended: list[RunRecord] = []
-    hub = hub_of(sample, backoff=0.1)
-    crawling = threading.Thread(target=lambda: ended.append(crawled(db, sample, hub=hub)))
+    hub = make_client(sample, backoff=0.1)
+    crawling = threading.Thread(target=lambda: ended.append(run_crawl(db, sample, hub=hub)))
     crawling.start()
     wait_until(lambda: len(sample.requests) >= 8)
     port = int(sample.endpoint.rpartition(":")[2])
@@ -280,7 +282,7 @@ def test_a_crawl_waits_until_name_resolution_works_again(
         return real(*asked, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    assert crawled(db, sample).outcome == "complete"
+    assert run_crawl(db, sample).outcome == "complete"
     assert len(lost) == 6
     assert differences(truth, db) == []
 
@@ -304,12 +306,12 @@ def test_a_silent_socket_times_out() -> None:
         assert time.monotonic() - begun < 5
 
 
-# ---- a listing that is not whole ------------------------------------------------------------------------------------
+# ---- incomplete listings ------------------------------------------------------------------------------------
 
 
 def test_a_truncated_listing_is_noticed_and_read_again(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(*(Fault(Kind.CUT_LISTING, on="listing", after=after, count=0) for after in (0, 1)))
-    run = crawled(db, sample)
+    run = run_crawl(db, sample)
     assert all(sample.faults.hits.values())
     assert run.repos_seen == len(sample.catalog)
     assert differences(truth, db) == []
@@ -318,34 +320,32 @@ def test_a_truncated_listing_is_noticed_and_read_again(sample: SampleHub, db: Pa
 def test_a_listing_that_is_always_truncated_is_reported_and_resumed(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(Fault(Kind.CUT_LISTING, on="listing", after=1, match="direction=1", count=3, times=None))
     with pytest.raises(InvalidResponse, match="ends before its newest repo"):
-        crawled(db, sample)
+        run_crawl(db, sample)
     assert rows(db, "select outcome, swept_from from crawl_runs") == [("failed", None)]
     sample.faults.clear()
     sample.requests.clear()
-    crawled(db, sample)
+    run_crawl(db, sample)
     assert differences(truth, db) == []
 
 
 @pytest.mark.parametrize("cursor", ["of another time", "eyJjcmVhdGVkQXQiOiJ4In0="])
-def test_a_cursor_that_the_hub_refuses_restarts_the_walk(
-    sample: SampleHub, db: Path, truth: Path, cursor: str
-) -> None:
-    """Else every crawl from then on would ask for the same page, and be refused."""
-    assert crawled(db, sample, hub=hub_of(sample, pacer=Pacer(budget=2))).outcome == "stopped"
+def test_a_cursor_that_the_hub_refuses_restarts_the_walk(sample: SampleHub, db: Path, truth: Path, cursor: str) -> None:
+    """Otherwise every later crawl would request the same page and be refused."""
+    assert run_crawl(db, sample, hub=make_client(sample, pacer=Pacer(budget=2))).outcome == "stopped"
     change(db, "update cursors set cursor = ?", cursor)
-    run = crawled(db, sample)
+    run = run_crawl(db, sample)
     assert (run.outcome, run.repos_seen) == ("complete", len(sample.catalog))
     assert "it started again" in str(run.detail)
     assert differences(truth, db) == []
 
 
 def test_a_truncated_incremental_walk_loses_no_change(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample)
+    run_crawl(db, sample)
     changed = [repo.id for repo in sample.catalog][:23]
     for at, name in enumerate(changed):
         sample.catalog.change_files(name, {"new.txt": b"new"}, modified=datetime(2026, 8, 1, 0, at, tzinfo=UTC))
     sample.faults.add(Fault(Kind.CUT_LISTING, on="listing", after=1, match="sort=lastModified", count=2))
-    run = crawled(db, sample)
+    run = run_crawl(db, sample)
     assert all(sample.faults.hits.values())
     assert (run.kind, run.repos_changed) == ("incremental", len(changed))
 
@@ -354,10 +354,10 @@ def test_a_listing_that_lacks_many_repos_marks_none_as_gone(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crawler.discover.missing.MIN_MISSING_TOLERATED", 5)
-    crawled(db, sample)
+    run_crawl(db, sample)
     for repo in list(sample.catalog)[:6]:
         sample.catalog.remove(repo.id)
-    run = crawled(db, sample, full=True)
+    run = run_crawl(db, sample, full=True)
     assert "too many to trust this listing" in str(run.detail)
     assert rows(db, "select count(*) from repos where status = 'gone'") == [(0,)]
     assert rows(db, "select count(*) from missing_repos") == [(0,)]
@@ -367,13 +367,13 @@ def test_probes_are_limited_and_continue_in_the_next_run(
     sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crawler.discover.missing.MAX_PROBES_PER_RUN", 2)
-    crawled(db, sample)
+    run_crawl(db, sample)
     for repo in list(sample.catalog)[:3]:
         sample.catalog.remove(repo.id)
     gone = "select count(*) from repos where status = 'gone'"
     found = []
     for _ in range(2):
-        crawled(db, sample, full=True)
+        run_crawl(db, sample, full=True)
         found.append(rows(db, gone)[0][0])
     assert found == [2, 3]
 
@@ -382,14 +382,14 @@ def test_every_repo_is_accounted_for(sample: SampleHub, db: Path) -> None:
     sample.faults.add(
         Fault(Kind.SHIFTED_PAGE, on="listing", after=1, count=3), Fault(Kind.WRONG_TYPES, on="listing", after=1)
     )
-    first = crawled(db, sample)
+    first = run_crawl(db, sample)
     plain_repos(sample.catalog, 2, start=700)
     sample.catalog.modify("acme/Gemma-1-4B-it-3", downloads=10**7)
     sample.faults.clear()
-    second = crawled(db, sample, full=True)
+    second = run_crawl(db, sample, full=True)
     for run, seen in ((first, COUNT + 3), (second, COUNT + 6)):
         assert run.repos_seen == run.repos_new + run.repos_changed + run.repos_unchanged == seen
     assert (first.repos_skipped, second.repos_skipped) == (7, 0)
-    assert first.repos_skipped == rows(db, "select count(*) from skips")[0][0] + 1, "the one that was bent is whole now"
+    assert first.repos_skipped == rows(db, "select count(*) from skips")[0][0] + 1, "the malformed row is valid now"
     assert "3 rows of the listing came twice" in str(first.detail)
     assert (second.repos_new, second.repos_changed) == (3, 1)

@@ -1,4 +1,4 @@
-"""Crawls of a sample Hub over real HTTP: the whole way, again, on, and when the Hub changes."""
+"""Crawls of a sample Hub over HTTP: complete, repeated, resumed, and after the Hub has changed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from crawler.sources.pacer import Pacer
 from db.records import Labelled, RepoFilter, RepoRecord
 from samplehub import MEMBER, READER, Fault, Kind, Quota, SampleHub
 from tests.crawler.dump import differences, dump
-from tests.crawler.hubs import REAL, asked, crawled, hub_of, plain_repos, repo_ids, small_catalog
+from tests.crawler.hubs import REAL, make_client, plain_repos, repo_ids, requested_paths, run_crawl, small_catalog
 
 
 @pytest.fixture
@@ -42,11 +42,11 @@ def rows(db: Path, sql: str) -> list[tuple[Any, ...]]:
     return found
 
 
-# ---- the whole way --------------------------------------------------------------------------------------------------
+# ---- complete crawls ------------------------------------------------------------------------------------------------
 
 
 def test_every_repo_is_listed_labelled_and_enriched(sample: SampleHub, db: Path) -> None:
-    run = crawled(db, sample, depth="headers", token=MEMBER)
+    run = run_crawl(db, sample, depth="headers", token=MEMBER)
     assert (run.outcome, run.kind) == ("complete", "full")
     assert run.repos_seen == run.repos_new == run.repos_enriched == len(sample.catalog)
     assert [row[0] for row in rows(db, "select repo_id from repos order by repo_id")] == repo_ids(sample)
@@ -55,7 +55,7 @@ def test_every_repo_is_listed_labelled_and_enriched(sample: SampleHub, db: Path)
 
 
 def test_headers_are_measured_and_linked(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample, depth="headers", token=MEMBER)
+    run_crawl(db, sample, depth="headers", token=MEMBER)
     sql = "select quant_measured, parameters_measured from models where repo_id = '{}'"
     quant, parameters = rows(db, sql.format(REAL[0]))[0]
     assert quant == "Q4_0"
@@ -65,18 +65,20 @@ def test_headers_are_measured_and_linked(sample: SampleHub, db: Path) -> None:
 
 
 def test_each_page_and_each_repo_costs_one_request(sample: SampleHub, db: Path) -> None:
-    run = crawled(db, sample)
+    run = run_crawl(db, sample)
     pages = -(-len(sample.catalog) // 10)
-    assert run.api_requests == len(asked(sample)) == pages + 1 + len(sample.catalog), "one makes sure of the end"
+    assert run.api_requests == len(requested_paths(sample)) == pages + 1 + len(sample.catalog), (
+        "one checks the end of the listing"
+    )
     assert run.resolver_requests == 0
     assert run.bytes_read > 10_000
 
 
 def test_a_second_crawl_enriches_nothing_and_writes_nothing(sample: SampleHub, db: Path, tmp_path: Path) -> None:
-    crawled(db, sample, depth="headers", token=MEMBER)
+    run_crawl(db, sample, depth="headers", token=MEMBER)
     before, asked_before = dump(db), len(sample.requests)
     for full in (False, True):
-        run = crawled(db, sample, depth="headers", token=MEMBER, full=full)
+        run = run_crawl(db, sample, depth="headers", token=MEMBER, full=full)
         assert run.kind == ("full" if full else "incremental")
         assert (run.repos_new, run.repos_changed, run.repos_enriched) == (0, 0, 0)
         assert run.repos_seen == run.repos_unchanged
@@ -86,29 +88,29 @@ def test_a_second_crawl_enriches_nothing_and_writes_nothing(sample: SampleHub, d
 
 def test_a_deeper_crawl_adds_to_a_shallower_one(sample: SampleHub, db: Path, tmp_path: Path) -> None:
     for depth in ("listing", "files", "headers"):
-        crawled(db, sample, depth=depth, token=MEMBER)
-    crawled(tmp_path / "at-once.db", sample, depth="headers", token=MEMBER)
+        run_crawl(db, sample, depth=depth, token=MEMBER)
+    run_crawl(tmp_path / "at-once.db", sample, depth="headers", token=MEMBER)
     assert differences(db, tmp_path / "at-once.db") == []
 
 
 def test_gated_files_are_skipped_with_a_reason(sample: SampleHub, db: Path) -> None:
     for token in (False, READER):
-        run = crawled(db, sample, depth="headers", token=token)
+        run = run_crawl(db, sample, depth="headers", token=token)
         assert run.outcome == "complete"
         left_out = rows(db, "select repo_id, reason from skips order by repo_id")
         assert left_out == [(REAL[1], "gated"), (REAL[0], "gated")]
-    assert run.repos_enriched == 0, "it is not asked for again and again"
+    assert run.repos_enriched == 0, "it is not requested again and again"
 
 
-# ---- where a crawl was broken off -----------------------------------------------------------------------------------
+# ---- interrupted crawls ---------------------------------------------------------------------------------------------
 
 
 def test_a_crawl_stopped_by_its_budget_is_resumed(sample: SampleHub, db: Path, tmp_path: Path) -> None:
-    crawled(tmp_path / "whole.db", sample)
+    run_crawl(tmp_path / "whole.db", sample)
     outcomes = []
     for _ in range(40):
         before = len(sample.requests)
-        run = crawled(db, sample, hub=hub_of(sample, pacer=Pacer(budget=7)))
+        run = run_crawl(db, sample, hub=make_client(sample, pacer=Pacer(budget=7)))
         outcomes.append(run.outcome)
         assert len(sample.requests) - before <= 7
         if run.outcome == "complete":
@@ -121,7 +123,7 @@ def test_a_crawl_stopped_by_its_budget_is_resumed(sample: SampleHub, db: Path, t
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_a_crawl_with_a_message_and_status_0(sample: SampleHub, db: Path, number: int) -> None:
     sample.meter.quota = Quota(api=9, window=300)
-    crawl = started(db, sample, "--limit", "40")
+    crawl = start_crawl(db, sample, "--limit", "40")
     wait_until(lambda: len(sample.requests) >= 9)
     time.sleep(0.3)
     crawl.send_signal(number)
@@ -133,80 +135,80 @@ def test_a_signal_stops_a_crawl_with_a_message_and_status_0(sample: SampleHub, d
 
 
 def test_a_second_signal_stops_it_at_once_and_loses_nothing(sample: SampleHub, db: Path, tmp_path: Path) -> None:
-    crawled(tmp_path / "whole.db", sample)
+    run_crawl(tmp_path / "whole.db", sample)
     sample.requests.clear()
     sample.faults.add(Fault(Kind.STALL, on="info", after=3, seconds=60, times=None))
-    crawl = started(db, sample)
+    crawl = start_crawl(db, sample)
     wait_until(lambda: sum(sample.faults.hits.values()) >= 4)
     crawl.send_signal(signal.SIGINT)
     time.sleep(0.5)
-    assert crawl.poll() is None, "what is in hand is waited for"
+    assert crawl.poll() is None, "it waits for requests that are under way"
     crawl.send_signal(signal.SIGINT)
     _, err = crawl.communicate(timeout=90)
     assert crawl.returncode == 130, err
     assert "once more to stop now" in err
     sample.faults.clear()
-    crawled(db, sample)
+    run_crawl(db, sample)
     assert differences(tmp_path / "whole.db", db) == []
 
 
 def test_killed_crawls_are_resumed_to_the_same_catalog(sample: SampleHub, db: Path, tmp_path: Path) -> None:
-    crawled(tmp_path / "whole.db", sample, token=MEMBER, depth="headers", page=1000)
+    run_crawl(tmp_path / "whole.db", sample, token=MEMBER, depth="headers", page=1000)
     sample.faults.add(Fault(Kind.STALL, on="info", seconds=0.05, times=None))
     for killed_after in (2, 10, 20, 12):
         sample.requests.clear()
-        crawl = started(db, sample, "--depth", "headers", token=MEMBER)
+        crawl = start_crawl(db, sample, "--depth", "headers", token=MEMBER)
         wait_until(lambda: len(sample.requests) >= killed_after)  # noqa: B023
         crawl.send_signal(signal.SIGKILL)
         crawl.communicate(timeout=90)
-    run = crawled(db, sample, token=MEMBER, depth="headers")
+    run = run_crawl(db, sample, token=MEMBER, depth="headers")
     assert run.outcome == "complete"
     assert differences(db, tmp_path / "whole.db") == []
     assert rows(db, "select count(*) from crawl_runs where finished_at is null") == [(0,)]
 
 
-def started(db: Path, sample: SampleHub, *words: str, token: str | None = None) -> subprocess.Popen[str]:
+def start_crawl(db: Path, sample: SampleHub, *words: str, token: str | None = None) -> subprocess.Popen[str]:
     env = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "COV"))}
     env |= {"HF_TOKEN": token} if token else {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
     line = [sys.executable, "-m", "crawler.cli", "crawl", "--db", str(db), "--endpoint", sample.endpoint, *words]
     return subprocess.Popen(line, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_until(so: object, seconds: float = 90) -> None:
+def wait_until(condition: object, seconds: float = 90) -> None:
     ends = time.monotonic() + seconds
-    while not so():  # type: ignore[operator]
-        assert time.monotonic() < ends, "it did not come so far"
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < ends, "the condition was not met in time"
         time.sleep(0.01)
 
 
-# ---- when the Hub changes --------------------------------------------------------------------------------------------
+# ---- when the Hub changes -------------------------------------------------------------------------------------------
 
 
 def test_an_incremental_crawl_finds_new_and_changed_repos(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample)
+    run_crawl(db, sample)
     now = datetime.now(UTC)
     plain_repos(sample.catalog, 1, start=900)
     sample.catalog.change_files("acme/Gemma-1-1B-it-0", {"more.txt": b"more"}, modified=now)
     sample.catalog.modify("acme/Gemma-1-4B-it-3", downloads=99_999)
     new = next(repo for repo in sample.catalog if repo.id.endswith("-900"))
     sample.catalog.modify(new.id, modified=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
-    run = crawled(db, sample)
+    run = run_crawl(db, sample)
     assert run.kind == "incremental"
     assert (run.repos_new, run.repos_changed, run.repos_enriched) == (1, 1, 2)
     assert rows(db, "select path from files where repo_id = 'acme/Gemma-1-1B-it-0' and path like 'more%'") == [
         ("more.txt",)
     ]
-    run = crawled(db, sample, full=True)
-    assert (run.repos_changed, run.repos_enriched) == (1, 0), "counters alone move without a commit"
+    run = run_crawl(db, sample, full=True)
+    assert (run.repos_changed, run.repos_enriched) == (1, 0), "counters alone change without a commit"
     assert rows(db, "select downloads from repos where repo_id = 'acme/Gemma-1-4B-it-3'") == [(99_999,)]
 
 
 def test_a_renamed_repo_keeps_its_hub_id(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample)
+    run_crawl(db, sample)
     old = "acme/Gemma-1-1B-it-0"
     known = rows(db, f"select hub_id from repos where repo_id = '{old}'")
     sample.catalog.rename(old, "acme/renamed")
-    crawled(db, sample, full=True)
+    run_crawl(db, sample, full=True)
     assert rows(db, "select hub_id from repos where repo_id = 'acme/renamed'") == known
     assert rows(db, "select repo_id from aliases") == [(old,)]
     assert rows(db, "select kind, before, after from events where kind = 'renamed'") == [
@@ -215,80 +217,80 @@ def test_a_renamed_repo_keeps_its_hub_id(sample: SampleHub, db: Path) -> None:
 
 
 def test_an_enrichment_finds_a_rename_too(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample, depth="listing")
+    run_crawl(db, sample, depth="listing")
     sample.catalog.rename("acme/Gemma-1-1B-it-0", "acme/renamed")
     sample.requests.clear()
-    crawled(db, sample)
+    run_crawl(db, sample)
     assert rows(db, "select count(*) from files where repo_id = 'acme/renamed'") == [(2,)]
     assert rows(db, "select repo_id from aliases") == [("acme/Gemma-1-1B-it-0",)]
 
 
 def test_a_renamed_repo_whose_old_id_is_taken_is_found_under_its_owner(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample)
+    run_crawl(db, sample)
     old = "acme/Gemma-1-1B-it-0"
     known = rows(db, f"select hub_id from repos where repo_id = '{old}'")
     sample.catalog.rename(old, "acme/renamed")
     sample.catalog.add(old, {"config.json": b"{}"}, created=datetime.now(UTC))
-    crawled(db, sample)
+    run_crawl(db, sample)
     assert rows(db, "select hub_id, status from repos where repo_id = 'acme/renamed'") == [(known[0][0], "available")]
     assert rows(db, f"select count(*), min(status) from repos where repo_id = '{old}'") == [(1, "available")]
     assert rows(db, "select repo_id from aliases") == [(old,)]
 
 
 def test_a_repo_created_again_under_its_old_id_is_another_one(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample)
+    run_crawl(db, sample)
     old = "acme/Gemma-1-1B-it-0"
     sample.catalog.remove(old)
     sample.catalog.add(old, {"config.json": b"{}"}, created=datetime.now(UTC))
-    looked = []
+    searches = []
     for _ in range(2):
         sample.requests.clear()
-        crawled(db, sample)
-        looked.append(sum("author=acme" in path for path in asked(sample, "/api/models?")))
-    assert looked == [1, 0], "under its owner, once"
+        run_crawl(db, sample)
+        searches.append(sum("author=acme" in path for path in requested_paths(sample, "/api/models?")))
+    assert searches == [1, 0], "its owner's listing is searched, once"
     assert rows(db, f"select status from repos where repo_id = '{old}' order by id") == [("gone",), ("available",)]
 
 
 def test_a_repo_is_gone_when_a_full_crawl_and_two_probes_do_not_find_it(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample)
+    run_crawl(db, sample)
     sample.catalog.remove("acme/Gemma-1-1B-it-0")
-    run = crawled(db, sample)
+    run = run_crawl(db, sample)
     assert rows(db, "select status from repos where repo_id = 'acme/Gemma-1-1B-it-0'") == [("available",)]
     sample.requests.clear()
-    run = crawled(db, sample, full=True)
+    run = run_crawl(db, sample, full=True)
     assert run.outcome == "complete"
-    assert len(asked(sample, "/api/models/acme/Gemma-1-1B-it-0")) == 2
+    assert len(requested_paths(sample, "/api/models/acme/Gemma-1-1B-it-0")) == 2
     assert rows(db, "select status from repos where repo_id = 'acme/Gemma-1-1B-it-0'") == [("gone",)]
     assert rows(db, "select kind, after from events where kind = 'gone'") == [("gone", "gone")]
     assert rows(db, "select count(*) from missing_repos") == [(0,)]
 
 
 def test_a_repo_that_returns_is_available_again(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample)
+    run_crawl(db, sample)
     repo = sample.catalog.remove("acme/Gemma-1-1B-it-0")
-    crawled(db, sample, full=True)
+    run_crawl(db, sample, full=True)
     sample.catalog.add(repo)
-    crawled(db, sample, full=True)
+    run_crawl(db, sample, full=True)
     assert rows(db, "select status from repos where repo_id = 'acme/Gemma-1-1B-it-0'") == [("available",)]
     assert [row[0] for row in rows(db, "select kind from events order by id")] == ["gone", "back"]
 
 
 def test_disabled_and_private_repos_are_not_gone(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample, token=READER)
+    run_crawl(db, sample, token=READER)
     sample.catalog.modify("acme/Gemma-1-1B-it-0", disabled=True)
     sample.catalog.modify("acme/Gemma-1-4B-it-3", private=True)
-    crawled(db, sample, token=READER, full=True)
+    run_crawl(db, sample, token=READER, full=True)
     sql = "select repo_id, status from repos where status not in ('available', 'gated') order by repo_id"
     assert rows(db, sql) == [("acme/Gemma-1-1B-it-0", "disabled"), ("acme/Gemma-1-4B-it-3", "private")]
 
 
 def test_private_repos_are_included_on_request_only(sample: SampleHub, db: Path, tmp_path: Path) -> None:
     sample.catalog.modify("acme/Gemma-1-4B-it-3", private=True)
-    run = crawled(db, sample, token=READER)
+    run = run_crawl(db, sample, token=READER)
     assert run.repos_skipped == 1
     assert rows(db, "select repo_id, reason from skips") == [("acme/Gemma-1-4B-it-3", "private")]
     assert rows(db, "select count(*) from repos where repo_id = 'acme/Gemma-1-4B-it-3'") == [(0,)]
-    crawled(tmp_path / "all.db", sample, token=READER, include_private=True)
+    run_crawl(tmp_path / "all.db", sample, token=READER, include_private=True)
     sql = "select status from repos where repo_id = 'acme/Gemma-1-4B-it-3'"
     assert rows(tmp_path / "all.db", sql) == [("private",)]
 
@@ -297,47 +299,47 @@ def test_private_repos_are_included_on_request_only(sample: SampleHub, db: Path,
 
 
 def test_authors_search_texts_and_tags_narrow_a_crawl(sample: SampleHub, db: Path, tmp_path: Path) -> None:
-    run = crawled(db, sample, scope=RepoFilter(authors=("acme",)))
+    run = run_crawl(db, sample, scope=RepoFilter(authors=("acme",)))
     assert run.repos_seen == run.repos_enriched == 14
-    both = crawled(tmp_path / "two.db", sample, scope=RepoFilter(authors=("acme", "google")))
+    both = run_crawl(tmp_path / "two.db", sample, scope=RepoFilter(authors=("acme", "google")))
     assert rows(tmp_path / "two.db", "select distinct author from repos order by 1") == [("acme",), ("google",)]
-    assert both.repos_seen == 2, "a run an author"
-    found = crawled(tmp_path / "text.db", sample, scope=RepoFilter(search=("gemma", "qat")))
+    assert both.repos_seen == 2, "one run per author"
+    found = run_crawl(tmp_path / "text.db", sample, scope=RepoFilter(search=("gemma", "qat")))
     assert found.repos_seen == 1
-    tagged = crawled(tmp_path / "tag.db", sample, scope=RepoFilter(tags=("gguf",)))
+    tagged = run_crawl(tmp_path / "tag.db", sample, scope=RepoFilter(tags=("gguf",)))
     assert tagged.repos_seen == 2
 
 
 def test_a_limit_keeps_the_most_downloaded(sample: SampleHub, db: Path) -> None:
-    run = crawled(db, sample, scope=RepoFilter(limit=5))
+    run = run_crawl(db, sample, scope=RepoFilter(limit=5))
     best = sorted(sample.catalog, key=lambda repo: -repo.downloads)[:5]
     assert run.repos_seen == run.repos_enriched == 5
     assert {row[0] for row in rows(db, "select repo_id from repos")} == {repo.id for repo in best}
-    assert len(asked(sample, "/api/models?")) == 1
+    assert len(requested_paths(sample, "/api/models?")) == 1
 
 
 def test_minimum_downloads_and_a_date_end_a_walk(sample: SampleHub, db: Path, tmp_path: Path) -> None:
-    run = crawled(db, sample, scope=RepoFilter(min_downloads=500))
+    run = run_crawl(db, sample, scope=RepoFilter(min_downloads=500))
     assert run.repos_seen == sum(repo.downloads >= 500 for repo in sample.catalog)
     recent = datetime(2025, 3, 1, 0, 30, tzinfo=UTC)
-    run = crawled(tmp_path / "since.db", sample, scope=RepoFilter(since=recent))
+    run = run_crawl(tmp_path / "since.db", sample, scope=RepoFilter(since=recent))
     assert run.repos_seen == sum(datetime.fromisoformat(repo.modified) >= recent for repo in sample.catalog)
 
 
 def test_a_partial_walk_marks_nothing_as_gone(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample)
+    run_crawl(db, sample)
     before = dump(db)["repos"]
     for scope in (RepoFilter(limit=3), RepoFilter(authors=("acme",)), RepoFilter(search=("gemma",))):
-        crawled(db, sample, scope=scope, full=True)
+        run_crawl(db, sample, scope=scope, full=True)
     assert dump(db)["repos"] == before
 
 
 def test_only_named_repos_are_requested(sample: SampleHub, db: Path) -> None:
     names = ("acme/Gemma-1-1B-it-0", "nobody/nothing")
-    run = crawled(db, sample, scope=RepoFilter(repo_ids=names))
+    run = run_crawl(db, sample, scope=RepoFilter(repo_ids=names))
     assert (run.kind, run.repos_seen, run.repos_enriched, run.repos_skipped) == ("repos", 1, 1, 1)
     assert rows(db, "select repo_id, reason from skips") == [("nobody/nothing", "gone")]
-    assert asked(sample, "/api/models?") == []
+    assert requested_paths(sample, "/api/models?") == []
 
 
 # ---- the quota ------------------------------------------------------------------------------------------------------
@@ -345,7 +347,7 @@ def test_only_named_repos_are_requested(sample: SampleHub, db: Path) -> None:
 
 def test_a_crawl_waits_for_the_quota_and_is_never_refused(db: Path) -> None:
     with SampleHub(catalog=plain_repos(small_catalog(0), 26), quota=Quota(api=12, window=2)) as sample:
-        run = crawled(db, sample, workers=8)
+        run = run_crawl(db, sample, workers=8)
         assert run.outcome == "complete"
         assert run.repos_enriched == 30
         assert run.seconds_waited > 2
@@ -354,27 +356,27 @@ def test_a_crawl_waits_for_the_quota_and_is_never_refused(db: Path) -> None:
 
 def test_a_spent_quota_is_reported_if_there_is_no_time_to_wait(sample: SampleHub, db: Path) -> None:
     sample.meter.quota = Quota(api=3, window=300)
-    run = crawled(db, sample, hub=hub_of(sample, pacer=Pacer(max_time=5)))
+    run = run_crawl(db, sample, hub=make_client(sample, pacer=Pacer(max_time=5)))
     assert run.outcome == "stopped"
     assert "quota" in str(run.detail)
-    assert rows(db, "select count(*) from repos") == [(30,)], "three pages of ten are kept"
+    assert rows(db, "select count(*) from repos") == [(30,)], "three pages of ten are stored"
 
 
 def test_an_incremental_crawl_begins_before_the_newest_change(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample)
-    seen = [crawled(db, sample, lag=lag).repos_seen for lag in (timedelta(0), timedelta(days=4000))]
+    run_crawl(db, sample)
+    seen = [run_crawl(db, sample, lag=lag).repos_seen for lag in (timedelta(0), timedelta(days=4000))]
     assert seen[0] < seen[1] == len(sample.catalog)
 
 
 def test_a_run_is_stored_as_it_is_returned(sample: SampleHub, db: Path) -> None:
-    run = crawled(db, sample)
+    run = run_crawl(db, sample)
     stored = rows(db, "select repos_seen, repos_new, repos_enriched, api_requests, bytes_read, outcome from crawl_runs")
     assert stored == [(run.repos_seen, run.repos_new, run.repos_enriched, run.api_requests, run.bytes_read, "complete")]
     assert replace(run, detail=None) == run
 
 
 def test_a_header_read_once_serves_all_repos_with_the_same_bytes(tmp_path: Path) -> None:
-    """Whoever was visited first: a re-upload that was seen before the original was read is measured as well."""
+    """In any order: a copy that was enriched before the original is measured as well."""
     catalogs = []
     for order in ("copy first", "original first"):
         with SampleHub(catalog=small_catalog(0)) as sample:
@@ -384,13 +386,13 @@ def test_a_header_read_once_serves_all_repos_with_the_same_bytes(tmp_path: Path)
             most = {"copy first": 99_000_000, "original first": 1}[order]
             sample.catalog.add("acme/copy-GGUF", fewer, tags=("gguf",), created=datetime(2025, 5, 1, tzinfo=UTC))
             db = tmp_path / f"{order}.db"
-            crawled(db, sample, depth="files", token=MEMBER)
+            run_crawl(db, sample, depth="files", token=MEMBER)
             sample.catalog.modify("acme/copy-GGUF", downloads=most)
             first = "acme/copy-GGUF" if order == "copy first" else original.id
             for names in ((first,), ()):
-                crawled(db, sample, depth="headers", token=MEMBER, scope=RepoFilter(repo_ids=names))
+                run_crawl(db, sample, depth="headers", token=MEMBER, scope=RepoFilter(repo_ids=names))
             sample.catalog.modify("acme/copy-GGUF", downloads=0)
-            crawled(db, sample, depth="headers", token=MEMBER, full=True)
+            run_crawl(db, sample, depth="headers", token=MEMBER, full=True)
             catalogs.append(db)
             assert rows(
                 db, "select count(*) from artifacts a join headers h on h.content = a.content where a.header is null"
@@ -408,10 +410,10 @@ def test_a_repo_whose_labels_fail_is_stored_and_labelled_later(
 
     with monkeypatch.context() as patched:
         patched.setattr("crawler.label_pages.label_repo", trip)
-        run = crawled(db, sample, depth="listing")
+        run = run_crawl(db, sample, depth="listing")
     assert (run.outcome, run.repos_new) == ("complete", len(sample.catalog))
     assert "acme/Gemma-1-1B-it-0 has no labels, by a bug: KeyError" in str(run.detail)
     family = "select family from models where repo_id = 'acme/Gemma-1-1B-it-0'"
     assert rows(db, family) == [(None,)]
-    crawled(db, sample, depth="listing", full=True)
+    run_crawl(db, sample, depth="listing", full=True)
     assert rows(db, family) == [("gemma",)]

@@ -1,4 +1,4 @@
-"""Whatever goes wrong between the Hub and us: the catalog is right in the end, or says exactly what it left out."""
+"""Faults of the Hub: the catalog is correct in the end, or says exactly what was skipped."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from crawler.sources.huggingface.transport import MAX_429_IN_A_ROW
 from crawler.sources.pacer import Pacer
 from samplehub import MEMBER, Fault, Kind, SampleHub
 from tests.crawler.dump import differences, dump
-from tests.crawler.hubs import REAL, crawled, hub_of, small_catalog
+from tests.crawler.hubs import REAL, make_client, run_crawl, small_catalog
 from tests.crawler.test_crawl import rows
 
 
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The catalog of a crawl to which nothing happened."""
+    """The catalog of a crawl without faults."""
     db = tmp_path_factory.mktemp("truth") / "catalog.db"
     with SampleHub(catalog=small_catalog(24)) as sample:
-        assert crawled(db, sample, depth="headers", token=MEMBER).outcome == "complete"
+        assert run_crawl(db, sample, depth="headers", token=MEMBER).outcome == "complete"
     return db
 
 
@@ -36,7 +36,7 @@ def db(tmp_path: Path) -> Path:
     return tmp_path / "catalog.db"
 
 
-PASSING = [
+TEMPORARY = [
     Fault(Kind.TOO_MANY, on="listing", seconds=1),
     Fault(Kind.TOO_MANY, on="info", after=3, seconds=1),
     Fault(Kind.TOO_MANY, on="resolve", after=2, seconds=1),
@@ -75,48 +75,48 @@ def name(fault: Fault) -> str:
     return f"{fault.kind.name.lower()}-{fault.on}-{fault.after}"
 
 
-@pytest.mark.parametrize("fault", PASSING, ids=name)
+@pytest.mark.parametrize("fault", TEMPORARY, ids=name)
 def test_a_temporary_fault_leaves_no_trace(fault: Fault, sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(fault)
-    hub = hub_of(sample, MEMBER, timeout=0.5)
-    run = crawled(db, sample, hub=hub, depth="headers")
+    hub = make_client(sample, MEMBER, timeout=0.5)
+    run = run_crawl(db, sample, hub=hub, depth="headers")
     assert run.outcome == "complete"
-    assert sample.faults.hits[fault] > 0, "a fault that never struck proves nothing"
+    assert sample.faults.hits[fault] > 0, "a fault that never happened proves nothing"
     assert differences(truth, db) == []
     assert run.repos_skipped == 0
-    assert not any(request.token == MEMBER for request in sample.foreign_requests), "the token went to a stranger"
-    assert not any(request.token for request in sample.requests if request.path.startswith("/repos")), "and to no CDN"
+    assert not any(request.token == MEMBER for request in sample.foreign_requests), "the token was sent to another host"
+    assert not any(request.token for request in sample.requests if request.path.startswith("/repos")), "and not to CDNs"
 
 
 def test_a_429_without_a_rate_limit_is_waited_out(sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crawler.sources.pacer.RETRY_DELAYS_AFTER_429_SECONDS", (0.2, 0.3, 0.4))
     sample.faults.add(Fault(Kind.TOO_MANY_BARE, on="api", after=2, every=8, times=4))
-    assert crawled(db, sample).outcome == "complete"
+    assert run_crawl(db, sample).outcome == "complete"
     assert sum(sample.faults.hits.values()) >= 3
 
 
-# ---- what does not pass ---------------------------------------------------------------------------------------------
+# ---- lasting faults -------------------------------------------------------------------------------------------------
 
 
 def test_malformed_rows_are_skipped_one_by_one(sample: SampleHub, db: Path) -> None:
     sample.faults.add(Fault(Kind.WRONG_TYPES, on="listing", after=1))
-    run = crawled(db, sample)
+    run = run_crawl(db, sample)
     assert run.outcome == "complete"
     details = rows(db, "select repo_id, reason, detail from skips order by detail")
     assert len(details) == 7
     assert {row[1] for row in details} == {"malformed"}
-    bent = [row for row in details if row[0] != "?"]
-    assert len(bent) == 1, "the row that still has a name is told by it"
+    malformed = [row for row in details if row[0] != "?"]
+    assert len(malformed) == 1, "a row that still has an id is reported with it"
     assert run.repos_seen == len(sample.catalog) - 1
     sample.faults.clear()
-    crawled(db, sample, full=True)
-    assert rows(db, f"select count(*) from repos where repo_id = '{bent[0][0]}'") == [(1,)]
-    assert rows(db, f"select count(*) from skips where repo_id = '{bent[0][0]}'") == [(0,)]
+    run_crawl(db, sample, full=True)
+    assert rows(db, f"select count(*) from repos where repo_id = '{malformed[0][0]}'") == [(1,)]
+    assert rows(db, f"select count(*) from skips where repo_id = '{malformed[0][0]}'") == [(0,)]
 
 
 def test_a_malformed_repo_is_skipped_and_tried_again_later(sample: SampleHub, db: Path) -> None:
     sample.faults.add(Fault(Kind.WRONG_TYPES, on="info", match="acme/Gemma-1-1B-it-0", times=None))
-    run = crawled(db, sample)
+    run = run_crawl(db, sample)
     assert (run.outcome, run.repos_skipped, run.repos_enriched) == ("complete", 1, len(sample.catalog) - 1)
     assert rows(db, "select repo_id, reason from skips") == [("acme/Gemma-1-1B-it-0", "malformed")]
     assert rows(db, "select failures from enrichments where depth is null") == [(1,)]
@@ -124,46 +124,46 @@ def test_a_malformed_repo_is_skipped_and_tried_again_later(sample: SampleHub, db
 
 def test_a_repo_that_always_fails_is_one_skip(sample: SampleHub, db: Path) -> None:
     sample.faults.add(Fault(Kind.SERVER_ERROR, on="info", match="acme/Gemma-1-1B-it-0", times=None))
-    run = crawled(db, sample)
+    run = run_crawl(db, sample)
     assert (run.outcome, run.repos_enriched) == ("complete", len(sample.catalog) - 1)
     assert rows(db, "select repo_id, reason from skips") == [("acme/Gemma-1-1B-it-0", "failed")]
-    assert crawled(db, sample).repos_enriched == 0, "it rests for a while"
+    assert run_crawl(db, sample).repos_enriched == 0, "it is not tried again at once"
 
 
 def test_repos_that_the_listing_lacks_are_found_by_probes(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample)
+    run_crawl(db, sample)
     before = dump(db)
     sample.faults.add(Fault(Kind.SKIPPED_ROWS, on="listing", after=1, count=3))
-    run = crawled(db, sample, full=True)
+    run = run_crawl(db, sample, full=True)
     assert "3 repos that the listing did not show" in str(run.detail)
-    assert dump(db) == before, "nothing is gone, nothing is poorer"
+    assert dump(db) == before, "nothing is gone and no detail is lost"
 
 
 def test_a_listing_that_repeats_itself_is_reported(sample: SampleHub, db: Path) -> None:
     sample.faults.add(Fault(Kind.REPEATED_PAGE, on="listing", times=None))
     with pytest.raises(InvalidResponse, match="the same page"):
-        crawled(db, sample)
+        run_crawl(db, sample)
     assert rows(db, "select outcome from crawl_runs") == [("failed",)]
     sample.faults.clear()
-    assert crawled(db, sample).outcome == "complete"
+    assert run_crawl(db, sample).outcome == "complete"
 
 
 def test_a_hub_that_keeps_failing_is_reported_and_nothing_is_lost(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(Fault(Kind.UNAVAILABLE, on="listing", after=2, times=None))
     with pytest.raises(HubServerError, match="status 503"):
-        crawled(db, sample, token=MEMBER, depth="headers")
+        run_crawl(db, sample, token=MEMBER, depth="headers")
     kept = rows(db, "select count(*) from repos")[0][0]
     assert kept == 20
     sample.faults.clear()
-    crawled(db, sample, token=MEMBER, depth="headers")
+    run_crawl(db, sample, token=MEMBER, depth="headers")
     assert differences(truth, db) == []
 
 
 def test_a_failing_hub_is_asked_for_less_and_stored_details_stay(sample: SampleHub, db: Path, truth: Path) -> None:
-    crawled(db, sample, token=MEMBER, depth="headers")
+    run_crawl(db, sample, token=MEMBER, depth="headers")
     sample.requests.clear()
     sample.faults.add(Fault(Kind.GATEWAY_TIMEOUT, on="listing", match="expand=cardData", times=3))
-    run = crawled(db, sample, token=MEMBER, depth="headers", full=True, page=1000)
+    run = run_crawl(db, sample, token=MEMBER, depth="headers", full=True, page=1000)
     assert run.repos_changed == 0
     assert differences(truth, db) == []
     sizes = [request.query.partition("limit=")[2].partition("&")[0] for request in sample.requests]
@@ -177,7 +177,7 @@ def test_a_hub_that_fails_for_every_repo_counts_as_unreachable(
     monkeypatch.setattr("crawler.enrich.queue.MAX_CONSECUTIVE_FAILURES", 5)
     sample.faults.add(Fault(Kind.SERVER_ERROR, on="info", times=None))
     with pytest.raises(HubUnreachable, match="5 repos in a row"):
-        crawled(db, sample, hub=hub_of(sample, tries=2))
+        run_crawl(db, sample, hub=make_client(sample, tries=2))
     assert rows(db, "select count(*) from repos") == [(28,)]
 
 
@@ -186,32 +186,32 @@ def test_a_hub_that_fails_for_every_repo_counts_as_unreachable(
 
 def test_no_network_is_one_error(db: Path) -> None:
     with SampleHub(catalog=small_catalog(0)) as sample:
-        hub = hub_of(sample)
+        hub = make_client(sample)
     with pytest.raises(HubUnreachable, match=r"can't be reached: .*refused"):
-        crawled(db, sample, hub=hub)
+        run_crawl(db, sample, hub=hub)
     assert rows(db, "select outcome, detail is not null from crawl_runs") == [("failed", 1)]
 
 
 def test_offline_mode_sends_no_request(sample: SampleHub, db: Path) -> None:
     with pytest.raises(Offline):
-        crawled(db, sample, hub=hub_of(sample, offline=True))
+        run_crawl(db, sample, hub=make_client(sample, offline=True))
     assert len(sample.requests) == 0
 
 
 def test_a_refused_token_ends_the_run_and_marks_nothing_as_gone(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample, token=MEMBER)
+    run_crawl(db, sample, token=MEMBER)
     before = dump(db)
     with pytest.raises(TokenRefused):
-        crawled(db, sample, token="hf_of_nobody", full=True)
+        run_crawl(db, sample, token="hf_of_nobody", full=True)
     assert dump(db) == before
     stored = rows(db, "select detail from crawl_runs order by id desc limit 1")
     assert "hf_of_nobody" not in str(stored)
 
 
 def test_a_token_that_expires_before_the_probes_marks_nothing_as_gone(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample, token=MEMBER)
+    run_crawl(db, sample, token=MEMBER)
     hidden = sample.catalog.remove("acme/Gemma-1-1B-it-0")
-    hub = hub_of(sample, MEMBER)
+    hub = make_client(sample, MEMBER)
     listing = hub.list_page
 
     def page(params: object, cursor: str | None = None, **more: object) -> object:
@@ -222,7 +222,7 @@ def test_a_token_that_expires_before_the_probes_marks_nothing_as_gone(sample: Sa
 
     hub.list_page = page  # type: ignore[method-assign,assignment]
     with pytest.raises(TokenRefused):
-        crawled(db, sample, hub=hub, full=True)
+        run_crawl(db, sample, hub=hub, full=True)
     assert rows(db, f"select status from repos where repo_id = '{hidden.id}'") == [("available",)]
 
 
@@ -230,23 +230,23 @@ def test_repeated_429s_are_a_spent_quota(sample: SampleHub, db: Path, monkeypatc
     monkeypatch.setattr("crawler.sources.pacer.RETRY_DELAYS_AFTER_429_SECONDS", (0.01,))
     sample.faults.add(Fault(Kind.TOO_MANY_BARE, on="listing", times=None))
     with pytest.raises(QuotaSpent):
-        crawled(db, sample)
+        run_crawl(db, sample)
     assert len(sample.requests) == MAX_429_IN_A_ROW + 1
 
 
 def test_a_wait_longer_than_the_crawl_may_take_is_a_spent_quota(sample: SampleHub, db: Path) -> None:
     sample.faults.add(Fault(Kind.TOO_MANY, on="listing", seconds=200))
     with pytest.raises(QuotaSpent, match="allowed in 20"):
-        crawled(db, sample, hub=hub_of(sample, pacer=Pacer(max_time=10)))
+        run_crawl(db, sample, hub=make_client(sample, pacer=Pacer(max_time=10)))
 
 
 def test_a_header_that_the_catalog_holds_is_not_requested_again(sample: SampleHub, db: Path) -> None:
-    crawled(db, sample, depth="headers", token=MEMBER)
+    run_crawl(db, sample, depth="headers", token=MEMBER)
     copy = sample.catalog[REAL[2]]
     files = {path: content for path, content in copy.files.items() if path.endswith(".gguf")}
     sample.catalog.add("acme/reupload-GGUF", files, tags=("gguf",), downloads=3)
     sample.requests.clear()
-    run = crawled(db, sample, depth="headers", token=MEMBER, full=True)
+    run = run_crawl(db, sample, depth="headers", token=MEMBER, full=True)
     assert (run.repos_new, run.repos_enriched, run.resolver_requests) == (1, 1, 0)
     measured = "select count(quant_measured) from artifacts_wide where repo_id = 'acme/reupload-GGUF'"
     assert rows(db, measured)[0][0] >= 1

@@ -1,4 +1,4 @@
-"""What strangers write and what must stay secret: nothing of it reaches a database, a log or a stranger."""
+"""Untrusted input and secrets: malicious texts reach no database or log, and the token reaches no other host."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from db.records import LeasedRepo, Page, RepoRecord, Skipped
 from db.write.store import Store
 from samplehub import Fault, Kind, SampleHub
 from samplehub.server.permissions import Account
-from tests.crawler.hubs import REAL, crawled, hub_of, small_catalog
+from tests.crawler.hubs import REAL, make_client, run_crawl, small_catalog
 from tests.crawler.sources.huggingface.test_parse import ROW
 from tests.crawler.test_crawl import rows
 
@@ -50,7 +50,7 @@ def db(tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(600)  # it starts five programs, one after the other
 def test_the_token_appears_only_in_requests_to_the_hub(sample: SampleHub, tmp_path: Path) -> None:
-    """Crawls with faults and refusals, a service with its log and hook: all that was written is looked through."""
+    """After crawls with faults and a service with its log and hook, everything that was written is searched."""
     (tmp_path / "catalog.toml").write_text(
         '[jobs.look]\nevery = "1h"\nrun = ["crawl", "--depth", "headers", "--json"]\n'
         '[[hooks]]\nafter = ["look"]\ncommand = ["sh", "-c", "env > hook.txt; cat >> hook.txt"]\n'
@@ -63,13 +63,13 @@ def test_the_token_appears_only_in_requests_to_the_hub(sample: SampleHub, tmp_pa
         Fault(Kind.HTML, on="resolve", after=1),
     )
     said = [
-        told(tmp_path, sample, "schedule", "--once", "--log-format", "json"),
-        told(tmp_path, sample, "crawl", "--full", "-v"),
-        told(tmp_path, sample, "status", "--json"),
-        told(tmp_path, sample, "header", "nobody/nothing", "-v"),
+        run_program(tmp_path, sample, "schedule", "--once", "--log-format", "json"),
+        run_program(tmp_path, sample, "crawl", "--full", "-v"),
+        run_program(tmp_path, sample, "status", "--json"),
+        run_program(tmp_path, sample, "header", "nobody/nothing", "-v"),
     ]
     sample.tokens.clear()
-    said.append(told(tmp_path, sample, "crawl", "--full", "-v"))
+    said.append(run_program(tmp_path, sample, "crawl", "--full", "-v"))
     assert [status for status, _, _ in said] == [0, 0, 0, 1, 4], said
     written = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert {"catalog.db", "catalog.state.json", "hook.txt"} <= set(written)
@@ -81,14 +81,14 @@ def test_the_token_appears_only_in_requests_to_the_hub(sample: SampleHub, tmp_pa
         assert SECRET not in line
     assert any(request.token == SECRET for request in sample.requests), "it was used"
     assert not any(request.token for request in sample.foreign_requests)
-    assert not any(request.token for request in sample.requests if request.path.startswith("/repos")), "and by no CDN"
+    assert not any(request.token for request in sample.requests if request.path.startswith("/repos")), "nor by a CDN"
 
 
-def told(folder: Path, sample: SampleHub, *words: str) -> tuple[int, str, str]:
-    """Exit status, both streams, and how the process is called while it runs."""
+def run_program(folder: Path, sample: SampleHub, *arguments: str) -> tuple[int, str, str]:
+    """Exit status, both output streams, and the process's command line while it runs."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "COV"))}
     env |= {"HF_TOKEN": SECRET, "HF_ENDPOINT": sample.endpoint, "HF_HOME": str(folder / "home")}
-    line = [sys.executable, "-m", "crawler.cli", *words]
+    line = [sys.executable, "-m", "crawler.cli", *arguments]
     process = subprocess.Popen(line, env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     time.sleep(0.3)
     called = Path(f"/proc/{process.pid}/cmdline")
@@ -98,10 +98,10 @@ def told(folder: Path, sample: SampleHub, *words: str) -> tuple[int, str, str]:
 
 
 def test_the_token_is_masked_in_the_hubs_messages() -> None:
-    words = f"no such user: {SECRET}"
+    message = f"no such user: {SECRET}"
     for answer in (
-        Response(400, {}, json.dumps({"error": words}).encode(), "http://hub", SECRET),
-        Response(400, {"x-error-message": "x" * 380 + words}, b"", "http://hub", SECRET),
+        Response(400, {}, json.dumps({"error": message}).encode(), "http://hub", SECRET),
+        Response(400, {"x-error-message": "x" * 380 + message}, b"", "http://hub", SECRET),
     ):
         assert "hf_" not in answer.message
 
@@ -109,16 +109,16 @@ def test_the_token_is_masked_in_the_hubs_messages() -> None:
 @pytest.mark.parametrize("token", [f"{SECRET}\n", f"{SECRET}\x00", f"{SECRET}é"])
 def test_a_token_that_no_header_can_hold_is_refused_without_showing_it(sample: SampleHub, token: str) -> None:
     with pytest.raises(TokenRefused) as caught:
-        hub_of(sample, token).check_connection()
+        make_client(sample, token).check_connection()
     assert SECRET not in str(caught.value)
     assert len(sample.requests) == 0
 
 
-# ---- JSON that is meant to hurt -------------------------------------------------------------------------------------
+# ---- malicious JSON -------------------------------------------------------------------------------------------------
 
 
 def altered(hub: HubClient, change: Callable[[bytes], bytes]) -> HubClient:
-    """A Hub whose answers with cards in them come otherwise."""
+    """A client that receives other responses: those that contain cards are changed."""
     real = hub.transport.exchange
 
     def once(*asked: Any, **more: Any) -> Response:
@@ -150,11 +150,11 @@ def in_first_card(text: bytes) -> Callable[[bytes], bytes]:
     ids=["deep list", "deep object", "long", "large", "1e999", "NaN", "-Infinity", "wide", "controls", "many"],
 )
 def test_a_malicious_card_loses_no_repo(sample: SampleHub, db: Path, text: bytes) -> None:
-    hub = altered(hub_of(sample), in_first_card(text))
+    hub = altered(make_client(sample), in_first_card(text))
     assert text in hub.transport.exchange(f"{sample.endpoint}/api/models?expand=cardData", (), {}, None).body, (
-        "it does come"
+        "the client receives it"
     )
-    run = crawled(db, sample, hub=hub, depth="listing")
+    run = run_crawl(db, sample, hub=hub, depth="listing")
     assert run.outcome == "complete"
     assert run.repos_seen == len(sample.catalog)
     assert rows(db, "select count(*) from repo_facts where length(facts) > 60000 or facts like '%evil%9999%'") == [(0,)]
@@ -162,29 +162,29 @@ def test_a_malicious_card_loses_no_repo(sample: SampleHub, db: Path, text: bytes
 
 def test_a_count_of_ten_thousand_digits_is_unknown(sample: SampleHub, db: Path) -> None:
     digits = b'"downloads":' + b"7" * 10_000 + b',"x":'
-    hub = altered(hub_of(sample), lambda body: body.replace(b'"downloads":', digits, 1))
-    assert crawled(db, sample, hub=hub, depth="listing", page=1000).repos_seen == len(sample.catalog)
+    hub = altered(make_client(sample), lambda body: body.replace(b'"downloads":', digits, 1))
+    assert run_crawl(db, sample, hub=hub, depth="listing", page=1000).repos_seen == len(sample.catalog)
     assert rows(db, "select count(*) from repos where downloads is null") == [(1,)]
 
 
 def test_a_page_of_a_million_rows_is_refused(sample: SampleHub, db: Path) -> None:
-    hub = altered(hub_of(sample, tries=2), lambda body: b"[" + b"{}," * 1_000_000 + b'{"cardData":{}}]')
+    hub = altered(make_client(sample, tries=2), lambda body: b"[" + b"{}," * 1_000_000 + b'{"cardData":{}}]')
     with pytest.raises(InvalidResponse, match="1,000,001 rows"):
-        crawled(db, sample, hub=hub)
+        run_crawl(db, sample, hub=hub)
     assert rows(db, "select count(*) from skips") == [(0,)]
 
 
 def test_a_captive_portal_with_status_404_marks_nothing_as_gone(sample: SampleHub, db: Path) -> None:
-    """A hotel's web page in place of the Hub's own words."""
-    crawled(db, sample)
-    hub = hub_of(sample, tries=2)
+    """The log-in page of a hotel's network in place of the Hub's responses."""
+    run_crawl(db, sample)
+    hub = make_client(sample, tries=2)
 
     def login_page(url: str, *_: object, **__: object) -> Response:
         return Response(404, {"content-type": "text/html"}, b"<html>Log in</html>", url)
 
     hub.transport.exchange = login_page  # type: ignore[method-assign]
     with pytest.raises(CrawlError):
-        crawled(db, sample, hub=hub, full=True)
+        run_crawl(db, sample, hub=hub, full=True)
     found = fetch_repo(hub, LeasedRepo("0" * 24, REAL[0], None, None, 0))
     assert isinstance(found, Skipped)
     assert found.reason == "failed"
@@ -208,20 +208,20 @@ EVIL = (
 )
 
 
-def bent(value: Any, text: str) -> Any:
-    """The value with this text in place of each of its texts, keys among them."""
+def with_text(value: Any, text: str) -> Any:
+    """The value with `text` in place of each of its strings, keys included."""
     if isinstance(value, str):
         return text
     if isinstance(value, list):
-        return [bent(item, text) for item in value] + [text]
+        return [with_text(item, text) for item in value] + [text]
     if isinstance(value, dict):
-        return {key: bent(item, text) for key, item in value.items()} | {text: text}
+        return {key: with_text(item, text) for key, item in value.items()} | {text: text}
     return value
 
 
 @pytest.mark.parametrize("text", EVIL, ids=[ascii(text[:8]) for text in EVIL])
 def test_untrusted_texts_are_stored_printable_and_short(db: Path, text: str) -> None:
-    """Each text of a row in turn is an attacker's; whatever is stored is printable, short and whole."""
+    """Each string of a row in turn is an attacker's; what is stored is printable, short and valid."""
     row = ROW | {"pipeline_tag": "text-generation", "library_name": "gguf", "trendingScore": 3, "later": {"a": "b"}}
     row |= {
         "model-index": [{"name": "m", "results": [{"task": {"type": "t"}, "metrics": [{"type": "m", "value": 1}]}]}]
@@ -230,7 +230,7 @@ def test_untrusted_texts_are_stored_printable_and_short(db: Path, text: str) -> 
     skips: list[Skipped] = []
     for at, key in enumerate(row):
         found = parse_repo(
-            row | {"_id": f"{at:024x}", "id": f"acme/gemma-{at}"} | {key: bent(row[key], text)}, datetime.now(UTC)
+            row | {"_id": f"{at:024x}", "id": f"acme/gemma-{at}"} | {key: with_text(row[key], text)}, datetime.now(UTC)
         )
         if isinstance(found, RepoRecord):
             records.append(found)

@@ -21,7 +21,7 @@ from db.labels import Labels
 from db.records import Labelled, RepoRecord
 from samplehub import SampleHub
 from tests.crawler.dump import differences
-from tests.crawler.hubs import crawled, hub_of, small_catalog
+from tests.crawler.hubs import make_client, run_crawl, small_catalog
 
 PAGES = [
     [RepoRecord(f"{page:012x}{at:012x}", f"acme/gemma-3-{at + 1}b-it-{page}") for at in range(30)] for page in range(4)
@@ -212,19 +212,19 @@ def test_a_crawl_makes_the_same_catalog_with_the_process(
 
     monkeypatch.setattr(PageLabeller, "_receive_labels", record)
     monkeypatch.setattr(label_pages, "MIN_REPOS_FOR_PROCESS", 30)
-    crawled(tmp_path / "process.db", sample, depth="listing")
+    run_crawl(tmp_path / "process.db", sample, depth="listing")
     assert sum(map(len, labelled)) == len(sample.catalog) - 20
     monkeypatch.setattr(label_pages, "MIN_REPOS_FOR_PROCESS", 1_000_000)
-    crawled(tmp_path / "here.db", sample, depth="listing")
+    run_crawl(tmp_path / "here.db", sample, depth="listing")
     assert differences(tmp_path / "here.db", tmp_path / "process.db") == []
 
 
 def test_a_page_that_is_being_labelled_is_stored_when_the_crawl_stops(
     process_at_once: None, sample: SampleHub, tmp_path: Path
 ) -> None:
-    run = crawled(tmp_path / "some.db", sample, depth="listing", hub=hub_of(sample, pacer=Pacer(budget=4)))
+    run = run_crawl(tmp_path / "some.db", sample, depth="listing", hub=make_client(sample, pacer=Pacer(budget=4)))
     assert run.outcome == "stopped"
     assert run.repos_seen == 40, "every page that was requested"
-    crawled(tmp_path / "some.db", sample, depth="listing")
-    crawled(tmp_path / "whole.db", sample, depth="listing")
+    run_crawl(tmp_path / "some.db", sample, depth="listing")
+    run_crawl(tmp_path / "whole.db", sample, depth="listing")
     assert differences(tmp_path / "some.db", tmp_path / "whole.db") == []

@@ -1,4 +1,4 @@
-"""Several crawls at once on one catalog of a PostgreSQL server, one of them killed: the whole way, by the command."""
+"""Two crawls at a time into one PostgreSQL catalog, one of them killed; started by the command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from db.maintain.copy import copy
 from samplehub import MEMBER, Fault, Kind, SampleHub
 from tests.crawler.dump import differences
-from tests.crawler.hubs import crawled, small_catalog
+from tests.crawler.hubs import run_crawl, small_catalog
 from tests.servers import PostgreSQL
 
 INFO = re.compile(r"/api/models/([^/?]+/[^/?]+)\?")
@@ -29,28 +29,28 @@ def test_two_crawls_one_of_them_killed_enrich_no_repo_twice(postgresql: PostgreS
         return list(postgresql.execute(sql, database))
 
     with SampleHub(catalog=small_catalog(70)) as sample:
-        crawled(tmp_path / "alone.db", sample, depth="headers", token=MEMBER)
-        crawled(url, sample, depth="listing", token=MEMBER)  # type: ignore[arg-type]
+        run_crawl(tmp_path / "alone.db", sample, depth="headers", token=MEMBER)
+        run_crawl(url, sample, depth="listing", token=MEMBER)  # type: ignore[arg-type]
         sample.requests.clear()
         sample.faults.add(Fault(Kind.STALL, on="info", seconds=0.25, times=None))
-        doomed, survivor = started(url, sample), started(url, sample)
-        until(lambda: rows(BOTH) == [(2,)], doomed, survivor)
+        doomed, survivor = start_crawl(url, sample), start_crawl(url, sample)
+        wait_until(lambda: rows(BOTH) == [(2,)], doomed, survivor)
         doomed.send_signal(signal.SIGKILL)
         doomed.communicate(timeout=20)
         _, err = survivor.communicate(timeout=60)
         assert survivor.returncode == 0, err
         held = {name for (name,) in rows(LEFT)}
-        assert held, "it died with repos in its hands"
+        assert held, "it was killed with leased repos"
         assert rows(LEFT.replace("is not null", "is null")) == [], "all others are done"
-        assert max(visited(sample).values()) == 1
-        assert rows("select max(lease) from enrichments") == [(1,)], "each was handed out once"
+        assert max(count_requests(sample).values()) == 1
+        assert rows("select max(lease) from enrichments") == [(1,)], "each was leased once"
 
         postgresql.execute("update enrichments set leased_until = now() - interval '1 second'"
                            " where leased_until is not null", database)  # fmt: skip  # a quarter of an hour later
-        run = crawled(url, sample, depth="headers", token=MEMBER)  # type: ignore[arg-type]
+        run = run_crawl(url, sample, depth="headers", token=MEMBER)  # type: ignore[arg-type]
         assert (run.outcome, run.repos_enriched) == ("complete", len(held))
-        twice = {name for name, times in visited(sample).items() if times > 1}
-        assert twice <= held, "only what was lost is looked at again"
+        twice = {name for name, times in count_requests(sample).items() if times > 1}
+        assert twice <= held, "only lost leases are requested again"
     assert rows("select count(*) from crawl_locks") == [(0,)]
     assert rows("select sum(repos_enriched) from crawl_runs")[0][0] <= len(sample.catalog)
     copy(url, tmp_path / "together.db")
@@ -64,22 +64,22 @@ LEFT = (
 )
 
 
-def visited(sample: SampleHub) -> Counter[str]:
-    """How often each repo was looked at."""
+def count_requests(sample: SampleHub) -> Counter[str]:
+    """Requests for each repo."""
     found = (INFO.match(request.target) for request in list(sample.requests))
     return Counter(match[1] for match in found if match)
 
 
-def started(db: str, sample: SampleHub) -> subprocess.Popen[str]:
+def start_crawl(db: str, sample: SampleHub) -> subprocess.Popen[str]:
     env = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "COV"))} | {"HF_TOKEN": MEMBER}
     words = ["--db", db, "--endpoint", sample.endpoint, "--depth", "headers", "--workers", "2"]
     line = [sys.executable, "-m", "crawler.cli", "crawl", *words]
     return subprocess.Popen(line, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def until(so: Any, *processes: subprocess.Popen[str]) -> None:
+def wait_until(condition: Any, *processes: subprocess.Popen[str]) -> None:
     ends = time.monotonic() + 40
-    while not so():
-        assert time.monotonic() < ends, "it did not come so far"
-        assert all(process.poll() is None for process in processes), "a crawl ended before its time"
+    while not condition():
+        assert time.monotonic() < ends, "the condition was not met in time"
+        assert all(process.poll() is None for process in processes), "a crawl ended too early"
         time.sleep(0.02)

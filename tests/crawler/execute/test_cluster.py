@@ -24,7 +24,7 @@ from db.records import RepoRecord
 from db.write.store import Store
 from samplehub import MEMBER, SampleHub
 from tests.crawler.dump import differences, dump
-from tests.crawler.hubs import crawled, small_catalog
+from tests.crawler.hubs import run_crawl, small_catalog
 
 pytestmark = pytest.mark.timeout(600)  # each worker process imports Dask, which a busy machine does slowly
 RESULT_TIMEOUT_SECONDS = 300
@@ -47,7 +47,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A catalog that was made without a cluster."""
     path = tmp_path_factory.mktemp("threads") / "catalog.db"
     with SampleHub(catalog=small_catalog(30)) as hub:
-        crawled(path, hub, depth="headers", token=MEMBER)
+        run_crawl(path, hub, depth="headers", token=MEMBER)
     return path
 
 

@@ -1,4 +1,4 @@
-"""The pacer against a clock that we turn: what the Hub tells, and what follows from it."""
+"""The pacer with a clock that the test sets: what the Hub states, and what follows from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Clock:
         return self.now
 
 
-def told(left: int, reset: float, quota: int = 500, window: float = 300.0) -> RateLimit:
+def limit(left: int, reset: float, quota: int = 500, window: float = 300.0) -> RateLimit:
     return RateLimit("api", left, reset, quota, window)
 
 
@@ -28,9 +28,9 @@ def test_the_first_request_goes_alone_then_as_many_as_are_left() -> None:
     bucket = Bucket()
     assert bucket.wait(0.0) == 0.0
     bucket.in_flight = 1
-    assert bucket.wait(0.0) is None, "nobody knows yet how many are left"
+    assert bucket.wait(0.0) is None, "it is not known yet how many are left"
     bucket.in_flight, bucket.known = 0, True
-    bucket.update_from(told(left=2, reset=60), 0.0)
+    bucket.update_from(limit(left=2, reset=60), 0.0)
     assert bucket.wait(0.0) == 0.0
     bucket.in_flight = 1
     assert bucket.wait(0.0) == 0.0
@@ -40,7 +40,7 @@ def test_the_first_request_goes_alone_then_as_many_as_are_left() -> None:
 
 def test_a_spent_window_is_waited_for_and_the_next_one_used_fully() -> None:
     bucket = Bucket(known=True)
-    bucket.update_from(told(left=0, reset=60), 0.0)
+    bucket.update_from(limit(left=0, reset=60), 0.0)
     assert bucket.wait(0.0) == 60 + WINDOW_MARGIN_SECONDS
     assert bucket.wait(59.0) == pytest.approx(1 + WINDOW_MARGIN_SECONDS)
     assert bucket.wait(60 + WINDOW_MARGIN_SECONDS) == 0.0
@@ -49,11 +49,11 @@ def test_a_spent_window_is_waited_for_and_the_next_one_used_fully() -> None:
 
 def test_a_late_response_of_the_last_window_does_not_change_the_next() -> None:
     bucket = Bucket(known=True)
-    bucket.update_from(told(left=0, reset=1), 0.0)
+    bucket.update_from(limit(left=0, reset=1), 0.0)
     bucket.wait(2.5)
-    bucket.update_from(told(left=0, reset=0), 2.6)  # told for the window that ended at 1
+    bucket.update_from(limit(left=0, reset=0), 2.6)  # of the window that ended at 1
     assert bucket.left == 500
-    bucket.update_from(told(left=499, reset=300), 2.7)
+    bucket.update_from(limit(left=499, reset=300), 2.7)
     assert bucket.left == 499
     assert bucket.ends == pytest.approx(302.7), "the Hub's own word on the new window's end"
 
@@ -61,7 +61,7 @@ def test_a_late_response_of_the_last_window_does_not_change_the_next() -> None:
 def test_responses_out_of_order_never_raise_what_is_left() -> None:
     bucket = Bucket(known=True)
     for left in (480, 470, 475, 490):
-        bucket.update_from(told(left, 100), 0.0)
+        bucket.update_from(limit(left, 100), 0.0)
     assert bucket.left == 470
 
 
@@ -69,36 +69,36 @@ def test_responses_out_of_order_never_raise_what_is_left() -> None:
 def test_after_suspension_the_hubs_numbers_of_a_new_window_are_used(asleep: float) -> None:
     """The clock jumps over one window or over many: no wait, and what others took meanwhile is not counted on."""
     bucket = Bucket(known=True)
-    bucket.update_from(told(left=0, reset=100), 0.0)
+    bucket.update_from(limit(left=0, reset=100), 0.0)
     assert bucket.wait(50.0) == pytest.approx(50 + WINDOW_MARGIN_SECONDS)
     assert bucket.wait(50.0 + asleep) == 0.0
     bucket.in_flight = 1
     if asleep > 600:
-        assert bucket.wait(50.0 + asleep) is None, "one asks first: nobody knows which window this is"
+        assert bucket.wait(50.0 + asleep) is None, "one request goes first: it is not known which window this is"
     bucket.in_flight, bucket.known = 0, True
-    bucket.update_from(told(left=120, reset=40), 51.0 + asleep)
+    bucket.update_from(limit(left=120, reset=40), 51.0 + asleep)
     assert bucket.left == 120, "others were awake"
     assert bucket.wait(51.0 + asleep) == 0.0
 
 
 def test_a_clock_that_stops_during_suspension_only_waits_too_long() -> None:
-    """Some systems' clocks do not count sleep: the rest of the window is waited out once more, nobody is refused."""
+    """Some systems' clocks do not count suspension: the rest of the window is waited for again, and no 429 comes."""
     bucket = Bucket(known=True)
-    bucket.update_from(told(left=0, reset=100), 0.0)
+    bucket.update_from(limit(left=0, reset=100), 0.0)
     assert bucket.wait(10.0) == pytest.approx(90 + WINDOW_MARGIN_SECONDS)
     assert bucket.wait(100 + WINDOW_MARGIN_SECONDS) == 0.0
 
 
 def test_other_users_of_the_same_token_are_noticed() -> None:
     bucket = Bucket(known=True)
-    bucket.update_from(told(400, 100), 0.0)
-    bucket.update_from(told(3, 90), 10.0)
+    bucket.update_from(limit(400, 100), 0.0)
+    bucket.update_from(limit(3, 90), 10.0)
     assert bucket.left == 3
 
 
 def test_after_a_429_the_bucket_closes_and_then_requests_go_one_at_a_time() -> None:
     bucket = Bucket(known=True)
-    assert bucket.on_429(told(left=0, reset=20), None, 0.0) == 20 + WINDOW_MARGIN_SECONDS
+    assert bucket.on_429(limit(left=0, reset=20), None, 0.0) == 20 + WINDOW_MARGIN_SECONDS
     assert bucket.wait(5.0) == pytest.approx(16.0)
     assert bucket.wait(21.5) == 0.0
     bucket.in_flight = 1
@@ -116,10 +116,10 @@ def test_a_429_without_a_rate_limit(refusals: int, retry_after: float | None, pa
 def test_only_successful_responses_state_the_quota() -> None:
     pacer = Pacer()
     pacer.acquire("api")
-    pacer.on_response("api", 401, told(left=10_000, reset=1, quota=10_000))
+    pacer.on_response("api", 401, limit(left=10_000, reset=1, quota=10_000))
     assert pacer.quota("api") == (None, None)
     pacer.acquire("api")
-    pacer.on_response("api", 200, told(left=498, reset=200))
+    pacer.on_response("api", 200, limit(left=498, reset=200))
     assert pacer.quota("api") == (498, 500)
 
 
@@ -145,12 +145,12 @@ def test_the_time_limit_ends_a_crawl() -> None:
 def test_a_wait_longer_than_the_time_left_does_not_start() -> None:
     pacer = Pacer(max_time=5)
     pacer.acquire("api")
-    pacer.on_response("api", 429, told(left=0, reset=100))
+    pacer.on_response("api", 429, limit(left=0, reset=100))
     with pytest.raises(QuotaSpent, match="allowed in 10"):
         pacer.acquire("api")
     pacer = Pacer(max_time=5)
     pacer.acquire("api")
-    pacer.on_response("api", 200, told(left=0, reset=100))
+    pacer.on_response("api", 200, limit(left=0, reset=100))
     with pytest.raises(CrawlStopped, match="longer than --max-time leaves"):
         pacer.acquire("api")
 
@@ -158,7 +158,7 @@ def test_a_wait_longer_than_the_time_left_does_not_start() -> None:
 def test_a_stop_wakes_waiting_threads() -> None:
     pacer = Pacer()
     pacer.acquire("api")
-    pacer.on_response("api", 200, told(left=0, reset=100))
+    pacer.on_response("api", 200, limit(left=0, reset=100))
     ended: list[str] = []
 
     def ask() -> None:

@@ -1,4 +1,4 @@
-"""Rows of the listing, as they come and as an attacker would write them."""
+"""Rows of the listing, as the Hub sends them and as an attacker would write them."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ ROW: dict[str, Any] = {
 }
 
 
-def parsed(**changes: Any) -> RepoRecord:
+def parse_valid(**changes: Any) -> RepoRecord:
     found = parse_repo(ROW | changes)
     assert isinstance(found, RepoRecord), found
     return found
 
 
-def refused(row: Any) -> str:
+def parse_malformed(row: Any) -> str:
     found = parse_repo(row)
     assert isinstance(found, Skipped), found
     assert found.reason == "malformed"
@@ -53,7 +53,7 @@ def refused(row: Any) -> str:
 
 
 def test_a_row_becomes_a_record() -> None:
-    repo = parsed()
+    repo = parse_valid()
     assert (repo.hub_id, repo.repo_id, repo.license) == (ROW["_id"], ROW["id"], "gemma")
     assert repo.created_at == datetime(2025, 3, 12, 6, 14, 1, tzinfo=UTC)
     assert repo.languages == ("en", "de")
@@ -94,12 +94,12 @@ def test_ids_and_counts_must_have_their_type(changes: dict[str, Any], named: str
     if named is None:
         assert parse_repo(ROW | changes)
     else:
-        assert refused(ROW | changes).startswith(named)
+        assert parse_malformed(ROW | changes).startswith(named)
 
 
 @pytest.mark.parametrize("row", [None, 17, "a text", [], {}, {"_id": 5, "id": ["no", "name"]}])
 def test_values_that_are_not_rows_are_skipped(row: Any) -> None:
-    assert refused(row)
+    assert parse_malformed(row)
 
 
 def test_a_malformed_row_is_reported_with_its_id_if_it_has_one() -> None:
@@ -114,25 +114,25 @@ def test_a_malformed_row_is_reported_with_its_id_if_it_has_one() -> None:
     [(False, None, "available"), (None, None, "available"), ("auto", "auto", "gated"), ("manual", "manual", "gated")],
 )
 def test_gated_values(gated: Any, kept: str | None, status: str) -> None:
-    assert (parsed(gated=gated).gated, parsed(gated=gated).status) == (kept, status)
+    assert (parse_valid(gated=gated).gated, parse_valid(gated=gated).status) == (kept, status)
 
 
 @pytest.mark.parametrize("written", ["2025-03-12T06:14:01.000Z", "2025-03-12T06:14:01", "2025-03-12T08:14:01+02:00"])
 def test_times_of_any_time_zone(written: str) -> None:
-    assert parsed(createdAt=written).created_at == datetime(2025, 3, 12, 6, 14, 1, tzinfo=UTC)
+    assert parse_valid(createdAt=written).created_at == datetime(2025, 3, 12, 6, 14, 1, tzinfo=UTC)
 
 
 def test_owner_written_blocks_are_kept_as_far_as_they_are_valid() -> None:
-    """What ends huggingface_hub's own iterator is no more than a gap here."""
-    assert parsed(safetensors={"parameters": {"BF16": 7}}).safetensors == {"parameters": {"BF16": 7}}
-    assert parsed(safetensors={"total": 333312, "parameters": {"BF16": "7B", "F8": -1}}).safetensors == {
+    """What ends huggingface_hub's own iterator is only a missing value here."""
+    assert parse_valid(safetensors={"parameters": {"BF16": 7}}).safetensors == {"parameters": {"BF16": 7}}
+    assert parse_valid(safetensors={"total": 333312, "parameters": {"BF16": "7B", "F8": -1}}).safetensors == {
         "total": 333312
     }
-    assert parsed(safetensors=[1]).safetensors == {}
-    assert parsed(baseModels=None).edges == parsed(baseModels={"models": "x"}).edges == ()
-    assert parsed(cardData="yaml").card == {}
-    assert parsed(evalResults=[{"value": 3}, 7]).evaluations == ()
-    assert parsed(somethingNew={"a": 1}).extra == {"somethingNew": {"a": 1}}
+    assert parse_valid(safetensors=[1]).safetensors == {}
+    assert parse_valid(baseModels=None).edges == parse_valid(baseModels={"models": "x"}).edges == ()
+    assert parse_valid(cardData="yaml").card == {}
+    assert parse_valid(evalResults=[{"value": 3}, 7]).evaluations == ()
+    assert parse_valid(somethingNew={"a": 1}).extra == {"somethingNew": {"a": 1}}
 
 
 def test_published_results_are_read_from_both_places() -> None:
@@ -149,7 +149,7 @@ def test_published_results_are_read_from_both_places() -> None:
         }
     ]
     files = [{"dataset": {"id": "Idavidrein/gpqa", "task_id": "gpqa_diamond"}, "value": 41.2}]
-    found = parsed(**{"model-index": index, "evalResults": files}).evaluations
+    found = parse_valid(**{"model-index": index, "evalResults": files}).evaluations
     assert found == (
         EvalRecord("text-generation", "MMLU", "acc", 71.3, "card"),
         EvalRecord("text-generation", "MMLU", "acc", 61.5, "card"),
@@ -158,7 +158,7 @@ def test_published_results_are_read_from_both_places() -> None:
 
 
 def test_unprintable_texts_are_dropped() -> None:
-    repo = parsed(
+    repo = parse_valid(
         tags=["good", "nul\x00", "\ud800", "\x1b]0;title\x07", "", 7, "x" * 5000],
         pipeline_tag="text\x00",
         cardData={"license": "mit", "bad\x00key": 1, "note": "\x1b[2J", "list": ["fine", "\udcff"], "nan": math.nan},
@@ -182,15 +182,15 @@ def test_large_cards_are_bounded() -> None:
 
 def test_every_tag_that_is_kept_is_read_for_labels() -> None:
     tags = [f"tag-{at}" for at in range(MAX_TAGS - 1)]
-    assert not label_repo(parsed(tags=tags)).labels.imatrix
-    assert label_repo(parsed(tags=[*tags, "imatrix"])).labels.imatrix, "the last one that is kept"
-    assert parsed(tags=[*tags, "imatrix", "one-too-many"]).tags[-1] == "imatrix"
+    assert not label_repo(parse_valid(tags=tags)).labels.imatrix
+    assert label_repo(parse_valid(tags=[*tags, "imatrix"])).labels.imatrix, "the last one that is kept"
+    assert parse_valid(tags=[*tags, "imatrix", "one-too-many"]).tags[-1] == "imatrix"
 
 
 def test_every_base_model_that_is_kept_is_read_for_labels() -> None:
     names = [f"acme/base-{at}" for at in range(MAX_BASE_MODELS + 1)]
     models = [{"_id": "0", "id": name} for name in names]
-    repo = parsed(baseModels={"relation": "merge", "models": models}, cardData={"base_model": names}, tags=[])
+    repo = parse_valid(baseModels={"relation": "merge", "models": models}, cardData={"base_model": names}, tags=[])
     assert [edge.parent for edge in repo.edges] == names[:-1]
     assert {edge.parent for edge in label_repo(repo).edges} == set(names[:-1])
 
@@ -201,8 +201,8 @@ anything = st.recursive(leaves, lambda inner: st.lists(inner, max_size=4) | st.d
 
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(ROW)), anything, max_size=6), anything)
-def test_any_value_is_parsed_or_skipped(changes: dict[str, Any], stranger: Any) -> None:
-    for row in (ROW | changes, stranger):
+def test_any_value_is_parsed_or_skipped(changes: dict[str, Any], value: Any) -> None:
+    for row in (ROW | changes, value):
         found = parse_repo(row)
         assert isinstance(found, RepoRecord | Skipped)
         to_json(found.card if isinstance(found, RepoRecord) else found.detail).encode("ascii")
