@@ -12,6 +12,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from db.maintain.copy import copy
 from samplehub import MEMBER, Fault, Kind, SampleHub
 from tests.crawler.dump import differences
@@ -21,6 +23,7 @@ from tests.servers import PostgreSQL
 INFO = re.compile(r"/api/models/([^/?]+/[^/?]+)\?")
 
 
+@pytest.mark.timeout(300)
 def test_two_crawls_one_of_them_killed_enrich_no_repo_twice(postgresql: PostgreSQL, tmp_path: Path) -> None:
     url = postgresql.create("catalog_template")
     database = re.search(r"@/(\w+)", url)[1]  # type: ignore[index]
@@ -32,12 +35,13 @@ def test_two_crawls_one_of_them_killed_enrich_no_repo_twice(postgresql: PostgreS
         run_crawl(tmp_path / "alone.db", sample, depth="headers", token=MEMBER)
         run_crawl(url, sample, depth="listing", token=MEMBER)  # type: ignore[arg-type]
         sample.requests.clear()
-        sample.faults.add(Fault(Kind.STALL, on="info", seconds=0.25, times=None))
+        sample.faults.add(Fault(Kind.STALL, on="info", seconds=2, times=None))  # so that neither ends before both run
         doomed, survivor = start_crawl(url, sample), start_crawl(url, sample)
         wait_until(lambda: rows(BOTH) == [(2,)], doomed, survivor)
         doomed.send_signal(signal.SIGKILL)
-        doomed.communicate(timeout=20)
-        _, err = survivor.communicate(timeout=60)
+        doomed.communicate(timeout=90)
+        sample.faults.clear()
+        _, err = survivor.communicate(timeout=90)
         assert survivor.returncode == 0, err
         held = {name for (name,) in rows(LEFT)}
         assert held, "it was killed with leased repos"
@@ -78,7 +82,7 @@ def start_crawl(db: str, sample: SampleHub) -> subprocess.Popen[str]:
 
 
 def wait_until(condition: Any, *processes: subprocess.Popen[str]) -> None:
-    ends = time.monotonic() + 40
+    ends = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < ends, "the condition was not met in time"
         assert all(process.poll() is None for process in processes), "a crawl ended too early"
