@@ -26,12 +26,12 @@ MIN_FREE_BYTES = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check, and what to do about it (`mend`, a key of the JSON) where it is not good."""
+    """The result of one check, and what to do about it (`fix`; the key of the JSON is `mend`) where it is not good."""
 
     check: str
     verdict: Verdict
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 @click.command()
@@ -48,7 +48,7 @@ def doctor(endpoint: str | None, offline: bool, db: str, out: Printer) -> int | 
       hf-catalog doctor --db demo.db --offline
     """
     findings = [*check_installation(), *check_catalog(db), *check_disk(db), *check_network(endpoint, offline)]
-    rows = [{"check": f.check, "verdict": f.verdict, "found": f.found, "mend": f.mend} for f in findings]
+    rows = [{"check": f.check, "verdict": f.verdict, "found": f.found, "mend": f.fix} for f in findings]
     columns = [Column("check", clip=False), Column("verdict"), Column("found"), Column("mend", "fix")]
     out.rows(rows, columns, id_key="check")
     bad = sum(finding.verdict == "bad" for finding in findings)

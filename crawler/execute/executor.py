@@ -39,7 +39,7 @@ CONNECT_TIMEOUT_SECONDS = 30.0
 """How long to wait for the scheduler, and then for its first worker."""
 
 NO_WORKERS_TIMEOUT_SECONDS = 60.0
-"""How long a cluster may be without any worker before its work is computed here."""
+"""How long a cluster may be without any worker before it is abandoned."""
 
 WORKER_POLL_SECONDS = 2.0
 """How often the cluster is asked for its workers."""
@@ -184,7 +184,7 @@ class DaskExecutor(Executor):
         try:
             inner = self._inner.submit(run_task, vocabulary().digest, pickle.dumps((fn, args, kwargs)))
         except Exception as error:  # Dask's client has closed itself
-            self._give_up(one_line_error(error))
+            self._abandon(one_line_error(error))
         else:
             inner.add_done_callback(partial(self._on_done, outer))
         return outer
@@ -197,7 +197,7 @@ class DaskExecutor(Executor):
 
     def _on_done(self, outer: Future[Any], inner: Future[Any]) -> None:
         if inner.cancelled():  # by Dask alone, when it loses its connection
-            self._give_up("the connection to its scheduler was lost")
+            self._abandon("the connection to its scheduler was lost")
             return
         error = inner.exception()
         if error is None:
@@ -226,7 +226,7 @@ class DaskExecutor(Executor):
             self.check_workers(monotonic())
 
     def check_workers(self, now: float) -> None:
-        """Gives the cluster up where it has had no worker for too long; `now` is seconds of the monotonic clock."""
+        """Abandons the cluster where it has had no worker for too long; `now` is seconds of the monotonic clock."""
         try:
             workers = self._client.nthreads()
         except Exception:
@@ -234,13 +234,13 @@ class DaskExecutor(Executor):
         if workers:
             self._workers_seen_at = now
         elif now - self._workers_seen_at > NO_WORKERS_TIMEOUT_SECONDS:
-            self._give_up(f"it has had no workers for {NO_WORKERS_TIMEOUT_SECONDS:.0f} s")
+            self._abandon(f"it has had no workers for {NO_WORKERS_TIMEOUT_SECONDS:.0f} s")
 
-    def _give_up(self, why: str) -> None:
+    def _abandon(self, why: str) -> None:
         """Computes all that is pending, and all that is still to come, in this process."""
         if self._closed.is_set():
             return
-        self.lost = self.lost or f"the cluster {self._address} was given up, its work done here: {why}"
+        self.lost = self.lost or f"the cluster {self._address} was abandoned and its work done here: {why}"
         with self._lock:
             pending = list(self._pending)
         for outer in pending:

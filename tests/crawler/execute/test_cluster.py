@@ -135,7 +135,7 @@ def test_work_continues_here_when_the_scheduler_is_gone() -> None:
         assert executor.submit(sum, (1, 2)).result(RESULT_TIMEOUT_SECONDS) == 3
         scheduler.close(timeout=10)
         assert executor.submit(sum, (3, 4)).result(RESULT_TIMEOUT_SECONDS) == 7
-        assert "was given up, its work done here" in (executor.lost or "")
+        assert "was abandoned and its work done here" in (executor.lost or "")
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

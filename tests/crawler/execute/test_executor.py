@@ -116,7 +116,7 @@ def test_an_error_of_the_function_is_raised_as_it_is(cluster: DaskExecutor, clie
         future.result()
 
 
-# ---- when the cluster is given up ----------------------------------------------------------------------------------
+# ---- when the cluster is abandoned ----------------------------------------------------------------------------------
 
 
 def test_after_a_lost_connection_everything_is_computed_here(cluster: DaskExecutor, client: FakeClient) -> None:
@@ -128,14 +128,14 @@ def test_after_a_lost_connection_everything_is_computed_here(cluster: DaskExecut
     assert "connection to its scheduler was lost" in (cluster.lost or "")
 
 
-def test_a_client_that_has_closed_itself_is_given_up(cluster: DaskExecutor, client: FakeClient) -> None:
+def test_a_client_that_has_closed_itself_is_abandoned(cluster: DaskExecutor, client: FakeClient) -> None:
     client.closed = True
     assert cluster.submit(double, 4).result() == 8
     assert "Client is closed" in (cluster.lost or "")
 
 
 @pytest.mark.parametrize("workers", [{}, OSError("no scheduler")])
-def test_a_cluster_without_workers_is_given_up_after_a_minute(
+def test_a_cluster_without_workers_is_abandoned_after_a_minute(
     cluster: DaskExecutor, client: FakeClient, workers: dict[str, int] | OSError
 ) -> None:
     future = cluster.submit(double, 4)
@@ -148,7 +148,7 @@ def test_a_cluster_without_workers_is_given_up_after_a_minute(
     assert "no workers for 60 s" in (cluster.lost or "")
 
 
-def test_a_result_that_arrives_after_the_cluster_was_given_up_is_ignored(
+def test_a_result_that_arrives_after_the_cluster_was_abandoned_is_ignored(
     cluster: DaskExecutor, client: FakeClient
 ) -> None:
     future = cluster.submit(double, 4)
