@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from analysis.errors import HeaderError  # noqa: E402
-from analysis.formats.gguf.array_lengths import Layouts, learn_lengths  # noqa: E402
+from analysis.formats.gguf.array_lengths import ArrayLengths, learn_lengths  # noqa: E402
 from analysis.formats.gguf.reader import read_file  # noqa: E402
 from analysis.formats.source import BytesSource, FileSource  # noqa: E402
 from tests.analysis.formats.gguf_file import Tensor, gguf, header, model, padded  # noqa: E402
@@ -142,7 +142,7 @@ def malformed_headers(recorded: Path | None) -> dict[str, bytes]:
 # ---- ours -----------------------------------------------------------------------------------------------------------
 
 
-def ours(place: str, size: int, known: Layouts, answers: Any) -> None:
+def ours(place: str, size: int, known: ArrayLengths, answers: Any) -> None:
     """Reads one header by URL or from disk in this process; puts (seconds, bytes of memory) into the queue."""
     from crawler.sources.huggingface.client import HubClient
 
@@ -154,7 +154,7 @@ def ours(place: str, size: int, known: Layouts, answers: Any) -> None:
     answers.put((time.perf_counter() - start, peak_memory() - before))
 
 
-def run_ours(place: str, size: int, known: Layouts) -> tuple[float, int]:
+def run_ours(place: str, size: int, known: ArrayLengths) -> tuple[float, int]:
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
     process = context.Process(target=ours, args=(place, size, known, answers))
@@ -231,8 +231,8 @@ def compare(sample: Sample, others: Sequence[Peer], folder: Path) -> None:
     path = folder / sample.name
     path.write_bytes(sample.data)
     os.truncate(path, sample.size)  # sparse: some readers map the whole file
-    plain = Layouts()
-    known = Layouts(learn_lengths(read_file(BytesSource(sample.data), size=sample.size).runs))
+    plain = ArrayLengths()
+    known = ArrayLengths(learn_lengths(read_file(BytesSource(sample.data), size=sample.size).runs))
     costs: dict[str, Cost | None] = {}
     with serving({sample.name: sample.data}, sizes={sample.name: sample.size}) as web:
         url = f"{web.url}/{sample.name}"
@@ -267,7 +267,7 @@ def measure_reader(every: Sequence[Sample], malformed: dict[str, bytes]) -> None
     """Prints time and memory of the reader itself."""
     data = gguf(model(262_144, scores=False, merges=640_000))
     file = read_file(BytesSource(data))
-    known = Layouts(learn_lengths(file.runs))
+    known = ArrayLengths(learn_lengths(file.runs))
     print(
         f"\nreading {len(data) / 1e6:.1f} MB in memory     "
         f" {1e3 * fastest(lambda: read_file(BytesSource(data))):8.1f} ms"
@@ -282,12 +282,12 @@ def measure_reader(every: Sequence[Sample], malformed: dict[str, bytes]) -> None
     print(f"                   heaviest  {heaviest[0] / 1e6:8.2f} MB   {heaviest[1]}")
 
 
-KNOWN: dict[str, Layouts] = {}
+KNOWN: dict[str, ArrayLengths] = {}
 
 
 def skip(sample: Sample) -> None:
     if sample.name not in KNOWN:
-        KNOWN[sample.name] = Layouts(learn_lengths(read_file(BytesSource(sample.data), size=sample.size).runs))
+        KNOWN[sample.name] = ArrayLengths(learn_lengths(read_file(BytesSource(sample.data), size=sample.size).runs))
     read_file(BytesSource(sample.data, size=len(sample.data)), KNOWN[sample.name], sample.size)
 
 
@@ -348,7 +348,7 @@ def siblings(family: Sequence[Sample]) -> None:
     """Prints the cost of further quantizations of one model after the first was read."""
     if len(family) < 2:
         return
-    known = Layouts(learn_lengths(read_file(BytesSource(family[0].data), size=family[0].size).runs))
+    known = ArrayLengths(learn_lengths(read_file(BytesSource(family[0].data), size=family[0].size).runs))
     costs = []
     for sample in family[1:]:
         source = BytesSource(sample.data)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from analysis.formats.gguf.model import clean, present
+from analysis.formats.facts import clean_text, drop_missing
 from db.record_base import Json
 from db.records import ArtifactRecord
 
@@ -147,17 +147,17 @@ def architecture_of(config: Json) -> str | None:
     """The architecture as transformers names it (`qwen3_moe`), else a class's name."""
     for key in ("model_type", "_class_name"):
         if isinstance(config.get(key), str) and config[key]:
-            return clean(config[key], 64)
+            return clean_text(config[key], 64)
     classes = config.get("architectures")
     if isinstance(classes, list) and classes and isinstance(classes[0], str):
-        return clean(classes[0], 64)
+        return clean_text(classes[0], 64)
     return None
 
 
 def class_of(config: Json) -> str | None:
     classes = config.get("architectures")
     named = classes[0] if isinstance(classes, list) and classes else config.get("_class_name")
-    return clean(named, 100) if isinstance(named, str) else None
+    return clean_text(named, 100) if isinstance(named, str) else None
 
 
 # ---- Context --------------------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def geometry_of(config: Json) -> dict[str, Any]:
         found["sliding_window"] = window
     if not found.get("sliding_window"):
         found.pop("sliding_window_pattern", None)
-    return present(found)
+    return drop_missing(found)
 
 
 def _heads(inner: Mapping[str, Any], found: dict[str, Any]) -> None:
@@ -315,7 +315,7 @@ def experts_of(config: Json) -> dict[str, int]:
         return {}
     if not found["used"] and wide.get("model_type") == "switch_transformers":
         found["used"] = 1
-    return present(found)
+    return drop_missing(found)
 
 
 def is_tied(config: Json) -> bool:
@@ -331,9 +331,9 @@ def adapter_of(config: Json) -> dict[str, Any]:
         told = config if "peft_type" in config else {}
     kind, base = told.get("peft_type"), told.get("base_model_name_or_path")
     alpha = told.get("lora_alpha")
-    return present({
-        "type": clean(kind, 32).lower() if isinstance(kind, str) and clean(kind, 32) else None,  # type: ignore[union-attr]
+    return drop_missing({
+        "type": clean_text(kind, 32).lower() if isinstance(kind, str) and clean_text(kind, 32) else None,  # type: ignore[union-attr]
         "rank": whole(told.get("r"), 10**6),
         "alpha": alpha if isinstance(alpha, int | float) and not isinstance(alpha, bool) else None,
-        "base": clean(base, 200) if isinstance(base, str) else None,
+        "base": clean_text(base, 200) if isinstance(base, str) else None,
     })  # fmt: skip

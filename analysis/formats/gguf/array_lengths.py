@@ -1,17 +1,17 @@
-"""Learnt lengths of a GGUF header's big arrays: what lets a reader jump a tokenizer instead of fetching it.
+"""Known lengths of a GGUF header's large arrays: with them a reader skips a tokenizer instead of fetching it.
 
-99 % of a GGUF header is its tokenizer: arrays of strings whose bytes can only be counted by walking them, megabytes of
-them, and the same in every quant of a model and in most models of a family. So an array that was walked once is
-remembered: how many elements, a digest of its first bytes, how long it is. The next header that shows the same count
-and digest is jumped, and read on behind it, where the caller checks that a well-formed header goes on.
+99 % of a GGUF header is its tokenizer: megabytes of strings whose bytes can only be counted by scanning them, the same
+in every quant of a model and in most models of a family. So an array that was scanned once is remembered: how many
+elements it has, a digest of its first bytes, how long it is. In the next header with the same count and digest it is
+skipped, and the reader checks that a well-formed header continues after it.
 
-Two kinds of layout are kept, told apart by their key:
+Two kinds of length are kept, told apart by their key:
 
     tokenizer.ggml.tokens      this array alone; another array follows
-    tokenizer.ggml.tokens+2    this array and the two keys that follow it: the whole tokenizer in one jump, up to the
-                               end of its last big array; small keys between them (token ids) are jumped with it
+    tokenizer.ggml.tokens+2    this array and the two keys after it: the whole tokenizer, up to the end of its last
+                               large array; small keys between them (token ids) are skipped with it
 
-A layout learnt from a dishonest file costs a read: nothing is taken from it but a place to look at.
+A length learned from a dishonest file costs one read: it only says where to try.
 """
 
 from __future__ import annotations
@@ -24,25 +24,36 @@ from typing import NamedTuple
 from db.records import ArrayLength
 
 DIGEST_BYTES = 2048
-"""Bytes of an array that its digest is over."""
+"""Bytes from the start of an array that its digest covers."""
 
 MIN_ELEMENTS_TO_LEARN = 1024
-"""Elements from which on an array of strings is worth a jump: it holds 8 KiB at least, more than its digest covers."""
+"""Elements of the smallest array of strings whose length is learned: it holds 8 KiB or more, which a skip saves."""
 
 
 class SkipLength(NamedTuple):
-    """A place to look at: `length` bytes behind an array's first element, past `more` further keys."""
+    """Bytes from an array's first element to the end of it and of `keys_after` further keys.
+
+    `to_run_end`: it leads past the last large array of a run, so that no array is expected after it.
+    """
 
     length: int
-    more: int
-    last: bool  # no array is expected behind it
+    keys_after: int
+    to_run_end: bool
+
+    @classmethod
+    def of(cls, learned: ArrayLength) -> SkipLength | None:
+        """The skip that a learned length allows; None if its key is malformed."""
+        _, plus, keys_after = learned.key.partition("+")
+        if plus and not keys_after.isdigit():
+            return None
+        return cls(learned.length, int(keys_after or 0), bool(plus))
 
 
 @dataclass(frozen=True, slots=True)
 class LargeArray:
-    """A big array that a reader came by: its key, elements, digest (of strings alone), and where its elements lie.
+    """A large array in a header: key, element count, digest (of strings alone), start and end of its elements.
 
-    `number` is its place among the header's keys, `last` that of the last key before `end` where a run was jumped.
+    `number` is its place among the header's keys, `last` the place of the last key before `end`, if a run was skipped.
     """
 
     key: str
@@ -55,51 +66,46 @@ class LargeArray:
 
 
 def digest(first: bytes) -> str:
-    """What an array is known by, from its first bytes."""
+    """The digest that identifies an array, of its first bytes."""
     return sha256(first[:DIGEST_BYTES]).hexdigest()[:32]
 
 
-class Layouts:
-    """The known layouts, looked up by what a reader sees of an array."""
+class ArrayLengths:
+    """The known lengths, by what a reader sees of an array: key, count, digest."""
 
-    def __init__(self, layouts: Iterable[ArrayLength] = ()) -> None:
-        self._jumps: dict[tuple[str, int, str], list[SkipLength]] = {}
-        for layout in layouts:
-            name, plus, more = layout.key.partition("+")
-            if plus and not more.isdigit():
-                continue
-            jump = SkipLength(layout.length, int(more or 0), bool(plus))
-            self._jumps.setdefault((name, layout.count, layout.digest), []).append(jump)
+    def __init__(self, learned: Iterable[ArrayLength] = ()) -> None:
+        self._skips: dict[tuple[str, int, str], list[SkipLength]] = {}
+        for each in learned:
+            skip = SkipLength.of(each)
+            if skip is not None:
+                self._skips.setdefault((each.key.partition("+")[0], each.count, each.digest), []).append(skip)
 
     @classmethod
-    def of(cls, layouts: Sequence[ArrayLength] | Layouts) -> Layouts:
-        """Layouts as given, or made ready for looking up."""
-        return layouts if isinstance(layouts, Layouts) else cls(layouts)
+    def of(cls, learned: Sequence[ArrayLength] | ArrayLengths) -> ArrayLengths:
+        """The lengths as an index, if they are not one yet."""
+        return learned if isinstance(learned, ArrayLengths) else cls(learned)
 
-    def is_known(self, layout: ArrayLength) -> bool:
-        """Whether it is known and, if it is a run, the first that is tried: then there is nothing to learn."""
-        name, plus, more = layout.key.partition("+")
-        jump = SkipLength(layout.length, int(more or 0), bool(plus))
-        tried = list(self.find(name, layout.count, layout.digest))
-        return jump in tried and (not jump.last or tried[0] == jump)
+    def is_known(self, length: ArrayLength) -> bool:
+        """Whether a length is known and, if it leads to a run's end, tried first: then there is nothing to learn."""
+        skip = SkipLength.of(length)
+        tried = list(self.find(length.key.partition("+")[0], length.count, length.digest))
+        return skip is not None and skip in tried and (not skip.to_run_end or tried[0] == skip)
 
     def find(self, key: str, count: int, first: str) -> Iterator[SkipLength]:
-        """Where such an array may end: whole runs before single arrays, the latest learnt before older ones."""
-        found = self._jumps.get((key, count, first), ())
-        latest = found[::-1]
-        return iter([jump for jump in latest if jump.last] + [jump for jump in latest if not jump.last])
+        """Where such an array may end: whole runs before single arrays, later learned before earlier learned."""
+        latest = self._skips.get((key, count, first), ())[::-1]
+        return iter([skip for skip in latest if skip.to_run_end] + [skip for skip in latest if not skip.to_run_end])
 
 
 def learn_lengths(runs: Iterable[Sequence[LargeArray]]) -> tuple[ArrayLength, ...]:
-    """The layouts of big arrays that follow each other: of each array of strings alone, and on to the run's end."""
+    """The lengths of large arrays in runs: of each array of strings alone, and from its start to the run's end."""
     found = []
     for run in runs:
-        for at, big in enumerate(run):
-            if big.digest is None:
+        for at, array in enumerate(run):
+            if array.digest is None:
                 continue
-            if big.number == big.last and at < len(run) - 1:
-                found.append(ArrayLength(big.key, big.count, big.digest, big.end - big.start))
-            found.append(
-                ArrayLength(f"{big.key}+{run[-1].last - big.number}", big.count, big.digest, run[-1].end - big.start)
-            )
+            if array.number == array.last and at < len(run) - 1:
+                found.append(ArrayLength(array.key, array.count, array.digest, array.end - array.start))
+            to_run_end = f"{array.key}+{run[-1].last - array.number}"
+            found.append(ArrayLength(to_run_end, array.count, array.digest, run[-1].end - array.start))
     return tuple(found)

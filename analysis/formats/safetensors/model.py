@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.formats import model_config as configs
-from analysis.formats.gguf.model import clean, present
+from analysis.formats.facts import clean_text, drop_missing
 from analysis.formats.safetensors.packing.codebooks import parameters_from_shapes
 from analysis.formats.safetensors.packing.measure import Module, Packed, measure
 from analysis.formats.safetensors.tensors import FLOATS, Tensor
@@ -216,7 +216,7 @@ def method_of(packed: Packed, quantization: QuantizationConfig, scheme: str | No
     if scheme is None or scheme in FLOATS:
         return None
     if quantization.method:
-        return clean(quantization.method, 40)
+        return clean_text(quantization.method, 40)
     named = [(held, name) for name, held in packed.methods.items() if name]
     return max(named)[1] if named else None
 
@@ -259,11 +259,11 @@ def facts_of(
         "geometry": configs.geometry_of(config),
         "experts": dict(experts),
         "schemes": dict(packed.schemes.most_common(16)) if len(packed.schemes) > 1 else None,
-        "quantization": present(
+        "quantization": drop_missing(
             {
                 "bits": bits_of(packed, quantization),
                 "group_size": quantization.group_size,
-                "named": clean(quantization.written_method, 40),
+                "named": clean_text(quantization.written_method, 40),
             }
         ),
         "tied_embeddings": configs.is_tied(config) or None,
@@ -273,10 +273,10 @@ def facts_of(
         "unresolved": len(packed.unresolved) or None,
         "adapter": adapter,
         "base_models": [{"repo": adapter["base"]}] if REPO.fullmatch(adapter.get("base", "")) else None,
-        "metadata": present({key: clean(metadata.get(key), 100) for key in KEPT_METADATA}),
+        "metadata": drop_missing({key: clean_text(metadata.get(key), 100) for key in KEPT_METADATA}),
     }
     if experts.get("parameters"):
         facts["active_rule"] = (
             "all but routed experts x (1 - used / count) and layers of further predictions; embeddings counted"
         )
-    return present(facts)
+    return drop_missing(facts)

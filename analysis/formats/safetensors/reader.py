@@ -21,24 +21,20 @@ from typing import Any, NoReturn
 
 from analysis.errors import HeaderBeyondLimits, HeaderMalformed, HeaderTruncated, NotThisFormat
 from analysis.formats import limits
+from analysis.formats.safetensors import LENGTH_BYTES
 from analysis.formats.safetensors.model import header_of
 from analysis.formats.safetensors.tensors import BITS, Tensor
+from analysis.formats.signatures import detect_other_format
 from analysis.formats.source import ByteSource
 from db.record_base import Json
 from db.records import ArtifactRecord, Header
 
-LENGTH = 8  # bytes of the JSON's length before it
 METADATA = "__metadata__"
 
 _KEYS = {"dtype", "shape", "data_offsets"}
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _DTYPES = {dtype: dtype for dtype in BITS}  # one object a dtype, however many tensors name it
 _DTYPE = re.compile(r"[A-Z][A-Z0-9_]{1,23}")
-_STRANGERS = (
-    (b"version https://git-lfs", "a Git LFS pointer"), (b"<", "a web page"), (b"GGUF", "a GGUF file"),
-    (b"PK\x03\x04", "a zip archive or a PyTorch pickle"), (b"\x80\x02", "a pickle"), (b"\x80\x04", "a pickle"),
-    (b"\x89HDF", "an HDF5 file"), (b"{", "JSON without its length"), (b"\x93NUMPY", "a NumPy array"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,35 +103,37 @@ def _text(source: ByteSource, whole: int | None) -> tuple[str, int]:
     """The JSON, and where it ends."""
     head = source.read(0, limits.SAFETENSORS_HEAD if whole is None else min(limits.SAFETENSORS_HEAD, whole))
     length = _length(source.name, head, whole)
-    end = LENGTH + length
-    raw = head[LENGTH:end]
+    end = LENGTH_BYTES + length
+    raw = head[LENGTH_BYTES:end]
     if end > len(head):
         raw += source.read(len(head), end - len(head))
         if len(raw) < length:
             raise HeaderTruncated(
-                source.name, LENGTH, f"a header of {length:,} bytes", f"the end of the file after {len(raw):,} bytes"
+                source.name,
+                LENGTH_BYTES,
+                f"a header of {length:,} bytes",
+                f"the end of the file after {len(raw):,} bytes",
             )
     try:
         return raw.decode(), end
     except UnicodeDecodeError as error:
-        raise HeaderMalformed(source.name, LENGTH + error.start, "UTF-8", f"{raw[error.start]:#x}") from None
+        raise HeaderMalformed(source.name, LENGTH_BYTES + error.start, "UTF-8", f"{raw[error.start]:#x}") from None
 
 
 def _length(name: str, head: bytes, whole: int | None) -> int:
     """Bytes of the JSON, as the file's first eight say."""
-    length = int.from_bytes(head[:LENGTH], "little")
-    if head[LENGTH : LENGTH + 1] != b"{":  # a length may look like anything, so what follows it is asked first
-        stranger = next((what for magic, what in _STRANGERS if head.startswith(magic)), None)
-        raise NotThisFormat(
-            name, 0, "a safetensors file", stranger or (f"bytes {head[:8].hex(' ')}" if head else "nothing")
-        )
+    length = int.from_bytes(head[:LENGTH_BYTES], "little")
+    if (
+        head[LENGTH_BYTES : LENGTH_BYTES + 1] != b"{"
+    ):  # a length may look like anything, so what follows it is asked first
+        raise NotThisFormat(name, 0, "a safetensors file", detect_other_format(head))
     if length > limits.SAFETENSORS_HEADER_BYTES:
         raise HeaderBeyondLimits(
             name, 0, f"a header of at most {limits.SAFETENSORS_HEADER_BYTES:,} bytes", f"{length:,}"
         )
     if length < 2:
         raise HeaderMalformed(name, 0, "a header of two bytes or more", f"{length}")
-    if whole is not None and LENGTH + length > whole:
+    if whole is not None and LENGTH_BYTES + length > whole:
         raise HeaderTruncated(name, 0, f"a header of {length:,} bytes", f"a file of {whole:,} bytes")
     return length
 
@@ -157,13 +155,13 @@ def parse(name: str, text: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         entries = json.loads(text, object_pairs_hook=pairs, parse_constant=_refuse)
     except RecursionError:
-        raise HeaderBeyondLimits(name, LENGTH, "JSON of three levels", "a great many") from None
+        raise HeaderBeyondLimits(name, LENGTH_BYTES, "JSON of three levels", "a great many") from None
     except json.JSONDecodeError as error:
-        raise HeaderMalformed(name, LENGTH + len(text[: error.pos].encode()), "JSON", error.msg) from None
+        raise HeaderMalformed(name, LENGTH_BYTES + len(text[: error.pos].encode()), "JSON", error.msg) from None
     except ValueError as error:  # numbers of thousands of digits, NaN
-        raise HeaderMalformed(name, LENGTH, "JSON numbers", str(error)[:80]) from None
+        raise HeaderMalformed(name, LENGTH_BYTES, "JSON numbers", str(error)[:80]) from None
     if not isinstance(entries, dict):
-        raise HeaderMalformed(name, LENGTH, "a JSON object of tensors", _kind(entries))
+        raise HeaderMalformed(name, LENGTH_BYTES, "a JSON object of tensors", _kind(entries))
     metadata = _metadata(name, text, entries.pop(METADATA, {}))
     for key, tensor in entries.items():
         _check(name, text, key, tensor)
@@ -186,11 +184,11 @@ def _counted(name: str, text: str) -> None:
     """
     tensors = text.count('"data_offsets"')
     if tensors > limits.SAFETENSORS_TENSORS:
-        raise HeaderBeyondLimits(name, LENGTH, f"at most {limits.SAFETENSORS_TENSORS:,} tensors", f"{tensors:,}")
+        raise HeaderBeyondLimits(name, LENGTH_BYTES, f"at most {limits.SAFETENSORS_TENSORS:,} tensors", f"{tensors:,}")
     entries = tensors + limits.METADATA_KEYS
     quotes = text.count('"') - text.count('\\"')
     if quotes > 10 * tensors + 4 * entries:
-        raise HeaderBeyondLimits(name, LENGTH, f"texts of {tensors:,} tensors", f"{quotes // 2:,} of them")
+        raise HeaderBeyondLimits(name, LENGTH_BYTES, f"texts of {tensors:,} tensors", f"{quotes // 2:,} of them")
     opened, commas = text.count("[") + text.count("{"), text.count(",")
     if opened > 4 * entries or commas > (limits.DIMENSIONS + 6) * entries:
         for inside in _STRING.finditer(text):
@@ -198,7 +196,9 @@ def _counted(name: str, text: str) -> None:
             opened -= piece.count("[") + piece.count("{")
             commas -= piece.count(",")
     if opened > 4 * entries or commas > (limits.DIMENSIONS + 6) * entries:
-        raise HeaderBeyondLimits(name, LENGTH, f"the brackets of {tensors:,} tensors", f"{opened:,}, {commas:,} commas")
+        raise HeaderBeyondLimits(
+            name, LENGTH_BYTES, f"the brackets of {tensors:,} tensors", f"{opened:,}, {commas:,} commas"
+        )
 
 
 def _check(name: str, text: str, key: str, tensor: Any) -> None:
@@ -260,7 +260,7 @@ def _data_bytes(name: str, tensors: Mapping[str, Tensor]) -> int:
 def _where(text: str, key: str) -> int:
     """The byte of the file where a name stands."""
     at = text.find(json.dumps(key, ensure_ascii=False))
-    return LENGTH + len(text[: max(0, at)].encode(errors="replace"))
+    return LENGTH_BYTES + len(text[: max(0, at)].encode(errors="replace"))
 
 
 def _twice(items: list[tuple[str, Any]]) -> str:
@@ -361,6 +361,6 @@ def _verified(shards: list[Shard], sizes: list[int | None]) -> bool | None:
         if shard.size is not None:
             if size != shard.size:
                 return False
-        elif not 2 <= (size or 0) - shard.data_bytes - LENGTH <= limits.SAFETENSORS_HEADER_BYTES:
+        elif not 2 <= (size or 0) - shard.data_bytes - LENGTH_BYTES <= limits.SAFETENSORS_HEADER_BYTES:
             return False
     return True

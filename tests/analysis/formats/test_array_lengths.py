@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.formats.gguf.array_lengths import LargeArray, Layouts, SkipLength, digest, learn_lengths
+from analysis.formats.gguf.array_lengths import ArrayLengths, LargeArray, SkipLength, digest, learn_lengths
 from db.records import ArrayLength
 
 RUN = (
@@ -31,7 +31,7 @@ def test_a_run_that_was_jumped_teaches_the_same_run_again() -> None:
 
 
 def test_whole_runs_come_first_and_the_latest_before_older_ones() -> None:
-    layouts = Layouts([
+    layouts = ArrayLengths([
         ArrayLength("a+1", 9, "d", 100), ArrayLength("a", 9, "d", 50), ArrayLength("a+2", 9, "d", 200), ArrayLength("b",
         9, "d", 1),
     ])  # fmt: skip
@@ -45,15 +45,15 @@ def test_whole_runs_come_first_and_the_latest_before_older_ones() -> None:
 
 def test_a_run_that_was_not_the_first_to_be_tried_is_learnt_anew() -> None:
     older, later = ArrayLength("a+1", 9, "d", 100), ArrayLength("a+2", 9, "d", 200)
-    layouts = Layouts([older, later, ArrayLength("a", 9, "d", 50)])
+    layouts = ArrayLengths([older, later, ArrayLength("a", 9, "d", 50)])
     assert [layouts.is_known(layout) for layout in (older, later)] == [False, True]
     assert layouts.is_known(ArrayLength("a", 9, "d", 50))
     assert not layouts.is_known(ArrayLength("a", 9, "e", 50))
-    assert Layouts([older, later, older]).is_known(older)
+    assert ArrayLengths([older, later, older]).is_known(older)
 
 
 def test_a_layout_with_a_key_of_no_known_form_is_left_out() -> None:
-    assert list(Layouts([ArrayLength("a+x", 1, "d", 5), ArrayLength("a+", 1, "d", 5)]).find("a", 1, "d")) == []
+    assert list(ArrayLengths([ArrayLength("a+x", 1, "d", 5), ArrayLength("a+", 1, "d", 5)]).find("a", 1, "d")) == []
 
 
 def test_the_digest_is_over_the_first_bytes_alone() -> None:

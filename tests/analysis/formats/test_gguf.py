@@ -9,8 +9,9 @@ import pytest
 
 from analysis.errors import HeaderMalformed
 from analysis.formats import limits
-from analysis.formats.gguf.array_lengths import Layouts, learn_lengths
-from analysis.formats.gguf.reader import GgufFile, SkippedArray, read_file
+from analysis.formats.gguf.array_lengths import ArrayLengths, learn_lengths
+from analysis.formats.gguf.file import GgufFile, SkippedArray
+from analysis.formats.gguf.reader import read_file
 from analysis.formats.source import BytesSource
 from db.records import ArrayLength
 from tests.analysis.formats.gguf_file import LAYERS, Form, Tensor, Typed, f32, gguf, header, model, q4, tokens
@@ -27,12 +28,12 @@ VALUES: dict[str, Any] = {
 
 
 def read(data: bytes, layouts: Sequence[ArrayLength] = (), size: int | None = None) -> GgufFile:
-    return read_file(BytesSource(data, "test.gguf"), Layouts(layouts), size)
+    return read_file(BytesSource(data, "test.gguf"), ArrayLengths(layouts), size)
 
 
 def cost(data: bytes, layouts: Sequence[ArrayLength] = ()) -> tuple[int, int]:
     source = BytesSource(data)
-    read_file(source, Layouts(layouts))
+    read_file(source, ArrayLengths(layouts))
     return source.requests, source.bytes_read
 
 
@@ -75,7 +76,7 @@ def test_a_sibling_is_read_in_two_requests(scores: bool, merges: int) -> None:
     assert requests == 2
     assert fetched < 32_768
     assert read(sibling, layouts).tensors == read(sibling).tensors
-    assert read(sibling, layouts).whole("general.file_type") == 15
+    assert read(sibling, layouts).integer("general.file_type") == 15
 
 
 def test_small_keys_between_the_arrays_of_a_tokenizer_are_no_obstacle() -> None:
@@ -87,7 +88,7 @@ def test_small_keys_between_the_arrays_of_a_tokenizer_are_no_obstacle() -> None:
     layouts = learn_lengths(file.runs)
     again = gguf({key: value for key, value in model(20_000, more=charsmap).items() if "chat" not in key}, LAYERS[:2])
     assert cost(again, layouts)[0] == 2
-    assert read(again, layouts).whole("general.file_type") == 15
+    assert read(again, layouts).integer("general.file_type") == 15
     assert len(data) in read(data, layouts).file_sizes()  # with a template between, the map is another run
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from analysis.fit.geometry import parse_geometry
-from analysis.formats.gguf.model import claimed
+from analysis.formats.gguf.scheme import scheme_in_name
 from analysis.formats.readers import read_artifact
 from analysis.formats.source import BytesSource
 from db.record_base import Role
@@ -193,7 +193,7 @@ def test_the_scheme_is_what_the_tensors_bear_out(
     ],
 )  # fmt: skip
 def test_the_scheme_that_a_files_name_claims(path: str, scheme: str | None) -> None:
-    assert claimed(path) == scheme
+    assert scheme_in_name(path) == scheme
 
 
 def test_types_that_nobody_named_keep_their_numbers() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from analysis.formats import limits
-from analysis.formats.gguf.array_lengths import Layouts
+from analysis.formats.gguf.array_lengths import ArrayLengths
 from analysis.formats.readers import read_artifact
 from analysis.formats.source import BytesSource
 from db.records import ArrayLength, ArtifactRecord, Header
@@ -47,11 +47,14 @@ def rows(shared: Path) -> dict[str, dict[str, Any]]:
 
 
 def read(
-    folder: Path, rows: Mapping[str, Mapping[str, Any]], *names: str, layouts: Layouts | tuple[ArrayLength, ...] = ()
+    folder: Path,
+    rows: Mapping[str, Mapping[str, Any]],
+    *names: str,
+    layouts: ArrayLengths | tuple[ArrayLength, ...] = (),
 ) -> tuple[Header, tuple[ArrayLength, ...]]:
     sizes = {name: rows[name]["full_size"] for name in names}
     artifact = ArtifactRecord(names[0], "weights", "gguf", names, sum(sizes.values()))
-    known = Layouts.of(layouts)
+    known = ArrayLengths.of(layouts)
     return read_artifact(artifact, sizes, lambda name: Whole(folder / name, sizes[name]), array_lengths=known)  # type: ignore[arg-type]
 
 

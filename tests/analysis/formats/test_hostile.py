@@ -20,8 +20,9 @@ from analysis.errors import (
     NotThisFormat,
 )
 from analysis.formats import limits
-from analysis.formats.gguf.array_lengths import Layouts, learn_lengths
-from analysis.formats.gguf.reader import GgufFile, read_file
+from analysis.formats.gguf.array_lengths import ArrayLengths, learn_lengths
+from analysis.formats.gguf.file import GgufFile
+from analysis.formats.gguf.reader import read_file
 from analysis.formats.source import BytesSource, FileSource
 from tests.analysis.formats.gguf_file import FORM, LAYERS, Form, Tensor, Typed, f32, gguf, model, q4
 
@@ -191,7 +192,7 @@ SEEDS = [
     )[:4000]
     for form in (Form(1, "<"), Form(3, "<"), Form(3, ">"))
 ] + [gguf(model(1200, merges=1100), LAYERS)[:60_000]]
-KNOWN = Layouts(learn_lengths(read_file(BytesSource(SEEDS[-1])).runs))
+KNOWN = ArrayLengths(learn_lengths(read_file(BytesSource(SEEDS[-1])).runs))
 
 
 PIECES = st.binary(min_size=1, max_size=9) | st.sampled_from([b"\xff" * 8, bytes(8), bytes(7) + b"\x80"])
@@ -222,7 +223,7 @@ def changed(raw: bytearray, changes: list[tuple[str, int, int, bytes]]) -> bytes
 @given(st.sampled_from(range(len(SEEDS))), st.lists(CHANGES, min_size=1, max_size=6))
 def test_any_bytes_give_a_header_or_a_header_error(seed: int, changes: list[tuple[str, int, int, bytes]]) -> None:
     raw = changed(bytearray(SEEDS[seed]), changes)
-    for layouts in (Layouts(), KNOWN):
+    for layouts in (ArrayLengths(), KNOWN):
         source = BytesSource(raw)
         try:
             file = read_file(source, layouts)
