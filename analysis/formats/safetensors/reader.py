@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from analysis.errors import HeaderBeyondLimits, HeaderMalformed, HeaderTruncated, NotThisFormat
 from analysis.formats import limits
-from analysis.formats.safetensors import LENGTH_BYTES
+from analysis.formats.safetensors import LENGTH_BYTES, recognize
 from analysis.formats.safetensors.model import header_of
 from analysis.formats.safetensors.tensors import BITS, Tensor
 from analysis.formats.signatures import detect_other_format
@@ -123,9 +123,7 @@ def _text(source: ByteSource, whole: int | None) -> tuple[str, int]:
 def _length(name: str, head: bytes, whole: int | None) -> int:
     """Bytes of the JSON, as the file's first eight say."""
     length = int.from_bytes(head[:LENGTH_BYTES], "little")
-    if (
-        head[LENGTH_BYTES : LENGTH_BYTES + 1] != b"{"
-    ):  # a length may look like anything, so what follows it is asked first
+    if not recognize(head):  # checked before the length, for other files begin with absurd ones
         raise NotThisFormat(name, 0, "a safetensors file", detect_other_format(head))
     if length > limits.SAFETENSORS_HEADER_BYTES:
         raise HeaderBeyondLimits(
