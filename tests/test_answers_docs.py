@@ -28,7 +28,7 @@ def test_memory_table_has_computed_values() -> None:
         assert cells.split(" | ") == [size_text(weight_bytes(parameters, bits)) for bits in (32, 16, 8, 4)]
     assert f"8 bits save {saving_against(8):.0%} of 32, 4 bits {saving_against(4):.0%}".replace("%", " %") in text
     schemes = scheme_table().schemes
-    assert f"{schemes['Q4_K_M'].file_bits:.2f} bits a weight, Q8_0 {schemes['Q8_0'].file_bits:.1f}" in text
+    assert f"{schemes['Q4_K_M'].file_bits:.2f} bits per weight, Q8_0 {schemes['Q8_0'].file_bits:.1f}" in text
 
 
 def test_every_exported_table_is_described() -> None:

@@ -1,11 +1,11 @@
-"""Is it quantized? Four signals, each with its own verdict and its reason, and what most of them say.
+"""Is a model quantized? Four signals, each with a verdict and its reason, and their majority.
 
-    size           bits a weight, from bytes and parameters
-    documentation  what name, card, tags, config.json and header say
-    framework      which programs load it, and whether they take quantized weights so
-    performance    published results against its base model's; how fast memory lets it run
+    size           bits per weight, from bytes and parameters
+    documentation  what name, card, tags, config.json and header state
+    framework      which programs load the format, and whether they load it only with quantized weights
+    performance    published results compared with its base model's; speed by memory bandwidth
 
-A verdict is True (quantized), False (full precision) or None (it does not tell). Which program loads what is data:
+A verdict is True (quantized), False (full precision) or None (unknown). Which program loads what is data:
 formats.toml by format and schemes.toml by method.
 """
 
@@ -26,9 +26,9 @@ from db.records import EvalRecord, Header, LabelRecord
 
 SignalName = Literal["size", "documentation", "framework", "performance"]
 
-LAPTOP = 100e9  # bytes a second: the memory of a laptop of today
-SAME = 0.002  # relative difference of results that rounding explains
-NEAR = 0.15  # results of a quantized copy stay this near to its base's
+LAPTOP_BANDWIDTH = 100e9  # bytes per second of a current laptop's memory
+MAX_ROUNDING_DIFFERENCE = 0.002  # relative difference of results
+MAX_QUANTIZATION_DIFFERENCE = 0.15  # relative difference of a quantized copy's results to its base's
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class SignalInput:
-    """What the signals look at: a repo, an artifact or a header alone. None and empty where nothing is known."""
+    """The facts that the signals evaluate, of a repo, an artifact or a header. None and empty are unknown."""
 
     format: str | None = None
     quant: str | None = None
@@ -77,7 +77,7 @@ class SignalInput:
     ) -> SignalInput:
         """Of a row of the views `models` or `artifacts_wide`, with rows of `labels` and `evaluations`.
 
-        A repo's size counts only where it holds one thing: a repo of twenty quants has no bits a weight.
+        A repo's size counts only if it has one artifact: a repo of twenty quantized files has no bits per weight.
         """
         alone = "artifact" in row or row.get("artifact_count") == 1
         return cls(
@@ -102,16 +102,16 @@ def result(row: Mapping[str, Any]) -> EvalRecord:
     return EvalRecord(row["task"], row["dataset"], row["metric"], row["value"], row.get("source", "card"))
 
 
-def signals(subject: SignalInput) -> tuple[Signal, Signal, Signal, Signal]:
-    """The four signals, in their order."""
+def evaluate_signals(subject: SignalInput) -> tuple[Signal, Signal, Signal, Signal]:
+    """The four signals: size, documentation, framework, performance."""
     return size_signal(subject), documentation_signal(subject), framework_signal(subject), performance_signal(subject)
 
 
 def combine_signals(found: Iterable[Signal]) -> bool | None:
-    """What most of the signals that tell anything say; None where they are even or silent."""
-    said = [signal.verdict for signal in found if signal.verdict is not None]
-    for_, against = said.count(True), said.count(False)
-    return None if for_ == against else for_ > against
+    """The majority of the known verdicts; None if they are even or all unknown."""
+    verdicts = [signal.verdict for signal in found if signal.verdict is not None]
+    quantized, full = verdicts.count(True), verdicts.count(False)
+    return None if quantized == full else quantized > full
 
 
 # ---- size -----------------------------------------------------------------------------------------------------------
@@ -126,10 +126,12 @@ def size_signal(subject: SignalInput) -> Signal:
     if bits is None:
         return Signal("size", None, "bytes or parameters are unknown")
     if bits < QUANTIZED_BELOW:
-        return Signal("size", True, f"{bits:.2f} bits a weight, full precision takes 16 or more ({how})")
+        return Signal("size", True, f"{bits:.2f} bits per weight, full precision takes 16 or more ({how})")
     if bits >= FULL_FROM:
-        return Signal("size", False, f"{bits:.2f} bits a weight ({how})")
-    return Signal("size", None, f"{bits:.2f} bits a weight: part of it is quantized, or parts are not counted ({how})")
+        return Signal("size", False, f"{bits:.2f} bits per weight ({how})")
+    return Signal(
+        "size", None, f"{bits:.2f} bits per weight: part of it is quantized, or parts are not counted ({how})"
+    )
 
 
 # ---- documentation --------------------------------------------------------------------------------------------------
@@ -142,27 +144,31 @@ _READ = {
 
 
 def documentation_signal(subject: SignalInput) -> Signal:
-    """What those who write of it say: the strongest word decides, a contradiction is told."""
+    """What names, cards, tags and configurations state: the strongest evidence decides, contradictions are named."""
     found = sorted(
         (e for e in subject.evidence if e.field == "quantized" and e.source in _DOCUMENTS),
         key=lambda e: (-e.weight, e.source, e.rule),
     )
     if not found:
-        return Signal("documentation", None, "name, card, tags and config.json do not say")
+        return Signal("documentation", None, "name, card, tags and config.json do not state it")
     first = found[0]
-    told = list(dict.fromkeys(_READ[e.source] for e in found if e.value == first.value))
-    others = list(dict.fromkeys(_READ[e.source] for e in found if e.value != first.value))
+    agreeing = list(dict.fromkeys(_READ[e.source] for e in found if e.value == first.value))
+    contradicting = list(dict.fromkeys(_READ[e.source] for e in found if e.value != first.value))
     scheme = f" ({subject.quant})" if subject.quant else ""
     word = "quantized" if first.value == "true" else "full precision"
-    reason = f"{', '.join(told)}: {word}{scheme}"
-    return Signal("documentation", first.value == "true", reason + (f"; but {', '.join(others)} not" if others else ""))
+    reason = f"{', '.join(agreeing)}: {word}{scheme}"
+    return Signal(
+        "documentation",
+        first.value == "true",
+        reason + (f"; but {', '.join(contradicting)} not" if contradicting else ""),
+    )
 
 
 # ---- framework ------------------------------------------------------------------------------------------------------
 
 
 def runs_in(format: str | None, quant_method: str | None = None) -> tuple[str, ...]:  # noqa: A002
-    """Programs that load it, the best known first; empty where none is known."""
+    """Programs that load a format and method, the most common first; empty if none is known."""
     known, method = find_format(format), scheme_table().methods.get(quant_method or "")
     if method is not None and (not known.runtimes or known.quantized == "no"):
         return method.runtimes
@@ -170,7 +176,7 @@ def runs_in(format: str | None, quant_method: str | None = None) -> tuple[str, .
 
 
 def framework_signal(subject: SignalInput) -> Signal:
-    """Programs name a method for quantized weights alone; some formats hold nothing else."""
+    """A quantization method means quantized weights; some formats hold nothing else."""
     known = find_format(subject.format)
     method = scheme_table().methods.get(subject.quant_method or "")
     programs = ", ".join(runs_in(subject.format, subject.quant_method)[:4])
@@ -181,62 +187,62 @@ def framework_signal(subject: SignalInput) -> Signal:
         needs = f", with {method.requires}" if method.requires else ""
         return Signal("framework", True, f"{programs} load it as {subject.quant_method}{needs}")
     if known.quantized == "only":
-        return Signal("framework", True, f"{programs} load it; {subject.format} holds quantized weights alone")
+        return Signal("framework", True, f"{programs} load it; {subject.format} holds only quantized weights")
     if known.quantized == "either":
         verdict = False if full else True if subject.quant else None
-        said = f" as {subject.quant}" if subject.quant else "; it may hold either"
-        return Signal("framework", verdict, f"{programs} load {subject.format}{said}")
+        suffix = f" as {subject.quant}" if subject.quant else "; it may hold either"
+        return Signal("framework", verdict, f"{programs} load {subject.format}{suffix}")
     if subject.quant_method and not full:
         return Signal("framework", None, f"no program is known for the method {subject.quant_method}")
-    return Signal("framework", False, f"{programs} load it as it was trained: no method of quantization is named")
+    return Signal("framework", False, f"{programs} load it unquantized: no quantization method is named")
 
 
 # ---- performance ----------------------------------------------------------------------------------------------------
 
 
 def performance_signal(subject: SignalInput) -> Signal:
-    """Results against the base model's where both are published, and the tokens a second that memory allows.
+    """Published results compared with the base model's, and the tokens per second that memory bandwidth allows.
 
-    Quantization moves results a little, mostly down. Equal results mean equal weights; far ones mean other training.
+    Quantization changes results slightly, mostly down. Equal results mean equal weights, distant ones other training.
     """
     speed = speed_sentence(subject)
-    pairs = compared(subject.evaluations, subject.base_evaluations)
+    pairs = pair_results(subject.evaluations, subject.base_evaluations)
     if not pairs:
-        why = "no results of it and of its base model are published"
+        why = "results of it and its base model are not both published"
         return Signal("performance", None, f"{why}{f'; {speed}' if speed else ''}")
     kept = sum(own / base for own, base in pairs) / len(pairs)
     furthest = max(abs(own / base - 1) for own, base in pairs)
     reason = f"{100 * kept:.1f} % of its base model's results on {len(pairs)} benchmarks{f'; {speed}' if speed else ''}"
-    if furthest <= SAME:
-        return Signal("performance", False, f"{reason}: the same to the last digits")
-    if subject.copy and furthest <= NEAR:
-        return Signal("performance", True, f"{reason}: near, and not the same")
+    if furthest <= MAX_ROUNDING_DIFFERENCE:
+        return Signal("performance", False, f"{reason}: equal up to rounding")
+    if subject.copy and furthest <= MAX_QUANTIZATION_DIFFERENCE:
+        return Signal("performance", True, f"{reason}: similar, but not equal")
     return Signal("performance", None, reason)
 
 
-def compared(own: Sequence[EvalRecord], base: Sequence[EvalRecord]) -> list[tuple[float, float]]:
-    """Pairs of results on the same benchmark by the same metric; of several on one the first."""
+def pair_results(own: Sequence[EvalRecord], base: Sequence[EvalRecord]) -> list[tuple[float, float]]:
+    """(own, base) results of the same benchmark and metric; the first where a card has several."""
     theirs: dict[tuple[str, str, str], float] = {}
     for each in base:
-        theirs.setdefault(benchmark(each), each.value)
+        theirs.setdefault(benchmark_key(each), each.value)
     seen: dict[tuple[str, str, str], float] = {}
     for each in own:
-        seen.setdefault(benchmark(each), each.value)
+        seen.setdefault(benchmark_key(each), each.value)
     return [(value, theirs[key]) for key, value in seen.items() if theirs.get(key)]
 
 
-def benchmark(each: EvalRecord) -> tuple[str, str, str]:
+def benchmark_key(each: EvalRecord) -> tuple[str, str, str]:
     return each.task.lower(), each.dataset.lower(), each.metric.lower()
 
 
 def speed_sentence(subject: SignalInput) -> str:
-    """How fast memory lets it run, against the same model at 16 bits."""
+    """Tokens per second at a laptop's memory bandwidth, and of the same model at 16 bits; empty if unknown."""
     if not subject.parameters or not (subject.size or subject.bits_per_weight):
         return ""
     weights = subject.size or weight_bytes(subject.parameters, subject.bits_per_weight or 16)
     share = min(1.0, (subject.active_parameters or subject.parameters) / subject.parameters)
-    now = tokens_per_second(weights, LAPTOP, active_share=share)
-    then = tokens_per_second(weight_bytes(subject.parameters, 16), LAPTOP, active_share=share)
+    now = tokens_per_second(weights, LAPTOP_BANDWIDTH, active_share=share)
+    then = tokens_per_second(weight_bytes(subject.parameters, 16), LAPTOP_BANDWIDTH, active_share=share)
     if now < 1.25 * then:
-        return f"memory of 100 GB/s allows {now:.3g} tokens a second"
-    return f"memory of 100 GB/s allows {now:.3g} tokens a second, {then:.3g} at 16 bits"
+        return f"memory of 100 GB/s allows {now:.3g} tokens per second"
+    return f"memory of 100 GB/s allows {now:.3g} tokens per second, {then:.3g} at 16 bits"

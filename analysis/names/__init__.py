@@ -1,4 +1,4 @@
-"""Names and facts -> labels. Pure: no network, no database, the standard library alone.
+"""Names -> labels. Pure: no network, no database, standard library only.
 
 from analysis.names import read_name
 read_name("google/gemma-3-4b-it-qat-q4_0-gguf").quant      # Q4_0

@@ -1,4 +1,4 @@
-"""A name decoded for people: part by part, what each means, where the reading comes from, and what stayed unknown.
+"""A name explained part by part: what each part means, which rule says so, and what is unknown.
 
 Plain text, no colours; the command line prints it.
 """
@@ -22,12 +22,12 @@ MONTHS = (
 GENERATIONS = {"1": "first", "2": "second", "3": "third", "4": "fourth", "5": "fifth", "6": "sixth"}
 
 _TITLES = {**{each.name: each.title for each in LABELS}, "noise": "aside"}
-"""What a claimed token is called for people, by its label."""
+"""Title of a claimed token, by its label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a name: as written, the kind of thing it is, what it means, and where that comes from."""
+    """One part of a name: its text, its kind, its meaning, and the vocabulary file that gives the meaning."""
 
     text: str
     kind: str
@@ -36,8 +36,8 @@ class Part:
 
 
 def explain(found: NameLabels) -> str:
-    """The whole decoding as lines of text."""
-    parts = list(parts_of(found))
+    """The explanation as lines of plain text, with a case for the corpus at the end."""
+    parts = list(explain_parts(found))
     widths = [max((len(getattr(part, field)) for part in parts), default=0) for field in ("text", "kind", "meaning")]
     lines = [found.input]
     for part in parts:
@@ -50,12 +50,12 @@ def explain(found: NameLabels) -> str:
         lines.append(f"  {'  '.join(cells)}".rstrip())
     lines += [f"  {line}" for line in quantization_arithmetic(found)]
     lines.append("A name only claims. `hf-catalog header` measures.")
-    lines += ["", "# As a case for tests/corpus/names.toml, once you have checked it:", case(found)]
+    lines += ["", "# As a case for tests/corpus/names.toml, after checking it:", corpus_case(found)]
     return "\n".join(lines)
 
 
-def parts_of(found: NameLabels) -> Iterator[Part]:
-    """The parts in their order; neighbours that one rule joined (a date in two words, a shard) are one part."""
+def explain_parts(found: NameLabels) -> Iterator[Part]:
+    """The parts in order; neighbouring tokens that one rule joined (a date in two words, a shard) are one part."""
     words = vocabulary()
     before: Token | None = None
     tokens: list[Token] = []
@@ -70,13 +70,13 @@ def parts_of(found: NameLabels) -> Iterator[Part]:
             before = token
     for token in tokens:
         if token.label is None:
-            yield Part(token.text, "unknown", "no rule knows it: a person's own word, or tomorrow's vocabulary", "")
+            yield Part(token.text, "unknown", "not in the vocabulary: the publisher's own word, or a new one", "")
         else:
             kind = _TITLES.get(token.label, token.label)
-            yield Part(token.text, kind, meaning(token, found, words), source_of(token.rule or ""))
+            yield Part(token.text, kind, describe_token(token, found, words), source_of(token.rule or ""))
 
 
-def meaning(token: Token, found: NameLabels, words: Vocabulary) -> str:
+def describe_token(token: Token, found: NameLabels, words: Vocabulary) -> str:
     """What one claimed token means."""
     label, value = token.label or "", token.value or ""
     match label:
@@ -88,15 +88,15 @@ def meaning(token: Token, found: NameLabels, words: Vocabulary) -> str:
         case "version" | "base_version":
             return f"{GENERATIONS[value]} generation" if value in GENERATIONS else f"version {value}"
         case "release":
-            return released(value)
+            return describe_release(value)
         case "size":
-            return sized(token, found, words)
+            return describe_size(token, found, words)
         case "active_parameters":
-            return f"{size_in_words(int(value))} parameters work on each token"
+            return f"{size_in_words(int(value))} parameters are used for each token"
         case "experts":
-            return f"{value} experts, a few of which work on each token"
+            return f"{value} experts, a few of which are used for each token"
         case "quant" | "bits":
-            return scheme_meaning(value, found, words) if label == "quant" else f"{value} bits a weight"
+            return describe_scheme(value, found, words) if label == "quant" else f"{value} bits per weight"
         case "group_size":
             return f"{value} weights share a scale"
         case "context":
@@ -121,7 +121,7 @@ def describe_entry(words: Vocabulary, label: str, value: str) -> str:
 
 
 def note_of(token: Token, words: Vocabulary) -> str:
-    """What a word that means nothing for the labels is."""
+    """What a word that sets no label is."""
     if token.rule and token.rule.endswith(".toml"):
         for label in ("noise", "size word", "family"):
             entry: Entry | None = words.find(label, token.value or "")
@@ -134,7 +134,7 @@ def source_of(rule: str) -> str:
     return rule if rule.endswith(".toml") else ""
 
 
-def released(value: str) -> str:
+def describe_release(value: str) -> str:
     """`2507` is July 2025, `0528` 28 May, `20240806` 6 August 2024, `12-2024` December 2024."""
     digits = value.replace("-", "")
     if value.count("-") == 2:
@@ -162,21 +162,22 @@ def size_in_words(count: int) -> str:
     return str(count)
 
 
-def sized(token: Token, found: NameLabels, words: Vocabulary) -> str:
+def describe_size(token: Token, found: NameLabels, words: Vocabulary) -> str:
+    """The size that a token claims, with the memory that its weights take at 32 bits."""
     if found.parameters is None:
         entry = words.find("size word", token.value or "")
         if entry is not None:
             return f"{entry.about}; no number of parameters"
         if token.rule == "effective parameters" and found.active_parameters:
-            return f"works like one of {size_in_words(found.active_parameters)} parameters, stores more"
-        return "the size of another model, which this one serves" if found.active_parameters is None else "as claimed"
+            return f"performs like a model of {size_in_words(found.active_parameters)} parameters, stores more"
+        return "the size of the model that this one is for" if found.active_parameters is None else "as claimed"
     memory = size_text(found.parameters * 4)
     if found.approximate and found.experts:
         return (
             f"{found.experts} experts that share attention: about {size_in_words(found.parameters)} parameters in all; "
-            f"{memory} of memory at 32 bits a weight"
+            f"{memory} of memory at 32 bits per weight"
         )
-    return f"{size_in_words(found.parameters)} parameters, as claimed; {memory} of memory at 32 bits a weight"
+    return f"{size_in_words(found.parameters)} parameters, as claimed; {memory} of memory at 32 bits per weight"
 
 
 def estimate_bits(found: NameLabels) -> float | None:
@@ -185,7 +186,7 @@ def estimate_bits(found: NameLabels) -> float | None:
     return (scheme.estimated_bits if scheme is not None and scheme.kind == "gguf" else None) or found.bits
 
 
-def scheme_meaning(value: str, found: NameLabels, words: Vocabulary) -> str:
+def describe_scheme(value: str, found: NameLabels, words: Vocabulary) -> str:
     known = find_scheme(value)
     how = known.about if known else ""
     if "_K_" in value and (mix := words.schemes.suffixes.get(value.rpartition("_")[2])):
@@ -195,44 +196,44 @@ def scheme_meaning(value: str, found: NameLabels, words: Vocabulary) -> str:
     bits = estimate_bits(found)
     if not bits:
         return how or value
-    text = f"{how or value}: {bits:.3g} bits a weight" if bits != found.bits or not how else how
+    text = f"{how or value}: {bits:.3g} bits per weight" if bits != found.bits or not how else how
     if found.parameters:
         text += f", about {size_text(found.parameters * bits / 8)}"
     return f"{text}; {1 - bits / 32:.0%} less than 32 bits" if bits < 32 else text
 
 
 def quantization_arithmetic(found: NameLabels) -> Iterator[str]:
-    """What follows from the parts together."""
+    """Sizes that follow from several parts together."""
     if found.quantized is False and found.quant is None:
-        yield "Not quantized, says the name."
+        yield "The name states that it is not quantized."
     bits = estimate_bits(found)
     if found.parameters and bits and not any(token.label == "quant" for token in found.tokens):
         size = size_text(found.parameters * bits / 8)
         yield f"{count_text(found.parameters)} parameters at {bits:.3g} bits: about {size}."
     if found.parameters is None and found.active_parameters is None and found.role in (None, "weights"):
-        yield "How many parameters it has, the name does not say."
+        yield "The name does not state the number of parameters."
 
 
-NO_CASE = {"input", "kind", "owner", "name", "tokens"}
+NOT_IN_CORPUS = {"input", "kind", "owner", "name", "tokens"}
 
 
-def case(found: NameLabels) -> str:
-    """The reading as a corpus case: what is not listed is not claimed."""
-    lines = [f"[{toml(found.input)}]"]
+def corpus_case(found: NameLabels) -> str:
+    """The labels as a case of the corpus: a label that is not listed is not claimed."""
+    lines = [f"[{format_toml(found.input)}]"]
     for key, value in found.as_dict().items():
-        if key not in NO_CASE and value not in (None, [], False if key != "quantized" else None):
-            lines.append(f"{key} = {toml(value)}")
+        if key not in NOT_IN_CORPUS and value not in (None, [], False if key != "quantized" else None):
+            lines.append(f"{key} = {format_toml(value)}")
     return "\n".join(lines)
 
 
-def toml(value: object) -> str:
-    """A value in TOML: texts quoted, whole numbers with their thousands apart."""
+def format_toml(value: object) -> str:
+    """A value in TOML: texts quoted, integers with thousands separated by `_`."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return f"{value:_}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(toml(item) for item in value)}]"
+        return f"[{', '.join(format_toml(item) for item in value)}]"
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'

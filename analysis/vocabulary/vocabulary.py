@@ -1,7 +1,7 @@
-"""The vocabulary: which words mean what. Data in vocabulary/*.toml, checked when it is loaded, known by its digest.
+"""The vocabulary: the meaning of words in names. TOML files, validated on loading, identified by a digest.
 
-Every word belongs to one entry. A word with hyphens is a phrase: its parts match with any separator between them, and
-glued together too, so that `gpt-oss` also reads `GPT_OSS` and `gptoss`.
+Every word belongs to one entry. A word with hyphens is a phrase: its parts match with any separator between them and
+without one, so that `gpt-oss` also matches `GPT_OSS` and `gptoss`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PACKAGES = {"formats": "analysis.formats", "schemes": "analysis.schemes"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that words can name: `label` says what kind of thing, `value` is its canonical form."""
+    """What one or more words mean: `label` is its kind, `value` its canonical form."""
 
     label: (
         str  # family, tuning, specialty, format, language, scheme, float, size word, role, flag, publisher, owner ...
@@ -41,16 +41,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """All entries, and the ways to find them."""
+    """All entries, with indexes by word, phrase, code and account."""
 
     digest: str  # sha256 of the files' bytes, the first 16 hex digits
     words: Mapping[str, Entry]  # one lower-case word -> entry
     phrases: Mapping[str, tuple[tuple[tuple[str, ...], Entry], ...]]  # first word -> (all words, entry), longest first
     schemes: SchemeTable
-    anywhere: tuple[tuple[str, Entry], ...]  # families read inside longer words, longest first
-    endings: tuple[tuple[str, Entry], ...]  # families read at the end of longer words, longest first
+    anywhere: tuple[tuple[str, Entry], ...]  # families recognized inside longer words, longest first
+    endings: tuple[tuple[str, Entry], ...]  # families recognized at the end of longer words, longest first
     codes: Mapping[str, Entry]  # ISO 639-1 code -> language
-    owners: Mapping[str, Entry]  # lower-case account -> what it lends its repos
+    owners: Mapping[str, Entry]  # lower-case account -> what it implies for its repos
     entries: tuple[Entry, ...]
 
     def find(self, label: str, value: str) -> Entry | None:
@@ -88,7 +88,7 @@ _TABLES: dict[tuple[str, str], tuple[str, dict[str, type | tuple[type, ...]]]] =
 def load_vocabulary(sources: Mapping[str, bytes]) -> Vocabulary:
     """Compiles the vocabulary from the bytes of its files, by name without extension.
 
-    Raises VocabularyError, naming file and entry, for anything that is not as `_TABLES` says.
+    Raises VocabularyError, naming file and entry, for anything that does not match `_TABLES`.
     """
     digest = hashlib.sha256()
     entries: list[Entry] = []
@@ -113,7 +113,7 @@ def load_vocabulary(sources: Mapping[str, bytes]) -> Vocabulary:
 
 @cache
 def vocabulary() -> Vocabulary:
-    """The vocabulary that ships with the program, read once."""
+    """The vocabulary that ships with the program, loaded once."""
     return load_vocabulary(packaged_files())
 
 

@@ -93,13 +93,13 @@ def known_layouts(db: str, asked: bool) -> tuple[ArrayLength, ...]:
 
 def quantization_signals_of(found: Target, read: Header) -> tuple[Signal, ...]:
     """The four signals, of the header and of the names that it stands under."""
-    from analysis.catalog.quantization_signals import SignalInput, signals
+    from analysis.catalog.quantization_signals import SignalInput, evaluate_signals
     from analysis.labels.evidence.headers import header_evidence
     from analysis.labels.evidence.names import name_evidence, parse_name_or_none
 
     names = parse_name_or_none(found.artifact.artifact)
     evidence = (*header_evidence(read), *(name_evidence(names, "file") if names else ()))
-    return signals(SignalInput.of_header(read, evidence))
+    return evaluate_signals(SignalInput.of_header(read, evidence))
 
 
 def as_object(read: Header, told: Sequence[Signal]) -> dict[str, Any]:

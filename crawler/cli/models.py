@@ -136,7 +136,7 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     from analysis.catalog.compare import assess_costs, load_deltas, nearest_ids
     from analysis.catalog.fits import GeometryLookup
     from analysis.catalog.models import load_info
-    from analysis.catalog.quantization_signals import SignalInput, signals
+    from analysis.catalog.quantization_signals import SignalInput, evaluate_signals
     from analysis.fit.memory import estimate_memory
     from analysis.query.reader import CatalogReader
 
@@ -154,7 +154,7 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     if out.quiet:
         out.line(found.model["repo_id"])
         return
-    told = signals(SignalInput.of_row(found.model, found.evidence, found.evaluations, found.base_evaluations))
+    told = evaluate_signals(SignalInput.of_row(found.model, found.evidence, found.evaluations, found.base_evaluations))
     whole = {
         **found.model,
         "artifacts": [{**row, "needs": needs.get(row["artifact"])} for row in found.artifacts],

@@ -11,9 +11,9 @@ from analysis.catalog.quantization_signals import (
     Signal,
     SignalInput,
     combine_signals,
-    compared,
+    evaluate_signals,
+    pair_results,
     runs_in,
-    signals,
 )
 from analysis.formats.formats import find_format
 from analysis.labels.resolve import label_artifact, label_repo
@@ -22,11 +22,11 @@ from db.records import ArtifactRecord, EvalRecord, Header, Labelled, RepoRecord
 
 
 def verdicts(subject: SignalInput) -> dict[str, bool | None]:
-    return {signal.name: signal.verdict for signal in signals(subject)}
+    return {signal.name: signal.verdict for signal in evaluate_signals(subject)}
 
 
 def reasons(subject: SignalInput) -> dict[str, str]:
-    return {signal.name: signal.reason for signal in signals(subject)}
+    return {signal.name: signal.reason for signal in evaluate_signals(subject)}
 
 
 def subject_of(labelled: Labelled, size: int) -> SignalInput:
@@ -48,7 +48,7 @@ QAT = RepoRecord(
 )
 
 
-def test_a_quantized_file_by_all_that_can_tell() -> None:
+def test_all_signals_of_a_quantized_file() -> None:
     file = ArtifactRecord("gemma-3-4b-it-q4_0.gguf", "weights", "gguf", ("gemma-3-4b-it-q4_0.gguf",), 3_155_051_328)
     header = Header(
         "gguf", 3, "gemma3", 3_880_263_168, 3_880_263_168, 444, {"Q4_0": 3_880_263_168}, "Q4_0", "gguf", 0.8, 6.5,
@@ -57,27 +57,27 @@ def test_a_quantized_file_by_all_that_can_tell() -> None:
     subject = subject_of(label_artifact(QAT, file, header), 3_155_051_328)
     assert verdicts(subject) == {"size": True, "documentation": True, "framework": True, "performance": None}
     told = reasons(subject)
-    assert told["size"].startswith("6.50 bits a weight")
+    assert told["size"].startswith("6.50 bits per weight")
     assert told["documentation"].startswith("its tensors' types, its file's name") and "Q4_0" in told["documentation"]
     assert told["framework"] == "llama.cpp, Ollama, LM Studio, KoboldCpp load it as gguf"
-    assert "31.7 tokens a second, 12.9 at 16 bits" in told["performance"]
-    assert combine_signals(signals(subject)) is True
+    assert "31.7 tokens per second, 12.9 at 16 bits" in told["performance"]
+    assert combine_signals(evaluate_signals(subject)) is True
     alone = SignalInput.of_header(header)
     assert verdicts(alone) == {"size": True, "documentation": True, "framework": True, "performance": None}
 
 
-def test_full_precision() -> None:
+def test_all_signals_of_a_full_precision_model() -> None:
     repo = RepoRecord("2", "meta-llama/Llama-3.1-8B", safetensors={"parameters": {"BF16": 8_030_261_248}})
     subject = subject_of(label_repo(repo), 16_060_522_496)
     assert verdicts(subject) == {"size": False, "documentation": False, "framework": False, "performance": None}
-    assert "no method of quantization is named" in reasons(subject)["framework"]
-    assert combine_signals(signals(subject)) is False
+    assert "no quantization method is named" in reasons(subject)["framework"]
+    assert combine_signals(evaluate_signals(subject)) is False
 
 
-def test_nothing_known_is_nothing_said() -> None:
+def test_unknown_facts_give_no_verdict() -> None:
     assert set(verdicts(SignalInput()).values()) == {None}
-    assert combine_signals(signals(SignalInput())) is None
-    assert all(signal.reason for signal in signals(SignalInput()))
+    assert combine_signals(evaluate_signals(SignalInput())) is None
+    assert all(signal.reason for signal in evaluate_signals(SignalInput()))
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_size(bits: float, verdict: bool | None) -> None:
 
 def test_size_from_bytes_and_parameters() -> None:
     subject = SignalInput(size=4_683_073_248, parameters=7_615_616_512)
-    assert reasons(subject)["size"].startswith("4.92 bits a weight")
+    assert reasons(subject)["size"].startswith("4.92 bits per weight")
 
 
-def test_a_contradiction_in_the_documents_is_told() -> None:
+def test_contradicting_documents_are_named() -> None:
     repo = RepoRecord("3", "someone/Llama-3-8B-AWQ", safetensors={"parameters": {"BF16": 8_030_261_248}})
     subject = subject_of(label_repo(repo), 16_060_522_496)
     assert verdicts(subject)["documentation"] is False
@@ -128,7 +128,7 @@ def test_framework(
     assert program in reasons(subject)["framework"]
 
 
-def test_performance_needs_results_of_both() -> None:
+def test_performance_needs_results_of_both_models() -> None:
     own, base = (result(65.3), result(78.9, "GSM8K")), (result(66.5), result(80.0, "gsm8k"), result(9, "other"))
     copy = SignalInput(evaluations=own, base_evaluations=base, copy=True)
     assert verdicts(copy)["performance"] is True
@@ -142,15 +142,15 @@ def test_performance_needs_results_of_both() -> None:
     assert verdicts(SignalInput(evaluations=own))["performance"] is None
 
 
-def test_results_of_zero_compare_with_nothing() -> None:
-    assert compared((result(1),), (result(0),)) == []
+def test_results_of_zero_are_not_compared() -> None:
+    assert pair_results((result(1),), (result(0),)) == []
 
 
 def test_a_mixture_of_experts_reads_its_active_share() -> None:
     dense = SignalInput(parameters=30 * 10**9, size=17 * 10**9)
     moe = SignalInput(parameters=30 * 10**9, active_parameters=3 * 10**9, size=17 * 10**9)
-    assert "5.88 tokens a second" in reasons(dense)["performance"]
-    assert "58.8 tokens a second" in reasons(moe)["performance"]
+    assert "5.88 tokens per second" in reasons(dense)["performance"]
+    assert "58.8 tokens per second" in reasons(moe)["performance"]
 
 
 def test_rows_of_the_views_give_the_same_signals() -> None:
@@ -165,10 +165,10 @@ def test_rows_of_the_views_give_the_same_signals() -> None:
     assert found == {"size": True, "documentation": True, "framework": True, "performance": None}
     repo = {**row, "artifact_count": 20}
     del repo["artifact"]
-    assert verdicts(SignalInput.of_row(repo))["size"] is None  # twenty quants have no bits a weight
+    assert verdicts(SignalInput.of_row(repo))["size"] is None  # twenty quants have no bits per weight
 
 
-def test_even_votes_decide_nothing() -> None:
+def test_even_verdicts_give_no_verdict() -> None:
     one, other = Signal("size", True, "x"), Signal("documentation", False, "y")
     assert combine_signals([one, other]) is None and combine_signals([one, one, other]) is True
 
@@ -183,7 +183,7 @@ METHODS = (
 )  # fmt: skip
 
 
-def test_common_formats_and_methods_have_their_programs() -> None:
+def test_common_formats_and_methods_have_programs() -> None:
     methods = scheme_table().methods
     assert set(methods) >= set(METHODS) and all(method.runtimes for method in methods.values())
     formats = [find_format(name) for name in FORMATS]

@@ -52,7 +52,7 @@ PUBLISHED = {  # llama.cpp, tools/quantize/README.md: Llama 3.1 8B, GiB
 
 
 @pytest.mark.parametrize("scheme", PUBLISHED)
-def test_sizes_of_llama_3_1_8b_are_those_that_llama_cpp_published(scheme: str) -> None:
+def test_sizes_of_llama_3_1_8b_match_llama_cpps_table(scheme: str) -> None:
     assert weight_bytes(8_030_261_248, file_bits(scheme)) / GIB == pytest.approx(PUBLISHED[scheme], rel=0.01)
 
 
@@ -60,12 +60,12 @@ def test_sizes_of_llama_3_1_8b_are_those_that_llama_cpp_published(scheme: str) -
     ("parameters", "scheme", "gigabytes"),
     [(8.03e9, "F32", 32.1), (8.03e9, "Q4_K_M", 4.9), (70.55e9, "Q4_K_M", 43.1), (405.85e9, "Q4_K_M", 249.1)],
 )
-def test_the_widths_of_8b_foretell_larger_models(parameters: float, scheme: str, gigabytes: float) -> None:
+def test_the_bits_of_8b_predict_larger_models(parameters: float, scheme: str, gigabytes: float) -> None:
     """The same README's sizes of the 70B and the 405B, which the widths were not taken from."""
     assert weight_bytes(parameters, file_bits(scheme)) / 1e9 == pytest.approx(gigabytes, rel=0.01)
 
 
-def test_the_seed_of_it_all() -> None:
+def test_weight_bytes_and_savings() -> None:
     """A billion parameters at 8 bits are a gigabyte."""
     assert [weight_bytes(4e9, bits) for bits in (32, 16, 8, 4)] == [16e9, 8e9, 4e9, 2e9]
     assert [saving_against(bits) for bits in (32, 16, 8, 4)] == [0, 0.5, 0.75, 0.875]
@@ -84,7 +84,7 @@ FOOTPRINTS = [  # README of gguf-parser-go: weights, context, GiB of VRAM withou
 
 
 @pytest.mark.parametrize(("name", "facts", "weights", "context", "uma", "whole"), FOOTPRINTS)
-def test_footprints_are_gguf_parsers(
+def test_footprints_match_gguf_parser(
     name: str, facts: dict[str, Any], weights: int, context: int, uma: float, whole: float
 ) -> None:
     """With everything on the card and no flash attention, as its README reckons: within 2.5 %."""
@@ -93,7 +93,7 @@ def test_footprints_are_gguf_parsers(
 
 
 @pytest.mark.parametrize(("name", "facts", "weights", "context", "uma", "whole"), FOOTPRINTS)
-def test_cache_and_scratch_are_gguf_parsers_but_for_the_mask(
+def test_cache_and_compute_buffer_match_gguf_parser_except_for_the_mask(
     name: str, facts: dict[str, Any], weights: int, context: int, uma: float, whole: float
 ) -> None:
     """Up to 5.1 % above it at 131,072 tokens: it leaves out the mask, which llama.cpp allocates. Without it, 3 %."""
@@ -109,16 +109,16 @@ def test_cache_and_scratch_are_gguf_parsers_but_for_the_mask(
 @pytest.mark.parametrize(
     ("facts", "a_token"), [(LLAMA_8B, 131_072), (LLAMA_70B, 327_680), (QWEN_7B, 57_344), (QWEN_MOE, 98_304)]
 )
-def test_bytes_a_token_are_the_published_ones(facts: dict[str, Any], a_token: int) -> None:
+def test_cache_bytes_per_token_match_published_ones(facts: dict[str, Any], a_token: int) -> None:
     assert shape_of(facts).cache_bytes(256) == 256 * a_token
 
 
-def test_a_head_is_as_long_as_the_header_says_not_as_the_embedding_divides() -> None:
+def test_the_headers_key_length_takes_precedence_over_the_embedding() -> None:
     """Qwen3 30B-A3B: 2,048 / 32 would be 64, and half the cache."""
     assert shape_of(QWEN_MOE).key_length == 128
 
 
-def test_minimax_m2_as_hf_mem_reckons_it() -> None:
+def test_minimax_m2_matches_hf_mem() -> None:
     facts = {"layers": 62, "embedding": 3072, "heads": 48, "kv_heads": 8, "key_length": 128, "value_length": 128}
     assert shape_of(facts).cache_bytes(98_304) == 24_964_497_408
 
@@ -133,12 +133,12 @@ def test_a_sliding_window_keeps_its_window_and_one_batch() -> None:
     assert shape.cache_bytes(32_768) < 0.2 * without_window.cache_bytes(32_768)
 
 
-def test_the_last_layer_of_a_group_sees_everything() -> None:
+def test_the_last_layer_of_a_group_uses_full_attention() -> None:
     """26 layers in groups of 6 (Gemma 3 1B) have 4 such layers; counting from the first would find 5."""
     assert shape_of({**GEMMA_4B, "layers": 26}, "gemma3").local.count(False) == 4
 
 
-def test_a_pattern_of_the_header_goes_before_the_architectures() -> None:
+def test_the_headers_pattern_takes_precedence_over_the_architectures() -> None:
     pattern = [True, False] * 17
     shape = shape_of({**GEMMA_4B, "sliding_window_pattern": pattern}, "gemma3")
     assert shape.local == tuple(pattern)
@@ -151,13 +151,13 @@ def test_latent_attention_keeps_one_vector_for_all_heads() -> None:
     assert shape_of(facts, "deepseek2").cache_bytes(256) == 256 * (512 + 64) * 2 * 61
 
 
-def test_files_from_before_latent_attention_keep_all_heads() -> None:
+def test_files_from_before_latent_attention_support_keep_all_heads() -> None:
     facts = {"layers": 61, "embedding": 7168, "heads": 128, "kv_heads": 128, "kv_lora_rank": 512, "rope_dim": 64,
              "key_length": 192, "value_length": 128}  # fmt: skip
     assert shape_of(facts, "deepseek2").cache_bytes(256) == 256 * 128 * (192 + 128) * 2 * 61
 
 
-def test_a_hybrid_keeps_a_state_where_it_does_not_attend() -> None:
+def test_a_hybrid_keeps_a_state_in_its_recurrent_layers() -> None:
     """Qwen3-Next 80B-A3B: of 48 layers every fourth attends; 36 keep a state of the same size at any context."""
     facts = {
         "layers": 48, "embedding": 2048, "heads": 16, "kv_heads": 2, "key_length": 256, "value_length": 256,
@@ -170,13 +170,13 @@ def test_a_hybrid_keeps_a_state_where_it_does_not_attend() -> None:
     assert shape.cache_bytes(65_536) == 12 * 2 * 512 * 2 * 65_536 + 36 * state
 
 
-def test_a_recurrent_model_needs_no_more_for_a_longer_text() -> None:
+def test_a_recurrent_models_memory_does_not_grow_with_the_context() -> None:
     facts = {"layers": 64, "embedding": 2560, "ssm_state_size": 16, "ssm_inner_size": 5120, "ssm_conv_kernel": 4}
     shape = shape_of(facts, "mamba")
     assert shape.cache_bytes(1024) == shape.cache_bytes(1_000_000) > 0
 
 
-def test_an_encoder_keeps_nothing() -> None:
+def test_an_encoder_has_no_cache() -> None:
     facts = {"layers": 12, "embedding": 768, "heads": 12, "kv_heads": 12, "context": 512}
     assert shape_of(facts, "bert").cache_bytes(512) == 0
 
@@ -193,7 +193,7 @@ def test_a_smaller_cache_type_is_smaller_by_its_block() -> None:
 
 
 @pytest.mark.parametrize("kv_type", KV_BYTES)
-def test_a_cache_type_takes_what_the_table_of_schemes_says(kv_type: str) -> None:
+def test_cache_types_agree_with_the_table_of_schemes(kv_type: str) -> None:
     scheme = find_scheme(kv_type.upper())
     assert scheme is not None and scheme.block_bits == 8 * KV_BYTES[kv_type]
 
@@ -211,7 +211,7 @@ def test_a_cache_type_takes_what_the_table_of_schemes_says(kv_type: str) -> None
         {"layers": True},
     ],
 )
-def test_nonsense_in_a_header_is_no_geometry(facts: dict[str, Any]) -> None:
+def test_invalid_facts_give_no_geometry(facts: dict[str, Any]) -> None:
     assert parse_geometry(facts, "llama") is None
 
 
@@ -222,7 +222,7 @@ numbers = st.one_of(st.none(), st.booleans(), st.integers(-5, 2**40), st.floats(
     st.dictionaries(st.sampled_from([*QWEN_MOE, "sliding_window", "kv_lora_rank", "recurrent_layers", "heads"]),
                     st.one_of(numbers, st.lists(numbers, max_size=4)), max_size=10)
 )  # fmt: skip
-def test_no_header_breaks_the_model(facts: dict[str, Any]) -> None:
+def test_any_facts_give_a_geometry_or_none(facts: dict[str, Any]) -> None:
     shape = parse_geometry(facts, "gemma3")
     if shape is not None:
         assert estimate_memory(10**9, shape, context=4096).total >= 10**9
@@ -250,7 +250,7 @@ def test_the_largest_context_fits_and_the_next_does_not(memory: int) -> None:
         assert estimate_memory(weights, shape, context=found + 256).total > memory
 
 
-def test_on_16_gb_fourteen_billion_at_four_bits_is_the_end_of_it() -> None:
+def test_16_gb_hold_at_most_fourteen_billion_parameters_at_four_bits() -> None:
     room = Machine(ram=16 * 10**9).ram_for_models
 
     def needs(parameters: float, facts: dict[str, Any]) -> int:
@@ -261,13 +261,13 @@ def test_on_16_gb_fourteen_billion_at_four_bits_is_the_end_of_it() -> None:
     assert room < estimate_memory(weight_bytes(14.77e9, 8.5), shape_of(QWEN_14B), context=8192).total, "not at 8 bits"
 
 
-def test_a_missing_header_is_said_to_be_guessed() -> None:
+def test_a_missing_header_marks_the_estimate() -> None:
     known, guessed = (estimate_memory(4_920_739_232, shape, context=8192, parameters=8_030_261_248)
                       for shape in (shape_of(LLAMA_8B), None))  # fmt: skip
     assert known.estimated == () and guessed.estimated == ("cache", "compute")
     assert guessed.cache == pytest.approx(known.cache, rel=0.5)
 
 
-def test_speed_is_bandwidth_over_the_bytes_that_a_token_reads() -> None:
+def test_speed_is_bandwidth_divided_by_the_bytes_per_token() -> None:
     assert tokens_per_second(5 * 10**9, 100e9) == 20
     assert tokens_per_second(18_556_685_824, 100e9, active_share=3.353 / 30.532) == pytest.approx(49, rel=0.01)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from analysis.catalog.quantization_signals import SignalInput, combine_signals, signals
+from analysis.catalog.quantization_signals import SignalInput, combine_signals, evaluate_signals
 from analysis.formats.readers import read_artifact
 from analysis.formats.source import BytesSource
 from analysis.labels.resolve import label_artifact, label_repo, label_repo_and_artifacts
@@ -106,7 +106,7 @@ def test_names_of_real_gguf_files_are_refuted_where_they_lie_and_nowhere_else(sh
             refuted[path] = conflict.field, conflict.measured
         row = {**asdict(found.labels), "artifact": path, "total_size": size}
         subject = SignalInput.of_row(row, [asdict(each) for each in found.evidence])
-        assert combine_signals(signals(subject)) is (found.labels.quant not in ("F32", "F16", "BF16"))
+        assert combine_signals(evaluate_signals(subject)) is (found.labels.quant not in ("F32", "F16", "BF16"))
         seen += 1
     assert seen > 10 and refuted == LYING
 

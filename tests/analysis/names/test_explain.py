@@ -1,4 +1,4 @@
-"""A name decoded for people."""
+"""The explanation of a name."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from analysis.names import parse_name
-from analysis.names.explain import case, explain, parts_of, released
+from analysis.names.explain import corpus_case, describe_release, explain, explain_parts
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "names.toml"
 
 
-def told(name: str) -> dict[str, tuple[str, str]]:
-    return {part.text: (part.kind, part.meaning) for part in parts_of(parse_name(name))}
+def explained(name: str) -> dict[str, tuple[str, str]]:
+    return {part.text: (part.kind, part.meaning) for part in explain_parts(parse_name(name))}
 
 
-def test_every_part_is_told() -> None:
-    parts = told("google/gemma-3-4b-it-qat-q4_0-gguf")
+def test_every_part_is_explained() -> None:
+    parts = explained("google/gemma-3-4b-it-qat-q4_0-gguf")
     assert parts["gemma"] == ("family", "Gemma, open models by Google")
     assert parts["3"] == ("version", "third generation")
     assert "16 GB of memory at 32 bits" in parts["4b"][1]
@@ -29,14 +29,14 @@ def test_every_part_is_told() -> None:
 
 
 def test_active_parameters_teachers_and_unknown_words() -> None:
-    parts = told("Qwen3-30B-A3B-Instruct-2507-Claude-Zorgon")
-    assert parts["A3B"] == ("active", "3 billion parameters work on each token")
+    parts = explained("Qwen3-30B-A3B-Instruct-2507-Claude-Zorgon")
+    assert parts["A3B"] == ("active", "3 billion parameters are used for each token")
     assert parts["2507"] == ("release", "released in July 2025")
     assert "a teacher" in parts["Claude"][1]
     assert parts["Zorgon"][0] == "unknown"
 
 
-def test_it_ends_with_a_case_to_paste() -> None:
+def test_the_explanation_ends_with_a_corpus_case() -> None:
     text = explain(parse_name("google/gemma-3-4b-it-qat-q4_0-gguf"))
     assert "A name only claims." in text
     pasted = text[text.index('["google/') :]
@@ -44,11 +44,11 @@ def test_it_ends_with_a_case_to_paste() -> None:
     assert tomllib.loads(pasted) == {"google/gemma-3-4b-it-qat-q4_0-gguf": known["google/gemma-3-4b-it-qat-q4_0-gguf"]}
 
 
-def test_every_case_of_the_corpus_can_be_told_and_pasted() -> None:
+def test_every_name_of_the_corpus_is_explained_and_its_case_loads() -> None:
     for name, expected in tomllib.loads(CORPUS.read_text(encoding="utf-8")).items():
         found = parse_name(name)
         assert explain(found).startswith(name)
-        assert tomllib.loads(case(found))[name] == expected
+        assert tomllib.loads(corpus_case(found))[name] == expected
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ def test_every_case_of_the_corpus_can_be_told_and_pasted() -> None:
         ("202408", "released in August 2024"), ("2025-04-14", "released on 14 April 2025"),
     ],
 )  # fmt: skip
-def test_dates(written: str, meaning: str) -> None:
-    assert released(written) == meaning
+def test_release_dates_are_described(written: str, meaning: str) -> None:
+    assert describe_release(written) == meaning
 
 
-def test_a_name_with_quotes_makes_a_case_that_loads() -> None:
+def test_a_name_with_quotes_gives_a_case_that_loads() -> None:
     name = 'odd"na\\me-7b'
-    assert tomllib.loads(case(parse_name(name)))[name]["parameters"] == 7_000_000_000
+    assert tomllib.loads(corpus_case(parse_name(name)))[name]["parameters"] == 7_000_000_000

@@ -27,7 +27,7 @@ from analysis.names.family import find_closest_family
         ("OpenHermes-2.5-Mistral-7B", "openhermes", "2.5", "mistral", None),
     ],
 )
-def test_whose_model_it_is(
+def test_families_and_versions(
     name: str, family: str, version: str | None, base_family: str | None, base_version: str | None
 ) -> None:
     found = parse_name(name)
@@ -36,13 +36,13 @@ def test_whose_model_it_is(
     )  # fmt: skip
 
 
-def test_words_of_common_speech_name_a_family_only_at_the_start() -> None:
+def test_common_words_are_a_family_only_at_the_start() -> None:
     assert parse_name("Step-3.7-Flash").family == "step"
     assert parse_name("pythia-160m-step-4000").family == "pythia"
     assert parse_name("mtp-Step-3.7-Flash.gguf").family == "step"
 
 
-def test_likeness_is_a_last_resort() -> None:
+def test_a_similar_spelling_is_the_last_resort() -> None:
     found = find_closest_family(["Zorg", "Mistrall"])
     assert found is not None and (found.family, found.word) == ("mistral", "Mistrall") and found.score >= 88
     assert find_closest_family(["ocean", "wave", "7b"]) is None

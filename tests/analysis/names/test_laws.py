@@ -64,7 +64,7 @@ def check_spans(text: str, found: NameLabels) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=200))
-def test_any_text_gives_an_answer_or_no_name(text: str) -> None:
+def test_any_text_gives_labels_or_invalid_name(text: str) -> None:
     found = read(text)
     if found is not None:
         check_spans(text, found)
@@ -85,18 +85,18 @@ def test_spans_of_real_names() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(made)
-def test_the_same_name_is_always_read_the_same(text: str) -> None:
+def test_parsing_is_deterministic(text: str) -> None:
     assert read(text) == read(text)
 
 
-def test_what_came_before_changes_nothing() -> None:
+def test_names_parsed_before_change_nothing() -> None:
     forward = [parse_name(name) for name in NAMES]
     backward = [parse_name(name) for name in reversed(NAMES)]
     assert forward == backward[::-1]
 
 
 @pytest.mark.parametrize("change", [str.upper, str.lower])
-def test_letter_case_means_nothing_where_it_means_nothing(change: Callable[[str], str]) -> None:
+def test_letter_case_does_not_change_labels(change: Callable[[str], str]) -> None:
     """Capitals glue words (`DarkQwen3`), tell 1M from 1m and `MN` from Mongolian: names of such words are left out."""
     checked = 0
     for name in NAMES:
@@ -113,7 +113,7 @@ def test_letter_case_means_nothing_where_it_means_nothing(change: Callable[[str]
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(REPOS), st.sampled_from(["somebody", "qwen-7b", "Llama-3-GGUF", "x", "mlx-community", "v2"]))
-def test_owners_change_nothing_but_what_owners_may_say(name: str, owner: str) -> None:
+def test_an_owner_changes_only_the_labels_that_owners_may_set(name: str, owner: str) -> None:
     found = parse_name(name)
     other = parse_name(f"{owner}/{name.partition('/')[2]}")
     for field in NAME_LABEL_KEYS:
@@ -121,7 +121,7 @@ def test_owners_change_nothing_but_what_owners_may_say(name: str, owner: str) ->
             assert getattr(found, field) == getattr(other, field), (name, owner, field)
 
 
-def test_owners_that_publish_no_one_format_change_nothing_at_all() -> None:
+def test_an_owner_without_a_format_changes_nothing() -> None:
     for name in REPOS:
         found, other = parse_name(f"somebody/{name.partition('/')[2]}"), parse_name(name.partition("/")[2])
         for field in NAME_LABEL_KEYS:

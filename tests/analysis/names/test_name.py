@@ -1,4 +1,4 @@
-"""Reading a name: kinds of names, owners, folders, what is no name, and the form of the answer."""
+"""parse_name: kinds of names, owners, folders, invalid names, and the form of the result."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def test_a_bare_name_and_a_file() -> None:
     assert (file.kind, file.owner, file.role, file.quant, file.dynamic) == ("file", None, "weights", "Q4_K_XL", True)
 
 
-def test_a_folder_says_what_the_file_leaves_open() -> None:
+def test_a_folder_completes_the_labels_of_a_file() -> None:
     assert parse_name("BF16/model-00001-of-00002.gguf").quant == "BF16"
     assert parse_name("Q4_0/model-Q8_0.gguf").quant == "Q8_0"
     found = parse_name("UD-TQ1_0/Kimi-K3-UD-TQ1_0-00005-of-00012.gguf")
     assert (found.quant, found.shard, found.version, found.dynamic) == ("TQ1_0", "5/12", "K3", True)
 
 
-def test_a_file_of_a_repo_takes_what_it_does_not_say_from_the_repo() -> None:
+def test_a_repo_completes_the_labels_of_its_file() -> None:
     found = parse_name("unsloth/Qwen3-235B-A22B-GGUF::UD-Q2_K_XL/model-00001-of-00002.gguf")
     assert (found.kind, found.owner, found.name) == ("file", "unsloth", "Qwen3-235B-A22B-GGUF")
     assert (found.family, found.parameters, found.active_parameters) == ("qwen", 235_000_000_000, 22_000_000_000)
@@ -47,7 +47,7 @@ def test_a_sidecar_does_not_have_the_size_of_its_model() -> None:
     assert parse_name("unsloth/gemma-3-4b-it-GGUF::mmproj-F16.gguf").parameters is None
 
 
-def test_owners_lend_their_format_and_nothing_else() -> None:
+def test_an_owner_sets_the_format_and_nothing_else() -> None:
     lent = parse_name("mlx-community/Qwen3-8B-4bit")
     assert (lent.format, lent.quant, lent.quant_method) == ("mlx", "MLX-4BIT", "mlx")
     plain = parse_name("somebody/Qwen3-8B-4bit")
@@ -67,7 +67,7 @@ def test_owners_lend_their_format_and_nothing_else() -> None:
         ("a\udcffb", "control characters"),
     ],
 )
-def test_what_is_no_name_says_why(text: str, reason: str) -> None:
+def test_an_invalid_name_states_the_reason(text: str, reason: str) -> None:
     with pytest.raises(InvalidName, match=reason):
         parse_name(text)
 
@@ -88,7 +88,7 @@ def test_name_labels_have_a_field_for_each_declared_label_that_names_claim() -> 
     assert {name: found[name].default for name in declared} == {name: declared[name].default for name in declared}
 
 
-def test_plain_values_in_the_contracts_order() -> None:
+def test_as_dict_has_the_contracts_order() -> None:
     plain = parse_name("LoneStriker/Mixtral-8x7B-v0.1-6.0bpw-h6-exl2").as_dict()
     assert list(plain)[:6] == ["input", "kind", "owner", "name", "family", "base_family"]
     assert list(plain)[-4:] == ["role", "shard", "tokens", "unclaimed"]

@@ -20,14 +20,14 @@ def sources(**changed: str) -> dict[str, bytes]:
     return {name: data + changed.get(name, "").encode() for name, data in packaged_files().items()}
 
 
-def test_it_is_whole() -> None:
+def test_the_vocabulary_loads() -> None:
     words = vocabulary()
     assert len(words.digest) == 16
     assert words.find("family", "gemma") is not None
     assert all(entry.about for entry in words.entries)
 
 
-def test_the_digest_follows_every_byte() -> None:
+def test_the_digest_changes_with_every_byte() -> None:
     assert load_vocabulary(sources()).digest == vocabulary().digest
     assert load_vocabulary(sources(tuning="\n# a comment\n")).digest != vocabulary().digest
 
@@ -54,13 +54,13 @@ def test_the_digest_follows_every_byte() -> None:
         ("schemes", '\n[packed.NEW]\nabout = "x"\naliases = ["nf4"]\n', "NEW", "already belongs to BNB-NF4"),
     ],
 )
-def test_a_fault_names_its_file_and_entry(name: str, text: str, entry: str, reason: str) -> None:
+def test_an_error_names_its_file_and_entry(name: str, text: str, entry: str, reason: str) -> None:
     with pytest.raises(VocabularyError, match=reason) as raised:
         load_vocabulary(sources(**{name: text}))
     assert (raised.value.file, raised.value.entry) == (f"{name}.toml", entry)
 
 
-def test_new_words_are_read_at_once() -> None:
+def test_new_words_are_recognized() -> None:
     from analysis.names.lexicon import Lexicon
     from analysis.names.tokens import FAMILY
 
@@ -96,7 +96,7 @@ def test_spellings_of_schemes(written: str, scheme: str) -> None:
     assert parse_name(f"Model-7B-{written}.gguf").quant == scheme
 
 
-def test_reading_a_name_loads_nothing_heavy() -> None:
+def test_parsing_a_name_imports_no_heavy_package() -> None:
     code = (
         "import sys; from analysis.names import parse_name; parse_name('Qwen/Qwen3-8B');"
         "heavy = 'pandas', 'sqlalchemy', 'huggingface_hub', 'rapidfuzz', 'click', 'numpy';"
