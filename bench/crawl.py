@@ -110,16 +110,16 @@ class Endless:
         repo.__dict__.update(self._cached_parts[at])
         return repo
 
-    def page(self, wish: ListingQuery, after: Key | None, limit: int, shift: int = 0) -> ListingSlice:
+    def page(self, query: ListingQuery, after: Key | None, limit: int, shift: int = 0) -> ListingSlice:
         """Sorted by date only, ascending or descending; other orders give the order of dates, because there is no
         index.
         """
         seen = -1 if after is None else int(str(after[1])[8:], 16)
-        step = 1 if wish.ascending else -1
-        first = (0 if wish.ascending else self._count - 1) if after is None else seen + step
-        last = min(first + limit, self._count) if wish.ascending else max(first - limit, -1)
+        step = 1 if query.ascending else -1
+        first = (0 if query.ascending else self._count - 1) if after is None else seen + step
+        last = min(first + limit, self._count) if query.ascending else max(first - limit, -1)
         repos = [self.at(place) for place in range(first, last, step)]
-        more = repos and (last < self._count if wish.ascending else last >= 0)
+        more = repos and (last < self._count if query.ascending else last >= 0)
         return ListingSlice(repos, (repos[-1].created, repos[-1].hub_id) if more else None)
 
     def find(self, repo_id: str) -> Repo | None:
