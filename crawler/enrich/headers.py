@@ -53,11 +53,11 @@ def enrich_repo(
         {a.artifact: known[a.content] for a in fetched.artifacts if a.content is not None and a.content in known},
     )
     if depth == "headers":
-        read_headers(source, fetched, headers, {} if layouts is None else layouts)
+        read_missing_headers(source, fetched, headers, {} if layouts is None else layouts)
     return build_enrichment(fetched, depth, headers)
 
 
-def read_headers(
+def read_missing_headers(
     source: Source, fetched: FetchedRepo, headers: ReadHeaders, layouts: MutableMapping[LayoutKey, ArrayLength]
 ) -> None:
     """Adds to `headers` those of the repo's main artifacts that are missing, with the repo's configuration."""

@@ -97,8 +97,8 @@ def _parse_row(row: Any) -> RepoRecord:
         repo_id=repo_id,
         author=parse_short_text(get("author")) or (repo_id.partition("/")[0] if "/" in repo_id else None),
         sha=parse_sha(get("sha")),
-        created_at=parse_time(get("createdAt"), "createdAt"),
-        last_modified=parse_time(get("lastModified"), "lastModified"),
+        created_at=parse_timestamp(get("createdAt"), "createdAt"),
+        last_modified=parse_timestamp(get("lastModified"), "lastModified"),
         downloads=parse_int(get("downloads"), "downloads"),
         downloads_all_time=parse_int(get("downloadsAllTime"), "downloadsAllTime"),
         likes=parse_int(get("likes"), "likes"),
@@ -114,7 +114,7 @@ def _parse_row(row: Any) -> RepoRecord:
         languages=parse_languages(card.get("language")),
         card=card,
         config=limit_object(config) if type(config) is dict and config else {},
-        safetensors=parse_dtype_counts(get("safetensors")),
+        safetensors=parse_safetensors(get("safetensors")),
         gguf=limit_object(gguf) if type(gguf) is dict and gguf else {},
         edges=parse_base_models(get("baseModels")),
         evaluations=parse_evaluations(get("model-index"), get("cardData"), get("evalResults")),
@@ -167,7 +167,7 @@ def parse_sha(value: Any) -> str | None:
     raise MalformedRow(f"sha is {describe_value(value)}")
 
 
-def parse_time(value: Any, key: str) -> datetime | None:
+def parse_timestamp(value: Any, key: str) -> datetime | None:
     """A time in ISO 8601; one without a zone is UTC."""
     if value is None:
         return None
@@ -186,7 +186,7 @@ def parse_time(value: Any, key: str) -> datetime | None:
 def parse_created_at(row: Any) -> datetime | None:
     """When a listed repo was created; None if the row does not tell."""
     try:
-        return parse_time(row.get("createdAt"), "createdAt") if type(row) is dict else None
+        return parse_timestamp(row.get("createdAt"), "createdAt") if type(row) is dict else None
     except MalformedRow:
         return None
 
@@ -238,7 +238,7 @@ def parse_languages(value: Any) -> tuple[str, ...]:
     )
 
 
-def parse_dtype_counts(value: Any) -> Json:
+def parse_safetensors(value: Any) -> Json:
     """{"parameters": {dtype: n}, "total": n}, of the values that are valid."""
     if type(value) is not dict:
         return {}
@@ -282,7 +282,7 @@ def parse_evaluations(index: Any, card: Any, results: Any) -> tuple[EvalRecord, 
 def _index_results(index: Any) -> Iterator[EvalRecord]:
     for model in iter_objects(index):
         for result in iter_objects(model.get("results")):
-            task, dataset = as_object(result.get("task")), as_object(result.get("dataset"))
+            task, dataset = object_or_empty(result.get("task")), object_or_empty(result.get("dataset"))
             task_name = parse_short_text(task.get("name")) or parse_short_text(task.get("type")) or ""
             dataset_name = parse_short_text(dataset.get("name")) or parse_short_text(dataset.get("type")) or ""
             for metric in iter_objects(result.get("metrics")):
@@ -294,7 +294,7 @@ def _index_results(index: Any) -> Iterator[EvalRecord]:
 
 def _file_results(results: Any) -> Iterator[EvalRecord]:
     for result in iter_objects(results):
-        dataset, value = as_object(result.get("dataset")), parse_float(result.get("value"))
+        dataset, value = object_or_empty(result.get("dataset")), parse_float(result.get("value"))
         name = parse_short_text(dataset.get("id")) or parse_short_text(result.get("dataset_id"))
         if value is not None and name:
             task = parse_short_text(dataset.get("task_id")) or parse_short_text(result.get("task_id")) or ""
@@ -306,7 +306,7 @@ def iter_objects(value: Any) -> Iterator[dict[str, Any]]:
         yield from (each for each in value[:MAX_EVALUATIONS] if type(each) is dict)
 
 
-def as_object(value: Any) -> dict[str, Any]:
+def object_or_empty(value: Any) -> dict[str, Any]:
     return value if type(value) is dict else {}
 
 

@@ -79,7 +79,7 @@ def parse_json(response: Response) -> Any:
         except ValueError as error:
             if "integer string conversion" not in str(error):
                 raise
-            return json.loads(response.body, parse_int=parse_bounded_int)
+            return json.loads(response.body, parse_int=parse_json_int)
     except (ValueError, RecursionError) as error:
         content_type = response.headers.get("content-type", "").partition(";")[0]
         start = response.body[:64].lstrip().lower()
@@ -88,7 +88,7 @@ def parse_json(response: Response) -> Any:
         raise IncompleteResponse("the JSON is truncated or invalid") from error
 
 
-def parse_bounded_int(digits: str) -> int | None:
+def parse_json_int(digits: str) -> int | None:
     """An integer; None for one of more digits than MAX_INT_DIGITS."""
     return int(digits) if len(digits) < MAX_INT_DIGITS else None
 
