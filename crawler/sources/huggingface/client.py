@@ -71,7 +71,6 @@ class HubClient:
             backoff=backoff,
             offline=offline,
         )
-        self._token = token
         self._supports_info_keys = True  # False: this Hub takes no `expand` for a single repo
 
     @property
