@@ -1,4 +1,4 @@
-"""hf-catalog's command line: the table of commands, each loaded only when it is asked for.
+"""hf-catalog's command line: the table of commands, each imported only when it runs.
 
 `hf-catalog label NAME` must not pay for SQLAlchemy, pandas or the Hub's client, so a command is a name, the place it
 lives in and a line of help; the module behind it is imported when the command runs.
@@ -25,42 +25,40 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, dict[str, Entry]] = {
-    "Start": {
-        "demo": Entry("crawler.cli.demo:demo", "A small Hub, a real crawl and a catalog to play with; no network."),
-        "crawl": Entry("crawler.cli.crawl:crawl", "Walk the Hub: discover, read, label, store; goes on where it was."),
-        "plan": Entry("crawler.cli.plan:plan", "Requests and time that a crawl needs, by kind of account."),
+    "Crawl": {
+        "demo": Entry("crawler.cli.demo:demo", "Crawl a sample Hub on this machine into demo.db; no network."),
+        "crawl": Entry("crawler.cli.crawl:crawl", "Crawl the Hub into the catalog; resumes where it stopped."),
+        "plan": Entry("crawler.cli.plan:plan", "Estimate the requests and time of a crawl, by kind of account."),
         "schedule": Entry("crawler.cli.schedule:schedule", "Crawl on a schedule, until it is stopped."),
-        "status": Entry("crawler.cli.status:status", "How the catalog and its crawls are."),
-        "doctor": Entry("crawler.cli.doctor:doctor", "What is wrong here, and how to mend it."),
+        "status": Entry("crawler.cli.status:status", "Show the state of the catalog and of its crawls."),
+        "doctor": Entry("crawler.cli.doctor:doctor", "Check the installation and say how to fix problems."),
     },
     "Label": {
-        "label": Entry("crawler.cli.label:label", "Decode names, with no network."),
+        "label": Entry("crawler.cli.label:label", "Decode model names; no network."),
         "header": Entry("crawler.cli.header:header", "Read the header of a model file: local, by URL or on the Hub."),
-        "relabel": Entry(
-            "crawler.cli.relabel:relabel", "Bring the catalog to the current vocabulary, with no network."
-        ),
-        "vocabulary": Entry("crawler.cli.vocabulary:vocabulary", "The words behind the labels: ls, check, suggest."),
+        "relabel": Entry("crawler.cli.relabel:relabel", "Relabel the catalog with the current vocabulary; no network."),
+        "vocabulary": Entry("crawler.cli.vocabulary:vocabulary", "The vocabulary of the labels: ls, check, suggest."),
     },
-    "Ask": {
-        "models": Entry("crawler.cli.models:models", "List models, look at one, draw its family: ls, info, tree."),
+    "Query": {
+        "models": Entry("crawler.cli.models:models", "List models, show one, draw its lineage: ls, info, tree."),
         "search": Entry("crawler.cli.search:search", "Find models by words."),
-        "similar": Entry("crawler.cli.similar:similar", "Near-duplicates and re-uploads of a model."),
-        "compare": Entry("crawler.cli.compare:compare", "Models side by side."),
-        "fits": Entry("crawler.cli.fits:fits", "What runs on this much memory, how fast, and what is lost."),
-        "memory": Entry("crawler.cli.memory:memory", "Parameters times bits is bytes: what 32, 16, 8 and 4 bits take."),
-        "changes": Entry("crawler.cli.changes:changes", "What happened: new, changed, renamed and vanished models."),
-        "query": Entry("crawler.cli.query:query", "Read-only SQL, or a question by name."),
+        "similar": Entry("crawler.cli.similar:similar", "Find near-duplicates and re-uploads of a model."),
+        "compare": Entry("crawler.cli.compare:compare", "Compare models side by side."),
+        "fits": Entry("crawler.cli.fits:fits", "What fits this much memory: speed and quality loss."),
+        "memory": Entry("crawler.cli.memory:memory", "Memory of weights at 32, 16, 8 and 4 bits per weight."),
+        "changes": Entry("crawler.cli.changes:changes", "List new, changed, renamed and vanished models."),
+        "query": Entry("crawler.cli.query:query", "Run read-only SQL, or a saved query by name."),
     },
-    "Show": {
-        "export": Entry("crawler.cli.export:export", "Summaries and tables as CSV, Parquet or JSON lines."),
-        "report": Entry("crawler.cli.report:report", "One HTML page that needs nothing else."),
-        "charts": Entry("crawler.cli.charts:charts", "The report's charts as PNG and SVG."),
-        "serve": Entry("crawler.cli.serve:serve", "The catalog in a browser, by Datasette."),
+    "Publish": {
+        "export": Entry("crawler.cli.export:export", "Write summaries and tables as CSV, Parquet or JSON lines."),
+        "report": Entry("crawler.cli.report:report", "Write a self-contained HTML report."),
+        "charts": Entry("crawler.cli.charts:charts", "Write the report's charts as PNG and SVG."),
+        "serve": Entry("crawler.cli.serve:serve", "Serve the catalog to a browser, with Datasette."),
     },
-    "Keep": {
+    "Maintain": {
         "db": Entry("crawler.cli.db:db", "upgrade, check, current, stats, backup, restore, optimize, prune, copy."),
-        "sample-hub": Entry("crawler.cli.sample_hub:sample_hub", "The small Hub of the demo, alone."),
-        "completion": Entry("crawler.cli.completion:completion", "Tab completion for bash, zsh or fish."),
+        "sample-hub": Entry("crawler.cli.sample_hub:sample_hub", "Serve the demo's sample Hub."),
+        "completion": Entry("crawler.cli.completion:completion", "Print tab completion for bash, zsh or fish."),
     },
 }
 
@@ -104,7 +102,7 @@ class LazyGroup(click.Group):
 
 
 def suggest_commands(word: str, words: Sequence[str] | dict[str, Entry]) -> list[str]:
-    """The words that were probably meant."""
+    """Close matches of a mistyped word."""
     from difflib import get_close_matches
 
     return get_close_matches(word, list(words), n=3)
@@ -124,28 +122,28 @@ def cli() -> None:
 
 
 def misplaced_package() -> str | None:
-    """A package of another project that hides one of our rooms: `db` and `analysis` are common names.
+    """A package of another project that shadows one of ours: `db` and `analysis` are common names.
 
     Returns the folder it was found in, None where all is well. Nothing is imported to find out.
     """
-    house = Path(__file__).resolve().parents[2]
-    for room in ("db", "analysis", "samplehub"):
-        spec = importlib.util.find_spec(room)
-        if spec is None or spec.origin is None or Path(spec.origin).resolve().parents[1] != house:
-            return f"{room} of {spec.origin if spec and spec.origin else 'nowhere'}"
+    root = Path(__file__).resolve().parents[2]
+    for package in ("db", "analysis", "samplehub"):
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None or Path(spec.origin).resolve().parents[1] != root:
+            return f"{package} of {spec.origin if spec and spec.origin else 'nowhere'}"
     return None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the program and leave with its exit status (see failures.py for what they mean)."""
-    from crawler.cli import errors as failures
+    """Run the program and leave with its exit status (see errors.py for their meaning)."""
+    from crawler.cli import errors
 
     words = list(sys.argv[1:] if arguments is None else arguments)
-    stranger = misplaced_package()
-    if stranger:
-        failures.print_error(
-            f"another package stands where hf-catalog's own should: {stranger}",
-            "keep the program apart from other packages: pipx install hf-catalog, or uv tool install hf-catalog",
+    foreign = misplaced_package()
+    if foreign:
+        errors.print_error(
+            f"another package shadows one of hf-catalog: {foreign}",
+            "install the program in its own environment, with pipx or uv tool",
         )
-        sys.exit(failures.USAGE)
-    sys.exit(failures.run_command(lambda: cli.main(words, prog_name="hf-catalog", standalone_mode=False), words))
+        sys.exit(errors.USAGE)
+    sys.exit(errors.run_command(lambda: cli.main(words, prog_name="hf-catalog", standalone_mode=False), words))

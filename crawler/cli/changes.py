@@ -1,4 +1,4 @@
-"""`hf-catalog changes`: what happened on the Hub, as the catalog saw it."""
+"""`hf-catalog changes`: what changed on the Hub between crawls."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ ENTRIES = 200
 
 @click.command()
 @click.option("--since", type=WHEN, default="7d", show_default=True, metavar="TIME", help="7d, 24h or 2026-11-01.")
-@click.option("--family", multiple=True, metavar="NAME", help="Only this family; may be given often.")
+@click.option("--family", multiple=True, metavar="NAME", help="Only this family; repeatable.")
 @click.option(
     "--quant",
     multiple=True,
     shell_complete=complete_scheme,
     metavar="SCHEME",
-    help="Only this scheme; may be given often.",
+    help="Only this scheme; repeatable.",
 )
 @click.option("--kind", multiple=True, metavar="KIND", help="new, renamed, commit, gone, 'new artifact', label ...")
 @click.option(
-    "--format", "form", type=click.Choice(["table", "atom"]), default="table", help="atom: a feed for a reader."
+    "--format", "form", type=click.Choice(["table", "atom"]), default="table", help="atom: a feed for a feed reader."
 )
 @click.option("--limit", type=click.IntRange(min=0), default=ENTRIES, show_default=True, metavar="N", help="0 for all.")
 @db_option
@@ -40,7 +40,7 @@ def changes(
     db: str,
     out: Printer,
 ) -> None:
-    """What happened: new, renamed, changed and vanished models, newest first.
+    """List new, renamed, changed and vanished models, newest first.
 
     \b
     Examples:
@@ -58,7 +58,7 @@ def changes(
 
             out.stdout.write(make_feed(list(rows), db=db))
             return
-        out.rows(rows, COLUMNS, id_key="repo_id", empty=f"Nothing happened since {since:%Y-%m-%d %H:%M} UTC.")
+        out.rows(rows, COLUMNS, id_key="repo_id", empty=f"No change since {since:%Y-%m-%d %H:%M} UTC.")
 
 
 def minute(value: Any) -> str:

@@ -33,4 +33,4 @@ def charts(folder: Path, dark: bool, db: str, out: Printer) -> None:
             out.detail(f"{path.name} is written")
             written.append({"file": str(path), "size": path.stat().st_size})
     columns = [Column("file", clip=False), Column("size", text=size_text, right=True)]
-    out.rows(written, columns, id_key="file", empty="The catalog holds nothing to draw yet.")
+    out.rows(written, columns, id_key="file", empty="The catalog has nothing to draw yet.")

@@ -23,9 +23,9 @@ LAPTOP = 16 * 10**9
 @db_option
 @output_options
 def compare(ids: tuple[str, ...], context: int, ram: int, db: str, out: Printer) -> None:
-    """Models side by side: labels, claims and measurements, sizes, memory, and what quantization cost.
+    """Models side by side: labels, claims and measurements, sizes, memory, and the cost of quantization.
 
-    ID::SCHEME or ID::FILE picks one of a repo's quants.
+    ID::SCHEME or ID::FILE selects one of a repo's quantizations.
 
     \b
     Examples:
@@ -45,7 +45,7 @@ def compare(ids: tuple[str, ...], context: int, ram: int, db: str, out: Printer)
     titles = [title_of(side, sides) for side in sides]
     lines = [{"": name, **dict(zip(titles, texts, strict=True))} for name, texts in facts(sides, context, ram, room)]
     out.rows(lines, [Column("", clip=False), *(Column(title) for title in titles)])
-    tell_costs(sides, titles, out)
+    print_costs(sides, titles, out)
 
 
 def title_of(side: ComparedModel, sides: list[ComparedModel]) -> str:
@@ -57,7 +57,7 @@ def title_of(side: ComparedModel, sides: list[ComparedModel]) -> str:
 
 
 def facts(sides: list[ComparedModel], context: int, ram: int, room: int) -> list[tuple[str, list[str]]]:
-    """The lines of the table; what is known of no model is left out."""
+    """The lines of the table; rows unknown for every model are skipped."""
 
     def of_model(key: str, text: Callable[[Any], str] = cell_text) -> list[str]:
         return [text(side.model[key]) for side in sides]
@@ -71,24 +71,24 @@ def facts(sides: list[ComparedModel], context: int, ram: int, room: int) -> list
     lines = [
         ("family", [" ".join(filter(None, (s.model["family"], s.model["version"], s.model["size"]))) for s in sides]),
         ("tuning", of_model("tuning")),
-        ("for", of_model("specialty")),
-        ("made from", of_model("base_model")),
+        ("specialty", of_model("specialty")),
+        ("base model", of_model("base_model")),
         ("licence", of_model("license")),
         ("access", [f"on request ({s.model['gated']})" if s.model["gated"] else "open" for s in sides]),
-        ("downloads a month", of_model("downloads", count_text)),
+        ("downloads per month", of_model("downloads", count_text)),
         ("created", of_model("created_at", day_text)),
-        ("changed", of_model("last_modified", day_text)),
+        ("updated", of_model("last_modified", day_text)),
         ("parameters", against("parameters", "parameters_measured", count_text)),
-        ("of them active", [active(side) for side in sides]),
+        ("active parameters", [active(side) for side in sides]),
         ("context", against("context", "context_measured", lambda value: f"{value:,}" if value else "")),
         ("architecture", of_model("architecture")),
         ("artifact", of_artifact("artifact")),
-        ("scheme", [scheme(side) for side in sides]),
-        ("bits a weight", [bits(side) for side in sides]),
+        ("quantization", [scheme(side) for side in sides]),
+        ("bits per weight", [bits(side) for side in sides]),
         ("size", of_artifact("total_size", size_text)),
-        (f"needs, {context:,} tokens", [needs(side) for side in sides]),
+        (f"memory needed, {context:,} tokens", [needs(side) for side in sides]),
         (f"fits {size_text(ram)}", ["" if s.needs is None else cell_text(s.needs <= room) for s in sides]),
-        ("context up to", [f"{side.largest_context:,}" if side.largest_context else "" for side in sides]),
+        ("largest context", [f"{side.largest_context:,}" if side.largest_context else "" for side in sides]),
         ("conflicts", [str(side.conflicts) if side.conflicts else "" for side in sides]),
     ]
     return [(name, texts) for name, texts in lines if any(texts)]
@@ -101,7 +101,7 @@ def claim_and_measurement(claimed: str, measured: str) -> str:
 
 
 def active(side: ComparedModel) -> str:
-    """Active parameters of a mixture of experts; of other models all are."""
+    """Active parameters of a mixture of experts; empty for other models."""
     measured = side.model["active_parameters_measured"]
     if measured == side.model["parameters_measured"]:
         measured = None
@@ -123,17 +123,17 @@ def bits(side: ComparedModel) -> str:
 
 
 def needs(side: ComparedModel) -> str:
-    return "" if side.needs is None else size_text(side.needs) + (" (cache guessed)" if side.estimated else "")
+    return "" if side.needs is None else size_text(side.needs) + (" (cache estimated)" if side.estimated else "")
 
 
-def tell_costs(sides: list[ComparedModel], titles: list[str], out: Printer) -> None:
-    """The three costs of quantization, each in its place."""
+def print_costs(sides: list[ComparedModel], titles: list[str], out: Printer) -> None:
+    """The three costs of quantization, for each model."""
     from analysis.catalog.compare import TITLES
 
     for side, title in zip(sides, titles, strict=True):
         if side.costs:
             out.line()
-            out.heading(f"What quantization cost {title}")
-        for told in side.costs:
-            source = f" [{told.source}]" if told.source else ""
-            out.paragraph(f"{TITLES[told.cost]}: {'measured: ' if told.measured else ''}{told.text}{source}")
+            out.heading(f"Cost of quantization: {title}")
+        for cost in side.costs:
+            source = f" [{cost.source}]" if cost.source else ""
+            out.paragraph(f"{TITLES[cost.cost]}: {'measured: ' if cost.measured else ''}{cost.text}{source}")

@@ -1,4 +1,4 @@
-"""`hf-catalog completion`: what a shell needs to complete commands and options, and the manual page."""
+"""`hf-catalog completion`: completion scripts of shells, and the manual page."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.crawl_options import crawl_options
-from crawler.cli.errors import BROKEN_OFF, NO, USAGE, CommandError
+from crawler.cli.errors import INTERRUPTED, NO, USAGE, CommandError
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Printer, size_text
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @crawl_options
-@click.option("--dry-run", is_flag=True, help="Say what would be done; ask nothing, write nothing.")
-@click.option("--mirror", is_flag=True, help="The endpoint is a mirror of the Hub that the catalog was made from.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done; send no request, write nothing.")
+@click.option("--mirror", is_flag=True, help="The endpoint is a mirror of the Hub of this catalog.")
 @db_option
 @output_options(table=False)
 def crawl(
     settings: CrawlSettings, endpoint: str | None, dry_run: bool, mirror: bool, db: str, out: Printer
 ) -> int | None:
-    """Walk the Hub: discover repos, read their files and headers, label them, store them.
+    """Crawl the Hub: discover repos, read their files and headers, label and store them.
 
-    The first crawl walks the whole listing, later ones only what changed since; --full walks it all again. A crawl that
-    was broken off goes on where it was. Ctrl-C finishes the page; a second one stops at once.
+    The first crawl reads the whole listing, later ones only what changed since; --full reads it all again. An
+    interrupted crawl resumes. Ctrl-C finishes the current page; a second one stops at once.
 
     \b
     Examples:
@@ -62,10 +62,10 @@ def crawl(
     if not mirror:
         check_same_endpoint(db, hub.endpoint)
     if is_new(db):
-        hub.check_connection()  # no network: no empty catalog is left behind
+        hub.check_connection()  # without a network no empty catalog is made
     with Store.open(db, create=True) as store, stop_on_signal(pacer, out):
         runs = crawled(store, hub, settings, out)
-    answer(runs, hub, db, out)
+    print_result(runs, hub, db, out)
     nothing_read = settings.scope.repo_ids and all(run.repos_seen == 0 for run in runs if run.outcome == "complete")
     return NO if nothing_read else None
 
@@ -75,7 +75,7 @@ def is_new(db: str) -> bool:
 
 
 def crawled(store: Store, hub: HubClient, settings: CrawlSettings, out: Printer) -> list[RunRecord]:
-    """The crawl, watched by a progress bar where somebody looks."""
+    """The crawl, with a progress bar on a terminal."""
     from crawler.pipeline import crawl as walk
     from crawler.sources.huggingface.source import HuggingFaceSource
 
@@ -85,20 +85,20 @@ def crawled(store: Store, hub: HubClient, settings: CrawlSettings, out: Printer)
     from crawler.cli.progress import Bar
 
     with Bar(hub.pacer, settings) as bar:
-        return walk(store, source, settings, bar.tell)
+        return walk(store, source, settings, bar.update)
 
 
 @contextmanager
 def stop_on_signal(pacer: Pacer, out: Printer) -> Iterator[None]:
-    """SIGINT and SIGTERM end the crawl after the page or visit in hand; a second one ends it now."""
+    """SIGINT and SIGTERM end the crawl after the current page or visit; a second one ends it at once."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if pacer.is_stop_requested:
-            sys.stderr.write("\nBroken off.\n")
+            sys.stderr.write("\nInterrupted.\n")
             sys.stderr.flush()
-            os._exit(BROKEN_OFF)  # transactions are whole or not at all, whatever the moment
-        pacer.stop(f"asked to by {signal.Signals(number).name}")
-        out.message("Finishing what is in hand; once more to stop now.")
+            os._exit(INTERRUPTED)  # transactions are atomic at any moment
+        pacer.stop(f"stopped by {signal.Signals(number).name}")
+        out.message("Finishing the current work; once more to stop now.")
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -109,7 +109,7 @@ def stop_on_signal(pacer: Pacer, out: Printer) -> Iterator[None]:
 
 
 def check_same_endpoint(db: str, endpoint: str) -> None:
-    """A catalog is of one Hub: a walk of another would find everything gone. On loopback the port may differ."""
+    """Refuse to crawl another Hub into a catalog: its repos would count as gone. On loopback the port may differ."""
     from urllib.parse import urlsplit
 
     from db.errors import CatalogError
@@ -127,20 +127,20 @@ def check_same_endpoint(db: str, endpoint: str) -> None:
         with CatalogReader(db) as reader:
             known = reader.all("select endpoint from crawl_runs order by id desc limit 1")
     except CatalogError:
-        return  # Store.open says what is wrong with it, or mends it
+        return  # Store.open reports what is wrong with it, or repairs it
     if known and host(known[0]["endpoint"]) != host(endpoint):
         raise CommandError(
             f"{db} is a catalog of {known[0]['endpoint']}, not of {endpoint}",
-            "name another catalog with --db; if this is a mirror of that Hub, say --mirror",
+            "name another catalog with --db; for a mirror of that Hub add --mirror",
             USAGE,
         )
 
 
-# ---- the answer -----------------------------------------------------------------------------------------------------
+# ---- the result -----------------------------------------------------------------------------------------------------
 
 
 def sum_runs(runs: Sequence[RunRecord]) -> RunRecord:
-    """Several runs in one: their counts added up, the last one's end."""
+    """Several runs as one: counts added up, outcome of the last."""
     whole = runs[-1]
     for run in runs[:-1]:
         counts = {
@@ -153,7 +153,7 @@ def sum_runs(runs: Sequence[RunRecord]) -> RunRecord:
     return whole
 
 
-def answer(runs: Sequence[RunRecord], hub: HubClient, db: str, out: Printer) -> None:
+def print_result(runs: Sequence[RunRecord], hub: HubClient, db: str, out: Printer) -> None:
     run = sum_runs(runs)
     seconds = ((run.finished_at or run.started_at) - run.started_at).total_seconds()
     quota = {bucket: hub.pacer.quota(bucket) for bucket in ("api", "resolvers")}
@@ -162,28 +162,28 @@ def answer(runs: Sequence[RunRecord], hub: HubClient, db: str, out: Printer) -> 
     facts["quota"] = {bucket: {"left": left, "of": of} for bucket, (left, of) in quota.items() if of is not None}
     if out.quiet and out.mode != "json":
         return
-    out.object(facts, lambda: for_people(run, seconds, hub, db, out))
+    out.object(facts, lambda: format_result(run, seconds, hub, db, out))
     if run.outcome == "stopped":
-        out.message(f"Stopped: {run.detail}. The same command goes on where this one ended.")
+        out.message(f"Stopped: {run.detail}. The same command resumes it.")
 
 
-def for_people(run: RunRecord, seconds: float, hub: HubClient, db: str, out: Printer) -> None:
-    kinds = {"full": "full walk", "incremental": "changes", "repos": "a choice of repos"}
+def format_result(run: RunRecord, seconds: float, hub: HubClient, db: str, out: Printer) -> None:
+    kinds = {"full": "full crawl", "incremental": "changes", "repos": "selected repos"}
     out.heading(f"{hub.endpoint} into {db}: {kinds.get(run.kind, run.kind)}, {run.outcome}")
-    left_out = f"; {run.repos_skipped:,} left out (hf-catalog query 'select * from skips')" if run.repos_skipped else ""
+    skipped = f"; {run.repos_skipped:,} skipped (hf-catalog query 'select * from skips')" if run.repos_skipped else ""
     out.line(
         f"  repos     {run.repos_seen:,} seen: {run.repos_new:,} new, {run.repos_changed:,} changed,"
-        f" {run.repos_unchanged:,} unchanged{left_out}"
+        f" {run.repos_unchanged:,} unchanged{skipped}"
     )
     out.line(f"  visited   {run.repos_enriched:,}")
     out.line(
-        f"  asked     {run.api_requests:,} API and {run.resolver_requests:,} file requests,"
-        f" {size_text(run.bytes_read)}, {run.seconds_waited:.0f} s waited for the quota"
+        f"  requests  {run.api_requests:,} API, {run.resolver_requests:,} file,"
+        f" {size_text(run.bytes_read)}, {run.seconds_waited:.0f} s waited for quota"
     )
     left, of = hub.pacer.quota("api")
     if left is not None and of is not None:
         out.line(f"  quota     {left:,} of {of:,} API requests left in this window")
     rate = run.repos_seen / seconds if seconds else 0.0
-    out.line(f"  took      {seconds:.1f} s{f', {rate:,.0f} repos a second' if run.repos_seen >= 1000 else ''}")
+    out.line(f"  took      {seconds:.1f} s{f', {rate:,.0f} repos per second' if run.repos_seen >= 1000 else ''}")
     if run.detail and run.outcome != "stopped":
         out.line(f"  note      {run.detail}")

@@ -1,4 +1,4 @@
-"""The options that say what a crawl is about, shared by `crawl` and `plan`."""
+"""The options that select what to crawl, shared by `crawl` and `plan`."""
 
 from __future__ import annotations
 
@@ -16,30 +16,36 @@ NAMES = ("author", "search", "tags", "repo_ids", "since", "min_downloads", "limi
 
 
 def crawl_options(command: Command) -> Command:
-    """Adds the options and hands the command `settings`, CrawlSettings, and `endpoint` in their place."""
+    """Adds the options and passes the command `settings` (CrawlSettings) and `endpoint` in their place."""
     options = [
-        click.option("--endpoint", metavar="URL", help="Another Hub than huggingface.co; default HF_ENDPOINT."),
+        click.option("--endpoint", metavar="URL", help="The Hub's address; default HF_ENDPOINT, else huggingface.co."),
         click.option(
             "--depth",
             type=click.Choice(["listing", "files", "headers"]),
             default="files",
             show_default=True,
-            help="listing: what it tells; files: each repo's files, a request each; headers: what these hold.",
+            help="listing: metadata only; files: each repo's files, one request each; headers: also file headers.",
         ),
-        click.option("--full", is_flag=True, help="Walk the whole listing again, to find what vanished."),
-        click.option("--author", multiple=True, metavar="NAME", help="Only repos of this account; may be given often."),
-        click.option("--search", multiple=True, metavar="TEXT", help="Only repos whose id holds this text."),
+        click.option("--full", is_flag=True, help="Read the whole listing again, to find vanished repos."),
+        click.option("--author", multiple=True, metavar="NAME", help="Only repos of this account; repeatable."),
+        click.option("--search", multiple=True, metavar="TEXT", help="Only repos whose id contains this text."),
         click.option("--filter", "tags", multiple=True, metavar="TAG", help="Only repos with this tag: gguf, mlx."),
-        click.option("--repo", "repo_ids", multiple=True, metavar="ID", help="These repos alone, whatever is known."),
+        click.option("--repo", "repo_ids", multiple=True, metavar="ID", help="Only these repos."),
         click.option("--since", type=WHEN, metavar="TIME", help="Only repos that changed since: 7d or 2026-11-01."),
         click.option(
-            "--min-downloads", type=click.IntRange(min=1), metavar="N", help="Only repos with so many downloads."
+            "--min-downloads", type=click.IntRange(min=1), metavar="N", help="Only repos with at least N downloads."
         ),
         click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the N most downloaded repos."),
         click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Stop after N requests to the Hub."),
         click.option("--max-time", type=SPAN_OF_TIME, metavar="SPAN", help="Stop after this time: 30m, 2h."),
-        click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Visits at one time."),
-        click.option("--include-private", is_flag=True, help="Take in private repos that the token sees."),
+        click.option(
+            "--workers",
+            type=click.IntRange(1, 64),
+            default=8,
+            show_default=True,
+            help="Number of repos read at a time.",
+        ),
+        click.option("--include-private", is_flag=True, help="Include private repos that the token can read."),
         click.option(
             "--cluster",
             type=CLUSTER,
@@ -60,7 +66,7 @@ def crawl_options(command: Command) -> Command:
 
 
 def settings_of(given: dict[str, Any]) -> Any:
-    """CrawlSettings of the options, which are taken out of `given`; `endpoint` is left in."""
+    """CrawlSettings of the options, removed from `given`; `endpoint` stays."""
     from crawler.settings import CrawlSettings
     from crawler.sources.huggingface.parse import REPO_ID
     from db.records import RepoFilter
@@ -70,7 +76,9 @@ def settings_of(given: dict[str, Any]) -> Any:
     if wrong is not None:
         raise click.UsageError(f"--repo: {wrong!r} is no repo id like owner/name", click.get_current_context())
     if repo_ids and (author or search or tags or since or least or limit or given["full"]):
-        raise click.UsageError("--repo names repos itself: it goes with no other filter", click.get_current_context())
+        raise click.UsageError(
+            "--repo names repos itself: it can't be combined with other filters", click.get_current_context()
+        )
     return CrawlSettings(
         depth=given.pop("depth"),
         scope=RepoFilter(

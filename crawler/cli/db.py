@@ -1,4 +1,4 @@
-"""`hf-catalog db`: keep the catalog."""
+"""`hf-catalog db`: maintain the catalog."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from crawler.cli.printer import Column, Printer, size_text
 
 @click.group()
 def db() -> None:
-    """Keep the catalog: its schema, its health, its copies, its size."""
+    """Maintain the catalog: schema, integrity, backups, size."""
 
 
 @db.command()
-@click.option("--no-backup", is_flag=True, help="Do not copy a catalog of an older schema beside itself first.")
+@click.option("--no-backup", is_flag=True, help="Make no backup of the catalog before the upgrade.")
 @db_option
 @output_options(table=False)
 def upgrade(no_backup: bool, db: str, out: Printer) -> None:
-    """Bring a catalog of an earlier version to this version's schema, with a copy beside it first.
+    """Upgrade a catalog of an earlier version to this version's schema, after a backup.
 
     \b
     Examples:
@@ -32,10 +32,10 @@ def upgrade(no_backup: bool, db: str, out: Printer) -> None:
     """
     from db.revisions import head
     from db.schema.migrate import current
-    from db.schema.migrate import upgrade as bring
+    from db.schema.migrate import upgrade as run_upgrade
 
     before = current(db)
-    saved = bring(db, backup=not no_backup)
+    saved = run_upgrade(db, backup=not no_backup)
     after = head()
     answer = {"before": before, "after": after, "backup": None if saved is None else str(saved)}
     if before == after:
@@ -43,7 +43,7 @@ def upgrade(no_backup: bool, db: str, out: Printer) -> None:
         return
     out.object(answer, lambda: out.line(f"The schema is {after} now, it was {before or 'none'}."))
     if saved is not None:
-        out.message(f"The catalog as it was: {saved}")
+        out.message(f"Backup of the catalog: {saved}")
 
 
 @db.command()
@@ -63,7 +63,7 @@ def current(db: str, out: Printer) -> None:
     if found == needed:
         state, advice = "current", ""
     elif found is None:
-        state, advice = "none", "it holds no catalog yet"
+        state, advice = "none", "it contains no catalog yet"
     elif found in known_revisions():
         state, advice = "older", "bring it up to date with: hf-catalog db upgrade"
     else:
@@ -78,39 +78,39 @@ def current(db: str, out: Printer) -> None:
 @db_option
 @output_options
 def check(db: str, out: Printer) -> int:
-    """Whether the catalog is whole: bytes, schema, views, and rows that belong to each other. Exit status 1 if not.
+    """Check the catalog's integrity: bytes, schema, views and references. Exit status 1 if it fails.
 
     \b
     Examples:
       hf-catalog db check
       hf-catalog db check --json
     """
-    from db.maintain.check import check as look
+    from db.maintain.check import check as run_checks
 
-    found = look(db)
+    found = run_checks(db)
     out.rows((asdict(each) for each in found), (Column("check"), Column("ok"), Column("detail")), id_key="check")
     wrong = [each for each in found if not each.ok]
     if not wrong:
-        out.message(f"{db} is whole.")
+        out.message(f"{db} passed every check.")
         return 0
     names = ", ".join(each.check for each in wrong)
-    raise CommandError(f"{db} is not whole: {names}", "go back to a copy with: hf-catalog db restore BACKUP", NO)
+    raise CommandError(f"{db} failed: {names}", "restore a backup with: hf-catalog db restore BACKUP", NO)
 
 
 @db.command()
 @db_option
 @output_options
 def stats(db: str, out: Printer) -> None:
-    """How big the catalog is, table by table, with the indexes.
+    """Show the size of the catalog by table, with the indexes.
 
     \b
     Examples:
       hf-catalog db stats
       hf-catalog db stats --json
     """
-    from db.maintain.stats import stats as measured
+    from db.maintain.stats import stats as read_stats
 
-    found = measured(db)
+    found = read_stats(db)
     if out.mode in ("json", "nl"):
         out.object(asdict(found))
         return
@@ -127,9 +127,9 @@ def stats(db: str, out: Printer) -> None:
 @db_option
 @output_options(table=False)
 def backup(file: str | None, force: bool, db: str, out: Printer) -> None:
-    """Copy the catalog as it is at this moment into one compact file; a crawl may go on meanwhile.
+    """Copy the catalog's current state into one compact file, also during a crawl.
 
-    Without FILE the copy lies beside the catalog, with the time in its name.
+    Without FILE the backup is written beside the catalog, with the time in its name.
 
     \b
     Examples:
@@ -151,51 +151,51 @@ def backup(file: str | None, force: bool, db: str, out: Printer) -> None:
 @db_option
 @output_options(table=False)
 def restore(file: str, db: str, out: Printer) -> None:
-    """Put a backup in the catalog's place, once it is known to be whole. The replaced catalog is kept beside it.
+    """Replace the catalog by a backup, after checking the backup. The replaced catalog is kept beside it.
 
     \b
     Example:
       hf-catalog db backup before.db --force && hf-catalog db restore before.db
     """
-    from db.maintain.backup import restore as put_back
+    from db.maintain.backup import restore as restore_backup
 
-    old = put_back(file, db)
+    old = restore_backup(file, db)
     answer = {"db": db, "restored_from": file, "replaced": None if old is None else str(old)}
-    out.object(answer, lambda: out.line(f"{db} is as it was in {file}."))
+    out.object(answer, lambda: out.line(f"{db} is restored from {file}."))
     if old is not None:
-        out.message(f"What was there until now: {old}")
+        out.message(f"The replaced catalog: {old}")
 
 
 @db.command()
-@click.option("--vacuum", is_flag=True, help="Also pack the file: that takes its size on the disk once more.")
+@click.option("--vacuum", is_flag=True, help="Also compact the file: needs its size of free disk space.")
 @db_option
 @output_options(table=False)
 def optimize(vacuum: bool, db: str, out: Printer) -> None:
-    """Make the catalog fast: index what waits to be, merge the search index, renew the planner's statistics.
+    """Make queries fast: index pending models, merge the search index, update the planner's statistics.
 
     \b
     Examples:
       hf-catalog db optimize
       hf-catalog db optimize --vacuum
     """
-    from db.maintain.optimize import optimize as tidy
+    from db.maintain.optimize import optimize as run_optimize
     from db.write.store import Store
 
     with Store.open(db) as store:
         indexed = store.index()
-    tidy(db, vacuum=vacuum)
-    words = f"{indexed:,} models indexed, statistics renewed{', file packed' if vacuum else ''}."
+    run_optimize(db, vacuum=vacuum)
+    words = f"{indexed:,} models indexed, statistics updated{', file compacted' if vacuum else ''}."
     out.object({"db": db, "indexed": indexed, "vacuumed": vacuum}, lambda: out.line(words))
 
 
 @db.command()
-@click.option("--daily", type=SPAN_OF_TIME, default="90d", show_default=True, help="Keep metrics by day for so long.")
+@click.option("--daily", type=SPAN_OF_TIME, default="90d", show_default=True, help="Keep daily metrics for this time.")
 @click.option("--events", type=SPAN_OF_TIME, default=None, help="Drop change events older than this (default: none).")
-@click.option("--dry-run", is_flag=True, help="Count what would go, and leave it.")
+@click.option("--dry-run", is_flag=True, help="Count what would be removed, remove nothing.")
 @db_option
 @output_options(table=False)
 def prune(daily: timedelta, events: timedelta | None, dry_run: bool, db: str, out: Printer) -> None:
-    """Thin out old history: metrics by day for a while, then one row a week; drop what nothing refers to.
+    """Reduce old history: daily metrics for a while, then one row per week; remove unreferenced rows.
 
     \b
     Examples:
@@ -206,11 +206,11 @@ def prune(daily: timedelta, events: timedelta | None, dry_run: bool, db: str, ou
 
     with Store.open(db) as store, store.crawling():
         gone = asdict(store.prune(daily=daily, events=events, dry_run=dry_run))
-    would = "would go" if dry_run else "dropped"
-    told = ", ".join(f"{count:,} {name}" for name, count in gone.items() if count) or "nothing"
-    out.object({**gone, "dry_run": dry_run}, lambda: out.line(f"{told} {would}."))
+    verb = "would be removed" if dry_run else "removed"
+    counts = ", ".join(f"{count:,} {name}" for name, count in gone.items() if count) or "nothing"
+    out.object({**gone, "dry_run": dry_run}, lambda: out.line(f"{counts} {verb}."))
     if any(gone.values()) and not dry_run:
-        out.message("hf-catalog db optimize --vacuum gives the room back to the disk.")
+        out.message("hf-catalog db optimize --vacuum returns the space to the disk.")
 
 
 @db.command(name="copy")
@@ -230,4 +230,4 @@ def copy_(source: str, target: str, out: Printer) -> None:
     done = copy(source, target, lambda table, rows: out.detail(f"{table}: {rows:,} rows"))
     rows: list[dict[str, Any]] = [asdict(each) for each in done]
     out.rows(rows, (Column("table"), Column("rows", right=True), Column("checksum", clip=False)), id_key="table")
-    out.message(f"{sum(each.rows for each in done):,} rows, equal on both sides.")
+    out.message(f"{sum(each.rows for each in done):,} rows copied; checksums are equal.")

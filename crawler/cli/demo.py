@@ -1,4 +1,4 @@
-"""`hf-catalog demo`: a small Hub on this machine, a real crawl of it, and a catalog to play with."""
+"""`hf-catalog demo`: crawl a sample Hub on this machine into a catalog."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ MEASURED = 40
     type=click.Path(path_type=Path, file_okay=False),
     default=".",
     show_default=True,
-    help="Where demo.db is made.",
+    help="The folder of demo.db.",
 )
 @output_options(table=False)
 def demo(folder: Path, out: Printer) -> None:
-    """Start a small Hub on this machine, crawl it over HTTP as if it were the real one, and show what came of it.
+    """Start a sample Hub on this machine, crawl it over HTTP like the real one, and show the result.
 
-    Needs no network and no token. Run again, it shows that a Hub that did not change is crawled with hardly a request.
+    Needs no network and no token. A second run shows that an unchanged Hub costs few requests.
 
     \b
     Examples:
@@ -53,17 +53,17 @@ def demo(folder: Path, out: Printer) -> None:
     with CatalogReader(db) as reader:
         facts = {"db": str(db), "seconds": round(seconds, 3), "hub_repos": repos, "crawl": asdict(run), **shown(reader)}
     if out.mode == "json" or not out.quiet:
-        out.object(facts, lambda: for_people(facts, run, out))
+        out.object(facts, lambda: format_result(facts, run, out))
 
 
 def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
-    """The sample Hub started, crawled with a token that may read gated repos, and stopped.
+    """Start the sample Hub, crawl it with a token that may read gated repos, and stop it.
 
-    Every repo is listed and visited for its files; headers are read of the most downloaded and of one family with all
-    its copies, which takes seconds where all of them would take a minute.
+    Files are read for every repo; headers for the most downloaded ones and for one family with all its copies, which
+    takes seconds where all headers would take a minute.
     """
     from crawler.cli.crawl import check_same_endpoint, sum_runs
-    from crawler.cli.crawl import crawled as watched
+    from crawler.cli.crawl import crawled as crawl_with_progress
     from crawler.settings import CrawlSettings
     from crawler.sources.huggingface.client import HubClient
     from db.records import RepoFilter
@@ -80,12 +80,12 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
         out.message(f"A Hub with {len(sample.catalog):,} repos at {sample.endpoint}; crawling it into {db}.")
         hub = HubClient(sample.endpoint, MEMBER, offline=False)
         with Store.open(db, create=True) as store:
-            runs = [run for settings in steps for run in watched(store, hub, settings, out)]
+            runs = [run for settings in steps for run in crawl_with_progress(store, hub, settings, out)]
     return sum_runs(runs), len(sample.catalog)
 
 
 def shown(reader: CatalogReader) -> dict[str, Any]:
-    """What the summary is made of."""
+    """The data of the summary."""
     from analysis.catalog.fits import FitRequest, find_fits
     from analysis.fit.machines import Machine
 
@@ -111,7 +111,7 @@ def shown(reader: CatalogReader) -> dict[str, Any]:
     }
 
 
-def for_people(facts: dict[str, Any], run: RunRecord, out: Printer) -> None:
+def format_result(facts: dict[str, Any], run: RunRecord, out: Printer) -> None:
     counts = facts["counts"]
     out.heading(
         f"{counts['repos']:,} repos of {counts['families']:,} families by {counts['publishers']:,} publishers:"
@@ -121,28 +121,30 @@ def for_people(facts: dict[str, Any], run: RunRecord, out: Printer) -> None:
     out.heading("Families")
     out.rows(facts["families"], [Column("family"), Column("repos"), Column("total_size", "size", text=size_text)])
     out.line()
-    out.heading("Quantization schemes, and the bits a weight that they really take")
-    bits = Column("bits_per_weight", "bits a weight", text=lambda value: "" if value is None else f"{value:.2f}")
-    out.rows(facts["schemes"], [Column("quant"), Column("quant_method", "method"), Column("artifacts"), bits])
+    out.heading("Quantization schemes, and their measured bits per weight")
+    bits = Column("bits_per_weight", "bits per weight", text=lambda value: "" if value is None else f"{value:.2f}")
+    out.rows(
+        facts["schemes"], [Column("quant", "quantization"), Column("quant_method", "method"), Column("artifacts"), bits]
+    )
     out.line()
-    out.heading(f"The most capable that run in 16 GB of memory with a context of {CONTEXT:,}")
+    out.heading(f"The most capable models that fit 16 GB of memory with a context of {CONTEXT:,}")
     columns = [
         Column("repo_id", "repo", clip=False),
-        Column("quant"),
+        Column("quant", "quantization"),
         Column("parameters", text=count_text, right=True),
-        Column("needs", text=size_text, right=True),
+        Column("needs", "memory needed", text=size_text, right=True),
         Column("total_size", "files", text=size_text, right=True),
     ]
     out.rows(facts["fits_16gb"], columns, empty="Nothing fits.")
     out.line()
-    out.heading("What it cost")
+    out.heading("Requests and time")
     out.line(
         f"  {run.api_requests:,} API and {run.resolver_requests:,} file requests, {size_text(run.bytes_read)},"
         f" {facts['seconds']:.1f} s; {run.repos_new:,} repos new, {run.repos_enriched:,} visited,"
-        f" {counts['headers']:,} headers known, {facts['conflicts']:,} labels in conflict with what was measured"
+        f" {counts['headers']:,} headers read, {facts['conflicts']:,} label conflicts"
     )
     out.line()
-    out.heading("What to try next")
+    out.heading("Next commands")
     for line in NEXT:
         out.line(f"  {line.format(db=facts['db'])}")
 

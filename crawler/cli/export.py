@@ -1,4 +1,4 @@
-"""`hf-catalog export`: the catalog as files in a folder."""
+"""`hf-catalog export`: write the catalog as files."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), required=False)
-@click.option("--only", multiple=True, metavar="NAME", help="Only this summary, table or question; may be given often.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this summary, table or saved query; repeatable.")
 @click.option(
     "--format", "form", type=click.Choice(["csv", "parquet", "jsonl"]), default="csv", show_default=True,
-    help="How tables are written.",
+    help="File format of tables.",
 )  # fmt: skip
-@click.option("--since", type=WHEN, metavar="TIME", help="Only what is new or changed since then: 7d, 2026-11-01.")
-@click.option(
-    "--diff", type=click.Path(path_type=Path), metavar="OLD", help="Say what changed since an earlier export."
-)
-@click.option("--raw", is_flag=True, help="Leave cells that a spreadsheet would run as they are.")
-@click.option("--list", "listed", is_flag=True, help="Name what --only may ask for.")
+@click.option("--since", type=WHEN, metavar="TIME", help="Only rows new or changed since: 7d, 2026-11-01.")
+@click.option("--diff", type=click.Path(path_type=Path), metavar="OLD", help="Compare with an earlier export.")
+@click.option("--raw", is_flag=True, help="Do not escape cells that a spreadsheet would run as formulas.")
+@click.option("--list", "listed", is_flag=True, help="List the names for --only.")
 @db_option
 @output_options(table=False)
 def export(
@@ -42,7 +40,7 @@ def export(
 ) -> None:
     """Write summaries and tables into DIR, with a manifest.json of counts and hashes.
 
-    Everything is of one moment; an earlier export in DIR is replaced when the new one is whole.
+    All files show one moment; an earlier export in DIR is replaced when the new one is complete.
 
     \b
     Examples:
@@ -57,10 +55,17 @@ def export(
         out.rows([{"name": name} for name in exportable_names()], id_key="name")
         return
     if folder is None:
-        raise click.UsageError("say where to: hf-catalog export DIR", click.get_current_context())
+        raise click.UsageError("no folder given: hf-catalog export DIR", click.get_current_context())
     manifest = export_catalog(
-        db, folder, only=only, form=form, since=since, diff=diff, raw=out.raw, on_file=lambda file: tell(out, file)  # type: ignore[arg-type]
-    )  # fmt: skip
+        db,
+        folder,
+        only=only,
+        form=form,  # type: ignore[arg-type]  # click has checked it
+        since=since,
+        diff=diff,
+        raw=out.raw,
+        on_file=lambda file: print_file(out, file),
+    )
     if out.quiet:
         for file in manifest["files"]:
             out.line(str(folder / file["name"]))
@@ -73,7 +78,7 @@ def export(
         )
 
 
-def tell(out: Printer, file: ExportedFile) -> None:
+def print_file(out: Printer, file: ExportedFile) -> None:
     out.detail(f"{file.name}: {file.rows:,} rows, {size_text(file.size)}")
 
 

@@ -20,28 +20,26 @@ KV_TYPES = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_n
 @click.command()
 @click.option("--ram", type=SIZE, metavar="SIZE", help="Memory of the machine: 16GB, 16GiB.")
 @click.option("--vram", type=SIZE, metavar="SIZE", help="Memory of its graphics card.")
-@click.option(
-    "--bandwidth", type=BANDWIDTH, metavar="RATE", help="What the memory reads: 100GB/s (the card's, if any)."
-)
+@click.option("--bandwidth", type=BANDWIDTH, metavar="RATE", help="Memory bandwidth: 100GB/s (the card's, if any).")
 @click.option("--context", type=CONTEXT, default="8192", show_default=True, metavar="N", help="Tokens: 8192, 32k.")
 @click.option(
     "--kv-type", type=click.Choice(KV_TYPES, case_sensitive=False), default="f16", show_default=True,
-    help="How the engine keeps its cache of keys and values.",
+    help="Type of the KV cache.",
 )  # fmt: skip
-@click.option("--family", multiple=True, metavar="NAME", help="Only this family: gemma; may be given often.")
+@click.option("--family", multiple=True, metavar="NAME", help="Only this family: gemma; repeatable.")
 @click.option(
     "--quant",
     multiple=True,
     shell_complete=complete_scheme,
     metavar="SCHEME",
-    help="Only this scheme: Q4_K_M; may be given often.",
+    help="Only this scheme: Q4_K_M; repeatable.",
 )
-@click.option("--bits", type=float, metavar="N", help="Only schemes of so many bits: 4.")
-@click.option("--format", "formats", multiple=True, metavar="NAME", help="Only this format: gguf; may be given often.")
-@click.option("--author", multiple=True, metavar="NAME", help="Only this publisher; may be given often.")
-@click.option("--task", metavar="WORD", help="What it is for or how it was tuned: code, vision, instruct, embedding.")
-@click.option("--this-machine", is_flag=True, help="Take the memory of this computer.")
-@click.option("--preset", metavar="NAME", help="Take a common machine: laptop-16gb, rtx-4090-24gb; `list` names them.")
+@click.option("--bits", type=float, metavar="N", help="Only schemes of N bits per weight: 4.")
+@click.option("--format", "formats", multiple=True, metavar="NAME", help="Only this format: gguf; repeatable.")
+@click.option("--author", multiple=True, metavar="NAME", help="Only this publisher; repeatable.")
+@click.option("--task", metavar="WORD", help="Specialty or tuning: code, vision, instruct, embedding.")
+@click.option("--this-machine", is_flag=True, help="Use the memory of this computer.")
+@click.option("--preset", metavar="NAME", help="Use a common machine: laptop-16gb, rtx-4090-24gb; `list` lists them.")
 @click.option("--all", "every", is_flag=True, help="Every artifact that fits, not only the best of each repo.")
 @click.option(
     "--limit", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="Rows; 0 for all."
@@ -67,7 +65,7 @@ def fits(
     db: str,
     out: Printer,
 ) -> None:
-    """What runs on this much memory, best first: needs, largest context, speed at most, and what is lost.
+    """What fits this much memory, best first: memory needed, largest context, maximum speed, quality loss.
 
     \b
     Examples:
@@ -83,7 +81,7 @@ def fits(
         list_presets(out)
         return
     machine = machine_of(ram, vram, bandwidth, this_machine, preset)
-    wish = FitRequest(
+    request = FitRequest(
         context=context,
         kv_type=kv_type.lower(),
         families=family,
@@ -95,22 +93,22 @@ def fits(
         every_artifact=every,
     )
     with CatalogReader(db) as reader:
-        found = find_fits(reader, machine, wish)
-        narrowed = out.is_human_output and exceeds_max_repos(reader, wish)
+        found = find_fits(reader, machine, request)
+        narrowed = out.is_human_output and exceeds_max_repos(reader, request)
     shown = found[: limit or None]
     out.rows([fit.row() for fit in shown], COLUMNS, names=NAMES, id_key="repo_id", empty="Nothing fits.")
     if out.is_human_output:
-        tell_how(out, machine, wish, found, shown)
+        print_method(out, machine, request, found, shown)
         if narrowed:
             out.message(
-                f"The {MAX_REPOS:,} most downloaded repos were looked at; --family and --author reach the others."
+                f"Only the {MAX_REPOS:,} most downloaded repos were considered; --family and --author reach the others."
             )
 
 
 def machine_of(
     ram: int | None, vram: int | None, bandwidth: int | None, this_machine: bool, preset: str | None
 ) -> Machine:
-    """The machine that the options describe; what is given by hand goes before what was found."""
+    """The machine that the options describe; given values override detected ones."""
     from analysis.fit.machines import Machine, detect_machine, find_preset
 
     machine = find_preset(preset) if preset else detect_machine() if this_machine else Machine()
@@ -123,7 +121,7 @@ def machine_of(
         machine = replace(machine, vram_bandwidth=bandwidth) if fast else replace(machine, ram_bandwidth=bandwidth)
     if not machine.ram and not machine.vram:
         raise click.UsageError(
-            "say how much memory: --ram 16GB, --vram 8GB, --this-machine or --preset NAME", click.get_current_context()
+            "no memory given: --ram 16GB, --vram 8GB, --this-machine or --preset NAME", click.get_current_context()
         )
     return machine
 
@@ -141,29 +139,29 @@ NAMES = (
 
 COLUMNS = (
     Column("repo_id", "repo"),
-    Column("quant"),
+    Column("quant", "quantization"),
     Column("parameters", "size", text=count_text, right=True, clip=False),
-    Column("needs", text=in_gigabytes, right=True, clip=False),
-    Column("left", text=in_gigabytes, right=True, clip=False),
+    Column("needs", "memory needed", text=in_gigabytes, right=True, clip=False),
+    Column("left", "free", text=in_gigabytes, right=True, clip=False),
     Column("largest_context", "context", text=lambda value: f"{value:,}", right=True, clip=False),
     Column("tokens_per_second", "tokens/s", text=lambda value: f"{value:.0f}", right=True, clip=False),
-    Column("loss", "what is lost"),
+    Column("loss", "quality loss"),
 )
 
 
-def tell_how(out: Printer, machine: Machine, wish: FitRequest, found: list[Fit], shown: list[Fit]) -> None:
-    """How it was reckoned, in a few lines of talk."""
+def print_method(out: Printer, machine: Machine, request: FitRequest, found: list[Fit], shown: list[Fit]) -> None:
+    """How the figures were estimated, in a few lines."""
     rest = len(found) - len(shown)
     if rest > 0:
-        out.message(f"{rest:,} more fit; --limit 0 shows them, --all every quant of them.")
+        out.message(f"{rest:,} more fit; --limit 0 shows them, --all every quantization of them.")
     room = machine.vram_for_models + machine.ram_for_models
     out.message(
-        f"On {machine.describe()}, of which {size_text(room)} are left to models: weights by the files' real bytes, a "
-        f"{wish.kv_type} cache by the header's attention geometry, one batch's scratch memory, 0.27 GB for the program."
+        f"On {machine.describe()}, of which {size_text(room)} are available to models: weights by the files' bytes, "
+        f"{request.kv_type} cache by the header's attention geometry, one batch's buffers, 0.27 GB for the program."
     )
     assumed = f"; assumed: {', '.join(machine.assumed)} (--bandwidth)" if machine.assumed else ""
-    out.message(f"Context and tokens/s are the most that memory and its bandwidth allow{assumed}.")
-    if not wish.formats and not wish.quants:
+    out.message(f"Context and tokens/s are upper bounds from memory and bandwidth{assumed}.")
+    if not request.formats and not request.quants:
         left = [
             word
             for word, there in (
@@ -173,9 +171,9 @@ def tell_how(out: Printer, machine: Machine, wish: FitRequest, found: list[Fit],
             if not there
         ]
         if left:
-            out.message(f"What needs {' or '.join(left)} is left out; --format safetensors or --format mlx shows it.")
+            out.message(f"What needs {' or '.join(left)} is skipped; --format safetensors or --format mlx shows it.")
     if any(fit.estimated for fit in shown):
-        out.message("Where no header was read the cache is a guess from the size (`estimated` in --json).")
+        out.message("Without a header the cache is estimated from the size (`estimated` in --json).")
 
 
 def list_presets(out: Printer) -> None:

@@ -1,4 +1,4 @@
-"""`hf-catalog header`: what a model file really is, from the few kilobytes that it begins with."""
+"""`hf-catalog header`: read the header of a model file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WIDE = 14  # of the names on the left
 def header(ctx: click.Context, target: str, db: str, out: Printer) -> None:
     """Read the header of a GGUF or safetensors model: a file here, behind a URL, or in a repo.
 
-    Tokenizers that the catalog knows are jumped, so that a header of megabytes costs kilobytes.
+    Tokenizers that the catalog knows are skipped, so that a header of megabytes costs kilobytes.
 
     \b
     Examples:
@@ -49,17 +49,17 @@ def header(ctx: click.Context, target: str, db: str, out: Printer) -> None:
         read, _ = found.read(known_layouts(db, asked))
     except RepoError as trouble:
         message = f"{target}: {trouble.reason}: {trouble.detail}"
-        raise CommandError(message, WAYS.get(trouble.reason, LOOK), NO) from trouble
-    told = quantization_signals_of(found, read)
+        raise CommandError(message, HINTS.get(trouble.reason, CHECK_HINT), NO) from trouble
+    found_signals = quantization_signals_of(found, read)
     if out.quiet and out.mode == "human":
         out.line(read.quant or "")
         return
-    out.object(as_object(read, told), human=lambda: show(found, read, told, out))
+    out.object(as_object(read, found_signals), human=lambda: show(found, read, found_signals, out))
 
 
-LOOK = "look at it on the Hub: its name may be another, its files of another kind"
-WAYS: Mapping[str, str] = {
-    "gated": "ask for access on its page, then set HF_TOKEN",
+CHECK_HINT = "check it on the Hub: its name or the format of its files may differ"
+HINTS: Mapping[str, str] = {
+    "gated": "request access on its page, then set HF_TOKEN",
     "private": "set HF_TOKEN to a token that may read it",
     "gone": "check its name with: hf-catalog search NAME",
 }
@@ -72,7 +72,7 @@ def open_client(endpoint: str | None) -> HubClient:
 
 
 def known_layouts(db: str, asked: bool) -> tuple[ArrayLength, ...]:
-    """The layouts that the catalog learnt. Without a catalog there are none, unless one was asked for by name."""
+    """The array lengths that the catalog has learnt. Without a catalog none, unless one was named."""
     from pathlib import Path
 
     if not asked and not Path(db).exists():
@@ -92,7 +92,7 @@ def known_layouts(db: str, asked: bool) -> tuple[ArrayLength, ...]:
 
 
 def quantization_signals_of(found: Target, read: Header) -> tuple[Signal, ...]:
-    """The four signals, of the header and of the names that it stands under."""
+    """The four quantization signals, from the header and the file's name."""
     from analysis.catalog.quantization_signals import SignalInput, evaluate_signals
     from analysis.labels.evidence.headers import header_evidence
     from analysis.labels.evidence.names import name_evidence, parse_name_or_none
@@ -102,8 +102,8 @@ def quantization_signals_of(found: Target, read: Header) -> tuple[Signal, ...]:
     return evaluate_signals(SignalInput.of_header(read, evidence))
 
 
-def as_object(read: Header, told: Sequence[Signal]) -> dict[str, Any]:
-    """The header for programs."""
+def as_object(read: Header, found_signals: Sequence[Signal]) -> dict[str, Any]:
+    """The header as a JSON object."""
     keys = (
         "format", "version", "architecture", "parameters", "active_parameters", "tensor_count", "types", "quant",
         "bits_per_weight", "context", "size", "size_verified", "requests", "bytes_read",
@@ -113,15 +113,15 @@ def as_object(read: Header, told: Sequence[Signal]) -> dict[str, Any]:
         "quant_share": read.quant_share,
         "inferred": read.inferred,
         "content": read.content,
-        "signals": {signal.name: {"quantized": signal.verdict, "reason": signal.reason} for signal in told},
+        "signals": {signal.name: {"quantized": signal.verdict, "reason": signal.reason} for signal in found_signals},
     }
     return {key: getattr(read, key) for key in keys} | {"facts": {**read.facts, **more}}
 
 
-# ---- for people -----------------------------------------------------------------------------------------------------
+# ---- human-readable -------------------------------------------------------------------------------------------------
 
 
-def show(found: Target, read: Header, told: Sequence[Signal], out: Printer) -> None:
+def show(found: Target, read: Header, found_signals: Sequence[Signal], out: Printer) -> None:
     out.heading(found.artifact.artifact)
     for name, text in lines(read, found.artifact.total_size):
         if text:
@@ -132,28 +132,28 @@ def show(found: Target, read: Header, told: Sequence[Signal], out: Printer) -> N
     out.line()
     from analysis.catalog.quantization_signals import combine_signals
 
-    out.line(f"  is it quantized?  {yes_no_unknown(combine_signals(told))}")
-    for signal in told:
+    out.line(f"  is it quantized?  {yes_no_unknown(combine_signals(found_signals))}")
+    for signal in found_signals:
         out.line(f"    {signal.name.ljust(13)}  {yes_no_unknown(signal.verdict).ljust(7)}  {signal.reason}")
     out.line()
     out.line(f"  {'read'.ljust(WIDE)}  {cost_text(found, read)}")
     if found.others:
         others = ", ".join(found.others[:6]) + (" ..." if len(found.others) > 6 else "")
-        out.message(f"It holds {len(found.others)} more; name one after ::\n  {others}")
+        out.message(f"It has {len(found.others)} more; name one after ::\n  {others}")
 
 
 def cost_text(found: Target, read: Header) -> str:
-    """What reading took; of what is far away also what it took with finding it."""
+    """The requests and bytes that reading took; for a remote file also those of finding it."""
     own = f"{plural(read.requests, 'request')}, {size_text(read.bytes_read)}"
     if found.hub is None:
         return own.replace("request", "piece")
-    told = found.hub.counters
-    asked = told.api_requests + told.resolver_requests + told.cdn_requests
-    return f"{own} of the file; {plural(asked, 'request')}, {size_text(told.bytes_read)} in all"
+    found_signals = found.hub.counters
+    asked = found_signals.api_requests + found_signals.resolver_requests + found_signals.cdn_requests
+    return f"{own} of the file; {plural(asked, 'request')}, {size_text(found_signals.bytes_read)} in all"
 
 
 def lines(read: Header, held: int | None) -> list[tuple[str, str]]:
-    """What there is to say, a line each; empty where it is unknown."""
+    """One line per fact; empty where it is unknown."""
     facts = read.facts
     made = facts.get("quantized_by")
     return [
@@ -162,8 +162,8 @@ def lines(read: Header, held: int | None) -> list[tuple[str, str]]:
         ("architecture", read.architecture or ""),
         ("parameters", parameters_text(read)),
         ("active", active_text(read)),
-        ("scheme", scheme_text(read)),
-        ("bits a weight", f"{read.bits_per_weight:.2f}" if read.bits_per_weight else ""),
+        ("quantization", scheme_text(read)),
+        ("bits per weight", f"{read.bits_per_weight:.2f}" if read.bits_per_weight else ""),
         ("size", size_line(read, held)),
         ("context", f"{read.context:,} tokens" if read.context else ""),
         ("memory", memory_text(read)),
@@ -199,7 +199,7 @@ def active_text(read: Header) -> str:
 
 
 def count_with_digits(count: int) -> str:
-    """A count for a person, and to the last digit: `268M (268,098,176)`."""
+    """A count in short, and to the last digit: `268M (268,098,176)`."""
     short = count_text(count)
     return f"{short} ({count:,})" if short != f"{count:,}" else short
 
@@ -220,12 +220,12 @@ def size_line(read: Header, held: int | None) -> str:
     text = f"{size_text(read.size)} ({read.size:,} bytes)"
     if read.size_verified is False and held is not None:
         lack = read.size - held
-        return f"{text}, but {size_text(abs(lack))} {'are missing: it broke off' if lack > 0 else 'too many are there'}"
-    return text + (", as its files have it" if read.size_verified else "")
+        return f"{text}, but {size_text(abs(lack))} {'are missing: the file is incomplete' if lack > 0 else 'too many'}"
+    return text + (", which its files have" if read.size_verified else "")
 
 
 def memory_text(read: Header) -> str:
-    """What running it takes, where its header tells enough."""
+    """The memory it needs, where its header states enough."""
     from analysis.fit.geometry import parse_geometry
     from analysis.fit.memory import estimate_memory
 
@@ -234,7 +234,7 @@ def memory_text(read: Header) -> str:
         return ""
     context = min(8192, read.context or 8192)
     need = estimate_memory(read.size, shape, context=context, parameters=read.parameters)
-    return f"{size_text(need.total)} at {context:,} tokens, {size_text(need.cache)} of it for them"
+    return f"{size_text(need.total)} at {context:,} tokens, {size_text(need.cache)} of it for the cache"
 
 
 def tokenizer_text(tokenizer: Mapping[str, Any]) -> str:
@@ -252,7 +252,7 @@ def imatrix_text(imatrix: Mapping[str, Any]) -> str:
 
 
 def bars(types: Mapping[str, int]) -> list[str]:
-    """A bar a tensor type, by elements."""
+    """One bar per tensor type, by elements."""
     total = sum(types.values())
     if not total:
         return ["none"]

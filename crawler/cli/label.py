@@ -1,4 +1,4 @@
-"""`hf-catalog label`: what a name says, with no network."""
+"""`hf-catalog label`: decode names; no network."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from analysis.names import NameLabels, parse_name
 from crawler.cli.options import output_options
 from crawler.cli.printer import Printer, escape_control_characters
 
-AT_ONCE = 1 << 16  # bytes of stdin
+MAX_READ_BYTES = 1 << 16  # bytes of stdin
 
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME... | -")
-@click.option("--explain", is_flag=True, help="Part by part, for people; ends with a corpus case.")
+@click.option("--explain", is_flag=True, help="Explain each part; ends with a corpus case.")
 @output_options(table=False)
 def label(names: tuple[str, ...], explain: bool, out: Printer) -> None:
-    """Decode model names: repo ids, bare names, file names, owner/name::path; - reads one a line from stdin.
+    """Decode model names: repo ids, bare names, file names, owner/name::path; - reads one per line from stdin.
 
     \b
     Examples:
@@ -36,18 +36,18 @@ def label(names: tuple[str, ...], explain: bool, out: Printer) -> None:
             out.stdout.write("".join(as_json(name) for name in batch))
         else:
             for name in batch:
-                out.line(for_people(name, explain))
+                out.line(format_result(name, explain))
         out.stdout.flush()
 
 
 def batches(names: Iterable[str]) -> Iterator[list[str]]:
-    """The names in their order; of stdin what has arrived so far, so that whoever waits for an answer gets it."""
+    """The names in order; of stdin what has arrived so far, so that an interactive caller gets its answer."""
     for name in names:
         if name != "-":
             yield [name]
             continue
         rest, stdin = b"", cast(BufferedReader, sys.stdin.buffer)
-        while chunk := stdin.read1(AT_ONCE):
+        while chunk := stdin.read1(MAX_READ_BYTES):
             *lines, rest = (rest + chunk).split(b"\n")
             yield [decode(line) for line in lines]
         if rest:
@@ -59,7 +59,7 @@ def decode(line: bytes) -> str:
 
 
 def as_json(name: str) -> str:
-    """A name's object on a line; the `error` of one that is none."""
+    """A name's JSON object on one line; with `error` for an invalid name."""
     try:
         return encode(parse_name(name).as_dict()) + "\n"
     except InvalidName as error:
@@ -69,7 +69,7 @@ def as_json(name: str) -> str:
 encode = JSONEncoder(separators=(", ", ": ")).encode
 
 
-def for_people(name: str, explain: bool) -> str:
+def format_result(name: str, explain: bool) -> str:
     try:
         found = parse_name(name)
     except InvalidName as error:
@@ -84,7 +84,7 @@ def explained(found: NameLabels) -> str:
 
 
 def decoded(found: NameLabels) -> str:
-    """What the name says, a line a label."""
+    """The labels of a name, one line each."""
     shown = {
         key: value
         for key, value in found.as_dict().items()

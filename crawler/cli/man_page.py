@@ -38,9 +38,9 @@ STATUSES = {
     "2": "wrong usage",
     "3": "the catalog can't be used: missing, newer, locked, damaged",
     "4": "the Hub can't be used: unreachable, token refused, quota spent",
-    "130": "broken off by Ctrl-C",
+    "130": "interrupted by Ctrl-C",
 }
-assert {str(way.status) for way in ERROR_MESSAGES.values()} <= STATUSES.keys()
+assert {str(entry.status) for entry in ERROR_MESSAGES.values()} <= STATUSES.keys()
 
 
 def walk(group: click.Group, before: str) -> Iterator[tuple[str, click.Command]]:

@@ -1,4 +1,4 @@
-"""`hf-catalog memory`: parameters times bits is bytes."""
+"""`hf-catalog memory`: the memory of weights."""
 
 from __future__ import annotations
 
@@ -26,19 +26,17 @@ PARAMETERS = Read("number of parameters", parse_parameters, "4B, 270M or 1.5T")
 
 @click.command()
 @click.argument("sizes", metavar="[SIZE]...", nargs=-1, type=PARAMETERS)
-@click.option(
-    "--bits", type=click.FloatRange(0.5, 64), multiple=True, metavar="N", help="Bits per weight; may be given often."
-)
+@click.option("--bits", type=click.FloatRange(0.5, 64), multiple=True, metavar="N", help="Bits per weight; repeatable.")
 @click.option(
     "--quant",
     multiple=True,
     shell_complete=complete_scheme,
     metavar="SCHEME",
-    help="A scheme: Q4_K_M, AWQ, MXFP4; may be given often.",
+    help="A scheme: Q4_K_M, AWQ, MXFP4; repeatable.",
 )
 @output_options
 def memory(sizes: tuple[int, ...], bits: tuple[float, ...], quant: tuple[str, ...], out: Printer) -> None:
-    """Parameters times bits is bytes: what weights take, and what fewer bits save. No catalog needed.
+    """Parameters times bits per weight: the memory of weights, and what fewer bits save. No catalog needed.
 
     \b
     Examples:

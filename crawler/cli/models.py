@@ -1,4 +1,4 @@
-"""`hf-catalog models`: list them, look at one, draw its family."""
+"""`hf-catalog models`: list models, show one, draw its lineage."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 SORTS = ["downloads", "likes", "trending", "created", "modified", "size", "parameters", "name", "first-seen"]
 LAPTOP = 16 * 10**9
 CONTEXT = 8192
-SAYS = {True: "yes", False: "no", None: "does not tell"}
+SAYS = {True: "yes", False: "no", None: "unknown"}
 
 
 @click.group()
 def models() -> None:
-    """List models, look at one, draw its family."""
+    """List models, show one, draw its lineage."""
 
 
 @models.command()
-@click.option("--family", multiple=True, metavar="NAME", help="gemma, llama, qwen; may be given often; * for any text.")
+@click.option("--family", multiple=True, metavar="NAME", help="gemma, llama, qwen; repeatable; * for any text.")
 @click.option(
     "--quant",
     multiple=True,
     shell_complete=complete_scheme,
     metavar="SCHEME",
-    help="Q4_K_M, AWQ, 'IQ2*': of the repo or one of its files.",
+    help="Q4_K_M, AWQ, 'IQ2*': of the repo or of one of its files.",
 )
 @click.option("--format", "formats", multiple=True, metavar="NAME", help="gguf, safetensors, mlx.")
 @click.option("--author", multiple=True, metavar="NAME", help="The publisher.")
@@ -44,9 +44,9 @@ def models() -> None:
 @click.option("--task", multiple=True, metavar="NAME", help="The Hub's task: text-generation.")
 @click.option("--min-size", type=MODEL_SIZE, metavar="SIZE", help="4B parameters; 3GB, 3GiB or 3e9 bytes of files.")
 @click.option("--max-size", type=MODEL_SIZE, metavar="SIZE", help="As --min-size.")
-@click.option("--quantized/--full-precision", default=None, help="Quantized ones alone, or those that are not.")
+@click.option("--quantized/--full-precision", default=None, help="Only quantized models, or only full-precision ones.")
 @click.option("--qat/--no-qat", default=None, help="With or without quantization-aware training.")
-@click.option("--gone", is_flag=True, help="Those too that have vanished from the Hub.")
+@click.option("--gone", is_flag=True, help="Include models that have vanished from the Hub.")
 @click.option("--sort", type=click.Choice(SORTS), default="downloads", show_default=True)
 @click.option("--limit", type=click.IntRange(min=0), default=30, show_default=True, metavar="N", help="0 for all.")
 @db_option
@@ -99,7 +99,7 @@ def ls(
             list_models(reader, wanted, sort=sort, limit=limit or None),
             LISTED,
             id_key="repo_id",
-            empty="No model is like that.",
+            empty="No model matches.",
         )
 
 
@@ -115,10 +115,10 @@ LISTED = (
     Column("family"),
     Column("parameters", "size", text=count_text, right=True, clip=False, value=parameters),
     Column("format"),
-    Column("quant"),
+    Column("quant", "quantization"),
     Column("total_size", "files", text=size_text, right=True, clip=False),
     Column("downloads", text=count_text, right=True, clip=False),
-    Column("last_modified", "modified", text=day_text, clip=False),
+    Column("last_modified", "updated", text=day_text, clip=False),
 )
 
 
@@ -127,7 +127,7 @@ LISTED = (
 @db_option
 @output_options(table=False)
 def info(repo_id: str, db: str, out: Printer) -> None:
-    """One model for a person: what it is, what it claims, what was measured, its files, its family, its history.
+    """One model: what it is, claimed and measured values, files, lineage, history.
 
     \b
     Example:
@@ -154,21 +154,21 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     if out.quiet:
         out.line(found.model["repo_id"])
         return
-    told = evaluate_signals(SignalInput.of_row(found.model, found.evidence, found.evaluations, found.base_evaluations))
+    verdicts = evaluate_signals(SignalInput.of_row(found.model, found.evidence, found.evaluations, found.base_evaluations))
     whole = {
         **found.model,
         "artifacts": [{**row, "needs": needs.get(row["artifact"])} for row in found.artifacts],
-        "signals": [asdict(signal) for signal in told],
+        "signals": [asdict(signal) for signal in verdicts],
         "conflicts": found.conflicts,
         "evidence": found.evidence,
         "parents": found.parents,
         "relatives": found.relatives,
         "evaluations": found.evaluations,
-        "costs": [asdict(told) for told in costs],
+        "costs": [asdict(cost) for cost in costs],
         "changes": found.changes,
         "skips": found.skips,
     }
-    out.object(whole, human=lambda: show(found, needs, costs, told, out))
+    out.object(whole, human=lambda: show(found, needs, costs, verdicts, out))
 
 
 def show(
@@ -183,7 +183,7 @@ def show(
     of_files = {row["field"] for row in found.conflicts if row["artifact"]}
     for row in found.conflicts:
         if not row["artifact"] and row["field"] in of_files:
-            continue  # the repo's labels are its artifacts' rolled up: one telling is enough
+            continue  # the repo's labels are rolled up from its artifacts': shown once
         where = f" of {row['artifact']}" if row["artifact"] else ""
         claim, found_out = f"{row['claimed_by']} says {row['claimed']}", f"{row['measured_by']} {row['measured']}"
         out.line(f"! {row['field']}{where}: {claim}, {found_out}")
@@ -193,7 +193,7 @@ def show(
     for signal in signals:
         out.paragraph(f"{signal.name}: {SAYS[signal.verdict]}; {signal.reason}")
     show_artifacts(found, needs, out)
-    show_rows(out, "Made from", found.parents, [Column("parent", clip=False), Column("relation"), Column("source")])
+    show_rows(out, "Base models", found.parents, [Column("parent", clip=False), Column("relation"), Column("source")])
     show_rows(
         out,
         "The same weights by others",
@@ -201,7 +201,7 @@ def show(
         [
             Column("repo_id", "repo"),
             Column("format"),
-            Column("quant"),
+            Column("quant", "quantization"),
             Column("total_size", "files", text=size_text, right=True),
             Column("downloads", text=count_text, right=True),
         ],
@@ -219,11 +219,11 @@ def show(
             Column("after"),
         ],
     )
-    show_rows(out, "Left out", found.skips, [Column("reason"), Column("detail")])
+    show_rows(out, "Skipped", found.skips, [Column("reason"), Column("detail")])
 
 
 def what_it_is(model: Mapping[str, Any]) -> str:
-    """One sentence: whose it is, what it is for, how it may be used."""
+    """One sentence: family, publisher, task, licence, popularity."""
     family = " ".join(str(part) for part in (model["family"], model["version"], model["size"]) if part)
     tuned = ", ".join((model["tuning"] or []) + (model["specialty"] or []))
     parts = [
@@ -233,28 +233,28 @@ def what_it_is(model: Mapping[str, Any]) -> str:
         f"licence {model['license']}" if model["license"] else None,
         f"access on request ({model['gated']})" if model["gated"] else None,
         None if model["status"] in ("available", "gated") else f"now {model['status']}",
-        f"{count_text(model['downloads'])} downloads a month" if model["downloads"] is not None else None,
+        f"{count_text(model['downloads'])} downloads per month" if model["downloads"] is not None else None,
         f"{count_text(model['likes'])} likes" if model["likes"] is not None else None,
-        f"changed {day_text(model['last_modified'])}" if model["last_modified"] else None,
+        f"updated {day_text(model['last_modified'])}" if model["last_modified"] else None,
     ]
     return "; ".join(str(part) for part in parts if part)
 
 
 def claims_and_measurements(model: Mapping[str, Any], out: Printer) -> None:
-    """Two columns: what names, cards and tags say, and what was counted."""
+    """Two columns: claimed by names, cards and tags, and measured in files."""
     from analysis.schemes.quality import loss_text, trained_for
 
     count = f"{model['parameters']:,}" if model["parameters"] else ""
     measured = f"{model['parameters_measured']:,}" if model["parameters_measured"] else ""
     active, active_measured = model["active_parameters"], model["active_parameters_measured"]
     if active_measured == model["parameters_measured"]:
-        active_measured = None  # every one of them: no mixture of experts
+        active_measured = None  # all parameters are active: no mixture of experts
     bits = model["bits"]
     rows = [
         ("parameters", f"{'about ' if model['approximate'] and count else ''}{count}", measured),
-        ("of them active", f"{active:,}" if active else "", f"{active_measured:,}" if active_measured else ""),
-        ("scheme", model["quant"], model["quant_measured"]),
-        ("bits a weight", bits, round(model["bits_per_weight"], 2) if model["bits_per_weight"] else None),
+        ("active parameters", f"{active:,}" if active else "", f"{active_measured:,}" if active_measured else ""),
+        ("quantization", model["quant"], model["quant_measured"]),
+        ("bits per weight", bits, round(model["bits_per_weight"], 2) if model["bits_per_weight"] else None),
         ("context", cell_count(model["context"]), cell_count(model["context_measured"])),
         ("architecture", None, model["architecture"]),
         ("format", model["format"], None),
@@ -274,7 +274,7 @@ def cell_count(value: Any) -> str:
 
 
 def show_artifacts(found: ModelInfo, needs: Mapping[str, int], out: Printer) -> None:
-    """What one can download, smallest first, and whether a 16 GB laptop runs it."""
+    """The artifacts to download, smallest first, and whether each fits a 16 GB laptop."""
     from analysis.files.artifacts import LOADABLE_ROLES
     from analysis.fit.machines import Machine
 
@@ -290,33 +290,33 @@ def show_artifacts(found: ModelInfo, needs: Mapping[str, int], out: Printer) -> 
     ]
     show_rows(
         out,
-        f"Files to run (needs: with a context of {CONTEXT:,})",
+        f"Files (memory needed at a context of {CONTEXT:,})",
         rows,
         [
             Column("artifact"),
             Column("role"),
-            Column("quant"),
+            Column("quant", "quantization"),
             Column("bits_per_weight", "bits", text=lambda value: f"{value:.2f}" if value else "", right=True),
             Column("total_size", "size", text=size_text, right=True, clip=False),
-            Column("needs", text=size_text, right=True, clip=False),
+            Column("needs", "memory needed", text=size_text, right=True, clip=False),
             Column("fits", "in 16 GB", clip=False),
         ],
     )
 
 
 def show_quality(costs: Sequence[CostText], evaluations: Sequence[Mapping[str, Any]], out: Printer) -> None:
-    """What quantization cost it: published figures of the scheme, and what cards of both sides report."""
+    """The cost of quantization: published figures of the scheme, and evaluations of both models' cards."""
     from analysis.catalog.compare import TITLES
 
     if costs:
         out.line()
-        out.heading("What quantization costs")
-    for told in costs:
-        source = f" [{told.source}]" if told.source else ""
-        out.paragraph(f"{TITLES[told.cost]}: {'measured: ' if told.measured else ''}{told.text}{source}")
+        out.heading("Cost of quantization")
+    for cost in costs:
+        source = f" [{cost.source}]" if cost.source else ""
+        out.paragraph(f"{TITLES[cost.cost]}: {'measured: ' if cost.measured else ''}{cost.text}{source}")
     show_rows(
         out,
-        "Evaluations that its card reports",
+        "Evaluations of its card",
         evaluations[:20],
         [Column("task"), Column("dataset"), Column("metric"), Column("value", text=lambda value: f"{value:g}")],
     )
@@ -334,7 +334,7 @@ def show_rows(out: Printer, title: str, rows: Sequence[Mapping[str, Any]], colum
 @db_option
 @output_options
 def tree(repo_id: str, db: str, out: Printer) -> None:
-    """The lineage of a model: what it comes from, and what was made of that.
+    """Draw the lineage of a model: its base models and what was made from them.
 
     \b
     Example:
@@ -367,7 +367,7 @@ def nested(node: Node) -> dict[str, Any]:
 
 
 def draw(node: Node, out: Printer, asked: str, before: str = "", branch: str = "", below: str = "") -> None:
-    """The tree with lines, the model that was asked for marked."""
+    """The tree with lines, the requested model marked."""
     said = [node.relation or "", node.quant or "", f"{count_text(node.downloads)} downloads" if node.downloads else ""]
     if node.missing:
         said.append("not in the catalog")

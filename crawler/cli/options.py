@@ -1,4 +1,4 @@
-"""Options that commands share, and how sizes, spans of time and dates are read as people write them."""
+"""Options that commands share, and parsers of sizes, durations and dates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_DB = "catalog.db"
 
 
 class Read(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
-    """A click type made of one reading function that raises ValueError."""
+    """A click type made of one parsing function that raises ValueError."""
 
     def __init__(self, name: str, read: Callable[[str], Any], examples: str) -> None:
         self.name = name
@@ -29,7 +29,7 @@ class Read(click.ParamType):  # type: ignore[type-arg]  # generic only in newer 
         try:
             return self.read(value)
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no {self.name}: write it as {self.examples}", param, ctx)
+            self.fail(f"{value!r} is not a {self.name}: write it as {self.examples}", param, ctx)
 
 
 def parse_cluster(text: str) -> str:
@@ -75,9 +75,9 @@ def output_options(*, table: bool = True) -> Callable[[Command], Command]: ...
 
 
 def output_options(command: Command | None = None, *, table: bool = True) -> Command | Callable[[Command], Command]:
-    """How a command prints: adds the flags and hands the command `out`, a Printer, in their place.
+    """How a command prints: adds the output flags and passes the command `out`, a Printer, in their place.
 
-    `table=False` for what is no table: `--json`, `-q`, `-v` and `--no-progress` alone.
+    `table=False` where the output is no table: `--json`, `-q`, `-v` and `--no-progress` only.
     """
     if command is None:
         return functools.partial(output_options, table=table)
@@ -86,13 +86,13 @@ def output_options(command: Command | None = None, *, table: bool = True) -> Com
         flags += [
             click.option("--csv", "mode", flag_value="csv", help="Print CSV with a header line."),
             click.option("--tsv", "mode", flag_value="tsv", help="Print tab-separated values."),
-            click.option("--nl", "mode", flag_value="nl", help="Print a JSON object a line."),
-            click.option("-t", "--table", "mode", flag_value="table", help="Print a table, whatever reads it."),
-            click.option("--raw", is_flag=True, help="Leave cells that a spreadsheet would run as they are."),
+            click.option("--nl", "mode", flag_value="nl", help="Print one JSON object per line."),
+            click.option("-t", "--table", "mode", flag_value="table", help="Print a table, also into a pipe."),
+            click.option("--raw", is_flag=True, help="Do not escape cells that a spreadsheet would run as formulas."),
         ]
     flags += [
-        click.option("-q", "--quiet", is_flag=True, help="Ids alone where there are any, no talk."),
-        click.option("-v", "--verbose", is_flag=True, help="Say more; show where an error comes from."),
+        click.option("-q", "--quiet", is_flag=True, help="Print ids only, no messages."),
+        click.option("-v", "--verbose", is_flag=True, help="Print more; show tracebacks of errors."),
         click.option("--no-progress", is_flag=True, help="No progress bar, not even on a terminal."),
     ]
 

@@ -1,4 +1,4 @@
-"""`hf-catalog plan`: what a crawl would cost, before it is begun."""
+"""`hf-catalog plan`: what a crawl would cost."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SHOWN = ("anonymous", "free", "pro", "enterprise")
 @db_option
 @output_options
 def plan(settings: CrawlSettings, endpoint: str | None, db: str, out: Printer) -> None:
-    """Requests and time that each depth of a crawl needs, by kind of account. Asks nothing of the network.
+    """Requests and time that each depth of a crawl needs, by kind of account. Sends no request.
 
-    With a catalog it reckons with what that holds and lacks; without one, with the documented size of the Hub.
+    With a catalog the estimate uses what it has and lacks; without one, the published size of the Hub.
 
     \b
     Examples:
@@ -50,13 +50,11 @@ def plan(settings: CrawlSettings, endpoint: str | None, db: str, out: Printer) -
     out.rows(rows, columns, names=list(rows[0]), id_key="depth")
     if out.is_human_output:
         out.message(known)
-        out.message(
-            "A depth's figures hold those of the depths above it. What is stored already is not asked for again."
-        )
+        out.message("The figures of a depth include those of the depths above it. Stored data is not requested again.")
 
 
 def duration_text(seconds: Any) -> str:
-    """A span of time for people: 40 s, 12 min, 5.2 h, 20.8 d."""
+    """A duration as text: 40 s, 12 min, 5.2 h, 20.8 d."""
     value = float(seconds or 0)
     for unit, size in (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
         if value >= 1.5 * size:
@@ -65,7 +63,7 @@ def duration_text(seconds: Any) -> str:
 
 
 def work_of(settings: CrawlSettings, db: str) -> tuple[PlannedWork, str]:
-    """What is to be done, as far as is known, and a sentence on where that is known from."""
+    """The planned work, and a sentence on what the estimate rests on."""
     from crawler.estimate import HUB_REPOS, SHARE_WITH_WEIGHTS, PlannedWork
     from db.errors import CatalogMissing
 
@@ -75,8 +73,8 @@ def work_of(settings: CrawlSettings, db: str) -> tuple[PlannedWork, str]:
         pass
     scope = settings.scope
     count = len(scope.repo_ids) or scope.limit or HUB_REPOS
-    where = f"No catalog at {db}: reckoned with {count:,} repos"
-    where += "." if scope.limit or scope.repo_ids else ", about what the Hub holds late in 2026."
+    where = f"No catalog at {db}: estimated for {count:,} repos"
+    where += "." if scope.limit or scope.repo_ids else ", the size of the Hub late in 2026."
     return PlannedWork(count, count, round(count * SHARE_WITH_WEIGHTS)), where
 
 
@@ -92,24 +90,24 @@ def _work_with_catalog(settings: CrawlSettings, db: str) -> tuple[PlannedWork, s
         weights = reader.all("select count(*) as n from models where format in ('gguf', 'safetensors', 'mlx')")[0]["n"]
     with Store.open(db) as store:
         kind = choose_run_kind(store, settings)
-        swept = store.has_full_listing(scope_text(settings.scope)) or store.has_full_listing("")
+        has_listing = store.has_full_listing(scope_text(settings.scope)) or store.has_full_listing("")
         files, headers = store.backlog("files", settings.scope), store.backlog("headers", settings.scope)
     known, scope = int(facts["repos"]), settings.scope
     share = weights / known if known else SHARE_WITH_WEIGHTS
     if kind == "incremental":
         return PlannedWork(
             0, files, round(headers * share)
-        ), f"{db} knows {known:,} repos; only what changed is listed again."
-    if swept and kind == "full":
-        return PlannedWork(known, files, round(headers * share)), f"{db} knows {known:,} repos; all are listed again."
+        ), f"{db} has {known:,} repos; only changed ones are listed again."
+    if has_listing and kind == "full":
+        return PlannedWork(known, files, round(headers * share)), f"{db} has {known:,} repos; all are listed again."
     count = len(scope.repo_ids) or scope.limit or max(known, HUB_REPOS)
     new = max(0, count - known)
     work = PlannedWork(count, files + new, round((headers + new) * share))
-    return work, f"{db} knows {known:,} repos; reckoned with {count:,}."
+    return work, f"{db} has {known:,} repos; estimated for {count:,}."
 
 
 def print_dry_run(settings: CrawlSettings, db: str, out: Printer) -> None:
-    """What `crawl --dry-run` says: which walk, from where, and what it would ask."""
+    """Print the kind of crawl, where it starts and its estimated requests (`crawl --dry-run`)."""
     from crawler.discover.plan import choose_run_kind
     from crawler.estimate import estimate_cost
     from crawler.settings import scope_text
@@ -136,11 +134,9 @@ def print_dry_run(settings: CrawlSettings, db: str, out: Printer) -> None:
     }
 
     def human() -> None:
-        going = "goes on where it was broken off" if resumes else "starts anew"
-        out.line(
-            f"{kind} crawl{f' of {scope}' if scope else ' of the whole Hub'} to the depth of {settings.depth}; {going}"
-        )
+        start = "resumes" if resumes else "starts from the beginning"
+        out.line(f"{kind} crawl{f' of {scope}' if scope else ' of the whole Hub'} at depth {settings.depth}; {start}")
         out.line(f"about {cost.api_requests:,} API and {cost.resolver_requests:,} file requests")
-        out.message(f"{known} Nothing was asked, nothing was written.")
+        out.message(f"{known} No request was sent, nothing was written.")
 
     out.object(facts, human)

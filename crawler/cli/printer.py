@@ -1,6 +1,6 @@
-"""The only printer: data on stdout, talk on stderr, nothing of a stranger's reaches the terminal unescaped.
+"""The only printer: data on stdout, messages on stderr, untrusted text escaped.
 
-What makes a value safe is said in analysis/text.py; here is how tables, objects and talk look.
+Escaping is in analysis/text.py; this module lays out tables, objects and messages.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ __all__ = [
 Mode = Literal["human", "table", "json", "csv", "tsv", "nl"]
 Format = Callable[[Any], str]
 
-WIDTH_SAMPLE = 500  # rows that decide the widths of a table; the rest streams
+WIDTH_SAMPLE = 500  # rows that decide the column widths; the rest streams
 
 
 def day_text(moment: Any) -> str:
-    """The day of a time, which is all a table has room for."""
+    """The date of a time."""
     return "" if moment is None else str(jsonable(moment) if isinstance(moment, datetime | date) else moment)[:10]
 
 
@@ -70,7 +70,7 @@ def display_width(text: str) -> int:
 
 
 def clipped(text: str, width: int) -> str:
-    """Text cut to so many columns, with an ellipsis where something is missing."""
+    """Text cut to a number of columns, with an ellipsis where it was cut."""
     if display_width(text) <= width:
         return text
     kept, used = "", 0
@@ -89,14 +89,14 @@ def padded(text: str, width: int, right: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table for people: its key in a row, its title and how a value is written."""
+    """A column of a human-readable table: its key in a row, its title and how a value is formatted."""
 
     key: str
     title: str | None = None
     text: Format = cell_text
-    right: bool | None = None  # None: numbers stand right
-    clip: bool = True  # False: never cut, an id that people copy
-    value: Callable[[Mapping[str, Any]], Any] | None = None  # of the whole row, where the key alone does not say it
+    right: bool | None = None  # None: numbers are right-aligned
+    clip: bool = True  # False: never cut: an id to copy
+    value: Callable[[Mapping[str, Any]], Any] | None = None  # of the whole row, where the key is not enough
 
     def of(self, row: Mapping[str, Any]) -> Any:
         return self.value(row) if self.value else row.get(self.key)
@@ -104,7 +104,7 @@ class Column:
 
 @dataclass(slots=True)
 class Printer:
-    """Prints what a command found, the way its user asked for it."""
+    """Prints a command's results in the requested mode."""
 
     mode: Mode = "human"
     raw: bool = False
@@ -128,27 +128,27 @@ class Printer:
 
     @property
     def width(self) -> int | None:
-        """Columns of the terminal; None where nothing needs to fit (a pipe, a file)."""
+        """Columns of the terminal; None for a pipe or a file."""
         if os.environ.get("COLUMNS", "").isdigit() or self.stdout.isatty():
             return shutil.get_terminal_size((100, 24)).columns
         return None
 
     def message(self, text: str) -> None:
-        """Talk: on stderr, unless quiet."""
+        """A message on stderr, unless quiet."""
         if not self.quiet:
             print("\n".join(escape_control_characters(line) for line in text.split("\n")), file=self.stderr)
 
     def detail(self, text: str) -> None:
-        """Talk for those who asked for more (`-v`)."""
+        """A message for `-v`."""
         if self.verbose:
             self.message(text)
 
     def line(self, text: str = "") -> None:
-        """One line of data for people."""
+        """One line of human-readable output."""
         print("\n".join(escape_control_characters(part) for part in text.split("\n")), file=self.stdout)
 
     def paragraph(self, text: str) -> None:
-        """A longer sentence of data for people, wrapped where a terminal says how wide it is."""
+        """A longer human-readable text, wrapped to the terminal's width."""
         self.line(
             textwrap.fill(text, self.width, subsequent_indent="  ", break_on_hyphens=False) if self.width else text
         )
@@ -158,7 +158,7 @@ class Printer:
         print(f"\x1b[1m{safe}\x1b[0m" if self.colour else safe, file=self.stdout)
 
     def object(self, value: Mapping[str, Any], human: Callable[[], None] | None = None) -> None:
-        """One thing: JSON where asked for, else `human` prints it, else a line a key."""
+        """One object: JSON where requested, else `human` prints it, else one line per key."""
         if self.mode == "json":
             print(to_json(value, indent=2), file=self.stdout)
         elif self.mode == "nl":
@@ -181,10 +181,10 @@ class Printer:
         id_key: str | None = None,
         empty: str = "Nothing found.",
     ) -> int:
-        """A table, streamed. Returns how many rows were printed.
+        """A table, streamed. Returns the number of rows printed.
 
-        `names`: the keys for programs (JSON, CSV), default those of the first row; `columns`: what people see, default
-        the same; `id_key`: what `-q` prints, default the first; `empty`: said to people where there is no row.
+        `names`: the keys of JSON and CSV, default those of the first row; `columns`: the columns of
+        a printed table, default the same; `id_key`: what `-q` prints, default the first; `empty`: the message where there is no row.
         """
         stream = iter(rows)
         first = next(stream, None)
@@ -269,7 +269,7 @@ def as_column(column: Column | str) -> Column:
 
 
 def is_right_aligned(column: Column, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Numbers stand right, so that their digits line up."""
+    """Numbers are right-aligned, so that their digits line up."""
     if column.right is not None:
         return column.right
     values = [column.of(row) for row in rows]
@@ -278,7 +278,7 @@ def is_right_aligned(column: Column, rows: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def fit_widths(widths: Sequence[int], clips: Sequence[bool], terminal: int | None) -> list[int]:
-    """Column widths that fit the terminal: the widest column that may be cut gives way first, none under 6."""
+    """Column widths that fit the terminal: the widest column that may be cut shrinks first, none below 6."""
     fit = list(widths)
     if terminal is None:
         return fit

@@ -1,4 +1,4 @@
-"""The progress bar of a crawl: what is done, how fast, how long it will take, and how long the Hub makes us wait."""
+"""The progress bar of a crawl: done, rate, remaining time, and waits for the quota."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from crawler.pipeline import Progress as Told
+from crawler.pipeline import Progress as CrawlProgress
 from crawler.settings import CrawlSettings
 from crawler.sources.pacer import Pacer
 
-STAGES = {"discover": "Discovering", "probe": "Looking for the missing", "enrich": "Visiting"}
+STAGES = {"discover": "Discovering", "probe": "Checking missing repos", "enrich": "Reading repos"}
 
 
 class Speed(ProgressColumn):
-    """Repos a second, or how long the quota keeps us waiting."""
+    """Repos per second, or the time to wait for the quota."""
 
     def __init__(self, pacer: Pacer) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Speed(ProgressColumn):
 
 
 class Bar:
-    """A context manager; `tell` is what a crawl calls."""
+    """A context manager; `update` is the crawl's progress callback."""
 
     def __init__(self, pacer: Pacer, settings: CrawlSettings) -> None:
         self._limit = settings.scope.limit
@@ -54,9 +54,9 @@ class Bar:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._bar.stop()
 
-    def tell(self, told: Told) -> None:
-        total = told.total if told.total is not None else self._limit
-        if told.stage not in self._tasks:
-            self._tasks[told.stage] = self._bar.add_task(STAGES[told.stage], total=total, of="")
+    def update(self, progress: CrawlProgress) -> None:
+        total = progress.total if progress.total is not None else self._limit
+        if progress.stage not in self._tasks:
+            self._tasks[progress.stage] = self._bar.add_task(STAGES[progress.stage], total=total, of="")
         of = f" of {total:,}" if total is not None else " repos"
-        self._bar.update(self._tasks[told.stage], completed=told.done, total=total, of=of)
+        self._bar.update(self._tasks[progress.stage], completed=progress.done, total=total, of=of)

@@ -1,4 +1,4 @@
-"""`hf-catalog query`: read-only SQL, or a question that comes with the program."""
+"""`hf-catalog query`: read-only SQL, or a saved query."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ import click
 from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, size_text
 
-ROWS_FOR_PEOPLE = 1000
+MAX_TABLE_ROWS = 1000
 
 
 @click.command()
 @click.argument("sql", metavar="SQL|NAME|-", required=False)
-@click.option("--list", "listed", is_flag=True, help="Name the questions that come with the program.")
-@click.option(
-    "-p", "--param", "params", nargs=2, multiple=True, metavar="KEY VALUE", help="A parameter; may be given often."
-)
+@click.option("--list", "listed", is_flag=True, help="List the saved queries.")
+@click.option("-p", "--param", "params", nargs=2, multiple=True, metavar="KEY VALUE", help="A parameter; repeatable.")
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
     metavar="N",
-    help=f"Print no more rows than this, and say so; 0 for all (default: {ROWS_FOR_PEOPLE} in a table, else all).",
+    help=f"Print at most N rows; 0 for all (default: {MAX_TABLE_ROWS} in a table, else all).",
 )
 @click.option(
     "--timeout", type=SPAN_OF_TIME, default="5m", show_default=True, help="Stop a query that runs for longer: 30s, 5m."
@@ -40,7 +38,7 @@ def query(
     db: str,
     out: Printer,
 ) -> None:
-    """Ask the catalog with SQL that only reads, or with a question by name; - reads SQL from stdin.
+    """Run read-only SQL, or a saved query by name; - reads SQL from stdin.
 
     \b
     Examples:
@@ -52,15 +50,17 @@ def query(
     from analysis.query.reader import run_query
 
     if listed:
-        list_questions(out)
+        list_saved_queries(out)
         return
     if sql is None:
-        raise click.UsageError("say what to ask: SQL, the name of a question, or --list", click.get_current_context())
+        raise click.UsageError(
+            "nothing to run: give SQL, the name of a saved query, or --list", click.get_current_context()
+        )
     if sql == "-":
         sql = sys.stdin.read()
     if not sql.strip():
         raise click.UsageError("the SQL is empty", click.get_current_context())
-    most = limit if limit is not None else ROWS_FOR_PEOPLE if out.is_human_output else 0
+    most = limit if limit is not None else MAX_TABLE_ROWS if out.is_human_output else 0
     with run_query(db, sql, dict(params), limit=most or None, timeout=timeout.total_seconds()) as rows:
         columns = [Column(name, text=text_of(name)) for name in rows.columns]
         printed = out.rows(rows.dicts(), columns, names=rows.columns)
@@ -69,7 +69,7 @@ def query(
 
 
 def text_of(name: str) -> Any:
-    """How a column's values are written for people: sizes in GB, what is known to be yes or no as such."""
+    """How a column's values are printed: sizes in GB, booleans as yes and no."""
     from analysis.query.values import boolean_columns
 
     def size(value: Any) -> str:
@@ -83,15 +83,15 @@ def text_of(name: str) -> Any:
     return yes_or_no if name in boolean_columns() else cell_text
 
 
-def list_questions(out: Printer) -> None:
+def list_saved_queries(out: Printer) -> None:
     from analysis.query.saved import saved_queries
 
     rows = [
         {
-            "name": question.name,
-            "title": question.title,
-            "description": question.description,
-            "kind": question.kind,
+            "name": saved.name,
+            "title": saved.title,
+            "description": saved.description,
+            "kind": saved.kind,
             "parameters": [
                 {
                     "name": parameter.name,
@@ -99,10 +99,10 @@ def list_questions(out: Printer) -> None:
                     "default": parameter.default,
                     "description": parameter.description,
                 }
-                for parameter in question.parameters
+                for parameter in saved.parameters
             ],
         }
-        for question in saved_queries()
+        for saved in saved_queries()
     ]
 
     def parameters(value: Any) -> str:
@@ -114,4 +114,4 @@ def list_questions(out: Printer) -> None:
         id_key="name",
     )
     if out.is_human_output:
-        out.message("Ask one with: hf-catalog query NAME -p parameter value")
+        out.message("Run one with: hf-catalog query NAME -p KEY VALUE")

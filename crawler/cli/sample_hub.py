@@ -1,4 +1,4 @@
-"""`hf-catalog sample-hub`: the small Hub of the demo and the tests, alone, until Ctrl-C."""
+"""`hf-catalog sample-hub`: serve the sample Hub of the demo and the tests until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from crawler.cli.printer import Printer
 )
 @output_options(table=False)
 def sample_hub(port: int, models: Path | None, quota: int | None, window: float, out: Printer) -> None:
-    """Serve a small Hub on loopback, as faithful as the crawler needs it; Ctrl-C ends it.
+    """Serve a small Hub on loopback that behaves like the real one; Ctrl-C stops it.
 
     \b
     Examples:
@@ -48,16 +48,16 @@ def sample_hub(port: int, models: Path | None, quota: int | None, window: float,
         raise click.UsageError(str(trouble)) from trouble
     except OSError as trouble:
         raise click.UsageError(f"port {port} can't be used: {trouble.strerror}; try --port 0") from trouble
-    for number in (signal.SIGTERM, signal.SIGINT):  # a shell starts what runs in the background deaf to Ctrl-C
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell starts background jobs with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     try:
         out.message(
-            hub.startup_message() + f"Tokens:     {READER} (no gated repo), {MEMBER} (all of them)\nCtrl-C ends it."
+            hub.startup_message() + f"Tokens:     {READER} (no gated repo), {MEMBER} (all of them)\nCtrl-C stops it."
         )
         out.object(
             {"endpoint": hub.endpoint, "cdn": hub.cdn, "repos": len(hub.catalog)}, lambda: out.line(hub.endpoint)
         )
-        out.stdout.flush()  # last, for whoever reads it may end this at once
+        out.stdout.flush()  # last, as the reader may stop this at once
         threading.Event().wait()
     except KeyboardInterrupt:
         out.message(f"{len(hub.requests):,} requests answered.")

@@ -15,7 +15,7 @@ from crawler.cli.printer import Column, Printer
 @db_option
 @output_options
 def search(text: tuple[str, ...], limit: int, db: str, out: Printer) -> None:
-    """Find models that hold all the words in their id, family, tags or card summary, in any order.
+    """Find models with all the words in their id, family, tags or card summary, in any order.
 
     The best match comes first; of equals, the most downloaded. Three letters or more are found inside words, two at the
     start of one.
@@ -30,7 +30,7 @@ def search(text: tuple[str, ...], limit: int, db: str, out: Printer) -> None:
 
     asked = " ".join(text)
     if not search_terms(asked):
-        raise click.UsageError(f"{asked!r} holds no letter and no digit to look for", click.get_current_context())
+        raise click.UsageError(f"{asked!r} has no letter and no digit to search for", click.get_current_context())
     found = find(db, asked, limit)
     scores = {hit.repo_id: hit.score for hit in found.hits}
     with CatalogReader(db) as reader:
@@ -46,14 +46,14 @@ def search(text: tuple[str, ...], limit: int, db: str, out: Printer) -> None:
         empty=nothing(asked, found.unknown),
     )
     if found.pending:
-        out.message(f"{found.pending:,} models are not in the index yet: hf-catalog db optimize")
+        out.message(f"{found.pending:,} models are not in the search index yet: hf-catalog db optimize")
 
 
 def nothing(asked: str, unknown: tuple[str, ...]) -> str:
     """Why nothing was found."""
     if unknown:
-        return f"No model holds {', '.join(repr(word) for word in unknown)}."
-    return f"No model holds all of {asked!r}."
+        return f"No model contains {', '.join(repr(word) for word in unknown)}."
+    return f"No model contains all of {asked!r}."
 
 
 NAMES = (

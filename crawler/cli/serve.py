@@ -17,13 +17,13 @@ from crawler.cli.printer import Printer
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8001, show_default=True, metavar="N", help="0 for any free one."
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in, to read.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 allows other machines to read it.")
 @db_option
 @output_options(table=False)
 def serve(port: int, host: str, db: str, out: Printer) -> None:
-    """The catalog in a browser, read-only, by Datasette: tables, facets, questions as forms, search, the report.
+    """The catalog in a browser, read-only, with Datasette: tables, facets, saved queries as forms, search, the report.
 
-    Ctrl-C ends it. A crawl may write meanwhile.
+    Ctrl-C stops it. A crawl may write meanwhile.
 
     \b
     Examples:
@@ -37,22 +37,22 @@ def serve(port: int, host: str, db: str, out: Printer) -> None:
     if is_url(db):
         hint = f"copy it to a file first: hf-catalog db copy {db} catalog.db"
         raise CommandError("Datasette serves SQLite files, not PostgreSQL", hint, CATALOG)
-    open_engine(db, read_only=True).dispose()  # a clear word where the catalog can't be used
+    open_engine(db, read_only=True).dispose()  # a clear error where the catalog can't be used
     path = Path(db)
     site = make_application(path, lambda: render_report(build_report(path)))
     with listening(host, port) as listener:
         number = listener.getsockname()[1]
-        out.message(f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{number}/  (Ctrl-C ends it)")
+        out.message(f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{number}/  (Ctrl-C stops it)")
         run(site, listener, out)
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket on this port, or a clear word."""
+    """A socket on this port, or a clear error."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen()  # who comes before the server is up waits, and is not refused
+        listener.listen()  # early clients wait instead of being refused
     except OSError as error:
         listener.close()
         raise CommandError(
@@ -62,7 +62,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def run(site: object, listener: socket.socket, out: Printer) -> None:
-    """Serve until told to stop, which is no failure."""
+    """Serve until stopped by a signal."""
     import asyncio
 
     import uvicorn
@@ -77,4 +77,4 @@ def run(site: object, listener: socket.socket, out: Printer) -> None:
             timeout_graceful_shutdown=3,
         )
         uvicorn.Server(config).run(sockets=[listener])
-    out.message("Ended.")
+    out.message("Stopped.")

@@ -16,9 +16,9 @@ from crawler.cli.printer import Column, Printer, count_text, day_text, size_text
 @db_option
 @output_options
 def similar(repo_id: str, limit: int, db: str, out: Printer) -> None:
-    """Models like this one: the same bytes in another repo first, then names that are alike.
+    """Models like this one: the same bytes in another repo first, then similar names.
 
-    Equal bytes (sha256) are proof of a re-upload; a like name is only a hint.
+    Equal bytes (sha256) are proof of a re-upload; a similar name is only a hint.
 
     \b
     Examples:
@@ -30,7 +30,7 @@ def similar(repo_id: str, limit: int, db: str, out: Printer) -> None:
 
     with CatalogReader(db) as reader:
         found = [asdict(each) for each in find_similar(reader, repo_id, limit=limit)]
-    out.rows(found, COLUMNS, names=NAMES, id_key="repo_id", empty=f"Nothing is like {repo_id}.")
+    out.rows(found, COLUMNS, names=NAMES, id_key="repo_id", empty=f"Nothing is similar to {repo_id}.")
 
 
 NAMES = (
@@ -40,7 +40,7 @@ NAMES = (
 COLUMNS = (
     Column("repo_id", "repo", clip=False),
     Column("why", clip=False),
-    Column("similarity", "alike"),
+    Column("similarity"),
     Column("artifact", "file"),
     Column("shared_size", "shared", text=size_text, right=True, clip=False),
     Column("downloads", text=count_text, right=True, clip=False),

@@ -1,4 +1,4 @@
-"""`hf-catalog vocabulary`: the words behind the labels."""
+"""`hf-catalog vocabulary`: the vocabulary of the labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crawler.cli.printer import Column, Printer
 
 @click.group()
 def vocabulary() -> None:
-    """The words behind the labels: look at them, check them, and see what a crawl says is missing."""
+    """The vocabulary of the labels: list it, check it, and see which words a catalog lacks."""
 
 
 @vocabulary.command()
@@ -20,7 +20,7 @@ def vocabulary() -> None:
 @click.option("--label", metavar="NAME", help="family, tuning, specialty, format, scheme, language ...")
 @output_options
 def ls(text: str | None, label: str | None, out: Printer) -> None:
-    """List the entries, all or those that hold TEXT.
+    """List the entries, all or those that contain TEXT.
 
     \b
     Examples:
@@ -50,7 +50,7 @@ def ls(text: str | None, label: str | None, out: Printer) -> None:
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @output_options(table=False)
 def check(folder: Path | None, out: Printer) -> None:
-    """Load the vocabulary, its own or that of FOLDER, and say whether it is whole: the first fault is named.
+    """Load the built-in vocabulary or that of FOLDER and check it; the first error is named.
 
     \b
     Example:
@@ -86,12 +86,14 @@ def check(folder: Path | None, out: Printer) -> None:
 
 
 @vocabulary.command()
-@click.option("--least", type=click.IntRange(min=1), default=2, show_default=True, help="The fewest repos of a token.")
+@click.option(
+    "--least", type=click.IntRange(min=1), default=2, show_default=True, help="Minimum number of repos of a token."
+)
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N")
 @db_option
 @output_options
 def suggest(least: int, limit: int, db: str, out: Printer) -> None:
-    """What the catalog's names hold that no rule knows: new families and spellings, with counts and evidence.
+    """Tokens of the catalog's names that no rule knows: new families and spellings, with counts and evidence.
 
     \b
     Example:
@@ -109,4 +111,4 @@ def suggest(least: int, limit: int, db: str, out: Printer) -> None:
     out.rows(rows, columns, names=Suggestion.__slots__, id_key="token", empty="Every token is claimed.")
     entries = [row["entry"] for row in rows if row["entry"]]
     if entries and out.is_human_output:
-        out.message("For families.toml, once you have looked:\n" + "\n".join(f"  {entry}" for entry in entries))
+        out.message("Candidates for families.toml, to be reviewed:\n" + "\n".join(f"  {entry}" for entry in entries))
