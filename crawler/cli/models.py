@@ -154,7 +154,9 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     if out.quiet:
         out.line(found.model["repo_id"])
         return
-    verdicts = evaluate_signals(SignalInput.of_row(found.model, found.evidence, found.evaluations, found.base_evaluations))
+    verdicts = evaluate_signals(
+        SignalInput.of_row(found.model, found.evidence, found.evaluations, found.base_evaluations)
+    )
     whole = {
         **found.model,
         "artifacts": [{**row, "needs": needs.get(row["artifact"])} for row in found.artifacts],

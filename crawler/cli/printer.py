@@ -183,8 +183,8 @@ class Printer:
     ) -> int:
         """A table, streamed. Returns the number of rows printed.
 
-        `names`: the keys of JSON and CSV, default those of the first row; `columns`:
-        a printed table, default the same; `id_key`: what `-q` prints, default the first; `empty`: the message where there is no row.
+        `names`: the keys of JSON and CSV, default those of the first row; `columns`: the columns of a printed table,
+        default the same; `id_key`: what `-q` prints, default the first; `empty`: the message where there is no row.
         """
         stream = iter(rows)
         first = next(stream, None)

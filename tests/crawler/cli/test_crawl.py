@@ -83,7 +83,7 @@ def test_a_catalog_is_of_one_hub(db: Path) -> None:
         ((), {"HF_HUB_OFFLINE": "1"}, 4, "offline"),
         (("--endpoint", "ftp://x"), {}, 4, "an endpoint is a URL"),
         (("--repo", "a b"), {}, 2, "no repo id"),
-        (("--repo", "a/b", "--author", "c"), {}, 2, "no other filter"),
+        (("--repo", "a/b", "--author", "c"), {}, 2, "be combined with other filters"),
         (("--max-time", "soon"), {}, 2, "write it as"),
     ],
 )

@@ -12,7 +12,6 @@ from analysis.formats.gguf.array_lengths import learn_lengths
 from analysis.formats.gguf.reader import read_file
 from analysis.formats.source import BytesSource
 from crawler.cli import cli
-from crawler.cli import errors as failures
 from db.write.store import Store
 from samplehub import SampleHub
 from tests.analysis.formats.gguf_file import LAYERS, Tensor, Typed, gguf, model, q4
@@ -86,7 +85,7 @@ def test_a_page_for_people(run: Any, file: Path) -> None:
         "F32   ▏",
         "is it quantized?  yes",
         "llama.cpp",
-        "as its files have it",
+        "which its files have",
         "all of them",
     ):
         assert text in out, f"{text!r} is not in\n{out}"
@@ -227,7 +226,7 @@ def test_a_repo_whose_files_need_access(run: Any, hub: SampleHub, monkeypatch: p
     found = run("google/gemma-3-4b-it-qat-q4_0-gguf")
     assert found.status == 1
     assert "gated" in found.err
-    assert "ask for access on its page" in found.err
+    assert "request access on its page" in found.err
 
 
 @pytest.mark.parametrize("target", ["no/such", "google/gemma-3-4b-it-qat-q4_0-gguf::nothing.gguf"])
