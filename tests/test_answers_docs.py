@@ -16,7 +16,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 def test_the_page_of_saved_queries_is_generated_from_their_files() -> None:
     written = (DOCS / "queries.md").read_text(encoding="utf-8")
     assert written == saved_queries_page(), "write it again: see saved_queries_page in analysis/query/saved.py"
-    assert all(f"## {question.title}" in written for saved in saved_queries())
+    assert all(f"## {saved.title}" in written for saved in saved_queries())
 
 
 def test_memory_table_has_computed_values() -> None:

@@ -11,7 +11,7 @@ import pytest
 from analysis.formats.gguf.array_lengths import learn_lengths
 from analysis.formats.gguf.reader import read_file
 from analysis.formats.source import BytesSource
-from crawler.cli import cli
+from crawler.cli import cli, errors
 from db.write.store import Store
 from samplehub import SampleHub
 from tests.analysis.formats.gguf_file import LAYERS, Tensor, Typed, gguf, model, q4
@@ -47,7 +47,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 
     def command(*arguments: str | Path) -> Ran:
         words = ["header", *map(str, arguments)]
-        status = failures.run_command(lambda: cli.main(words, prog_name="hf-catalog", standalone_mode=False), words)
+        status = errors.run_command(lambda: cli.main(words, prog_name="hf-catalog", standalone_mode=False), words)
         told = capsys.readouterr()
         assert "Traceback" not in told.err
         return Ran(status, told.out, told.err)
@@ -168,7 +168,7 @@ def test_a_known_tokenizer_is_jumped(run: Any, tmp_path: Path) -> None:
 
 
 def test_a_catalog_that_was_asked_for_must_be_there(run: Any, file: Path) -> None:
-    assert run(file, "--db", "none.db").status == failures.CATALOG
+    assert run(file, "--db", "none.db").status == errors.CATALOG
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_what_the_hub_does_not_hold(run: Any, hub: SampleHub, target: str, monke
 def test_a_hub_that_is_not_there(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("crawler.sources.huggingface.transport.Transport.retry_delay", lambda *_: 0.0)
-    assert run("owner/name").status == failures.HUB
+    assert run("owner/name").status == errors.HUB
 
 
 def test_bars_of_many_types(run: Any, tmp_path: Path) -> None:
