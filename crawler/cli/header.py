@@ -108,7 +108,10 @@ def as_object(read: Header, found_signals: Sequence[Signal]) -> dict[str, Any]:
         "format", "version", "architecture", "parameters", "active_parameters", "tensor_count", "types", "quant",
         "bits_per_weight", "context", "size", "size_verified", "requests", "bytes_read",
     )  # fmt: skip
+    from analysis.labels.evidence.stated import header_facts
+
     more = {
+        **header_facts(read),
         "quant_method": read.quant_method,
         "quant_share": read.quant_share,
         "inferred": read.inferred,

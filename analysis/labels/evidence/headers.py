@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from analysis.labels.evidence.lineage import LINEAGE
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_measured
 from analysis.labels.evidence.names import parse_name_or_none
-from analysis.labels.evidence.stated import stated_evidence
+from analysis.labels.evidence.stated import field_values, stated_evidence
 from analysis.schemes.schemes import is_full_precision
 from analysis.untrusted import MAX_BASE_MODELS, count, number, table, word
 from db.record_base import Source
@@ -40,7 +40,7 @@ def header_evidence(header: Header) -> Evidence:
         found.append(make_measured("bits", width, "header", "quantization"))
     if group and header.quant:
         found.append(make_measured("group_size", group, "header", "quantization"))
-    found += stated_evidence("header", {name: getattr(header, name) for name in Header.__slots__})
+    found += stated_evidence("header", field_values(header))
     if header.quant:
         found.append(make_measured("quantized", not is_full_precision(header.quant), "tensors", "types"))
     if table(header.facts.get("imatrix")):

@@ -11,8 +11,9 @@ from typing import Any
 
 from analysis.labels.evidence.make import Evidence, make_measured
 from analysis.untrusted import MAX_CONTEXT, MAX_PARAMETERS, count, word
-from db.labels import LABELS, Label, StatedBy
+from db.labels import LABEL_BY_NAME, LABELS, Label, StatedBy
 from db.record_base import Source
+from db.records import Header
 
 _MAX_BY_UNIT = {"tokens": MAX_CONTEXT}
 
@@ -26,6 +27,18 @@ def stated_evidence(source: Source, *holders: Mapping[str, Any]) -> Evidence:
         if stated is not None:
             found.append(make_measured(label.name, stated[0], source, stated[1]))
     return tuple(found)
+
+
+def header_facts(header: Header) -> dict[str, Any]:
+    """Every label that a fact of a header may state, None where it does not. Fields of `Header` are not repeated."""
+    found = {each.field: each for each in stated_evidence("header", field_values(header))}
+    names = [label.name for label, keys in _declared("header") if any(len(parts) > 1 for _, parts in keys)]
+    return {name: LABEL_BY_NAME[name].parse(found[name].value) if name in found else None for name in names}
+
+
+def field_values(header: Header) -> dict[str, Any]:
+    """A header's fields by name: what keys of the source `header` begin with."""
+    return {name: getattr(header, name) for name in Header.__slots__}
 
 
 @cache

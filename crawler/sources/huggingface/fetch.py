@@ -19,7 +19,7 @@ from analysis.untrusted import MAX_CONFIG_BYTES
 from crawler.errors import FileError, RepoError
 from crawler.skips import make_skip, make_skip_by_id
 from crawler.sources.huggingface.client import HubClient
-from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, limit_object, parse_repo
+from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, merge_config, parse_repo
 from crawler.sources.source import FetchedConfig, FetchedRepo
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRepo, RepoRecord, Skipped
@@ -167,7 +167,7 @@ def fetch_config(client: HubClient, fetched: FetchedRepo, artifact: ArtifactReco
         skips.append(make_skip_by_id(repo.repo_id, repo.hub_id, error.reason, str(error)))
     config = config_of(values)
     if config:
-        repo = replace(repo, config=limit_object({**repo.config, **config}))
+        repo = replace(repo, config=merge_config(repo.config, config))
     return FetchedConfig(config, repo, tuple(skips))
 
 

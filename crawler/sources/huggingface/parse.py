@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from analysis.untrusted import MAX_BASE_MODELS, MAX_TAGS, MAX_TEXT_LENGTH
@@ -52,7 +53,11 @@ MAX_INT64 = 2**63 - 1
 MAX_EXACT_FLOAT = 2**53
 MAX_SCORE = 1e15
 
+CHAT_TEMPLATE_DIGEST = "chat_template_digest"
+"""Key of a parsed config or gguf block: sha256 of the chat template's text, in hexadecimal. The text is not kept."""
+
 IGNORED_KEYS = frozenset((
+    CHAT_TEMPLATE_DIGEST,  # set by this module alone
     "model-index", "widget", "extra_gated_prompt", "extra_gated_fields", "extra_gated_heading", "inference",
     "extra_gated_description", "extra_gated_button_content", "co2_eq_emissions", "chat_template", "chat_template_jinja",
     "tokenizer_config", "processor_config", "additional_chat_templates", "thumbnail",
@@ -113,9 +118,9 @@ def _parse_row(row: Any) -> RepoRecord:
         tags=tags,
         languages=parse_languages(card.get("language")),
         card=card,
-        config=limit_object(config) if type(config) is dict and config else {},
+        config=parse_config(config) if type(config) is dict and config else {},
         safetensors=parse_safetensors(get("safetensors")),
-        gguf=limit_object(gguf) if type(gguf) is dict and gguf else {},
+        gguf=with_template_digest(limit_object(gguf), gguf.get("chat_template")) if type(gguf) is dict and gguf else {},
         edges=parse_base_models(get("baseModels")),
         evaluations=parse_evaluations(get("model-index"), get("cardData"), get("evalResults")),
         extra={} if KNOWN_KEYS.issuperset(row) else parse_extra(row),
@@ -323,6 +328,40 @@ def parse_float(value: Any) -> float | None:
 def parse_extra(row: Mapping[str, Any]) -> Json:
     """Values of keys that a later Hub added, so that they are not lost."""
     return limit_object({key: value for key, value in row.items() if key not in KNOWN_KEYS and value is not None})
+
+
+# ---- config.json and chat templates ---------------------------------------------------------------------------------
+
+
+def parse_config(config: Mapping[str, Any]) -> Json:
+    """The Hub's `config` block: bounded, and the digest of the chat template instead of its text.
+
+    The block holds tokenizer_config.json (`tokenizer_config`) and the text of chat_template.jinja
+    (`chat_template_jinja`), which transformers prefers.
+    """
+    template = config.get("chat_template_jinja")
+    if type(template) is not str:
+        tokenizer = config.get("tokenizer_config")
+        template = tokenizer.get("chat_template") if type(tokenizer) is dict else None
+    return with_template_digest(limit_object(config), template)
+
+
+def merge_config(known: Json, config: Json) -> Json:
+    """A parsed config with the keys of the repo's own JSON files added, bounded again."""
+    merged = dict(limit_object({**known, **config}))
+    if CHAT_TEMPLATE_DIGEST in known:
+        merged[CHAT_TEMPLATE_DIGEST] = known[CHAT_TEMPLATE_DIGEST]
+    return merged
+
+
+def with_template_digest(block: Json, template: Any) -> Json:
+    """The block with a chat template's digest: of the text, or of the default one of a list of `{name, template}`."""
+    if type(template) is list:
+        named = (each for each in template[:MAX_JSON_ITEMS] if type(each) is dict and each.get("name") == "default")
+        template = next((each.get("template") for each in named), None)
+    if type(template) is not str or not template:
+        return block
+    return {**block, CHAT_TEMPLATE_DIGEST: sha256(template.encode("utf-8", "surrogatepass")).hexdigest()}
 
 
 # ---- bounded objects -------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 import math
 import pickle
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from analysis.labels.resolve import label_repo
 from analysis.untrusted import MAX_BASE_MODELS, MAX_TAGS
-from crawler.sources.huggingface.parse import MAX_OBJECT_BYTES, limit_object, parse_repo
+from crawler.sources.huggingface.parse import MAX_OBJECT_BYTES, limit_object, merge_config, parse_repo
 from db.derive.digest import to_json
 from db.records import EdgeRecord, EvalRecord, RepoRecord, Skipped
 
@@ -58,7 +59,9 @@ def test_a_row_becomes_a_record() -> None:
     assert repo.created_at == datetime(2025, 3, 12, 6, 14, 1, tzinfo=UTC)
     assert repo.languages == ("en", "de")
     assert repo.edges == (EdgeRecord("google/gemma-3-1b-it", "quantized", "api"),)
-    assert repo.gguf == {"total": 999885952, "architecture": "gemma3", "context_length": 32768}, "no template is kept"
+    digest = sha256(ROW["gguf"]["chat_template"].encode()).hexdigest()
+    block = {"total": 999885952, "architecture": "gemma3", "context_length": 32768, "chat_template_digest": digest}
+    assert repo.gguf == block, "no template is kept"
     assert pickle.loads(pickle.dumps(repo)) == repo  # noqa: S301  # our own
 
 
@@ -178,6 +181,38 @@ def test_large_cards_are_bounded() -> None:
     for _ in range(5000):
         deep = [deep]
     assert "end" not in json.dumps(limit_object({"deep": deep}))
+
+
+TEMPLATE = "{{ messages }}"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"tokenizer_config": {"chat_template": TEMPLATE}},
+        {"tokenizer_config": {"chat_template": "{{ older }}"}, "chat_template_jinja": TEMPLATE},
+        {"tokenizer_config": {"chat_template": [
+            {"name": "tool_use", "template": "{{ tools }}"}, {"name": "default", "template": TEMPLATE}
+        ]}},
+    ],
+)  # fmt: skip
+def test_a_config_keeps_the_digest_of_its_chat_template_instead_of_the_text(config: dict[str, Any]) -> None:
+    assert parse_valid(config=config).config == {"chat_template_digest": sha256(TEMPLATE.encode()).hexdigest()}
+
+
+@pytest.mark.parametrize(
+    "template", [None, "", 7, [], [{"name": "other", "template": TEMPLATE}], {"default": TEMPLATE}]
+)
+def test_a_config_without_a_usable_chat_template_has_no_digest(template: Any) -> None:
+    config = {"tokenizer_config": {"chat_template": template}, "model_type": "llama"}
+    assert parse_valid(config=config).config == {"model_type": "llama"}
+
+
+def test_nobody_but_the_parser_sets_the_digest_of_a_chat_template() -> None:
+    assert parse_valid(config={"chat_template_digest": "f" * 64}, gguf={"chat_template_digest": "f" * 64}).config == {}
+    known = parse_valid(config={"chat_template_jinja": TEMPLATE}).config
+    merged = merge_config(known, {"chat_template_digest": "f" * 64, "model_type": "llama"})
+    assert merged == {**known, "model_type": "llama"}
 
 
 def test_every_tag_that_is_kept_is_read_for_labels() -> None:
