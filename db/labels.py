@@ -321,6 +321,17 @@ class Labels(FastPickle):
         stated_by=(header("architecture"),),
         roll_up="model",
     )
+    chat_template_digest: str | None = label(
+        "sha256 of the chat template's text, in hexadecimal",
+        scope=BOTH,
+        sources=("header", "config", "api"),
+        stated_by=(
+            header("facts.tokenizer.template.sha256", rule="tokenizer.chat_template"),
+            config("chat_template_digest"),
+            api("gguf.chat_template_digest"),
+        ),
+        roll_up="all agree",
+    )
     base_model: str | None = label(
         "repo id of the model it was made from, the likeliest if several",
         sources=("api", "card", "tag", "header", "name"),

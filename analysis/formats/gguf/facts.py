@@ -165,7 +165,7 @@ def describe_template(value: Any) -> dict[str, Any] | None:
     if not isinstance(value, str):
         return None
     raw = value.encode()
-    return {"bytes": len(raw), "digest": sha256(raw).hexdigest()[:16]}
+    return {"bytes": len(raw), "sha256": sha256(raw).hexdigest()}
 
 
 def read_base_models(file: GgufFile) -> list[dict[str, Any]]:

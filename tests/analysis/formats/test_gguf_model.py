@@ -268,7 +268,7 @@ def test_where_it_came_from_and_who_made_it() -> None:
         3000,
         1,
     )
-    assert tokenizer["template"] == {"bytes": 14, "digest": sha256(b"{{ messages }}").hexdigest()[:16]}
+    assert tokenizer["template"] == {"bytes": 14, "sha256": sha256(b"{{ messages }}").hexdigest()}
 
 
 def test_facts_are_bounded() -> None:
