@@ -12,8 +12,7 @@ from crawler.errors import CrawlError, CrawlStopped
 from crawler.settings import CrawlSettings, scope_text
 from crawler.sources.source import Source
 from db.errors import CatalogError
-from db.records import RunRecord, Skipped
-from db.write.listing import PageCounts
+from db.records import PageCounts, RunRecord, Skipped
 from db.write.store import Store
 
 Stage = Literal["discover", "probe", "enrich"]

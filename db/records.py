@@ -207,6 +207,19 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class PageCounts:
+    """What storing one page did. `seen` = `new` + `changed` + `unchanged`; `refreshed` of the changed ones differ in
+    counters alone."""
+
+    seen: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    refreshed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Enrichment:
     """All that one repo's visit found. `depth` says how deep the visit went."""
 

@@ -137,6 +137,18 @@ class Rows:
         """Rows of a statement written with `?` marks; values must be the driver's own."""
         return self._fetch(sql.replace("?", self.mark), tuple(values))
 
+    def first(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row of a statement written with `?` marks, with the columns as attributes; None without a row."""
+        return self.connection.exec_driver_sql(sql.replace("?", self.mark), tuple(values)).first()
+
+    def scalar(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The only value of the first row; None without a row."""
+        return self.connection.exec_driver_sql(sql.replace("?", self.mark), tuple(values)).scalar()
+
+    def exists(self, sql: str, values: Sequence[Any] = ()) -> bool:
+        """Whether a statement has a row."""
+        return self.first(f"{sql} limit 1", values) is not None
+
     def select_in(self, sql: str, values: Iterable[Any]) -> list[Any]:
         """Rows of a statement whose `{}` is a list of values, however many."""
         pool = list(values)

@@ -12,10 +12,9 @@ from sqlalchemy import or_, select
 from db.derive.digest import to_json
 from db.processes import is_running
 from db.read.scope_sql import filter_sql
-from db.records import LeasedRepo, Page, RepoFilter, RunRecord
+from db.records import LeasedRepo, Page, PageCounts, RepoFilter, RunRecord
 from db.rows import Rows
 from db.schema.tables import crawl_runs, cursors, events, listing_pages, missing_repos, repos, watermarks
-from db.write.listing import PageCounts
 
 COUNTERS = [
     "repos_seen",

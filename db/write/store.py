@@ -26,13 +26,12 @@ from db.read import load as stored
 from db.read import search
 from db.read.load import Relabelled, StoredRepo
 from db.record_base import Depth, Status
-from db.records import ArrayLength, Enrichment, Header, LeasedRepo, Page, RepoFilter, RepoRecord, RunRecord, Skipped
+from db.records import ArrayLength, Enrichment, Header, LeasedRepo, Page, PageCounts, RepoFilter, RepoRecord, RunRecord, Skipped
 from db.rows import Rows
 from db.schema.migrate import upgrade_engine
 from db.write import enrichments, lock, relabel, runs
 from db.write import listing as pages
 from db.write.label_rows import InternedIds
-from db.write.listing import PageCounts
 from db.write.queue import Frontier
 from db.write.relabel import RelabelCounts
 
