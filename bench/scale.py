@@ -125,7 +125,7 @@ def load(hub: ImaginedHub, db: Path, options: argparse.Namespace) -> dict[str, A
     listed, visited, indexed, history = Watch(), Watch(), Watch(), Watch()
     with tuned_gc(), Store.open(db, create=True, clock=lambda: NOW) as store:
         run = store.start_run("full", "", "https://hub.example")
-        index, store.index = store.index, lambda most=None: 0  # type: ignore[method-assign]  # timed apart
+        index, store.index = store.index, lambda limit=None: 0  # type: ignore[method-assign]  # timed apart
         for number, records in enumerate(pages(hub, range(1, hub.size + 1), PAGE), 1):
             listing = labelled_page(hub, records, f"page {number}")
             with listed:

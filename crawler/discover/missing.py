@@ -50,7 +50,7 @@ def check_missing(recorder: RunRecorder, executor: Executor) -> None:
             f"more than {tolerated:,} known repos were not listed: too many to trust this listing, none was probed"
         )
         return
-    store.note_absences(scope, missing)
+    store.record_missing(scope, missing)
     to_probe = store.unconfirmed_missing(MAX_PROBES_PER_RUN)
     done, found = 0, 0
     for _ in range(PROBES_BEFORE_GONE):
@@ -123,8 +123,8 @@ def find_reassigned(recorder: RunRecorder) -> None:
     The Hub can't be asked by `_id`, but a renamed repo is listed under its owner.
     """
     lost: dict[str, set[str]] = defaultdict(set)
-    for hub_id, owner in recorder.store.reassigned_repos(recorder.run):
-        lost[owner].add(hub_id)
+    for each in recorder.store.reassigned_repos(recorder.run):
+        lost[each.author].add(each.hub_id)
     for owner, hub_ids in islice(lost.items(), MAX_OWNERS_SEARCHED):
         pages = ListingWalk(recorder.source, RepoFilter(authors=(owner,))).pages()
         for page in islice(pages, MAX_PAGES_PER_OWNER):

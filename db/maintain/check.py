@@ -162,5 +162,5 @@ def _vocabulary(engine: Engine) -> str:
 
 def _none(engine: Engine, sql: str) -> str | None:
     with engine.connect() as connection:
-        count = int(Rows(connection).select(sql)[0][0])
+        count = int(Rows(connection).scalar(sql))
     return f"{count} rows" if count else None

@@ -34,9 +34,9 @@ class Pruned:
         )
 
 
-def steps(rows: Rows) -> Iterator[tuple[int, int]]:
+def repo_ranges(rows: Rows) -> Iterator[tuple[int, int]]:
     """Ranges of repo numbers, each to be pruned in a transaction of its own."""
-    last = int(rows.select("select coalesce(max(id), 0) from repos")[0][0])
+    last = int(rows.scalar("select coalesce(max(id), 0) from repos"))
     return ((first, first + STEP - 1) for first in range(1, last + 1, STEP))
 
 
@@ -75,7 +75,7 @@ def _drop_events(rows: Rows, first: int, last: int, until: datetime) -> int:
 
 def prune_unused(rows: Rows) -> Pruned:
     """Drops evidence and tags that nothing refers to any more, unless another crawl may be about to."""
-    if int(rows.select("select count(*) from crawl_locks")[0][0]) > 1:
+    if int(rows.scalar("select count(*) from crawl_locks")) > 1:
         return Pruned()
     return Pruned(
         evidence=rows.execute("delete from evidence where id not in (select evidence from label_evidence)"),

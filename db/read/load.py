@@ -1,57 +1,32 @@
-"""Rows back into nouns: what labels are made from, read from the catalog instead of the Hub."""
+"""Loads records from rows: what labels are made from, read from the catalog instead of the Hub."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from db.records import ArrayLength, ArtifactRecord, EdgeRecord, EvalRecord, Header, Labelled, RepoRecord
 from db.rows import Rows
-from db.schema.tables import artifacts, evaluations, header_layouts, headers, repos
+from db.schema.tables import artifacts, header_layouts, headers, repos
 
-_REPO_COLUMNS = [
-    *("id", "hub_id", "repo_id", "author", "sha", "created_at", "last_modified", "downloads", "downloads_all_time"),
-    *(
-        "likes",
-        "trending_score",
-        "gated",
-        "pipeline_tag",
-        "library_name",
-        "license",
-        "used_storage",
-        "status",
-        "digest",
-    ),
-]
-_ARTIFACT_COLUMNS = ["repo", "artifact", "role", "format", "paths", "total_size", "content", "main", "header"]
 HEADER_COLUMNS = (
-    "content",
-    "format",
-    "version",
-    "architecture",
-    "parameters",
-    "active_parameters",
-    "tensor_count",
-    "types",
-    "quant",
-    "quant_method",
-    "quant_share",
-    "bits_per_weight",
-    "context",
-    "size",
-    "size_verified",
-    "inferred",
-    "requests",
-    "bytes_read",
-    "facts",
-)
+    "content", "format", "version", "architecture", "parameters", "active_parameters", "tensor_count", "types",
+    "quant", "quant_method", "quant_share", "bits_per_weight", "context", "size", "size_verified", "inferred",
+    "requests", "bytes_read", "facts",
+)  # fmt: skip
 """The columns of `headers` that are fields of db.records.Header."""
 
-BATCH = 500
-"""Repos that are read, labelled and written at once."""
+_RECORD_COLUMNS = (
+    "hub_id", "repo_id", "author", "sha", "created_at", "last_modified", "downloads", "downloads_all_time", "likes",
+    "trending_score", "gated", "pipeline_tag", "library_name", "license", "used_storage",
+)  # fmt: skip
+"""The columns of `repos` that are fields of db.records.RepoRecord."""
+
+LOAD_BATCH = 500
+"""Repos that are loaded, labelled and written at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,152 +36,184 @@ class StoredRepo:
     record: RepoRecord
     artifacts: tuple[ArtifactRecord, ...] = ()
     headers: Mapping[str, Header] = field(default_factory=dict)
-    depth: str = "listing"  # how deep the look was that its labels rest on
+    depth: str = "listing"  # how deep the crawl read that its labels rest on
     number: int = 0  # the catalog's number of the repo
-    digest: int = 0  # repos.digest as it was read: labels of another state are not written
+    digest: int = 0  # repos.digest when it was loaded: labels are written only while it is the same
 
 
 @dataclass(frozen=True, slots=True)
 class Relabelled:
-    """A stored repo with its labels made anew."""
+    """A stored repo with labels that were made again."""
 
     stored: StoredRepo
     labelled: Labelled
     artifacts: tuple[tuple[ArtifactRecord, Labelled], ...] = ()
 
+    @property
+    def repo(self) -> int:
+        """The catalog's number of the repo."""
+        return self.stored.number
 
-def read_repos(rows: Rows, hub_ids: Iterable[str]) -> dict[str, RepoRecord]:
+    @property
+    def record(self) -> RepoRecord:
+        return self.stored.record
+
+
+@dataclass(frozen=True, slots=True)
+class StaleBatch:
+    """Repos whose labels are not of the current vocabulary. `last` is the number to go on after; None at the end."""
+
+    repos: list[StoredRepo]
+    last: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _LoadedRepo:
+    number: int
+    digest: int
+    record: RepoRecord
+
+
+@dataclass(frozen=True, slots=True)
+class _LoadedArtifact:
+    record: ArtifactRecord
+    header: int | None
+
+
+def load_repos(rows: Rows, hub_ids: Iterable[str]) -> dict[str, RepoRecord]:
     """The repos that the catalog holds, by hub_id, as a listing would give them."""
-    found = list(rows.select_in(f"select {', '.join(_REPO_COLUMNS)} from repos where hub_id in ({{}})", hub_ids))
-    return {record.hub_id: record for _, record, _ in _records(rows, found)}
+    return {loaded.record.hub_id: loaded.record for loaded in _load_records(rows, "hub_id", hub_ids)}
 
 
-def stale_batches(rows: Rows, after: int, vocabulary: int | None) -> tuple[list[StoredRepo], int | None]:
-    """The next repos whose labels are not of this vocabulary, in the order of their numbers, and where to go on."""
+def load_stale_batch(rows: Rows, after: int, vocabulary: int | None) -> StaleBatch:
+    """The next LOAD_BATCH repos by number, after the number `after`, whose labels are not of this vocabulary."""
     sql = (
         "select r.id, l.depth from repos r left join repo_labels l on l.repo = r.id"
         " where r.id > ? and (l.repo is null or l.vocabulary <> ?) order by r.id limit ?"
     )
-    wanted = dict(map(tuple, rows.select(sql, (after, -1 if vocabulary is None else vocabulary, BATCH))))
-    return (whole_repos(rows, wanted), max(wanted)) if wanted else ([], None)
+    depths = dict(rows.select(sql, (after, -1 if vocabulary is None else vocabulary, LOAD_BATCH)))
+    return StaleBatch(load_stored_repos(rows, depths), max(depths)) if depths else StaleBatch([], None)
 
 
-def link_headers(rows: Rows) -> list[StoredRepo]:
-    """Links artifacts to the headers of their content that another repo's visit read meanwhile; returns the repos.
-
-    At most BATCH of them; none when nothing is left to link. Their labels are to be made anew.
-    """
-    sql = (
-        "select distinct a.repo, l.depth from headers h join artifacts a on a.content = h.content"
-        " left join repo_labels l on l.repo = a.repo where a.header is null order by a.repo limit ?"
+def load_stored_repos(rows: Rows, depths: Mapping[int, str | None]) -> list[StoredRepo]:
+    """Repos by number with all that their labels are made from; `depths` are those of their present labels."""
+    loaded = sorted(_load_records(rows, "id", depths), key=lambda each: each.number)
+    by_repo = _load_artifacts(rows, depths)
+    read = load_headers(
+        rows, "id", {each.header for found in by_repo.values() for each in found if each.header is not None}
     )
-    wanted: dict[int, str | None] = dict(map(tuple, rows.select(sql, (BATCH,))))
-    for repo in wanted:
-        rows.execute(
-            "update artifacts set header = (select h.id from headers h where h.content = artifacts.content)"
-            " where repo = ? and header is null and content is not null",
-            (repo,),
-        )
-    return whole_repos(rows, wanted)
-
-
-def whole_repos(rows: Rows, wanted: Mapping[int, str | None]) -> list[StoredRepo]:
-    """These repos with all that their labels are made from; `wanted`: their numbers, with the depth of their labels."""
-    names = ", ".join(_REPO_COLUMNS)
-    found = sorted(rows.select_in(f"select {names} from repos where id in ({{}})", wanted), key=lambda row: int(row[0]))
-    held = _artifacts(rows, wanted)
-    read = read_headers(rows, "id", {number for owned in held.values() for _, number in owned if number is not None})
     return [
         StoredRepo(
-            record,
-            tuple(artifact for artifact, _ in held[number]),
-            {artifact.artifact: read[header] for artifact, header in held[number] if header in read},
-            wanted[number] or "listing",
-            number,
-            digest,
+            repo.record,
+            tuple(each.record for each in by_repo[repo.number]),
+            {each.record.artifact: read[each.header] for each in by_repo[repo.number] if each.header in read},
+            depths[repo.number] or "listing",
+            repo.number,
+            repo.digest,
         )
-        for number, record, digest in _records(rows, found)
+        for repo in loaded
     ]
 
 
-def _records(rows: Rows, found: Sequence[Any]) -> Iterator[tuple[int, RepoRecord, int]]:
-    """(number, record, digest) of rows of `_REPO_COLUMNS`."""
-    numbers = [row[0] for row in found]
-    convert = {name: rows.result(repos, name) for name in ("created_at", "last_modified")}
-    texts = rows.select_in("select repo, facts from repo_facts where repo in ({})", numbers)
-    facts = {repo: json.loads(text) for repo, text in texts}
-    tags = _grouped(
-        rows,
-        "select l.repo, t.tag from repo_tags l join tags t on t.id = l.tag where l.repo in ({})"
-        " order by l.repo, l.position",
-        numbers,
-    )
-    parents = _grouped(
-        rows,
-        "select repo, parent, relation, source from edges where repo in ({}) and source in ('api', 'card', 'tag')"
-        " order by repo, parent, relation, source",
-        numbers,
-    )
-    results = _grouped(
-        rows,
-        f"select repo, task, dataset, metric, value, source from {evaluations.name} where repo in ({{}})"
-        " order by repo, position",
-        numbers,
-    )
-    for row in found:
-        values = dict(zip(_REPO_COLUMNS, row, strict=True))
-        number, status, digest = values.pop("id"), values.pop("status"), values.pop("digest")
-        values |= {name: None if values[name] is None else read(values[name]) for name, read in convert.items()}
-        said = facts.get(number, {})
+def _load_records(rows: Rows, key: str, values: Iterable[Any]) -> list[_LoadedRepo]:
+    """Repos whose column `key` has one of the values."""
+    to_time = rows.result(repos, "created_at")
+    sql = f"select id, digest, status, {', '.join(_RECORD_COLUMNS)} from repos where {key} in ({{}})"
+    found = [(number, digest, status, columns) for number, digest, status, *columns in rows.select_in(sql, values)]
+    numbers = [number for number, _, _, _ in found]
+    facts = _load_facts(rows, numbers)
+    tags = _load_tags(rows, numbers)
+    edges = _load_declared_edges(rows, numbers)
+    evaluations = _load_evaluations(rows, numbers)
+    loaded = []
+    for number, digest, status, columns in found:
+        fields = dict(zip(_RECORD_COLUMNS, columns, strict=True))
+        for name in ("created_at", "last_modified"):
+            fields[name] = None if fields[name] is None else to_time(fields[name])
+        stated = facts.get(number, {})
         record = RepoRecord(
-            **values,
+            **fields,
             private=status == "private",
             disabled=status == "disabled",
-            tags=tuple(tag for (tag,) in tags[number]),
-            languages=tuple(said.get("languages", ())),
-            **{name: said.get(name, {}) for name in ("card", "config", "safetensors", "gguf", "extra")},
-            edges=tuple(EdgeRecord(*edge) for edge in parents[number]),
-            evaluations=tuple(EvalRecord(*result) for result in results[number]),
+            tags=tuple(tags[number]),
+            languages=tuple(stated.get("languages", ())),
+            **{name: stated.get(name, {}) for name in ("card", "config", "safetensors", "gguf", "extra")},
+            edges=tuple(edges[number]),
+            evaluations=tuple(evaluations[number]),
         )
-        yield number, record, digest
+        loaded.append(_LoadedRepo(number, digest, record))
+    return loaded
 
 
-def _grouped(rows: Rows, sql: str, numbers: Iterable[int]) -> dict[int, list[tuple[Any, ...]]]:
-    """Rows by their first column, without it."""
-    found: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    for row in rows.select_in(sql, numbers):
-        found[row[0]].append(tuple(row[1:]))
+def _load_facts(rows: Rows, numbers: Iterable[int]) -> dict[int, Any]:
+    texts = rows.select_in("select repo, facts from repo_facts where repo in ({})", numbers)
+    return {repo: json.loads(text) for repo, text in texts}
+
+
+def _load_tags(rows: Rows, numbers: Iterable[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = defaultdict(list)
+    sql = (
+        "select l.repo, t.tag from repo_tags l join tags t on t.id = l.tag where l.repo in ({})"
+        " order by l.repo, l.position"
+    )
+    for repo, tag in rows.select_in(sql, numbers):
+        found[repo].append(tag)
     return found
 
 
-def _artifacts(rows: Rows, numbers: Iterable[int]) -> dict[int, list[tuple[ArtifactRecord, int | None]]]:
-    """Each repo's artifacts with the numbers of their headers."""
-    hexed = rows.result(artifacts, "content")
-    sql = f"select {', '.join(_ARTIFACT_COLUMNS)} from artifacts where repo in ({{}}) order by repo, artifact"
-    found: dict[int, list[tuple[ArtifactRecord, int | None]]] = defaultdict(list)
-    for repo, artifact, role, kind, paths, size, content, main, header in rows.select_in(sql, numbers):
-        files = (artifact,) if paths is None else tuple(json.loads(paths))
-        identity = None if content is None else hexed(content)
-        found[repo].append((ArtifactRecord(artifact, role, kind, files, size, identity, bool(main)), header))
+def _load_declared_edges(rows: Rows, numbers: Iterable[int]) -> dict[int, list[EdgeRecord]]:
+    found: dict[int, list[EdgeRecord]] = defaultdict(list)
+    sql = (
+        "select repo, parent, relation, source from edges where repo in ({}) and source in ('api', 'card', 'tag')"
+        " order by repo, parent, relation, source"
+    )
+    for repo, parent, relation, source in rows.select_in(sql, numbers):
+        found[repo].append(EdgeRecord(parent, relation, source))
     return found
 
 
-def read_headers(rows: Rows, key: str, wanted: Iterable[Any]) -> dict[Any, Header]:
-    """Headers by their number (`id`) or their `content` in hexadecimal."""
-    hexed = rows.result(headers, "content")
-    values = [rows.value(headers, key, value) for value in wanted]
-    names = ", ".join(HEADER_COLUMNS)
+def _load_evaluations(rows: Rows, numbers: Iterable[int]) -> dict[int, list[EvalRecord]]:
+    found: dict[int, list[EvalRecord]] = defaultdict(list)
+    sql = (
+        "select repo, task, dataset, metric, value, source from evaluations where repo in ({}) order by repo, position"
+    )
+    for repo, task, dataset, metric, value, source in rows.select_in(sql, numbers):
+        found[repo].append(EvalRecord(task, dataset, metric, value, source))
+    return found
+
+
+def _load_artifacts(rows: Rows, numbers: Iterable[int]) -> dict[int, list[_LoadedArtifact]]:
+    """The artifacts of repos, by the repo's number."""
+    to_text = rows.result(artifacts, "content")
+    found: dict[int, list[_LoadedArtifact]] = defaultdict(list)
+    sql = (
+        "select repo, artifact, role, format, paths, total_size, content, main, header from artifacts"
+        " where repo in ({}) order by repo, artifact"
+    )
+    for repo, name, role, kind, paths, size, content, main, header in rows.select_in(sql, numbers):
+        files = (name,) if paths is None else tuple(json.loads(paths))
+        identity = None if content is None else to_text(content)
+        found[repo].append(_LoadedArtifact(ArtifactRecord(name, role, kind, files, size, identity, bool(main)), header))
+    return found
+
+
+def load_headers(rows: Rows, key: str, values: Iterable[Any]) -> dict[Any, Header]:
+    """Headers by `key`: their number (`id`), or their `content` in hexadecimal."""
+    to_text = rows.result(headers, "content")
+    keys = [rows.value(headers, key, value) for value in values]
     found: dict[Any, Header] = {}
-    for row in rows.select_in(f"select id, {names} from headers where {key} in ({{}})", values):
-        facts = dict(zip(HEADER_COLUMNS, row[1:], strict=True))
-        facts |= {"content": hexed(facts["content"]), "inferred": bool(facts["inferred"])}
-        facts |= {name: json.loads(facts[name]) for name in ("types", "facts")}
-        if facts["size_verified"] is not None:
-            facts["size_verified"] = bool(facts["size_verified"])
-        found[row[0] if key == "id" else facts["content"]] = Header(**facts)
+    sql = f"select id, {', '.join(HEADER_COLUMNS)} from headers where {key} in ({{}})"
+    for number, *columns in rows.select_in(sql, keys):
+        fields = dict(zip(HEADER_COLUMNS, columns, strict=True))
+        fields |= {"content": to_text(fields["content"]), "inferred": bool(fields["inferred"])}
+        fields |= {name: json.loads(fields[name]) for name in ("types", "facts")}
+        if fields["size_verified"] is not None:
+            fields["size_verified"] = bool(fields["size_verified"])
+        found[number if key == "id" else fields["content"]] = Header(**fields)
     return found
 
 
-def read_layouts(rows: Rows) -> tuple[ArrayLength, ...]:
+def load_array_lengths(rows: Rows) -> tuple[ArrayLength, ...]:
+    """Every stored length, in the order of their keys."""
     sql = f"select key, count, digest, length from {header_layouts.name} order by key, count, digest"
-    return tuple(ArrayLength(*row) for row in rows.select(sql))
+    return tuple(ArrayLength(key, count, digest, length) for key, count, digest, length in rows.select(sql))

@@ -1,4 +1,4 @@
-"""Labels into rows: the resolved values wide, the evidence interned, conflicts and unclaimed tokens beside them."""
+"""Rows of labels: the resolved values, the evidence that they rest on, conflicts, and tokens that no rule claimed."""
 
 from __future__ import annotations
 
@@ -12,48 +12,43 @@ from db.derive.digest import Piece, evidence_key, to_json
 from db.labels import ARTIFACT_LABEL_NAMES, INDEXED_LABELS, LABEL_NAMES, LABELS, Labels
 from db.records import Labelled, LabelRecord
 from db.rows import Row, Rows
-from db.schema.tables import (
-    conflicts,
-    evidence,
-    label_evidence,
-    repo_labels,
-    tags,
-    unclaimed,
-    vocabularies,
-)
-
-_LIST_POSITIONS = [place for place, each in enumerate(LABELS) if each.kind == "list"]
-_repo_values = attrgetter(*LABEL_NAMES)
+from db.schema.tables import conflicts, evidence, label_evidence, repo_labels, tags, unclaimed, vocabularies
 
 REPO_LABEL_COLUMNS = ("repo", *LABEL_NAMES, "vocabulary", "depth", "digest")
-
-indexed_values: Callable[[Labels], Row] = attrgetter(*INDEXED_LABELS)
-
-_OTHERS = tuple(name for name in REPO_LABEL_COLUMNS[1:] if name not in INDEXED_LABELS)
-_keyed_indexed, _keyed_others = (
-    itemgetter(*(REPO_LABEL_COLUMNS.index(name) for name in (*names, "repo"))) for names in (INDEXED_LABELS, _OTHERS)
-)
+_UNINDEXED_COLUMNS = tuple(name for name in REPO_LABEL_COLUMNS[1:] if name not in INDEXED_LABELS)
 _EVIDENCE_COLUMNS = ("id", "key", "field", "value", "source", "rule", "weight")
 _LINK_COLUMNS = ("repo", "artifact", "evidence", "resolved")
 _CONFLICT_COLUMNS = ("repo", "artifact", "field", "claimed", "claimed_by", "measured", "measured_by")
 
 MAX_INTERNED = 150_000
-"""How many interned values are kept in memory before all of them are forgotten: about 45 MB."""
+"""Ids that are kept in memory before all of them are forgotten: about 45 MB."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""vocabularies.used_since of labels that no vocabulary made, so that they never count as current."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledRepo:
-    """The labels of one repo with what they rest on."""
+    """The labels of one repo that are to be written."""
 
     repo: int
     labelled: Labelled
     depth: str
-    digest: int
-    renewed: bool = True  # False: the catalog has the same values of INDEXED_LABELS
+    digest: int  # repos.digest of the record that they were made from
+    has_new_indexed: bool = True  # False: the catalog has the same values of INDEXED_LABELS
 
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""Since when no vocabulary is the current one."""
+@dataclass(frozen=True, slots=True)
+class EvidenceOwner:
+    """A repo (`artifact` is 0) or an artifact by number, with the evidence and conflicts that are to be written."""
+
+    repo: int
+    artifact: int
+    labelled: Labelled
+
+
+_repo_values = attrgetter(*LABEL_NAMES)
+_LIST_POSITIONS = [place for place, each in enumerate(LABELS) if each.kind == "list"]
 
 
 def label_values(labels: Labels) -> Row:
@@ -72,9 +67,15 @@ def _list_text(values: tuple[str, ...]) -> str:
 artifact_label_values: Callable[[Labels], Row] = attrgetter(*ARTIFACT_LABEL_NAMES)
 """An artifact's labels in the order of `ARTIFACT_LABEL_NAMES`; there is no list among them."""
 
+indexed_values: Callable[[Labels], Row] = attrgetter(*INDEXED_LABELS)
+"""A repo's labels in the order of `INDEXED_LABELS`."""
+
 
 class InternedIds:
-    """Numbers of tags, evidence and vocabularies. Forgets everything when a transaction fails."""
+    """Ids of tags, pieces of evidence and vocabularies, which are stored once each.
+
+    To be forgotten when a transaction fails, for then the new ones were not stored.
+    """
 
     def __init__(self) -> None:
         self._tags: dict[str, int] = {}
@@ -86,23 +87,23 @@ class InternedIds:
         self._evidence.clear()
         self._vocabularies.clear()
 
-    def tags(self, rows: Rows, wanted: Iterable[str]) -> dict[str, int]:
-        """Numbers of these tags at least; new ones are stored."""
+    def tags(self, rows: Rows, requested: Iterable[str]) -> dict[str, int]:
+        """Ids of at least these tags; new ones are stored."""
         known = self._tags
         if len(known) > MAX_INTERNED:
             known.clear()
-        missing = {tag for tag in wanted if tag not in known}
+        missing = {tag for tag in requested if tag not in known}
         if missing:
             known.update(rows.select_in("select tag, id from tags where tag in ({})", missing))
             new = sorted(tag for tag in missing if tag not in known)
             first = rows.next_id(tags)
-            numbered = [(first + place, tag) for place, tag in enumerate(new)]
-            rows.insert(tags, ("id", "tag"), numbered)
-            known.update((tag, number) for number, tag in numbered)
+            new_rows = [(first + place, tag) for place, tag in enumerate(new)]
+            rows.insert(tags, ("id", "tag"), new_rows)
+            known.update((tag, number) for number, tag in new_rows)
         return known
 
     def evidence(self, rows: Rows, pieces: Iterable[Piece]) -> dict[Piece, int]:
-        """Numbers of these pieces at least; new ones are stored."""
+        """Ids of at least these pieces; new ones are stored."""
         known = self._evidence
         if len(known) > MAX_INTERNED:
             known.clear()
@@ -120,26 +121,29 @@ class InternedIds:
         return known
 
     def vocabulary(self, rows: Rows, digest: str, at: datetime) -> int:
-        """The vocabulary's number. One that is taken up again is the current one again; none ("") never is."""
+        """The id of a vocabulary, which becomes the current one if another one was; "" (none) never does."""
         number = self._vocabularies.get(digest)
         if number is None:
-            known = rows.select("select id, digest from vocabularies order by used_since desc, id desc")
-            numbers = {row[1]: int(row[0]) for row in known}
-            number = numbers.get(digest)
-            if number is None:
-                number = rows.next_id(vocabularies)
-                since = at if digest else EPOCH
-                rows.insert(vocabularies, ("id", "digest", "used_since"), [(number, digest, since)])
-            elif digest and known[0][1] != digest:
-                rows.update(vocabularies, ("used_since",), "id", [(at, number)])
-            self._vocabularies[digest] = number
+            number = self._vocabularies[digest] = _use_vocabulary(rows, digest, at)
         return number
+
+
+def _use_vocabulary(rows: Rows, digest: str, at: datetime) -> int:
+    stored = rows.select("select digest, id from vocabularies order by used_since desc, id desc")
+    ids: dict[str, int] = dict(stored)
+    if digest not in ids:
+        number = rows.next_id(vocabularies)
+        rows.insert(vocabularies, ("id", "digest", "used_since"), [(number, digest, at if digest else EPOCH)])
+        return number
+    if digest and digest != next(iter(ids)):
+        rows.update(vocabularies, ("used_since",), "id", [(at, ids[digest])])
+    return ids[digest]
 
 
 def write_repo_labels(
     rows: Rows, interned: InternedIds, items: Sequence[LabelledRepo], at: datetime, *, fresh: bool
 ) -> None:
-    """The resolved labels of repos. `fresh` says that none of them has labels yet."""
+    """Writes the resolved labels of repos with their evidence. `fresh` says that none of them has labels yet."""
     values = [
         (
             item.repo,
@@ -155,67 +159,72 @@ def write_repo_labels(
         rows.insert(repo_labels, REPO_LABEL_COLUMNS, values)
         rows.insert(unclaimed, ("repo", "token"), tokens)
     else:
-        _renew(rows, values, [row for item, row in zip(items, values, strict=True) if item.renewed])
+        newly_indexed = [row for item, row in zip(items, values, strict=True) if item.has_new_indexed]
+        _update_labels(rows, values, newly_indexed)
         rows.replace(unclaimed, ("repo",), ("repo", "token"), [(item.repo,) for item in items], tokens)
-    write_evidence(rows, interned, [(item.repo, 0, item.labelled) for item in items], fresh=fresh)
+    write_evidence(rows, interned, [EvidenceOwner(item.repo, 0, item.labelled) for item in items], fresh=fresh)
 
 
-def _renew(rows: Rows, values: Sequence[Row], renewed: Sequence[Row]) -> None:
-    """Labels of repos that have some, as a rule."""
-    rows.update(repo_labels, INDEXED_LABELS, "repo", map(_keyed_indexed, renewed), differing=True)
-    if rows.update(repo_labels, _OTHERS, "repo", map(_keyed_others, values)) < len(values):
+_indexed_then_repo, _unindexed_then_repo = (
+    itemgetter(*(REPO_LABEL_COLUMNS.index(name) for name in (*names, "repo")))
+    for names in (INDEXED_LABELS, _UNINDEXED_COLUMNS)
+)
+
+
+def _update_labels(rows: Rows, values: Sequence[Row], newly_indexed: Sequence[Row]) -> None:
+    """Rows of `REPO_LABEL_COLUMNS`, of repos most of which have labels already."""
+    rows.update(repo_labels, INDEXED_LABELS, "repo", map(_indexed_then_repo, newly_indexed), differing=True)
+    if rows.update(repo_labels, _UNINDEXED_COLUMNS, "repo", map(_unindexed_then_repo, values)) < len(values):
         rows.insert_new(repo_labels, REPO_LABEL_COLUMNS, values)
 
 
-def _numbers(
-    rows: Rows, interned: InternedIds, evidence: Sequence[tuple[LabelRecord, ...]]
-) -> dict[int, tuple[int, bool]]:
-    """Each record's piece's number and whether it is resolved, by the record's `id`.
-
-    Labellers make equal records one object, so that most of a page's are looked at once.
-    """
-    unique = {id(record): record for records in evidence for record in records}
-    pieces = {key: _piece(record) for key, record in unique.items()}
-    numbers = interned.evidence(rows, pieces.values())
-    return {key: (numbers[piece], unique[key].resolved) for key, piece in pieces.items()}
+# ---- evidence -------------------------------------------------------------------------------------------------------
 
 
-_piece: Callable[[LabelRecord], Piece] = attrgetter("field", "value", "source", "rule", "weight")
-
-
-def write_evidence(
-    rows: Rows, interned: InternedIds, items: Sequence[tuple[int, int, Labelled]], *, fresh: bool
-) -> None:
-    """What labels rest on: (repo, artifact or 0, labelled). `fresh` says that none of these has any evidence yet."""
-    numbers = _numbers(rows, interned, [labelled.evidence for _, _, labelled in items])
-    links: list[Row] = []
-    for repo, artifact, labelled in items:
-        own = dict(map(numbers.__getitem__, map(id, labelled.evidence)))
-        if len(own) < len(labelled.evidence):  # a piece that gave its label its value may be there a second time
-            own |= {numbers[id(record)][0]: True for record in labelled.evidence if record.resolved}
-        links += [(repo, artifact, piece, resolved) for piece, resolved in own.items()]
-    disputes: dict[tuple[int, int, str], Row] = {}
-    for repo, artifact, labelled in items:
-        for conflict in labelled.conflicts:
-            row = (
-                repo,
-                artifact,
-                conflict.field,
-                conflict.claimed,
-                conflict.claimed_by,
-                conflict.measured,
-                conflict.measured_by,
-            )
-            disputes.setdefault((repo, artifact, conflict.field), row)
-    owners = [(repo, artifact) for repo, artifact, _ in items]
-    of_repos = not any(artifact for _, artifact in owners)
+def write_evidence(rows: Rows, interned: InternedIds, owners: Sequence[EvidenceOwner], *, fresh: bool) -> None:
+    """Makes this all the evidence and conflicts of repos, or of artifacts. `fresh` says that they have none yet."""
+    links = _link_rows(rows, interned, owners)
+    keys = [(owner.repo, owner.artifact) for owner in owners]
+    of_repos = not any(owner.artifact for owner in owners)
     for table, columns, found in (
         (label_evidence, _LINK_COLUMNS, links),
-        (conflicts, _CONFLICT_COLUMNS, list(disputes.values())),
+        (conflicts, _CONFLICT_COLUMNS, _conflict_rows(owners)),
     ):
         if fresh:
             rows.insert(table, columns, found)
         else:
             key = ("repo",) if of_repos else ("repo", "artifact")
             within = "artifact = 0" if of_repos else "artifact <> 0"
-            rows.replace(table, key, columns, [owner[: len(key)] for owner in owners], found, within=within)
+            rows.replace(table, key, columns, [each[: len(key)] for each in keys], found, within=within)
+
+
+_piece: Callable[[LabelRecord], Piece] = attrgetter("field", "value", "source", "rule", "weight")
+
+
+def _link_rows(rows: Rows, interned: InternedIds, owners: Sequence[EvidenceOwner]) -> list[Row]:
+    """The values of `_LINK_COLUMNS`.
+
+    Records are looked up by `id`: labelling makes equal records one object, so a page has few different ones.
+    """
+    records = {id(record): record for owner in owners for record in owner.labelled.evidence}
+    pieces = {key: _piece(record) for key, record in records.items()}
+    piece_ids = interned.evidence(rows, pieces.values())
+    resolved_by_id = {key: (piece_ids[piece], records[key].resolved) for key, piece in pieces.items()}
+    links: list[Row] = []
+    for owner in owners:
+        evidence = owner.labelled.evidence
+        own = dict(map(resolved_by_id.__getitem__, map(id, evidence)))
+        if len(own) < len(evidence):  # one piece both resolved and not: it counts as resolved
+            own |= {resolved_by_id[id(record)][0]: True for record in evidence if record.resolved}
+        links += [(owner.repo, owner.artifact, piece, resolved) for piece, resolved in own.items()]
+    return links
+
+
+def _conflict_rows(owners: Sequence[EvidenceOwner]) -> list[Row]:
+    """The values of `_CONFLICT_COLUMNS`: one conflict for each label of an owner."""
+    found: dict[tuple[int, int, str], Row] = {}
+    for owner in owners:
+        for each in owner.labelled.conflicts:
+            key = (owner.repo, owner.artifact, each.field)
+            found.setdefault(key, (*key, each.claimed, each.claimed_by, each.measured, each.measured_by))
+    return list(found.values())

@@ -199,9 +199,7 @@ def _insert(rows: Rows, interned: InternedIds, run: RunRecord, new: Sequence[New
     labels = [LabelledRepo(each.repo, each.labelled, "listing", each.derived.digest) for each in new]
     write_repo_labels(rows, interned, labels, at, fresh=True)
     day = day_number(at.date())
-    figures = [
-        (each.repo, day, each.record.downloads, each.record.likes, each.record.trending_score) for each in new
-    ]
+    figures = [(each.repo, day, each.record.downloads, each.record.likes, each.record.trending_score) for each in new]
     rows.insert(metrics, _METRIC_COLUMNS, figures, ready=True)
     add(rows, [(each.repo, each.derived.document) for each in new])
 
@@ -243,7 +241,7 @@ def _update_labels(
             each.labelled,
             "listing",
             each.derived.digest,
-            each.stored.indexed != indexed_values(each.labelled.labels),
+            has_new_indexed=each.stored.indexed != indexed_values(each.labelled.labels),
         )
         for each in changed
     ]

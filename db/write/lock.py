@@ -1,11 +1,11 @@
-"""One crawl a catalog: who holds it, and how a dead holder is told from a living one.
+"""The crawl lock: which crawl holds a catalog, and when its row may be taken over.
 
-On SQLite there is one lock, `crawl`. Its row names the process, the machine, the start and the last sign of life,
-which every write renews. A holder on this machine whose process is no more is taken over at once, one on another
-machine (a container that was replaced) after `SILENCE`. A process is known by its number and its birth, told in ticks
-since the machine started: no clock that somebody sets can make a living holder look dead. A holder that slept while
-another took over finds out at its next write, and ends. PostgreSQL serves several crawlers: each has a row of its own,
-for `status`, and their writes queue by an advisory lock (see db.write.store).
+On SQLite there is one lock, `crawl`. Its row has the process, the machine, the start and the last refresh, which writes
+renew. A holder on this machine is replaced as soon as its process has ended, one on another machine (a container that
+was replaced) after LOCK_TIMEOUT. A process is identified by its number and its start time (db.processes), since numbers
+are reused; that time is independent of the clock, so that setting the clock never makes a running holder look ended. A
+holder that was suspended while another crawl took over gets CatalogLocked at its next write. PostgreSQL serves several
+crawls: each has a row of its own, for `status`, and an advisory lock orders their writes (db.write.store).
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from db.rows import Rows
 from db.schema.tables import crawl_locks
 
 LOCK_TIMEOUT = timedelta(hours=1)
-"""How long a holder on another machine may be silent before it counts as dead: longer than any wait for quota."""
+"""After this long without a refresh the lock of another machine may be taken over: longer than any wait for quota."""
 
 
 def acquire_lock(rows: Rows, db: str, now: datetime) -> str:
-    """Takes the crawl lock; returns the token that gives it back. Raises CatalogLocked. In the caller's transaction."""
-    token, host = f"{secrets.token_hex(8)} {start_time(os.getpid())}", socket.gethostname()
-    read_time = rows.result(crawl_locks, "started_at")
-    for held, holder, machine, since, seen, told in rows.select(
-        "select name, pid, host, started_at, seen_at, token from crawl_locks"
-    ):
-        if _over(holder, told.partition(" ")[2], machine == host, read_time(seen), now):
-            rows.delete(crawl_locks, ("name",), [(held,)])
+    """Acquires the crawl lock in the caller's transaction; returns the token that releases it. Raises CatalogLocked."""
+    token, this_host = f"{secrets.token_hex(8)} {start_time(os.getpid())}", socket.gethostname()
+    to_time = rows.result(crawl_locks, "started_at")
+    sql = "select name, pid, host, started_at, seen_at, token from crawl_locks"
+    for name, pid, host, started_at, seen_at, other_token in rows.select(sql):
+        started = other_token.partition(" ")[2]
+        ended = not is_running(pid, started) if host == this_host else now - to_time(seen_at) > LOCK_TIMEOUT
+        if ended:
+            rows.delete(crawl_locks, ("name",), [(name,)])
         elif rows.dialect.name == "sqlite":
-            raise CatalogLocked(db, holder, machine, read_time(since))
+            raise CatalogLocked(db, pid, host, to_time(started_at))
     _insert(rows, token, now)
     return token
 
@@ -47,23 +48,20 @@ def _insert(rows: Rows, token: str, now: datetime) -> None:
 
 
 def check_lock(rows: Rows, db: str, token: str) -> None:
-    """Makes sure that the lock is still ours. Raises CatalogLocked where another crawl took over meanwhile."""
-    if rows.select("select 1 from crawl_locks where token = ?", (token,)):
+    """Raises CatalogLocked if another crawl took the lock over; acquires it again if nobody holds it."""
+    if rows.exists("select 1 from crawl_locks where token = ?", (token,)):
         return
-    others = rows.select("select pid, host, started_at from crawl_locks")
-    if others and rows.dialect.name == "sqlite":
-        raise CatalogLocked(db, others[0][0], others[0][1], rows.result(crawl_locks, "started_at")(others[0][2]))
+    other = rows.first("select pid, host, started_at from crawl_locks")
+    if other is not None and rows.dialect.name == "sqlite":
+        raise CatalogLocked(db, other.pid, other.host, rows.result(crawl_locks, "started_at")(other.started_at))
     _insert(rows, token, datetime.now(UTC))
 
 
 def refresh_lock(rows: Rows, token: str, now: datetime) -> None:
-    """A sign of life of the lock's holder."""
+    """Updates the time at which the lock was last seen to be held."""
     rows.update(crawl_locks, ("seen_at",), "token", [(now, token)])
 
 
 def release_lock(rows: Rows, token: str) -> None:
+    """Deletes the lock's row; nothing if another crawl took it over."""
     rows.delete(crawl_locks, ("token",), [(token,)])
-
-
-def _over(pid: int, born: str, here: bool, seen: datetime, now: datetime) -> bool:
-    return not is_running(pid, born) if here else now - seen > LOCK_TIMEOUT

@@ -1,16 +1,17 @@
-"""Which repo the next request buys most at, and who holds it.
+"""Which repos are enriched next, and which crawler holds the lease of each.
 
     priority = value x need / (1 + failures)^2
     value    = 1 + ln(1 + downloads) + 2 ln(1 + trend) + ln(1 + likes) / 2
-    need     = base + 0.5 (no family or no word on quantization) + 0.5 (a claim and a measurement disagree)
-    base     = 2 never visited at this commit's contents and never before
-               1 + min(1, age / rhythm) visited at an earlier commit: age is the time since that visit, rhythm
-                 the repo's own usual time between commits, taken as its age at the last commit, a day at least
-               1 visited at this commit, but less deeply than is wanted now
+    need     = base + 0.5 (no family, or unknown whether quantized) + 0.5 (a claim and a measurement disagree)
+    base     = 2 never enriched
+               1 + min(1, age / rhythm) enriched at an earlier commit: age is the time since then, rhythm the repo's
+                 usual time between commits, taken as its age at the last commit, a day at least
+               1 enriched at this commit, but less deeply than is asked for
 
-A lease is a row's number that grows with every lease of that repo: the fencing token. A crawler that was away for
-longer than its lease finds the number changed and its result is dropped, so two crawlers never write one repo twice.
-On PostgreSQL the claim takes rows with SKIP LOCKED, so several crawlers never wait for each other.
+A lease is a number that grows with each lease of its repo: a fencing token. When a crawler stores a result after its
+lease ran out and another crawler leased the repo, the numbers differ and the result is dropped, so that two crawlers
+never write one repo twice. On PostgreSQL leases are claimed with SKIP LOCKED, so that crawlers never wait for each
+other.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select
 
 from db.read.scope_sql import filter_sql
 from db.record_base import Depth
@@ -30,13 +31,15 @@ from db.rows import CHUNK, Rows
 from db.schema.tables import conflicts, enrichments, repo_labels, repos
 
 LEASE_DURATION = timedelta(minutes=15)
-"""How long a lease holds. A visit of the largest repo takes a minute or two."""
+"""How long a lease is valid. Enriching the largest repo takes a minute or two."""
 
 RETRY_DELAY = timedelta(hours=1)
-"""After the first failed visit; doubled with each further one, thirty days at most."""
+"""Until a repo is tried again after its first failure; doubled with each further one."""
+
+MAX_RETRY_DELAY = timedelta(days=30)
 
 RANKED_BATCH = 20_000
-"""How many of the most wanted are ranked at once: ranking looks at every repo, claiming at a few."""
+"""Repos that are ranked at once: ranking reads every repo, claiming only a few."""
 
 DAY = 86_400.0
 
@@ -54,7 +57,7 @@ def priority(
     conflict: bool = False,
     failures: int = 0,
 ) -> float:
-    """The formula above; `age` and `rhythm` in seconds. The store ranks by the same in SQL."""
+    """The formula above; `age` and `rhythm` in seconds. `priority_sql` is the same in SQL."""
     value = 1 + math.log(1 + downloads) + 2 * math.log(1 + max(trend, 0.0)) + math.log(1 + likes) / 2
     base = 2.0 if not visited else 1 + min(1.0, max(age, 0.0) / max(rhythm, DAY)) if changed else 1.0
     return float(value * (base + 0.5 * unclear + 0.5 * conflict) / (1 + failures) ** 2)
@@ -103,135 +106,148 @@ _JOINED = repos.outerjoin(enrichments, enrichments.c.repo == repos.c.id).outerjo
 )
 
 
-def _reachable() -> ColumnElement[bool]:
+def _is_reachable() -> ColumnElement[bool]:
     return repos.c.status.in_(("available", "gated"))
 
 
-def _unmet(depth: Depth) -> ColumnElement[bool]:
-    """Its files, or its headers, at its present commit are not known."""
+def _is_due(depth: Depth) -> ColumnElement[bool]:
+    """Its present commit was not read to this depth."""
     shallow = enrichments.c.depth.is_(None) if depth == "files" else func.coalesce(enrichments.c.depth, "") != "headers"
     return or_(enrichments.c.sha.is_(None), enrichments.c.sha != repos.c.sha, shallow)
 
 
-def _free(now: datetime) -> ColumnElement[bool]:
+def _is_free(now: datetime) -> ColumnElement[bool]:
     moment = literal(now, enrichments.c.leased_until.type)
     return or_(enrichments.c.leased_until.is_(None), enrichments.c.leased_until < moment)
 
 
 def _conditions(depth: Depth, scope: RepoFilter | None, now: datetime | None) -> ColumnElement[bool]:
     narrow = [] if scope is None else filter_sql(scope)
-    free = [] if now is None else [_free(now)]
+    free = [] if now is None else [_is_free(now)]
     if scope is not None and scope.limit is not None:
         top = (
-            select(repos.c.id).where(_reachable(), *narrow).order_by(repos.c.downloads.desc().nulls_last(), repos.c.id)
+            select(repos.c.id)
+            .where(_is_reachable(), *narrow)
+            .order_by(repos.c.downloads.desc().nulls_last(), repos.c.id)
         )
         narrow = [repos.c.id.in_(top.limit(scope.limit))]
-    return and_(_reachable(), _unmet(depth), *free, *narrow)
+    return and_(_is_reachable(), _is_due(depth), *free, *narrow)
 
 
-class Frontier:
-    """Ranks the most wanted once, then hands them out a few at a time."""
+class LeaseQueue:
+    """The repos that are worth enriching, best first: ranked RANKED_BATCH at a time, leased a few at a time."""
 
     def __init__(self) -> None:
         self._ranked: deque[int] = deque()
-        self._asked: tuple[Depth, RepoFilter | None] | None = None
+        self._ranked_for: tuple[Depth, RepoFilter | None] | None = None
 
     def forget(self) -> None:
+        """Drops the ranking, so that the next claim ranks again."""
         self._ranked.clear()
 
     def count(self, rows: Rows, depth: Depth, scope: RepoFilter | None) -> int:
+        """How many repos of the scope are to be enriched to this depth, leased ones among them."""
         if depth == "listing":
             return 0
         statement = select(func.count()).select_from(_JOINED).where(_conditions(depth, scope, None))
         return int(rows.connection.execute(statement).scalar_one())
 
     def claim(self, rows: Rows, n: int, depth: Depth, scope: RepoFilter | None, now: datetime) -> list[LeasedRepo]:
-        """Leases up to n of the most wanted; fewer only if no more are free. In the caller's transaction."""
+        """Leases the best n repos that are free; fewer only if there are no more. In the caller's transaction."""
         if depth == "listing" or n <= 0:
             return []
-        if self._asked != (depth, scope):
+        if self._ranked_for != (depth, scope):
             self._ranked.clear()
-            self._asked = (depth, scope)
-        claimed: list[LeasedRepo] = []
-        ranked = False
-        while len(claimed) < n:
+            self._ranked_for = (depth, scope)
+        leased: list[LeasedRepo] = []
+        has_ranked = False
+        while len(leased) < n:
             if not self._ranked:
-                if ranked:
-                    break  # what is left is being taken by others at this moment
+                if has_ranked:
+                    break  # other crawlers are leasing the rest at this moment
                 self._ranked.extend(self._rank(rows, max(n, RANKED_BATCH), depth, scope, now))
-                ranked = True
-            ids = [self._ranked.popleft() for _ in range(min(n - len(claimed), len(self._ranked), CHUNK))]
-            claimed += self._lease(rows, ids, depth, now)
-        return claimed
+                has_ranked = True
+            ids = [self._ranked.popleft() for _ in range(min(n - len(leased), len(self._ranked), CHUNK))]
+            leased += self._lease(rows, ids, depth, now)
+        return leased
 
     def _rank(self, rows: Rows, n: int, depth: Depth, scope: RepoFilter | None, now: datetime) -> Sequence[int]:
         moment = literal(now, enrichments.c.visited_at.type)
         order = priority_sql(rows.dialect.name, now).desc()
-        statement = select(repos.c.id).select_from(_JOINED).where(_conditions(depth, scope, now), _rested(rows, moment))
+        conditions = (_conditions(depth, scope, now), _may_retry(rows, moment))
+        statement = select(repos.c.id).select_from(_JOINED).where(*conditions)
         return rows.connection.execute(statement.order_by(order, repos.c.id).limit(n)).scalars().all()
 
     def _lease(self, rows: Rows, ids: Sequence[int], depth: Depth, now: datetime) -> list[LeasedRepo]:
-        place = {number: index for index, number in enumerate(ids)}
+        rank = {number: place for place, number in enumerate(ids)}
         if rows.dialect.name == "postgresql":
-            # First the locks, then the look: one statement would see the leases as they were before it had the locks.
-            held = select(repos.c.id).where(repos.c.id.in_(ids)).with_for_update(skip_locked=True)
-            ids = rows.connection.execute(held).scalars().all()
-        columns = [repos.c.id, repos.c.hub_id, repos.c.repo_id, repos.c.sha]
-        columns += [enrichments.c.sha, enrichments.c.depth, enrichments.c.lease]
-        statement: Select[Any] = (
-            select(*columns)
+            # Lock first, then read: a single statement would see the leases as they were before it had the locks.
+            unlocked = select(repos.c.id).where(repos.c.id.in_(ids)).with_for_update(skip_locked=True)
+            ids = rows.connection.execute(unlocked).scalars().all()
+        statement = (
+            select(
+                *(repos.c.id, repos.c.hub_id, repos.c.repo_id, repos.c.sha),
+                *(enrichments.c.sha.label("enriched_sha"), enrichments.c.depth, enrichments.c.lease),
+            )
             .select_from(repos.outerjoin(enrichments, enrichments.c.repo == repos.c.id))
-            .where(repos.c.id.in_(ids), _reachable(), _unmet(depth), _free(now))
+            .where(repos.c.id.in_(ids), _is_reachable(), _is_due(depth), _is_free(now))
         )
-        found = sorted(rows.connection.execute(statement).all(), key=lambda row: place[row[0]])
+        found = sorted(rows.connection.execute(statement).all(), key=lambda row: rank[row.id])
         until = now + LEASE_DURATION
-        leases = [(row[0], (row[6] or 0) + 1) for row in found]
-        rows.insert_new(
-            enrichments,
-            ("repo", "lease", "leased_until", "failures"),
-            [(repo, lease, until, 0) for repo, lease in leases],
-        )
-        rows.update(enrichments, ("lease", "leased_until"), "repo", [(lease, until, repo) for repo, lease in leases])
+        leases = {row.id: (row.lease or 0) + 1 for row in found}
+        new_rows = [(repo, lease, until, 0) for repo, lease in leases.items()]
+        rows.insert_new(enrichments, ("repo", "lease", "leased_until", "failures"), new_rows)
+        values = [(lease, until, repo) for repo, lease in leases.items()]
+        rows.update(enrichments, ("lease", "leased_until"), "repo", values)
         return [
-            LeasedRepo(hub_id, repo_id, sha, depth if seen is not None and seen == sha else None, lease)
-            for (_, hub_id, repo_id, sha, seen, depth, _), (_, lease) in zip(found, leases, strict=True)
+            LeasedRepo(
+                row.hub_id,
+                row.repo_id,
+                row.sha,
+                row.depth if row.enriched_sha is not None and row.enriched_sha == row.sha else None,
+                leases[row.id],
+            )
+            for row in found
         ]
 
     @staticmethod
     def release(rows: Rows, leases: Iterable[LeasedRepo]) -> None:
-        """Gives leases back that were not used; those that were lost meanwhile stay their new holder's."""
-        given = {wanted.hub_id: wanted.lease for wanted in leases}
+        """Frees unused leases; one that another crawler holds meanwhile stays."""
+        by_hub_id = {leased.hub_id: leased.lease for leased in leases}
         sql = "select r.hub_id, v.repo, v.lease from repos r join enrichments v on v.repo = r.id where r.hub_id in ({})"
-        held = [row for row in rows.select_in(sql, given) if given[row[0]] == row[2]]
-        rows.update(enrichments, ("leased_until",), "repo", [(None, row[1]) for row in held])
+        held = [(None, repo) for hub_id, repo, lease in rows.select_in(sql, by_hub_id) if by_hub_id[hub_id] == lease]
+        rows.update(enrichments, ("leased_until",), "repo", held)
 
     @staticmethod
-    def free(rows: Rows) -> None:
-        """Takes back every lease, for when nobody crawls. A late result is still known by its token."""
+    def release_all(rows: Rows) -> None:
+        """Frees every lease, for when no other crawl runs. A result that arrives late still has an outdated lease."""
         rows.execute("update enrichments set leased_until = null where leased_until is not null")
 
     @staticmethod
-    def fail(rows: Rows, hub_id: str, lease: int | None, now: datetime, *, settled: str | None) -> None:
-        """A visit brought nothing. `settled`: the depth that counts as reached until the next commit, None to retry."""
+    def record_failure(rows: Rows, hub_id: str, lease: int | None, now: datetime, *, settled: str | None) -> None:
+        """Stores that reading a repo failed.
+
+        `settled` is the depth that counts as read until the next commit; with None the repo is tried again later.
+        """
         joined = "repos r left join enrichments v on v.repo = r.id"
         sql = f"select r.id, r.sha, v.lease, v.failures from {joined} where r.hub_id = ?"
-        found = rows.select(sql, (hub_id,))
-        if not found or (lease and found[0][2] != lease):
+        stored = rows.first(sql, (hub_id,))
+        if stored is None or (lease and stored.lease != lease):
             return
-        repo, sha, held, failures = found[0]
+        columns: tuple[str, ...] = ("repo", "lease", "leased_until", "visited_at", "failures")
+        values: tuple[Any, ...] = (stored.id, stored.lease or 0, None, now)
         if settled is not None:
-            columns: tuple[str, ...] = ("repo", "lease", "leased_until", "visited_at", "failures", "sha", "depth")
-            values: tuple[Any, ...] = (repo, held or 0, None, now, 0, sha, settled)
+            columns += ("sha", "depth")
+            values += (0, stored.sha, settled)
         else:
-            columns = ("repo", "lease", "leased_until", "visited_at", "failures")
-            values = (repo, held or 0, None, now, (failures or 0) + 1)
+            values += ((stored.failures or 0) + 1,)
         rows.upsert(enrichments, ("repo",), columns, [values])
 
 
-def _rested(rows: Rows, now: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Its last visit did not fail, or long enough ago: RETRY x 2^(failures - 1). One in the future was misdated."""
-    waited = _seconds(rows.dialect.name, now) - _seconds(rows.dialect.name, enrichments.c.visited_at)
-    pause = _less(
-        rows.dialect.name, RETRY_DELAY.total_seconds() * func.power(2.0, enrichments.c.failures - 1), 30 * DAY
-    )
-    return or_(func.coalesce(enrichments.c.failures, 0) == 0, waited >= pause, waited < 0)
+def _may_retry(rows: Rows, now: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The last attempt did not fail, or RETRY_DELAY x 2^(failures - 1) ago. One in the future has a wrong date."""
+    dialect = rows.dialect.name
+    waited = _seconds(dialect, now) - _seconds(dialect, enrichments.c.visited_at)
+    doubled = RETRY_DELAY.total_seconds() * func.power(2.0, enrichments.c.failures - 1)
+    delay = _less(dialect, doubled, MAX_RETRY_DELAY.total_seconds())
+    return or_(func.coalesce(enrichments.c.failures, 0) == 0, waited >= delay, waited < 0)

@@ -1,4 +1,4 @@
-"""Labels made anew from what is stored, into rows: no file and no counter changes with them."""
+"""Stores labels that were made again from stored data. Files and counters do not change with them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from db.labels import ARTIFACT_LABEL_NAMES, LABEL_NAMES
-from db.read.load import Relabelled
+from db.labels import ARTIFACT_LABEL_NAMES
+from db.read.load import LOAD_BATCH, Relabelled, StoredRepo, load_stored_repos
 from db.records import RunRecord
 from db.rows import Rows
-from db.schema.tables import artifacts, edges, search_pending
+from db.schema.tables import artifacts, search_pending
+from db.write.events import label_changes, load_label_values, record_label_events
 from db.write.label_rows import (
+    EvidenceOwner,
     InternedIds,
     LabelledRepo,
     artifact_label_values,
@@ -20,15 +22,15 @@ from db.write.label_rows import (
     write_evidence,
     write_repo_labels,
 )
-from db.write.listing import BASE_MODEL_COLUMNS, edge_rows, label_changes, record_label_events
+from db.write.repo_rows import replace_base_models
 
-EXAMPLES = 3
-"""How many changes of one label are kept to be shown."""
+MAX_EXAMPLES = 3
+"""Differences of one label that are kept as examples."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelDifference:
-    """One label of a repo or of one of its artifacts that came out otherwise; values as text, None for none."""
+    """One label of a repo or of one of its artifacts with another value; values as text, None for none."""
 
     repo_id: str
     field: str
@@ -39,7 +41,7 @@ class LabelDifference:
 
 @dataclass(frozen=True, slots=True)
 class RelabelCounts:
-    """What a relabelling did: repos written; labels of theirs, and of their artifacts, that came out otherwise."""
+    """What relabelling did: repos written, and labels of them and of their artifacts with another value, by name."""
 
     repos: int = 0
     labels: int = 0
@@ -60,13 +62,13 @@ class RelabelCounts:
 
 
 def first_examples(changes: Sequence[LabelDifference]) -> tuple[LabelDifference, ...]:
-    """The first changes of each label, of repos and of artifacts."""
+    """The first MAX_EXAMPLES of each label, of repos and of artifacts."""
     kept: Counter[tuple[str, bool]] = Counter()
     found = []
     for change in changes:
         kind = change.field, change.artifact is None
         kept[kind] += 1
-        if kept[kind] <= EXAMPLES:
+        if kept[kind] <= MAX_EXAMPLES:
             found.append(change)
     return tuple(found)
 
@@ -78,75 +80,92 @@ def save_labels(
     batch: Sequence[Relabelled],
     at: datetime,
     *,
-    told: bool = True,
+    with_events: bool = True,
 ) -> RelabelCounts:
-    """Writes those whose repo is still as it was read; `told` as events. In the caller's transaction."""
-    numbers = [item.stored.number for item in batch]
-    now = dict(map(tuple, rows.select_in("select id, digest from repos where id in ({})", numbers)))
-    items = [item for item in batch if now.get(item.stored.number) == item.stored.digest]
-    numbered = artifact_numbers(rows, items)
-    changes = list(differences(rows, items))
-    of_artifacts = list(artifact_differences(rows, items, numbered))
-    if told:
-        record_label_events(rows, run, at, [(item.stored.number, item.labelled) for item in items])
-    labels = [LabelledRepo(i.stored.number, i.labelled, i.stored.depth, i.stored.digest) for i in items]
+    """Writes the labels of repos that have not changed since they were read, in the caller's transaction."""
+    numbers = [item.repo for item in batch]
+    digests = dict(rows.select_in("select id, digest from repos where id in ({})", numbers))
+    items = [item for item in batch if digests.get(item.repo) == item.stored.digest]
+    artifact_ids = _load_artifact_ids(rows, items)
+    of_repos = list(_repo_differences(rows, items))
+    of_artifacts = list(_artifact_differences(rows, items, artifact_ids))
+    if with_events:
+        record_label_events(rows, run, at, {item.repo: item.labelled for item in items})
+    labels = [LabelledRepo(item.repo, item.labelled, item.stored.depth, item.stored.digest) for item in items]
     write_repo_labels(rows, interned, labels, at, fresh=False)
-    parents = edge_rows([(item.stored.number, item.stored.record, item.labelled) for item in items])
-    rows.replace(edges, ("repo",), BASE_MODEL_COLUMNS, [(item.stored.number,) for item in items], parents)
-    _save_artifacts(rows, interned, items, numbered)
-    rows.insert_new(search_pending, ("repo",), [(item.stored.number,) for item in items])
+    replace_base_models(rows, items)
+    _save_artifact_labels(rows, interned, items, artifact_ids)
+    rows.insert_new(search_pending, ("repo",), [(item.repo,) for item in items])
     return RelabelCounts(
-        len(items),
-        len(changes),
-        Counter(change.field for change in changes),
-        len(of_artifacts),
-        Counter(change.field for change in of_artifacts),
-        first_examples((*changes, *of_artifacts)),
+        repos=len(items),
+        labels=len(of_repos),
+        fields=Counter(each.field for each in of_repos),
+        artifact_labels=len(of_artifacts),
+        artifact_fields=Counter(each.field for each in of_artifacts),
+        examples=first_examples((*of_repos, *of_artifacts)),
     )
 
 
-def differences(rows: Rows, items: Sequence[Relabelled]) -> Iterator[LabelDifference]:
-    """Labels that these would change. A repo that had none yet changes nothing."""
-    sql = f"select repo, {', '.join(LABEL_NAMES)} from repo_labels where repo in ({{}})"
-    before = {row[0]: tuple(row[1:]) for row in rows.select_in(sql, [item.stored.number for item in items])}
+def link_headers(rows: Rows) -> list[StoredRepo]:
+    """Links artifacts to the headers of their content that enriching another repo read, in the caller's transaction.
+
+    Returns their repos, LOAD_BATCH at most, whose labels are to be made again; none when there is nothing to link.
+    """
+    sql = (
+        "select distinct a.repo, l.depth from headers h join artifacts a on a.content = h.content"
+        " left join repo_labels l on l.repo = a.repo where a.header is null order by a.repo limit ?"
+    )
+    depths: dict[int, str | None] = dict(rows.select(sql, (LOAD_BATCH,)))
+    for repo in depths:
+        rows.execute(
+            "update artifacts set header = (select h.id from headers h where h.content = artifacts.content)"
+            " where repo = ? and header is null and content is not null",
+            (repo,),
+        )
+    return load_stored_repos(rows, depths)
+
+
+def _repo_differences(rows: Rows, items: Sequence[Relabelled]) -> Iterator[LabelDifference]:
+    """Labels of repos that writing these would change. Those of a repo that has none yet are no change."""
+    stored = load_label_values(rows, [item.repo for item in items])
     for item in items:
-        if item.stored.number in before:
-            new = label_values(item.labelled.labels)
-            for name, old, now in label_changes(before[item.stored.number], new):
-                yield LabelDifference(item.stored.record.repo_id, name, old, now)
+        if item.repo in stored:
+            for change in label_changes(stored[item.repo], label_values(item.labelled.labels)):
+                yield LabelDifference(item.record.repo_id, change.name, change.before, change.after)
 
 
-def artifact_numbers(rows: Rows, items: Sequence[Relabelled]) -> Mapping[tuple[int, str], int]:
-    """(the repo's number, the artifact's name) -> the artifact's number."""
+def _load_artifact_ids(rows: Rows, items: Sequence[Relabelled]) -> Mapping[tuple[int, str], int]:
+    """Numbers of artifacts by the repo's number and the artifact's name."""
     sql = "select repo, artifact, id from artifacts where repo in ({})"
-    found = rows.select_in(sql, [item.stored.number for item in items])
-    return {(repo, artifact): number for repo, artifact, number in found}
+    return {(repo, name): number for repo, name, number in rows.select_in(sql, [item.repo for item in items])}
 
 
-def artifact_differences(
-    rows: Rows, items: Sequence[Relabelled], numbered: Mapping[tuple[int, str], int]
+def _artifact_differences(
+    rows: Rows, items: Sequence[Relabelled], artifact_ids: Mapping[tuple[int, str], int]
 ) -> Iterator[LabelDifference]:
-    """Labels of artifacts that these would change."""
+    """Labels of artifacts that writing these would change."""
     sql = f"select id, {', '.join(ARTIFACT_LABEL_NAMES)} from artifacts where repo in ({{}})"
-    before = {row[0]: tuple(row[1:]) for row in rows.select_in(sql, [item.stored.number for item in items])}
+    stored = {number: tuple(values) for number, *values in rows.select_in(sql, [item.repo for item in items])}
     for item in items:
         for artifact, labelled in item.artifacts:
-            number = numbered.get((item.stored.number, artifact.artifact))
+            number = artifact_ids.get((item.repo, artifact.artifact))
             if number is not None:
-                new = artifact_label_values(labelled.labels)
-                for name, old, now in label_changes(before[number], new, ARTIFACT_LABEL_NAMES):
-                    yield LabelDifference(item.stored.record.repo_id, name, old, now, artifact.artifact)
+                after = artifact_label_values(labelled.labels)
+                for change in label_changes(stored[number], after, ARTIFACT_LABEL_NAMES):
+                    yield LabelDifference(
+                        item.record.repo_id, change.name, change.before, change.after, artifact.artifact
+                    )
 
 
-def _save_artifacts(
-    rows: Rows, interned: InternedIds, items: Sequence[Relabelled], numbered: Mapping[tuple[int, str], int]
+def _save_artifact_labels(
+    rows: Rows, interned: InternedIds, items: Sequence[Relabelled], artifact_ids: Mapping[tuple[int, str], int]
 ) -> None:
-    labelled = [
-        (item.stored.number, numbered[item.stored.number, artifact.artifact], labelled)
+    owners = [
+        EvidenceOwner(item.repo, artifact_ids[item.repo, artifact.artifact], labelled)
         for item in items
         for artifact, labelled in item.artifacts
-        if (item.stored.number, artifact.artifact) in numbered
+        if (item.repo, artifact.artifact) in artifact_ids
     ]
-    values = [(*artifact_label_values(found.labels), number) for _, number, found in labelled]
+    values = [(*artifact_label_values(owner.labelled.labels), owner.artifact) for owner in owners]
     rows.update(artifacts, ARTIFACT_LABEL_NAMES, "id", values)
-    write_evidence(rows, interned, labelled, fresh=False)
+    write_evidence(rows, interned, owners, fresh=False)

@@ -1,11 +1,13 @@
-"""Crawls and their walks: where a broken one goes on, what a whole one has not seen."""
+"""Crawl runs and their walks of the listing: where an unfinished walk goes on, and which repos a full one missed."""
 
 from __future__ import annotations
 
 import os
 import socket
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import or_, select
 
@@ -16,86 +18,100 @@ from db.records import LeasedRepo, Page, PageCounts, RepoFilter, RunRecord
 from db.rows import Rows
 from db.schema.tables import crawl_runs, cursors, events, listing_pages, missing_repos, repos, watermarks
 
-COUNTERS = [
-    "repos_seen",
-    "repos_new",
-    "repos_changed",
-    "repos_unchanged",
-    "repos_skipped",
-    "repos_enriched",
-    "api_requests",
-    "resolver_requests",
-    "bytes_read",
-    "seconds_waited",
-]
+RUN_COUNTERS = (
+    "repos_seen", "repos_new", "repos_changed", "repos_unchanged", "repos_skipped", "repos_enriched", "api_requests",
+    "resolver_requests", "bytes_read", "seconds_waited",
+)  # fmt: skip
 
-PROBE_BATCH = 20_000
-"""How many repos one look for missing ones goes through."""
+MISSING_BATCH = 20_000
+"""Repos that one query for missing ones compares with the listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingBatch:
+    """Repos that a full walk did not see. `last` is the number to go on after; None at the end."""
+
+    repos: list[LeasedRepo]
+    last: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReassignedRepo:
+    """A repo whose id belongs to another repo now."""
+
+    hub_id: str
+    author: str
 
 
 def start_run(rows: Rows, kind: str, scope: str, endpoint: str, now: datetime) -> RunRecord:
-    """A new row of crawl_runs. Crawls of this machine that never came to an end are closed as failed first."""
+    """Adds a run, after closing runs of this machine whose process ended without closing them."""
     host, pid = socket.gethostname(), os.getpid()
     close_abandoned_runs(rows, host, pid, now)
     run = RunRecord(id=rows.next_id(crawl_runs), started_at=now, kind=kind)
-    columns = ("id", "kind", "scope", "endpoint", "started_at", *COUNTERS, "pid", "host")
-    zeros = [0] * len(COUNTERS)
+    columns = ("id", "kind", "scope", "endpoint", "started_at", *RUN_COUNTERS, "pid", "host")
+    zeros = [0] * len(RUN_COUNTERS)
     rows.insert(crawl_runs, columns, [(run.id, kind, scope, endpoint, now, *zeros, pid, host)])
     return run
 
 
 def close_abandoned_runs(rows: Rows, host: str, pid: int, now: datetime) -> None:
-    """Runs without an end whose process is gone; the lock makes sure that on SQLite nobody else is at it."""
+    """Marks unfinished runs of this machine as failed: on SQLite all, as the caller holds the only lock; on PostgreSQL
+    those whose process has ended."""
+    on_sqlite = rows.dialect.name == "sqlite"
     sql = "select id, pid from crawl_runs where finished_at is null and host = ?"
-    for number, holder in rows.select(sql, (host,)):
-        if rows.dialect.name == "sqlite" or not is_running(holder):
-            values = [("failed", now, "broken off: its process ended without a word", number)]
-            if holder != pid or rows.dialect.name == "sqlite":
-                rows.update(crawl_runs, ("outcome", "finished_at", "detail"), "id", values)
+    abandoned = [
+        ("failed", now, "interrupted: its process ended without closing the run", number)
+        for number, holder in rows.select(sql, (host,))
+        if on_sqlite or (holder != pid and not is_running(holder))
+    ]
+    rows.update(crawl_runs, ("outcome", "finished_at", "detail"), "id", abandoned)
 
 
-def update(rows: Rows, run: RunRecord) -> None:
-    columns = (*COUNTERS, "outcome", "finished_at", "detail")
+def update_run(rows: Rows, run: RunRecord) -> None:
+    """Writes the counters and the outcome of a run."""
+    columns = (*RUN_COUNTERS, "outcome", "finished_at", "detail")
     rows.update(crawl_runs, columns, "id", [(*(getattr(run, name) for name in columns), run.id)])
 
 
 def finish_run(rows: Rows, run: RunRecord) -> None:
-    """The last word on a run. A complete one closes its walk, and a full one forgets which repos it saw."""
-    update(rows, run)
+    """Writes a run that has ended. A complete one closes its walk; a full one also deletes the pages that it saw."""
+    update_run(rows, run)
     if run.outcome != "complete":
         return
-    scope = rows.select("select scope from crawl_runs where id = ?", (run.id,))[0][0]
+    scope = rows.scalar("select scope from crawl_runs where id = ?", (run.id,))
     close_listing(rows, run, scope)
-    rows.delete(cursors, ("scope", "kind"), [(scope, run.kind)])
-    if run.kind == "full":
-        rows.delete(listing_pages, ("scope",), [(scope,)])
+    restart_listing(rows, scope, run.kind)
 
 
 def count_page(rows: Rows, run: RunRecord, counts: PageCounts) -> None:
-    """Adds a page to its run, so that a run that is killed has counted what it stored."""
+    """Adds the counts of a page to its run's row, so that a run that is killed has counted what it stored."""
     sets = ", ".join(f"repos_{name} = repos_{name} + ?" for name in ("seen", "new", "changed", "unchanged", "skipped"))
     sql = f"update crawl_runs set {sets} where id = ?"
     rows.execute(sql, (counts.seen, counts.new, counts.changed, counts.unchanged, counts.skipped, run.id))
 
 
-# ---- walks ----------------------------------------------------------------------------------------------------------
+# ---- walks of the listing -------------------------------------------------------------------------------------------
 
 
-def advance(rows: Rows, run: RunRecord, scope: str, page: Page, seen: Sequence[int]) -> None:
-    """Moves the walk's cursor past a page; after the last page the walk is over, its sweep still to be closed."""
+def advance_cursor(rows: Rows, run: RunRecord, scope: str, page: Page, seen: Sequence[int]) -> None:
+    """Moves the walk's cursor past a page, whose repos have the numbers `seen`.
+
+    After the last page the cursor's row stays until the run is finished, so that missing repos can be looked for.
+    """
     if run.kind not in ("full", "incremental"):
         return
-    read_time = rows.result(cursors, "started_at")
+    to_time = rows.result(cursors, "started_at")
     sql = "select cursor, started_at, newest, pages from cursors where scope = ? and kind = ?"
-    found = rows.select(sql, (scope, run.kind))
-    going_on = bool(found) and found[0][0] is not None
-    started = read_time(found[0][1]) if going_on else run.started_at
-    pages = int(found[0][3]) if going_on else 0
+    earlier = rows.first(sql, (scope, run.kind))
+    if earlier is not None and earlier.cursor is None:
+        earlier = None  # that walk is over: this page is the first of another
+    started = run.started_at if earlier is None else to_time(earlier.started_at)
+    pages = 0 if earlier is None else int(earlier.pages)
     moments = [record.last_modified for record, _ in page.repos if record.last_modified is not None]
-    if going_on and found[0][2] is not None:
-        moments.append(read_time(found[0][2]))
+    if earlier is not None and earlier.newest is not None:
+        moments.append(to_time(earlier.newest))
     if run.kind == "full":
-        if not going_on:
+        if earlier is None:
             rows.delete(listing_pages, ("scope",), [(scope,)])
         rows.insert(listing_pages, ("scope", "page", "seen"), [(scope, pages, to_json(list(seen)))])
     columns = ("scope", "kind", "cursor", "started_at", "newest", "pages", "run")
@@ -106,132 +122,134 @@ def advance(rows: Rows, run: RunRecord, scope: str, page: Page, seen: Sequence[i
 
 
 def close_listing(rows: Rows, run: RunRecord, scope: str) -> None:
-    """The walk saw all there was: from its start, and up to the newest change that it saw, the catalog is complete."""
-    sql = "select started_at, newest from cursors where scope = ? and kind = ?"
-    found = rows.select(sql, (scope, run.kind))
-    if not found:
+    """Records that a walk reached its end: the catalog is complete up to the newest change that it saw."""
+    walk = rows.first("select started_at, newest from cursors where scope = ? and kind = ?", (scope, run.kind))
+    if walk is None:
         return
-    started, newest = found[0]
     if run.kind == "full":
-        rows.execute("update crawl_runs set swept_from = ? where id = ?", (started, run.id))
-    if newest is not None:
-        known = rows.select("select newest from watermarks where scope = ?", (scope,))
-        if not known or known[0][0] < newest:
-            value = rows.result(watermarks, "newest")(newest)
-            rows.upsert(watermarks, ("scope",), ("scope", "newest"), [(scope, value)])
+        rows.execute("update crawl_runs set swept_from = ? where id = ?", (walk.started_at, run.id))
+    if walk.newest is not None:
+        known = rows.scalar("select newest from watermarks where scope = ?", (scope,))
+        if known is None or known < walk.newest:
+            newest = rows.result(watermarks, "newest")(walk.newest)
+            rows.upsert(watermarks, ("scope",), ("scope", "newest"), [(scope, newest)])
 
 
-def cursor(rows: Rows, scope: str, kind: str) -> str | None:
-    found = rows.select("select cursor from cursors where scope = ? and kind = ?", (scope, kind))
-    return None if not found else found[0][0]
+def load_cursor(rows: Rows, scope: str, kind: str) -> str | None:
+    """Where an unfinished walk goes on; None if there is none."""
+    cursor: str | None = rows.scalar("select cursor from cursors where scope = ? and kind = ?", (scope, kind))
+    return cursor
 
 
-def restart(rows: Rows, scope: str, kind: str) -> None:
-    """Forgets an unfinished walk: the next page starts a new one."""
+def restart_listing(rows: Rows, scope: str, kind: str) -> None:
+    """Deletes the state of a walk: the next page starts a new one."""
     rows.delete(cursors, ("scope", "kind"), [(scope, kind)])
     if kind == "full":
         rows.delete(listing_pages, ("scope",), [(scope,)])
 
 
-def sweep_done(rows: Rows, scope: str) -> datetime | None:
+def load_full_listing_time(rows: Rows, scope: str) -> datetime | None:
+    """When the latest full walk that reached its end was started."""
     sql = "select max(swept_from) from crawl_runs where scope = ? and kind = 'full'"
-    return _moment(rows, rows.select(sql, (scope,)))
+    return _to_time(rows, rows.scalar(sql, (scope,)))
 
 
-def watermark(rows: Rows, scope: str) -> datetime | None:
-    return _moment(rows, rows.select("select newest from watermarks where scope = ?", (scope,)))
+def load_watermark(rows: Rows, scope: str) -> datetime | None:
+    """The greatest last_modified of a walk that reached its end."""
+    return _to_time(rows, rows.scalar("select newest from watermarks where scope = ?", (scope,)))
 
 
-def _moment(rows: Rows, found: Sequence[Sequence[str]]) -> datetime | None:
-    if not found or found[0][0] is None:
-        return None
-    moment: datetime = rows.result(watermarks, "newest")(found[0][0])
+def _to_time(rows: Rows, value: Any) -> datetime | None:
+    moment: datetime | None = None if value is None else rows.result(watermarks, "newest")(value)
     return moment
 
 
 # ---- missing repos --------------------------------------------------------------------------------------------------
 
 
-def open_sweep(rows: Rows, scope: str) -> bool:
-    """A full walk came to its end, but its run died before the repos that it did not see were looked into."""
-    sql = "select 1 from cursors where scope = ? and kind = 'full' and cursor is null"
-    return bool(rows.select(sql, (scope,)))
+def has_unchecked_listing(rows: Rows, scope: str) -> bool:
+    """Whether a full walk reached its end, but its run ended before the repos that it missed were looked for."""
+    return rows.exists("select 1 from cursors where scope = ? and kind = 'full' and cursor is null", (scope,))
 
 
-def seen_repos(rows: Rows, scope: str) -> bytearray:
-    """Which repos the last full walk saw: a byte for each of the catalog's numbers. Empty if it saw none."""
-    seen = bytearray()
+def load_listed_repos(rows: Rows, scope: str) -> bytearray:
+    """Which repos the last full walk saw: a byte, 0 or 1, for each number of a repo. Empty if it saw none."""
+    listed = bytearray()
     sql = f"select seen from listing_pages where scope = {rows.mark}"
     for (numbers,) in rows.connection.exec_driver_sql(sql, (scope,)):
         for number in map(int, filter(None, numbers[1:-1].split(","))):
-            if number >= len(seen):
-                seen.extend(bytes(2 * number + 1000 - len(seen)))
-            seen[number] = 1
-    return seen
+            if number >= len(listed):
+                listed.extend(bytes(2 * number + 1000 - len(listed)))
+            listed[number] = 1
+    return listed
 
 
-def missing(
-    rows: Rows, scope: str, scope_filter: RepoFilter | None, seen: bytearray, after: int
-) -> tuple[list[LeasedRepo], int | None]:
-    """Repos of the scope that the last full walk did not see and that are not known to be gone, a batch of them.
+def load_missing_batch(
+    rows: Rows, scope: str, scope_filter: RepoFilter | None, listed: bytearray, after: int
+) -> MissingBatch:
+    """The next repos, after the number `after`, that the last full walk did not see and that may still exist.
 
-    A walk of a filter can only miss what its filter would show: `scope_filter` says what that is. Returns also the
-    number to go on after, None at the end.
+    `listed` is what `load_listed_repos` gave. A walk with a filter misses only what passes it: `scope_filter`.
     """
-    found = rows.select("select run from cursors where scope = ? and kind = 'full'", (scope,))
-    if not seen or not found:
-        return [], None
-    # Those that this very crawl brought in it has seen. By its number, not by a date: clocks are set back and forth.
+    run = rows.scalar("select run from cursors where scope = ? and kind = 'full'", (scope,))
+    if not listed or run is None:
+        return MissingBatch([], None)
+    # Repos that this run itself added were seen. Compared by its number, not by time: clocks are set back and forth.
     conditions = [
         repos.c.status.notin_(("gone", "private", "disabled")),
-        or_(repos.c.first_run.is_(None), repos.c.first_run < found[0][0]),
+        or_(repos.c.first_run.is_(None), repos.c.first_run < run),
     ]
     conditions += [repos.c.id > after, *([] if scope_filter is None else filter_sql(scope_filter))]
     statement = select(repos.c.id, repos.c.hub_id, repos.c.repo_id, repos.c.sha).where(*conditions)
-    batch = rows.connection.execute(statement.order_by(repos.c.id).limit(PROBE_BATCH)).all()
-    unseen = [LeasedRepo(row[1], row[2], row[3], None, 0) for row in batch if row[0] >= len(seen) or not seen[row[0]]]
-    return unseen, batch[-1][0] if len(batch) == PROBE_BATCH else None
+    batch = rows.connection.execute(statement.order_by(repos.c.id).limit(MISSING_BATCH)).all()
+    missing = [
+        LeasedRepo(row.hub_id, row.repo_id, row.sha, None, 0)
+        for row in batch
+        if row.id >= len(listed) or not listed[row.id]
+    ]
+    return MissingBatch(missing, batch[-1].id if len(batch) == MISSING_BATCH else None)
 
 
 def record_missing(rows: Rows, scope: str, hub_ids: Iterable[str], now: datetime) -> None:
-    found = rows.select("select started_at from cursors where scope = ? and kind = 'full'", (scope,))
-    since = rows.result(cursors, "started_at")(found[0][0]) if found else now
-    numbers = list(rows.select_in("select id from repos where hub_id in ({})", hub_ids))
-    rows.insert_new(missing_repos, ("repo", "since", "probes"), [(row[0], since, 0) for row in numbers])
+    """Stores that the last full walk of a scope did not see these repos."""
+    started = rows.scalar("select started_at from cursors where scope = ? and kind = 'full'", (scope,))
+    since = now if started is None else rows.result(cursors, "started_at")(started)
+    found = rows.select_in("select id from repos where hub_id in ({})", hub_ids)
+    rows.insert_new(missing_repos, ("repo", "since", "probes"), [(number, since, 0) for (number,) in found])
 
 
-def unconfirmed_missing(rows: Rows, most: int) -> list[LeasedRepo]:
-    """Repos with an absence, at most so many, those that were looked at longest ago or never first."""
+def unconfirmed_missing(rows: Rows, limit: int) -> list[LeasedRepo]:
+    """At most `limit` missing repos, those first that were never probed, then the longest ago."""
     sql = (
         "select r.hub_id, r.repo_id, r.sha from missing_repos a join repos r on r.id = a.repo"
         " order by a.probed_at nulls first, a.repo limit ?"
     )
-    return [LeasedRepo(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql, (most,))]
+    return [LeasedRepo(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql, (limit,))]
 
 
 def record_probe(rows: Rows, hub_id: str, *, found: bool, at: datetime) -> int:
-    """A direct look at a missing repo; returns how many in a row did not find it."""
+    """Stores what a request for a missing repo itself found; returns how many in a row did not find it."""
     sql = "select r.id, a.probes from repos r left join missing_repos a on a.repo = r.id where r.hub_id = ?"
-    known = rows.select(sql, (hub_id,))
-    if not known:
+    stored = rows.first(sql, (hub_id,))
+    if stored is None:
         return 0
-    repo, probes = known[0]
     if found:
-        rows.delete(missing_repos, ("repo",), [(repo,)])
+        rows.delete(missing_repos, ("repo",), [(stored.id,)])
         return 0
-    count = (probes or 0) + 1
-    if probes is None:
-        rows.insert(missing_repos, ("repo", "since", "probes", "probed_at"), [(repo, at, count, at)])
+    count = int(stored.probes or 0) + 1
+    if stored.probes is None:
+        rows.insert(missing_repos, ("repo", "since", "probes", "probed_at"), [(stored.id, at, count, at)])
     else:
-        rows.update(missing_repos, ("probes", "probed_at"), "repo", [(count, at, repo)])
+        rows.update(missing_repos, ("probes", "probed_at"), "repo", [(count, at, stored.id)])
     return count
 
 
-def reassigned_repos(rows: Rows, run: RunRecord) -> list[tuple[str, str]]:
-    """(hub_id, owner) of repos that this run lost sight of since another one has their id now."""
+def reassigned_repos(rows: Rows, run: RunRecord) -> list[ReassignedRepo]:
+    """Repos that this run marked as gone because another repo has their id."""
     sql = (
         "select distinct r.hub_id, r.author from events e join repos r on r.id = e.repo"
         " where e.at >= ? and e.run = ? and e.kind = 'gone' and r.status = 'gone' and r.author is not null"
         " and exists (select 1 from repos o where o.repo_id = r.repo_id and o.id <> r.id) order by r.author, r.hub_id"
     )
-    return list(rows.select(sql, (rows.value(events, "at", run.started_at), run.id)))
+    found = rows.select(sql, (rows.value(events, "at", run.started_at), run.id))
+    return [ReassignedRepo(hub_id, author) for hub_id, author in found]

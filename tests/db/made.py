@@ -154,7 +154,7 @@ def fill(db: str) -> None:
         second = store.start_run("full", "", "https://hub.example")
         renamed = repo(1, repo_id="acme/renamed", sha="a" * 40, downloads=5)
         store.save_page(second, "", Page(((renamed, labelled(family="gemma3")),), (skipped(9),), "next"))
-        store.note_absences("", [repo(3).hub_id])
+        store.record_missing("", [repo(3).hub_id])
         with store._writing() as rows:
             lock.acquire_lock(rows, db, moment)
             rows.execute("insert into search_pending (repo) values (2)")

@@ -86,8 +86,8 @@ def server_db(postgresql: Any) -> str:
 
 def test_two_crawlers_never_wait_for_each_others_claims(server_db: str) -> None:
     with Store.open(server_db) as one, Store.open(server_db) as other:
-        with one._writing(numbered=False) as rows:
-            first = one._frontier.claim(rows, 20, "headers", None, datetime.now(UTC))
+        with one._writing(assigns_ids=False) as rows:
+            first = one._queue.claim(rows, 20, "headers", None, datetime.now(UTC))
             second = other.claim(20, "headers")  # while the first claim is not committed
         assert len(first) == len(second) == 20
         assert not {wanted.hub_id for wanted in first} & {wanted.hub_id for wanted in second}

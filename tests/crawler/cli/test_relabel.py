@@ -105,7 +105,7 @@ def test_the_base_model_does_not_depend_on_the_order_of_stored_edges(db: str) ->
 
 
 def test_an_interrupted_relabel_continues_where_it_was(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("db.read.load.BATCH", 1)
+    monkeypatch.setattr("db.read.load.LOAD_BATCH", 1)
     with Store.open(db) as store:  # one batch, then the process ends
         batch = next(store.stale_batches(vocabulary().digest))
         from crawler.cli.relabel import add_labels, label_batch

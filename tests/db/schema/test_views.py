@@ -105,7 +105,7 @@ def test_a_full_sweep_renews_last_seen_without_writing_every_row(db: str) -> Non
         moment += timedelta(days=5)
         crawl = store.start_run("full", "", "https://hub.example")
         store.save_page(crawl, "", page([1]))
-        store.note_absences("", [repo(2).hub_id])
+        store.record_missing("", [repo(2).hub_id])
         store.finish_run(replace(crawl, outcome="complete", finished_at=moment))
     with CatalogReader(db) as reader:
         seen = {row["repo_id"]: row["last_seen"][:10] for row in reader.all("select repo_id, last_seen from models")}

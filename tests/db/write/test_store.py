@@ -84,7 +84,7 @@ def test_a_page_that_fails_leaves_nothing_behind(
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "advance", broken)
+        patch.setattr(runs, "advance_cursor", broken)
         with pytest.raises(RuntimeError):
             store.save_page(run, "", page([1, 2], "next"))
     assert ask("select count(*) as n from repos") == [{"n": 0}]
@@ -266,7 +266,7 @@ def test_what_a_whole_walk_did_not_see_is_missing_until_looked_for(store: Store,
     store.save_page(second, "", page([1, 4]))
     missing = list(store.missing(""))
     assert [wanted.repo_id for wanted in missing] == [repo(2).repo_id, repo(3).repo_id]
-    store.note_absences("", [wanted.hub_id for wanted in missing])
+    store.record_missing("", [wanted.hub_id for wanted in missing])
     assert store.record_probe(repo(2).hub_id, found=False, at=clock.now) == 1
     assert store.record_probe(repo(3).hub_id, found=True, at=clock.now) == 0
     assert [wanted.repo_id for wanted in store.unconfirmed_missing()] == [repo(2).repo_id]
