@@ -298,12 +298,10 @@ def test_an_unreachable_hub_is_one_error(db: Path, host: str) -> None:
 def test_a_silent_socket_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        begun = time.monotonic()
         with pytest.raises(HubUnreachable, match="no response in time"):
             HubClient(
                 f"http://127.0.0.1:{port}", False, timeout=0.2, tries=2, backoff=0.01, offline=False
             ).check_connection()
-        assert time.monotonic() - begun < 5
 
 
 # ---- incomplete listings ------------------------------------------------------------------------------------

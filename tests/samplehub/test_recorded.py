@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import lzma
 import random
-import time
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
@@ -161,12 +160,10 @@ def test_quants_of_names(path: str, quant: str | None) -> None:
 
 
 def test_the_recorded_hub(shared: Path) -> None:
-    """All of it starts in seconds and serves what the file says."""
+    """The recorded repos are served as the file has them."""
     path = shared / "hub" / "models.jsonl.xz"
     rows = [json.loads(line) for line in lzma.decompress(path.read_bytes()).splitlines()]
-    started = time.monotonic()
     with SampleHub(path) as hub:
-        assert time.monotonic() - started < 30  # a second where nothing else runs
         assert len(hub.catalog) == len(rows) == 6256
         client = Client(hub.endpoint)
         seen, url = [], "/api/models?sort=createdAt&direction=1&limit=1000"

@@ -129,16 +129,16 @@ def test_an_owner_without_a_format_changes_nothing() -> None:
                 assert getattr(found, field) == getattr(other, field), (name, field)
 
 
-HOSTILE = [
+MALICIOUS = [
     "a" * 512, "1" * 512, "-" * 511 + "a", "Q4_K_" * 102, "1_" * 256, "1_6b-" * 102, "Qwen2.5-" * 64, "opus-mt-" * 64,
     "00001-of-" * 56, "/" * 511 + "a", "Aa1" * 170, "8x" * 256, "a/" * 256, ".gguf" * 102, "v1." * 170, "12b" * 170,
     "é" * 256, "::" * 256, "0x" * 256, "w4a16" * 102, "UD-" * 170, "llama" * 102, "a1b2c3d4" * 64, "gpt-oss" * 73,
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:12])
-def test_hostile_names_take_no_longer_than_others_of_their_length(text: str) -> None:
-    """No pattern backtracks: twice the text takes about twice the time, and never long."""
+@pytest.mark.parametrize("text", MALICIOUS, ids=lambda text: text[:12])
+def test_parse_time_of_malicious_names_grows_with_their_length_only(text: str) -> None:
+    """No pattern backtracks: twice the text takes about twice the CPU time, whatever the speed of the machine."""
     read("warm")
 
     def seconds(part: str) -> float:
@@ -149,4 +149,4 @@ def test_hostile_names_take_no_longer_than_others_of_their_length(text: str) -> 
             best = min(best, time.process_time() - start)
         return best
 
-    assert seconds(text) < 0.02
+    assert seconds(text) < 10 * max(seconds(text[: len(text) // 2]), 1e-4)
