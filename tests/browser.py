@@ -157,5 +157,5 @@ def running_browser() -> Iterator[Browser]:
         os.close(to_browser)
         os.close(from_browser)
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=300)
         shutil.rmtree(folder, ignore_errors=True)

@@ -73,7 +73,7 @@ def run_service(line: str, folder: Path, env: dict[str, str]) -> subprocess.Comp
     time.sleep(2)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(line, process.returncode, out, err)
 
 

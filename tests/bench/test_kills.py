@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_killed_crawls_end_in_the_same_catalog() -> None:
     line = [sys.executable, "-m", "bench.kills", "--kills", "4", "--repos", "16"]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 kills" in done.stdout
     assert "0 catalogs differ" in done.stdout

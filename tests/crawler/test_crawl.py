@@ -127,7 +127,7 @@ def test_a_signal_stops_a_crawl_with_a_message_and_status_0(sample: SampleHub, d
     wait_until(lambda: len(sample.requests) >= 9)
     time.sleep(0.3)
     crawl.send_signal(number)
-    _, err = crawl.communicate(timeout=90)
+    _, err = crawl.communicate(timeout=300)
     assert crawl.returncode == 0, err
     assert "goes on where this one ended" in err
     assert rows(db, "select outcome from crawl_runs") == [("stopped",)]
@@ -144,7 +144,7 @@ def test_a_second_signal_stops_it_at_once_and_loses_nothing(sample: SampleHub, d
     time.sleep(0.5)
     assert crawl.poll() is None, "it waits for requests that are under way"
     crawl.send_signal(signal.SIGINT)
-    _, err = crawl.communicate(timeout=90)
+    _, err = crawl.communicate(timeout=300)
     assert crawl.returncode == 130, err
     assert "once more to stop now" in err
     sample.faults.clear()
@@ -160,7 +160,7 @@ def test_killed_crawls_are_resumed_to_the_same_catalog(sample: SampleHub, db: Pa
         crawl = start_crawl(db, sample, "--depth", "headers", token=MEMBER)
         wait_until(lambda: len(sample.requests) >= killed_after)  # noqa: B023
         crawl.send_signal(signal.SIGKILL)
-        crawl.communicate(timeout=90)
+        crawl.communicate(timeout=300)
     run = run_crawl(db, sample, token=MEMBER, depth="headers")
     assert run.outcome == "complete"
     assert differences(db, tmp_path / "whole.db") == []
@@ -174,7 +174,7 @@ def start_crawl(db: Path, sample: SampleHub, *words: str, token: str | None = No
     return subprocess.Popen(line, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_until(condition: object, seconds: float = 90) -> None:
+def wait_until(condition: object, seconds: float = 300) -> None:
     ends = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < ends, "the condition was not met in time"

@@ -93,7 +93,7 @@ def run_program(folder: Path, sample: SampleHub, *arguments: str) -> tuple[int, 
     time.sleep(0.3)
     called = Path(f"/proc/{process.pid}/cmdline")
     title = called.read_text() if called.exists() else ""
-    out, _ = process.communicate(timeout=90)
+    out, _ = process.communicate(timeout=300)
     return process.returncode, out, title
 
 

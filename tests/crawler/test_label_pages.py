@@ -157,7 +157,7 @@ def test_the_process_ends_when_its_parent_dies() -> None:
     send(ours, PAGES[0])
     assert receive(ours) == label_repos(PAGES[0])
     ours.close()
-    assert process.wait(60) == 0
+    assert process.wait(300) == 0
 
 
 # ---- what the process is given -------------------------------------------------------------------------------------

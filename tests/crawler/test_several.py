@@ -39,9 +39,9 @@ def test_two_crawls_one_of_them_killed_enrich_no_repo_twice(postgresql: PostgreS
         doomed, survivor = start_crawl(url, sample), start_crawl(url, sample)
         wait_until(lambda: rows(BOTH) == [(2,)], doomed, survivor)
         doomed.send_signal(signal.SIGKILL)
-        doomed.communicate(timeout=90)
+        doomed.communicate(timeout=300)
         sample.faults.clear()
-        _, err = survivor.communicate(timeout=90)
+        _, err = survivor.communicate(timeout=300)
         assert survivor.returncode == 0, err
         held = {name for (name,) in rows(LEFT)}
         assert held, "it was killed with leased repos"
@@ -82,7 +82,7 @@ def start_crawl(db: str, sample: SampleHub) -> subprocess.Popen[str]:
 
 
 def wait_until(condition: Any, *processes: subprocess.Popen[str]) -> None:
-    ends = time.monotonic() + 90
+    ends = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < ends, "the condition was not met in time"
         assert all(process.poll() is None for process in processes), "a crawl ended too early"

@@ -97,7 +97,7 @@ def test_a_killed_hosts_work_returns_and_none_is_done_twice(server_db: str) -> N
     with crawl(server_db, "hold", "15") as dead:
         held = dict(line.split() for line in lines(dead, 15))
     with crawl(server_db, "visits", "4") as one, crawl(server_db, "visits", "4") as other:
-        done = [process.communicate(timeout=60)[0].split("\n") for process in (one, other)]
+        done = [process.communicate(timeout=300)[0].split("\n") for process in (one, other)]
     visited = [line.split()[0] for output in done for line in output if line]
     assert len(visited) == len(set(visited)) == 45
     assert not set(visited) & held.keys()

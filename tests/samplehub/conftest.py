@@ -42,7 +42,7 @@ class Client:
         method: str,
         target: str,
         body: bytes | None = None,
-        timeout: float = 5.0,
+        timeout: float = 120.0,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         url = urlsplit(target if target.startswith("http") else self.endpoint + target)

@@ -27,7 +27,7 @@ def ran(*words: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     clean |= {"HF_HOME": "/nonexistent", "NO_COLOR": "1"} | env
     line = [sys.executable, "-m", "crawler.cli", *map(str, words)]
-    return subprocess.run(line, env=clean, capture_output=True, text=True, timeout=90)
+    return subprocess.run(line, env=clean, capture_output=True, text=True, timeout=300)
 
 
 def json_of(*words: str | Path, **env: str) -> Any:

@@ -24,11 +24,11 @@ def test_it_serves_until_ctrl_c() -> None:
     try:
         assert process.stdout is not None
         endpoint = process.stdout.readline().strip()
-        with urllib.request.urlopen(f"{endpoint}/api/models?limit=2", timeout=10) as answer:
+        with urllib.request.urlopen(f"{endpoint}/api/models?limit=2", timeout=300) as answer:
             assert len(json.load(answer)) == 2
     finally:
         process.send_signal(signal.SIGINT)
-    _, talk = process.communicate(timeout=20)
+    _, talk = process.communicate(timeout=300)
     assert process.returncode == 0
     assert endpoint in talk and "1 requests answered" in talk and "Traceback" not in talk
 
@@ -36,7 +36,7 @@ def test_it_serves_until_ctrl_c() -> None:
 def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = started("--port", str(taken.getsockname()[1]))
-        _, talk = process.communicate(timeout=20)
+        _, talk = process.communicate(timeout=300)
     assert process.returncode == 2
     assert "can't be used" in talk and "--port 0" in talk
 
@@ -45,6 +45,6 @@ def test_a_file_that_is_no_list_of_models(tmp_path: Path) -> None:
     path = tmp_path / "models.jsonl"
     path.write_text("nonsense\n")
     process = started("--models", str(path))
-    _, talk = process.communicate(timeout=20)
+    _, talk = process.communicate(timeout=300)
     assert process.returncode == 2
     assert str(path) in talk and "Traceback" not in talk

@@ -36,7 +36,7 @@ def serving(db: str) -> Iterator[str]:
         yield address[1]
     finally:
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=300)
     assert (process.returncode, out) == (0, ""), err
     assert "Traceback" not in err, err
 
@@ -126,9 +126,9 @@ def test_a_csv_downloads(address: str, browser: Browser) -> None:
 
 def test_nobody_waits_for_the_report_at_the_root(small: str) -> None:
     with serving(small) as address:
-        with urllib.request.urlopen(f"{address}/", timeout=60) as answer:
+        with urllib.request.urlopen(f"{address}/", timeout=300) as answer:
             assert answer.url.endswith("/catalog") and answer.status == 200, "led on, while the report is made"
-        with urllib.request.urlopen(f"{address}/report", timeout=60) as answer:
+        with urllib.request.urlopen(f"{address}/report", timeout=300) as answer:
             assert b"Models of the Hugging Face Hub" in answer.read()
 
 
