@@ -21,30 +21,31 @@ MAX_PARAMETERS = 10**15
 MAX_CONTEXT = 10**9
 
 
-def word(value: object, most: int = MAX_TEXT_LENGTH) -> str | None:
-    """A short printable text."""
+def check_text(value: object, most: int = MAX_TEXT_LENGTH) -> str | None:
+    """A printable text of at most `most` characters, else None."""
     return value if isinstance(value, str) and 0 < len(value) <= most and value.isprintable() else None
 
 
-def words(value: object, most: int) -> Sequence[str]:
-    """One text or a list of them."""
+def check_texts(value: object, most: int) -> Sequence[str]:
+    """The valid texts of a list, or of a single text, among its first `most`."""
     items = [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else []
-    return [item for item in items[:most] if word(item)]
+    return [item for item in items[:most] if check_text(item)]
 
 
-def count(value: object, most: int = MAX_PARAMETERS) -> int | None:
-    """A whole number between 1 and `most`; JSON may have made it a float."""
+def check_count(value: object, most: int = MAX_PARAMETERS) -> int | None:
+    """An integer between 1 and `most`, which JSON may hold as a float, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= most:
         return None
     return int(value) if value == int(value) else None
 
 
-def number(value: object, most: float) -> float | None:
-    """A positive number up to `most`."""
+def check_number(value: object, most: float) -> float | None:
+    """A positive number up to `most`, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
         return None
     return float(value)
 
 
-def table(value: object) -> Mapping[str, Any]:
+def check_mapping(value: object) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}

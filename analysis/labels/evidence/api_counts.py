@@ -9,7 +9,7 @@ from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence, make_
 from analysis.labels.evidence.schemes import full_precision_evidence, scheme_evidence
 from analysis.labels.evidence.sizes import QUANTIZED_BELOW
 from analysis.labels.evidence.stated import stated_evidence
-from analysis.untrusted import count, table, word
+from analysis.untrusted import check_count, check_mapping, check_text
 from db.record_base import Json
 
 _FULL = {"BF16": "BF16", "F16": "F16", "F32": "F32", "F64": "F64"}
@@ -26,7 +26,7 @@ def safetensors_evidence(safetensors: Json, quantized: bool) -> Evidence:
     """
     held = parse_dtype_counts(safetensors)
     if not held:
-        total = count(safetensors.get("total"))
+        total = check_count(safetensors.get("total"))
         return (make_measured("parameters_measured", total, "api", "safetensors.total", 60),) if total else ()
     parameters, rule = count_parameters_from_dtypes(held)
     found = [
@@ -54,8 +54,8 @@ def safetensors_evidence(safetensors: Json, quantized: bool) -> Evidence:
 def parse_dtype_counts(safetensors: Json) -> dict[str, int]:
     """dtype -> parameters of the API's safetensors block, checked."""
     found = {}
-    for dtype, held in list(table(safetensors.get("parameters")).items())[:64]:
-        parameters = count(held)
+    for dtype, held in list(check_mapping(safetensors.get("parameters")).items())[:64]:
+        parameters = check_count(held)
         if parameters and isinstance(dtype, str) and len(dtype) <= 16:
             found[dtype.upper()] = parameters
     return found
@@ -77,14 +77,14 @@ def gguf_evidence(gguf: Json) -> Evidence:
     """The API's gguf block: one file's facts, perhaps a shard's or a projector's."""
     found = []
     weight = WEIGHT["api"]
-    total = count(gguf.get("total"))
-    architecture = word(gguf.get("architecture"))
+    total = check_count(gguf.get("total"))
+    architecture = check_text(gguf.get("architecture"))
     if total:
         found.append(make_measured("parameters_measured", total, "api", "gguf.total", 75))
     if architecture and architecture not in ("clip", "imatrix"):
         found.append(make_evidence("architecture", architecture, "api", "gguf.architecture", weight))
     found += stated_evidence("api", {"gguf": gguf})
-    size = count(gguf.get("totalFileSize"))
+    size = check_count(gguf.get("totalFileSize"))
     if total and size and size * 8 / total < QUANTIZED_BELOW:
         found.append(make_evidence("quantized", "true", "size", "gguf.totalFileSize", 41))
     if found:

@@ -8,7 +8,7 @@ from analysis.formats.formats import find_format
 from analysis.labels.evidence.formats import format_evidence
 from analysis.labels.evidence.languages import language_code
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
-from analysis.untrusted import MAX_BASE_MODELS, word, words
+from analysis.untrusted import MAX_BASE_MODELS, check_text, check_texts
 from analysis.vocabulary.vocabulary import vocabulary
 from db.record_base import Json, Relation
 from db.records import EdgeRecord, LabelRecord, RepoRecord
@@ -23,7 +23,7 @@ def card_edges(card: Json) -> tuple[EdgeRecord, ...]:
         return ()
     stated = card.get("base_model_relation")
     relation: Relation = stated if isinstance(stated, str) and stated in RELATIONS else "unknown"  # type: ignore[assignment]
-    named = words(parents, MAX_BASE_MODELS)
+    named = check_texts(parents, MAX_BASE_MODELS)
     return tuple(EdgeRecord(parent, relation, "card") for parent in named if "/" in parent)
 
 
@@ -31,11 +31,11 @@ def card_evidence(repo: RepoRecord) -> Evidence:
     """Library, languages and quantizer, as the card says."""
     found: list[LabelRecord] = []
     weight = WEIGHT["card"]
-    for language in repo.languages[:100] or words(repo.card.get("language"), 100):
+    for language in repo.languages[:100] or check_texts(repo.card.get("language"), 100):
         code = language_code(language)
         if code:
             found.append(make_evidence("languages", code, "card", "language", weight))
-    quantizer = word(repo.card.get("quantized_by"))
+    quantizer = check_text(repo.card.get("quantized_by"))
     if quantizer:
         found.append(make_evidence("quantizer", quantizer, "card", "quantized_by", weight))
         found.append(make_evidence("quantized", "true", "card", "quantized_by", 44))

@@ -6,7 +6,7 @@ from analysis.labels.evidence.formats import format_evidence
 from analysis.labels.evidence.make import WEIGHT, Evidence, evidence_text, make_evidence
 from analysis.labels.evidence.stated import stated_evidence
 from analysis.schemes.quantization_config import QuantizationConfig, find_quantization_config
-from analysis.untrusted import table, word, words
+from analysis.untrusted import check_mapping, check_text, check_texts
 from db.record_base import Json
 from db.records import LabelRecord
 
@@ -18,7 +18,7 @@ def config_evidence(config: Json) -> Evidence:
     architecture, rule = architecture_of(config)
     if architecture:
         found.append(make_evidence("architecture", architecture, "config", rule, weight))
-    inner = table(config.get("text_config"))
+    inner = check_mapping(config.get("text_config"))
     found += stated_evidence("config", config, inner)
     if stated := find_quantization_config(config):
         found += quantization_config_evidence(stated)
@@ -27,23 +27,23 @@ def config_evidence(config: Json) -> Evidence:
 
 def architecture_of(config: Json) -> tuple[str | None, str]:
     """The architecture's name and the key that says it."""
-    model_type = word(config.get("model_type"))
+    model_type = check_text(config.get("model_type"))
     if model_type:
         return model_type, "model_type"
-    named = words(config.get("architectures"), 1)
+    named = check_texts(config.get("architectures"), 1)
     return (named[0] if named else None), "architectures"
 
 
 def quantization_config_evidence(stated: QuantizationConfig) -> Evidence:
     """Scheme, method, bits and group size as configured; a configuration without a scheme still says: quantized."""
     weight = WEIGHT["config"]
-    written = word(stated.written_method)
+    written = check_text(stated.written_method)
     rule = f"quant_method {written}" if written else "quantization_config"
     found = [make_evidence("quantized", "true", "config", rule, weight)]
     if stated.scheme:
         found.append(make_evidence("quant", stated.scheme, "config", rule, weight))
         found.append(make_evidence("quant_measured", stated.scheme, "config", rule, weight))
-    if method := word(stated.method):
+    if method := check_text(stated.method):
         found.append(make_evidence("quant_method", method, "config", rule, weight))
     if stated.bits:
         found.append(make_evidence("bits", evidence_text(stated.bits), "config", rule, weight))

@@ -9,7 +9,7 @@ from analysis.labels.evidence.make import WEIGHT, Evidence, make_measured
 from analysis.labels.evidence.names import parse_name_or_none
 from analysis.labels.evidence.stated import field_values, stated_evidence
 from analysis.schemes.schemes import is_full_precision
-from analysis.untrusted import MAX_BASE_MODELS, count, number, table, word
+from analysis.untrusted import MAX_BASE_MODELS, check_count, check_mapping, check_number, check_text
 from db.record_base import Source
 from db.records import EdgeRecord, Header
 
@@ -34,8 +34,8 @@ def header_evidence(header: Header) -> Evidence:
         found.append(make_measured("quant_method", header.quant_method, "tensors", "types"))
     if header.bits_per_weight:
         found.append(make_measured("bits_per_weight", round(header.bits_per_weight, 4), "tensors", "types"))
-    packing = table(header.facts.get("quantization"))
-    width, group = number(packing.get("bits"), 64), count(packing.get("group_size"), 1 << 20)
+    packing = check_mapping(header.facts.get("quantization"))
+    width, group = check_number(packing.get("bits"), 64), check_count(packing.get("group_size"), 1 << 20)
     if width and header.quant:
         found.append(make_measured("bits", width, "header", "quantization"))
     if group and header.quant:
@@ -43,9 +43,9 @@ def header_evidence(header: Header) -> Evidence:
     found += stated_evidence("header", field_values(header))
     if header.quant:
         found.append(make_measured("quantized", not is_full_precision(header.quant), "tensors", "types"))
-    if table(header.facts.get("imatrix")):
+    if check_mapping(header.facts.get("imatrix")):
         found.append(make_measured("imatrix", True, "header", "quantize.imatrix"))
-    quantizer = word(header.facts.get("quantized_by"))
+    quantizer = check_text(header.facts.get("quantized_by"))
     if quantizer:
         found.append(make_measured("quantizer", quantizer, "header", "general.quantized_by"))
     return (*found, *titled(header))
@@ -53,7 +53,7 @@ def header_evidence(header: Header) -> Evidence:
 
 def titled(header: Header) -> Evidence:
     """What `general.name` claims, for files that are called `model.gguf`."""
-    title = word(header.facts.get("name"))
+    title = check_text(header.facts.get("name"))
     labels = parse_name_or_none(title.replace(" ", "-")) if title else None
     if labels is None or labels.kind != "repo":
         return ()
@@ -69,7 +69,7 @@ def header_edges(headers: Iterable[Header]) -> tuple[EdgeRecord, ...]:
     for header in headers:
         bases = header.facts.get("base_models")
         for base in bases[:MAX_BASE_MODELS] if isinstance(bases, list | tuple) else ():
-            parent = word(table(base).get("repo"))
+            parent = check_text(check_mapping(base).get("repo"))
             if parent and "/" in parent:
                 found[EdgeRecord(parent, "unknown", "header")] = None
     return tuple(found)

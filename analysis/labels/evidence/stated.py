@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from analysis.labels.evidence.make import Evidence, make_measured
-from analysis.untrusted import MAX_CONTEXT, MAX_PARAMETERS, count, word
+from analysis.untrusted import MAX_CONTEXT, MAX_PARAMETERS, check_count, check_text
 from db.labels import LABEL_BY_NAME, LABELS, Label, StatedBy
 from db.record_base import Source
 from db.records import Header
@@ -70,5 +70,5 @@ def _value_at(holder: Mapping[str, Any], parts: Iterable[str]) -> object:
 def _valid(label: Label, value: object) -> object:
     """The value if it is one that the label can have, else None."""
     if label.kind == "integer":
-        return count(value, _MAX_BY_UNIT.get(label.unit or "", MAX_PARAMETERS))
-    return word(value)
+        return check_count(value, _MAX_BY_UNIT.get(label.unit or "", MAX_PARAMETERS))
+    return check_text(value)
