@@ -107,14 +107,14 @@ def test_fits_says_whom_it_left_out_of_a_crowd(small: str, hf_catalog: Ask, monk
     assert "most downloaded" not in hf_catalog(*asked).err
     monkeypatch.setattr("analysis.catalog.fits.MAX_REPOS", 5)
     assert (
-        "The 5 most downloaded repos were considered; --family and --author reach the others." in hf_catalog(*asked).err
+        "Only the 5 most downloaded repos were considered; --family and --author reach the others." in hf_catalog(*asked).err
     )
 
 
 def test_fits_tells_how_it_was_reckoned(small: str, hf_catalog: Ask) -> None:
     answer = hf_catalog("fits", "--ram", "16GB", "--context", "32k", "--family", "gemma", "--bits", "4", "--db", small)
     assert QAT in answer.out and "QAT: under half" in answer.out
-    assert "13.3 GB are left to models" in answer.err and "assumed: 50 GB/s" in answer.err
+    assert "13.3 GB are available to models" in answer.err and "assumed: 50 GB/s" in answer.err
     assert "NVIDIA card" in answer.err and "Apple chip" in answer.err
     fast = hf_catalog("fits", "--preset", "macbook-m4-16gb", "--json", "--db", small).json
     slow = hf_catalog("fits", "--preset", "laptop-16gb", "--json", "--db", small).json
