@@ -107,7 +107,8 @@ def test_fits_says_whom_it_left_out_of_a_crowd(small: str, hf_catalog: Ask, monk
     assert "most downloaded" not in hf_catalog(*asked).err
     monkeypatch.setattr("analysis.catalog.fits.MAX_REPOS", 5)
     assert (
-        "Only the 5 most downloaded repos were considered; --family and --author reach the others." in hf_catalog(*asked).err
+        "Only the 5 most downloaded repos were considered; --family and --author reach the others."
+        in hf_catalog(*asked).err
     )
 
 
