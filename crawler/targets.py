@@ -21,7 +21,7 @@ from analysis.files.artifacts import group_artifacts
 from analysis.files.roles import role_of
 from analysis.files.select_headers import select_headers
 from analysis.formats.formats import format_of_path
-from analysis.formats.model_config import config_files, config_of
+from analysis.formats.model_config import find_config_files, merge_configs
 from analysis.formats.readers import (
     READERS,
     find_reader,
@@ -101,7 +101,7 @@ def target_from_folder(folder: Path) -> Target:
 
 def _local_target(folder: Path, artifact: ArtifactRecord, others: tuple[str, ...] = ()) -> Target:
     small = {file.path for file in list_folder(folder) if (file.size or 0) <= MAX_CONFIG_BYTES}
-    config = merge_config_files({name: (folder / name).read_bytes() for name in config_files(artifact, small)})
+    config = merge_config_files({name: (folder / name).read_bytes() for name in find_config_files(artifact, small)})
     sizes = {path: (folder / path).stat().st_size for path in artifact.paths}
 
     def read(known: Sequence[ArrayLength]) -> tuple[Header, Sequence[ArrayLength]]:
@@ -125,7 +125,7 @@ def list_folder(folder: Path) -> tuple[FileRecord, ...]:
 
 def local_repo(name: str) -> RepoRecord:
     """A repo that stands for a local folder, so that names and artifacts can be read as on the Hub."""
-    return RepoRecord(hub_id="", repo_id=name or "here")
+    return RepoRecord(hub_id="", repo_id=name or "local")
 
 
 # ---- URLs and repos --------------------------------------------------------------------------------------------------
@@ -215,4 +215,4 @@ def merge_config_files(texts: Mapping[str, bytes]) -> Json:
             values[path] = json.loads(text)
         except (ValueError, RecursionError):
             continue
-    return config_of(values)
+    return merge_configs(values)

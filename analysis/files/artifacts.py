@@ -182,7 +182,7 @@ def _make_artifact(
 
 
 def _is_named_by_rule(format_: str, group: Group) -> bool:
-    """Whether the artifact's name tells nothing of its role: the folder of a SavedModel, an OpenVINO description."""
+    """Whether the artifact's name does not say its role: the folder of a SavedModel, an OpenVINO description."""
     rule = find_format(format_)
     return bool(rule.paired_extensions) or any(file.path.rpartition("/")[2] == rule.folder_file for file in group.files)
 

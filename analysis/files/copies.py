@@ -1,7 +1,8 @@
-"""Copies: of artifacts that are the same weights once more, which one a loader would take.
+"""Copies: of several artifacts with the same weights, the one that a loader would take is the primary one.
 
-In another layout (split, consolidated), format (pickled, converted), precision or place (original/, checkpoint-500/).
-The primary ones' sizes add up to what one has to download. Quants of a GGUF repo are no copies of each other.
+Copies differ in layout (split, consolidated), format (pickled, converted), precision or folder (original/,
+checkpoint-500/). The sizes of the primary artifacts add up to what has to be downloaded. Quants of a GGUF repo are no
+copies of each other.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ _PRECISION_RANK = {
 
 
 def mark_primary(artifacts: list[ArtifactRecord]) -> list[ArtifactRecord]:
-    """The artifacts, `primary` False for all but the one of each set of copies that a loader would take."""
+    """The artifacts, with `primary` False for all but the one of each set of copies that a loader would take."""
     copies: defaultdict[tuple[str, ...], list[ArtifactRecord]] = defaultdict(list)
     for artifact in artifacts:
         copies[_identity(artifact)].append(artifact)
@@ -70,13 +71,13 @@ def mark_primary(artifacts: list[ArtifactRecord]) -> list[ArtifactRecord]:
 
 
 def _identity(artifact: ArtifactRecord) -> tuple[str, ...]:
-    """What copies of the same weights have in common: their role, place and name, without what tells them apart."""
+    """What copies of the same weights have in common: role, folder and name, without what differs between copies."""
     format_ = find_format(artifact.format)
     if artifact.role in ("weights", "draft", "imatrix") and format_.holds_quants:
         # Split and unsplit, or once more in another folder: of one name, and of one size to two digits.
         rough = "" if not artifact.total_size else f"{artifact.total_size:.1e}"
         return artifact.role, "quant", re.sub(r"-of-\d{5}$", "", stem(artifact.artifact)), rough
-    folder, _ = _place(artifact.artifact)
+    folder, _ = _split_folder(artifact.artifact)
     name = re.sub(r"-of-\d{5}$", "", stem(artifact.artifact).lower())
     if artifact.role == "mmproj":
         return artifact.role, folder, _PRECISION.sub("", _EXPORT_PRECISION.sub("", f"-{name}"))
@@ -92,8 +93,8 @@ def _identity(artifact: ArtifactRecord) -> tuple[str, ...]:
     return artifact.role, folder, "" if name in CANONICAL_STEMS else name
 
 
-def _place(path: str) -> tuple[str, int]:
-    """The folder without those that hold copies, and how far from home the copy is: 0 there, 1 beside, 2 on the way."""
+def _split_folder(path: str) -> tuple[str, int]:
+    """The folder without those that hold copies, and a rank: 0 no such folder, 1 one with copies, 2 a checkpoint's."""
     kept, rank = [], 0
     for folder in path.split("/")[:-1]:
         if _STEP.fullmatch(folder):
@@ -106,17 +107,18 @@ def _place(path: str) -> tuple[str, int]:
 
 
 def _step(path: str) -> int:
+    """The training step that a folder names; 0 for none."""
     return max((int(found[1][:9]) for folder in path.split("/")[:-1] if (found := _STEP.fullmatch(folder))), default=0)
 
 
 def _epoch(name: str) -> float:
-    """Which of its training's epochs an adapter is; the last of all where its name counts none."""
+    """The epoch that an adapter's name states; infinite, later than all, if it states none."""
     found = _EPOCH.search(name)
     return int(found[1]) if found else float("inf")
 
 
 def _preference(artifact: ArtifactRecord) -> tuple[object, ...]:
-    """Sorts copies: whole ones first, those at home, in the format and precision that loaders take, of a plain name."""
+    """Sort key of copies: complete before broken, by folder, format, precision and name as loaders prefer them."""
     name = stem(artifact.artifact).lower()
     precision = found[1].lower() if (found := _PRECISION.search(name)) else ""
     format_ = find_format(artifact.format)
@@ -124,7 +126,7 @@ def _preference(artifact: ArtifactRecord) -> tuple[object, ...]:
         precision = {"fp16": "", "f16": ""}.get(precision, precision)
     return (
         missing_of(artifact.paths) > 0,
-        _place(artifact.artifact)[1],
+        _split_folder(artifact.artifact)[1],
         -_step(artifact.artifact),
         _LAST_RANK if format_.load_rank is None else format_.load_rank,
         "consolidated" in name,
@@ -138,15 +140,15 @@ def _preference(artifact: ArtifactRecord) -> tuple[object, ...]:
 
 
 def _conversions(artifacts: Iterable[ArtifactRecord]) -> set[str]:
-    """Further copies by place: weights in converted formats, whole pipelines in one file, halves of a merged ONNX."""
+    """Further copies: weights in converted formats, whole pipelines in one file, halves of a merged ONNX decoder."""
     weights = [a for a in artifacts if a.role in ("weights", "other") and not find_format(a.format).holds_quants]
     whole = [a for a in weights if a.role == "weights" and find_format(a.format).original and missing_of(a.paths) == 0]
-    homes = {_place(a.artifact)[0] for a in whole}
+    homes = {_split_folder(a.artifact)[0] for a in whole}
     pipeline = any(home in _PIPELINE for home in homes)
-    merged = {_place(a.artifact)[0] for a in weights if "decoder_model_merged" in a.artifact}
+    merged = {_split_folder(a.artifact)[0] for a in weights if "decoder_model_merged" in a.artifact}
     further = set()
     for artifact in weights:
-        home, _ = _place(artifact.artifact)
+        home, _ = _split_folder(artifact.artifact)
         converted = not find_format(artifact.format).original and (home in homes or pipeline)
         half = home in merged and re.search(r"decoder_(?:with_past_)?model(?!_merged)", artifact.artifact)
         if converted or half or (pipeline and not home):
@@ -155,7 +157,7 @@ def _conversions(artifacts: Iterable[ArtifactRecord]) -> set[str]:
 
 
 def _same_bytes(artifacts: Iterable[ArtifactRecord]) -> set[str]:
-    """Further files of the very same content."""
+    """Artifacts whose content another artifact has too."""
     first: dict[str, str] = {}
     further = set()
     for artifact in sorted(artifacts, key=_preference):

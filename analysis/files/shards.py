@@ -1,4 +1,4 @@
-"""Files that are pieces of one: what their names say about which piece of what they are."""
+"""Shards: which part of which split file a path is, by its name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Part(NamedTuple):
-    """A piece of a file that was split: `whole` is the name without the number, `total` None where no name tells it."""
+    """A part of a split file: `whole` is the name without the number, `total` None if the name does not say it."""
 
     whole: str
     number: int
@@ -36,7 +36,7 @@ _RANK = re.compile(
 
 @lru_cache(4096)
 def part_of(path: str) -> Part | None:
-    """Which piece of what the file is; None where its name says that it is whole."""
+    """Which part of what the file is; None if its name is that of a whole file."""
     folder, slash, name = path.rpartition("/")
     lead = folder + slash
     if found := _PART_OF.fullmatch(name) or _OF.fullmatch(name):
@@ -55,7 +55,7 @@ def part_of(path: str) -> Part | None:
 
 
 def _place(letters: str) -> int:
-    """a, b, c and aa, ab, ac count 1, 2, 3; digits count themselves."""
+    """The number that letters stand for: a, b, c and aa, ab, ac are 1, 2, 3; digits are themselves."""
     if letters.isdigit():
         return int(letters)
     place = 0
@@ -65,7 +65,7 @@ def _place(letters: str) -> int:
 
 
 def missing(numbers: Collection[int], count: int | None) -> int:
-    """How many pieces are not there. They are counted from 0 or from 1; with no count told, up to the last one seen."""
+    """How many parts are missing. They are numbered from 0 or 1, up to `count` or, if that is unknown, the last one."""
     if not numbers:
         return count or 0
     first = 0 if 0 in numbers else 1
@@ -75,7 +75,7 @@ def missing(numbers: Collection[int], count: int | None) -> int:
 
 
 def missing_of(paths: Sequence[str]) -> int:
-    """How many pieces of one whole these paths lack; 0 for files that belong together for another reason."""
+    """How many parts of one split file these paths lack; 0 for files that belong together for another reason."""
     parts = [part for path in paths if (part := part_of(path))]
     if len(parts) < len(paths) or len({part.whole for part in parts}) != 1:
         return 0

@@ -59,7 +59,7 @@ def read_artifact(
 
     `sizes` are the files' sizes in bytes, as the Hub gives them, by path: the parse is checked against them.
     `open_source` opens a path. `array_lengths` are what earlier headers taught (GGUF). `config` is what
-    `model_config.config_of` made of the repo's JSON files, and `base_parameters` the count of its base model
+    `model_config.merge_configs` made of the repo's JSON files, and `base_parameters` the count of its base model
     (safetensors). Raises UnreadableFormat, HeaderError where a header can't be believed, and SourceError where its
     bytes can't be read.
     """

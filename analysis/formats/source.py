@@ -1,8 +1,8 @@
 """Where bytes come from: a file, memory, or a server's Range requests, all read the same way.
 
-`ByteSource` is the contract; `crawler.sources.huggingface.range_reader` keeps it over HTTP. `Window` is how a reader
-looks at one: a piece of the file that slides forward, is fetched in growing chunks, and leaves out what the reader
-jumps over.
+`ByteSource` is the interface; `crawler.sources.huggingface.range_reader` implements it over HTTP. A reader uses it
+through a `Window`: a piece of the file that slides forward, is fetched in growing chunks, and leaves out what is
+skipped.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from analysis.formats import limits
 class ByteSource(Protocol):
     """A file that can be read in pieces.
 
-    `name` is what errors call it; `size` its bytes, None while nobody knows; `requests` and `bytes_read` are what
-    reading has cost so far.
+    `name` stands in error messages; `size` is its bytes, None while unknown; `requests` and `bytes_read` count what was
+    read so far.
     """
 
     name: str
@@ -50,7 +50,7 @@ class BytesSource:
 
 
 class FileSource:
-    """A file on disk, opened for each read, so that there is nothing to close."""
+    """A file on disk, opened for each read, so that nothing has to be closed."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -60,7 +60,7 @@ class FileSource:
         try:
             self.size: int | None = self.path.stat().st_size
             if not self.path.is_file():
-                raise SourceError(str(path), "is no file")
+                raise SourceError(str(path), "is not a file")
         except OSError as error:
             raise SourceError(str(path), error.strerror or "can't be read") from error
 
@@ -83,11 +83,11 @@ class FileSource:
 class Window:
     """A piece of a file that slides forward: `data` holds the bytes from `start` on, `position` is where reading is.
 
-    Bytes behind the position are dropped with the next fetch, bytes that were skipped are never fetched, so that a
-    window holds one chunk however long the file. `ahead` is how much the next fetch asks for at least.
+    Bytes before the position are dropped with the next fetch, bytes that were skipped are never fetched, so that a
+    window holds one chunk however long the file is. `ahead` is the least that the next fetch asks for, in bytes.
     """
 
-    def __init__(self, source: ByteSource, position: int = 0, ahead: int = limits.HEAD_BYTES) -> None:
+    def __init__(self, source: ByteSource, position: int = 0, ahead: int = limits.FIRST_READ_BYTES) -> None:
         self.source = source
         self.data = b""
         self.start = position
@@ -101,31 +101,34 @@ class Window:
 
     @property
     def size(self) -> int | None:
-        """Bytes of the file, as far as anybody knows."""
+        """Bytes of the file, as far as they are known."""
         return self.source.size if self.ended is None else self.ended
 
     @property
     def end(self) -> int:
-        """Where the fetched bytes end."""
+        """The position after the last fetched byte."""
         return self.start + len(self.data)
 
     @property
     def index(self) -> int:
-        """Where in `data` the position is."""
+        """The position as an index of `data`."""
         return self.position - self.start
 
     def left(self) -> int:
-        """How many bytes may follow: up to the end of the file, or to the limit of a header."""
-        return min(limits.HEADER_BYTES, self.size if self.size is not None else limits.HEADER_BYTES) - self.position
+        """Bytes that may follow: up to the end of the file, or to the limit of a header."""
+        return (
+            min(limits.MAX_GGUF_HEADER_BYTES, self.size if self.size is not None else limits.MAX_GGUF_HEADER_BYTES)
+            - self.position
+        )
 
     def at(self, position: int, ahead: int) -> Window:
-        """Another window on the same file, further on; this one stays as it is."""
+        """Another window on the same file at a later position; this one stays as it is."""
         return Window(self.source, position, ahead)
 
     def need(self, length: int, expected: str) -> int:
-        """Have `length` bytes from the position on, fetching what lacks; returns where in `data` they begin.
+        """Makes `length` bytes from the position on available; returns the index of the first in `data`.
 
-        HeaderTruncated where the file ends before, naming what was `expected`.
+        Raises HeaderTruncated, naming what was `expected`, if the file ends before.
         """
         if self.position + length > self.end:
             self.fetch(length)
@@ -134,41 +137,41 @@ class Window:
         return self.position - self.start
 
     def fetch(self, length: int) -> None:
-        """Have at least `length` bytes from the position on in one read, if the file holds them."""
+        """Fetches at least `length` bytes from the position on in one read, if the file holds them."""
         kept = self.data[self.index :] if self.position < self.end else b""
         begin = self.position + len(kept)
-        wanted = max(length - len(kept), self.ahead)
+        asked = max(length - len(kept), self.ahead)
         if self.size is not None:
-            wanted = max(0, min(wanted, self.size - begin))
-        if self.source.requests >= limits.REQUESTS:
+            asked = max(0, min(asked, self.size - begin))
+        if self.source.requests >= limits.MAX_READS:
             raise HeaderBeyondLimits(
-                self.name, begin, f"a header within {limits.REQUESTS} reads", f"{self.source.requests} reads"
+                self.name, begin, f"a header within {limits.MAX_READS} reads", f"{self.source.requests} reads"
             )
-        got = self.source.read(begin, wanted) if wanted else b""
-        if len(got) < wanted:
+        got = self.source.read(begin, asked) if asked else b""
+        if len(got) < asked:
             self.ended = begin + len(got)
         self.data = kept + got
         self.start = self.position
-        self.ahead = min(self.ahead * 4, limits.CHUNK_BYTES)
+        self.ahead = min(self.ahead * 4, limits.MAX_READ_BYTES)
 
     def take(self, length: int, expected: str) -> bytes:
-        """The next `length` bytes; the position moves behind them."""
+        """The next `length` bytes; the position moves past them."""
         at = self.need(length, expected)
         self.position += length
         return self.data[at : at + length]
 
     def skip(self, length: int, expected: str) -> None:
-        """Move on without reading. HeaderTruncated where the file ends before, HeaderBeyondLimits past the limit."""
+        """Moves on without reading. Raises HeaderTruncated past the file's end, HeaderBeyondLimits past the limit."""
         if length > self.left():
             if self.size is not None and self.position + length > self.size:
                 raise self.truncated(length, expected)
             raise HeaderBeyondLimits(
-                self.name, self.position, f"a header of at most {limits.HEADER_BYTES:,} bytes",
+                self.name, self.position, f"a header of at most {limits.MAX_GGUF_HEADER_BYTES:,} bytes",
                 f"{expected} of {length:,} bytes",
             )  # fmt: skip
         self.position += length
         if self.position > self.end:
-            self.ahead = min(self.ahead, limits.HEAD_BYTES)  # what stands behind may be little
+            self.ahead = min(self.ahead, limits.FIRST_READ_BYTES)  # little may follow
 
     def truncated(self, length: int, expected: str) -> HeaderTruncated:
         there = max(0, (self.size if self.size is not None else self.end) - self.position)

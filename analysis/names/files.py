@@ -1,4 +1,4 @@
-"""What a file is by its path: its container, its place among shards, and the part that it plays."""
+"""What a file is by its name: its format, its number among shards, and its role."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ KNOWN_EXTENSIONS = frozenset({
 
 
 def is_file(text: str) -> bool:
-    """Of a text with a dot: whether what follows the last one is an extension of files that repos hold."""
+    """Whether a text with a dot ends in an extension of files that repos hold."""
     return text[text.rfind(".") + 1 :].lower() in KNOWN_EXTENSIONS
 
 
 def split_extension(text: str) -> tuple[str, str]:
-    """A file's stem and its extension, in lower case; no extension that is not known."""
+    """A file's stem and extension in lower case; an unknown extension belongs to the stem."""
     stem, dot, extension = text.lower().rpartition(".")
     if not dot or extension not in KNOWN_EXTENSIONS:
         return text.lower(), ""
@@ -29,7 +29,7 @@ def split_extension(text: str) -> tuple[str, str]:
 
 
 def recognize_file(tokens: TokenSequence, labels: NameLabels) -> None:
-    """Container and shard; claims their pieces."""
+    """Recognizes format and shard, and claims their tokens."""
     text = tokens.text
     stem, extension = split_extension(text)
     if extension:
@@ -58,7 +58,7 @@ PLAIN_ROLES = {"json": "config", "yaml": "config", "yml": "config", "jinja": "co
 
 
 def recognize_role(tokens: TokenSequence, labels: NameLabels) -> None:
-    """The part that a file plays. Sidecars are named after the model they serve: its size is not theirs."""
+    """Recognizes the role of a file. Sidecars are named after the model that they serve: its size is not theirs."""
     stem, extension = split_extension(tokens.text)
     labels.role = find_plain_role(stem, extension)
     if labels.role is None and (extension == "dat" or (labels.imatrix and labels.quant is None)):
@@ -74,7 +74,7 @@ def recognize_role(tokens: TokenSequence, labels: NameLabels) -> None:
 
 
 def find_sidecar_role(stem: str, mask: int) -> str | None:
-    """What stands beside a model's weights."""
+    """The role of a file beside a model's weights; None for weights."""
     if "proj" in stem and _PROJECTOR.search(stem):
         return "mmproj"
     if mask & (ROLE | TUNING) and _DRAFT.search(stem):
@@ -83,7 +83,7 @@ def find_sidecar_role(stem: str, mask: int) -> str | None:
 
 
 def find_plain_role(stem: str, extension: str) -> str | None:
-    """Roles that the extension decides."""
+    """The role that the extension determines; None if it does not."""
     if extension == "json":
         return (
             "index" if stem.endswith("index") else "tokenizer" if stem.startswith(("tokenizer", "vocab")) else "config"

@@ -97,8 +97,8 @@ def collect_gguf_facts(files: Sequence[GgufFile], architecture: str | None, role
         "role": role,
         "file_type": file.integer("general.file_type"),
         "file_scheme": ggml.file_type_name(file.integer("general.file_type")),
-        "geometry": read_geometry(file, architecture),
-        "experts": read_experts(file, architecture),
+        "geometry": read_gguf_geometry(file, architecture),
+        "experts": read_gguf_experts(file, architecture),
         "tokenizer": read_tokenizer(file),
         "base_models": read_base_models(file),
         "datasets": read_datasets(file),
@@ -120,13 +120,13 @@ def collect_gguf_facts(files: Sequence[GgufFile], architecture: str | None, role
     return drop_missing(facts)
 
 
-def read_experts(file: GgufFile, architecture: str | None) -> dict[str, Any]:
+def read_gguf_experts(file: GgufFile, architecture: str | None) -> dict[str, Any]:
     """How many experts a layer has and uses; empty for models without."""
     counts = {name: largest_count(file.keys.get(f"{architecture}.{key}")) for name, key in EXPERT_FACTS.items()}
     return drop_missing(counts)
 
 
-def read_geometry(file: GgufFile, architecture: str | None) -> dict[str, Any]:
+def read_gguf_geometry(file: GgufFile, architecture: str | None) -> dict[str, Any]:
     """Attention geometry, under the names that analysis/fit/memory.py reads."""
     found = {}
     for name, key in GEOMETRY_KEYS.items():

@@ -45,8 +45,8 @@ def read_gguf(
     """
     known = ArrayLengths.of(array_lengths)
     paths = sorted(artifact.paths or (artifact.artifact,))
-    if len(paths) > limits.SHARDS:
-        raise HeaderBeyondLimits(artifact.artifact, 0, f"at most {limits.SHARDS:,} shards", f"{len(paths):,}")
+    if len(paths) > limits.MAX_SHARDS:
+        raise HeaderBeyondLimits(artifact.artifact, 0, f"at most {limits.MAX_SHARDS:,} shards", f"{len(paths):,}")
     files: list[GgufFile] = []
     actual: list[int | None] = []
     requests = bytes_read = tensors = 0
@@ -56,8 +56,10 @@ def read_gguf(
         file = read_file(source, known, sizes.get(path))
         files.append(replace(file, keys={}) if files else file)  # the first holds the keys
         tensors += len(file.tensors)
-        if tensors > limits.ALL_TENSORS:
-            raise HeaderBeyondLimits(path, 0, f"at most {limits.ALL_TENSORS:,} tensors in all shards", f"{tensors:,}")
+        if tensors > limits.MAX_TENSORS_OF_ALL_SHARDS:
+            raise HeaderBeyondLimits(
+                path, 0, f"at most {limits.MAX_TENSORS_OF_ALL_SHARDS:,} tensors in all shards", f"{tensors:,}"
+            )
         size = sizes.get(path)
         actual.append(source.size if size is None else size)
         requests += source.requests - before[0]

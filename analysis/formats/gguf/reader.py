@@ -89,7 +89,7 @@ class GgufParser:
     keys: dict[str, Any] = field(default_factory=dict)
     kept_bytes: int = 0  # bytes of all text that is kept
     kept_elements: int = 0  # of all arrays
-    max_scan_bytes: int = 16 * limits.HEAD_BYTES  # the most that the next read of a scan may fetch
+    max_scan_bytes: int = 16 * limits.FIRST_READ_BYTES  # the most that the next read of a scan may fetch
     key_number: int = 0
     runs: list[list[LargeArray]] = field(default_factory=list)
     in_run: bool = False
@@ -144,8 +144,8 @@ class GgufParser:
         tensors: int = self.read_number(self.size_struct, "the count of tensors")
         keys: int = self.read_number(self.size_struct, "the count of keys")
         least = self.size_struct.size
-        self.check_count("tensors", tensors, limits.TENSORS, 2 * least + 16)
-        self.check_count("keys", keys, limits.KEYS, least + 6)
+        self.check_count("tensors", tensors, limits.MAX_TENSORS, 2 * least + 16)
+        self.check_count("keys", keys, limits.MAX_KEYS, least + 6)
         self.tensor_count = tensors
         return keys
 
@@ -153,9 +153,9 @@ class GgufParser:
         value = self.keys.get("general.alignment", 32)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1 or value & (value - 1):
             self.raise_malformed(self.window.position, "an alignment that is a power of two", short_repr(value))
-        if value > limits.ALIGNMENT:
+        if value > limits.MAX_ALIGNMENT_BYTES:
             self.raise_beyond_limits(
-                self.window.position, f"an alignment of at most {limits.ALIGNMENT:,}", f"{value:,}"
+                self.window.position, f"an alignment of at most {limits.MAX_ALIGNMENT_BYTES:,}", f"{value:,}"
             )
         return value
 
@@ -165,7 +165,7 @@ class GgufParser:
         """Reads one key and its value; returns how many further keys were skipped with it."""
         window = self.window
         at = window.position
-        key = self.read_name("a key", limits.KEY_BYTES)
+        key = self.read_name("a key", limits.MAX_KEY_BYTES)
         if key in self.keys:
             self.raise_malformed(at, "a new key", f"{key!r} a second time")
         kind = self.read_number(self.u32_struct, f"the type of {key!r}")
@@ -190,9 +190,9 @@ class GgufParser:
         window = self.window
         at = window.position
         length = self.read_number(self.size_struct, f"the length of {key!r}")
-        if length > limits.STRING_BYTES:
-            self.raise_beyond_limits(at, f"at most {limits.STRING_BYTES:,} bytes of {key!r}", f"{length:,}")
-        if length > limits.KEPT_STRING_BYTES or self.kept_bytes + length > limits.KEPT_BYTES:
+        if length > limits.MAX_STRING_BYTES:
+            self.raise_beyond_limits(at, f"at most {limits.MAX_STRING_BYTES:,} bytes of {key!r}", f"{length:,}")
+        if length > limits.MAX_KEPT_STRING_BYTES or self.kept_bytes + length > limits.MAX_KEPT_TEXT_BYTES:
             window.skip(length, f"the text of {key!r}")
             return SkippedArray(STRING, length)
         raw = window.take(length, f"the text of {key!r}")
@@ -211,7 +211,7 @@ class GgufParser:
         start = window.position
         if kind in NUMBERS:
             width = Struct("<" + NUMBERS[kind]).size
-            self.check_count(f"elements of {key!r}", count, limits.ARRAY_ELEMENTS, width)
+            self.check_count(f"elements of {key!r}", count, limits.MAX_ARRAY_ELEMENTS, width)
             if self.is_kept(key, count):
                 self.in_run = False
                 raw = window.take(count * width, f"the elements of {key!r}")
@@ -226,25 +226,25 @@ class GgufParser:
             return self.read_strings(key, count, keys_left)
         if kind == ARRAY:
             self.in_run = False
-            self.skip_nested(key, count, 1, limits.ARRAY_ELEMENTS)
+            self.skip_nested(key, count, 1, limits.MAX_ARRAY_ELEMENTS)
             return SkippedArray(ARRAY, window.position - start, count), 0
         self.raise_malformed(start - self.size_struct.size - 4, f"an element type of 0 to 12 for {key!r}", str(kind))
 
     def is_kept(self, key: str, count: int) -> bool:
         """Whether an array's elements are kept: few, not of the tokenizer, and within the limit of all arrays."""
-        if key.startswith("tokenizer.") or self.kept_elements + count > limits.KEPT_ELEMENTS:
+        if key.startswith("tokenizer.") or self.kept_elements + count > limits.MAX_KEPT_ELEMENTS:
             return False
         self.kept_elements += count
-        return count <= limits.KEPT_ARRAY
+        return count <= limits.MAX_KEPT_ARRAY_ELEMENTS
 
     def skip_nested(self, key: str, count: int, depth: int, budget: int) -> int:
         """Skips arrays within an array; returns how many of `budget` elements are left."""
         window = self.window
-        if depth >= limits.NESTING:
+        if depth >= limits.MAX_ARRAY_DEPTH:
             self.raise_beyond_limits(
-                window.position, f"at most {limits.NESTING} arrays within each other", f"more in {key!r}"
+                window.position, f"at most {limits.MAX_ARRAY_DEPTH} arrays within each other", f"more in {key!r}"
             )
-        self.check_count(f"arrays of {key!r}", count, limits.NESTED_ARRAYS, self.size_struct.size + 4)
+        self.check_count(f"arrays of {key!r}", count, limits.MAX_NESTED_ARRAYS, self.size_struct.size + 4)
         for _ in range(count):
             kind = self.read_number(self.u32_struct, f"the element type of {key!r}")
             inner = self.read_number(self.size_struct, f"the count of {key!r}")
@@ -266,7 +266,7 @@ class GgufParser:
 
     def read_strings(self, key: str, count: int, keys_left: int) -> tuple[Any, int]:
         window = self.window
-        self.check_count(f"strings of {key!r}", count, limits.ARRAY_ELEMENTS, self.size_struct.size)
+        self.check_count(f"strings of {key!r}", count, limits.MAX_ARRAY_ELEMENTS, self.size_struct.size)
         start = window.position
         if self.is_kept(key, count):
             self.in_run = False
@@ -291,7 +291,7 @@ class GgufParser:
         """
         window = self.window
         for tried, skip in enumerate(self.known.find(key, count, first)):
-            if tried == limits.LAYOUT_TRIES:
+            if tried == limits.MAX_LENGTHS_TRIED:
                 break
             landing = window.position + skip.length
             if skip.keys_after > keys_left or not count * self.size_struct.size <= skip.length <= window.left():
@@ -351,13 +351,15 @@ class GgufParser:
                 window.ahead = min(
                     self.max_scan_bytes, round(rise * left * average) + READ_AHEAD_BYTES + self.tensor_infos_bytes
                 )
-                self.max_scan_bytes = min(4 * self.max_scan_bytes, limits.CHUNK_BYTES)
+                self.max_scan_bytes = min(4 * self.max_scan_bytes, limits.MAX_READ_BYTES)
                 window.need(step, f"a string of {key!r}")
 
     def check_string_end(self, key: str, at: int, length: int) -> None:
         """Checks a string that ends after the fetched bytes against the limits and the file's size."""
-        if length > limits.STRING_BYTES:
-            self.raise_beyond_limits(at, f"strings of at most {limits.STRING_BYTES:,} bytes in {key!r}", f"{length:,}")
+        if length > limits.MAX_STRING_BYTES:
+            self.raise_beyond_limits(
+                at, f"strings of at most {limits.MAX_STRING_BYTES:,} bytes in {key!r}", f"{length:,}"
+            )
         window = self.window
         window.position, reached = at, window.position
         window.skip(reached - at, f"a string of {key!r}")
@@ -403,10 +405,12 @@ class GgufParser:
 
     def read_tensor(self) -> Tensor:
         window = self.window
-        name = self.read_name("a tensor's name", limits.TENSOR_NAME_BYTES)
+        name = self.read_name("a tensor's name", limits.MAX_TENSOR_NAME_BYTES)
         dimensions = self.read_number(self.u32_struct, f"the dimensions of {name!r}")
-        if dimensions > limits.DIMENSIONS:
-            self.raise_beyond_limits(window.position - 4, f"at most {limits.DIMENSIONS} dimensions", f"{dimensions:,}")
+        if dimensions > limits.MAX_DIMENSIONS:
+            self.raise_beyond_limits(
+                window.position - 4, f"at most {limits.MAX_DIMENSIONS} dimensions", f"{dimensions:,}"
+            )
         at = window.position
         shape = Struct(f"{self.byte_order}{dimensions}{self.size_struct.format[-1]}").unpack(
             window.take(dimensions * self.size_struct.size, f"the shape of {name!r}")
@@ -417,9 +421,9 @@ class GgufParser:
         )
         elements = math.prod(shape)
         known = ggml.tensor_type(kind)
-        if elements > limits.ELEMENTS or offset > limits.ELEMENTS:
+        if elements > limits.MAX_TENSOR_ELEMENTS or offset > limits.MAX_TENSOR_ELEMENTS:
             self.raise_beyond_limits(
-                at, f"at most {limits.ELEMENTS:,} elements of {name!r}", f"shape {shape}, offset {offset}"
+                at, f"at most {limits.MAX_TENSOR_ELEMENTS:,} elements of {name!r}", f"shape {shape}, offset {offset}"
             )
         if known and shape and shape[0] % known.block and ggml.is_unambiguous(kind):
             self.raise_malformed(at, f"rows of {name!r} in blocks of {known.block}", f"rows of {shape[0]:,}")

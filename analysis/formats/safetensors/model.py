@@ -1,6 +1,6 @@
-"""What the tensors of a safetensors model and its configuration say of it: a Header.
+"""From the tensors of a safetensors model and its configuration to its Header.
 
-Rules, stated once:
+Rules:
 
     parameters   weights through packing (packing.py), without what is kept beside them (scales, positions, masks,
                  running means), and an output layer counted once that the configuration says repeats the embeddings
@@ -41,7 +41,7 @@ LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d{1,5})\.")
 LORA = re.compile(r"(?:^|\.)(?:lora_(?:[AB]|up|down|embedding_[AB])|lora\.(?:up|down)|hada_w\d_[ab]|lokr_w\d)(?:\.|$)")
 REPO = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 NOMINAL = frozenset({"BITNET", "AQLM", "VPTQ", "SPQR", "QUIP", "EXL2", "EXL3"})
-"""Schemes whose bits are a name more than a width: what the configuration says of them counts."""
+"""Schemes whose stored width is not their bits per weight: the bits come from the configuration."""
 KEPT_METADATA = (
     "format",
     "modelspec.architecture",
@@ -52,7 +52,7 @@ KEPT_METADATA = (
 )
 
 
-def header_of(
+def build_safetensors_header(
     artifact: ArtifactRecord,
     tensors: Mapping[str, Tensor],
     metadata: Mapping[str, str],
@@ -67,44 +67,44 @@ def header_of(
     """The Header of an artifact from the tensors of all its shards and the repo's configuration."""
     quantization = find_quantization_config(config, metadata) or QuantizationConfig()
     packed = measure(tensors, quantization)
-    parameters, inferred = count_parameters(packed, tensors, config, base_parameters)
+    parameters, inferred = count_safetensors_parameters(packed, tensors, config, base_parameters)
     types: Counter[str] = Counter()
     for tensor in tensors.values():
         types[tensor.dtype] += tensor.elements
-    data = sum(tensor.size for tensor in tensors.values()) - repeated_bytes(tensors, config) - packed.buffer_bytes
-    scheme, share = scheme_of(packed, parameters)
-    experts = experts_of(packed, config)
+    data = sum(tensor.size for tensor in tensors.values()) - count_repeated_bytes(tensors, config) - packed.buffer_bytes
+    scheme, share = find_safetensors_scheme(packed, parameters)
+    experts = find_experts(packed, config)
     return Header(
         format="safetensors",
         version=None,
-        architecture=configs.architecture_of(config),
+        architecture=configs.read_architecture(config),
         parameters=parameters,
-        active_parameters=count_active(packed, parameters, experts, config),
+        active_parameters=count_active_safetensors_parameters(packed, parameters, experts, config),
         tensor_count=len(tensors),
         types=dict(types.most_common()),
         quant=scheme,
-        quant_method=method_of(packed, quantization, scheme),
+        quant_method=find_quant_method(packed, quantization, scheme),
         quant_share=share,
         bits_per_weight=8 * data / parameters if parameters else None,
-        context=configs.context_of(config),
+        context=configs.read_context(config),
         size=size,
         size_verified=size_verified,
         content=artifact.content,
         inferred=inferred,
         requests=requests,
         bytes_read=bytes_read,
-        facts=facts_of(artifact, packed, tensors, metadata, config, quantization, experts),
+        facts=collect_safetensors_facts(artifact, packed, tensors, metadata, config, quantization, experts),
     )
 
 
 # ---- Parameters -----------------------------------------------------------------------------------------------------
 
 
-def count_parameters(
+def count_safetensors_parameters(
     packed: Packed, tensors: Mapping[str, Tensor], config: Json, base_parameters: int | None
 ) -> tuple[int | None, bool]:
     """Parameters, and whether they were inferred: of the base model, or of shapes that may be padded."""
-    counted = packed.parameters - repeated_head(tensors, config)
+    counted = packed.parameters - count_repeated_head(tensors, config)
     if not packed.unresolved:
         return (counted if tensors else None), False
     if base_parameters:
@@ -113,8 +113,8 @@ def count_parameters(
     return (None if guess is None else counted + guess), True
 
 
-def repeated_heads(tensors: Mapping[str, Tensor], config: Json) -> list[Tensor]:
-    """Output layers that are written out although they are the embeddings once more."""
+def find_repeated_heads(tensors: Mapping[str, Tensor], config: Json) -> list[Tensor]:
+    """Output layers that are stored although they are the embeddings again."""
     if not configs.is_tied(config):
         return []
     tables = {tensor.shape for name, tensor in tensors.items() if name.endswith(("embed_tokens.weight", "wte.weight"))}
@@ -125,31 +125,32 @@ def repeated_heads(tensors: Mapping[str, Tensor], config: Json) -> list[Tensor]:
     ]
 
 
-def repeated_head(tensors: Mapping[str, Tensor], config: Json) -> int:
+def count_repeated_head(tensors: Mapping[str, Tensor], config: Json) -> int:
     """Parameters that are counted once although they are stored twice."""
-    return sum(tensor.elements for tensor in repeated_heads(tensors, config))
+    return sum(tensor.elements for tensor in find_repeated_heads(tensors, config))
 
 
-def repeated_bytes(tensors: Mapping[str, Tensor], config: Json) -> int:
-    return sum(tensor.size for tensor in repeated_heads(tensors, config))
+def count_repeated_bytes(tensors: Mapping[str, Tensor], config: Json) -> int:
+    """Bytes of output layers that are stored although they are the embeddings again."""
+    return sum(tensor.size for tensor in find_repeated_heads(tensors, config))
 
 
-def experts_of(packed: Packed, config: Json) -> dict[str, Any]:
-    """Experts as configured; where nothing is, as many as there are in the names."""
-    found: dict[str, Any] = dict(configs.experts_of(config))
+def find_experts(packed: Packed, config: Json) -> dict[str, Any]:
+    """Experts as configured, else as many as the tensors' names count; empty for models without."""
+    found: dict[str, Any] = dict(configs.read_experts(config))
     if not found:
         numbers = {int(one[1]) for name in packed.modules if (one := ONE_EXPERT.search(name))}
         if len(numbers) > 1:
             found["count"] = max(numbers) + 1
     if found.get("count"):
         found["parameters"] = sum(
-            m.parameters for name, m in packed.modules.items() if is_routed(name, m, found["count"])
+            m.parameters for name, m in packed.modules.items() if is_routed_expert(name, m, found["count"])
         )
     return found
 
 
-def is_routed(name: str, module: Module, count: int) -> bool:
-    """Whether a module belongs to experts that a token is routed to: by its name, or as a stack of one matrix each."""
+def is_routed_expert(name: str, module: Module, count: int) -> bool:
+    """Whether a module belongs to routed experts: by its name, or because it stacks one matrix per expert."""
     if "shared" in name:
         return False
     if ROUTED.search(name):
@@ -157,15 +158,19 @@ def is_routed(name: str, module: Module, count: int) -> bool:
     return module.stacked == count and ("moe" in name or "expert" in name) and "conv" not in name
 
 
-def count_active(packed: Packed, parameters: int | None, experts: Mapping[str, Any], config: Json) -> int | None:
-    """Parameters that one token uses; all of them where there are no experts."""
+def count_active_safetensors_parameters(
+    packed: Packed, parameters: int | None, experts: Mapping[str, Any], config: Json
+) -> int | None:
+    """Parameters that one token uses; all of them if there are no experts."""
     if parameters is None:
         return None
     routed = {
-        name: m.parameters for name, m in packed.modules.items() if experts and is_routed(name, m, experts["count"])
+        name: m.parameters
+        for name, m in packed.modules.items()
+        if experts and is_routed_expert(name, m, experts["count"])
     }
     tables = {name: m.parameters for name, m in packed.modules.items() if PER_LAYER.search(name)}
-    ahead = {**prediction(packed, config), **tables}
+    ahead = {**find_prediction_parameters(packed, config), **tables}
     if not routed:
         return parameters - sum(ahead.values())
     count, used = int(experts["count"]), experts.get("used")
@@ -175,11 +180,11 @@ def count_active(packed: Packed, parameters: int | None, experts: Mapping[str, A
     return parameters - sum(ahead.values()) - (idle - idle * int(used) // count)
 
 
-def prediction(packed: Packed, config: Json) -> dict[str, int]:
+def find_prediction_parameters(packed: Packed, config: Json) -> dict[str, int]:
     """Parameters of modules that only predict tokens beyond the next: of that name, or in layers past the last."""
-    inner = configs.language(config)
-    layers = configs.whole(inner.get("num_hidden_layers"), 10_000)
-    last = layers if configs.whole(inner.get("num_nextn_predict_layers"), 100) else None
+    inner = configs.language_config(config)
+    layers = configs.parse_count(inner.get("num_hidden_layers"), 10_000)
+    last = layers if configs.parse_count(inner.get("num_nextn_predict_layers"), 100) else None
     return {
         name: module.parameters
         for name, module in packed.modules.items()
@@ -190,7 +195,7 @@ def prediction(packed: Packed, config: Json) -> dict[str, int]:
 # ---- The scheme -----------------------------------------------------------------------------------------------------
 
 
-def scheme_of(packed: Packed, parameters: int | None) -> tuple[str | None, float | None]:
+def find_safetensors_scheme(packed: Packed, parameters: int | None) -> tuple[str | None, float | None]:
     """The dominant scheme and the share of the parameters that it holds."""
     known = Counter(packed.schemes)
     if packed.unresolved:  # its parameters are unknown here: all that no other scheme holds
@@ -211,7 +216,7 @@ def scheme_of(packed: Packed, parameters: int | None) -> tuple[str | None, float
     return scheme, min(1.0, held / (parameters or total))
 
 
-def method_of(packed: Packed, quantization: QuantizationConfig, scheme: str | None) -> str | None:
+def find_quant_method(packed: Packed, quantization: QuantizationConfig, scheme: str | None) -> str | None:
     """quant_method: as configured, else the library whose layout holds most parameters; None for full precision."""
     if scheme is None or scheme in FLOATS:
         return None
@@ -221,7 +226,7 @@ def method_of(packed: Packed, quantization: QuantizationConfig, scheme: str | No
     return max(named)[1] if named else None
 
 
-def bits_of(packed: Packed, quantization: QuantizationConfig) -> float | None:
+def find_packed_bits(packed: Packed, quantization: QuantizationConfig) -> float | None:
     """Bits of one packed weight of the dominant quantized scheme, scales aside; None for full precision."""
     packings = {name: held for name, held in packed.schemes.items() if name in packed.stored and held}
     scheme = max(packings, key=lambda name: packings[name], default=None)
@@ -234,7 +239,7 @@ def bits_of(packed: Packed, quantization: QuantizationConfig) -> float | None:
 # ---- Facts ----------------------------------------------------------------------------------------------------------
 
 
-def facts_of(
+def collect_safetensors_facts(
     artifact: ArtifactRecord,
     packed: Packed,
     tensors: Mapping[str, Tensor],
@@ -243,8 +248,8 @@ def facts_of(
     quantization: QuantizationConfig,
     experts: Mapping[str, Any],
 ) -> Json:
-    """What else there is to say, bounded."""
-    adapter = configs.adapter_of(config)
+    """What else the header and the configuration say, limited in size."""
+    adapter = configs.read_adapter(config)
     lora = [tensor for name, tensor in tensors.items() if LORA.search(name)]
     if lora and len(lora) * 2 >= len(tensors):
         adapter.setdefault("type", "lora")
@@ -252,22 +257,22 @@ def facts_of(
         adapter.setdefault("rank", min(ranks) if ranks else None)
     else:
         adapter = adapter if artifact.role == "adapter" else {}
-    ahead = sum(prediction(packed, config).values())
+    ahead = sum(find_prediction_parameters(packed, config).values())
     facts = {
         "role": "adapter" if adapter else artifact.role,
-        "class": configs.class_of(config),
-        "geometry": configs.geometry_of(config),
+        "class": configs.read_class(config),
+        "geometry": configs.read_config_geometry(config),
         "experts": dict(experts),
         "schemes": dict(packed.schemes.most_common(16)) if len(packed.schemes) > 1 else None,
         "quantization": drop_missing(
             {
-                "bits": bits_of(packed, quantization),
+                "bits": find_packed_bits(packed, quantization),
                 "group_size": quantization.group_size,
                 "named": clean_text(quantization.written_method, 40),
             }
         ),
         "tied_embeddings": configs.is_tied(config) or None,
-        "repeated_head": repeated_head(tensors, config) or None,
+        "repeated_head": count_repeated_head(tensors, config) or None,
         "buffers": packed.buffers or None,
         "prediction_parameters": ahead or None,
         "unresolved": len(packed.unresolved) or None,

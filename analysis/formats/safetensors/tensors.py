@@ -1,4 +1,4 @@
-"""Tensors as a safetensors header tells of them, and how wide their elements are."""
+"""Tensors as a safetensors header describes them, and the width of their elements."""
 
 from __future__ import annotations
 

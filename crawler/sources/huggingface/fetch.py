@@ -13,7 +13,7 @@ from typing import Any
 
 from analysis.errors import HeaderError
 from analysis.files.artifacts import group_artifacts
-from analysis.formats.model_config import config_files, config_of
+from analysis.formats.model_config import find_config_files, merge_configs
 from analysis.formats.readers import find_reader, read_artifact
 from analysis.untrusted import MAX_CONFIG_BYTES
 from crawler.errors import FileError, RepoError
@@ -154,7 +154,7 @@ def fetch_config(client: HubClient, fetched: FetchedRepo, artifact: ArtifactReco
     sizes = {file.path: file.size or 0 for file in fetched.files}
     values: dict[str, Any] = {}
     skips: list[Skipped] = []
-    for path in config_files(artifact, sizes):
+    for path in find_config_files(artifact, sizes):
         if not 0 < sizes[path] <= MAX_CONFIG_BYTES:
             continue
         try:
@@ -165,7 +165,7 @@ def fetch_config(client: HubClient, fetched: FetchedRepo, artifact: ArtifactReco
         except RepoError as met:
             error = FileError(path, met.reason, met.detail)
         skips.append(make_skip_by_id(repo.repo_id, repo.hub_id, error.reason, str(error)))
-    config = config_of(values)
+    config = merge_configs(values)
     if config:
         repo = replace(repo, config=merge_config(repo.config, config))
     return FetchedConfig(config, repo, tuple(skips))

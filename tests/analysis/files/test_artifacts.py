@@ -1,4 +1,4 @@
-"""Files to artifacts, on the file lists of real repos."""
+"""From files to artifacts, on the file lists of real repos."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ def repo(**facts: Any) -> RepoRecord:
     return RepoRecord(**{"hub_id": "65f0", "repo_id": "owner/name", **facts})
 
 
-def found(paths: Iterable[str] | dict[str, int], of: RepoRecord | None = None) -> dict[str, ArtifactRecord]:
+def grouped(paths: Iterable[str] | dict[str, int], of: RepoRecord | None = None) -> dict[str, ArtifactRecord]:
     sized = paths if isinstance(paths, dict) else dict.fromkeys(paths, GB)
     files = [FileRecord(path, size, sha256=f"{number:064x}") for number, (path, size) in enumerate(sized.items())]
     return {artifact.artifact: artifact for artifact in group_artifacts(files, of or repo())}
 
 
 def primaries(*args: Any) -> list[str]:
-    return [name for name, artifact in found(*args).items() if artifact.primary]
+    return [name for name, artifact in grouped(*args).items() if artifact.primary]
 
 
-def test_a_gguf_repo_is_its_quants_with_their_sidecars_apart() -> None:
-    made = found([
+def test_quants_and_sidecars_of_a_gguf_repo_are_separate_artifacts() -> None:
+    artifacts = grouped([
         ".gitattributes", "README.md", "config.json",
         "BF16/Qwen3-Coder-30B-A3B-BF16-00001-of-00002.gguf", "BF16/Qwen3-Coder-30B-A3B-BF16-00002-of-00002.gguf",
         "Qwen3-Coder-30B-A3B-UD-Q4_K_XL.gguf", "mmproj-F16.gguf", "mmproj-BF16.gguf", "imatrix_unsloth.gguf",
         "MTP/mtp-Qwen3-Coder-30B-A3B-Q4_0.gguf",
     ])  # fmt: skip
-    assert {name: artifact.role for name, artifact in made.items()} == {
+    assert {name: artifact.role for name, artifact in artifacts.items()} == {
         "BF16/Qwen3-Coder-30B-A3B-BF16.gguf": "weights",
         "Qwen3-Coder-30B-A3B-UD-Q4_K_XL.gguf": "weights",
         "mmproj-F16.gguf": "mmproj",
@@ -51,9 +51,9 @@ def test_a_gguf_repo_is_its_quants_with_their_sidecars_apart() -> None:
         "imatrix_unsloth.gguf": "imatrix",
         "MTP/mtp-Qwen3-Coder-30B-A3B-Q4_0.gguf": "draft",
     }
-    joined = made["BF16/Qwen3-Coder-30B-A3B-BF16.gguf"]
+    joined = artifacts["BF16/Qwen3-Coder-30B-A3B-BF16.gguf"]
     assert len(joined.paths) == 2 and joined.total_size == 2 * GB and joined.format == "gguf" and joined.content
-    assert made["mmproj-F16.gguf"].primary and not made["mmproj-BF16.gguf"].primary
+    assert artifacts["mmproj-F16.gguf"].primary and not artifacts["mmproj-BF16.gguf"].primary
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_gguf_repo_is_its_quants_with_their_sidecars_apart() -> None:
         ("model0-mp8.safetensors", "model.safetensors", 0, 8),
     ],
 )
-def test_the_ways_in_which_files_are_split(path: str, whole: str, number: int, total: int | None) -> None:
+def test_names_of_shards(path: str, whole: str, number: int, total: int | None) -> None:
     assert part_of(path) == (whole, number, total)
 
 
@@ -86,29 +86,31 @@ def test_names_that_look_split_and_are_not(path: str) -> None:
 
 
 def test_missing_shards_leave_the_size_unknown() -> None:
-    made = found([f"X-Q8_0-0000{number}-of-00005.gguf" for number in (1, 2, 4)])["X-Q8_0.gguf"]
-    assert missing_parts(made) == 2
-    assert made.total_size is None and made.content is None
-    assert select_headers(repo(), [made]) == ()
+    artifact = grouped([f"X-Q8_0-0000{number}-of-00005.gguf" for number in (1, 2, 4)])["X-Q8_0.gguf"]
+    assert missing_parts(artifact) == 2
+    assert artifact.total_size is None and artifact.content is None
+    assert select_headers(repo(), [artifact]) == ()
 
 
-def test_split_and_unsplit_are_one_model_twice() -> None:
-    made = found({"m-q8_0.gguf": 8 * GB, "m-q8_0-00001-of-00002.gguf": 5 * GB, "m-q8_0-00002-of-00002.gguf": 3 * GB})
-    assert {name: artifact.primary for name, artifact in made.items()} == {
+def test_a_split_file_is_a_copy_of_the_unsplit_one() -> None:
+    artifacts = grouped(
+        {"m-q8_0.gguf": 8 * GB, "m-q8_0-00001-of-00002.gguf": 5 * GB, "m-q8_0-00002-of-00002.gguf": 3 * GB}
+    )
+    assert {name: artifact.primary for name, artifact in artifacts.items()} == {
         "m-q8_0.gguf": True,
         "m-q8_0-of-00002.gguf": False,
     }
 
 
 def test_gpt_oss_is_13_gigabytes_not_41() -> None:
-    made = found({
+    artifacts = grouped({
         "model-00000-of-00002.safetensors": 4792272488, "model-00001-of-00002.safetensors": 4798702184,
         "model-00002-of-00002.safetensors": 4170342232, "original/model.safetensors": 13761300984,
         "metal/model.bin": 13750886400, "model.safetensors.index.json": 36355, "tokenizer.json": 27868174,
         "config.json": 1806, "original/config.json": 376,
     })  # fmt: skip
-    assert sum(artifact.total_size or 0 for artifact in made.values() if artifact.primary) == 13761316904
-    assert [name for name, artifact in made.items() if artifact.primary] == ["model.safetensors"]
+    assert sum(artifact.total_size or 0 for artifact in artifacts.values() if artifact.primary) == 13761316904
+    assert [name for name, artifact in artifacts.items() if artifact.primary] == ["model.safetensors"]
 
 
 @pytest.mark.parametrize(
@@ -140,37 +142,37 @@ def test_gpt_oss_is_13_gigabytes_not_41() -> None:
         ("v1-5-pruned.ckpt v1-5-pruned.safetensors v1-5-pruned-emaonly.safetensors", "v1-5-pruned.safetensors"),
     ],
 )
-def test_of_copies_one_is_what_a_loader_would_take(paths: str, kept: str) -> None:
+def test_the_primary_copy_is_the_one_that_a_loader_takes(paths: str, kept: str) -> None:
     assert primaries(paths.split()) == kept.split()
 
 
-def test_a_pipeline_is_its_transformer_and_the_parts_beside_it() -> None:
-    made = found([
+def test_a_pipelines_transformer_is_its_weights_and_its_other_parts_are_other() -> None:
+    artifacts = grouped([
         "model_index.json", "sd_xl_base_1.0.safetensors", "unet/diffusion_pytorch_model.safetensors",
         "unet/diffusion_pytorch_model.fp16.safetensors", "unet/model.onnx", "unet/model.onnx_data",
         "vae/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.fp16.safetensors",
         "text_encoder/model.safetensors", "text_encoder_2/model.fp16.safetensors", "text_encoder_2/model.safetensors",
         "tokenizer/vocab.json", "unet/config.json", "ae.safetensors", "vae_decoder/model.onnx",
     ])  # fmt: skip
-    kept = {name: artifact.role for name, artifact in made.items() if artifact.primary}
+    kept = {name: artifact.role for name, artifact in artifacts.items() if artifact.primary}
     assert kept == {
         "unet/diffusion_pytorch_model.safetensors": "weights",
         "vae/diffusion_pytorch_model.safetensors": "other",
         "text_encoder/model.safetensors": "other",
         "text_encoder_2/model.safetensors": "other",
     }
-    assert made["unet/model.onnx"].paths == ("unet/model.onnx", "unet/model.onnx_data")
-    assert [a.artifact for a in select_headers(repo(), tuple(made.values()))] == [
+    assert artifacts["unet/model.onnx"].paths == ("unet/model.onnx", "unet/model.onnx_data")
+    assert [a.artifact for a in select_headers(repo(), tuple(artifacts.values()))] == [
         "unet/diffusion_pytorch_model.safetensors"
     ]
 
 
-def test_where_there_are_but_parts_they_are_the_model() -> None:
-    made = found(["clip_l.safetensors", "t5xxl_fp16.safetensors", "t5xxl_fp8_e4m3fn.safetensors"])
-    assert {artifact.role for artifact in made.values()} == {"weights"}
+def test_a_repo_of_parts_alone_has_them_as_weights() -> None:
+    artifacts = grouped(["clip_l.safetensors", "t5xxl_fp16.safetensors", "t5xxl_fp8_e4m3fn.safetensors"])
+    assert {artifact.role for artifact in artifacts.values()} == {"weights"}
 
 
-def test_onnx_precisions_are_copies_and_a_merged_decoder_stands_for_its_halves() -> None:
+def test_onnx_precisions_are_copies_and_a_merged_decoder_replaces_its_halves() -> None:
     kept = primaries([
         "onnx/encoder_model.onnx", "onnx/encoder_model_q4.onnx", "onnx/encoder_model_fp16.onnx",
         "onnx/decoder_model_merged.onnx", "onnx/decoder_model_merged_int8.onnx", "onnx/decoder_model.onnx",
@@ -179,26 +181,26 @@ def test_onnx_precisions_are_copies_and_a_merged_decoder_stands_for_its_halves()
     assert kept == ["onnx/decoder_model_merged.onnx", "onnx/encoder_model.onnx"]
 
 
-def test_folders_that_are_one_thing() -> None:
-    made = found([
+def test_folders_that_are_one_artifact() -> None:
+    artifacts = grouped([
         "Llama.mlpackage/Manifest.json", "Llama.mlpackage/Data/com.apple.CoreML/weights/weight.bin",
         "saved_model/saved_model.pb", "saved_model/variables/variables.data-00000-of-00001",
         "saved_model/variables/variables.index", "params_shard_0.bin", "params_shard_1.bin", "ndarray-cache.json",
     ])  # fmt: skip
-    assert {name: (artifact.format, len(artifact.paths)) for name, artifact in made.items()} == {
+    assert {name: (artifact.format, len(artifact.paths)) for name, artifact in artifacts.items()} == {
         "Llama.mlpackage": ("coreml", 2),
         "saved_model": ("tensorflow", 3),
         "params_shard.bin": ("mlc", 2),
     }
 
 
-def test_what_the_repo_says_of_its_safetensors() -> None:
+def test_the_repo_names_the_format_of_its_safetensors_files() -> None:
     one = ["model.safetensors", "config.json"]
-    assert found(one, repo(tags=("mlx",)))["model.safetensors"].format == "mlx"
+    assert grouped(one, repo(tags=("mlx",)))["model.safetensors"].format == "mlx"
     exl2 = repo(config={"quantization_config": {"quant_method": "exl2"}})
-    assert found(["output.safetensors"], exl2)["output.safetensors"].format == "exl2"
+    assert grouped(["output.safetensors"], exl2)["output.safetensors"].format == "exl2"
     lora = repo(tags=("lora", "diffusers"), edges=(EdgeRecord("black-forest-labs/FLUX.1-dev", "adapter", "api"),))
-    assert found(["flux-yarn-art.safetensors"], lora)["flux-yarn-art.safetensors"].role == "adapter"
+    assert grouped(["flux-yarn-art.safetensors"], lora)["flux-yarn-art.safetensors"].role == "adapter"
 
 
 @pytest.mark.parametrize(
@@ -229,26 +231,26 @@ LLAMA_8B = {"Q2_K": 3.18, "Q4_K_M": 4.92, "Q5_K_M": 5.73, "Q8_0": 8.54, "F16": 1
 
 
 def quants(**sizes: float) -> tuple[ArtifactRecord, ...]:
-    return tuple(found({f"Llama-3.1-8B-{name}.gguf": int(size * GB) for name, size in sizes.items()}).values())
+    return tuple(grouped({f"Llama-3.1-8B-{name}.gguf": int(size * GB) for name, size in sizes.items()}).values())
 
 
-def test_one_gguf_stands_for_its_siblings() -> None:
-    made = quants(**LLAMA_8B)
-    (chosen,) = select_headers(repo(), made)
+def test_one_gguf_header_is_read_for_its_siblings() -> None:
+    artifacts = quants(**LLAMA_8B)
+    (chosen,) = select_headers(repo(), artifacts)
     assert chosen.artifact == "Llama-3.1-8B-Q5_K_M.gguf"
-    assert select_headers(repo(), made, known={chosen.content or ""}) == ()
-    assert len(select_headers(repo(), made, known={chosen.content or ""}, every=True)) == len(LLAMA_8B) - 1
+    assert select_headers(repo(), artifacts, known={chosen.content or ""}) == ()
+    assert len(select_headers(repo(), artifacts, known={chosen.content or ""}, every=True)) == len(LLAMA_8B) - 1
 
 
-def test_a_file_whose_size_belies_its_name_is_opened_too() -> None:
-    made = quants(**{**LLAMA_8B, "Q4_K_M": 8.5})
-    assert "Llama-3.1-8B-Q4_K_M.gguf" in [a.artifact for a in select_headers(repo(), made)]
+def test_a_header_is_read_if_size_and_name_disagree() -> None:
+    artifacts = quants(**{**LLAMA_8B, "Q4_K_M": 8.5})
+    assert "Llama-3.1-8B-Q4_K_M.gguf" in [a.artifact for a in select_headers(repo(), artifacts)]
     assert len(select_headers(repo(gguf={"total": 8_030_261_248}), quants(**LLAMA_8B))) == 1
 
 
-def test_pickles_are_never_opened() -> None:
-    made = tuple(found(["pytorch_model.bin", "model.pt", "archive.nemo", "x.ckpt"]).values())
-    assert select_headers(repo(), made, every=True) == ()
+def test_pickles_have_no_header_to_read() -> None:
+    artifacts = tuple(grouped(["pytorch_model.bin", "model.pt", "archive.nemo", "x.ckpt"]).values())
+    assert select_headers(repo(), artifacts, every=True) == ()
 
 
 # ---- The whole Hub's names ------------------------------------------------------------------------------------------
@@ -263,12 +265,12 @@ def test_every_file_of_real_repos_belongs_to_one_artifact(shared: Path) -> None:
             if not files:
                 continue
             of = repo(repo_id=row["id"], tags=tuple(row["tags"]), library_name=row["library_name"])
-            made = group_artifacts(files, of)
+            artifacts = group_artifacts(files, of)
             loaded = [file.path for file in files if role_of(file.path) != "tokenizer"]
-            assert sorted(path for a in made for path in a.paths) == sorted(loaded), row["id"]
-            assert len({a.artifact for a in made}) == len(made)
+            assert sorted(path for a in artifacts for path in a.paths) == sorted(loaded), row["id"]
+            assert len({a.artifact for a in artifacts}) == len(artifacts)
             repos += 1
-            read += len(select_headers(of, made))
+            read += len(select_headers(of, artifacts))
     assert repos > 1000
     assert read < 1.25 * repos
 
@@ -288,19 +290,19 @@ PATHS = st.builds(
 
 @settings(max_examples=100, deadline=None)
 @given(paths=st.lists(PATHS, max_size=14, unique=True), data=st.data())
-def test_the_laws_of_artifacts(paths: list[str], data: st.DataObject) -> None:
+def test_properties_of_artifacts_of_any_files(paths: list[str], data: st.DataObject) -> None:
     """Whatever the files: each belongs to one artifact at most, no two are named alike, their order is of no meaning,
     and of what there is to load something is primary."""
     sizes = {path: data.draw(st.sampled_from([None, 10**6, 4 * GB])) for path in paths}
     files = [FileRecord(path, size) for path, size in sizes.items()]
-    made = group_artifacts(files, repo())
-    held = [path for artifact in made for path in artifact.paths]
+    artifacts = group_artifacts(files, repo())
+    held = [path for artifact in artifacts for path in artifact.paths]
     assert len(held) == len(set(held)) and set(held) <= set(paths)
-    assert len({artifact.artifact for artifact in made}) == len(made)
-    assert all(artifact.artifact not in paths or artifact.artifact in artifact.paths for artifact in made)
-    assert group_artifacts(data.draw(st.permutations(files)), repo()) == made
-    for role in {artifact.role for artifact in made} & {"weights", "adapter", "mmproj"}:
-        assert any(artifact.primary for artifact in made if artifact.role == role)
-    assert {a.artifact for a in select_headers(repo(), made)} <= {
-        a.artifact for a in select_headers(repo(), made, every=True)
+    assert len({artifact.artifact for artifact in artifacts}) == len(artifacts)
+    assert all(artifact.artifact not in paths or artifact.artifact in artifact.paths for artifact in artifacts)
+    assert group_artifacts(data.draw(st.permutations(files)), repo()) == artifacts
+    for role in {artifact.role for artifact in artifacts} & {"weights", "adapter", "mmproj"}:
+        assert any(artifact.primary for artifact in artifacts if artifact.role == role)
+    assert {a.artifact for a in select_headers(repo(), artifacts)} <= {
+        a.artifact for a in select_headers(repo(), artifacts, every=True)
     }

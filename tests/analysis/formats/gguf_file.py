@@ -1,4 +1,4 @@
-"""GGUF files for tests, written byte by byte after the specification: any version, either endian, and broken on demand.
+"""GGUF files for tests, written byte by byte by the specification: any version, either endian, and malformed if asked.
 
 `gguf(keys, tensors)` is a whole file: header, padding, tensor data of zeros. It shares nothing with the reader.
 """
@@ -88,7 +88,7 @@ def header(
     form: Form = FORM,
     alignment: int = 32,
 ) -> tuple[bytes, int]:
-    """The header, padded to where data begins, and the bytes of data behind it."""
+    """The header, padded to where data begins, and the bytes of data after it."""
     pairs = list(keys.items()) if isinstance(keys, Mapping) else list(keys)
     raw = form.start(len(tensors), len(pairs)) + b"".join(form.key(name, value) for name, value in pairs)
     at = 0

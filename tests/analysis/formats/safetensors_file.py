@@ -1,4 +1,4 @@
-"""safetensors headers made to measure."""
+"""safetensors headers built for tests."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Shapes = Mapping[str, tuple[str, tuple[int, ...]]]
 
 
 def entries(tensors: Shapes, metadata: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The JSON of a header, its tensors laid out one behind the other."""
-    made: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    """The JSON of a header whose tensors follow each other."""
+    found: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     at = 0
     for name, (dtype, shape) in tensors.items():
         size = -(-prod(shape) * BITS[dtype] // 8)
-        made[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + size]}
+        found[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + size]}
         at += size
-    return made
+    return found
 
 
 def framed(text: bytes) -> bytes:
@@ -33,10 +33,10 @@ def framed(text: bytes) -> bytes:
 
 
 def written(tensors: Shapes, metadata: Mapping[str, str] | None = None) -> tuple[bytes, int]:
-    """A file's head, and the size that the whole file would have."""
-    made = entries(tensors, metadata)
-    head = framed(json.dumps(made).encode())
-    return head, len(head) + max((t["data_offsets"][1] for k, t in made.items() if k != "__metadata__"), default=0)
+    """The first bytes of a file, and the size that the whole file would have."""
+    found = entries(tensors, metadata)
+    head = framed(json.dumps(found).encode())
+    return head, len(head) + max((t["data_offsets"][1] for k, t in found.items() if k != "__metadata__"), default=0)
 
 
 def artifact(*paths: str, role: Any = "weights") -> ArtifactRecord:
@@ -46,7 +46,7 @@ def artifact(*paths: str, role: Any = "weights") -> ArtifactRecord:
 def header(
     tensors: Shapes, config: Json | None = None, metadata: Mapping[str, str] | None = None, **more: Any
 ) -> Header:
-    """What is read of one file with these tensors."""
+    """The header of one file with these tensors."""
     head, size = written(tensors, metadata)
     return read_safetensors(
         artifact("model.safetensors"), {"model.safetensors": size}, lambda path: BytesSource(head, path, size),

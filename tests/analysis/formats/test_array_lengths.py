@@ -1,4 +1,4 @@
-"""What is remembered of big arrays, and in which order it is tried."""
+"""Which lengths of large arrays are learned, and in which order they are tried."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RUN = (
 )
 
 
-def test_each_array_of_strings_teaches_itself_and_the_way_to_the_runs_end() -> None:
+def test_each_array_of_strings_teaches_its_length_and_that_to_the_runs_end() -> None:
     assert learn_lengths([RUN]) == (
         ArrayLength("tokenizer.ggml.tokens", 3000, "t", 40_000),
         ArrayLength("tokenizer.ggml.tokens+2", 3000, "t", 89_090),
@@ -20,39 +20,39 @@ def test_each_array_of_strings_teaches_itself_and_the_way_to_the_runs_end() -> N
     )
 
 
-def test_small_keys_between_are_jumped_with_the_run() -> None:
+def test_small_keys_between_are_skipped_with_the_run() -> None:
     charsmap = LargeArray("tokenizer.ggml.precompiled_charsmap", 300_000, None, 60_000, 360_000, number=15, last=15)
     assert learn_lengths([(*RUN[:2], charsmap)])[1] == ArrayLength("tokenizer.ggml.tokens+8", 3000, "t", 359_000)
 
 
-def test_a_run_that_was_jumped_teaches_the_same_run_again() -> None:
-    jumped = LargeArray("tokenizer.ggml.tokens", 3000, "t", 500, 500 + 89_090, number=7, last=9)
-    assert learn_lengths([(jumped,)]) == (ArrayLength("tokenizer.ggml.tokens+2", 3000, "t", 89_090),)
+def test_a_skipped_run_teaches_the_same_length_again() -> None:
+    skipped = LargeArray("tokenizer.ggml.tokens", 3000, "t", 500, 500 + 89_090, number=7, last=9)
+    assert learn_lengths([(skipped,)]) == (ArrayLength("tokenizer.ggml.tokens+2", 3000, "t", 89_090),)
 
 
 def test_whole_runs_come_first_and_the_latest_before_older_ones() -> None:
-    layouts = ArrayLengths([
+    lengths = ArrayLengths([
         ArrayLength("a+1", 9, "d", 100), ArrayLength("a", 9, "d", 50), ArrayLength("a+2", 9, "d", 200), ArrayLength("b",
         9, "d", 1),
     ])  # fmt: skip
-    assert list(layouts.find("a", 9, "d")) == [
+    assert list(lengths.find("a", 9, "d")) == [
         SkipLength(200, 2, True),
         SkipLength(100, 1, True),
         SkipLength(50, 0, False),
     ]
-    assert list(layouts.find("a", 8, "d")) == []
+    assert list(lengths.find("a", 8, "d")) == []
 
 
-def test_a_run_that_was_not_the_first_to_be_tried_is_learnt_anew() -> None:
+def test_a_length_that_was_not_tried_first_is_learned_again() -> None:
     older, later = ArrayLength("a+1", 9, "d", 100), ArrayLength("a+2", 9, "d", 200)
-    layouts = ArrayLengths([older, later, ArrayLength("a", 9, "d", 50)])
-    assert [layouts.is_known(layout) for layout in (older, later)] == [False, True]
-    assert layouts.is_known(ArrayLength("a", 9, "d", 50))
-    assert not layouts.is_known(ArrayLength("a", 9, "e", 50))
+    lengths = ArrayLengths([older, later, ArrayLength("a", 9, "d", 50)])
+    assert [lengths.is_known(layout) for layout in (older, later)] == [False, True]
+    assert lengths.is_known(ArrayLength("a", 9, "d", 50))
+    assert not lengths.is_known(ArrayLength("a", 9, "e", 50))
     assert ArrayLengths([older, later, older]).is_known(older)
 
 
-def test_a_layout_with_a_key_of_no_known_form_is_left_out() -> None:
+def test_lengths_with_malformed_keys_are_left_out() -> None:
     assert list(ArrayLengths([ArrayLength("a+x", 1, "d", 5), ArrayLength("a+", 1, "d", 5)]).find("a", 1, "d")) == []
 
 

@@ -48,7 +48,7 @@ def header(
 
 
 def test_a_whole_header() -> None:
-    found, layouts = header(gguf(model(more={"general.file_type": 15}), LAYERS), "Small-Q4_K_M.gguf")
+    found, lengths = header(gguf(model(more={"general.file_type": 15}), LAYERS), "Small-Q4_K_M.gguf")
     elements = 3000 * 256 + 256 + 256 * 256 + 512 * 256
     held = elements - 256
     assert (found.format, found.version, found.architecture, found.tensor_count) == ("gguf", 3, "llama", 4)
@@ -59,17 +59,17 @@ def test_a_whole_header() -> None:
     assert (found.context, found.size_verified, found.content) == (4096, True, "sha")
     assert 2 <= found.requests <= 6
     assert 0 < found.bytes_read < 83_744  # of the header alone
-    assert [layout.key for layout in layouts] == ["tokenizer.ggml.tokens", "tokenizer.ggml.tokens+2"]
+    assert [layout.key for layout in lengths] == ["tokenizer.ggml.tokens", "tokenizer.ggml.tokens+2"]
 
 
-def test_a_file_that_is_not_as_long_as_its_header_says() -> None:
+def test_a_file_shorter_than_its_header_implies_is_not_verified() -> None:
     data = gguf(model(), LAYERS)
     found, _ = header(data, cut=64)
     assert found.size == len(data)
     assert found.size_verified is False
 
 
-def test_of_a_file_of_unknown_size_nothing_is_verified() -> None:
+def test_a_file_of_unknown_size_is_neither_verified_nor_refuted() -> None:
     source = BytesSource(gguf({"general.architecture": "llama"}, LAYERS))
     source.size = None
     found, _ = read_artifact(ArtifactRecord("a.gguf", "weights", "gguf", ("a.gguf",), None), {}, lambda _: source)
@@ -92,7 +92,7 @@ def moe(**keys: Any) -> Header:
     return header(gguf({"general.architecture": "deepseek2", **keys}, tensors), "model-Q4_K_M.gguf")[0]
 
 
-def test_of_experts_those_are_active_that_a_token_is_sent_to() -> None:
+def test_active_parameters_count_the_experts_that_a_token_is_routed_to() -> None:
     found = moe(**{"deepseek2.expert_count": 8, "deepseek2.expert_used_count": 2, "deepseek2.expert_shared_count": 1})
     everything = 256_000 + 131_072 + 2048 + 8 * 131_072 + 4096 + 131_072
     assert found.parameters == everything
@@ -102,7 +102,7 @@ def test_of_experts_those_are_active_that_a_token_is_sent_to() -> None:
 
 
 @pytest.mark.parametrize("used", [None, 0, 9])
-def test_without_a_sane_count_of_used_experts_nobody_knows_how_many_are_active(used: int | None) -> None:
+def test_active_parameters_are_unknown_without_a_plausible_count_of_used_experts(used: int | None) -> None:
     found = moe(**({} if used is None else {"deepseek2.expert_used_count": used}))
     assert found.parameters is not None
     assert found.active_parameters is None
@@ -130,7 +130,7 @@ def test_an_output_layer_that_repeats_the_embeddings_counts_once(architecture: s
     assert found.parameters == parameters
 
 
-def test_embeddings_a_layer_are_looked_up() -> None:
+def test_per_layer_embeddings_are_not_active() -> None:
     tensors = [q4("per_layer_token_embd.weight", 700), q4("blk.0.attn_q.weight", 100)]
     found, _ = header(gguf({"general.architecture": "gemma3n"}, tensors))
     assert (found.parameters, found.active_parameters) == (800 * 256, 100 * 256)
@@ -175,7 +175,7 @@ EXPERTS = [typed("blk.0.a.weight", 8, 256, 90), typed("blk.0.ffn_up_exps.weight"
         pytest.param("m-IQ4_K.gguf", 140, [Tensor("blk.0.a", (256, 4), 139, 576)], "IQ4_K", id="a fork's type"),
     ],
 )  # fmt: skip
-def test_the_scheme_is_what_the_tensors_bear_out(
+def test_the_scheme_is_the_claim_that_the_tensors_agree_with(
     path: str, file_type: int | None, tensors: Sequence[Tensor], quant: str | None
 ) -> None:
     keys = {"general.architecture": "llama"} | ({} if file_type is None else {"general.file_type": file_type})
@@ -196,7 +196,7 @@ def test_the_scheme_that_a_files_name_claims(path: str, scheme: str | None) -> N
     assert scheme_in_name(path) == scheme
 
 
-def test_types_that_nobody_named_keep_their_numbers() -> None:
+def test_unknown_types_keep_their_numbers() -> None:
     tensors = [Tensor("blk.0.a", (256, 4), 4711, 640), Tensor("blk.0.b", (256, 4), 36, 288), f32("c", 8)]
     found, _ = header(gguf({"general.architecture": "bitnet"}, tensors))
     assert found.types == {"4711": 1024, "I2_S": 1024, "F32": 8}
@@ -214,7 +214,7 @@ def shards(count: int = 2) -> dict[str, bytes]:
     return dict(list(files.items())[:count])
 
 
-def test_shards_are_one_model() -> None:
+def test_shards_are_merged() -> None:
     whole, _ = header(gguf(model(), LAYERS), "m-Q4_K_M.gguf")
     files = shards()
     found, _ = header(dict(reversed(files.items())), "m-Q4_K_M.gguf")
@@ -226,7 +226,7 @@ def test_shards_are_one_model() -> None:
     assert found.facts["split"] == {"count": 2, "files": 2, "tensors": 4, "complete": True}
 
 
-def test_a_shard_alone_says_that_it_is_not_all() -> None:
+def test_a_single_shard_is_marked_incomplete() -> None:
     found, _ = header(shards(1), "m-Q4_K_M.gguf")
     assert found.facts["split"] == {"count": 2, "files": 1, "tensors": 4, "complete": False}
 
@@ -234,7 +234,7 @@ def test_a_shard_alone_says_that_it_is_not_all() -> None:
 # ---- facts ----
 
 
-def test_geometry_under_the_names_that_memory_reads() -> None:
+def test_the_geometry_has_the_names_that_memory_estimates_read() -> None:
     keys = model(more={
         "llama.attention.key_length": 64, "llama.attention.value_length": 32, "llama.attention.sliding_window": 512,
         "llama.attention.sliding_window_pattern": Typed("bool", [1, 0]),
@@ -247,7 +247,7 @@ def test_geometry_under_the_names_that_memory_reads() -> None:
     assert (shape.window, shape.local, shape.vocabulary, shape.trained_context) == (512, (True, False), 3000, 4096)
 
 
-def test_where_it_came_from_and_who_made_it() -> None:
+def test_base_models_data_sets_and_quantizer_are_read() -> None:
     found, _ = header(gguf(model(more={
         "general.quantized_by": "Some\x1b[31mbody", "general.license": "apache-2.0", "general.languages": ["en", "de"],
         "general.base_model.count": 2, "general.base_model.0.name": "Big", "general.base_model.0.organization": "Org",
@@ -271,7 +271,7 @@ def test_where_it_came_from_and_who_made_it() -> None:
     assert tokenizer["template"] == {"bytes": 14, "sha256": sha256(b"{{ messages }}").hexdigest()}
 
 
-def test_facts_are_bounded() -> None:
+def test_facts_are_limited_in_size() -> None:
     more: dict[str, Any] = {
         f"general.{key}": "x" * 60_000 for key in ("name", "license", "organization", "quantized_by")
     }
@@ -297,7 +297,7 @@ def test_facts_are_bounded() -> None:
         ({"general.architecture": "llama", "general.type": "model"}, "x.gguf", "weights", "weights"),
     ],
 )  # fmt: skip
-def test_sidecars_say_what_they_are(keys: dict[str, Any], path: str, role: Role, found: str) -> None:
+def test_the_role_of_sidecars_is_read_from_the_header(keys: dict[str, Any], path: str, role: Role, found: str) -> None:
     read, _ = header(gguf(keys, [f32("blk.0.a.weight", 8, 8)]), path, role)
     assert read.facts["role"] == found
     assert (read.parameters is None) == (found == "imatrix")

@@ -1,4 +1,4 @@
-"""Headers of real files: counts are exact, sizes fit, and a header costs what it may."""
+"""Headers of real files: counts are exact, sizes fit, and reads are few."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from db.records import ArrayLength, ArtifactRecord, Header
 
 
 class Whole(BytesSource):
-    """A file as it was, its tensors' data all zeros: a reader that asks for too much gets it."""
+    """A file of the original size whose tensor data is zeros, so that a reader can ask for too much."""
 
     def __init__(self, path: Path, size: int) -> None:
         super().__init__(path.read_bytes(), path.name, size)
@@ -50,11 +50,11 @@ def read(
     folder: Path,
     rows: Mapping[str, Mapping[str, Any]],
     *names: str,
-    layouts: ArrayLengths | tuple[ArrayLength, ...] = (),
+    lengths: ArrayLengths | tuple[ArrayLength, ...] = (),
 ) -> tuple[Header, tuple[ArrayLength, ...]]:
     sizes = {name: rows[name]["full_size"] for name in names}
     artifact = ArtifactRecord(names[0], "weights", "gguf", names, sum(sizes.values()))
-    known = ArrayLengths.of(layouts)
+    known = ArrayLengths.of(lengths)
     return read_artifact(artifact, sizes, lambda name: Whole(folder / name, sizes[name]), array_lengths=known)  # type: ignore[arg-type]
 
 
@@ -70,17 +70,17 @@ def test_counts_are_exact_and_sizes_fit(recorded: Path, rows: dict[str, dict[str
         assert len(json.dumps(header.facts)) < 4000, name
 
 
-def test_a_walk_costs_no_more_than_the_header(recorded: Path, rows: dict[str, dict[str, Any]]) -> None:
+def test_a_scan_reads_little_more_than_the_header(recorded: Path, rows: dict[str, dict[str, Any]]) -> None:
     for name, row in rows.items():
         header, _ = read(recorded, rows, name)
-        assert header.bytes_read <= max(limits.HEAD_BYTES, 1.05 * row["header_bytes"]), name
+        assert header.bytes_read <= max(limits.FIRST_READ_BYTES, 1.05 * row["header_bytes"]), name
         assert header.requests <= 16, name
 
 
 def test_a_known_tokenizer_costs_two_requests(recorded: Path, rows: dict[str, dict[str, Any]]) -> None:
     for name in rows:
-        header, layouts = read(recorded, rows, name)
-        again, _ = read(recorded, rows, name, layouts=layouts)
+        header, lengths = read(recorded, rows, name)
+        again, _ = read(recorded, rows, name, lengths=lengths)
         assert again.requests <= 2, name
         assert again.bytes_read <= 65_536, name
         assert (again.types, again.bits_per_weight, again.size_verified) == (
@@ -88,15 +88,15 @@ def test_a_known_tokenizer_costs_two_requests(recorded: Path, rows: dict[str, di
         ), name  # fmt: skip
 
 
-def test_siblings_profit_from_the_first(recorded: Path, rows: dict[str, dict[str, Any]]) -> None:
+def test_siblings_use_the_lengths_learned_from_the_first(recorded: Path, rows: dict[str, dict[str, Any]]) -> None:
     family = [name for name in rows if "smollm2" in name.lower()]
-    _, layouts = read(recorded, rows, family[0])
+    _, lengths = read(recorded, rows, family[0])
     for name in family[1:]:
-        header, _ = read(recorded, rows, name, layouts=layouts)
+        header, _ = read(recorded, rows, name, lengths=lengths)
         assert (header.requests, header.parameters) == (2, 134_515_008), name
 
 
-def test_split_files_add_up(recorded: Path, rows: dict[str, dict[str, Any]]) -> None:
+def test_shards_add_up_to_the_whole_model(recorded: Path, rows: dict[str, dict[str, Any]]) -> None:
     names = sorted(name for name in rows if "-of-00003" in name)
     header, _ = read(recorded, rows, *names)
     assert header.facts["split"] == {"count": 3, "files": 3, "tensors": 27, "complete": True}
@@ -104,7 +104,7 @@ def test_split_files_add_up(recorded: Path, rows: dict[str, dict[str, Any]]) -> 
     assert header.size_verified is True
 
 
-def test_names_that_lie_are_not_believed(recorded: Path, rows: dict[str, dict[str, Any]]) -> None:
+def test_names_that_the_tensors_contradict_are_not_the_scheme(recorded: Path, rows: dict[str, dict[str, Any]]) -> None:
     said = {name.split(".")[0].rsplit("-", 1)[-1]: read(recorded, rows, name)[0] for name in rows if "135m-" in name}
     found = {scheme: header.quant for scheme, header in said.items()}
     assert found["Q4_K_M"] == "Q4_K_M"

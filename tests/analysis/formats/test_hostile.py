@@ -1,4 +1,4 @@
-"""Files that lie, break off or are something else: each ends in a HeaderError that says where, at little cost."""
+"""Malformed, truncated and other files: each ends in a HeaderError that names the byte, at little cost."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ CASES: dict[str, tuple[bytes, type[HeaderError], int]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_wrong_is_said_with_the_place(name: str) -> None:
+def test_the_error_names_the_byte_and_what_was_expected(name: str) -> None:
     data, kind, offset = CASES[name]
     source = BytesSource(data, "bad.gguf")
     with pytest.raises(HeaderError) as caught:
@@ -124,7 +124,7 @@ def test_what_is_wrong_is_said_with_the_place(name: str) -> None:
     assert source.bytes_read < 100_000 or "together" in name
 
 
-def test_the_error_travels_between_processes() -> None:
+def test_the_error_can_be_pickled() -> None:
     error = HeaderMalformed("a.gguf", 7, "a key", "nothing")
     again = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert (type(again), again.name, again.offset, again.expected, again.got) == (
@@ -138,7 +138,7 @@ def test_the_error_travels_between_processes() -> None:
 
 
 @pytest.mark.parametrize("name", ["10^9 empty strings", "more strings than bytes", "arrays 20,000 deep", "2^60 keys"])
-def test_a_lie_takes_no_memory(name: str) -> None:
+def test_a_false_count_takes_no_memory(name: str) -> None:
     data = CASES[name][0]
     tracemalloc.start()
     with pytest.raises(HeaderError):
@@ -148,9 +148,9 @@ def test_a_lie_takes_no_memory(name: str) -> None:
     assert peak < MIB
 
 
-def test_the_largest_header_within_the_limits_takes_no_more_than_it_may() -> None:
-    """A quarter of the keys and tensors that are allowed, all of them kept."""
-    count = limits.KEYS // 4
+def test_a_large_header_within_the_limits_takes_limited_memory() -> None:
+    """A quarter of the allowed keys and tensors, all of them kept."""
+    count = limits.MAX_KEYS // 4
     keys = {f"a.{number}": number for number in range(count)}
     data = gguf(keys, [Tensor(f"blk.{number}.w", (1,), 0, 4) for number in range(count)])
     tracemalloc.start()
@@ -162,18 +162,18 @@ def test_the_largest_header_within_the_limits_takes_no_more_than_it_may() -> Non
 
 
 @pytest.mark.parametrize("value", [Typed("u8", [1] * 1024), [""] * 1024], ids=["numbers", "texts"])
-def test_many_arrays_take_no_more_than_one(value: Any) -> None:
-    """Each of them short enough to be kept, all together not."""
+def test_many_short_arrays_take_no_more_memory_than_one(value: Any) -> None:
+    """Each is short enough to be kept, all together are not."""
     data = gguf({f"a.{number}": value for number in range(100)})
     tracemalloc.start()
     file = read_file(BytesSource(data))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert sum(isinstance(kept, list) for kept in file.keys.values()) == limits.KEPT_ELEMENTS // 1024
+    assert sum(isinstance(kept, list) for kept in file.keys.values()) == limits.MAX_KEPT_ELEMENTS // 1024
     assert peak < 4 * MIB
 
 
-def test_a_file_cut_short_anywhere_is_told_so() -> None:
+def test_a_file_cut_short_at_any_byte_is_reported_as_truncated() -> None:
     whole = gguf(model(1100, merges=1100), LAYERS)
     start = read_file(BytesSource(whole)).data_start
     cuts = [*range(0, 900, 7), *range(900, start - 32, 997)]
@@ -223,10 +223,10 @@ def changed(raw: bytearray, changes: list[tuple[str, int, int, bytes]]) -> bytes
 @given(st.sampled_from(range(len(SEEDS))), st.lists(CHANGES, min_size=1, max_size=6))
 def test_any_bytes_give_a_header_or_a_header_error(seed: int, changes: list[tuple[str, int, int, bytes]]) -> None:
     raw = changed(bytearray(SEEDS[seed]), changes)
-    for layouts in (ArrayLengths(), KNOWN):
+    for lengths in (ArrayLengths(), KNOWN):
         source = BytesSource(raw)
         try:
-            file = read_file(source, layouts)
+            file = read_file(source, lengths)
         except HeaderError as error:
             assert error.offset >= 0
             assert str(error).isprintable()

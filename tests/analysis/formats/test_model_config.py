@@ -1,4 +1,4 @@
-"""Configurations of real models, read."""
+"""Reading the configurations of real models."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pytest
 
 from analysis.fit.geometry import parse_geometry
 from analysis.formats.model_config import (
-    adapter_of,
-    architecture_of,
-    class_of,
-    config_files,
-    config_of,
-    context_of,
-    experts_of,
-    geometry_of,
+    find_config_files,
     is_tied,
+    merge_configs,
+    read_adapter,
+    read_architecture,
+    read_class,
+    read_config_geometry,
+    read_context,
+    read_experts,
 )
 from tests.analysis.formats.safetensors_file import artifact
 
@@ -66,8 +66,8 @@ GPT_OSS = {
     ("config", "bytes_a_token"),
     [(LLAMA, 131_072), (LLAMA_70B, 327_680), (QWEN_7B, 57_344), (QWEN_30B, 98_304), (DEEPSEEK, (512 + 64) * 2 * 61)],
 )
-def test_the_cache_costs_what_others_publish(config: dict[str, Any], bytes_a_token: int) -> None:
-    shape = parse_geometry(geometry_of(config), architecture_of(config))
+def test_the_cache_takes_the_published_bytes_per_token(config: dict[str, Any], bytes_a_token: int) -> None:
+    shape = parse_geometry(read_config_geometry(config), read_architecture(config))
     assert shape is not None
     assert shape.cache_bytes(256) == 256 * bytes_a_token
 
@@ -90,22 +90,22 @@ def test_the_cache_costs_what_others_publish(config: dict[str, Any], bytes_a_tok
     ],
 )  # fmt: skip
 def test_contexts(config: dict[str, Any], context: int | None) -> None:
-    assert context_of(config) == context
+    assert read_context(config) == context
 
 
-def test_what_a_model_with_eyes_has_is_its_language_models() -> None:
-    found = geometry_of(GEMMA_12B)
+def test_the_geometry_of_a_vision_model_is_its_language_models() -> None:
+    found = read_config_geometry(GEMMA_12B)
     assert (found["layers"], found["embedding"], found["key_length"], found["context"]) == (48, 3840, 256, 131_072)
-    assert architecture_of(GEMMA_12B) == "gemma3" and class_of(GEMMA_12B) == "Gemma3ForConditionalGeneration"
+    assert read_architecture(GEMMA_12B) == "gemma3" and read_class(GEMMA_12B) == "Gemma3ForConditionalGeneration"
     shape = parse_geometry(found, "gemma3")
     assert shape is not None and shape.window == 1024
     assert [at for at, local in enumerate(shape.local) if not local] == list(range(5, 48, 6))
 
 
-def test_layers_that_see_a_window_only() -> None:
-    shape = parse_geometry(geometry_of(GPT_OSS), "gpt_oss")
+def test_layers_with_sliding_windows() -> None:
+    shape = parse_geometry(read_config_geometry(GPT_OSS), "gpt_oss")
     assert shape is not None and shape.window == 128 and shape.local == (True, False) * 12
-    assert "sliding_window" not in geometry_of(QWEN_7B)  # told, and told not to be used
+    assert "sliding_window" not in read_config_geometry(QWEN_7B)  # stated, and stated not to be used
 
 
 def test_qwen3_next_keeps_a_state_in_three_layers_of_four() -> None:
@@ -115,11 +115,11 @@ def test_qwen3_next_keeps_a_state_in_three_layers_of_four() -> None:
         "linear_key_head_dim": 128,
         "linear_num_key_heads": 16, "linear_num_value_heads": 32, "linear_value_head_dim": 128,
     }  # fmt: skip
-    shape = parse_geometry(geometry_of(config), "qwen3_next")
+    shape = parse_geometry(read_config_geometry(config), "qwen3_next")
     assert shape is not None and shape.recurrent_layers == 36
     assert shape.cache_bytes(512) - shape.cache_bytes(256) == 256 * 12 * 2 * 2 * 256 * 2
     listed = {**config, "layer_types": (["linear_attention"] * 3 + ["full_attention"]) * 12}
-    assert parse_geometry(geometry_of(listed), "qwen3_next") == shape
+    assert parse_geometry(read_config_geometry(listed), "qwen3_next") == shape
 
 
 def test_hybrids_of_mamba_and_attention() -> None:
@@ -129,27 +129,27 @@ def test_hybrids_of_mamba_and_attention() -> None:
         "mamba_num_heads": 128,
         "mamba_head_dim": 80, "conv_kernel": 4, "n_groups": 8,
     }  # fmt: skip
-    shape = parse_geometry(geometry_of(nemotron), "nemotron_h")
+    shape = parse_geometry(read_config_geometry(nemotron), "nemotron_h")
     assert shape is not None and shape.kv_heads == (0, 0, 0, 0, 0, 8, 0, 0) and shape.recurrent_layers == 4
     jamba = {
         "model_type": "jamba", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
         "num_key_value_heads": 8, "attn_layer_period": 8, "attn_layer_offset": 4, "mamba_d_state": 16,
         "mamba_expand": 2, "mamba_d_conv": 4,
     }  # fmt: skip
-    shape = parse_geometry(geometry_of(jamba), "jamba")
+    shape = parse_geometry(read_config_geometry(jamba), "jamba")
     assert shape is not None and shape.recurrent_layers == 28 and shape.kv_heads[4] == 8
 
 
-def test_the_many_names_of_heads() -> None:
+def test_heads_under_their_various_names() -> None:
     falcon = {"hidden_size": 4544, "num_hidden_layers": 32, "num_attention_heads": 71, "multi_query": True}
-    assert geometry_of(falcon)["kv_heads"] == 1
+    assert read_config_geometry(falcon)["kv_heads"] == 1
     glm = {
         "hidden_size": 4096, "num_layers": 40, "num_attention_heads": 32, "multi_query_attention": True,
         "multi_query_group_num": 2, "kv_channels": 128,
     }  # fmt: skip
-    assert (geometry_of(glm)["kv_heads"], geometry_of(glm)["key_length"]) == (2, 128)
+    assert (read_config_geometry(glm)["kv_heads"], read_config_geometry(glm)["key_length"]) == (2, 128)
     dbrx = {"d_model": 6144, "n_layers": 40, "n_heads": 48, "attn_config": {"kv_n_heads": 8}}
-    assert geometry_of(dbrx)["kv_heads"] == 8
+    assert read_config_geometry(dbrx)["kv_heads"] == 8
     elm = {
         "model_dim": 2048,
         "num_hidden_layers": 2,
@@ -157,12 +157,12 @@ def test_the_many_names_of_heads() -> None:
         "num_kv_heads": [3, 4],
         "head_dim": 64,
     }
-    assert geometry_of(elm)["kv_heads"] == [3, 4]
+    assert read_config_geometry(elm)["kv_heads"] == [3, 4]
     nas = {
         "hidden_size": 8192, "num_hidden_layers": 2, "num_attention_heads": 64,
         "block_configs": [{"attention": {"n_heads_in_group": 8}}, {"attention": {"no_op": True}}],
     }  # fmt: skip
-    assert geometry_of(nas)["kv_heads"] == [8, 0]
+    assert read_config_geometry(nas)["kv_heads"] == [8, 0]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_the_many_names_of_heads() -> None:
     ],
 )  # fmt: skip
 def test_experts(config: dict[str, Any], experts: dict[str, int]) -> None:
-    assert experts_of(config) == experts
+    assert read_experts(config) == experts
 
 
 def test_several_files_make_one_configuration() -> None:
@@ -190,33 +190,33 @@ def test_several_files_make_one_configuration() -> None:
         "generation_config.json": {"max_length": 4096},
         "broken.json": [1],
     }
-    config = config_of(held)
+    config = merge_configs(held)
     assert config["quantization_config"]["bits"] == 4 and "max_length" not in config
-    assert adapter_of(config) == {"type": "lora", "rank": 8, "base": "org/base"}
-    own = config_of({**held, "config.json": {"quantization_config": {"quant_method": "awq"}}})
+    assert read_adapter(config) == {"type": "lora", "rank": 8, "base": "org/base"}
+    own = merge_configs({**held, "config.json": {"quantization_config": {"quant_method": "awq"}}})
     assert own["quantization_config"] == {"quant_method": "awq"}
-    assert config_of({"config.json": "a text"}) == {}
+    assert merge_configs({"config.json": "a text"}) == {}
 
 
-def test_a_parts_own_configuration_comes_before_the_repos() -> None:
+def test_the_configuration_in_an_artifacts_folder_comes_before_the_repos() -> None:
     paths = {"config.json", "transformer/config.json", "model_index.json", "vae/config.json", "quantize_config.json"}
     part = artifact("transformer/diffusion_pytorch_model.safetensors")
-    assert config_files(part, paths) == ("transformer/config.json", "quantize_config.json")
-    assert config_files(artifact("model.safetensors"), paths) == ("config.json", "quantize_config.json")
-    assert config_files(artifact("consolidated.safetensors"), {"params.json"}) == ("params.json",)
+    assert find_config_files(part, paths) == ("transformer/config.json", "quantize_config.json")
+    assert find_config_files(artifact("model.safetensors"), paths) == ("config.json", "quantize_config.json")
+    assert find_config_files(artifact("consolidated.safetensors"), {"params.json"}) == ("params.json",)
     inner = {
         "transformer/config.json": {"_class_name": "FluxTransformer2DModel"},
         "model_index.json": {"_class_name": "FluxPipeline"},
     }
-    assert architecture_of(config_of(inner)) == "FluxTransformer2DModel"
+    assert read_architecture(merge_configs(inner)) == "FluxTransformer2DModel"
 
 
-def test_ties_are_told_by_the_language_model() -> None:
+def test_tied_embeddings_are_read_from_the_language_model() -> None:
     assert not is_tied(LLAMA) and not is_tied({})
     assert is_tied({"tie_word_embeddings": True})
     assert is_tied({"tie_word_embeddings": False, "text_config": {**LLAMA, "tie_word_embeddings": True}})
 
 
-def test_strangers_texts_are_cleaned() -> None:
-    assert architecture_of({"model_type": "evil\x1b[31m\nmodel" + "x" * 500}) == f"evil [31m model{'x' * 49}"
-    assert architecture_of({"model_type": 7}) is None and class_of({"architectures": [{}]}) is None
+def test_untrusted_texts_are_cleaned() -> None:
+    assert read_architecture({"model_type": "evil\x1b[31m\nmodel" + "x" * 500}) == f"evil [31m model{'x' * 49}"
+    assert read_architecture({"model_type": 7}) is None and read_class({"architectures": [{}]}) is None

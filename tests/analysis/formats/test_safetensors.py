@@ -1,4 +1,4 @@
-"""Reading safetensors headers: few bytes, nothing believed."""
+"""Reading safetensors headers: few bytes, and every value checked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from analysis.errors import HeaderBeyondLimits, HeaderError, HeaderMalformed, HeaderTruncated, NotThisFormat
 from analysis.formats import limits
-from analysis.formats.model_config import config_of
+from analysis.formats.model_config import merge_configs
 from analysis.formats.safetensors.reader import read_safetensors, read_safetensors_metadata, read_shard
 from analysis.formats.source import BytesSource
 from db.records import Header
@@ -33,43 +33,48 @@ def many(count: int) -> Shapes:
 # ---- What is read, and how much of it -------------------------------------------------------------------------------
 
 
-def test_one_read_has_a_small_header() -> None:
-    made = header(SMALL)
-    assert (made.parameters, made.tensor_count, made.requests) == (584, 3, 1)
-    assert made.types == {"BF16": 576, "F32": 8}
-    assert made.quant == "BF16" and made.quant_method is None and made.size_verified is True
-    assert made.content == "c0ffee"
+def test_a_small_header_takes_one_read() -> None:
+    found = header(SMALL)
+    assert (found.parameters, found.tensor_count, found.requests) == (584, 3, 1)
+    assert found.types == {"BF16": 576, "F32": 8}
+    assert found.quant == "BF16" and found.quant_method is None and found.size_verified is True
+    assert found.content == "c0ffee"
 
 
-def test_of_a_larger_header_only_what_lacks_is_fetched() -> None:
+def test_of_a_larger_header_only_the_rest_is_fetched() -> None:
     head, size = written(many(2000))
     source = BytesSource(head + bytes(500_000), size=size)
     shard = read_shard(source, size)
     assert len(shard.tensors) == 2000 and shard.size == size
-    assert source.requests == 2 and source.bytes_read == len(head) > limits.SAFETENSORS_HEAD
+    assert source.requests == 2 and source.bytes_read == len(head) > limits.SAFETENSORS_FIRST_READ_BYTES
 
 
-def test_shards_are_one_model() -> None:
+def test_shards_are_merged() -> None:
     first, second = (
         written({"a.weight": ("F16", (4, 4))}),
         written({"a.weight_scale": ("F16", (4,)), "b.weight": ("I8", (2, 2))}),
     )
     files = {"m-1-of-2.safetensors": first, "m-2-of-2.safetensors": second}
-    made = read_safetensors(
+    found = read_safetensors(
         artifact(*files),
         {path: size for path, (_, size) in files.items()},
         lambda path: BytesSource(files[path][0], path),
     )
-    assert made.tensor_count == 3 and made.requests == 2 and made.size == first[1] + second[1]
-    assert made.size_verified is True
+    assert found.tensor_count == 3 and found.requests == 2 and found.size == first[1] + second[1]
+    assert found.size_verified is True
 
 
-def test_the_hubs_answer_tells_the_same_as_the_files() -> None:
+def test_the_hubs_answer_gives_the_same_header_as_the_files() -> None:
     _, size = written(SMALL)
     payload = {"index": {"metadata": {}}, "headers": {"model.safetensors": entries(SMALL)}}
-    told = read_safetensors_metadata(payload, artifact("model.safetensors"), {"model.safetensors": size})
+    merged = read_safetensors_metadata(payload, artifact("model.safetensors"), {"model.safetensors": size})
     read = header(SMALL)
-    assert (told.parameters, told.types, told.size, told.size_verified) == (read.parameters, read.types, size, True)
+    assert (merged.parameters, merged.types, merged.size, merged.size_verified) == (
+        read.parameters,
+        read.types,
+        size,
+        True,
+    )
     assert read_safetensors_metadata(payload, artifact("model.safetensors"), {}).size is None
     with pytest.raises(HeaderTruncated):
         read_safetensors_metadata(payload, artifact("other.safetensors"), {})
@@ -86,12 +91,12 @@ def test_the_hubs_answer_tells_the_same_as_the_files() -> None:
         {"headers": {"m": {"a": None}}},
     ],
 )
-def test_the_hubs_answer_is_believed_no_more(payload: dict[str, Any]) -> None:
+def test_a_malformed_answer_of_the_hub_is_refused(payload: dict[str, Any]) -> None:
     with pytest.raises(HeaderError):
         read_safetensors_metadata(payload, artifact("m"), {})
 
 
-def test_nothing_of_a_deep_answer_is_followed_down() -> None:
+def test_a_deeply_nested_answer_is_refused() -> None:
     deep: Any = 1
     for _ in range(5000):
         deep = [deep]
@@ -99,23 +104,23 @@ def test_nothing_of_a_deep_answer_is_followed_down() -> None:
         read_safetensors_metadata({"headers": {"m": {"a": deep}}}, artifact("m"), {})
 
 
-def test_an_upload_that_broke_off_is_told_of() -> None:
+def test_an_incomplete_upload_is_not_verified() -> None:
     head, size = written(SMALL)
-    made = read_safetensors(
+    found = read_safetensors(
         artifact("m.safetensors"), {"m.safetensors": size - 3}, lambda path: BytesSource(head, path)
     )
-    assert made.size_verified is False and made.parameters == 584
+    assert found.size_verified is False and found.parameters == 584
     unknown = read_safetensors(artifact("m.safetensors"), {}, lambda path: BytesSource(head, path, None))
     assert unknown.size_verified is None
 
 
-# ---- Nothing is believed --------------------------------------------------------------------------------------------
+# ---- Invalid headers -------------------------------------------------------------------------------------------------
 
 TENSOR = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 
 
-def of(made: dict[str, Any]) -> bytes:
-    return framed(json.dumps(made).encode())
+def of(found: dict[str, Any]) -> bytes:
+    return framed(json.dumps(found).encode())
 
 
 HOSTILE: dict[str, tuple[type[HeaderError], bytes]] = {
@@ -155,7 +160,7 @@ HOSTILE: dict[str, tuple[type[HeaderError], bytes]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_cannot_be_ends_in_a_typed_error(name: str) -> None:
+def test_invalid_headers_end_in_a_typed_error(name: str) -> None:
     kind, data = HOSTILE[name]
     with pytest.raises(HeaderError) as caught:
         read_shard(BytesSource(data, "evil.safetensors"))
@@ -164,18 +169,18 @@ def test_what_cannot_be_ends_in_a_typed_error(name: str) -> None:
     assert len(str(caught.value)) < 400 and str(caught.value).isprintable()
 
 
-def test_long_texts_in_the_metadata_are_no_crime() -> None:
-    """Trainers of LoRAs keep whole JSON documents there, brackets, commas and all."""
+def test_long_texts_in_the_metadata_are_allowed() -> None:
+    """LoRA trainers keep whole JSON documents in it, with brackets and commas."""
     tags = json.dumps({"ss_tag_frequency": [{"a": [1, 2]}] * 40_000})
     assert header(SMALL, metadata={"ss_tag_frequency": tags, "format": "pt"}).facts["metadata"] == {"format": "pt"}
 
 
-def test_a_dtype_of_tomorrow_is_kept() -> None:
+def test_an_unknown_dtype_is_kept() -> None:
     data = framed(json.dumps({"a": {"dtype": "F12_E5M6", "shape": [4], "data_offsets": [0, 6]}}).encode())
     assert read_shard(BytesSource(data + bytes(6))).tensors["a"].dtype == "F12_E5M6"
 
 
-def test_a_tensor_in_two_shards_is_one_too_many() -> None:
+def test_a_tensor_in_two_shards_is_refused() -> None:
     head, _ = written(SMALL)
     with pytest.raises(HeaderMalformed):
         read_safetensors(
@@ -185,7 +190,7 @@ def test_a_tensor_in_two_shards_is_one_too_many() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_no_mutation_does_worse_than_a_typed_error(data: st.DataObject) -> None:
+def test_any_mutation_gives_a_header_or_a_typed_error(data: st.DataObject) -> None:
     head, size = written(SMALL, {"format": "pt"})
     raw = bytearray(head)
     for _ in range(data.draw(st.integers(1, 6))):
@@ -194,10 +199,10 @@ def test_no_mutation_does_worse_than_a_typed_error(data: st.DataObject) -> None:
         if not raw:
             break
     try:
-        made = read_safetensors(artifact("m"), {"m": size}, lambda path: BytesSource(bytes(raw), path, size))
+        found = read_safetensors(artifact("m"), {"m": size}, lambda path: BytesSource(bytes(raw), path, size))
     except HeaderError:
         return
-    assert made.parameters is None or 0 <= made.parameters <= 8 * limits.ELEMENTS
+    assert found.parameters is None or 0 <= found.parameters <= 8 * limits.MAX_TENSOR_ELEMENTS
 
 
 JSON_VALUES = st.recursive(
@@ -223,23 +228,23 @@ KEYS = st.sampled_from(
         max_leaves=6,
     )
 )
-def test_no_configuration_does_any_harm(config: dict[str, Any]) -> None:
+def test_any_configuration_gives_a_header(config: dict[str, Any]) -> None:
     tensors: Shapes = {
         "a.qweight": ("I32", (4, 8)), "a.scales": ("F16", (1, 8)), "b.weight": ("U32", (4, 8)),
         "b.scales": ("F16", (4, 1)), "c.weight": ("U8", (4, 8)), "d.weight_packed": ("I32", (4, 8)),
         "d.weight_scale": ("F16", (4, 1)), "e.W_q": ("U8", (4, 8)), "f.weight": ("BF16", (4, 8)),
         "g.indices": ("I32", (1, 4, 4)), "g.centroids.weight": ("F16", (1, 64)),
     }  # fmt: skip
-    made = header(tensors, config_of({"config.json": config}))
-    assert made.parameters is None or made.parameters >= 0
-    json.dumps(made.facts)
+    found = header(tensors, merge_configs({"config.json": config}))
+    assert found.parameters is None or found.parameters >= 0
+    json.dumps(found.facts)
 
 
 # ---- The recorded corpus --------------------------------------------------------------------------------------------
 
 
 def recorded(shared: Path) -> list[tuple[dict[str, Any], bytes, dict[str, Any]]]:
-    """Every recorded header, with what is true of it and its config.json."""
+    """Every recorded header with its true values and its config.json."""
     with tarfile.open(shared / "headers" / "safetensors.tar.xz") as archive:
         held = {one.name: kept.read() for one in archive.getmembers() if (kept := archive.extractfile(one))}
     rows = [json.loads(line) for line in (shared / "headers" / "index.jsonl").read_text().splitlines()]
@@ -257,7 +262,7 @@ def read(row: dict[str, Any], raw: bytes, config: dict[str, Any]) -> Header:
         artifact(path),
         {path: size},
         lambda name: BytesSource(raw, name, size),
-        config=config_of({"config.json": config}),
+        config=merge_configs({"config.json": config}),
     )
 
 
@@ -266,11 +271,11 @@ def test_the_count_is_exact_on_every_recorded_header(shared: Path) -> None:
     rows = recorded(shared)
     assert len(rows) > 40
     for row, raw, config in rows:
-        made = read(row, raw, config)
-        assert made.parameters == row["true_params"], row["file"]
-        assert made.tensor_count == row["n_tensors"] and made.size == row["full_size"] and made.size_verified
+        found = read(row, raw, config)
+        assert found.parameters == row["true_params"], row["file"]
+        assert found.tensor_count == row["n_tensors"] and found.size == row["full_size"] and found.size_verified
         if "elements_by_dtype" in row:
-            assert made.types == row["elements_by_dtype"]
+            assert found.types == row["elements_by_dtype"]
         assert read(row, raw, {}).parameters == row["true_params"], row["file"]
 
 
@@ -281,9 +286,9 @@ def test_only_vptq_and_spqr_are_inferred(shared: Path) -> None:
 
 def test_schemes_of_the_recorded_headers(shared: Path) -> None:
     found = {
-        row["file"].partition("/")[2].removesuffix(".hdr.safetensors"): (made.quant, made.quant_method)
+        row["file"].partition("/")[2].removesuffix(".hdr.safetensors"): (found.quant, found.quant_method)
         for row, raw, config in recorded(shared)
-        for made in [read(row, raw, config)]
+        for found in [read(row, raw, config)]
     }
     expected = {
         "ar_autoround_w4": ("AUTOROUND", "autoround"), "ar_gptq_w8": ("GPTQ", "gptq"),

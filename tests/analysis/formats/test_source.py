@@ -14,7 +14,7 @@ DATA = bytes(range(256)) * 4096  # 1 MiB
 
 
 class Log(BytesSource):
-    """A source that notes what it is asked for."""
+    """A source that records what it is asked for."""
 
     def __init__(self, data: bytes, size: int | None = None) -> None:
         super().__init__(data, size=size)
@@ -34,8 +34,8 @@ def test_a_file_is_read_in_pieces(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["missing.gguf", "."])
-def test_what_is_no_file_is_told_by_name(tmp_path: Path, what: str) -> None:
-    with pytest.raises(SourceError, match="missing.gguf" if what != "." else "is no file|directory"):
+def test_the_error_names_a_path_that_is_not_a_file(tmp_path: Path, what: str) -> None:
+    with pytest.raises(SourceError, match="missing.gguf" if what != "." else "is not a file|directory"):
         FileSource(tmp_path / what)
 
 
@@ -75,13 +75,13 @@ def test_a_file_of_unknown_size_ends_where_its_bytes_do() -> None:
     assert window.size == 50
 
 
-def test_no_skip_leads_beyond_the_limit_of_a_header() -> None:
+def test_a_skip_past_the_limit_of_a_header_is_refused() -> None:
     window = Window(BytesSource(b"", size=10**12))
     with pytest.raises(HeaderBeyondLimits):
-        window.skip(limits.HEADER_BYTES + 1, "an array")
+        window.skip(limits.MAX_GGUF_HEADER_BYTES + 1, "an array")
 
 
-def test_no_header_takes_reads_without_end() -> None:
+def test_the_reads_of_a_header_are_limited() -> None:
     window = Window(BytesSource(DATA * 8), ahead=1)
     with pytest.raises(HeaderBeyondLimits, match="within 200 reads"):
         while True:
