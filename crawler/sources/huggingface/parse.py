@@ -118,7 +118,7 @@ def _parse_row(row: Any) -> RepoRecord:
         tags=tags,
         languages=parse_languages(card.get("language")),
         card=card,
-        config=parse_config(config) if type(config) is dict and config else {},
+        config=parse_config_block(config) if type(config) is dict and config else {},
         safetensors=parse_safetensors(get("safetensors")),
         gguf=with_template_digest(limit_object(gguf), gguf.get("chat_template")) if type(gguf) is dict and gguf else {},
         edges=parse_base_models(get("baseModels")),
@@ -333,7 +333,7 @@ def parse_extra(row: Mapping[str, Any]) -> Json:
 # ---- config.json and chat templates ---------------------------------------------------------------------------------
 
 
-def parse_config(config: Mapping[str, Any]) -> Json:
+def parse_config_block(config: Mapping[str, Any]) -> Json:
     """The Hub's `config` block: bounded, and the digest of the chat template instead of its text.
 
     The block holds tokenizer_config.json (`tokenizer_config`) and the text of chat_template.jinja
