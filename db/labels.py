@@ -314,6 +314,20 @@ class Labels(FastPickle):
         measures="context",
         roll_up="model",
     )
+    native_context: int | None = label(
+        "context length before rope scaling or another extension, where stated",
+        unit="tokens",
+        scope=BOTH,
+        sources=("header", "config"),
+        stated_by=(
+            header("facts.geometry.original_context", rule="rope.scaling.original_context_length"),
+            config("rope_scaling.original_max_position_embeddings"),
+            config("rope_parameters.original_max_position_embeddings"),
+            config("rope_parameters.full_attention.original_max_position_embeddings"),
+            config("original_max_position_embeddings"),
+        ),
+        roll_up="model",
+    )
     architecture: str | None = label(
         "architecture as the header or config.json names it",
         scope=BOTH,

@@ -184,6 +184,16 @@ def read_context(config: Json) -> int | None:
     return max(round(original * factor), stated or 0)
 
 
+def read_native_context(config: Json) -> int | None:
+    """The context length in tokens before rotary scaling, where the configuration states it."""
+    inner = language_config(config)
+    for holder in (_rope_scaling(inner), inner, config):  # Phi-3 has the key outside `rope_scaling`
+        found = parse_count(holder.get("original_max_position_embeddings"), 10**9)
+        if found:
+            return found
+    return None
+
+
 def _rope_scaling(config: Mapping[str, Any]) -> Mapping[str, Any]:
     for key in ("rope_scaling", "rope_parameters"):
         found = config.get(key)
@@ -207,6 +217,7 @@ def read_config_geometry(config: Json) -> dict[str, Any]:
     if not found["layers"]:
         return {}
     found["context"] = read_context(config)
+    found["original_context"] = read_native_context(config)
     _read_heads(inner, found)
     _read_layer_kinds(inner, found)
     _read_state_space(inner, found)
