@@ -1,5 +1,6 @@
--- title: What a model was made from
--- description: What a model was made from, step by step; declared says that its card or tags say so.
+-- title: Ancestors of a model
+-- description: The models that a model was made from, step by step; declared means that its card or tags state the
+--   parent.
 -- kind: interactive
 -- param: model | text | unsloth/gemma-3-4b-it-GGUF | repo id of the model
 with recursive line (repo_id, parent, relation, declared, missing, depth) as (

@@ -1,5 +1,5 @@
 -- title: Architectures
--- description: Which architectures the headers and configurations name, and which families use them.
+-- description: Architectures that headers and configurations state, and the families that use them.
 -- kind: report
 select
     architecture,

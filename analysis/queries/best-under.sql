@@ -1,9 +1,9 @@
--- title: Best copy of a model under so many GB
--- description: The files of a model and of its quantized copies that take no more than this, the most bits a weight
---   first. Files alone: `hf-catalog fits` adds the cache and tells what runs.
+-- title: Best copy of a model under a size
+-- description: The files of a model and of its quantized copies up to a size, most bits per weight first. Sizes of
+--   files only: `hf-catalog fits` adds the cache and shows what runs.
 -- kind: interactive
 -- param: model | text | google/gemma-3-4b-it | repo id of the original
--- param: size | size | 4GB | the most that the files may take
+-- param: size | size | 4GB | the greatest size of the files
 select
     a.repo_id,
     a.artifact,

@@ -1,5 +1,5 @@
--- title: Files that are not what their header says
--- description: Artifacts whose files are shorter or longer than their own header implies: uploads that broke off.
+-- title: Files whose size contradicts their header
+-- description: Artifacts whose files are shorter or longer than their own header implies: incomplete uploads.
 -- kind: report
 select a.repo_id, a.artifact, a.format, a.quant, a.total_size, h.size as size_by_header, a.downloads
 from artifacts_wide as a

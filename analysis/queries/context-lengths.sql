@@ -1,5 +1,5 @@
 -- title: Context lengths
--- description: How long a text models can take in, by family: as their headers and configurations say.
+-- description: Context lengths by family, as headers and configurations state them.
 -- kind: report
 select
     family,

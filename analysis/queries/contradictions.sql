@@ -1,7 +1,7 @@
 -- title: Conflicts between claims and measurements
--- description: Where a name, a card or a tag says one thing and the file another, most downloaded first.
+-- description: Claims of a name, a card or a tag that the files contradict, most downloaded first.
 -- kind: report
--- param: field | text | | one label alone: parameters, quant, context ...; empty for all
+-- param: field | text | | one label only: parameters, quant, context ...; empty for all
 select repo_id, artifact, field, claimed, claimed_by, measured, measured_by, downloads
 from label_conflicts
 where :field is null or field = :field

@@ -1,5 +1,5 @@
 -- title: Crawls
--- description: How the crawls went: what they saw, what they cost in requests, bytes and waiting.
+-- description: Crawl runs: the repos that they saw, and their requests, bytes and waiting times.
 -- kind: report
 select
     id,

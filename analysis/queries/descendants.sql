@@ -1,5 +1,5 @@
--- title: What was made from a model
--- description: Every quantized copy, fine-tune, adapter and merge of a model, and theirs in turn.
+-- title: Descendants of a model
+-- description: Every quantized copy, fine-tune, adapter and merge of a model, and their descendants.
 -- kind: interactive
 -- param: model | text | google/gemma-3-4b-it | repo id of the original
 with recursive line (repo_id, parent, relation, depth) as (

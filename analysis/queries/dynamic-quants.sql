@@ -1,5 +1,6 @@
--- title: Dynamic mixes against plain schemes
--- description: Per scheme: artifacts that mix types layer by layer (UD, dynamic) beside plain ones, in bits a weight.
+-- title: Dynamic quantizations compared with plain schemes
+-- description: By scheme: bits per weight of artifacts whose types differ between layers (UD, dynamic), and of plain
+--   ones.
 -- kind: report
 select
     quant,

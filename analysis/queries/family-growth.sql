@@ -1,7 +1,7 @@
--- title: Families that grow
--- description: How many repos each family gained since a moment, and how many it had before.
+-- title: Growing families
+-- description: How many repos each family gained since a date, and how many it had before.
 -- kind: report
--- param: since | date | 365d | from when on a repo counts as new: 90d, 2026-01-01
+-- param: since | date | 365d | repos that were found since then are new: 90d, 2026-01-01
 select
     family,
     sum(case when created_at >= :since then 1 else 0 end) as new_repos,

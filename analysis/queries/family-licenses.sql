@@ -1,7 +1,7 @@
 -- title: Licences by family
--- description: Under which licences the repos of each family stand, as their cards say.
+-- description: The licences of the repos of each family, as their cards state them.
 -- kind: report
--- param: family | text | | one family alone; empty for all
+-- param: family | text | | one family only; empty for all
 select
     family,
     license,

@@ -1,5 +1,6 @@
 -- title: Formats by framework
--- description: Which containers the repos of each library hold: GGUF for llama.cpp, MLX, safetensors for transformers ...
+-- description: Which containers the repos of each library have: GGUF for llama.cpp, MLX, safetensors for transformers
+--   ...
 -- kind: report
 select
     m.library_name,

@@ -1,6 +1,6 @@
 -- title: Gated share by family
--- description: How many repos of each family ask for access first, by themselves or by hand, and what part of the
---   downloads they have.
+-- description: How many repos of each family require an access request, granted automatically or manually, and their
+--   share of the downloads.
 -- kind: report
 select
     family,

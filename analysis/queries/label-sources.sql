@@ -1,4 +1,4 @@
--- title: What labels rest on
+-- title: Sources of labels
 -- description: For each label, which source decided it and how often: header, config, card, tags, names.
 -- kind: report
 with counted as (

@@ -1,5 +1,5 @@
 -- title: Languages
--- description: How many repos say that they speak a language (ISO 639-1), and who says so.
+-- description: How many repos state a language (ISO 639-1), and which source states it.
 -- kind: report
 select
     l.value as language,

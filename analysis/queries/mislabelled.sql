@@ -1,5 +1,5 @@
--- title: Mislabelled quants
--- description: Artifacts whose scheme by name is not the scheme that their tensors have.
+-- title: Wrongly named quantizations
+-- description: Artifacts whose scheme by name differs from the scheme of their tensors.
 -- kind: report
 select repo_id, artifact, quant, quant_measured, bits, bits_per_weight, parameters_measured, total_size, downloads
 from artifacts_wide

@@ -1,5 +1,5 @@
--- title: Parents that the catalog does not hold
--- description: Models that others were made from but that are gone, renamed without a trace or were never listed.
+-- title: Parents that are not in the catalog
+-- description: Models that others were made from but that are gone, renamed or were never listed.
 -- kind: report
 select
     p.parent,

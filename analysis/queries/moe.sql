@@ -1,5 +1,6 @@
 -- title: Mixtures of experts by active size
--- description: Models that use a part of their parameters a token: memory goes by the total, speed by the active ones.
+-- description: Models that use a part of their parameters for each token: memory depends on the total, speed on the
+--   active ones.
 -- kind: report
 select
     repo_id,

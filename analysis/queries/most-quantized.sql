@@ -1,5 +1,6 @@
 -- title: Models with most quantized copies
--- description: Which originals are quantized most, by how many publishers, and whether GGUF, MLX, AWQ or GPTQ are there.
+-- description: Which originals are quantized most, by how many publishers, and whether GGUF, MLX, AWQ or GPTQ copies
+--   exist.
 -- kind: report
 select
     base_model,

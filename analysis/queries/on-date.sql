@@ -1,8 +1,8 @@
--- title: What a model looked like on a day
--- description: Its id, commit, status, labels and counters as the catalog knew them at the end of that day, put together
---   from what is and from what has happened since. Nothing if the catalog did not know it yet.
+-- title: A model on an earlier day
+-- description: Its id, commit, status, labels and counters as the catalog knew them at the end of that day, computed
+--   from the current values and the events since. Empty if the catalog did not know it yet.
 -- kind: interactive
--- param: model | text | google/gemma-3-4b-it | repo id of today, or an earlier one
+-- param: model | text | google/gemma-3-4b-it | repo id, current or earlier
 -- param: day | date | 0d | the day: 2026-06-01, or 30d for thirty days ago
 with chosen as (
     select r.id

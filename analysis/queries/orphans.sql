@@ -1,5 +1,5 @@
 -- title: Quantized models of unknown origin
--- description: Quantized repos that neither say nor show what they were made from, most downloaded first.
+-- description: Quantized repos whose base model is neither declared nor inferred, most downloaded first.
 -- kind: report
 select m.repo_id, m.author, m.family, m.size, m.quant, m.license, m.downloads
 from models as m

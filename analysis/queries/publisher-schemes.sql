@@ -1,7 +1,7 @@
 -- title: Publishers and their schemes
 -- description: Which schemes each publisher offers, in how many repos and files.
 -- kind: report
--- param: author | text | | one publisher alone; empty for all
+-- param: author | text | | one publisher only; empty for all
 select
     author,
     quant,

@@ -1,5 +1,5 @@
 -- title: Publishers
--- description: Who publishes most: repos, quantized repos, families, downloads and bytes.
+-- description: The largest publishers: repos, quantized repos, families, downloads and bytes.
 -- kind: report
 select
     author,

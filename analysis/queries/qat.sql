@@ -1,5 +1,6 @@
--- title: QAT against post-training
--- description: Per family: copies trained to be quantized beside those quantized after training, and their real width.
+-- title: QAT compared with quantization after training
+-- description: By family: copies with quantization-aware training and those quantized after training, with measured
+--   bits per weight.
 -- kind: report
 select
     family,

@@ -1,8 +1,8 @@
--- title: Evaluations of a quant against its base
+-- title: Evaluations of quantized models and their originals
 -- description: Results that the cards of a quantized model and of its original both report for the same dataset and
---   metric: what quantization cost in accuracy, as its makers measured it.
+--   metric: the loss of accuracy, as their publishers measured it.
 -- kind: report
--- param: model | text | | one original alone; empty for all
+-- param: model | text | | one original only; empty for all
 select
     q.base_model,
     q.repo_id,

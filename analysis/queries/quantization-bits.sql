@@ -1,6 +1,6 @@
--- title: Bits that a scheme promises, and bits that it takes
--- description: Nominal bits of each scheme against measured bits a weight, least and most: embeddings that stay wide and
---   rows that fit no block make small models far wider than their scheme's name.
+-- title: Nominal and measured bits of schemes
+-- description: Nominal bits of each scheme beside the least and the most measured bits per weight: embeddings with
+--   more bits and rows that do not fit a block make small models much larger than the scheme's name says.
 -- kind: report
 select
     quant,

@@ -1,5 +1,5 @@
 -- title: Quantization schemes
--- description: Which schemes exist, how many artifacts and repos carry them, and how wide they really are.
+-- description: All quantization schemes, with the number of artifacts and repos and the measured bits per weight.
 -- kind: report
 select
     quant,

@@ -1,5 +1,6 @@
 -- title: Re-uploads
--- description: The same bytes (sha256) in more than one repo: how often, where first, and the bytes held more than once.
+-- description: The same bytes (sha256) in more than one repo: how often, in which repo first, and the bytes stored
+--   repeatedly.
 -- kind: report
 with shared as (
     select content, count(distinct repo) as repos

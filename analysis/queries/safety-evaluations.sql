@@ -1,6 +1,6 @@
--- title: Bias and safety, as cards report them
--- description: Published results on TruthfulQA, BBQ, CrowS-Pairs, ToxiGen and their like; quantization shows least in
---   these, because few measure them on both sides.
+-- title: Evaluations of bias and safety
+-- description: Published results on TruthfulQA, BBQ, CrowS-Pairs, ToxiGen and similar; they seldom show the effect of
+--   quantization, because few publishers measure both models.
 -- kind: report
 select
     m.repo_id,

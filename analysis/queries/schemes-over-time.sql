@@ -1,5 +1,5 @@
 -- title: Schemes over time
--- description: How many repos were made in each year with each scheme.
+-- description: How many repos were created in each year with each scheme.
 -- kind: report
 select
     substr(cast(created_at as varchar), 1, 4) as year,

@@ -1,5 +1,5 @@
 -- title: Sidecars
--- description: What lies beside the weights: projectors for images, importance matrices, adapters, draft models.
+-- description: Files beside the weights: projectors for images, importance matrices, adapters, draft models.
 -- kind: report
 select
     role,

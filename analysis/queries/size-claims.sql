@@ -1,5 +1,5 @@
--- title: Sizes as claimed and as counted
--- description: Models whose name claims another number of parameters than their tensors hold: more than a tenth off.
+-- title: Claimed and counted sizes
+-- description: Models whose name claims a number of parameters that differs from the tensors by more than a tenth.
 -- kind: report
 select
     repo_id,

@@ -1,5 +1,5 @@
 -- title: Size classes
--- description: Repos by how many parameters they have: as measured, else as claimed.
+-- description: Repos by number of parameters: measured, otherwise claimed.
 -- kind: report
 select
     size_class,

@@ -1,4 +1,4 @@
--- title: Left out, and why
+-- title: Skipped entries
 -- description: What the crawls could not read, by reason, with one example each.
 -- kind: report
 select

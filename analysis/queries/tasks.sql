@@ -1,5 +1,5 @@
 -- title: Tasks
--- description: What models are for, as the Hub says: repos, quantized ones, families, downloads.
+-- description: The tasks of models, as the Hub states them: repos, quantized ones, families, downloads.
 -- kind: report
 select
     pipeline_tag,

@@ -1,14 +1,14 @@
--- title: Rising and falling
--- description: How the monthly downloads of repos moved since a day that the catalog remembers; after the first crawl
---   there is only the standing.
+-- title: Rising and falling downloads
+-- description: How the monthly downloads of repos changed since a day in the catalog; after the first crawl only the
+--   current values are known.
 -- kind: report
--- param: since | text | 2000-01-01 | the first day to look at, yyyy-mm-dd
+-- param: since | text | 2000-01-01 | the first day, yyyy-mm-dd
 with asked as (select cast(replace(:since, '-', '') as integer) as since),
 span as (
     select m.repo, min(m.day) as first_day, max(m.day) as last_day
     from metrics as m where m.day >= (select since from asked) group by m.repo
 ),
--- the changes of all days add up to the last standing less the one before the first day
+-- the sum of the daily changes is the last value minus the one before the first day
 moved as (
     select
         s.repo, s.first_day, s.last_day, r.downloads,

@@ -1,5 +1,5 @@
 -- title: Tunings
--- description: How models were trained: instruct, base, dpo, merge, abliterated ... and how many are downloaded.
+-- description: How models were trained (instruct, base, dpo, merge, abliterated ...), with their downloads.
 -- kind: report
 select
     l.value as tuning,

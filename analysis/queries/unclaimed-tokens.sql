@@ -1,7 +1,7 @@
--- title: Words that no rule knows
--- description: Tokens of repo names that nothing claimed, by the repos they are in: tomorrow's vocabulary.
+-- title: Tokens that no rule recognizes
+-- description: Tokens of repo names that no rule recognizes, by the number of repos: candidates for the vocabulary.
 -- kind: report
--- param: least | integer | 1 | the fewest repos that a token is in
+-- param: least | integer | 1 | the least number of repos with the token
 select token, repos, authors, downloads, example
 from unclaimed_tokens
 where repos >= :least

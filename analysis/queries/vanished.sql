@@ -1,6 +1,5 @@
--- title: Vanished
--- description: What can no longer be had: repos that are gone, disabled or private now, and since when the catalog
---   knows it.
+-- title: Repos that vanished
+-- description: Repos that are gone, disabled or private now, and since when the catalog knows it.
 -- kind: report
 select
     m.repo_id,

@@ -1,4 +1,4 @@
--- title: Popular models that nobody has quantized
+-- title: Popular models without quantized copies
 -- description: Text generators at full precision with no quantized copy in the catalog, most downloaded first.
 -- kind: report
 select m.repo_id, m.family, m.size, m.license, m.gated, m.total_size, m.downloads

@@ -25,12 +25,12 @@ from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
 from db.schema.views import view_sources
 
 GROUPS = {
-    "What the Hub says": "repos repo_facts tags repo_tags edges evaluations repo_files",
-    "What was made of it": (
+    "Data of the Hub": "repos repo_facts tags repo_tags edges evaluations repo_files",
+    "Derived data": (
         "repo_labels artifacts headers evidence label_evidence conflicts unclaimed vocabularies header_layouts"
     ),
-    "What happened": "crawl_runs metrics events aliases skips",
-    "How crawls go on": (
+    "History": "crawl_runs metrics events aliases skips",
+    "State of crawls": (
         "enrichments cursors watermarks listing_pages missing_repos crawl_locks search_documents search_pending"
     ),
 }
@@ -39,14 +39,14 @@ INTRODUCTION = """# The schema
 <!-- Made by `python -m db.schema.documentation > docs/schema.md` from db/schema/tables.py and db/views; do not edit.
 -->
 
-People ask the **views**: ids and names, one row a thing. The **tables** under them hold the same by numbers. Both are
-the same on SQLite and PostgreSQL.
+Queries use the **views**, with ids and names. The **tables** hold the same data with numbers as keys. Both are the same
+on SQLite and PostgreSQL.
 
-- Unknown is NULL; a default is never a fact. `repo` and `artifact` in tables are the catalog's own numbers.
-- Claimed and measured stand side by side: `parameters` is what the name says, `parameters_measured` what was counted.
+- Unknown is NULL, never a default value. `repo` and `artifact` in tables are the catalog's own numbers.
+- Claimed and measured values are separate columns: `parameters` is the name's claim, `parameters_measured` was counted.
 - Times are UTC: ISO 8601 text on SQLite (`2026-11-23T20:44:37.000Z`), timestamptz on PostgreSQL. Lists are JSON text.
-- A repo is never deleted: what vanished from the Hub has the status `gone`. `hub_id` survives renames.
-- The columns of a view are a contract: they are only ever added to.
+- A repo is never deleted: a repo that vanished from the Hub has the status `gone`. `hub_id` survives renames.
+- The columns of a view are a contract: columns are only added.
 
 ```sh
 export HF_CATALOG_DB=demo.db

@@ -51,24 +51,24 @@ def _table(name: str, comment: str, *items: Any, linked: bool = False) -> Table:
 
 repos = _table(
     "repos",
-    "One row a model repo of the Hub, never deleted.",
+    "One row per model repo of the Hub, never deleted.",
     _key("id", BigInt, "the catalog's number of this repo"),
     _col("hub_id", Text, "the Hub's `_id`: survives renames", must=True, unique=True),
     _col("repo_id", Text, "owner/name as last seen", must=True, index=True),
     _col("author", Text, "the owner: a user or an organisation"),
     _col("sha", Text, "commit of the main revision"),
-    _col("created_at", UtcDateTime, "when the repo was made on the Hub"),
+    _col("created_at", UtcDateTime, "when the repo was created on the Hub"),
     _col("last_modified", UtcDateTime, "when the repo last got a commit", index=True),
     _col("downloads", BigInt, "downloads of the last 30 days, as the Hub counts them", index=True),
-    _col("downloads_all_time", BigInt, "all downloads, where the Hub said so"),
+    _col("downloads_all_time", BigInt, "all downloads, if the Hub states them"),
     _col("likes", BigInt, "likes on the Hub"),
     _col("trending_score", Real, "the Hub's trending score"),
-    _col("gated", Text, "auto or manual where access must be asked for"),
+    _col("gated", Text, "auto or manual if access must be requested"),
     _col("status", Text, "available, gated, private, disabled or gone", must=True),
-    _col("pipeline_tag", Text, "the task, as the Hub says: text-generation ..."),
-    _col("library_name", Text, "the library, as the Hub says: transformers, gguf ..."),
+    _col("pipeline_tag", Text, "the task, as the Hub states it: text-generation ..."),
+    _col("library_name", Text, "the library, as the Hub states it: transformers, gguf ..."),
     _col("license", Text, "the licence of the card"),
-    _col("used_storage", BigInt, "bytes that the repo's whole history takes on the Hub"),
+    _col("used_storage", BigInt, "bytes of the repo's whole history on the Hub"),
     _col("total_size", BigInt, "bytes of the main revision's files; unknown until the files were listed"),
     _col("file_count", Integer, "files of the main revision"),
     _col("first_seen", UtcDateTime, "when the catalog first saw the repo", must=True, index=True),
@@ -76,14 +76,14 @@ repos = _table(
         "last_seen", UtcDateTime, "when this row was last written; the view models also counts full crawls", must=True
     ),
     _col("first_run", BigInt, "the crawl that found it", ForeignKey("crawl_runs.id")),
-    _col("digest", BigInt, "64 bits over all that the listing says but the counters: equal means unchanged", must=True),
+    _col("digest", BigInt, "64-bit digest of the listing's data except the counters: equal means unchanged", must=True),
     Index("ix_repos_lower", text("lower(repo_id)")),
     Index("ix_repos_author", text("lower(author)")),
 )
 
 repo_facts = _table(
     "repo_facts",
-    "What the Hub's listing said of a repo beyond the columns of repos, so that labels can be made anew offline.",
+    "The Hub's listing data beyond the columns of repos, so that labels can be recomputed offline.",
     _repo(),
     _col(
         "facts",
@@ -95,7 +95,7 @@ repo_facts = _table(
 
 tags = _table(
     "tags",
-    "Every tag once.",
+    "Each tag once.",
     _key("id", BigInt, "the catalog's number of this tag"),
     _col("tag", Text, "the tag as the Hub writes it", must=True, unique=True),
 )
@@ -111,12 +111,12 @@ repo_tags = _table(
 
 edges = _table(
     "edges",
-    "What a repo was made from: declared by its card, tags or header, or inferred from its name.",
+    "The parents of a repo: declared by its card, tags or header, or inferred from its name.",
     _repo(),
     _key("parent", Text, "repo id of the parent as written; perhaps not in the catalog"),
     _key("relation", Text, "finetune, quantized, adapter, merge or unknown"),
-    _key("source", Text, "who says so: api, card, tag, header; name or fuzzy for an inference"),
-    _col("declared", Bool, "the Hub's data says so; otherwise inferred by this program", must=True),
+    _key("source", Text, "the source: api, card, tag, header; name or fuzzy for an inference"),
+    _col("declared", Bool, "stated by the Hub's data; otherwise inferred by this program", must=True),
     Index("ix_edges_parent", text("lower(parent)")),
     linked=True,
 )
@@ -129,7 +129,7 @@ evaluations = _table(
     _col("task", Text, "the task as written", must=True),
     _col("dataset", Text, "the dataset as written", must=True),
     _col("metric", Text, "the metric as written", must=True),
-    _col("value", Real, "the figure as published", must=True),
+    _col("value", Real, "the value as published", must=True),
     _col("source", Text, "card or api", must=True),
     linked=True,
 )
@@ -149,10 +149,10 @@ repo_files = _table(
 
 vocabularies = _table(
     "vocabularies",
-    "The vocabularies that ever made labels here; the one used since last is the current one.",
+    "The vocabularies that labels were made with; the one with the latest used_since is the current one.",
     _key("id", Integer, "number of the vocabulary"),
     _col("digest", Text, "digest of the vocabulary's data", must=True, unique=True),
-    _col("used_since", UtcDateTime, "since when it makes the labels here, again or for the first time", must=True),
+    _col("used_since", UtcDateTime, "since when labels are made with it, again or for the first time", must=True),
 )
 
 _LABEL_TYPES: Mapping[Kind, Type] = {"text": Text, "integer": BigInt, "real": Real, "boolean": Bool, "list": Text}
@@ -168,11 +168,11 @@ def _label(declared: Label) -> Column[Any]:
 
 repo_labels = _table(
     "repo_labels",
-    "The resolved labels of a repo, rolled up from its artifacts.",
+    "The resolved labels of a repo, derived from its artifacts.",
     _repo(),
     *map(_label, LABELS),
     _col("vocabulary", Integer, "the vocabulary that made them", ForeignKey("vocabularies.id"), must=True),
-    _col("depth", Text, "how deep the look was: listing, files or headers", must=True),
+    _col("depth", Text, "the depth of the data: listing, files or headers", must=True),
     _col("digest", BigInt, "repos.digest at that time: unequal means that the repo has changed since", must=True),
     Index("ix_repo_labels_family", "family", "quant"),
     Index("ix_repo_labels_quant", "quant"),
@@ -182,20 +182,20 @@ repo_labels = _table(
 
 headers = _table(
     "headers",
-    "What the bytes of a file say, once for each content however many repos hold it.",
+    "The facts of a file's header, once per content, even if several repos have it.",
     _key("id", BigInt, "the catalog's number of this header"),
     _col("content", Hash, "identity of the bytes: sha256 of the file, or over its shards'", must=True, unique=True),
     _col("format", Text, "gguf or safetensors", must=True),
     _col("version", Integer, "version of the container format"),
     _col("architecture", Text, "architecture as the header names it"),
-    _col("parameters", BigInt, "logical parameters, through packing"),
+    _col("parameters", BigInt, "logical parameters, after unpacking"),
     _col("active_parameters", BigInt, "parameters that one token uses"),
     _col("tensor_count", BigInt, "tensors in the file", must=True),
     _col("types", Text, "JSON object, the dtype histogram: tensor type -> elements as stored", must=True),
     _col("quant", Text, "the dominant scheme"),
     _col("quant_method", Text, "the dominant scheme's method"),
     _col("quant_share", Real, "share of the parameters in the dominant scheme, 0 to 1"),
-    _col("bits_per_weight", Real, "bits a weight over all tensors"),
+    _col("bits_per_weight", Real, "bits per weight over all tensors"),
     _col("context", BigInt, "context length, tokens"),
     _col("size", BigInt, "bytes of all files as the header implies them"),
     _col("size_verified", Bool, "the implied size is the files' size"),
@@ -208,7 +208,7 @@ headers = _table(
 
 artifacts = _table(
     "artifacts",
-    "One row a thing that a person would load: one quant with its shards joined, or one sidecar.",
+    "One row per unit that a user loads: a quantized model with its shards joined, or a sidecar file.",
     _key("id", BigInt, "the catalog's number of this artifact"),
     _col("repo", BigInt, "the repo's number", ForeignKey("repos.id"), must=True),
     _col("artifact", Text, "path of the file, or the shards' path without their number", must=True),
@@ -227,21 +227,21 @@ artifacts = _table(
 
 evidence = _table(
     "evidence",
-    "Every piece of evidence once, however many repos rest on it.",
+    "Each piece of evidence once, even if it applies to several repos.",
     _key("id", BigInt, "the catalog's number of this piece"),
-    _col("key", BigInt, "64 bits over the five columns below", must=True, unique=True),
+    _col("key", BigInt, "64-bit digest of the five columns below", must=True, unique=True),
     _col("field", Text, "which label", must=True),
-    _col("value", Text, "what it says", must=True),
+    _col("value", Text, "the value that it gives", must=True),
     _col(
         "source", Text, "header, tensors, config, api, file, card, tag, name, owner, size, lineage or fuzzy", must=True
     ),
-    _col("rule", Text, "what said so: a rule's name, a tag, a key of the config", must=True),
+    _col("rule", Text, "what gave the value: a rule's name, a tag, a key of the config", must=True),
     _col("weight", Integer, "0 to 100", must=True),
 )
 
 label_evidence = _table(
     "label_evidence",
-    "Which evidence a repo's or an artifact's labels rest on; the view labels shows it in words.",
+    "The evidence for the labels of a repo or an artifact; the view labels shows it as text.",
     _repo(),
     _key("artifact", BigInt, "the artifact's number; 0 for the repo itself"),
     _key("evidence", BigInt, "the evidence's number", ForeignKey("evidence.id")),
@@ -264,7 +264,7 @@ conflicts = _table(
 
 unclaimed = _table(
     "unclaimed",
-    "Tokens of names that no rule claimed: tomorrow's vocabulary.",
+    "Tokens of names that no rule recognizes: candidates for the vocabulary.",
     _repo(),
     _key("token", Text, "the token as written"),
     Index("ix_unclaimed_token", "token"),
@@ -273,7 +273,7 @@ unclaimed = _table(
 
 header_layouts = _table(
     "header_layouts",
-    "Lengths of tokenizer arrays in GGUF headers, learnt once: the next header with this tokenizer jumps them.",
+    "Lengths of tokenizer arrays in GGUF headers, learned once: the next header with this tokenizer skips them.",
     _key("key", Text, "key of the array: tokenizer.ggml.tokens"),
     _key("count", BigInt, "elements of the array"),
     _key("digest", Text, "digest of the array's first bytes"),
@@ -284,7 +284,7 @@ header_layouts = _table(
 
 crawl_runs = _table(
     "crawl_runs",
-    "One row a crawl.",
+    "One row per crawl.",
     _key("id", BigInt, "number of the crawl"),
     _col("kind", Text, "full, incremental or repos", must=True),
     _col("scope", Text, "canonical text of the filters; empty for the whole Hub", must=True),
@@ -292,18 +292,18 @@ crawl_runs = _table(
     _col("started_at", UtcDateTime, "when it started", must=True),
     _col("finished_at", UtcDateTime, "when it ended"),
     _col("outcome", Text, "complete, stopped or failed; unknown while it runs"),
-    _col("repos_seen", BigInt, "repos that the listing showed", must=True),
+    _col("repos_seen", BigInt, "repos in the listing", must=True),
     _col("repos_new", BigInt, "of these, new to the catalog", must=True),
     _col("repos_changed", BigInt, "of these, changed in any column", must=True),
-    _col("repos_unchanged", BigInt, "of these, as the catalog had them", must=True),
-    _col("repos_skipped", BigInt, "items that were left out, each a row of skips", must=True),
+    _col("repos_unchanged", BigInt, "of these, unchanged", must=True),
+    _col("repos_skipped", BigInt, "entries that were skipped, each a row of skips", must=True),
     _col("repos_enriched", BigInt, "repos visited for files or headers", must=True),
     _col("api_requests", BigInt, "requests that count against the api quota", must=True),
     _col("resolver_requests", BigInt, "requests that count against the resolvers quota", must=True),
     _col("bytes_read", BigInt, "bytes received", must=True),
     _col("seconds_waited", Real, "seconds spent waiting for the quota", must=True),
-    _col("swept_from", UtcDateTime, "start of the walk that this crawl brought to its end"),
-    _col("detail", Text, "why it ended as it did"),
+    _col("swept_from", UtcDateTime, "start of the walk that this crawl completed"),
+    _col("detail", Text, "why it ended"),
     _col("pid", BigInt, "process that ran it", must=True),
     _col("host", Text, "machine that ran it", must=True),
     Index("ix_crawl_runs_scope", "scope", "kind", "swept_from"),
@@ -311,10 +311,10 @@ crawl_runs = _table(
 
 cursors = _table(
     "cursors",
-    "Where an unfinished walk of the listing goes on.",
+    "Where an unfinished walk of the listing continues.",
     _key("scope", Text, "canonical text of the filters; empty for the whole Hub"),
     _key("kind", Text, "full or incremental"),
-    _col("cursor", Text, "opaque: where the next page starts; unknown when the walk is over but not yet closed"),
+    _col("cursor", Text, "opaque: where the next page starts; unknown when the walk has ended but is not closed yet"),
     _col("started_at", UtcDateTime, "when the walk started, perhaps in an earlier crawl", must=True),
     _col("newest", UtcDateTime, "greatest last_modified that the walk saw"),
     _col("pages", BigInt, "pages stored", must=True),
@@ -323,9 +323,9 @@ cursors = _table(
 
 watermarks = _table(
     "watermarks",
-    "How far the catalog knows the Hub's changes.",
+    "Until when the catalog has the Hub's changes.",
     _key("scope", Text, "canonical text of the filters; empty for the whole Hub"),
-    _col("newest", UtcDateTime, "greatest last_modified of a walk that came to its end", must=True),
+    _col("newest", UtcDateTime, "greatest last_modified of a completed walk", must=True),
 )
 
 listing_pages = _table(
@@ -347,13 +347,13 @@ missing_repos = _table(
 
 enrichments = _table(
     "enrichments",
-    "The work queue: how deep each repo was read at which commit, and which crawler holds its lease.",
+    "The work queue: the depth and the commit at which each repo was read, and its lease.",
     _repo(),
     _col("sha", Text, "commit that was read; unknown if none was or if it must be read again"),
-    _col("depth", Text, "files or headers: how deep that commit was read"),
+    _col("depth", Text, "files or headers: the depth at which that commit was read"),
     _col("visited_at", UtcDateTime, "when the repo was last read, or the attempt failed"),
     _col("lease", BigInt, "fencing token: only the holder of the latest lease may write", must=True),
-    _col("leased_until", UtcDateTime, "when the lease runs out; unknown if nobody holds it"),
+    _col("leased_until", UtcDateTime, "when the lease expires; unknown without a lease"),
     _col("failures", Integer, "attempts in a row that failed", must=True),
 )
 
@@ -370,7 +370,7 @@ metrics = _table(
 
 events = _table(
     "events",
-    "What changed in a repo; that a repo is new is told by repos.first_seen. The view changes shows both.",
+    "What changed in a repo; a new repo is only recorded in repos.first_seen. The view changes shows both.",
     _key("id", BigInt, "number of the event"),
     _col("repo", BigInt, "the repo's number", ForeignKey("repos.id"), must=True, index=True),
     _col("at", UtcDateTime, "when the catalog noticed", must=True, index=True),
@@ -382,9 +382,9 @@ events = _table(
         "new artifact or removed artifact",
         must=True,
     ),
-    _col("subject", Text, "what it happened to: a path, an artifact, a label's name"),
+    _col("subject", Text, "what changed: a path, an artifact, a label's name"),
     _col("before", Text, "what it was"),
-    _col("after", Text, "what it is now"),
+    _col("after", Text, "the new value"),
 )
 
 aliases = _table(
@@ -398,40 +398,40 @@ aliases = _table(
 
 skips = _table(
     "skips",
-    "What was left out, and why; a row goes when the repo was read after all.",
+    "What was skipped, and why; a row is deleted when the repo is read later.",
     _key("repo_id", Text, "the repo's id as the Hub gave it"),
     _key("reason", Text, "gated, private, gone, renamed, disabled, malformed, too large, unreadable or failed"),
-    _key("detail", Text, "what exactly"),
+    _key("detail", Text, "the details"),
     _col("hub_id", Text, "the Hub's `_id`, if known"),
-    _col("seen_at", UtcDateTime, "when it was first left out for this reason", must=True),
-    _col("run", BigInt, "the crawl that left it out", ForeignKey("crawl_runs.id")),
+    _col("seen_at", UtcDateTime, "when it was first skipped for this reason", must=True),
+    _col("run", BigInt, "the crawl that skipped it", ForeignKey("crawl_runs.id")),
 )
 
 crawl_locks = _table(
     "crawl_locks",
-    "Who is crawling into this catalog.",
+    "The crawls that are writing to this catalog.",
     _key("name", Text, "crawl on SQLite; on PostgreSQL one for each process"),
     _col("pid", BigInt, "process", must=True),
     _col("host", Text, "machine", must=True),
     _col("started_at", UtcDateTime, "since when", must=True),
-    _col("seen_at", UtcDateTime, "last sign of life", must=True),
-    _col("token", Text, "random: tells two holders with one pid apart", must=True),
+    _col("seen_at", UtcDateTime, "when the process last refreshed it", must=True),
+    _col("token", Text, "random: distinguishes two holders with one pid", must=True),
 )
 
 search_documents = _table(
     "search_documents",
-    "What full-text search looks at.",
+    "The text that full-text search searches.",
     _repo(),
     _col(
         "text",
         Text,
-        "id, family, schemes, task, library, telling tags, the card's summary",
+        "id, family, schemes, task, library, informative tags, the card's summary",
         must=True,
     ),
 )
 
 search_pending = _table(
     "search_pending",
-    "Repos whose search document is to be made anew.",
+    "Repos whose search document must be rebuilt.",
     _repo(),
 )

@@ -1,4 +1,4 @@
--- One row an artifact: one quant with its shards joined, or one sidecar, with its labels and its repo's.
+-- One row per artifact: a quantized model with its shards joined, or a sidecar file, with its labels and its repo's.
 select
     r.repo_id,
     a.artifact,

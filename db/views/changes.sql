@@ -1,5 +1,5 @@
--- What happened, repo by repo: kind is new, renamed, commit, gated, ungated, private, disabled, gone, back, label,
--- new file, changed file, removed file, new artifact or removed artifact; subject is what it happened to.
+-- The changes of repos: kind is new, renamed, commit, gated, ungated, private, disabled, gone, back, label,
+-- new file, changed file, removed file, new artifact or removed artifact; subject is what changed.
 select
     e.at as seen_at,
     r.repo_id,

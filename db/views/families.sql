@@ -1,17 +1,17 @@
--- One row a family: how much of the Hub it is.
+-- One row per family: its repos, schemes and downloads.
 select
     l.family,
     count(*) as repos, -- integer: repos of the family that are not gone
     cast(sum(case when l.quantized then 1 else 0 end) as bigint) as quantized_repos, -- integer: of these, quantized ones
     count(distinct r.author) as authors, -- integer: owners who publish it
     count(distinct l.version) as versions, -- integer: versions that names claim
-    count(distinct l.quant) as quants, -- integer: schemes it comes in
+    count(distinct l.quant) as quants, -- integer: its quantization schemes
     cast(sum(r.downloads) as bigint) as downloads, -- integer: downloads of the last 30 days, all repos
     cast(sum(case when l.quantized then r.downloads else 0 end) as bigint) as quantized_downloads, -- integer: of the quantized ones
     cast(sum(r.likes) as bigint) as likes, -- integer: likes, all repos
     cast(sum(r.total_size) as bigint) as total_size, -- integer: bytes of the repos whose files were listed
-    min(r.created_at) as first_created, -- time: when its first repo was made
-    max(r.created_at) as last_created -- time: when its latest repo was made
+    min(r.created_at) as first_created, -- time: when its first repo was created
+    max(r.created_at) as last_created -- time: when its latest repo was created
 from repos r
 join repo_labels l on l.repo = r.id
 where l.family is not null and r.status <> 'gone'

@@ -1,4 +1,4 @@
--- The files of each repo's main revision; hashes in hexadecimal. sha256 is known of LFS and Xet files only.
+-- The files of each repo's main revision; hashes in hexadecimal. sha256 is known for LFS and Xet files only.
 select
     r.repo_id,
     f.path,

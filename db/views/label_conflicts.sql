@@ -1,4 +1,4 @@
--- A claim and a measurement that can't both be true. artifact is unknown where the conflict is the whole repo's.
+-- A claim and a measurement that can't both be true. artifact is unknown if the conflict concerns the whole repo.
 select
     r.repo_id,
     a.artifact,

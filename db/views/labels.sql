@@ -1,4 +1,4 @@
--- Every label with its evidence: who says what, by which rule, with what weight; resolved marks what the label rests on.
+-- Every label with its evidence: source, value, rule and weight; resolved marks the evidence that decided.
 select
     r.repo_id,
     a.artifact,

@@ -1,7 +1,7 @@
 -- needs: parents
--- Every ancestor of every repo: depth 1 is a parent. relation is how the repo's line leaves the ancestor (the last step),
--- missing says that the catalog does not hold the ancestor, cycle that the line has come back to where it was. Twelve
--- steps at most. Ask for one repo through the query ancestors; this view reckons all of them.
+-- Every ancestor of every repo: depth 1 is a parent. relation is that of the last step, from the ancestor,
+-- missing means that the ancestor is not in the catalog, cycle that the path returned to a repo on it. At most twelve
+-- steps. For one repo use the saved query ancestors; this view computes all of them.
 with recursive line (repo_id, ancestor, relation, declared, depth, missing, cycle, path) as (
     select
         p.repo_id,
@@ -28,14 +28,14 @@ with recursive line (repo_id, ancestor, relation, declared, depth, missing, cycl
     where not l.cycle and l.depth < 12
 )
 select
-    repo_id, -- text: the repo whose line this is
-    ancestor, -- text: id of today where the catalog holds it, else as the child writes it
-    relation, -- text: finetune, quantized, adapter, merge or unknown: the last step of the line
+    repo_id, -- text: the repo whose ancestors these are
+    ancestor, -- text: its current id if it is in the catalog, otherwise as the child states it
+    relation, -- text: finetune, quantized, adapter, merge or unknown: the last step of the path
     declared, -- boolean: every step is declared by the Hub's data, none inferred
     depth, -- integer: steps between them; 1 is a parent
-    missing, -- boolean: the catalog does not hold the ancestor
-    cycle, -- boolean: the line has come back to a repo it went through
+    missing, -- boolean: the ancestor is not in the catalog
+    cycle, -- boolean: the path returned to a repo on it
     not missing
     and not cycle
-    and not exists (select 1 from parents p where p.repo_id = line.ancestor) as root -- boolean: the line ends here
+    and not exists (select 1 from parents p where p.repo_id = line.ancestor) as root -- boolean: the path ends here
 from line

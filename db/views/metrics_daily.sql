@@ -1,4 +1,5 @@
--- Downloads and likes of each repo by day: a row where they changed, beside what they were before. day is yyyy-mm-dd.
+-- Downloads and likes of each repo by day, a row for each change with the difference to the row before. day is
+-- yyyy-mm-dd.
 select
     r.repo_id,
     l.family,
@@ -10,10 +11,10 @@ select
     m.trending_score,
     m.downloads - (
         select p.downloads from metrics p where p.repo = m.repo and p.day < m.day order by p.day desc limit 1
-    ) as downloads_change, -- integer: against the row before
+    ) as downloads_change, -- integer: difference to the row before
     m.likes - (
         select p.likes from metrics p where p.repo = m.repo and p.day < m.day order by p.day desc limit 1
-    ) as likes_change -- integer: against the row before
+    ) as likes_change -- integer: difference to the row before
 from metrics m
 join repos r on r.id = m.repo
 join repo_labels l on l.repo = r.id

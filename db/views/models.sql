@@ -1,5 +1,5 @@
--- One wide row a repo: what the Hub says, the resolved labels, what was measured.
--- last_seen: when the catalog last knew it to be there: its own requests, or the last full crawl that did not miss it.
+-- One row per repo: the Hub's data, the resolved labels, the measured values.
+-- last_seen: when the repo was last known to exist: by a request for it, or by the last full crawl that listed it.
 select
     r.repo_id,
     r.hub_id,
@@ -19,7 +19,7 @@ select
     l.{repo_labels},
     r.total_size,
     r.file_count,
-    (select count(*) from artifacts a where a.repo = r.id) as artifact_count, -- integer: artifacts that its files make
+    (select count(*) from artifacts a where a.repo = r.id) as artifact_count, -- integer: number of its artifacts
     r.used_storage,
     l.depth,
     r.first_seen,
@@ -34,6 +34,6 @@ select
             limit 1
         ),
         r.last_seen
-    ) as last_seen -- time: when the catalog last knew it to be there
+    ) as last_seen -- time: when the repo was last known to exist
 from repos r
 join repo_labels l on l.repo = r.id

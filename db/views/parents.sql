@@ -1,9 +1,9 @@
--- Each repo's parents, one row a parent with the likeliest relation. parent_id is the parent's id of today where the
--- catalog holds it (perhaps renamed since, letters in any case, as the Hub takes them), unknown where it does not.
+-- Each repo's parents, one row per parent with the most likely relation. parent_id is the parent's current id if it is
+-- in the catalog (also after a rename; case-insensitive like the Hub), otherwise unknown.
 select
     r.repo_id,
     e.parent,
-    coalesce(p.repo_id, q.repo_id) as parent_id, -- text: the parent's id of today; unknown if not in the catalog
+    coalesce(p.repo_id, q.repo_id) as parent_id, -- text: the parent's current id; unknown if not in the catalog
     e.relation,
     e.source,
     e.declared

@@ -1,5 +1,5 @@
 -- needs: models
--- Models whose weights are quantized, beside the model they were made from, if the catalog holds it.
+-- Models whose weights are quantized, with their base model, if it is in the catalog.
 select
     m.repo_id,
     m.author,
@@ -15,7 +15,7 @@ select
     m.qat,
     m.imatrix,
     m.dynamic,
-    coalesce(m.parameters_measured, m.parameters) as parameters, -- integer: as measured, else as claimed
+    coalesce(m.parameters_measured, m.parameters) as parameters, -- integer: measured, otherwise claimed
     m.total_size,
     m.artifact_count,
     m.downloads,
@@ -24,7 +24,7 @@ select
     m.status,
     m.last_modified,
     m.base_model,
-    b.author as base_author, -- text: owner of the base model, if the catalog holds it
+    b.author as base_author, -- text: owner of the base model, if it is in the catalog
     b.downloads as base_downloads, -- integer: its downloads
     b.total_size as base_total_size, -- integer: bytes of its files
     b.license as base_license, -- text: its licence

@@ -1,4 +1,4 @@
--- Repos whose labels are not of the current vocabulary, or were made before the repo changed: `relabel` mends the first
+-- Repos whose labels are not of the current vocabulary, or were made before the repo changed: `relabel` fixes the first
 -- two reasons offline, the next crawl the third.
 select
     r.repo_id,

@@ -87,7 +87,7 @@ def test_the_root_is_the_report_and_leads_to_the_tables(address: str, browser: B
 
 def test_a_form_with_a_parameter_returns_rows(address: str, browser: Browser) -> None:
     browser.open(f"{address}/catalog")
-    browser.click(link("Best copy of a model under so many GB"))
+    browser.click(link("Best copy of a model under a size"))
     assert rows(browser) > 1, "an empty form means the defaults"
     browser.run("document.querySelector('input[name=size]').value = '3GB'")
     browser.run("document.querySelector('input[name=model]').value = 'google/gemma-3-4b-it'")
