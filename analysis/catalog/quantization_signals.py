@@ -19,7 +19,7 @@ from analysis.fit.memory import weight_bytes
 from analysis.fit.speed import tokens_per_second
 from analysis.formats.formats import find_format
 from analysis.labels.evidence.headers import header_evidence
-from analysis.labels.evidence.sizes import FULL_FROM, QUANTIZED_BELOW
+from analysis.labels.evidence.sizes import MAX_QUANTIZED_BITS, MIN_FULL_PRECISION_BITS
 from analysis.schemes.schemes import FULL_PRECISION, scheme_table
 from analysis.units import size_text
 from db.records import EvalRecord, Header, LabelRecord
@@ -125,9 +125,9 @@ def size_signal(subject: SignalInput) -> Signal:
         how = f"{size_text(subject.size)} for {subject.parameters:,} parameters"
     if bits is None:
         return Signal("size", None, "bytes or parameters are unknown")
-    if bits < QUANTIZED_BELOW:
+    if bits < MAX_QUANTIZED_BITS:
         return Signal("size", True, f"{bits:.2f} bits per weight, full precision takes 16 or more ({how})")
-    if bits >= FULL_FROM:
+    if bits >= MIN_FULL_PRECISION_BITS:
         return Signal("size", False, f"{bits:.2f} bits per weight ({how})")
     return Signal(
         "size", None, f"{bits:.2f} bits per weight: part of it is quantized, or parts are not counted ({how})"

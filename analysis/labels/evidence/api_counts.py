@@ -1,4 +1,4 @@
-"""The API's summaries: the Hub's own counts of a repo's safetensors, and of one of its GGUF files."""
+"""The summaries in the Hub's answers: its own counts of a repo's safetensors, and of one of its GGUF files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from analysis.labels.evidence.formats import API_SAFETENSORS_WEIGHT, format_evidence
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence, make_measured
 from analysis.labels.evidence.schemes import full_precision_evidence, scheme_evidence
-from analysis.labels.evidence.sizes import QUANTIZED_BELOW
+from analysis.labels.evidence.sizes import MAX_QUANTIZED_BITS
 from analysis.labels.evidence.stated import stated_evidence
 from analysis.untrusted import check_count, check_mapping, check_text
 from db.record_base import Json
@@ -85,7 +85,7 @@ def gguf_evidence(gguf: Json) -> Evidence:
         found.append(make_evidence("architecture", architecture, "api", "gguf.architecture", weight))
     found += stated_evidence("api", {"gguf": gguf})
     size = check_count(gguf.get("totalFileSize"))
-    if total and size and size * 8 / total < QUANTIZED_BELOW:
+    if total and size and size * 8 / total < MAX_QUANTIZED_BITS:
         found.append(make_evidence("quantized", "true", "size", "gguf.totalFileSize", 41))
     if found:
         found += format_evidence("gguf", "api", "gguf")

@@ -1,4 +1,4 @@
-"""Families that nobody states: what an architecture or a word that is nearly a family's name lets guess."""
+"""Guesses a family that nothing states, from the architecture or from a word that resembles a family's name."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from analysis.labels.evidence.names import parse_name_or_none
 from analysis.names.family import find_closest_family
 from db.record_base import Source
 
-CLOSE = 93.0  # of 100: a letter in eight
-LONG = 7  # letters: `stellar` is close to stella, `tinylama` only to tinyllama
+MIN_SIMILARITY = 93.0  # of 100: a letter in eight
+MIN_WORD_LETTERS = 7  # letters: `stellar` is close to stella, `tinylama` only to tinyllama
 
 
 @lru_cache(maxsize=1 << 11)
 def architecture_evidence(architecture: str, source: Source) -> Evidence:
-    """The family that an architecture was made for: `qwen3_moe` is qwen 3. Worth little: many build on llama's."""
+    """The family that an architecture was made for: `qwen3_moe` is qwen 3. Of little weight: many use llama's."""
     labels = parse_name_or_none(
         architecture.replace("ForCausalLM", "").replace("ForConditionalGeneration", "").replace("_", "-")
     )
@@ -33,15 +33,15 @@ def architecture_evidence(architecture: str, source: Source) -> Evidence:
 
 
 def fuzzy_evidence(unclaimed: Iterable[str]) -> Evidence:
-    """The family that a word which no rule knows nearly spells, where nothing at all tells the family."""
+    """The family whose name an unclaimed word resembles, for names from which nothing else gives a family."""
     for word in unclaimed:
-        family = nearly(word.lower()) if len(word) >= LONG and word.isalpha() else None
+        family = find_similar_family(word.lower()) if len(word) >= MIN_WORD_LETTERS and word.isalpha() else None
         if family:
             return (make_evidence("family", family, "fuzzy", f"nearly {family}: {word[:40]}", WEIGHT["fuzzy"]),)
     return ()
 
 
 @lru_cache(maxsize=1 << 14)
-def nearly(word: str) -> str | None:
-    found = find_closest_family((word,), CLOSE)
+def find_similar_family(word: str) -> str | None:
+    found = find_closest_family((word,), MIN_SIMILARITY)
     return found.family if found else None

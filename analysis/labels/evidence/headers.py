@@ -13,12 +13,12 @@ from analysis.untrusted import MAX_BASE_MODELS, check_count, check_mapping, chec
 from db.record_base import Source
 from db.records import EdgeRecord, Header
 
-TITLE = 42
+TITLE_WEIGHT = 42
 """Weight of the name that a header gives its model: below file and repo, above lineage."""
 
 
 def header_evidence(header: Header) -> Evidence:
-    """What the bytes say. `tensors` is counted in shapes, `header` is written in keys."""
+    """Evidence from a header. Source `tensors` is counted in shapes and types, `header` is stated in keys."""
     found = []
     counted_by: Source = "lineage" if header.inferred else "tensors"
     weight = 70 if header.inferred else WEIGHT["tensors"]
@@ -48,10 +48,10 @@ def header_evidence(header: Header) -> Evidence:
     quantizer = check_text(header.facts.get("quantized_by"))
     if quantizer:
         found.append(make_measured("quantizer", quantizer, "header", "general.quantized_by"))
-    return (*found, *titled(header))
+    return (*found, *title_evidence(header))
 
 
-def titled(header: Header) -> Evidence:
+def title_evidence(header: Header) -> Evidence:
     """What `general.name` claims, for files that are called `model.gguf`."""
     title = check_text(header.facts.get("name"))
     labels = parse_name_or_none(title.replace(" ", "-")) if title else None
@@ -59,7 +59,11 @@ def titled(header: Header) -> Evidence:
         return ()
     values = ((field, getattr(labels, field)) for field in LINEAGE)
     return tuple(
-        [make_measured(field, value, "header", "general.name", TITLE) for field, value in values if value is not None]
+        [
+            make_measured(field, value, "header", "general.name", TITLE_WEIGHT)
+            for field, value in values
+            if value is not None
+        ]
     )
 
 

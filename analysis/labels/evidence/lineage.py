@@ -1,4 +1,4 @@
-"""What the base model's name claims, for a model that says nothing itself."""
+"""What the base model's name claims, for labels that the model's own name does not state."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from db.record_base import Relation
 LINEAGE = (
     "family", "version", "base_family", "base_version", "release", "size", "parameters", "active_parameters", "experts",
 )  # fmt: skip
-"""What a copy takes from the model it is a copy of, where its own name is silent."""
+"""Labels that a copy inherits from its base model where its own name states nothing."""
 
 
 @lru_cache(maxsize=1 << 13)
 def lineage_evidence(parent: str, relation: Relation) -> Evidence:
-    """What the base model's name claims, for a model that says nothing itself.
+    """What the base model's name claims, for labels that the model's own name does not state.
 
     A quantized copy is its base; a finetune keeps family and size; an adapter or a merge keeps the family alone.
     """

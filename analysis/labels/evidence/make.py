@@ -1,4 +1,4 @@
-"""A piece of evidence: a value of a label, who says so, by which rule, and how much that weighs."""
+"""Makes pieces of evidence: a label's value with its source, the rule that found it, and its weight."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ WEIGHT: Mapping[Source, int] = {
     "tensors": 100, "header": 95, "config": 90, "api": 80, "file": 70, "card": 60, "size": 55, "name": 50, "tag": 45,
     "lineage": 40, "owner": 30, "fuzzy": 20,
 }  # fmt: skip
-"""How far a source is believed: bytes before settings, settings before words, one's own words before the family's."""
+"""Weight of each source: bytes above configuration, configuration above text, the model's own text above its base's."""
 
 
 @lru_cache(maxsize=1 << 16)
 def make_evidence(
     field: str, value: str, source: Source, rule: str, weight: int, resolved: bool = False
 ) -> LabelRecord:
-    """One piece of evidence; equal ones are one object, for three million repos say much the same."""
+    """One piece of evidence; equal ones are one object: a catalog repeats the same pieces millions of times."""
     return LabelRecord(field, value, source, rule, weight, resolved)
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from analysis.errors import InvalidName
 from analysis.labels.evidence.make import WEIGHT, Evidence, evidence_text, make_evidence
-from analysis.labels.evidence.owners import lent_format
+from analysis.labels.evidence.owners import owner_format
 from analysis.names import NameLabels, parse_name
 from db.labels import LABELS
 from db.record_base import Source
@@ -25,7 +25,7 @@ _TOKEN = {
 
 @lru_cache(maxsize=512)
 def parse_name_or_none(name: str) -> NameLabels | None:
-    """A name's labels; None where it is none. Remembered while a repo's artifacts are labelled."""
+    """A name's labels; None for text that is no name. Cached while a repo's artifacts are labelled."""
     try:
         return parse_name(name)
     except InvalidName:
@@ -33,7 +33,7 @@ def parse_name_or_none(name: str) -> NameLabels | None:
 
 
 def name_evidence(labels: NameLabels, source: Source) -> Evidence:
-    """What a repo's or a file's name claims (`source` name or file). A format that its owner lends is the owner's."""
+    """Evidence from the name of a repo or file (`source`). A format known from the owner has the source owner."""
     rules = {token.label: token.rule for token in labels.tokens if token.label}
     weight = WEIGHT[source]
     found = []
@@ -53,7 +53,7 @@ def name_evidence(labels: NameLabels, source: Source) -> Evidence:
     for field in _FLAGS:
         if getattr(labels, field):
             found.append(make_evidence(field, "true", source, rules.get(_TOKEN.get(field, field)) or "name", weight))
-    lent = lent_format(labels.owner) if "format" not in rules else None
+    lent = owner_format(labels.owner) if "format" not in rules else None
     if lent and lent == labels.format:
         found = [each for each in found if each.field != "format"]
         found.append(make_evidence("format", lent, "owner", "publisher", WEIGHT["owner"]))

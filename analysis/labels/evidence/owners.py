@@ -29,7 +29,7 @@ def owner_evidence(owner: str | None) -> Evidence:
     return tuple(found)
 
 
-def lent_format(owner: str | None) -> str | None:
+def owner_format(owner: str | None) -> str | None:
     """The one format that an account publishes."""
     known = vocabulary().owners.get(owner.lower()) if owner else None
     return known.facts.get("format") if known else None

@@ -1,15 +1,15 @@
-"""Bits a weight, from bytes and parameters, and what they tell."""
+"""Bits per weight from bytes and parameters, and what they say about quantization."""
 
 from __future__ import annotations
 
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_measured
 
-QUANTIZED_BELOW = 12.0  # bits a weight: 8-bit schemes with their scales and unquantized embeddings stay under it
-FULL_FROM = 14.0  # half precision is 16 bits; a few 8-bit tensors may be among them
+MAX_QUANTIZED_BITS = 12.0  # bits per weight: 8-bit schemes with their scales and unquantized embeddings stay under it
+MIN_FULL_PRECISION_BITS = 14.0  # half precision is 16 bits; a few 8-bit tensors may be among them
 
 
 def size_evidence(size: int | None, parameters: int | None) -> Evidence:
-    """Bits a weight from bytes and parameters, where the figure is one that weights can have."""
+    """Bits per weight from bytes and parameters, where the value is one that weights can have."""
     if not size or not parameters:
         return ()
     bits = size * 8 / parameters
@@ -20,10 +20,12 @@ def size_evidence(size: int | None, parameters: int | None) -> Evidence:
     )
 
 
-def width_evidence(bits: float, *, certain: bool) -> Evidence:
-    """What the bits a weight tell of `quantized`; it decides nothing where parameters were not counted in this file."""
-    if QUANTIZED_BELOW <= bits < FULL_FROM:
+def bits_per_weight_evidence(bits: float, *, certain: bool) -> Evidence:
+    """Whether bits per weight are those of quantized weights. Weak where parameters were not counted in this file."""
+    if MAX_QUANTIZED_BITS <= bits < MIN_FULL_PRECISION_BITS:
         return ()
     return (
-        make_measured("quantized", bits < QUANTIZED_BELOW, "size", "bits a weight", WEIGHT["size"] if certain else 15),
+        make_measured(
+            "quantized", bits < MAX_QUANTIZED_BITS, "size", "bits a weight", WEIGHT["size"] if certain else 15
+        ),
     )

@@ -1,4 +1,4 @@
-"""What the tags of a repo say, and its task, which the Hub tells beside them."""
+"""Evidence from the tags of a repo and from its task."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from analysis.untrusted import MAX_TEXT_LENGTH
 from analysis.vocabulary.vocabulary import vocabulary
 from db.records import EdgeRecord
 
-BITS_TAG = 25
-"""Weight of `8-bit` and its like: NVFP4 repos carry it too."""
+BITS_TAG_WEIGHT = 25
+"""Weight of tags such as `8-bit`, which NVFP4 repos have too."""
 
 _TAGGED_TUNING = frozenset((
     "merge", "lora", "sft", "dpo", "orpo", "kto", "ppo", "grpo", "abliterated", "uncensored", "mergekit", "peft",
@@ -45,8 +45,8 @@ def tag_evidence(tag: str) -> Evidence:
     bits = _BITS_TAG.fullmatch(low)
     if bits:
         return (
-            make_evidence("bits", bits[1], "tag", tag, BITS_TAG),
-            make_evidence("quantized", "true", "tag", tag, BITS_TAG),
+            make_evidence("bits", bits[1], "tag", tag, BITS_TAG_WEIGHT),
+            make_evidence("quantized", "true", "tag", tag, BITS_TAG_WEIGHT),
         )
     if low == "imatrix":
         return (make_evidence("imatrix", "true", "tag", tag, weight),)

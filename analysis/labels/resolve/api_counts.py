@@ -1,4 +1,4 @@
-"""The API's counts, held against what the name states: whose they are, and whether they were unpacked."""
+"""Checks the Hub's parameter counts against the name: is it this model's count, and were packed weights unpacked?"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def summary_evidence(repo: RepoRecord, name: NameLabels | None, packed: Evidence
     found = list(safetensors_evidence(repo.safetensors, scheme_told)) if repo.safetensors else []
     if stated:
         bits = next((float(each.value) for each in packed if each.field == "bits"), None) or (name and name.bits)
-        found = [unpacked(each, repo, stated, bits or None) for each in found]
+        found = [correct_for_packing(each, repo, stated, bits or None) for each in found]
     for each in gguf_evidence(repo.gguf) if repo.gguf else ():
         if each.field == "parameters_measured":
             clip = repo.gguf.get("architecture") in ("clip", "imatrix")
@@ -34,8 +34,8 @@ def summary_evidence(repo: RepoRecord, name: NameLabels | None, packed: Evidence
     return tuple(found)
 
 
-def unpacked(each: LabelRecord, repo: RepoRecord, stated: int, bits: float | None) -> LabelRecord:
-    """A count of packed words, where unpacking it meets what the name states; else the count as it is."""
+def correct_for_packing(each: LabelRecord, repo: RepoRecord, stated: int, bits: float | None) -> LabelRecord:
+    """A count of packed words, unpacked where that agrees with what the name states; else the count as it is."""
     if each.field != "parameters_measured" or int(each.value) >= stated * 0.7 or not bits or bits > 8:
         return each
     held = parse_dtype_counts(repo.safetensors)

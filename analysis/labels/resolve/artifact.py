@@ -11,9 +11,9 @@ from analysis.labels.evidence.formats import artifact_container, is_stored_in
 from analysis.labels.evidence.headers import header_evidence
 from analysis.labels.evidence.make import Evidence, make_evidence, make_measured
 from analysis.labels.evidence.names import name_evidence, parse_name_or_none
-from analysis.labels.evidence.sizes import size_evidence, width_evidence
+from analysis.labels.evidence.sizes import bits_per_weight_evidence, size_evidence
 from analysis.labels.evidence.tags import tag_evidence
-from analysis.labels.resolve.conflicts import contradictions
+from analysis.labels.resolve.conflicts import find_conflicts
 from analysis.labels.resolve.select import SIZES, build_labels, select_strongest, strongest
 from analysis.names import NameLabels
 from analysis.schemes.schemes import usual_file_bits
@@ -46,32 +46,32 @@ def label_artifact(
     if container:
         pieces.append(make_evidence("format", container, "file", "extension", 70))
     if weights:
-        pieces += inherited_from_sibling(repo, artifact, file, name, siblings)
+        pieces += repo_evidence(repo, artifact, file, name, siblings)
     if header:
         pieces += header_evidence(header)
     elif weights:
-        pieces += derived(repo, artifact, siblings, headers)
+        pieces += sibling_evidence(repo, artifact, siblings, headers)
     counted = strongest(pieces).get("parameters_measured")
     if header is None and counted and weights:
         pieces += size_evidence(artifact.total_size, int(counted.value))
     width = strongest(pieces).get("bits_per_weight")
     if width and weights:
-        pieces += width_evidence(float(width.value), certain=header is not None)
+        pieces += bits_per_weight_evidence(float(width.value), certain=header is not None)
     best = select_strongest(pieces)
     silent = not weights or (header is not None and header.facts.get("role") in SIDECAR_ROLES)
-    conflicts = contradictions(pieces, best, silent=silent, header=header)
+    conflicts = find_conflicts(pieces, best, silent=silent, header=header)
     labels, evidence = build_labels(pieces, best, drop=SIZES if silent else ())
     return Labelled(labels, evidence, conflicts, (), file.unclaimed if file else (), vocabulary().digest)
 
 
-def inherited_from_sibling(
+def repo_evidence(
     repo: RepoRecord,
     artifact: ArtifactRecord,
     file: NameLabels | None,
     name: NameLabels | None,
     siblings: Sequence[ArtifactRecord],
 ) -> Evidence:
-    """What the repo says of this artifact: its config.json of the tensors beside it, its name of the only one."""
+    """What the repo states of this artifact: config.json of tensors beside it, the repo's name of its only weights."""
     found: list[LabelRecord] = []
     container = artifact_container(artifact)
     if container and find_format(container).described_by_config and "/" not in artifact.artifact:
@@ -81,7 +81,7 @@ def inherited_from_sibling(
         found += [each for each in (name_evidence(name, "name") if name else ()) if is_stored_in(each, container)]
     own_word = file is not None and (file.quant is not None or file.quantized is not None)
     if name and not own_word and find_container(name.format) in (None, container):
-        others = (a for a in artifact_weights(siblings) if artifact_container(a) == container)
+        others = (a for a in primary_weights(siblings) if artifact_container(a) == container)
         if all(a.artifact == artifact.artifact for a in others):
             found += [each for each in name_evidence(name, "name") if each.field in _SCHEME]
     if find_format(container).imatrix and "imatrix" in repo.tags and file is not None and file.quantized:
@@ -91,18 +91,18 @@ def inherited_from_sibling(
     return tuple(dict.fromkeys(found))
 
 
-def derived(
+def sibling_evidence(
     repo: RepoRecord, artifact: ArtifactRecord, siblings: Sequence[ArtifactRecord], headers: Mapping[str, Header]
 ) -> Evidence:
-    """What others tell of an artifact whose header was not read: its siblings' headers, the API's blocks."""
+    """Evidence for an artifact whose header was not read: its siblings' headers, the blocks of the Hub's answer."""
     found: list[LabelRecord] = []
     container = artifact_container(artifact)
-    peers = [a for a in artifact_weights(siblings) if a.artifact in headers] if headers else []
+    peers = [a for a in primary_weights(siblings) if a.artifact in headers] if headers else []
     for peer in peers:
         if artifact_container(peer) != container:
             continue
         header = headers[peer.artifact]
-        if header.parameters and not header.inferred and one_model(artifact, peer):
+        if header.parameters and not header.inferred and is_same_model(artifact, peer):
             rule = f"header of {peer.artifact}"[:200]
             of_model = (each for each in header_evidence(header) if each.field in MODEL_LABELS)
             found += [make_measured(each.field, each.value, "header", rule, 78) for each in of_model]
@@ -113,7 +113,7 @@ def derived(
     return tuple(found)
 
 
-def gguf_counts(repo: RepoRecord, artifact: ArtifactRecord) -> list[LabelRecord]:
+def gguf_block_evidence(repo: RepoRecord, artifact: ArtifactRecord) -> list[LabelRecord]:
     """The API's gguf block, as far as it can be about this file: it is about one of the repo's."""
     block = gguf_evidence(repo.gguf)
     total = next((int(each.value) for each in block if each.field == "parameters_measured"), None)
@@ -129,7 +129,7 @@ def gguf_counts(repo: RepoRecord, artifact: ArtifactRecord) -> list[LabelRecord]
     ]
 
 
-def safetensors_counts(repo: RepoRecord, artifact: ArtifactRecord) -> list[LabelRecord]:
+def safetensors_block_evidence(repo: RepoRecord, artifact: ArtifactRecord) -> list[LabelRecord]:
     """The API's safetensors block: it is about the primary weights of the repo's top folder."""
     if not artifact.primary or "/" in artifact.artifact:
         return []
@@ -138,18 +138,18 @@ def safetensors_counts(repo: RepoRecord, artifact: ArtifactRecord) -> list[Label
 
 
 _API_COUNTS: Mapping[str, Callable[[RepoRecord, ArtifactRecord], list[LabelRecord]]] = {
-    "gguf": gguf_counts, "safetensors": safetensors_counts,
+    "gguf": gguf_block_evidence, "safetensors": safetensors_block_evidence,
 }  # fmt: skip
 """Format of the files -> what the API's block about them says of one artifact."""
 
 
-def artifact_weights(artifacts: Iterable[ArtifactRecord]) -> list[ArtifactRecord]:
+def primary_weights(artifacts: Iterable[ArtifactRecord]) -> list[ArtifactRecord]:
     """The artifacts that are the model itself, one copy each."""
     return [artifact for artifact in artifacts if artifact.role == "weights" and artifact.primary]
 
 
-def one_model(one: ArtifactRecord, other: ArtifactRecord) -> bool:
-    """Whether two files are quants of one model, as far as their names tell."""
+def is_same_model(one: ArtifactRecord, other: ArtifactRecord) -> bool:
+    """Whether the names of two files claim the same family, version and size: quants of one model."""
     a, b = parse_name_or_none(one.artifact), parse_name_or_none(other.artifact)
     if a is None or b is None:
         return False
@@ -157,7 +157,7 @@ def one_model(one: ArtifactRecord, other: ArtifactRecord) -> bool:
 
 
 def disagrees_with_siblings(artifact: ArtifactRecord, total: int) -> bool:
-    """Whether a count of parameters is another file's: name and bytes agree with each other and not with it."""
+    """Whether a count of parameters belongs to another file: name and size agree with each other, not with it."""
     file = parse_name_or_none(artifact.artifact)
     usual = usual_file_bits(file.quant) if file and file.quant else None
     if file is None or file.parameters is None or usual is None or not artifact.total_size:

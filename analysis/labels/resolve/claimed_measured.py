@@ -1,4 +1,4 @@
-"""Claimed and measured: the same label from those who only say so, and from those who looked."""
+"""Tells claims from measurements of a label, by the source of the evidence."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from db.record_base import Source
 from db.records import ConflictRecord, LabelRecord
 
 MIN_WEIGHT = 20
-"""Evidence that weighs less is kept and decides nothing."""
+"""Evidence of a lower weight is kept, but decides no label."""
 
 CLAIMED_BY: frozenset[Source] = frozenset(("file", "card", "name", "tag", "lineage", "owner", "fuzzy"))
 
 
-def claim(pieces: Iterable[LabelRecord], field: str) -> LabelRecord | None:
-    """The strongest of those who only say so."""
+def strongest_claim(pieces: Iterable[LabelRecord], field: str) -> LabelRecord | None:
+    """The strongest evidence of a source that claims."""
     found = [each for each in pieces if each.field == field and each.source in CLAIMED_BY and each.weight >= MIN_WEIGHT]
     return max(found, key=lambda each: each.weight, default=None)
 
 
-def measured(pieces: Iterable[LabelRecord], field: str) -> LabelRecord | None:
-    """The strongest of those who looked."""
+def strongest_measurement(pieces: Iterable[LabelRecord], field: str) -> LabelRecord | None:
+    """The strongest evidence of a source that measures."""
     found = [
         each for each in pieces if each.field == field and each.source not in CLAIMED_BY and each.weight >= MIN_WEIGHT
     ]
     return max(found, key=lambda each: each.weight, default=None)
 
 
-def against(field: str, said_: LabelRecord, counted: LabelRecord) -> ConflictRecord:
+def make_conflict(field: str, said_: LabelRecord, counted: LabelRecord) -> ConflictRecord:
     return ConflictRecord(field, said_.value, said_.source, counted.value, counted.source)

@@ -1,4 +1,4 @@
-"""Inheritance: what a model takes from its parents, where its own name is silent."""
+"""What a model inherits from its parents where its own name states nothing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from db.record_base import Relation
 from db.records import EdgeRecord, LabelRecord
 
 
-def lineage_of(
+def inherited_evidence(
     edges: Sequence[EdgeRecord], parent: EdgeRecord | None, relation: Relation | None, name: NameLabels | None
 ) -> Evidence:
-    """What the parent's name claims, of a merge where all parents agree; a name's own brand stays its own."""
+    """What the parent's name claims; of a merge, what all parents claim. A family in the own name is kept."""
     if parent is None or relation is None:
         return ()
     found = lineage_evidence(parent.parent, relation)
@@ -32,11 +32,11 @@ def lineage_of(
         without.add("version")
     if name.family and "family" in theirs and theirs["family"].value != name.family:
         without |= {"family", "version", "release"}
-        found = (*found, *foundation(theirs, name))
-    return tuple([each for each in found if each.field not in without and not says(name, each)])
+        found = (*found, *foundation_version(theirs, name))
+    return tuple([each for each in found if each.field not in without and not is_claimed_by(name, each)])
 
 
-def foundation(theirs: Best, name: NameLabels) -> Evidence:
+def foundation_version(theirs: Best, name: NameLabels) -> Evidence:
     """The version of the foundation that a brand is built on, where the base model is that foundation itself."""
     family, version = theirs["family"], theirs.get("version")
     below = theirs.get("base_family", family).value
@@ -45,7 +45,7 @@ def foundation(theirs: Best, name: NameLabels) -> Evidence:
     return (make_evidence("base_version", version.value, "lineage", version.rule, version.weight),)
 
 
-def says(name: NameLabels, each: LabelRecord) -> bool:
+def is_claimed_by(name: NameLabels, each: LabelRecord) -> bool:
     """Whether a name says the same as a piece of evidence."""
     own = getattr(name, each.field)
     return each.value in own if isinstance(own, tuple) else own is not None and evidence_text(own) == each.value

@@ -20,7 +20,7 @@ _FULL_ID_OWNERS = frozenset(("bartowski",))
 
 def edges_of(repo: RepoRecord, name: NameLabels | None, headers: Mapping[str, Header] = {}) -> tuple[EdgeRecord, ...]:
     """The repo's parents: those that the card, the tags and the API declare, in the card's order, else those of its
-    headers, else one that its name tells. The same however the API's edges were ordered."""
+    headers, else one that its name states. The same however the API's edges were ordered."""
     found: dict[EdgeRecord, None] = dict.fromkeys(card_edges(repo.card))
     for tag in repo.tags[:MAX_TAGS]:
         if tag.startswith("base_model:"):
@@ -37,11 +37,11 @@ def edges_of(repo: RepoRecord, name: NameLabels | None, headers: Mapping[str, He
     declared = tuple([edge for edge in found if edge.parent.lower() != own])
     if declared or name is None:
         return declared
-    inferred = named_parent(name)
+    inferred = parent_in_name(name)
     return (inferred,) if inferred else ()
 
 
-def named_parent(name: NameLabels) -> EdgeRecord | None:
+def parent_in_name(name: NameLabels) -> EdgeRecord | None:
     """`bartowski/ilsp_Llama-Krikri-8B-Instruct-GGUF` names its parent's owner: ilsp/Llama-Krikri-8B-Instruct."""
     if name.owner is None or name.owner.lower() not in _FULL_ID_OWNERS or name.format is None:
         return None
@@ -52,7 +52,7 @@ def named_parent(name: NameLabels) -> EdgeRecord | None:
     return EdgeRecord(f"{owner}/{rest[: -len(ending)]}", "quantized", "name")
 
 
-def likeliest(edges: Sequence[EdgeRecord]) -> EdgeRecord | None:
+def choose_parent(edges: Sequence[EdgeRecord]) -> EdgeRecord | None:
     """The first parent with a relation, else the first, said by the most trustworthy.
 
     The Hub writes the relation into the tags of the parent that a card names; a parent without one was often copied
@@ -66,8 +66,8 @@ def likeliest(edges: Sequence[EdgeRecord]) -> EdgeRecord | None:
     return EdgeRecord(parent, related.get(parent, "unknown"), source)
 
 
-def inferred_relation(repo: RepoRecord, name: NameLabels | None, edges: Sequence[EdgeRecord]) -> Relation:
-    """How a repo came from its parent, where nobody says it: as the Hub itself guesses."""
+def infer_relation(repo: RepoRecord, name: NameLabels | None, edges: Sequence[EdgeRecord]) -> Relation:
+    """How a repo was made from its parent where nothing states it, by the rules of the Hub itself."""
     if repo.library_name == "peft" or (name and "lora" in name.tuning):
         return "adapter"
     if len({edge.parent for edge in edges}) > 1 or (name and "merge" in name.tuning):

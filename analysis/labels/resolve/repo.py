@@ -14,9 +14,9 @@ from analysis.labels.evidence.owners import owner_evidence
 from analysis.labels.evidence.tags import tag_evidence, task_evidence
 from analysis.labels.resolve.api_counts import summary_evidence
 from analysis.labels.resolve.artifact import label_artifact
-from analysis.labels.resolve.conflicts import contradictions
-from analysis.labels.resolve.inheritance import lineage_of
-from analysis.labels.resolve.parents import edges_of, inferred_relation, likeliest
+from analysis.labels.resolve.conflicts import find_conflicts
+from analysis.labels.resolve.inheritance import inherited_evidence
+from analysis.labels.resolve.parents import choose_parent, edges_of, infer_relation
 from analysis.labels.resolve.rollup import roll_up
 from analysis.labels.resolve.select import SIZES, build_labels, drop_foreign_version, select_strongest
 from analysis.names import NameLabels
@@ -48,10 +48,10 @@ def label_repo(
     name = parse_name_or_none(repo.repo_id)
     claimed = name_evidence(name, "name") if name else ()
     edges = edges_of(repo, name, headers)
-    parent = likeliest(edges)
+    parent = choose_parent(edges)
     relation = parent.relation if parent else None
     if parent and parent.relation == "unknown" and parent.source != "header":
-        relation = inferred_relation(repo, name, edges)
+        relation = infer_relation(repo, name, edges)
     pieces = [*claimed, *owner_evidence(repo.author or (name.owner if name else None))]
     card = card_evidence(repo)
     spoken = any(each.field == "languages" for each in card)  # the Hub repeats the card's languages as tags
@@ -60,7 +60,7 @@ def label_repo(
         pieces += told if not spoken else [each for each in told if each.field != "languages"]
     pieces += card
     pieces += task_evidence(repo.pipeline_tag)
-    lineage = lineage_of(edges, parent, relation, name)
+    lineage = inherited_evidence(edges, parent, relation, name)
     pieces += lineage
     packed = config_evidence(repo.config)
     pieces += packed
@@ -83,13 +83,13 @@ def label_repo(
         best = select_strongest(pieces)
     drop_foreign_version(pieces, best)
     silent = is_sidecar(repo, name, relation, artifacts)
-    conflicts = contradictions(pieces, best, silent=silent, artifacts=artifacts)
+    conflicts = find_conflicts(pieces, best, silent=silent, artifacts=artifacts)
     labels, evidence = build_labels(pieces, best, drop=(*(SIZES if silent else ()), *disputed))
     return Labelled(labels, evidence, conflicts, edges, name.unclaimed if name else (), vocabulary().digest)
 
 
 def states_family(architecture: LabelRecord) -> bool:
-    """GGUF files of Mistral, Yi, SmolLM and many more say llama: there it tells nothing."""
+    """Whether an architecture identifies a family. `llama` of a GGUF file does not: Mistral and Yi state it too."""
     return architecture.value != "llama" or architecture.source == "config"
 
 

@@ -1,4 +1,4 @@
-"""The roll-up: what a repo's artifacts say of the repo."""
+"""The roll-up: a repo's labels from those of its artifacts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Held = Sequence[tuple[ArtifactRecord, Labelled]]
 def roll_up(
     artifacts: Held, headers: Mapping[str, Header], name: NameLabels | None
 ) -> tuple[Evidence, tuple[str, ...]]:
-    """What a repo's artifacts say of the repo, and the labels on which they disagree, which the repo then has not.
+    """Evidence for a repo from its artifacts, and the labels on which they disagree: the repo gets no value for those.
 
     The main format, what all its quants share, the model's own counts. Sidecars (projectors, drafts, adapters,
     importance matrices) are not the model and are never counted, unless there is nothing else.
@@ -39,23 +39,25 @@ def roll_up(
         found.append(make_evidence("format", main, "file", f"{len(held)} artifacts", 70))
     quants = {labelled.labels.quant for _, labelled in held}
     if len(quants) == 1 and None not in quants:
-        found += [each for field in _ONE_SCHEME if (each := basis(held[0][1], field)) and shared(held, field)]
+        found += [
+            each for field in _ONE_SCHEME if (each := deciding_evidence(held[0][1], field)) and is_shared(held, field)
+        ]
     kinds = {labelled.labels.quantized for _, labelled in held}
     if True in kinds or kinds == {False}:
         decider = next(labelled for _, labelled in held if labelled.labels.quantized is (True in kinds))
-        each = basis(decider, "quantized")
+        each = deciding_evidence(decider, "quantized")
         if each:
             found.append(each)
     for field in _ANY:
-        flagged = next((each for _, labelled in held if (each := basis(labelled, field))), None)
+        flagged = next((each for _, labelled in held if (each := deciding_evidence(labelled, field))), None)
         if flagged:
             found.append(flagged)
-    counted = counting(held, headers, name)
+    counted = find_representative(held, headers, name)
     if counted:
-        found += [each for field in MODEL_LABELS if (each := basis(counted, field))]
+        found += [each for field in MODEL_LABELS if (each := deciding_evidence(counted, field))]
     disputed = []
     for field in _ALL_AGREE:
-        known = [each for _, labelled in held if (each := basis(labelled, field))]
+        known = [each for _, labelled in held if (each := deciding_evidence(labelled, field))]
         if len({each.value for each in known}) > 1:
             disputed.append(field)
         else:
@@ -68,7 +70,7 @@ def roll_up(
 
 
 def is_model(artifact: ArtifactRecord, headers: Mapping[str, Header]) -> bool:
-    """Whether a file that its path takes for weights is no sidecar by its header's own word."""
+    """Whether a file with the path of weights is a model: its header may state that it is a sidecar."""
     header = headers.get(artifact.artifact)
     return header is None or header.facts.get("role") not in SIDECAR_ROLES
 
@@ -88,7 +90,7 @@ def main_format(held: Sequence[tuple[ArtifactRecord, Labelled]], name: NameLabel
     return max(sizes, key=lambda format_: (sizes[format_], format_ or ""))
 
 
-def counting(
+def find_representative(
     held: Sequence[tuple[ArtifactRecord, Labelled]], headers: Mapping[str, Header], name: NameLabels | None
 ) -> Labelled | None:
     """The artifact whose counts are the model's: of a pipeline its transformer, else verified before derived, then the
@@ -118,11 +120,11 @@ def counting(
     return max(known, key=rank)[1]
 
 
-def shared(held: Sequence[tuple[ArtifactRecord, Labelled]], field: str) -> bool:
+def is_shared(held: Sequence[tuple[ArtifactRecord, Labelled]], field: str) -> bool:
     values = [getattr(labelled.labels, field) for _, labelled in held]
     return all(value == values[0] for value in values)
 
 
-def basis(labelled: Labelled, field: str) -> LabelRecord | None:
+def deciding_evidence(labelled: Labelled, field: str) -> LabelRecord | None:
     """The evidence that gave an artifact's label its value."""
     return next((each for each in labelled.evidence if each.resolved and each.field == field), None)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from analysis.formats.formats import find_format
 from analysis.labels.evidence.make import evidence_text, make_evidence, make_measured
-from analysis.labels.resolve.claimed_measured import CLAIMED_BY, against
+from analysis.labels.resolve.claimed_measured import CLAIMED_BY, make_conflict
 from analysis.labels.resolve.select import Best
 from analysis.schemes.schemes import nominal_bits, usual_file_bits
 from db.records import ConflictRecord, Header, LabelRecord
@@ -35,9 +35,9 @@ def find_scheme_conflict(
     if header is not None and find_format(header.format).mixed_types:
         if can_hold_scheme(claimed.value, header):
             return None
-        return against("quant", claimed, measured or make_measured("quant", bits, "tensors", "types"))
+        return make_conflict("quant", claimed, measured or make_measured("quant", bits, "tensors", "types"))
     if measured and not is_compatible(claimed, measured, pieces):
-        return against("quant", claimed, measured)
+        return make_conflict("quant", claimed, measured)
     if width and is_out_of_range(claimed.value, float(width.value), best.get("parameters_measured")):
         return ConflictRecord("quant", claimed.value, claimed.source, bits, width.source)
     return None

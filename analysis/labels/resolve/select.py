@@ -60,7 +60,7 @@ def strongest(pieces: Iterable[LabelRecord]) -> Best:
 
 
 def is_scheme_tag(each: LabelRecord) -> bool:
-    """Whether a tag speaks of a scheme."""
+    """Whether a piece of evidence is a tag that states a scheme."""
     return each.source == "tag" and each.field in ("quant", "quant_method", "bits")
 
 
@@ -82,7 +82,7 @@ def drop_foreign_version(pieces: Sequence[LabelRecord], best: Best) -> None:
 
 
 def build_labels(pieces: Iterable[LabelRecord], best: Best, drop: Sequence[str] = ()) -> tuple[Labels, Evidence]:
-    """Labels of the deciding pieces, and all evidence with these marked; nothing decides a dropped field."""
+    """Labels of the deciding pieces, and all evidence with these marked as resolved. Fields in `drop` get no value."""
     best = {field: each for field, each in best.items() if field not in drop}
     values: dict[str, Any] = {}
     lists: dict[str, list[str]] = {field: [] for field in _LISTS}

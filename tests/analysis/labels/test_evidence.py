@@ -17,7 +17,7 @@ from analysis.labels.evidence.lineage import lineage_evidence
 from analysis.labels.evidence.make import WEIGHT
 from analysis.labels.evidence.names import name_evidence
 from analysis.labels.evidence.owners import owner_evidence
-from analysis.labels.evidence.sizes import size_evidence, width_evidence
+from analysis.labels.evidence.sizes import bits_per_weight_evidence, size_evidence
 from analysis.labels.evidence.tags import tag_edge, tag_evidence
 from analysis.names import parse_name
 from db.records import EdgeRecord, Header, LabelRecord, RepoRecord
@@ -260,8 +260,8 @@ def test_bits_a_weight_from_bytes() -> None:
 
 @pytest.mark.parametrize(("bits", "verdict"), [(4.9, "true"), (8.5, "true"), (16.0, "false"), (32.0, "false")])
 def test_the_width_tells_quantized(bits: float, verdict: str) -> None:
-    assert says(width_evidence(bits, certain=True)) == {"quantized": verdict}
-    assert width_evidence(13.0, certain=True) == ()
+    assert says(bits_per_weight_evidence(bits, certain=True)) == {"quantized": verdict}
+    assert bits_per_weight_evidence(13.0, certain=True) == ()
 
 
 def test_a_copy_takes_all_from_its_base_and_an_adapter_the_family_alone() -> None:
