@@ -130,10 +130,9 @@ def format_result(facts: dict[str, Any], run: RunRecord, out: Printer) -> None:
     out.heading(f"The most capable models that fit 16 GB of memory with a context of {CONTEXT:,}")
     columns = [
         Column("repo_id", "repo", clip=False),
-        Column("quant", "quantization"),
-        Column("parameters", text=count_text, right=True),
-        Column("needs", "memory needed", text=size_text, right=True),
-        Column("total_size", "files", text=size_text, right=True),
+        Column("quant", "quantization", clip=False),
+        Column("parameters", "size", text=count_text, right=True, clip=False),
+        Column("needs", "memory", text=size_text, right=True, clip=False),
     ]
     out.rows(facts["fits_16gb"], columns, empty="Nothing fits.")
     out.line()
