@@ -208,7 +208,7 @@ def _other_readable(artifacts: Sequence[ArtifactRecord], chosen: ArtifactRecord)
 
 
 def merge_config_files(texts: Mapping[str, bytes]) -> Json:
-    """One configuration from the JSON files beside the weights. Files that are not valid JSON are left out."""
+    """One configuration from the JSON files beside the weights. Files that are not valid JSON are skipped."""
     values: dict[str, Any] = {}
     for path, text in texts.items():
         try:

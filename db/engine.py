@@ -160,7 +160,7 @@ def _begin_read(connection: Connection) -> None:
 def _is_still(path: Path) -> bool:
     """Nobody can be writing to it: it lies where nothing may be written (a share, a disc), and was closed properly.
 
-    SQLite must be told, for it could not make the file by which readers of a log know of each other.
+    SQLite has to know, because it could not create the shared-memory file that readers of a log need.
     """
     return not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
 

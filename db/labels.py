@@ -114,7 +114,7 @@ def label(
     stated_by  keys that state the value as it is; any other evidence needs code in analysis.labels.evidence
     measures   the label whose claim this one measures
     roll_up    how a repo takes it from its artifacts; None: it does not
-    title      the name for people where it is not the label's name
+    title      the name that is shown to users, if it differs from the label's name
     small      the number fits 32 bits
     indexed    an index of the database holds it
     searched   full-text search finds repos by it
@@ -397,7 +397,7 @@ EVENT_LABELS = frozenset(each.name for each in LABELS if each.is_event)
 
 SEARCHED_LABELS = tuple(each.name for each in sorted(LABELS, key=lambda each: not each.is_indexed) if each.is_searched)
 """Labels that full-text search finds repos by, in the order of the search documents of release 0.1.0: a document in
-another order would be written anew."""
+another order would be written again."""
 
 INDEXED_LABELS = tuple(each.name for each in LABELS if each.is_indexed or each.is_searched)
 """Labels that an index of the database or full-text search holds: they are written only where they differ."""

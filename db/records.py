@@ -1,4 +1,4 @@
-"""The nouns of the catalog: what one stage hands to the next.
+"""The record types of the catalog: what one stage passes to the next.
 
     RepoRecord -> FileRecord -> ArtifactRecord -> Header -> LabelRecord -> Enrichment | Skipped -> rows
 
@@ -90,7 +90,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactRecord:
-    """One thing that a person would load: one quant with its shards joined, or one sidecar.
+    """One unit that a user loads: a quantized model with its shards joined, or a sidecar file.
 
     `artifact` is unique in the repo: the file's path, or for shards the path without the shard's number.
     `content` identifies the bytes: the file's sha256, or one over its shards' in order; None if one lacks its hash.
@@ -186,7 +186,7 @@ class DerivedValues(FastPickle):
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something of the Hub that was left out, and why."""
+    """An entry of the Hub that was skipped, and why."""
 
     repo_id: str
     reason: SkipReason
@@ -203,7 +203,7 @@ class Page:
     skipped: tuple[Skipped, ...]
     cursor: str | None  # opaque: where the next page starts; None after the last
     thin: bool = False  # without card, config and counts of tensors: at a known commit those of the catalog hold
-    derived: tuple[DerivedValues, ...] = ()  # of each repo, where it was worked out beforehand
+    derived: tuple[DerivedValues, ...] = ()  # of each repo, if it was computed beforehand
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ class Enrichment:
     headers: tuple[Header, ...] = ()  # newly read ones, keyed by their `content`
     layouts: tuple[ArrayLength, ...] = ()  # newly learnt ones
     skipped: tuple[Skipped, ...] = ()  # parts that could not be read
-    derived: DerivedValues | None = None  # where it was worked out beforehand
+    derived: DerivedValues | None = None  # if it was computed beforehand
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,4 +277,4 @@ class RepoFilter:
     min_downloads: int | None = None
     repo_ids: tuple[str, ...] = ()
     since: datetime | None = None  # last modified at or after
-    limit: int | None = None  # the most downloaded so many
+    limit: int | None = None  # only this number of repos, the most downloaded ones

@@ -79,7 +79,7 @@ class Rows:
         """Each row: the columns' new values, then the key's; returns how many there were.
 
         An unknown value of a column in `keep` changes nothing. `differing` leaves rows alone that have all the values
-        already: for columns with an index, whose entries SQLite else writes anew.
+        already: for columns with an index, whose entries SQLite otherwise rewrites.
         """
         keys = (key,) if isinstance(key, str) else tuple(key)
         marks = self._numbered(len(columns) + len(keys))

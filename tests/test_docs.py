@@ -36,7 +36,7 @@ LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 
 
 def commands(document: Path) -> list[str]:
-    """The command lines of a document's `sh` blocks: continued lines joined, comments left out."""
+    """The command lines of a document's `sh` blocks: continued lines joined, without comments."""
     text = "\n".join(BLOCK.findall(document.read_text(encoding="utf-8"))).replace("\\\n", " ")
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]

@@ -32,7 +32,7 @@ class Table:
     key: tuple[str, ...]  # identifies a row; rows are ordered by it
     since: str = REPO_CHANGED_SINCE
     kinds: Mapping[str, ColumnKind] = field(default_factory=dict)  # where a column's kind differs from `column_kinds`
-    only_by_name: bool = False  # left out unless `--only` names it: larger than all other tables together
+    only_by_name: bool = False  # not exported unless `--only` names it: larger than all other tables together
 
     def sql(self, dialect: str, since: bool) -> str:
         """The select, ordered by bytes of UTF-8 whatever the database's locale, as SQLite and Python order."""

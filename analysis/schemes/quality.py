@@ -150,7 +150,7 @@ def loss_text(quant: str | None, *, qat: bool = False, imatrix: bool = False, qu
 
 
 def loss_sentence(quant: str | None, *, qat: bool = False, imatrix: bool = False) -> str:
-    """The loss in a sentence for people."""
+    """The loss as a sentence."""
     if quant and is_full_precision(quant):
         return "not quantized: nothing is lost"
     found = quality_loss(quant, imatrix=imatrix)

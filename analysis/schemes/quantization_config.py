@@ -98,7 +98,7 @@ class QuantizationConfig:
         return self._scheme_of_method() if self.method in PACKING_SCHEMES else usual
 
     def integer_scheme(self, bits: float) -> str:
-        """The scheme of integers of so many bits: W4A16 where a library says what activations are, else INT4."""
+        """The scheme of integers of this width: W4A16 if the library states the activations, otherwise INT4."""
         if self.method in ("compressed-tensors", "modelopt"):
             return f"W{bits:g}A{self.activation_bits or 16}"
         if self.method == "bitsandbytes":
@@ -191,7 +191,7 @@ def find_quantization_config(
 
 
 def read_quantization_config(block: Mapping[str, Any]) -> QuantizationConfig:
-    """One `quantization_config` block, whatever library wrote it. Unknown or wrong values are left out."""
+    """One `quantization_config` block, whatever library wrote it. Unknown or invalid values are skipped."""
     raw: Mapping[str, Any] = block
     inner = block.get("quantization")
     if isinstance(inner, Mapping) and inner.get("quant_algo"):  # hf_quant_config.json

@@ -190,7 +190,7 @@ def find_scheme(name: str) -> Scheme | None:
 
 
 def find_scheme_by_alias(text: str) -> Scheme | None:
-    """The scheme that a person means by a text: its name or an alias, in any case, with any separators.
+    """The scheme that a text names: its name or an alias, in any case, with any separators.
 
     `q4km`, `Q4-K-M` and `q4_k_m` are Q4_K_M; `nf4` is BNB-NF4.
     """

@@ -1,4 +1,4 @@
-"""`hf-catalog relabel`: makes stored labels anew with the current vocabulary, without any request."""
+"""`hf-catalog relabel`: recomputes stored labels with the current vocabulary, without any request."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def print_summary(result: Mapping[str, Any], out: Printer) -> None:
         return
     be, change = ("would be", "would change") if result["dry_run"] else ("were", "changed")
     out.line(
-        f"{result['repos']:,} repos {be} labelled anew with vocabulary {result['vocabulary']};"
+        f"{result['repos']:,} repos {be} relabelled with vocabulary {result['vocabulary']};"
         f" {result['labels']:,} labels of repos and {result['artifact_labels']:,} labels of files {change}."
     )
     example_of = {(each["field"], each["artifact"] is None): each for each in reversed(result["examples"])}

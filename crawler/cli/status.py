@@ -176,7 +176,7 @@ def print_status(facts: dict[str, Any], out: Printer) -> None:
         f" in {facts['crawls']:,} crawls, {size_text(requests['bytes'])}"
     )
     if facts["skips"]:
-        out.line(f"  left out   {join_counts(facts['skips'])} (hf-catalog query 'select * from skips')")
+        out.line(f"  skipped    {join_counts(facts['skips'])} (hf-catalog query 'select * from skips')")
     if facts["absent"]:
         out.line(f"  missing    {facts['absent']:,} repos that a full crawl did not see")
     if facts["failed_crawls"]:

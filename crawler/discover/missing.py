@@ -73,7 +73,7 @@ def check_missing(recorder: RunRecorder, executor: Executor) -> None:
         to_probe = undecided
     if len(missing) > MAX_PROBES_PER_RUN:
         recorder.notes.append(
-            f"{len(missing):,} repos were not listed; {MAX_PROBES_PER_RUN:,} of them were probed, the next run goes on"
+            f"{len(missing):,} repos were not listed; {MAX_PROBES_PER_RUN:,} were probed, the next run continues"
         )
     if found:
         recorder.notes.append(f"{found:,} repos that the listing did not show were found by requests for each of them")

@@ -218,7 +218,7 @@ class DaskExecutor(Executor):
     def _compute_here(self, outer: Future[Any]) -> None:
         call = self._take(outer)
         if call is not None:
-            with suppress(RuntimeError):  # shut down: nobody waits for the result
+            with suppress(RuntimeError):  # shut down: the result is not needed
                 self._here.submit(settle, outer, call)
 
     def _watch_workers(self) -> None:

@@ -81,7 +81,7 @@ class Service:
 
     Args:
         config: the jobs, their hooks and the catalog.
-        last_crawls: when the last complete crawl of each kind began, whoever started it.
+        last_crawls: when the last complete crawl of each kind began, started by the service or by a user.
     """
 
     def __init__(self, config: ServiceConfig, *, last_crawls: Mapping[str, datetime] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What is worked out of a repo before it is stored, from it and its labels alone, so that any process may do it."""
+"""Values that are computed from a repo and its labels before it is stored, so that any process can compute them."""
 
 from __future__ import annotations
 

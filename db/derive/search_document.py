@@ -16,7 +16,7 @@ from db.labels import SEARCHED_LABELS, Labels
 from db.records import RepoRecord
 
 MAX_SEARCHED_TAGS = 40  # of one document
-LONGEST = 1000  # letters of a document: cards are strangers' text
+LONGEST = 1000  # letters of a document: cards are untrusted text
 DOWNLOAD_MAGNITUDES = 12  # of downloads
 
 _DULL = ("base_model:", "region:", "dataset:", "license:", "arxiv:", "doi:", "deploy:", "model-index")

@@ -128,7 +128,7 @@ def _views(engine: Engine) -> str | None:
         wanted = [name for name, _ in view_sources()]
         missing = [name for name in wanted if name not in present]
         if missing:
-            return f"missing: {', '.join(missing)}; hf-catalog db upgrade makes them anew"
+            return f"missing: {', '.join(missing)}; hf-catalog db upgrade creates them again"
         for name in wanted:
             connection.exec_driver_sql(f"select * from {name} limit 0").all()
     return None

@@ -2,7 +2,7 @@
 
 Any piece of a word of three letters or more is found, `4b` is found where a word starts with it, and `3` where it is a
 word. A word that half the Hub holds is looked for among the most downloaded first. A new repo's document is made with
-its page; those of repos in `search_pending` are made anew later, a batch a transaction.
+its page; those of repos in `search_pending` are rebuilt later, one batch per transaction.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ RANK_ALL_BELOW = 4000
 """So many matches are all looked at; of more, the most downloaded."""
 
 RANKED_MATCHES = 400
-"""Of a common word, so many of the most downloaded matches are ranked."""
+"""Of the matches of a common word, this number of the most downloaded ones is ranked."""
 
 # ---- the index ------------------------------------------------------------------------------------------------------
 
 
 def refresh(rows: Rows, most: int = INDEX_BATCH) -> int:
-    """Makes pending documents anew, `most` of them; returns how many. In the caller's transaction."""
+    """Rebuilds at most `most` pending documents and returns how many. In the caller's transaction."""
     pending = [row[0] for row in rows.select("select repo from search_pending order by repo limit ?", (most,))]
     if not pending:
         return 0
@@ -80,7 +80,7 @@ def _documents(rows: Rows, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
 
 
 def rebuild(connection: Connection) -> None:
-    """The index anew from the documents."""
+    """Rebuilds the index from the documents."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("insert into search_index (search_index) values ('rebuild')")
 
@@ -107,7 +107,7 @@ class Found:
 
 
 def search_terms(text: str) -> list[str]:
-    """What a person looks for, as it stands in documents: `q4_0` is "q4 0", `4b` begins a word, `3` is one."""
+    """The search text as it is written in documents: `q4_0` is "q4 0", `4b` begins a word, `3` is one."""
     found = dict.fromkeys(said for said in (words(word) for word in text.split()) if said)
     return [said if len(said) > 2 else f" {said}" if len(said) == 2 else f" {said} " for said in found]
 
@@ -199,7 +199,7 @@ def _many(rows: Rows, query: str) -> bool:
 
 
 def _trigrams(piece: str) -> list[str]:
-    """Four of a piece's trigrams at the most, from its start to its end: more would be read and tell little."""
+    """At most four trigrams of a piece, from its start to its end: more would cost reads and select little."""
     last = len(piece) - 3
     starts = range(last + 1) if last < 4 else [place * last // 3 for place in range(4)]
     return [piece[start : start + 3] for start in starts]

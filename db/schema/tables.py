@@ -159,7 +159,7 @@ _LABEL_TYPES: Mapping[Kind, Type] = {"text": Text, "integer": BigInt, "real": Re
 
 
 def _label(declared: Label) -> Column[Any]:
-    """The column of a label; its comment is the label's meaning, with the unit where the meaning leaves it open."""
+    """The column of a label; its comment is the label's meaning, with the unit if the meaning does not state it."""
     meaning, unit = declared.meaning, declared.unit
     comment = f"JSON list: {meaning}" if declared.kind == "list" else meaning
     comment += f", {unit}" if unit is not None and unit not in meaning else ""

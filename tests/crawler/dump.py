@@ -1,6 +1,6 @@
 """A catalog as comparable rows: each with natural keys, without row ids and times.
 
-Events of labels are left out: which of two copies was read first decides whose labels changed by it.
+Events of labels are excluded: which of two copies was read first decides whose labels changed by it.
 """
 
 from __future__ import annotations

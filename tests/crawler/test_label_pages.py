@@ -92,7 +92,7 @@ def test_labels_are_made_here_where_no_process_can_be_started(
         assert labeller._process is None
 
 
-def test_a_repo_whose_labels_fail_is_reported_and_the_page_goes_on(process_at_once: None) -> None:
+def test_a_repo_whose_labels_fail_is_reported_and_the_page_is_stored(process_at_once: None) -> None:
     with PageLabeller() as labeller:
         page = labeller.submit([BROKEN, *PAGES[0]])()
     assert len(page.bugs) == 1 and "acme/odd has no labels" in page.bugs[0]

@@ -1,4 +1,4 @@
-"""Records for tests of the catalog: one call a noun, everything plausible, each thing changeable by name."""
+"""Records for tests of the catalog: one function per record type, with defaults that arguments replace."""
 
 from __future__ import annotations
 

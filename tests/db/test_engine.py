@@ -1,4 +1,4 @@
-"""Opening a catalog: what readers may not do, and what people are told when it can't be opened."""
+"""Opening a catalog: what readers may not do, and the errors when it can't be opened."""
 
 from __future__ import annotations
 

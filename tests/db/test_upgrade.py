@@ -1,4 +1,4 @@
-"""A catalog that release 0.1.0 made, brought to today's schema: whole, with every row, and fit for every question."""
+"""A catalog that release 0.1.0 made, upgraded to the current schema: complete, and usable by every query."""
 
 from __future__ import annotations
 
@@ -140,20 +140,24 @@ def test_every_question_can_be_asked(question: SavedQuery, upgraded: str) -> Non
     assert found or question.name not in ANSWERED
 
 
-def test_its_models_are_listed_and_its_crawls_told(upgraded: str) -> None:
+def test_its_models_and_crawls_are_listed(upgraded: str) -> None:
     listed = hf_catalog("models", "ls", "--limit", "1000", "--db", upgraded)
     (gone,) = rows(upgraded, "select count(*) from models where status = 'gone'")[0]
     assert len(listed) == ROWS["repos"] - gone
-    told = hf_catalog("status", "--db", upgraded)
-    assert (told["repos"], told["crawls"], told["headers"]) == (ROWS["repos"], ROWS["crawl_runs"], ROWS["headers"])
-    assert (told["absent"], told["failed_crawls"], len(told["unfinished"])) == (1, 1, 1)
+    result = hf_catalog("status", "--db", upgraded)
+    assert (result["repos"], result["crawls"], result["headers"]) == (
+        ROWS["repos"],
+        ROWS["crawl_runs"],
+        ROWS["headers"],
+    )
+    assert (result["absent"], result["failed_crawls"], len(result["unfinished"])) == (1, 1, 1)
 
 
-def test_its_labels_can_be_made_anew(tmp_path: Path) -> None:
+def test_its_labels_can_be_recomputed(tmp_path: Path) -> None:
     db = copied(tmp_path)
     with closing(sqlite3.connect(db, isolation_level=None)) as connection:
         connection.execute("update vocabularies set digest = 'of the release'")  # else today's may be the same
     migrate.upgrade(db)
-    told = hf_catalog("relabel", "--dry-run", "--db", db)
-    assert (told["repos"], told["dry_run"]) == (ROWS["repos"], True)
+    result = hf_catalog("relabel", "--dry-run", "--db", db)
+    assert (result["repos"], result["dry_run"]) == (ROWS["repos"], True)
     assert counts(db) == ROWS

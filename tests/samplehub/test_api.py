@@ -92,7 +92,7 @@ def test_limits(client: Client) -> None:
     assert client.get("/api/models?sort=beauty").status == 400
 
 
-def test_one_request_tells_all_of_a_repo(client: Client) -> None:
+def test_one_request_returns_all_of_a_repo(client: Client) -> None:
     keys = "&".join(f"expand={key}" for key in ("sha", "safetensors", "baseModels", "cardData", "usedStorage"))
     info = client.get(f"/api/models/Qwen/Qwen3-8B-FP8?blobs=true&{keys}").json
     assert info["baseModels"]["relation"] == "quantized"

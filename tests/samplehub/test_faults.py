@@ -182,7 +182,7 @@ def test_expired_link(hub: SampleHub, on: str) -> None:
     assert asked == [403, 206]
 
 
-def test_stranger(faulty: SampleHub) -> None:
+def test_redirect_to_another_host(faulty: SampleHub) -> None:
     client = Client(faulty.endpoint, READER)
     faulty.faults.add(Fault(Kind.FOREIGN_HOST, on="listing"), Fault(Kind.FOREIGN_HOST, on="resolve"))
     away = client.get(LISTING).next

@@ -10,7 +10,7 @@ from crawler.sources.source import ListingQuery
 from db.records import RepoFilter
 
 MIN_KEYS_NAMED = 4
-"""A refusal that names at least so many of the requested keys lists the keys that this Hub knows."""
+"""A refusal that names at least this number of the requested keys lists the keys that this Hub knows."""
 
 
 def listing_params(query: ListingQuery) -> list[tuple[str, str]]:

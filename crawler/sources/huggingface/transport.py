@@ -177,7 +177,7 @@ class Transport:
     ) -> Response:
         """One request and the redirects that follow from it. API requests never leave the endpoint's host.
 
-        `max_bytes`: the body is cut after so many bytes; otherwise a body over MAX_JSON_BYTES is an error.
+        `max_bytes`: the body is cut after this number of bytes; otherwise a body over MAX_JSON_BYTES is an error.
         """
         for _ in range(MAX_REDIRECTS):
             is_own_host = parse_origin(url) == self.origin

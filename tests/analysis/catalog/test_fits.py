@@ -145,7 +145,7 @@ def test_a_mixture_of_experts_is_as_fast_as_its_active_parameters(reader: Catalo
     assert moe.tokens_per_second == pytest.approx(100e9 / (18_556_685_824 * 3_353_032_704 / 30_532_122_624))
 
 
-# ---- what is lost ---------------------------------------------------------------------------------------------------
+# ---- quality loss ---------------------------------------------------------------------------------------------------
 
 
 def test_qat_has_its_own_loss_text(reader: CatalogReader) -> None:

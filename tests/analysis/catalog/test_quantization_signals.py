@@ -56,11 +56,14 @@ def test_all_signals_of_a_quantized_file() -> None:
     )  # fmt: skip
     subject = subject_of(label_artifact(QAT, file, header), 3_155_051_328)
     assert verdicts(subject) == {"size": True, "documentation": True, "framework": True, "performance": None}
-    told = reasons(subject)
-    assert told["size"].startswith("6.50 bits per weight")
-    assert told["documentation"].startswith("its tensors' types, its file's name") and "Q4_0" in told["documentation"]
-    assert told["framework"] == "llama.cpp, Ollama, LM Studio, KoboldCpp load it as gguf"
-    assert "31.7 tokens per second, 12.9 at 16 bits" in told["performance"]
+    reason_by_signal = reasons(subject)
+    assert reason_by_signal["size"].startswith("6.50 bits per weight")
+    assert (
+        reason_by_signal["documentation"].startswith("its tensors' types, its file's name")
+        and "Q4_0" in reason_by_signal["documentation"]
+    )
+    assert reason_by_signal["framework"] == "llama.cpp, Ollama, LM Studio, KoboldCpp load it as gguf"
+    assert "31.7 tokens per second, 12.9 at 16 bits" in reason_by_signal["performance"]
     assert combine_signals(evaluate_signals(subject)) is True
     alone = SignalInput.of_header(header)
     assert verdicts(alone) == {"size": True, "documentation": True, "framework": True, "performance": None}

@@ -87,7 +87,7 @@ FOOTPRINTS = [  # README of gguf-parser-go: weights, context, GiB of VRAM withou
 def test_footprints_match_gguf_parser(
     name: str, facts: dict[str, Any], weights: int, context: int, uma: float, whole: float
 ) -> None:
-    """With everything on the card and no flash attention, as its README reckons: within 2.5 %."""
+    """With everything on the card and no flash attention, as in its README: within 2.5 %."""
     found = estimate_memory(weights, shape_of(facts), context=context, flash_attention=False)
     assert found.total / GIB == pytest.approx(whole, rel=0.025), name
 

@@ -95,10 +95,10 @@ def config(method: str | None = None, **more: Any) -> dict[str, Any]:
 
 
 def groups(bits: int, kind: str = "int", g: int | None = 128, inputs: int | None = None) -> dict[str, Any]:
-    told = {"weights": {"num_bits": bits, "type": kind, "group_size": g}, "targets": ["Linear"]}
+    group = {"weights": {"num_bits": bits, "type": kind, "group_size": g}, "targets": ["Linear"]}
     if inputs:
-        told["input_activations"] = {"num_bits": inputs}
-    return config("compressed-tensors", config_groups={"group_0": told})
+        group["input_activations"] = {"num_bits": inputs}
+    return config("compressed-tensors", config_groups={"group_0": group})
 
 
 def block(k: int, n: int) -> Shape:

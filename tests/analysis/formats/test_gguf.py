@@ -196,7 +196,7 @@ def test_the_size_of_a_single_unknown_tensor_in_a_file_of_unknown_size_is_unknow
 
 
 def test_a_type_number_reused_by_a_fork_takes_its_size_from_the_offsets() -> None:
-    tensors = [Tensor("blk.0.a", (256, 4), 36, 288), f32("b", 8)]  # I2_S: 2 bits a weight and one scale
+    tensors = [Tensor("blk.0.a", (256, 4), 36, 288), f32("b", 8)]  # I2_S: 2 bits per weight and one scale
     assert read(gguf({}, tensors)).sizes == (288, 32)
 
 

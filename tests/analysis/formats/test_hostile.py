@@ -50,7 +50,7 @@ CASES: dict[str, tuple[bytes, type[HeaderError], int]] = {
     "version 0": (b"GGUF" + bytes(60), NotThisFormat, 4),
     "version 4": (b"GGUF\x04\0\0\0" + bytes(60), NotThisFormat, 4),
     "version 4, big endian": (b"GGUF\0\0\0\x04" + bytes(60), NotThisFormat, 4),
-    # broken off
+    # truncated
     "magic alone": (b"GGUF", HeaderTruncated, 4),
     "no counts": (FORM.start(1, 1)[:12], HeaderTruncated, 8),
     "no keys": (FORM.start(0, 1), HeaderTruncated, 24),

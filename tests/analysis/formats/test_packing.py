@@ -29,8 +29,8 @@ from tests.analysis.formats.safetensors_file import Shapes, header
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_count_is_the_same_however_a_model_is_stored(name: str) -> None:
-    layout, told, scheme, method = LAYOUTS[name]
-    made = header(llama(layout), told)
+    layout, configuration, scheme, method = LAYOUTS[name]
+    made = header(llama(layout), configuration)
     assert made.parameters == LLAMA_8B and not made.inferred
     assert (made.quant, made.quant_method) == (scheme, method)
     assert made.quant_share == pytest.approx(1.0 if scheme == "BF16" else 0.869, abs=0.001)
@@ -67,15 +67,15 @@ def spqr(k: int, n: int) -> dict[str, tuple[str, Shape]]:
 
 @pytest.mark.parametrize(("layout", "method"), [(vptq, "vptq"), (spqr, "spqr")])
 def test_what_shapes_do_not_tell_is_inferred_and_says_so(layout: Layout, method: str) -> None:
-    told = config(method)
-    made = header(llama(layout), told, base_parameters=LLAMA_8B)
+    configuration = config(method)
+    made = header(llama(layout), configuration, base_parameters=LLAMA_8B)
     assert (made.parameters, made.inferred, made.quant) == (LLAMA_8B, True, method.upper())
     assert made.quant_share == pytest.approx(0.869, abs=0.001)
-    guessed = header(llama(layout), told)
+    guessed = header(llama(layout), configuration)
     assert guessed.parameters == LLAMA_8B and guessed.inferred
 
 
-def test_vptq_is_exact_where_the_configuration_tells_its_shapes() -> None:
+def test_vptq_is_exact_if_the_configuration_states_its_shapes() -> None:
     shapes = {
         f"model.layers.{layer}.{name}": {"in_features": k, "out_features": n}
         for layer in range(32)
@@ -107,11 +107,11 @@ def test_gpt_oss_20b_has_the_hubs_count() -> None:
             tensors[f"{lead}.mlp.experts.{name}_blocks"] = ("U8", (32, n, 90, 16))
             tensors[f"{lead}.mlp.experts.{name}_scales"] = ("U8", (32, n, 90))
             tensors[f"{lead}.mlp.experts.{name}_bias"] = ("BF16", (32, n))
-    told = {
+    configuration = {
         "model_type": "gpt_oss", "num_hidden_layers": 24, "hidden_size": 2880, "num_local_experts": 32,
         "num_experts_per_tok": 4, "quantization_config": {"quant_method": "mxfp4"},
     }  # fmt: skip
-    made = header(tensors, told)
+    made = header(tensors, configuration)
     assert made.parameters == 20_914_757_184
     assert made.facts["schemes"] == {"MXFP4": 19_110_297_600, "BF16": 1_804_459_584}
     assert made.active_parameters is not None and made.parameters is not None
@@ -142,15 +142,15 @@ def qwen3_moe(stacked: bool) -> Iterator[tuple[str, tuple[str, Shape]]]:
 
 
 @pytest.mark.parametrize("stacked", [False, True])
-def test_qwen3_30b_a3b_reckons_as_published(stacked: bool) -> None:
-    told = {
+def test_qwen3_30b_a3b_has_the_published_counts(stacked: bool) -> None:
+    configuration = {
         "model_type": "qwen3_moe",
         "num_experts": 128,
         "num_experts_per_tok": 8,
         "num_hidden_layers": 48,
         "hidden_size": 2048,
     }
-    made = header(dict(qwen3_moe(stacked)), told)
+    made = header(dict(qwen3_moe(stacked)), configuration)
     assert (made.parameters, made.active_parameters) == (30_532_122_624, 3_353_032_704)
     assert made.facts["experts"]["count"] == 128 and "embeddings counted" in made.facts["active_rule"]
     assert header(dict(qwen3_moe(stacked)), {}).active_parameters in (None, 30_532_122_624)
@@ -161,8 +161,8 @@ def test_layers_that_predict_further_tokens_are_not_active() -> None:
         "model.embed_tokens.weight": ("BF16", (100, 8)), "model.layers.0.mlp.up_proj.weight": ("BF16", (8, 8)),
         "model.layers.1.mlp.up_proj.weight": ("BF16", (8, 8)), "model.mtp.fc.weight": ("BF16", (8, 16)),
     }  # fmt: skip
-    told = {"num_hidden_layers": 1, "hidden_size": 8, "num_nextn_predict_layers": 1}
-    made = header(tensors, told)
+    configuration = {"num_hidden_layers": 1, "hidden_size": 8, "num_nextn_predict_layers": 1}
+    made = header(tensors, configuration)
     assert (made.parameters, made.active_parameters) == (1056, 864)
     assert made.facts["prediction_parameters"] == 192
 
@@ -222,7 +222,7 @@ def test_an_adapter_is_its_own_parameters() -> None:
         "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": ("F32", (16, 256)),
         "base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight": ("F32", (256, 16)),
     }  # fmt: skip
-    told = {
+    configuration = {
         "adapter_config": {
             "peft_type": "LORA",
             "r": 16,
@@ -230,14 +230,14 @@ def test_an_adapter_is_its_own_parameters() -> None:
             "base_model_name_or_path": "meta-llama/Llama-3.1-8B",
         }
     }
-    made = header(tensors, told)
+    made = header(tensors, configuration)
     assert made.parameters == 8192 and made.facts["role"] == "adapter"
     assert made.facts["adapter"] == {"type": "lora", "rank": 16, "alpha": 32, "base": "meta-llama/Llama-3.1-8B"}
     assert made.facts["base_models"] == [{"repo": "meta-llama/Llama-3.1-8B"}]
     assert header(tensors).facts["adapter"] == {"type": "lora", "rank": 16}
 
 
-def test_mixed_precision_tells_its_schemes() -> None:
+def test_mixed_precision_lists_its_schemes() -> None:
     tensors = dict(llama(eight("F8_E4M3", "F32", block, "weight_scale_inv")))
     for layer in range(4):
         tensors |= {f"model.layers.{layer}.mlp.down_proj.weight": ("BF16", (4096, 14336))}
@@ -300,11 +300,11 @@ def test_tensor_names_split_into_module_and_ending() -> None:
     ],
 )
 def test_bits_of_a_packed_weight_are_measured(name: str, bits: float | None) -> None:
-    layout, told, _, _ = LAYOUTS[name]
-    assert header(llama(layout), told).facts.get("quantization", {}).get("bits") == bits
+    layout, configuration, _, _ = LAYOUTS[name]
+    assert header(llama(layout), configuration).facts.get("quantization", {}).get("bits") == bits
 
 
-def test_torchao_tells_the_shapes_of_its_tensors() -> None:
+def test_torchao_states_the_shapes_of_its_tensors() -> None:
     """Layouts tiled for a kernel are padded: the metadata has the last word, unless it claims what no bytes hold."""
     tensors: Shapes = {
         "q.weight": ("BF16", (8,)), "a._weight_qdata": ("I32", (16, 8, 32, 4)),
@@ -316,7 +316,7 @@ def test_torchao_tells_the_shapes_of_its_tensors() -> None:
     assert header(tensors).parameters == 8 + 16 * 8 * 32 * 4 * 8
 
 
-def test_a_path_on_somebodys_disk_is_no_base_model() -> None:
+def test_a_local_path_is_no_base_model() -> None:
     tensors: Shapes = {"q.lora_A.weight": ("F32", (16, 256)), "q.lora_B.weight": ("F32", (256, 16))}
     made = header(tensors, {"adapter_config": {"base_model_name_or_path": "/models/llama"}})
     assert "base_models" not in made.facts and made.facts["adapter"]["base"] == "/models/llama"

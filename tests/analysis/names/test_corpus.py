@@ -1,4 +1,4 @@
-"""The corpus: names with the readings that a person verified, whole names and label by label.
+"""The corpus: names with labels that a developer verified, whole names and label by label.
 
 names.toml holds whole names: what a case does not list, the reading must not claim. The other files hold one label
 each: [must] names that claim it, [must_not] names that do not claim this value, or any where the value is "*".

@@ -97,7 +97,7 @@ def test_names_parsed_before_change_nothing() -> None:
 
 @pytest.mark.parametrize("change", [str.upper, str.lower])
 def test_letter_case_does_not_change_labels(change: Callable[[str], str]) -> None:
-    """Capitals glue words (`DarkQwen3`), tell 1M from 1m and `MN` from Mongolian: names of such words are left out."""
+    """Capitals glue words (`DarkQwen3`), tell 1M from 1m and `MN` from Mongolian: such names are excluded."""
     checked = 0
     for name in NAMES:
         if "MN-" in name:

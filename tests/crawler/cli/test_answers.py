@@ -65,7 +65,7 @@ def test_a_table_fits_its_terminal(small: str, hf_catalog: Ask, monkeypatch: pyt
             assert max(map(len, table)) <= int(columns), command
 
 
-def test_strangers_text_neither_acts_nor_runs(small: str, hf_catalog: Ask) -> None:
+def test_untrusted_text_is_escaped(small: str, hf_catalog: Ask) -> None:
     text = hf_catalog("query", "select char(27) || '[2J' as clear, char(8238) as turned", "--db", small).out
     assert "\x1b" not in text and "\\x1b[2J" in text and "\\u202e" in text
     rows = hf_catalog("models", "ls", "--author", "stranger", "--csv", "--db", small).out
@@ -75,7 +75,7 @@ def test_strangers_text_neither_acts_nor_runs(small: str, hf_catalog: Ask) -> No
     assert hf_catalog("models", "ls", "--author", "stranger", "--json", "--db", small).json[0]["pipeline_tag"] == SCRIPT
 
 
-def test_info_tells_claims_measurements_costs_and_history(small: str, hf_catalog: Ask) -> None:
+def test_info_shows_claims_measurements_costs_and_history(small: str, hf_catalog: Ask) -> None:
     text = hf_catalog("models", "info", QAT, "--db", small).out
     figures = ("4,000,000,000", "3,880,263,168", "Q4_0", "3.16 GB", "name says 4.5, tensors 6.5")
     for words in (
@@ -112,7 +112,7 @@ def test_fits_says_whom_it_left_out_of_a_crowd(small: str, hf_catalog: Ask, monk
     )
 
 
-def test_fits_tells_how_it_was_reckoned(small: str, hf_catalog: Ask) -> None:
+def test_fits_describes_its_estimate(small: str, hf_catalog: Ask) -> None:
     answer = hf_catalog("fits", "--ram", "16GB", "--context", "32k", "--family", "gemma", "--bits", "4", "--db", small)
     assert QAT in answer.out and "QAT: under half" in answer.out
     assert "13.3 GB are available to models" in answer.err and "assumed: 50 GB/s" in answer.err
@@ -206,7 +206,7 @@ def test_report_and_charts_write_files(small: str, tmp_path: Path, hf_catalog: A
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
-def test_a_mistake_is_told_in_two_lines(
+def test_a_wrong_argument_gives_an_error_of_two_lines(
     command: tuple[str, ...], status: int, words: str, small: str, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_CATALOG_DB", small)

@@ -1,4 +1,4 @@
-"""crawl, plan, status, doctor and demo as a person or a script meets them: words, JSON, exit statuses."""
+"""crawl, plan, status, doctor and demo as users and scripts run them: text, JSON, exit statuses."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def json_of(*words: str | Path, **env: str) -> Any:
 @pytest.fixture(scope="module")
 def db(sample: SampleHub, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("cli") / "catalog.db"
-    told = json_of("crawl", "--db", made, "--endpoint", sample.endpoint)
-    assert (told["outcome"], told["kind"], told["repos_new"]) == ("complete", "full", len(sample.catalog))
-    assert told["quota"]["api"]["of"] == 1_000_000
+    result = json_of("crawl", "--db", made, "--endpoint", sample.endpoint)
+    assert (result["outcome"], result["kind"], result["repos_new"]) == ("complete", "full", len(sample.catalog))
+    assert result["quota"]["api"]["of"] == 1_000_000
     return made
 
 
-def test_a_crawl_tells_people_what_it_did(sample: SampleHub, db: Path) -> None:
+def test_a_crawl_prints_a_summary(sample: SampleHub, db: Path) -> None:
     done = ran("crawl", "--db", db, HF_ENDPOINT=sample.endpoint)
     assert done.returncode == 0
     assert "changes, complete" in done.stdout
     assert "0 new, 0 changed" in done.stdout
-    assert done.stderr == "", "no progress bar where nobody looks"
+    assert done.stderr == "", "no progress bar without a terminal"
 
 
 def test_quiet_is_silent(sample: SampleHub, db: Path) -> None:
@@ -60,9 +60,9 @@ def test_quiet_is_silent(sample: SampleHub, db: Path) -> None:
 
 def test_a_dry_run_asks_and_writes_nothing(sample: SampleHub, db: Path, tmp_path: Path) -> None:
     before = len(sample.requests), db.stat().st_mtime_ns
-    told = json_of("crawl", "--db", db, "--endpoint", sample.endpoint, "--dry-run", "--full", "--depth", "headers")
-    assert (told["kind"], told["resumes"], told["repos_to_visit"]) == ("full", False, told["repos_to_visit"])
-    assert told["api_requests"] >= 1
+    result = json_of("crawl", "--db", db, "--endpoint", sample.endpoint, "--dry-run", "--full", "--depth", "headers")
+    assert (result["kind"], result["resumes"], result["repos_to_visit"]) == ("full", False, result["repos_to_visit"])
+    assert result["api_requests"] >= 1
     assert json_of("crawl", "--dry-run", "--limit", "2000", "--db", tmp_path / "none.db")["api_requests"] == 2002
     assert (len(sample.requests), db.stat().st_mtime_ns) == before
     assert not (tmp_path / "none.db").exists()
@@ -98,7 +98,7 @@ def test_what_can_not_be_done_is_two_lines(
     assert not (tmp_path / "new.db").exists(), "no empty catalog is left behind"
 
 
-def test_a_refused_token_is_told_without_the_token(sample: SampleHub, tmp_path: Path) -> None:
+def test_the_error_of_a_refused_token_does_not_contain_it(sample: SampleHub, tmp_path: Path) -> None:
     words = ("crawl", "--db", tmp_path / "new.db", "--endpoint", sample.endpoint, "-v")
     done = ran(*words, HF_TOKEN="hf_secret_of_nobody")
     assert done.returncode == 4
@@ -125,7 +125,7 @@ def test_a_plan_without_a_catalog_is_of_the_hub_as_it_is_documented(tmp_path: Pa
     assert listing["anonymous_seconds"] >= 1500
 
 
-def test_a_plan_with_a_catalog_reckons_with_what_it_lacks(db: Path) -> None:
+def test_a_plan_with_a_catalog_counts_only_what_is_missing(db: Path) -> None:
     listing, files, headers = json_of("plan", "--db", db)
     assert listing["repos"] == 0, "only what changed is listed again"
     assert files["repos"] == 0
@@ -136,21 +136,19 @@ def test_a_plan_with_a_catalog_reckons_with_what_it_lacks(db: Path) -> None:
 # ---- status, doctor -------------------------------------------------------------------------------------------------
 
 
-def test_status_tells_how_much_is_known_and_what_waits(sample: SampleHub, db: Path) -> None:
-    told = json_of("status", "--db", db)
-    assert (told["repos"], told["backlog"]["files"]) == (len(sample.catalog), 0)
-    assert told["backlog"]["headers"] == len(sample.catalog)
-    assert told["last_success"]["outcome"] == "complete"
-    assert told["last_sweep"] is not None
-    assert told["service"] is None
+def test_status_shows_the_catalog_and_the_backlog(sample: SampleHub, db: Path) -> None:
+    result = json_of("status", "--db", db)
+    assert (result["repos"], result["backlog"]["files"]) == (len(sample.catalog), 0)
+    assert result["backlog"]["headers"] == len(sample.catalog)
+    assert result["last_success"]["outcome"] == "complete"
+    assert result["last_sweep"] is not None
+    assert result["service"] is None
     words = ran("status", "--db", db).stdout
     assert "waits      0 repos for their files" in words
     assert "fully listed" in words
 
 
-def test_status_tells_of_the_service_and_the_quota_from_the_health_file_beside_the_catalog(
-    db: Path, tmp_path: Path
-) -> None:
+def test_status_shows_the_service_and_the_quota_of_the_health_file_beside_the_catalog(db: Path, tmp_path: Path) -> None:
     here = tmp_path / "catalog.db"
     here.write_bytes(db.read_bytes())
     (tmp_path / "catalog.toml").write_text('[jobs.look]\nevery = "1h"\nrun = ["crawl", "--json"]\n')
@@ -158,9 +156,9 @@ def test_status_tells_of_the_service_and_the_quota_from_the_health_file_beside_t
     at = "2026-11-24T07:00:00.000Z"
     look = JobState(last_end=at, last_success=at, next_run=at, errors=3, detail="no network", quota=quota)
     write_state(tmp_path / "catalog.state.json", State(7, alive_at=at, jobs={"look": look}))
-    told = json_of("status", "--db", here)["service"]
-    assert told["quota"] == {"at": at, **quota}
-    assert told["jobs"]["look"] == {"last_success": at, "next_run": at, "errors": 3, "detail": "no network"}
+    result = json_of("status", "--db", here)["service"]
+    assert result["quota"] == {"at": at, **quota}
+    assert result["jobs"]["look"] == {"last_success": at, "next_run": at, "errors": 3, "detail": "no network"}
     said = ran("status", "--db", here).stdout
     assert "api: 487 of 500 requests left" in said
     assert "failed 3 times: no network" in said

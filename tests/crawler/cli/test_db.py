@@ -57,8 +57,8 @@ def test_no_catalog_is_exit_status_3_and_none_is_made(hf_catalog: Ask, tmp_path:
 
 
 def test_current_and_upgrade(hf_catalog: Ask, small: str) -> None:
-    told = hf_catalog("db", "current", "--db", small, "--json").json
-    assert (told["state"], told["revision"]) == ("current", told["needed"])
+    result = hf_catalog("db", "current", "--db", small, "--json").json
+    assert (result["state"], result["revision"]) == ("current", result["needed"])
     assert "nothing to do" in hf_catalog("db", "upgrade", "--db", small).out
 
 
@@ -84,8 +84,8 @@ def test_backup_and_restore(hf_catalog: Ask, small: str, tmp_path: Path) -> None
 
 
 def test_stats(hf_catalog: Ask, small: str) -> None:
-    told = hf_catalog("db", "stats", "--db", small, "--json").json
-    assert {entry["table"]: entry["rows"] for entry in told["tables"]}["repos"] == 14
+    result = hf_catalog("db", "stats", "--db", small, "--json").json
+    assert {entry["table"]: entry["rows"] for entry in result["tables"]}["repos"] == 14
     assert "repos" in hf_catalog("db", "stats", "--db", small).out
 
 
@@ -125,7 +125,7 @@ def test_search_that_finds_nothing_says_why(hf_catalog: Ask, small: str) -> None
     assert hf_catalog("search", "!!!", "--db", small).status == 2
 
 
-def test_similar_tells_proof_from_hint(hf_catalog: Ask, small: str) -> None:
+def test_similar_distinguishes_proof_from_hint(hf_catalog: Ask, small: str) -> None:
     rows = hf_catalog("similar", "unsloth/gemma-3-4b-it-GGUF", "--db", small, "--json").json
     copies = [row for row in rows if row["why"] == "same weights"]
     assert [(row["repo_id"], row["artifact"]) for row in copies] == [

@@ -1,4 +1,4 @@
-"""The demo, whole: what a person sees first."""
+"""The whole demo, as a new user runs it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def test_the_demo_makes_a_catalog_and_says_what_to_try(tmp_path: Path) -> None:
     assert 3.8e9 < parameters < 4.0e9, "the name says 4b"
     again = ran("demo", "--dir", tmp_path, "--json")
     assert again.returncode == 0, again.stderr
-    told = json.loads(again.stdout)
-    assert (told["crawl"]["repos_new"], told["crawl"]["repos_enriched"]) == (0, 0)
-    assert told["crawl"]["api_requests"] < 10
+    result = json.loads(again.stdout)
+    assert (result["crawl"]["repos_new"], result["crawl"]["repos_enriched"]) == (0, 0)
+    assert result["crawl"]["api_requests"] < 10

@@ -1,4 +1,4 @@
-"""`hf-catalog header`: files here, behind a URL and in a repo; for people and for programs; and what can't be read."""
+"""`hf-catalog header`: local files, URLs and repos; text and JSON; and files that can't be read."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_shard_that_is_alone_says_so(run: Any, tmp_path: Path) -> None:
     assert "1 of 2 files, so not all of it" in run(path).out
 
 
-def test_what_strangers_write_does_not_reach_the_terminal(run: Any, tmp_path: Path) -> None:
+def test_control_characters_of_a_file_do_not_reach_the_terminal(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(gguf({"general.architecture": "llama\x1b[2J", "general.name": "\x1b]0;x\x07\u202eevil"}, LAYERS))
     for out in (run(path).out, run(path, "--json").out):
@@ -125,7 +125,7 @@ def test_what_strangers_write_does_not_reach_the_terminal(run: Any, tmp_path: Pa
         (DATA[:500], "the end of the file"),
     ],
 )
-def test_a_file_that_is_none_is_told_in_two_lines(run: Any, tmp_path: Path, data: bytes, told: str) -> None:
+def test_an_invalid_file_gives_an_error_of_two_lines(run: Any, tmp_path: Path, data: bytes, told: str) -> None:
     path = tmp_path / "bad.gguf"
     path.write_bytes(data)
     found = run(path, "--json")
@@ -191,7 +191,7 @@ def test_a_server_that_ignores_range_is_given_up(run: Any, monkeypatch: pytest.M
     assert "its server ignores ranges" in found.err
 
 
-def test_no_token_goes_to_a_strangers_server(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_token_is_sent_to_another_server(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     with serving({"m-Q4_K_M.gguf": DATA}) as web:
         assert run(f"{web.url}/m-Q4_K_M.gguf", "-q").out == "Q4_K_M\n"

@@ -81,7 +81,7 @@ def test_a_name_that_is_none_is_said_to_people_without_its_control_characters(hf
     assert "\x1b" not in answer.out and GEMMA in answer.out
 
 
-def test_explain_tells_each_part_and_ends_with_a_case_for_the_corpus(hf_catalog: Ask) -> None:
+def test_explain_lists_each_part_and_ends_with_a_case_for_the_corpus(hf_catalog: Ask) -> None:
     answer = hf_catalog("label", "--explain", "someone/Qwen3-0.6B-pelican")
     assert "600 million parameters" in answer.out
     assert "not in the vocabulary" in answer.out

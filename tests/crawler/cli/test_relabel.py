@@ -120,10 +120,10 @@ def test_an_interrupted_relabel_continues_where_it_was(db: str, monkeypatch: pyt
 
 def test_human_output_is_a_summary_and_a_table(db: str) -> None:
     dry_run = relabel(db, "--dry-run").stdout
-    assert "3 repos would be labelled anew" in dry_run
+    assert "3 repos would be relabelled" in dry_run
     assert "2 labels of repos and 1 labels of files would change" in dry_run
     assert "family" in dry_run and REPOS[1].repo_id in dry_run and "gemma" in dry_run
-    assert "3 repos were labelled anew" in relabel(db).stdout
+    assert "3 repos were relabelled" in relabel(db).stdout
     assert "All labels are of the current vocabulary" in relabel(db).stdout
 
 

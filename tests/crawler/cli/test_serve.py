@@ -1,4 +1,4 @@
-"""`hf-catalog serve` as a person meets it: a real server, a real browser, clicks and a download."""
+"""`hf-catalog serve` as a user runs it: a real server, a real browser, clicks and a download."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_csv_downloads(address: str, browser: Browser) -> None:
     assert {row["family"] for row in found} == {"gemma"}
 
 
-def test_nobody_waits_for_the_report_at_the_root(small: str) -> None:
+def test_the_root_page_does_not_wait_for_a_report(small: str) -> None:
     with serving(small) as address:
         with urllib.request.urlopen(f"{address}/", timeout=300) as answer:
             assert answer.url.endswith("/catalog") and answer.status == 200, "led on, while the report is made"
@@ -132,7 +132,7 @@ def test_nobody_waits_for_the_report_at_the_root(small: str) -> None:
             assert b"Models of the Hugging Face Hub" in answer.read()
 
 
-def test_a_port_that_is_taken_is_told(small: str, hf_catalog: Ask) -> None:
+def test_a_port_in_use_is_an_error(small: str, hf_catalog: Ask) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

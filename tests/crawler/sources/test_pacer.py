@@ -179,7 +179,7 @@ def test_a_stop_wakes_waiting_threads() -> None:
 
 
 class Window:
-    """The Hub's own count: so many requests in a window that begins with its first."""
+    """The Hub's own count: a number of requests in a window that begins with its first."""
 
     def __init__(self, quota: int, seconds: float) -> None:
         self.quota, self.seconds = quota, seconds

@@ -46,7 +46,7 @@ def test_a_catalog_with_everything_in_it_is_whole(db: str) -> None:
     assert wrong(db) == {}
 
 
-def test_labels_of_an_earlier_vocabulary_are_told_and_nothing_wrong(db: str) -> None:
+def test_labels_of_an_earlier_vocabulary_are_reported_but_not_an_error(db: str) -> None:
     with Store.open(db) as store:
         run = store.start_run("full", "", "https://hub.example")
         store.save_page(run, "", page([1]))
@@ -211,10 +211,10 @@ def test_optimize_leaves_a_whole_catalog_that_answers(db: str) -> None:
 
 def test_stats_tell_every_table(db: str) -> None:
     fill(db)
-    told = stats(db)
-    rows = {entry.table: entry.rows for entry in told.tables}
+    statistics = stats(db)
+    rows = {entry.table: entry.rows for entry in statistics.tables}
     assert (rows["repos"], rows["repo_tags"], rows["headers"]) == (3, 9, 1)
-    assert told.size > 0 and all(entry.size for entry in told.tables if entry.table == "repos")
+    assert statistics.size > 0 and all(entry.size for entry in statistics.tables if entry.table == "repos")
 
 
 # ---- copy -----------------------------------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ def test_a_copy_has_every_row_of_every_table(way: tuple[str, str]) -> None:
     for view in ("models", "artifacts_wide", "files", "labels", "changes", "parents", "metrics_daily"):
         assert contents(source, view) == contents(target, view)
     assert find(target, "gemma").hits == find(source, "gemma").hits
-    with Store.open(target) as store:  # and it goes on from there
+    with Store.open(target) as store:  # and the copy can be written to
         run = store.start_run("full", "", "https://hub.example")
         assert store.cursor("", "full") == "next"
         assert store.save_page(run, "", page([3, 60])).new == 1

@@ -91,7 +91,7 @@ def test_a_repo_is_found_by_each_scheme_that_its_files_have(db: str) -> None:
     assert ids(find(db, "gemma iq2_xxs")) == [repo(1).repo_id]
 
 
-def test_what_nobody_holds_is_named(catalog: str) -> None:
+def test_words_without_a_match_are_named(catalog: str) -> None:
     found = find(catalog, "gemma frobnicator")
     assert (found.hits, found.unknown) == ((), ("frobnicator",))
 
@@ -154,7 +154,7 @@ VISITS = {
 
 @pytest.mark.parametrize("visits", VISITS.values(), ids=VISITS)
 def test_a_visit_leaves_nothing_alone_that_has_changed(db: str, visits: list[Enrichment]) -> None:
-    """What it passes over, because the listing said the same, is what writing all of it anew would have made."""
+    """Rows that it does not write, because the listing is unchanged, equal those of a complete rewrite."""
     sql = "select text from search_documents"
     with Store.open(db) as store:
         run = store.start_run("full", "", "https://hub.example")
@@ -217,7 +217,7 @@ def test_a_document_says_each_thing_once_and_no_dull_ones() -> None:
     assert said == " acme gemma 3 \n q4 0 gguf text generation ~d5"
 
 
-def test_a_card_is_a_strangers_text() -> None:
+def test_a_card_is_untrusted_text() -> None:
     assert document("a/b", [], [], '{"card": {"summary": 7, "description": ["x"]}}', None) == " a b \n  ~d0"
     assert document("a/b", [], [], '{"card": [1, "summary"]}', 0) == " a b \n  ~d0"
     assert len(document("a/b", [], [], '{"card": {"summary": "' + "long " * 9000 + '"}}', 1)) < 1100

@@ -1,4 +1,4 @@
-"""Migrations: forward and back with rows in every table, views rebuilt, strangers and newer catalogs left alone."""
+"""Migrations: forward and back with rows in every table, views rebuilt, foreign and newer databases not changed."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_a_migration_that_fails_leaves_the_catalog_as_it_was(engine: Engine, db:
         assert connection.exec_driver_sql("select count(*) from models").scalar() == 3
 
 
-def test_readers_of_an_older_catalog_are_told_to_upgrade(engine: Engine, db: str, next_version: Path) -> None:
+def test_readers_of_an_older_catalog_get_the_hint_to_upgrade(engine: Engine, db: str, next_version: Path) -> None:
     with pytest.raises(CatalogOutdated, match=f"{HEAD}; this version needs 9999_next") as error:
         open_engine(db, read_only=True)
     assert "hf-catalog db upgrade" in error.value.hint
@@ -234,7 +234,7 @@ def test_a_newer_catalog_is_refused(engine: Engine, db: str) -> None:
             attempt()
 
 
-def test_a_strangers_database_is_never_made_into_a_catalog(tmp_path: Path) -> None:
+def test_a_foreign_database_is_never_made_into_a_catalog(tmp_path: Path) -> None:
     path = tmp_path / "photos.db"
     with sqlite3.connect(path) as connection:
         connection.execute("create table photos (id integer primary key)")

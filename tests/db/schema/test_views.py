@@ -65,7 +65,7 @@ def test_every_view_is_promised_and_every_column_explained() -> None:
 def test_the_document_is_what_the_schema_says() -> None:
     written = (Path(__file__).resolve().parents[3] / "docs" / "schema.md").read_text(encoding="utf-8")
     assert written == "\n".join(document()).rstrip("\n") + "\n", (
-        "make it anew: python -m db.schema.documentation > docs/schema.md"
+        "generate it again: python -m db.schema.documentation > docs/schema.md"
     )
 
 

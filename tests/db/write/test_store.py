@@ -132,13 +132,13 @@ def test_counters_that_moved_are_history_and_no_change_of_the_repo(
     assert ask("select count(*) as n from events") == [{"n": 0}]
 
 
-def test_what_changed_is_told(store: Store, run: RunRecord, clock: Clock, ask: Ask) -> None:
+def test_changes_are_recorded(store: Store, run: RunRecord, clock: Clock, ask: Ask) -> None:
     store.save_page(run, "", page([1]))
     clock.pass_(days=1)
     now = repo(1, repo_id="acme/renamed", sha="f" * 40, gated="auto")
     store.save_page(run, "", Page(((now, labelled(quant="Q8_0")),), (), None))
-    told = ask("select kind, subject, before, after from changes where kind <> 'new' order by kind")
-    assert told == [
+    recorded = ask("select kind, subject, before, after from changes where kind <> 'new' order by kind")
+    assert recorded == [
         {"kind": "commit", "subject": None, "before": repo(1).sha, "after": "f" * 40},
         {"kind": "gated", "subject": "status", "before": "available", "after": "gated"},
         {"kind": "label", "subject": "quant", "before": "Q4_0", "after": "Q8_0"},
@@ -151,8 +151,8 @@ def test_what_changed_is_told(store: Store, run: RunRecord, clock: Clock, ask: A
 def test_an_id_that_changed_hands(store: Store, run: RunRecord, ask: Ask) -> None:
     """A repo is deleted and another made under its name: two repos, the first of them gone."""
     store.save_page(run, "", page([1]))
-    stranger = repo(2, repo_id=repo(1).repo_id)
-    store.save_page(run, "", Page(((stranger, labelled()),), (), None))
+    successor = repo(2, repo_id=repo(1).repo_id)
+    store.save_page(run, "", Page(((successor, labelled()),), (), None))
     rows = ask("select hub_id, status from models order by hub_id")
     assert [row["status"] for row in rows] == ["gone", "available"]
 
@@ -199,17 +199,17 @@ def test_a_visit_is_stored_whole(store: Store, run: RunRecord, ask: Ask) -> None
     assert store.claim(5, "headers") == []
 
 
-def test_a_later_commit_tells_which_files_changed(store: Store, run: RunRecord, clock: Clock, ask: Ask) -> None:
+def test_a_later_commit_records_which_files_changed(store: Store, run: RunRecord, clock: Clock, ask: Ask) -> None:
     store.save_page(run, "", page([1]))
     store.save_enrichments(run, [(enrichment(1, files=("a.gguf", "b.gguf")), 0)])
     clock.pass_(days=1)
     moved = repo(1, sha="e" * 40)
     store.save_page(run, "", Page(((moved, labelled()),), (), None))
     store.save_enrichments(run, [(enrichment(1, files=("b.gguf", "c.gguf"), record=moved), 0)])
-    told = ask(
+    recorded = ask(
         "select kind, subject from changes where kind like '%file' or kind like '%artifact' order by kind, subject"
     )
-    assert [(row["kind"], row["subject"]) for row in told] == [
+    assert [(row["kind"], row["subject"]) for row in recorded] == [
         ("new artifact", "c.gguf"),
         ("new file", "c.gguf"),
         ("removed artifact", "a.gguf"),
@@ -244,7 +244,7 @@ def test_same_bytes_are_read_once_for_all_repos(store: Store, run: RunRecord, as
 # ---- walks ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_walk_goes_on_where_it_was_and_closes(store: Store, clock: Clock) -> None:
+def test_a_walk_resumes_and_closes(store: Store, clock: Clock) -> None:
     first = store.start_run("full", "", "https://hub.example")
     store.save_page(first, "", page([1, 2], "b"))
     store.finish_run(replace(first, outcome="stopped", finished_at=clock.now))

@@ -208,7 +208,7 @@ def test_a_config_without_a_usable_chat_template_has_no_digest(template: Any) ->
     assert parse_valid(config=config).config == {"model_type": "llama"}
 
 
-def test_nobody_but_the_parser_sets_the_digest_of_a_chat_template() -> None:
+def test_only_the_parser_sets_the_digest_of_a_chat_template() -> None:
     assert parse_valid(config={"chat_template_digest": "f" * 64}, gguf={"chat_template_digest": "f" * 64}).config == {}
     known = parse_valid(config={"chat_template_jinja": TEMPLATE}).config
     merged = merge_config(known, {"chat_template_digest": "f" * 64, "model_type": "llama"})
