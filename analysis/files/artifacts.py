@@ -3,8 +3,8 @@
     files -> groups (shards, a graph with its external data, folders that are one thing) -> artifacts -> copies
 
 Cards, tokenizers, configurations and training state stay files: they are not loaded on their own. Of several copies of
-the same weights one is `primary`, the one that a loader would take, so that the primary artifacts' sizes add up to what has to
-be downloaded. The quants of a GGUF repo are no copies of each other: each is a separate choice.
+the same weights one is `primary`, the one that a loader would take, so that the primary artifacts' sizes add up to what
+has to be downloaded. The quants of a GGUF repo are no copies of each other: each is a separate choice.
 
 A set of shards of which some are missing is an artifact whose size and content are unknown; `missing_parts` counts
 them.
