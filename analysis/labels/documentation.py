@@ -19,7 +19,7 @@ def write_table() -> str:
 
 
 def replace_table(document: str) -> str:
-    """The document with its table made anew. Raises ValueError for a document without the two markers."""
+    """The document with its table generated again. Raises ValueError for a document without the two markers."""
     before, _, rest = document.partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:

@@ -129,7 +129,7 @@ def test_a_signal_stops_a_crawl_with_a_message_and_status_0(sample: SampleHub, d
     crawl.send_signal(number)
     _, err = crawl.communicate(timeout=300)
     assert crawl.returncode == 0, err
-    assert "goes on where this one ended" in err
+    assert "The same command resumes it." in err
     assert rows(db, "select outcome from crawl_runs") == [("stopped",)]
     assert rows(db, "select count(*) from crawl_locks") == [(0,)]
 

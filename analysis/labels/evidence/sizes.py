@@ -26,6 +26,6 @@ def bits_per_weight_evidence(bits: float, *, certain: bool) -> Evidence:
         return ()
     return (
         make_measured(
-            "quantized", bits < MAX_QUANTIZED_BITS, "size", "bits a weight", WEIGHT["size"] if certain else 15
+            "quantized", bits < MAX_QUANTIZED_BITS, "size", "bits per weight", WEIGHT["size"] if certain else 15
         ),
     )

@@ -17,10 +17,10 @@ def summary_evidence(repo: RepoRecord, name: NameLabels | None, packed: Evidence
     if stated is None:
         stated = next((int(each.value) for each in lineage if each.field == "parameters"), None)
     container = find_format(find_container(name.format)) if name and name.format else None
-    scheme_told = any(each.field == "quantized" for each in packed) or bool(
+    has_scheme = any(each.field == "quantized" for each in packed) or bool(
         container and not container.described_by_config
     )
-    found = list(safetensors_evidence(repo.safetensors, scheme_told)) if repo.safetensors else []
+    found = list(safetensors_evidence(repo.safetensors, has_scheme)) if repo.safetensors else []
     if stated:
         bits = next((float(each.value) for each in packed if each.field == "bits"), None) or (name and name.bits)
         found = [correct_for_packing(each, repo, stated, bits or None) for each in found]
@@ -40,8 +40,8 @@ def correct_for_packing(each: LabelRecord, repo: RepoRecord, stated: int, bits: 
         return each
     held = parse_dtype_counts(repo.safetensors)
     words = sum(held.get(dtype, 0) for dtype in ("I32", "U32"))
-    octets = held.get("U8", 0)
-    parameters = round(int(each.value) + words * (32 / bits - 1) + octets * (8 / bits - 1))
+    byte_weights = held.get("U8", 0)
+    parameters = round(int(each.value) + words * (32 / bits - 1) + byte_weights * (8 / bits - 1))
     if abs(parameters / stated - 1) <= 0.25:
         return make_measured(
             "parameters_measured", parameters, "api", "safetensors.parameters, words unpacked", each.weight

@@ -56,8 +56,8 @@ def label_repo(
     card = card_evidence(repo)
     spoken = any(each.field == "languages" for each in card)  # the Hub repeats the card's languages as tags
     for tag in repo.tags[:MAX_TAGS]:
-        told = tag_evidence(tag)
-        pieces += told if not spoken else [each for each in told if each.field != "languages"]
+        from_tag = tag_evidence(tag)
+        pieces += from_tag if not spoken else [each for each in from_tag if each.field != "languages"]
     pieces += card
     pieces += task_evidence(repo.pipeline_tag)
     lineage = inherited_evidence(edges, parent, relation, name)

@@ -31,7 +31,7 @@ def find_scheme_conflict(
         best["quant"] = claimed
     if claimed is None:
         return None
-    bits = f"{float(width.value):.2f} bits a weight" if width else ""
+    bits = f"{float(width.value):.2f} bits per weight" if width else ""
     if header is not None and find_format(header.format).mixed_types:
         if can_hold_scheme(claimed.value, header):
             return None

@@ -336,7 +336,7 @@ def test_a_name_that_the_tensors_refute(claim: str, mix: dict[str, int], bits: f
 
 
 def test_rows_that_do_not_fit_a_block_refute_nothing() -> None:
-    """Gemma 3 270M: two thirds are embeddings at 8 bits, so that Q4_K_M comes to 7.36 bits a weight."""
+    """Gemma 3 270M: two thirds are embeddings at 8 bits, so that Q4_K_M comes to 7.36 bits per weight."""
     mix = {"Q8_0": 167_772_160, "Q5_0": 70_000_000, "Q4_K": 25_000_000, "Q6_K": 5_000_000}
     file = gguf("gemma-3-270m-q4_k_m.gguf", 253_113_024)
     assert not label_artifact(repo("a/b-GGUF"), file, header("Q4_K_M", 268_098_176, 7.36, mix)).conflicts
@@ -345,7 +345,7 @@ def test_rows_that_do_not_fit_a_block_refute_nothing() -> None:
 def test_bytes_refute_a_name_where_no_header_was_read() -> None:
     file = gguf("Llama-3.1-8B-Q2_K.gguf", 8_540_000_000)
     found = label_artifact(repo("a/b-GGUF", gguf={"total": 8_030_261_312}), file)
-    assert conflicts(found)["quant"] == ("Q2_K", "file", "8.51 bits a weight", "size")
+    assert conflicts(found)["quant"] == ("Q2_K", "file", "8.51 bits per weight", "size")
     assert found.labels.quant == "Q2_K" and found.labels.quant_measured is None
 
 
@@ -544,8 +544,10 @@ def test_every_label_rests_on_evidence_and_the_same_input_gives_the_same_labels(
     assert label_repo_and_artifacts(owner, files) == (found, artifacts)
     for labelled in (label_repo(owner), found, *(each for _, each in artifacts)):
         resolved = {(each.field, each.value) for each in labelled.evidence if each.resolved}
-        told = {field for field in Labels.__dataclass_fields__ if getattr(labelled.labels, field) not in (None, ())}
-        for field in told - {"qat", "imatrix", "dynamic", "approximate"}:
+        resolved_fields = {
+            field for field in Labels.__dataclass_fields__ if getattr(labelled.labels, field) not in (None, ())
+        }
+        for field in resolved_fields - {"qat", "imatrix", "dynamic", "approximate"}:
             value = getattr(labelled.labels, field)
             for each in value if isinstance(value, tuple) else (value,):
                 assert (field, evidence_text(each)) in resolved

@@ -46,4 +46,4 @@ def test_a_similar_spelling_is_the_last_resort() -> None:
     found = find_closest_family(["Zorg", "Mistrall"])
     assert found is not None and (found.family, found.word) == ("mistral", "Mistrall") and found.score >= 88
     assert find_closest_family(["ocean", "wave", "7b"]) is None
-    assert find_closest_family(["lama"]) is None  # too short to be told from others
+    assert find_closest_family(["lama"]) is None  # too short to be distinguished from others

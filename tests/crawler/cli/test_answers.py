@@ -89,7 +89,7 @@ def test_info_shows_claims_measurements_costs_and_history(small: str, hf_catalog
         assert words in text
     whole = hf_catalog("models", "info", QAT, "--json", "--db", small).json
     assert whole["parameters_measured"] == 3_880_263_168
-    assert {told["cost"] for told in whole["costs"]} == {"precision", "accuracy", "bias"}
+    assert {cost["cost"] for cost in whole["costs"]} == {"precision", "accuracy", "bias"}
     weights = next(row for row in whole["artifacts"] if row["role"] == "weights")
     assert weights["needs"] > weights["total_size"]
 

@@ -48,9 +48,9 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     def command(*arguments: str | Path) -> Ran:
         words = ["header", *map(str, arguments)]
         status = errors.run_command(lambda: cli.main(words, prog_name="hf-catalog", standalone_mode=False), words)
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err
-        return Ran(status, told.out, told.err)
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Ran(status, captured.out, captured.err)
 
     return command
 
@@ -117,7 +117,7 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(run: Any, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"", "an empty file"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
@@ -125,14 +125,14 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(run: Any, tmp_pa
         (DATA[:500], "the end of the file"),
     ],
 )
-def test_an_invalid_file_gives_an_error_of_two_lines(run: Any, tmp_path: Path, data: bytes, told: str) -> None:
+def test_an_invalid_file_gives_an_error_of_two_lines(run: Any, tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "bad.gguf"
     path.write_bytes(data)
     found = run(path, "--json")
     assert (found.status, found.out) == (1, "")
     lines = found.err.splitlines()
     assert (len(lines), lines[0].startswith("Error: bad.gguf: byte "), lines[1].startswith("Hint: ")) == (2, True, True)
-    assert told in lines[0]
+    assert message in lines[0]
 
 
 def test_a_file_that_is_not_there(run: Any) -> None:
