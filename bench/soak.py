@@ -148,7 +148,7 @@ def crawls(db: Path, hub: SampleHub, until: float, rng: random.Random, ends: Cou
             time.sleep(rng.uniform(0.2, 6))
             process.send_signal(how)
         _, err = process.communicate()
-        if "Traceback" in err or "a bug in" in err:
+        if "Traceback" in err or "internal error" in err:
             ends[f"BUG: {err[-600:]}"] += 1
         ends[f"{words[0]} {how.name if how else 'completed'}: {process.returncode}"] += 1
 

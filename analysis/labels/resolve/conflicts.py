@@ -24,15 +24,17 @@ def find_conflicts(
 ) -> tuple[ConflictRecord, ...]:
     """Claims and measurements that can't both be true. Sets the claimed scheme in `best`."""
     container = best.get("format")
-    told: Sequence[LabelRecord] = pieces
+    claims: Sequence[LabelRecord] = pieces
     if container and find_format(container.value).holds_quants:
-        told = [each for each in pieces if not is_scheme_tag(each)]
+        claims = [each for each in pieces if not is_scheme_tag(each)]
     # relations, publishers and tags such as `8-bit` are too vague for a conflict
-    firm = [each for each in told if each.source not in ("lineage", "owner") and each.weight > BITS_TAG_WEIGHT]
-    found = [] if silent else [find_count_conflict(told, best, field) for field in ("parameters", "active_parameters")]
+    firm = [each for each in claims if each.source not in ("lineage", "owner") and each.weight > BITS_TAG_WEIGHT]
+    found = (
+        [] if silent else [find_count_conflict(claims, best, field) for field in ("parameters", "active_parameters")]
+    )
     found += [
-        find_count_conflict(told, best, "context"),
-        find_scheme_conflict(strongest_claim(told, "quant"), pieces, best, header),
+        find_count_conflict(claims, best, "context"),
+        find_scheme_conflict(strongest_claim(claims, "quant"), pieces, best, header),
         find_quantized_conflict(firm),
         find_bits_conflict(firm),
         find_format_conflict(pieces, artifacts),
@@ -40,15 +42,15 @@ def find_conflicts(
     return tuple([each for each in found if each])
 
 
-def find_count_conflict(told: Iterable[LabelRecord], best: Best, field: str) -> ConflictRecord | None:
+def find_count_conflict(claims: Iterable[LabelRecord], best: Best, field: str) -> ConflictRecord | None:
     """A claimed count more than a factor of two from the measured one. An inherited count is removed."""
     counted = best.get(MEASURED_BY[field])
-    said_ = strongest_claim(told, field) if counted else None
+    said_ = strongest_claim(claims, field) if counted else None
     if said_ is None or counted is None or not is_far_apart(int(said_.value), int(counted.value)):
         return None
     if field == "active_parameters" and "size" in best and best["size"].value.startswith("E"):
         return None  # effective parameters leave embeddings out
-    if field == "parameters" and any(each.field == "tuning" and each.value == "lora" for each in told):
+    if field == "parameters" and any(each.field == "tuning" and each.value == "lora" for each in claims):
         return None  # an adapter is named after the size of the model it adapts, merged or not
     if said_.source == "lineage":
         for each in ("size", *SIZES):
