@@ -63,7 +63,7 @@ def label_repos(repos: Sequence[RepoRecord]) -> LabelledPage:
             labels.append(label_repo(repo))
         except Exception as error:
             labels.append(Labelled(Labels(), ()))
-            message = f"{repo.repo_id} has no labels, by a bug: {type(error).__name__}: {error}"
+            message = f"{repo.repo_id} has no labels, internal error: {type(error).__name__}: {error}"
             bugs.append(message[:MAX_ERROR_CHARS])
     more = tuple(derived(repo, labelled.labels) for repo, labelled in zip(repos, labels, strict=True))
     return LabelledPage(tuple(labels), more, tuple(bugs))

@@ -29,7 +29,7 @@ def make_skip_by_id(repo_id: str, hub_id: str | None, reason: SkipReason, detail
 
 
 def unexpected_error(error: BaseException) -> RepoError:
-    """Any exception as an error of one repo: a bug that one repo triggers must not end a crawl of millions."""
+    """Any exception as an error of one repo: one repo must not end a crawl of millions."""
     if isinstance(error, RepoError):
         return error
     return RepoError("failed", f"internal error: {type(error).__name__}: {str(error)[:200]}")

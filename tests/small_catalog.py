@@ -295,7 +295,7 @@ def build(db: str | Path) -> None:
     with Store.open(db, create=True, clock=lambda: moment) as store:
         run = store.start_run("full", "", "https://hub.example")
         listed = tuple((model.record, labelled(model.labels.labels)) for model in models)
-        skipped = Skipped("closed/door", "gated", "ask for access first", FIRST)
+        skipped = Skipped("closed/gated", "gated", "ask for access first", FIRST)
         store.save_page(run, "", Page(listed, (skipped,), None))
         visited = [model for model in models if model.artifacts]
         store.save_enrichments(run, [(model.enrichment(), 0) for model in visited])

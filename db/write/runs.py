@@ -1,4 +1,4 @@
-"""Crawl runs and their walks of the listing: where an unfinished walk goes on, and which repos a full one missed."""
+"""Crawl runs and their walks of the listing: where an unfinished walk continues, and which repos a full one missed."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def close_listing(rows: Rows, run: RunRecord, scope: str) -> None:
 
 
 def load_cursor(rows: Rows, scope: str, kind: str) -> str | None:
-    """Where an unfinished walk goes on; None if there is none."""
+    """Where an unfinished walk continues; None if there is none."""
     cursor: str | None = rows.scalar("select cursor from cursors where scope = ? and kind = ?", (scope, kind))
     return cursor
 

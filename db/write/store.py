@@ -147,7 +147,7 @@ class Store:
         """Holds the catalog's lock for a crawl. Raises CatalogLocked if another crawl holds it."""
         with self._writing() as rows:
             token = lock.acquire_lock(rows, self.db, utc_now())
-            if rows.dialect.name == "sqlite":  # no other crawl runs: whoever held a lease has ended
+            if rows.dialect.name == "sqlite":  # no other crawl runs: the holder of a lease has ended
                 self._queue.release_all(rows)
         self._lock_token, self._lock_refreshed = token, monotonic()
         try:
@@ -210,7 +210,7 @@ class Store:
     # ---- walks of the listing ---------------------------------------------------------------------------------------
 
     def cursor(self, scope: str, kind: str) -> str | None:
-        """Where an unfinished walk goes on; None if there is none."""
+        """Where an unfinished walk continues; None if there is none."""
         with self._reading() as rows:
             return runs.load_cursor(rows, scope, kind)
 

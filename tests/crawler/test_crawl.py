@@ -405,14 +405,14 @@ def test_a_repo_whose_labels_fail_is_stored_and_labelled_later(
 ) -> None:
     def trip(repo: RepoRecord) -> Labelled:
         if repo.repo_id == "acme/Gemma-1-1B-it-0":
-            raise KeyError("a bug")
+            raise KeyError("unexpected")
         return label_repo(repo)
 
     with monkeypatch.context() as patched:
         patched.setattr("crawler.label_pages.label_repo", trip)
         run = run_crawl(db, sample, depth="listing")
     assert (run.outcome, run.repos_new) == ("complete", len(sample.catalog))
-    assert "acme/Gemma-1-1B-it-0 has no labels, by a bug: KeyError" in str(run.detail)
+    assert "acme/Gemma-1-1B-it-0 has no labels, internal error: KeyError" in str(run.detail)
     family = "select family from models where repo_id = 'acme/Gemma-1-1B-it-0'"
     assert rows(db, family) == [(None,)]
     run_crawl(db, sample, depth="listing", full=True)

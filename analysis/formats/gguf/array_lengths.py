@@ -5,7 +5,7 @@ in every quant of a model and in most models of a family. So an array that was s
 elements it has, a digest of its first bytes, how long it is. In the next header with the same count and digest it is
 skipped, and the reader checks that a well-formed header continues after it.
 
-Two kinds of length are kept, told apart by their key:
+Two kinds of length are kept, with different keys:
 
     tokenizer.ggml.tokens      this array alone; another array follows
     tokenizer.ggml.tokens+2    this array and the two keys after it: the whole tokenizer, up to the end of its last

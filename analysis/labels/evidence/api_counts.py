@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from analysis.labels.evidence.formats import API_SAFETENSORS_WEIGHT, format_evidence
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence, make_measured
-from analysis.labels.evidence.schemes import full_precision_evidence, scheme_evidence
+from analysis.labels.evidence.scheme import full_precision_evidence, scheme_evidence
 from analysis.labels.evidence.sizes import MAX_QUANTIZED_BITS
 from analysis.labels.evidence.stated import stated_evidence
 from analysis.untrusted import check_count, check_mapping, check_text

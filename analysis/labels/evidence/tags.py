@@ -9,7 +9,7 @@ from functools import lru_cache
 from analysis.labels.evidence.formats import format_evidence
 from analysis.labels.evidence.languages import language_codes
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
-from analysis.labels.evidence.schemes import scheme_evidence
+from analysis.labels.evidence.scheme import scheme_evidence
 from analysis.untrusted import MAX_TEXT_LENGTH
 from analysis.vocabulary.vocabulary import vocabulary
 from db.records import EdgeRecord

@@ -280,7 +280,7 @@ def test_an_architecture_is_weak_evidence_of_a_family() -> None:
     assert architecture_evidence("SomethingNobodyKnows", "config") == ()
 
 
-# ---- strangers ------------------------------------------------------------------------------------------------------
+# ---- untrusted input ---------------------------------------------------------------------------------------------
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
