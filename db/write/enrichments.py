@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from db.derive.digest import to_json
 from db.derive.record import derived
@@ -30,11 +31,18 @@ from db.write.skips import replace_skips
 from db.write.status import release_reassigned_ids, rename_repos
 
 _DEPTHS = {"listing": 0, "files": 1, "headers": 2}
-_FILE_COLUMNS = ("size", "blob_id", "sha256")
 _ARTIFACT_COLUMNS = ("repo", "artifact", "role", "file_count", "paths", "total_size", "content", "main", "header")
 _OPTIONAL_COLUMNS = ("pipeline_tag", "library_name", "license", "used_storage")
 _REPO_COLUMNS = ("status", "sha", "gated", *_OPTIONAL_COLUMNS, "last_seen")
 _SIZE_COLUMNS = ("total_size", "file_count")
+
+
+class FileValues(NamedTuple):
+    """What is compared of a file. A tuple, since a batch of enrichments compares thousands."""
+
+    size: int | None
+    blob_id: str | None
+    sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,31 +200,29 @@ def save_files(rows: Rows, items: Sequence[EnrichedRepo]) -> list[RepoEvent]:
     events: list[RepoEvent] = []
     for item in items:
         before, repo = stored.get(item.repo, {}), item.repo
-        now = {file.path: file for file in item.enrichment.files}
-        new += [_new_file_values(repo, file) for path, file in now.items() if path not in before]
-        if before:
-            removed += [(repo, path) for path in before if path not in now]
-            changed += [
-                (file.size, file.blob_id, file.sha256, repo, path)
-                for path, file in now.items()
-                if before.get(path, file) != file
-            ]
+        files = {file.path: file for file in item.enrichment.files}
+        new += [_new_file_values(repo, file) for path, file in files.items() if path not in before]
+        if item.earlier.is_first:
+            continue
+        now = {path: FileValues(file.size, file.blob_id, file.sha256) for path, file in files.items()}
+        removed += [(repo, path) for path in before if path not in now]
+        changed += [(*values, repo, path) for path, values in now.items() if before.get(path, values) != values]
         if item.is_new_commit:
             events += _file_events(repo, before, now)
     rows.delete(repo_files, ("repo", "path"), removed)
     new.sort()  # in the order of the table, so that its pages are filled one after the other
-    rows.insert(repo_files, ("repo", "path", *_FILE_COLUMNS), new, ready=True)
-    rows.update(repo_files, _FILE_COLUMNS, ("repo", "path"), changed)
+    rows.insert(repo_files, ("repo", "path", *FileValues._fields), new, ready=True)
+    rows.update(repo_files, FileValues._fields, ("repo", "path"), changed)
     return events
 
 
-def _load_files(rows: Rows, numbers: Sequence[int]) -> dict[int, dict[str, FileRecord]]:
+def _load_files(rows: Rows, numbers: Sequence[int]) -> dict[int, dict[str, FileValues]]:
     """The stored files of repos, by the repo's number and the path."""
     to_sha1, to_sha256 = rows.result(repo_files, "blob_id"), rows.result(repo_files, "sha256")
-    found: dict[int, dict[str, FileRecord]] = defaultdict(dict)
+    found: dict[int, dict[str, FileValues]] = defaultdict(dict)
     sql = "select repo, path, size, blob_id, sha256 from repo_files where repo in ({})"
     for repo, path, size, blob_id, sha256 in rows.select_in(sql, numbers):
-        found[repo][path] = FileRecord(path, size, to_sha1(blob_id), to_sha256(sha256))
+        found[repo][path] = FileValues(size, to_sha1(blob_id), to_sha256(sha256))
     return found
 
 
@@ -231,7 +237,7 @@ def _new_file_values(repo: int, file: FileRecord) -> Row:
     )
 
 
-def _file_events(repo: int, before: Mapping[str, FileRecord], now: Mapping[str, FileRecord]) -> Iterator[RepoEvent]:
+def _file_events(repo: int, before: Mapping[str, FileValues], now: Mapping[str, FileValues]) -> Iterator[RepoEvent]:
     for path in sorted(before.keys() | now.keys()):
         old, new = before.get(path), now.get(path)
         if old != new:
@@ -239,10 +245,8 @@ def _file_events(repo: int, before: Mapping[str, FileRecord], now: Mapping[str, 
             yield RepoEvent(repo, kind, path, _file_text(old), _file_text(new))
 
 
-def _file_text(file: FileRecord | None) -> str | None:
-    if file is None:
-        return None
-    return to_json({"size": file.size, "blob_id": file.blob_id, "sha256": file.sha256})
+def _file_text(values: FileValues | None) -> str | None:
+    return None if values is None else to_json(values._asdict())
 
 
 # ---- artifacts ------------------------------------------------------------------------------------------------------

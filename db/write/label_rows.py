@@ -27,7 +27,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """vocabularies.used_since of labels that no vocabulary made, so that they never count as current."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LabelledRepo:
     """The labels of one repo that are to be written."""
 
@@ -38,7 +38,7 @@ class LabelledRepo:
     has_new_indexed: bool = True  # False: the catalog has the same values of INDEXED_LABELS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvidenceOwner:
     """A repo (`artifact` is 0) or an artifact by number, with the evidence and conflicts that are to be written."""
 
