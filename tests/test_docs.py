@@ -58,7 +58,7 @@ def endpoint() -> Iterator[str]:
 
 def environment(**more: str) -> dict[str, str]:
     """The user's environment: this interpreter's programs first, no colours, no real account."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING", "COVERAGE_"))}
     path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
     return {**kept, "PATH": path, "NO_COLOR": "1", "HF_HUB_DISABLE_TELEMETRY": "1", **more}
 

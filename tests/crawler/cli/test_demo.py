@@ -12,7 +12,7 @@ from tests.crawler.cli.test_crawl import ran
 def test_the_demo_makes_a_catalog_and_says_what_to_try(tmp_path: Path) -> None:
     done = ran("demo", "--dir", tmp_path, HF_HUB_OFFLINE="1", HF_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 0, done.stderr
-    for said in ("Families", "gemma", "Q4_K_M", "16 GB", "What it cost", "hf-catalog crawl"):
+    for said in ("Families", "gemma", "Q4_K_M", "16 GB", "Requests and time", "hf-catalog crawl"):
         assert said in done.stdout
     sql = "select quant_measured, parameters_measured from models where repo_id = 'google/gemma-3-4b-it-qat-q4_0-gguf'"
     with sqlite3.connect(tmp_path / "demo.db") as connection:

@@ -81,7 +81,7 @@ def test_the_root_is_the_report_and_leads_to_the_tables(address: str, browser: B
     browser.open(f"{address}/report")
     browser.open(f"{address}/")
     assert browser.run("document.querySelector('h1').textContent") == "Models of the Hugging Face Hub"
-    browser.click(link("Tables and questions"))
+    browser.click(link("Tables and saved queries"))
     assert browser.run("location.pathname") == "/catalog"
 
 
