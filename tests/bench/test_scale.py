@@ -5,6 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+import pytest
+
 from analysis.query.reader import CatalogReader
 from bench.imagined import ImaginedHub
 from bench.scale import run
@@ -40,6 +42,7 @@ def test_every_measurement_of_a_small_catalog(tmp_path: Path) -> None:
     assert row["n"] == REPOS and row["families"] > 10
 
 
+@pytest.mark.no_cover  # what it measures is covered elsewhere, and coverage doubles its time
 def test_thirty_thousand_repos_load_grow_and_answer(tmp_path: Path) -> None:
     """That it works at this size, not how fast: bench/scale.md has the figures."""
     db = tmp_path / "scale.db"
