@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -63,3 +63,9 @@ def csv_cell(value: Any, *, raw: bool = False) -> Any:
     if not isinstance(value, str):
         value = to_json(value) if isinstance(value, list | tuple | Mapping) else str(jsonable(value))
     return value if raw else escape_formula(escape_control_characters(value))
+
+
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of a generated document; cells are Markdown already."""
+    lines = [headings, ("---",) * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"

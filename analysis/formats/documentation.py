@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from analysis.formats.formats import FORMATS, Format
 from analysis.formats.readers import READERS
+from analysis.text import markdown_table
 
 INTRODUCTION = """# File formats
 
@@ -27,13 +28,12 @@ names, tags, artifacts, headers, signals of quantization and `fits` read it.
 To add a format: its table in `formats.toml`; if its header can be read, a module that reads it, with one line in
 `analysis/formats/readers.py`, and a real header under `tests/`.
 """
-HEADER = ("format", "for", "files", "words in names and tags", "header", "quantized", "loaded by")
+HEADINGS = ("format", "for", "files", "words in names and tags", "header", "quantized", "loaded by")
 
 
 def write_document() -> str:
     """The whole document."""
-    rows = [HEADER, tuple("---" for _ in HEADER), *map(_describe, FORMATS.values())]
-    return f"{INTRODUCTION}\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return f"{INTRODUCTION}\n{markdown_table(HEADINGS, map(_describe, FORMATS.values()))}"
 
 
 def _describe(format_: Format) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from analysis.text import markdown_table
 from db.labels import ARTIFACT, LABELS, Label
 
 BEGIN = "<!-- Made by `python -m analysis.labels.documentation docs/labels.md` from db/labels.py; do not edit. -->\n"
@@ -14,8 +15,7 @@ END = "<!-- end of the table -->\n"
 def write_table() -> str:
     """Every label of the catalog, a row each."""
     headings = ("label", "type", "unit", "of", "what it is", "from")
-    lines = [headings, ("---",) * len(headings), *map(_row, LABELS)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+    return markdown_table(headings, map(_row, LABELS))
 
 
 def replace_table(document: str) -> str:

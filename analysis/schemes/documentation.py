@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from analysis.schemes.quality import quality_loss
 from analysis.schemes.schemes import Scheme, scheme_table
+from analysis.text import markdown_table
 
 INTRODUCTION = """# Quantization schemes
 
@@ -51,7 +52,7 @@ def write_document() -> str:
     parts = [INTRODUCTION]
     for kind, title, text in SECTIONS:
         rows = [_cells(scheme) for scheme in table.schemes.values() if scheme.kind == kind]
-        parts.append(f"## {title}\n\n{text.format(**words)}\n\n{_markdown(HEADINGS, rows)}")
+        parts.append(f"## {title}\n\n{text.format(**words)}\n\n{markdown_table(HEADINGS, rows)}")
     methods = [
         (
             f"`{method.name}`",
@@ -63,7 +64,7 @@ def write_document() -> str:
         for method in table.methods.values()
     ]
     headings = ("method", "loaded by", "requires", "CUDA only", "also written")
-    parts.append(f"## Methods\n\nThe label `quant_method`.\n\n{_markdown(headings, methods)}")
+    parts.append(f"## Methods\n\nThe label `quant_method`.\n\n{markdown_table(headings, methods)}")
     parts.append("## Sources\n\n" + "\n".join(_sources()) + "\n")
     return "\n".join(parts)
 
@@ -101,11 +102,6 @@ def _sources() -> Iterator[str]:
     sources |= {each.source.id: each.source for each in table.findings} | {table.qat.source.id: table.qat.source}
     for source in sources.values():
         yield f"- Loss: [{source.title}]({source.url}), {source.year}: {source.measured}"
-
-
-def _markdown(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [headings, ("---",) * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
 if __name__ == "__main__":
