@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import UnknownPreset
-from analysis.units import parse_size, size_text
+from analysis.units import MIB, parse_size, size_text
 
 PATH = Path(__file__).with_name("machines.toml")
 GB = 10**9
-MIB = 2**20
 DEFAULT_RAM_BANDWIDTH = 50 * GB  # bytes per second: DDR4-3200 in two channels
 DEFAULT_VRAM_BANDWIDTH = 270 * GB  # bytes per second: a GeForce RTX 4060
 DETECT_TIMEOUT_SECONDS = 10  # for each of the system's own tools

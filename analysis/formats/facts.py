@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-MAX_TEXT_LENGTH = 300
-"""Characters of a text that are kept."""
+from analysis.untrusted import MAX_TEXT_LENGTH
 
 
 def clean_text(text: str | None, length: int = MAX_TEXT_LENGTH) -> str | None:

@@ -8,7 +8,7 @@ enough that the worst header within them costs about 40 MB of memory and a secon
 
 from __future__ import annotations
 
-KIB, MIB = 2**10, 2**20
+from analysis.units import KIB, MIB
 
 # ---- GGUF -----------------------------------------------------------------------------------------------------------
 

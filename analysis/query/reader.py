@@ -64,7 +64,7 @@ class QueryResult:
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         if self._result is None:
             return
-        sqlite = self._engine.dialect.name == "sqlite"
+        sqlite = dialect_of(self._engine) == "sqlite"
         try:
             for count, row in enumerate(self._result, 1):
                 if self._max_rows is not None and count > self._max_rows:
@@ -84,7 +84,7 @@ class QueryResult:
         """Run the statement. Raises QueryRefused, QueryTimeout, QueryError."""
         try:
             self._connection = self._held or self._engine.connect()
-            execute = execute_sqlite if self._engine.dialect.name == "sqlite" else execute_postgres
+            execute = execute_sqlite if dialect_of(self._engine) == "sqlite" else execute_postgres
             self._result = execute(self._connection, sql, values, self._limits)
             if not self._result.returns_rows:
                 raise QueryRefused(sql, "it returns no rows")
@@ -133,7 +133,7 @@ class CatalogReader:
 
     @property
     def dialect(self) -> Dialect:
-        return "sqlite" if self._engine.dialect.name == "sqlite" else "postgresql"
+        return dialect_of(self._engine)
 
     def __enter__(self) -> Self:
         return self
@@ -151,6 +151,10 @@ class CatalogReader:
     def all(self, sql: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Every row as a normalized mapping (`normalize_row`). Raises QueryRefused, QueryTimeout, QueryError."""
         return [normalize_row(row) for row in self.rows(sql, values).dicts()]
+
+
+def dialect_of(engine: Engine) -> Dialect:
+    return "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
 
 
 def execute_sqlite(
@@ -201,8 +205,7 @@ def run_query(
         sql = sql_or_name.strip().rstrip(";")
         values = {name: parse_parameter_value(text) for name, text in texts.items()}
         engine = open_engine(db, read_only=True)
-        dialect: Dialect = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
-        missing = [name for name in parameter_names(sql, dialect) if name not in values]
+        missing = [name for name in parameter_names(sql, dialect_of(engine)) if name not in values]
         if missing:
             engine.dispose()
             raise BadParameter(missing[0], None, None)

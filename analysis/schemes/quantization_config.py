@@ -13,9 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from analysis.schemes.schemes import find_method, find_scheme, scheme_table
+from analysis.schemes.schemes import MAX_BITS, find_method, find_scheme, scheme_table
 
-MAX_BITS = 64
 MAX_GROUP_SIZE = 1 << 20
 MAX_CONFIG_GROUPS = 100
 MAX_MODULE_PATTERNS = 200

@@ -266,6 +266,7 @@ _SECTIONS = {
     "gguf", "full_precision", "packed", "suffixes", "methods", "measurements", "sources", "findings", "qat",
 }  # fmt: skip
 MAX_BITS = 64
+"""Bits per weight that a scheme, or a configuration of one, may state."""
 
 
 @lru_cache(maxsize=4)

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.options import CONTEXT, SIZE, db_option, output_options
+from crawler.cli.options import CONTEXT, LAPTOP_RAM_BYTES, SIZE, db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text, size_text
 
 if TYPE_CHECKING:
     from analysis.catalog.compare import ComparedModel
 
-LAPTOP = 16 * 10**9
-
 
 @click.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--context", type=CONTEXT, default="8192", show_default=True, metavar="N", help="Tokens: 8192, 32k.")
-@click.option("--ram", type=SIZE, default=LAPTOP, show_default="16GB", metavar="SIZE", help="Memory of the machine.")
+@click.option(
+    "--ram", type=SIZE, default=LAPTOP_RAM_BYTES, show_default="16GB", metavar="SIZE", help="Memory of the machine."
+)
 @db_option
 @output_options
 def compare(ids: tuple[str, ...], context: int, ram: int, db: str, out: Printer) -> None:

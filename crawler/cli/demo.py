@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.options import output_options
+from crawler.cli.options import LAPTOP_RAM_BYTES, output_options
 from crawler.cli.printer import Column, Printer, count_text, size_text
 
 if TYPE_CHECKING:
     from analysis.query.reader import CatalogReader
     from db.records import RunRecord
 
-RAM = 16_000_000_000
 CONTEXT = 8192
 SHOWN = 8
 FAMILY = "gemma-"
@@ -94,7 +93,7 @@ def shown(reader: CatalogReader) -> dict[str, Any]:
         " sum(total_size) as bytes, sum(artifact_count) as artifacts from models"
     )[0]
     counts["headers"] = reader.all("select count(*) as n from headers")[0]["n"]
-    fitting = find_fits(reader, Machine(ram=RAM), FitRequest(context=CONTEXT))
+    fitting = find_fits(reader, Machine(ram=LAPTOP_RAM_BYTES), FitRequest(context=CONTEXT))
     return {
         "counts": counts,
         "families": reader.all(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.options import MODEL_SIZE, complete_scheme, db_option, output_options
+from crawler.cli.options import LAPTOP_RAM_BYTES, MODEL_SIZE, complete_scheme, db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text, size_text
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from analysis.catalog.quantization_signals import Signal
 
 SORTS = ["downloads", "likes", "trending", "created", "modified", "size", "parameters", "name", "first-seen"]
-LAPTOP = 16 * 10**9
 CONTEXT = 8192
 SAYS = {True: "yes", False: "no", None: "unknown"}
 
@@ -280,7 +279,7 @@ def show_artifacts(found: ModelInfo, needs: Mapping[str, int], out: Printer) -> 
     from analysis.files.artifacts import LOADABLE_ROLES
     from analysis.fit.machines import Machine
 
-    room = Machine(ram=LAPTOP).ram_for_models
+    room = Machine(ram=LAPTOP_RAM_BYTES).ram_for_models
     rows = [
         {
             **row,

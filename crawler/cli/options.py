@@ -13,6 +13,8 @@ from analysis.units import parse_bandwidth, parse_context, parse_model_size, par
 Command = Callable[..., Any]
 
 DEFAULT_DB = "catalog.db"
+LAPTOP_RAM_BYTES = 16 * 10**9
+"""Memory of the machine that answers refer to where none is named."""
 
 
 class Read(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks

@@ -29,6 +29,7 @@ from analysis.formats.gguf.tensor_sizes import Tensor, tensor_sizes
 from analysis.formats.signatures import detect_other_format
 from analysis.formats.source import ByteSource, BytesSource, Window
 from analysis.schemes import tensor_types as ggml
+from analysis.units import KIB
 
 STRING, ARRAY = 8, 9
 """Value types of variable size."""
@@ -41,7 +42,7 @@ OFFSET_STRUCTS = {"<": Struct("<Q"), ">": Struct(">Q")}
 KEY = re.compile(rb"[\x21-\x7e]+")
 """Keys and tensor names: printable ASCII."""
 
-BYTES_AFTER_TOKENIZER = 8 * limits.KIB
+BYTES_AFTER_TOKENIZER = 8 * KIB
 """Usual bytes between the tokenizer and the tensor infos: token ids, a chat template, the file type."""
 
 TENSOR_INFO_BYTES = 64
@@ -50,10 +51,10 @@ TENSOR_INFO_BYTES = 64
 MAX_TENSOR_INFOS_READ_AHEAD = 4096
 """Tensors whose infos one read may fetch ahead."""
 
-NEXT_KEY_BYTES = 4 * limits.KIB
+NEXT_KEY_BYTES = 4 * KIB
 """Bytes that hold the key after an array."""
 
-READ_AHEAD_BYTES = limits.KIB
+READ_AHEAD_BYTES = KIB
 """Bytes that a scan fetches beyond what the rest of an array seems to take."""
 
 
