@@ -29,9 +29,10 @@ from crawler.execute.environment import without_token
 from crawler.execute.gc_tuning import tuned_gc
 from db.derive.record import derived
 from db.labels import Labels
-from db.records import DerivedValues, Labelled, Page, RepoRecord, Skipped
+from db.records import DerivedValues, Labelled, Page, RepoRecord, RunRecord, Skipped
 
 if TYPE_CHECKING:
+    from crawler.run_recorder import RunRecorder
     from db.read.load import Relabelled, StoredRepo
 
 MIN_REPOS_FOR_PROCESS = 1_000
@@ -79,6 +80,13 @@ def build_page(
 ) -> Page:
     """A page that is ready to be stored."""
     return Page(tuple(zip(repos, labelled.labels, strict=True)), skipped, cursor, thin, labelled.derived)
+
+
+def save_repo(recorder: RunRecorder, run: RunRecord, repo: RepoRecord, *, thin: bool = False) -> None:
+    """Labels one repo that no listing showed, and stores it in `run` as if one had."""
+    labels = label_repos([repo])
+    recorder.add_notes(labels.bugs)
+    recorder.add_page(recorder.store.save_page(run, recorder.scope, build_page([repo], labels, thin=thin)))
 
 
 def relabel_repo(stored: StoredRepo) -> Relabelled:

@@ -50,11 +50,11 @@ def header(ctx: click.Context, target: str, db: str, out: Printer) -> None:
     except RepoError as trouble:
         message = f"{target}: {trouble.reason}: {trouble.detail}"
         raise CommandError(message, HINTS.get(trouble.reason, CHECK_HINT), NO) from trouble
-    found_signals = quantization_signals_of(found, read)
+    verdicts = quantization_signals_of(found, read)
     if out.quiet and out.mode == "human":
         out.line(read.quant or "")
         return
-    out.object(as_object(read, found_signals), human=lambda: show(found, read, found_signals, out))
+    out.object(as_object(read, verdicts), human=lambda: show(found, read, verdicts, out))
 
 
 CHECK_HINT = "check it on the Hub: its name or the format of its files may differ"
@@ -102,7 +102,7 @@ def quantization_signals_of(found: Target, read: Header) -> tuple[Signal, ...]:
     return evaluate_signals(SignalInput.of_header(read, evidence))
 
 
-def as_object(read: Header, found_signals: Sequence[Signal]) -> dict[str, Any]:
+def as_object(read: Header, verdicts: Sequence[Signal]) -> dict[str, Any]:
     """The header as a JSON object."""
     keys = (
         "format", "version", "architecture", "parameters", "active_parameters", "tensor_count", "types", "quant",
@@ -116,7 +116,7 @@ def as_object(read: Header, found_signals: Sequence[Signal]) -> dict[str, Any]:
         "quant_share": read.quant_share,
         "inferred": read.inferred,
         "content": read.content,
-        "signals": {signal.name: {"quantized": signal.verdict, "reason": signal.reason} for signal in found_signals},
+        "signals": {signal.name: {"quantized": signal.verdict, "reason": signal.reason} for signal in verdicts},
     }
     return {key: getattr(read, key) for key in keys} | {"facts": {**read.facts, **more}}
 
@@ -124,7 +124,7 @@ def as_object(read: Header, found_signals: Sequence[Signal]) -> dict[str, Any]:
 # ---- human-readable -------------------------------------------------------------------------------------------------
 
 
-def show(found: Target, read: Header, found_signals: Sequence[Signal], out: Printer) -> None:
+def show(found: Target, read: Header, verdicts: Sequence[Signal], out: Printer) -> None:
     out.heading(found.artifact.artifact)
     for name, text in lines(read, found.artifact.total_size):
         if text:
@@ -135,8 +135,8 @@ def show(found: Target, read: Header, found_signals: Sequence[Signal], out: Prin
     out.line()
     from analysis.catalog.quantization_signals import combine_signals
 
-    out.line(f"  is it quantized?  {yes_no_unknown(combine_signals(found_signals))}")
-    for signal in found_signals:
+    out.line(f"  is it quantized?  {yes_no_unknown(combine_signals(verdicts))}")
+    for signal in verdicts:
         out.line(f"    {signal.name.ljust(13)}  {yes_no_unknown(signal.verdict).ljust(7)}  {signal.reason}")
     out.line()
     out.line(f"  {'read'.ljust(WIDE)}  {cost_text(found, read)}")
@@ -150,9 +150,9 @@ def cost_text(found: Target, read: Header) -> str:
     own = f"{plural(read.requests, 'request')}, {size_text(read.bytes_read)}"
     if found.hub is None:
         return own.replace("request", "piece")
-    found_signals = found.hub.counters
-    asked = found_signals.api_requests + found_signals.resolver_requests + found_signals.cdn_requests
-    return f"{own} of the file; {plural(asked, 'request')}, {size_text(found_signals.bytes_read)} in all"
+    counters = found.hub.counters
+    requests = counters.api_requests + counters.resolver_requests + counters.cdn_requests
+    return f"{own} of the file; {plural(requests, 'request')}, {size_text(counters.bytes_read)} in all"
 
 
 def lines(read: Header, held: int | None) -> list[tuple[str, str]]:

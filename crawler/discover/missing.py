@@ -16,7 +16,7 @@ from itertools import islice
 
 from crawler.discover.listing import ListingWalk
 from crawler.discover.rows import with_stored_details
-from crawler.label_pages import build_page, label_repos
+from crawler.label_pages import save_repo
 from crawler.run_recorder import RunRecorder
 from crawler.sources.source import Source
 from db.records import LeasedRepo, RepoFilter, RepoRecord, Skipped
@@ -109,12 +109,8 @@ def save_probed(recorder: RunRecorder, repo: RepoRecord) -> None:
     if repo.private and not recorder.settings.include_private:
         store.set_status(recorder.run, repo.hub_id, "private")
         return
-    repos = [with_stored_details(repo, store.load_repos([repo.hub_id]).get(repo.hub_id))]
-    outside_walk = replace(recorder.run, kind="repos")
-    labels = label_repos(repos)
-    recorder.add_notes(labels.bugs)
-    page = build_page(repos, labels, thin=True)
-    recorder.add_page(store.save_page(outside_walk, recorder.scope, page))
+    detailed = with_stored_details(repo, store.load_repos([repo.hub_id]).get(repo.hub_id))
+    save_repo(recorder, replace(recorder.run, kind="repos"), detailed, thin=True)  # outside the walk
 
 
 def find_reassigned(recorder: RunRecorder) -> None:

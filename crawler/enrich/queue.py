@@ -16,7 +16,7 @@ from typing import Any
 
 from crawler.enrich.headers import LayoutKey, enrich_repo, layout_key
 from crawler.errors import CrawlError, CrawlStopped, HubUnreachable, RepoError
-from crawler.label_pages import build_page, label_repos, relabel_repo
+from crawler.label_pages import relabel_repo, save_repo
 from crawler.run_recorder import RunRecorder
 from crawler.skips import PERMANENT_REASONS, TRANSIENT_REASONS, make_skip, unexpected_error
 from crawler.sources.source import FetchedRepo
@@ -138,10 +138,7 @@ class EnrichmentQueue:
 
     def _save_named(self, fetched: FetchedRepo) -> FetchedRepo | None:
         """Stores a named repo as if the listing had shown it. None if the depth asks for no more."""
-        labels = label_repos([fetched.repo])
-        self.recorder.add_notes(labels.bugs)
-        page = build_page([fetched.repo], labels)
-        self.recorder.add_page(self.recorder.store.save_page(self.recorder.run, self.recorder.scope, page))
+        save_repo(self.recorder, self.recorder.run, fetched.repo)
         if self.depth == "listing":
             self.done += 1
             return None

@@ -13,7 +13,6 @@ process, so such an address is only accepted with `insecure`.
 
 from __future__ import annotations
 
-import gc
 import logging
 import pickle
 import re
@@ -30,7 +29,7 @@ from typing import Any
 from analysis.vocabulary.vocabulary import vocabulary
 from crawler.errors import ClusterError
 from crawler.execute.environment import TOKENS
-from crawler.execute.gc_tuning import GC_THRESHOLDS
+from crawler.execute.gc_tuning import tune_gc
 
 CLUSTER_ADDRESS = re.compile(r"(?:tcp|tls|ws|wss)://[^\s/@]+:\d{1,5}|local:[1-9]\d?")
 ENCRYPTED = ("local:", "tls://", "wss://")
@@ -281,5 +280,4 @@ def run_task(vocabulary_digest: str, task: bytes) -> Any:
 @cache
 def tune_gc_once() -> None:
     """Sets this process's garbage collector as a crawl's is set (crawler.execute.gc_tuning)."""
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    tune_gc()

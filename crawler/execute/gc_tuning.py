@@ -14,12 +14,17 @@ GC_THRESHOLDS = (50_000, 20, 100)
 """Arguments of gc.set_threshold."""
 
 
+def tune_gc() -> None:
+    """Collects garbage less often, and never among the objects that exist now."""
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 @contextmanager
 def tuned_gc() -> Iterator[None]:
     """Collects garbage less often inside the block, and as before after it."""
     before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    tune_gc()
     try:
         yield
     finally:
