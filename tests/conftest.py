@@ -14,6 +14,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
+from tests.environment import user_environment
 from tests.servers import PostgreSQL, running_postgresql
 
 NO_RECORDED_DATA = "no recorded data"
@@ -84,13 +85,10 @@ def db(request: pytest.FixtureRequest) -> str:
 def demo(build_once: BuildOnce) -> Path:
     """The catalog of `hf-catalog demo`, to be read and never written."""
     program = Path(sys.executable).with_name("hf-catalog")
-    # Without COVERAGE_: measuring makes the demo three times as slow, and its own test measures it.
-    excluded = ("HF_", "HUGGING", "COVERAGE_")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(excluded)}
 
     def run_demo(folder: Path) -> None:
         done = subprocess.run(
-            [program, "demo"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+            [program, "demo"], cwd=folder, env=user_environment(), capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from samplehub import SampleHub
+from tests.environment import user_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -58,7 +59,7 @@ def endpoint() -> Iterator[str]:
 
 def environment(**more: str) -> dict[str, str]:
     """The user's environment: this interpreter's programs first, no colours, no real account."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING", "COVERAGE_"))}
+    kept = user_environment()
     path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
     return {**kept, "PATH": path, "NO_COLOR": "1", "HF_HUB_DISABLE_TELEMETRY": "1", **more}
 
