@@ -34,7 +34,7 @@ from db.engine import ALWAYS, WRITING, open_engine
 from db.maintain.check import check
 from db.maintain.optimize import optimize
 from db.read.search import search
-from db.records import Page, RepoRecord
+from db.records import ListingPosition, Page, RepoRecord
 from db.rows import Rows
 from db.schema.migrate import upgrade
 from db.schema.tables import metadata, metrics
@@ -162,7 +162,7 @@ def labelled_page(hub: ImaginedHub, records: Sequence[RepoRecord], cursor: str) 
     """A page as the labelling process hands it to the store."""
     repos = [(record, hub.labelled(record)) for record in records]
     more = tuple(derived(record, labelled.labels) for record, labelled in repos)
-    return Page(tuple(repos), (), cursor, derived=more)
+    return Page(tuple(repos), (), ListingPosition(cursor), derived=more)
 
 
 def write_history(store: Store, hub: ImaginedHub, watch: Watch) -> None:

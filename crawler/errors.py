@@ -4,8 +4,10 @@
     ├── HubUnreachable       no response from the Hub after all retries
     │   ├── HubServerError   it responds with server errors (5xx): `status`
     │   └── InvalidResponse  it responds with 200 and something else: a web page, an error object, truncated JSON
+    ├── ListingIncomplete    a part of the listing can't be read: the run goes on without it and is not complete
     ├── RequestRefused       400: the Hub does not accept the parameters; `detail` is its message
     ├── Offline              HF_HUB_OFFLINE forbids requests
+    ├── TokenNeeded          the Hub shows its repos to nobody without a token
     ├── TokenRefused         the Hub does not accept the token; nothing is concluded from its responses
     ├── QuotaSpent           no request is left, and there is no time to wait for more
     └── ClusterError         the Dask cluster can't be used: `cluster` is its address
@@ -14,6 +16,7 @@
     └── ServiceAlreadyRunning  `state` is its health file, `pid` its process
     RepoError                one repo can't be read: `reason` and `detail` become a Skipped row, the run continues
     └── FileError            one file can't be read (also a SourceError, which readers of headers handle)
+    OrderIgnored             the Hub does not sort its listing by `order`: the caller lists in another way
     CrawlStopped             not an error: the crawl was asked to end (a signal, its budget, its time)
 
 No message contains a token. URLs come without their query, which may contain a signature.
@@ -77,11 +80,38 @@ class RequestRefused(CrawlError):
         return type(self), (self.what, self.detail)
 
 
+class ListingIncomplete(CrawlError):
+    """A part of the listing can't be read, though the Hub responds; the message says which and why."""
+
+    hint = "the next crawl goes on there; another Hub or mirror: --endpoint"
+
+
+class OrderIgnored(Exception):
+    """The Hub does not sort its listing by `order`."""
+
+    def __init__(self, order: str) -> None:
+        super().__init__(f"the Hub does not sort its listing by {order}")
+        self.order = order
+
+
 class Offline(CrawlError):
     """Offline mode forbids requests."""
 
     def __init__(self) -> None:
         super().__init__("offline mode is on: no request was sent")
+
+
+class TokenNeeded(CrawlError):
+    """The Hub asks for a token where none was sent; `what` is what it does not show without one."""
+
+    hint = "log in with: hf auth login; or set HF_TOKEN"
+
+    def __init__(self, endpoint: str, what: str) -> None:
+        super().__init__(f"the Hub at {endpoint} shows {what} only with a token")
+        self.endpoint, self.what = endpoint, what
+
+    def __reduce__(self) -> tuple[type[TokenNeeded], tuple[str, str]]:
+        return type(self), (self.endpoint, self.what)
 
 
 class TokenRefused(CrawlError):

@@ -29,7 +29,7 @@ from crawler.execute.environment import without_token
 from crawler.execute.gc_tuning import tuned_gc
 from db.derive.record import derived
 from db.labels import Labels
-from db.records import DerivedValues, Labelled, Page, RepoRecord, RunRecord, Skipped
+from db.records import DerivedValues, Labelled, ListingPosition, Page, RepoRecord, RunRecord, Skipped
 
 if TYPE_CHECKING:
     from crawler.run_recorder import RunRecorder
@@ -74,19 +74,21 @@ def build_page(
     repos: Sequence[RepoRecord],
     labelled: LabelledPage,
     skipped: tuple[Skipped, ...] = (),
-    cursor: str | None = None,
+    position: ListingPosition | None = None,
     *,
     thin: bool = False,
 ) -> Page:
     """A page that is ready to be stored."""
-    return Page(tuple(zip(repos, labelled.labels, strict=True)), skipped, cursor, thin, labelled.derived)
+    return Page(tuple(zip(repos, labelled.labels, strict=True)), skipped, position, thin, labelled.derived)
 
 
-def save_repo(recorder: RunRecorder, run: RunRecord, repo: RepoRecord, *, thin: bool = False) -> None:
-    """Labels one repo that no listing showed, and stores it in `run` as if one had."""
+def save_repo(recorder: RunRecorder, run: RunRecord, repo: RepoRecord, *, is_counted: bool = True) -> None:
+    """Labels one repo and stores it in `run` as if a listing had shown it; counted unless one has."""
     labels = label_repos([repo])
     recorder.add_notes(labels.bugs)
-    recorder.add_page(recorder.store.save_page(run, recorder.scope, build_page([repo], labels, thin=thin)))
+    counts = recorder.store.save_page(run, recorder.scope, build_page([repo], labels))
+    if is_counted:
+        recorder.add_page(counts)
 
 
 def relabel_repo(stored: StoredRepo) -> Relabelled:

@@ -42,7 +42,7 @@ def crawl(
     with (
         store.crawling(),
         tuned_gc(),
-        open_threads(settings.workers) as executor,
+        open_threads(settings.workers, source.pacer) as executor,
         open_executor(settings.cluster, insecure=settings.insecure) as cluster,
     ):
         for scope in split_by_author(settings.scope):

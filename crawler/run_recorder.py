@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from crawler.errors import CrawlError, CrawlStopped
@@ -19,6 +20,9 @@ Stage = Literal["discover", "probe", "enrich"]
 
 MAX_NOTES = 10
 """Notes of a run after which no more errors of single repos are added."""
+
+MAX_WAIT_DIFFERENCE = timedelta(seconds=2)
+"""Two waits for the same reason that end within this time of each other are one."""
 
 MAX_DETAIL_LENGTH = 2000
 """Characters of `crawl_runs.detail`."""
@@ -62,6 +66,7 @@ class RunRecorder:
     run: RunRecord
     callback: ProgressCallback
     notes: list[str] = field(default_factory=list)
+    missing_parts: list[str] = field(default_factory=list)  # why the run is not complete
     _at_start: Requests = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,15 +111,37 @@ class RunRecorder:
             seconds_waited=round(now.seconds_waited - start.seconds_waited, 3),
         )
 
+    def save_wait(self) -> None:
+        """Stores what the run waits for, when it has changed."""
+        wait = self.source.pacer.wait
+        until = None if wait is None else datetime.now(UTC) + timedelta(seconds=wait.seconds_left)
+        reason = None if wait is None else wait.reason
+        known = self.run.waiting_until
+        is_same = reason == self.run.waiting_for and (
+            known is None or until is None or abs(until - known) < MAX_WAIT_DIFFERENCE
+        )
+        if not is_same:
+            self.run = replace(self.run, waiting_for=reason, waiting_until=until)
+            self.save()
+
     def save(self) -> None:
         """Stores the counters as they are, so that they are nearly right even if the run is killed."""
         self.store.update_run(self.current())
 
-    def close(self, outcome: Literal["complete", "stopped", "failed"], detail: str | None = None) -> None:
-        text = "; ".join([*self.notes, *([detail] if detail else [])])
-        self.run = replace(
-            self.current(), outcome=outcome, finished_at=datetime.now(UTC), detail=text[:MAX_DETAIL_LENGTH] or None
-        )
+    def add_wrong_fields(self, counts: Mapping[str, int]) -> None:
+        """Counts fields of repos that had a wrong type or value, and were stored as unknown."""
+        if counts:
+            self.run = replace(self.run, wrong_fields=dict(Counter(self.run.wrong_fields) + Counter(counts)))
+
+    def change_kind(self, kind: str) -> None:
+        """Makes the run one of another kind, where the Hub can't be listed as was planned."""
+        self.run = replace(self.run, kind=kind)
+        self.save()
+
+    def close(self, outcome: Literal["complete", "incomplete", "stopped", "failed"], detail: str | None = None) -> None:
+        text = "; ".join([*self.notes, *self.missing_parts, *([detail] if detail else [])])
+        run = replace(self.current(), waiting_for=None, waiting_until=None, finished_at=datetime.now(UTC))
+        self.run = replace(run, outcome=outcome, detail=text[:MAX_DETAIL_LENGTH] or None)
         self.store.finish_run(self.run)
 
 
@@ -122,7 +149,8 @@ class RunRecorder:
 def recorded_run(
     store: Store, source: Source, settings: CrawlSettings, kind: str, callback: ProgressCallback
 ) -> Iterator[RunRecorder]:
-    """A run from start to end: closed as complete, as stopped (CrawlStopped), or as failed with the error."""
+    """A run from start to end: closed as complete, as incomplete where a part of the listing is missing, as stopped
+    (CrawlStopped), or as failed with the error."""
     run = store.start_run(kind, scope_text(settings.scope), source.endpoint)
     recorder = RunRecorder(store, source, settings, run, callback)
     try:
@@ -140,4 +168,4 @@ def recorded_run(
         recorder.close("failed", f"internal error: {type(error).__name__}: {str(error)[:300]}")
         raise
     else:
-        recorder.close("complete")
+        recorder.close("incomplete" if recorder.missing_parts else "complete")

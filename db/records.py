@@ -196,12 +196,25 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class ListingPosition:
+    """Where a walk of the listing goes on.
+
+    A walk reads the oldest repos first. Where that is impossible it goes on from the newest repo, down to `stop_at`.
+    """
+
+    cursor: str  # opaque: where the next page starts
+    ascending: bool = True  # oldest repos first
+    created_at: datetime | None = None  # of the newest repo up to which the walk, oldest first, has left no gap
+    stop_at: datetime | None = None  # a walk from the newest repo ends at repos created before; None: at the oldest
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the listing, validated and labelled, with the place to go on from."""
+    """One page of the listing, validated and labelled, with the position to go on from."""
 
     repos: tuple[tuple[RepoRecord, Labelled], ...]
     skipped: tuple[Skipped, ...]
-    cursor: str | None  # opaque: where the next page starts; None after the last
+    position: ListingPosition | None  # of the next page; None after the last
     thin: bool = False  # without card, config and counts of tensors: at a known commit those of the catalog hold
     derived: tuple[DerivedValues, ...] = ()  # of each repo, if it was computed beforehand
 
@@ -252,7 +265,7 @@ class RunRecord:
     id: int
     started_at: datetime
     finished_at: datetime | None = None
-    outcome: Literal["complete", "stopped", "failed"] | None = None
+    outcome: Literal["complete", "incomplete", "stopped", "failed"] | None = None
     kind: str = "full"  # full, incremental, repos
     repos_seen: int = 0
     repos_new: int = 0
@@ -265,6 +278,9 @@ class RunRecord:
     bytes_read: int = 0
     seconds_waited: float = 0.0
     detail: str | None = None
+    waiting_for: str | None = None  # while it runs
+    waiting_until: datetime | None = None
+    wrong_fields: Mapping[str, int] = field(default_factory=dict)  # how often a field had a wrong type or value
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,4 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "install the program in its own environment, with pipx or uv tool",
         )
         sys.exit(errors.USAGE)
-    sys.exit(errors.run_command(lambda: cli.main(words, prog_name="hf-catalog", standalone_mode=False), words))
+    status = errors.run_command(lambda: cli.main(words, prog_name="hf-catalog", standalone_mode=False), words)
+    if "crawler.execute.end_process" in sys.modules:  # a crawl ran here, whose threads may be stuck
+        sys.modules["crawler.execute.end_process"].exit_if_stuck(status)
+    sys.exit(status)

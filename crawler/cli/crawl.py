@@ -8,20 +8,22 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from crawler.cli.crawl_options import crawl_options
-from crawler.cli.errors import INTERRUPTED, NO, USAGE, CommandError
+from crawler.cli.errors import DONE, HUB, INTERRUPTED, NO, USAGE, CommandError, print_error
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Printer, size_text
 
 if TYPE_CHECKING:
     from crawler.settings import CrawlSettings
     from crawler.sources.huggingface.client import HubClient
-    from crawler.sources.pacer import Pacer
+    from crawler.sources.pacer import Pacer, Wait
     from db.records import RunRecord
     from db.write.store import Store
 
@@ -52,6 +54,7 @@ def crawl(
 
         print_dry_run(settings, db, out)
         return None
+    from crawler.execute.end_process import end_guard, exit_at_once
     from crawler.sources.huggingface.client import HubClient
     from crawler.sources.pacer import Pacer
     from db.write.store import Store
@@ -63,11 +66,26 @@ def crawl(
         check_same_endpoint(db, hub.endpoint)
     if is_new(db):
         hub.check_connection()  # without a network no empty catalog is made
-    with Store.open(db, create=True) as store, stop_on_signal(pacer, out):
+    pacer.on_wait = partial(print_wait, out)
+
+    def end() -> None:
+        exit_at_once(DONE, "Stopped, though a request did not end. The same command resumes the crawl.\n")
+
+    with Store.open(db, create=True) as store, stop_on_signal(pacer, out), end_guard(pacer, end):
         runs = crawled(store, hub, settings, out)
     print_result(runs, hub, db, out)
+    incomplete = next((run for run in runs if run.outcome == "incomplete"), None)
+    if incomplete is not None:
+        print_error(f"the crawl is incomplete: {incomplete.detail}", "run it again: it goes on where the listing ended")
+        return HUB
     nothing_read = settings.scope.repo_ids and all(run.repos_seen == 0 for run in runs if run.outcome == "complete")
     return NO if nothing_read else None
+
+
+def print_wait(out: Printer, wait: Wait) -> None:
+    """Say what the crawl waits for, also where no progress bar shows it."""
+    until = datetime.now().astimezone() + timedelta(seconds=wait.seconds_left)
+    out.message(f"Waiting for {wait.reason}: the next request is at {until:%H:%M:%S}.")
 
 
 def is_new(db: str) -> bool:
@@ -185,5 +203,5 @@ def format_result(run: RunRecord, seconds: float, hub: HubClient, db: str, out: 
         out.line(f"  quota     {left:,} of {of:,} API requests left in this window")
     rate = run.repos_seen / seconds if seconds else 0.0
     out.line(f"  took      {seconds:.1f} s{f', {rate:,.0f} repos per second' if run.repos_seen >= 1000 else ''}")
-    if run.detail and run.outcome != "stopped":
+    if run.detail and run.outcome not in ("stopped", "incomplete"):
         out.line(f"  note      {run.detail}")

@@ -118,7 +118,7 @@ def print_dry_run(settings: CrawlSettings, db: str, out: Printer) -> None:
     try:
         with Store.open(db) as store:
             kind: str = choose_run_kind(store, settings)
-            resumes = kind != "repos" and store.cursor(scope, kind) is not None
+            resumes = kind != "repos" and store.position(scope, kind) is not None
     except CatalogMissing:
         kind, resumes = ("full" if settings.is_unbounded else "repos"), False
     work, known = work_of(settings, db)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 from typing import Self
 
@@ -25,9 +24,9 @@ class Speed(ProgressColumn):
         self._pacer = pacer
 
     def render(self, task: Task) -> Text:
-        until = self._pacer.waiting_until
-        if until is not None and (left := until - time.monotonic()) > 1:
-            return Text(f"quota spent, {left:.0f} s to wait", style="yellow")
+        wait = self._pacer.wait
+        if wait is not None and wait.seconds_left > 1:
+            return Text(f"waiting for {wait.reason}: {wait.seconds_left:.0f} s", style="yellow")
         return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,7 +98,7 @@ from repos r left join enrichments v on v.repo = r.id where r.status in ('availa
 """
 FAILED = """
 select count(*) as n from crawl_runs
-where outcome = 'failed' and id > (select coalesce(max(id), 0) - 200 from crawl_runs)
+where outcome in ('failed', 'incomplete') and id > (select coalesce(max(id), 0) - 200 from crawl_runs)
 """
 REQUESTS = """
 select coalesce(sum(api_requests), 0) as api, coalesce(sum(resolver_requests), 0) as resolvers,
@@ -106,7 +107,8 @@ from crawl_runs
 """
 RUN_KEYS = (
     "id kind scope outcome started_at finished_at repos_seen repos_new repos_changed repos_unchanged repos_skipped "
-    "repos_enriched api_requests resolver_requests bytes_read seconds_waited detail"
+    "repos_enriched api_requests resolver_requests bytes_read seconds_waited detail waiting_for waiting_until "
+    "wrong_fields"
 )
 
 
@@ -166,6 +168,10 @@ def print_status(facts: dict[str, Any], out: Printer) -> None:
     if last:
         end = last["outcome"] or "running or interrupted"
         out.line(f"  last crawl {last['kind']}, {end}, {time_text(last['finished_at'] or last['started_at'])}")
+        if last["waiting_for"]:
+            out.line(f"             waits for {last['waiting_for']} until {time_text(last['waiting_until'])}")
+        for name, count in (json.loads(last["wrong_fields"]) if last["wrong_fields"] else {}).items():
+            out.line(f"             {count:,} repos with a {name} of a wrong type, stored as unknown")
         if last["detail"]:
             out.line(f"             {last['detail']}")
     if facts["held_by"]:
@@ -180,7 +186,7 @@ def print_status(facts: dict[str, Any], out: Printer) -> None:
     if facts["absent"]:
         out.line(f"  missing    {facts['absent']:,} repos that a full crawl did not see")
     if facts["failed_crawls"]:
-        out.line(f"  failed     {facts['failed_crawls']:,} of the last 200 crawls")
+        out.line(f"  failed     {facts['failed_crawls']:,} of the last 200 crawls, or incomplete")
     service = facts["service"]
     if service:
         out.line(f"  service    {'alive' if service['alive'] else 'not running'}{after_colon(service.get('problem'))}")

@@ -40,6 +40,20 @@ class StopAtModified:
 
 
 @dataclass(slots=True)
+class StopAtCreated:
+    """Ends a walk by creation date, newest first, at repos created before `since`."""
+
+    since: datetime
+    done: bool = False
+
+    def accept(self, repos: Sequence[RepoRecord]) -> int:
+        older = (at for at, repo in enumerate(repos) if repo.created_at is not None and repo.created_at < self.since)
+        count = next(older, len(repos))
+        self.done = count < len(repos)
+        return count
+
+
+@dataclass(slots=True)
 class StopAfterTopDownloads:
     """Ends a walk by downloads, most first, after `left` repos and at those with fewer than `min_downloads`."""
 

@@ -1,7 +1,8 @@
 """Stage one: the Hub's listing, page by page, validated, labelled and stored.
 
 Each page is stored in one transaction with the cursor of the next one, so that a walk resumes where it was interrupted.
-After a full walk the repos that it did not list are checked (crawler.discover.missing).
+After a full walk the repos that it did not list are checked (crawler.discover.missing). What the listing left out makes
+the run incomplete, never the catalog smaller.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 
 from crawler.discover.listing import ListingPage, ListingWalk
-from crawler.discover.missing import check_missing, find_reassigned
-from crawler.discover.plan import make_walk
+from crawler.discover.missing import check_missing, confirm_missing, find_reassigned
+from crawler.discover.partial import fill_partial_repos
+from crawler.discover.plan import make_walk, make_whole_walk
 from crawler.discover.rows import drop_private, with_stored_details
-from crawler.errors import RequestRefused
+from crawler.discover.select_repos import select_repos
+from crawler.errors import ListingIncomplete, OrderIgnored
 from crawler.label_pages import PageLabeller, build_page
 from crawler.run_recorder import RunRecorder
-from db.records import Page
+from db.records import Page, RepoFilter
 
 NEXT_PAGE_WAIT_SECONDS = 0.25
 """How long a labelled page waits for the next listing page before it is stored. A Hub that is not the slowest part of
@@ -30,28 +33,73 @@ def discover(recorder: RunRecorder, executor: Executor, cluster: Executor | None
 
     Raises CrawlStopped, and CrawlError where the run can't continue; the pages until then are stored.
     """
-    store, kind, scope = recorder.store, recorder.run.kind, recorder.scope
-    walk = make_walk(recorder)
-    if not (kind == "full" and store.has_unchecked_listing(scope)):
-        with PageLabeller(cluster) as labeller:
-            for page in label_ahead(recorder, walk, labeller):
-                recorder.add_page(store.save_page(recorder.run, scope, page))
-                recorder.report_progress("discover", recorder.run.repos_seen)
-    if walk.repeated:
-        recorder.notes.append(f"{walk.repeated:,} rows of the listing came twice")
-    if kind == "full":
+    store, scope = recorder.store, recorder.scope
+    if not (recorder.run.kind == "full" and store.has_unchecked_listing(scope)):
+        try:
+            list_repos(recorder, cluster)
+        except ListingIncomplete as incomplete:
+            recorder.missing_parts.append(str(incomplete))
+    if recorder.run.kind == "full" and not recorder.missing_parts:
         check_missing(recorder, executor)
+        if recorder.missing_parts:
+            store.reject_listing(recorder.run, scope)
         store.restart(scope, "full")
+    elif recorder.run.kind == "incremental":
+        confirm_missing(recorder, executor)
+    fill_partial_repos(recorder, executor)
     find_reassigned(recorder)
     recorder.save()
 
 
-def label_ahead(recorder: RunRecorder, walk: ListingWalk, labeller: PageLabeller) -> Iterator[Page]:
+def list_repos(recorder: RunRecorder, cluster: Executor | None) -> None:
+    """Stores the pages of the listing. Raises ListingIncomplete, and what ends a run."""
+    position = recorder.store.position(recorder.scope, recorder.run.kind)
+    walk = make_walk(recorder)
+    with PageLabeller(cluster) as labeller:
+        try:
+            store_pages(recorder, walk, walk.pages(position), labeller)
+        except OrderIgnored as ignored:
+            recorder.notes.append(f"{ignored}: the whole listing was read")
+            if recorder.run.kind == "incremental":
+                recorder.change_kind("full")
+            position = recorder.store.position(recorder.scope, recorder.run.kind)
+            walk = make_whole_walk(recorder)
+            store_pages(recorder, walk, walk.pages(position), labeller)
+    if position is None:
+        check_not_empty(recorder, walk)
+
+
+def store_pages(recorder: RunRecorder, walk: ListingWalk, pages: Iterator[ListingPage], labeller: PageLabeller) -> None:
+    """Labels and stores the pages of a walk, those that can be read, and notes what the walk met."""
+    if recorder.run.kind == "repos":
+        pages = select_repos(pages, recorder.settings.scope)
+    try:
+        for page in label_ahead(recorder, walk, pages, labeller):
+            recorder.add_page(recorder.store.save_page(recorder.run, recorder.scope, page))
+            recorder.report_progress("discover", recorder.run.repos_seen)
+    finally:
+        recorder.notes += walk.notes
+        if walk.repeated:
+            recorder.notes.append(f"{walk.repeated:,} rows of the listing came twice")
+
+
+def check_not_empty(recorder: RunRecorder, walk: ListingWalk) -> None:
+    """Makes sure that a listing without repos is one of a scope to which none belongs. Raises ListingIncomplete."""
+    if walk.repos_read or (not walk.rows_read and recorder.source.newest_created(RepoFilter()) is not None):
+        return
+    why = f"none of its {walk.rows_read:,} rows is a repo" if walk.rows_read else "it is empty"
+    if recorder.run.kind == "full":
+        recorder.store.reject_listing(recorder.run, recorder.scope)
+    raise ListingIncomplete(f"the Hub's listing can't be right: {why}")
+
+
+def label_ahead(
+    recorder: RunRecorder, walk: ListingWalk, listing_pages: Iterator[ListingPage], labeller: PageLabeller
+) -> Iterator[Page]:
     """The walk's pages with their labels. While the caller stores one page, the next one is labelled.
 
     A labelled page is held back only if the next listing page arrives soon, never for a slow Hub or the quota.
     """
-    listing_pages = resume_pages(recorder, walk)
     finish_page: Callable[[], Page] | None = None  # of the page that is being labelled
     while True:
         if finish_page is not None and not walk.is_next_ready(NEXT_PAGE_WAIT_SECONDS):
@@ -71,25 +119,6 @@ def label_ahead(recorder: RunRecorder, walk: ListingWalk, labeller: PageLabeller
             return
 
 
-def resume_pages(recorder: RunRecorder, walk: ListingWalk) -> Iterator[ListingPage]:
-    """The walk's pages from the stored cursor on, or from the start if the Hub refuses that cursor."""
-    store, scope, kind = recorder.store, recorder.scope, recorder.run.kind
-    cursor = store.cursor(scope, kind)
-    pages = walk.pages(cursor)
-    try:
-        first = next(pages, None)
-    except RequestRefused:
-        if cursor is None:
-            raise
-        recorder.notes.append("the Hub refused the cursor of the interrupted walk: it started again")
-        store.restart(scope, kind)
-        pages = walk.pages()
-        first = next(pages, None)
-    if first is not None:
-        yield first
-    yield from pages
-
-
 def start_labelling(recorder: RunRecorder, listed: ListingPage, labeller: PageLabeller) -> Callable[[], Page]:
     """Starts to label a page; the returned function waits for the labels.
 
@@ -105,6 +134,6 @@ def start_labelling(recorder: RunRecorder, listed: ListingPage, labeller: PageLa
     def finish_page() -> Page:
         labels = wait_for_labels()
         recorder.add_notes(labels.bugs)
-        return build_page(repos, labels, skips, listed.cursor, thin=listed.thin)
+        return build_page(repos, labels, skips, listed.position, thin=listed.thin)
 
     return finish_page

@@ -1,32 +1,41 @@
 """A walk through a hub's listing, page by page, that can be interrupted and resumed at any page.
 
-The walk goes by creation date, oldest first: an order that does not change while it runs. A Hub that refuses ascending
-order is walked newest first. The next page is requested while the caller labels and stores this one.
+The walk goes by creation date, oldest first: an order that does not change while it runs. The next page is requested
+while the caller labels and stores this one. Where the listing can't be read further, the walk goes round the place:
+
+1. With a cursor that starts at a later moment, if the Hub honours one. So a single row that breaks every page with it
+   is passed, and a cursor that has expired is replaced.
+2. From the newest repo backwards, down to the repos that were read already.
+
+What can be read in neither way makes the walk incomplete, and the next one goes on there. A Hub that does not list by
+creation date, oldest first, is walked in the order that it offers.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from crawler.discover.bounds import StopCondition, matching_search
-from crawler.errors import HubServerError, InvalidResponse, RequestRefused
+from crawler.discover.bounds import StopAtCreated, StopCondition, matching_search
+from crawler.discover.order import direction_of, is_sorted, values_of
+from crawler.discover.pass_row import cursor_past
+from crawler.discover.read_page import PAGES_REMEMBERED, PageReader, PageUnreadable
+from crawler.errors import InvalidResponse, ListingIncomplete, OrderIgnored
 from crawler.settings import LISTING_LAG, LISTING_PAGE_SIZE
 from crawler.sources.source import ListingQuery, Order, RawPage, Source
-from db.records import RepoFilter, RepoRecord, Skipped
+from db.records import ListingPosition, RepoFilter, RepoRecord, Skipped
 
-MIN_PAGE_SIZE = 50
-"""Rows: a Hub that fails is not asked for smaller pages than this."""
+MAX_DETOURS = 20
+"""How often one walk goes round a place that can't be read."""
 
-PAGES_BEFORE_GROWTH = 4
-"""Pages in a row without an error after which more rows are requested again."""
+MAX_REREADS = 2
+"""How often a walk goes on with a cursor that starts just before the last repo that was read: an expired cursor needs
+one, and a listing that can't be read in this order would need them all."""
 
-PAGES_REMEMBERED = 8
-"""Pages whose rows are recognised when the Hub lists them a second time: repos that are created meanwhile shift rows
-from one page to the next."""
+IDLE_SECONDS = 1.0
+"""How often the caller of a walk is called back while the next page has not arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,49 +44,58 @@ class ListingPage:
 
     repos: tuple[RepoRecord, ...]
     skipped: tuple[Skipped, ...]  # rows that are malformed
-    cursor: str | None  # of the next page; None after the last
+    position: ListingPosition | None  # of the next page; None after the last
     thin: bool = False  # listed without the expensive keys
 
 
 @dataclass(slots=True)
 class ListingWalk:
-    """A walk through the listing of a scope (one author at most), to the listing's end or to a stop condition."""
+    """A walk through the listing of a scope (one author at most), to the listing's end or to a stop condition.
+
+    `on_idle` is called each second that no page arrives, by the thread that reads the pages.
+    """
 
     source: Source
     scope: RepoFilter
     order: Order = "createdAt"
     stop: StopCondition | None = None
     page_size: int = LISTING_PAGE_SIZE
+    on_idle: Callable[[], None] = lambda: None
     repeated: int = 0  # rows that came twice
-    _query: ListingQuery = field(init=False)
-    _pages_since_error: int = 0
-    _newest_created: datetime | None = None  # creation date of the last row that was read
-    _recent_ids: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=PAGES_REMEMBERED))
-    _seen_cursors: set[int] = field(default_factory=set)  # hashes
+    rows_read: int = 0
+    repos_read: int = 0  # rows that were valid
+    notes: list[str] = field(default_factory=list)  # what the walk went round, and why
+    _reader: PageReader = field(init=False)
+    _position: ListingPosition | None = None  # of the page that is read now
+    _stop_at: datetime | None = None  # a walk from the newest repo ends at repos created before
+    _contiguous_to: datetime | None = None  # creation date of the newest repo, oldest first, before the first gap
+    _recent_ids: list[frozenset[str]] = field(default_factory=list)
+    _detours: int = 0
+    _rereads: int = 0  # detours to repos that had been read
     _next: Future[RawPage] | None = None
 
     def __post_init__(self) -> None:
-        self._query = ListingQuery(self.scope, self.order, self.page_size)
+        self._reader = self._make_reader(ascending=True)
 
-    def pages(self, cursor: str | None = None) -> Iterator[ListingPage]:
-        """The pages from a cursor on, or from the first. One page is read ahead.
+    def _make_reader(self, *, ascending: bool) -> PageReader:
+        return PageReader(self.source, ListingQuery(self.scope, self.order, self.page_size, ascending))
 
-        Raises RequestRefused for a cursor that the Hub does not take, and other errors that end a run.
+    def pages(self, position: ListingPosition | None = None) -> Iterator[ListingPage]:
+        """The pages from a position on, or from the first. One page is read ahead.
+
+        Raises ListingIncomplete where the listing can be read no further, OrderIgnored for a Hub that does not sort,
+        RequestRefused for a query that it does not accept, and other errors that end a run.
         """
-        if cursor is None:
-            self._query = replace(self._query, ascending=True)
-        with ThreadPoolExecutor(1, "listing") as reader:
-            self._next = reader.submit(self._read, cursor)
+        self._resume(position)
+        with ThreadPoolExecutor(1, "listing") as thread:
             try:
-                while self._next is not None:
-                    raw = self._next.result()
-                    self._next = None
-                    if self.stop is None and raw.next_cursor is not None:
-                        self._next = reader.submit(self._read, raw.next_cursor)
-                    page = self._parse(raw)
-                    if self.stop is not None and page.cursor is not None:
-                        self._next = reader.submit(self._read, page.cursor)
-                    yield page
+                while True:
+                    try:
+                        yield from self._read_on(thread)
+                    except PageUnreadable as unreadable:
+                        self._go_round(unreadable)
+                    else:
+                        return
             finally:
                 if self._next is not None:
                     self._next.cancel()
@@ -86,83 +104,144 @@ class ListingWalk:
         """Whether the next page arrives within `timeout` seconds."""
         return self._next is not None and bool(wait([self._next], timeout).done)
 
-    def _parse(self, raw: RawPage) -> ListingPage:
-        now, cursor = datetime.now(UTC), raw.next_cursor
-        repos, skipped, ids = [], [], set()
-        recent = frozenset().union(*self._recent_ids)
-        for row in raw.rows:
-            parsed = self.source.parse_row(row, now)
-            if isinstance(parsed, Skipped):
-                skipped.append(parsed)
-            elif parsed.hub_id in ids or parsed.hub_id in recent:
-                self.repeated += 1
-            else:
-                ids.add(parsed.hub_id)
-                repos.append(parsed)
-        self._recent_ids.append(frozenset(ids))
+    def _resume(self, position: ListingPosition | None) -> None:
+        self._position = position
+        if position is not None:
+            self._reader = self._make_reader(ascending=position.ascending)
+            self._contiguous_to, self._stop_at = position.created_at, position.stop_at
+            self._reader.newest = position.created_at
+
+    # ---- pages in one direction -----------------------------------------------------------------------------------
+
+    def _read_on(self, thread: ThreadPoolExecutor) -> Iterator[ListingPage]:
+        """The pages from the present position on, until they end. Raises PageUnreadable."""
+        self._next = thread.submit(self._reader.read, None if self._position is None else self._position.cursor)
+        while self._next is not None:
+            while not self.is_next_ready(IDLE_SECONDS):
+                self.on_idle()
+            raw, self._next = self._next.result(), None
+            is_first = self._position is None
+            may_end = is_first or self.stop is not None or self._stop_at is not None
+            if raw.next_cursor is not None and not may_end:
+                self._next = thread.submit(self._reader.read, raw.next_cursor)
+            page = self._parse(raw, is_first=is_first)
+            self._position = page.position
+            if self._next is None and page.position is not None:
+                self._next = thread.submit(self._reader.read, page.position.cursor)
+            yield page
+
+    def _parse(self, raw: RawPage, *, is_first: bool) -> ListingPage:
+        """The page's rows as records. The first page of a listing shows whether the Hub sorts it as was asked."""
+        now = datetime.now(UTC)
+        parsed = [self.source.parse_row(row, now) for row in raw.rows]
+        listed = [repo for repo in parsed if isinstance(repo, RepoRecord)]
+        self.rows_read += len(parsed)
+        self.repos_read += len(listed)
+        if is_first:
+            self._check_first_page(raw, listed)
+        cursor = raw.next_cursor
+        if self._stop_at is not None:
+            listed, cursor = self._down_to_read_repos(listed, cursor)
+        repos = self._without_repeated(listed)
         if self.stop is not None:
             accepted = self.stop.accept(repos)
             if accepted < len(repos) or self.stop.done:
                 repos, cursor = repos[:accepted], None
-        return ListingPage(tuple(matching_search(self.scope, repos)), tuple(skipped), cursor, raw.thin)
+        if self._reader.query.ascending:
+            self._contiguous_to = max((self._contiguous_to, *values_of("createdAt", repos)), key=moment_or_least)
+        position = None if cursor is None else self._position_at(cursor)
+        kept, skipped = matching_search(self.scope, repos), [row for row in parsed if isinstance(row, Skipped)]
+        return ListingPage(tuple(kept), tuple(skipped), position, raw.thin)
 
-    def _read(self, cursor: str | None) -> RawPage:
-        """One page. A Hub that fails is asked for half the rows, then without the expensive keys."""
-        failures = 0
-        while True:
-            try:
-                page = self._request(cursor)
-            except RequestRefused as refused:
-                self._query = self.source.adapt_query(self._query, refused)
-            except (HubServerError, InvalidResponse) as error:
-                failures += 1
-                if failures > self.source.tries:
-                    raise
-                self._ask_for_less(error, failures)
-                self.source.pacer.pause(self.source.retry_delay(failures))
-            else:
-                self._ask_for_more()
-                if page.next_cursor is not None:
-                    self._seen_cursors.add(hash(page.next_cursor))
-                return page
+    def _down_to_read_repos(self, listed: list[RepoRecord], cursor: str | None) -> tuple[list[RepoRecord], str | None]:
+        """The rows of a walk from the newest repo on, and the next cursor, without what was read oldest first.
 
-    def _request(self, cursor: str | None) -> RawPage:
-        """One page by one request, checked for a listing that repeats itself or ends too early."""
-        query = self._query
-        page = self.source.list_page(query, cursor)
-        if page.next_cursor is not None and hash(page.next_cursor) in self._seen_cursors:
-            raise InvalidResponse(self.source.endpoint, "the listing", "it leads back to an earlier page")
-        created = self.source.parse_created_at(page.rows[-1]) if page.rows else None
-        self._newest_created = max(filter(None, (self._newest_created, created)), default=None)
-        is_whole_listing = cursor is None and 0 < len(page.rows) < query.limit
-        if page.next_cursor is None and not is_whole_listing:
-            page = self._check_end(query, cursor, page)
-        return replace(page, thin=query.thin)
-
-    def _ask_for_less(self, error: HubServerError | InvalidResponse, failures: int) -> None:
-        self._pages_since_error = 0
-        if isinstance(error, HubServerError) or failures > 1:
-            # Without the expensive keys too, once smaller pages did not help: one card may be what breaks the JSON.
-            thin = self._query.limit < self.page_size or (failures > 2 and isinstance(error, InvalidResponse))
-            limit = max(self._query.limit // 2, min(MIN_PAGE_SIZE, self.page_size))
-            self._query = replace(self._query, limit=limit, thin=thin)
-
-    def _ask_for_more(self) -> None:
-        self._pages_since_error += 1
-        if self._pages_since_error >= PAGES_BEFORE_GROWTH:
-            self._query = replace(self._query, limit=min(self._query.limit * 2, self.page_size), thin=False)
-            self._pages_since_error = 0
-
-    def _check_end(self, query: ListingQuery, cursor: str | None, page: RawPage) -> RawPage:
-        """Makes sure that the listing ends here: a response without a next page may be an incomplete one.
-
-        In ascending order the Hub's newest repo must have been read, except those of the last hour, which incremental
-        crawls find. In other orders the page is requested a second time. Raises InvalidResponse.
+        Raises PageUnreadable for a listing that ends before it comes to those repos.
         """
-        if query.order != "createdAt" or not query.ascending:
-            return self.source.list_page(query, cursor)
-        newest = self.source.newest_created(query.scope)
-        if newest is not None and (self._newest_created is None or newest > self._newest_created + LISTING_LAG):
-            detail = f"it ends before its newest repo, created {newest:%Y-%m-%d %H:%M} UTC"
-            raise InvalidResponse(self.source.endpoint, "the listing", detail)
-        return page
+        assert self._stop_at is not None
+        stop = StopAtCreated(self._stop_at)
+        accepted = stop.accept(listed)
+        oldest = min(listed, key=lambda repo: moment_or_least(repo.created_at), default=None)
+        is_all_read = stop.done or oldest is None or moment_or_least(oldest.created_at) <= self._stop_at + LISTING_LAG
+        if cursor is None and not is_all_read:
+            raise PageUnreadable(InvalidResponse(self.source.endpoint, "the listing", "it ends too early"))
+        return listed[:accepted], None if stop.done else cursor
+
+    def _position_at(self, cursor: str) -> ListingPosition:
+        return ListingPosition(cursor, self._reader.query.ascending, self._contiguous_to, self._stop_at)
+
+    def _without_repeated(self, listed: list[RepoRecord]) -> list[RepoRecord]:
+        recent = frozenset().union(*self._recent_ids)
+        repos = {repo.hub_id: repo for repo in reversed(listed) if repo.hub_id not in recent}
+        self.repeated += len(listed) - len(repos)
+        self._recent_ids = [*self._recent_ids[1 - PAGES_REMEMBERED :], frozenset(repos)]
+        return list(reversed(repos.values()))
+
+    def _check_first_page(self, raw: RawPage, listed: list[RepoRecord]) -> None:
+        """Raises OrderIgnored where the walk depends on the order and the Hub does not sort by it.
+
+        A listing by creation date may be in any order; one from the newest repo on is taken for what it is.
+        """
+        if self.order != "createdAt":
+            if self.stop is not None and not is_sorted(self.order, listed, is_whole=raw.next_cursor is None):
+                raise OrderIgnored(self.order)
+            return
+        direction = direction_of(values_of("createdAt", listed))
+        if self._stop_at is not None and direction not in ("descending", None):
+            error = InvalidResponse(self.source.endpoint, "the listing", "it can't be read from the newest repo on")
+            raise ListingIncomplete(str(error))
+        if self._reader.query.ascending and direction == "descending":
+            self._reader.query = replace(self._reader.query, ascending=False)
+            self.notes.append("the Hub lists the newest repos first, though the oldest were asked for")
+        elif direction == "none":
+            self._reader.query = replace(self._reader.query, ascending=False)
+            self.notes.append("the Hub does not list repos by creation date, though that was asked for")
+
+    # ---- ways round what can't be read ----------------------------------------------------------------------------
+
+    def _go_round(self, unreadable: PageUnreadable) -> None:
+        """Finds another position from which to read on. Raises ListingIncomplete if there is none.
+
+        What fails before any page was read is the Hub's error itself.
+        """
+        error, position = unreadable.error, self._position
+        self._detours += 1
+        if position is None and self._stop_at is None:
+            raise error
+        if self._detours > MAX_DETOURS:
+            raise ListingIncomplete(f"the listing can't be read further: {error}") from error
+        if self.order == "createdAt" and position is not None and position.ascending:
+            self._leave_ascending(position, error)
+        elif position is not None and not self._reader.has_read:
+            self.notes.append(f"the cursor of the interrupted walk could not be used ({error}): it started again")
+            self._position, self._reader = None, self._make_reader(ascending=self._stop_at is None)
+        else:
+            raise ListingIncomplete(f"the listing can't be read further: {error}") from error
+
+    def _leave_ascending(self, position: ListingPosition, error: Exception) -> None:
+        """Goes on past the row that can't be read, else from the newest repo."""
+        read_to = self._contiguous_to
+        if read_to is None:  # the catalog was made before positions had dates: from the start again
+            self.notes.append(f"the listing could not be read further ({error}): it was started again")
+            self._position, self._reader = None, self._make_reader(ascending=True)
+            return
+        found = cursor_past(self._reader, position.cursor, read_to, may_reread=self._rereads < MAX_REREADS)
+        if found is not None:
+            self._rereads += not found.skips_rows
+            if found.skips_rows:
+                until = "the end" if found.created_at is None else f"{found.created_at:%Y-%m-%d %H:%M:%S} UTC"
+                self.notes.append(
+                    f"no page with repos created between {read_to:%Y-%m-%d %H:%M:%S} and {until} could be read: {error}"
+                )
+            self._reader = self._make_reader(ascending=True)
+            self._reader.newest = read_to
+            self._position = replace(position, cursor=found.cursor)
+            return
+        self.notes.append(f"the listing could not be read further ({error}): it was read from the newest repo on")
+        self._reader = self._make_reader(ascending=False)
+        self._position, self._stop_at = None, read_to - LISTING_LAG
+
+
+def moment_or_least(moment: datetime | None) -> datetime:
+    """A key for `max` over moments of which some are unknown."""
+    return moment or datetime.min.replace(tzinfo=UTC)

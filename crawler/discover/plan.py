@@ -31,7 +31,8 @@ def choose_run_kind(store: Store, settings: CrawlSettings) -> RunKind:
         settings.full
         or not store.has_full_listing(scope)
         or store.has_unchecked_listing(scope)
-        or store.cursor(scope, "full") is not None
+        or store.has_rejected_listing(scope)
+        or store.position(scope, "full") is not None
     ):
         return "full"
     return "incremental"
@@ -55,5 +56,13 @@ def make_walk(recorder: RunRecorder) -> ListingWalk:
         order, stop = "lastModified", StopAtModified(scope.since)
     elif recorder.run.kind == "repos":
         order, stop = "downloads", StopAfterTopDownloads(scope.limit, scope.min_downloads)
-    page_size = settings.page if scope.limit is None else min(settings.page, scope.limit)
-    return ListingWalk(recorder.source, scope, order, stop, max(page_size, 1))
+    is_top = order == "downloads" and scope.limit is not None
+    page_size = min(settings.page, scope.limit or settings.page) if is_top else settings.page
+    return ListingWalk(recorder.source, scope, order, stop, max(page_size, 1), recorder.save_wait)
+
+
+def make_whole_walk(recorder: RunRecorder) -> ListingWalk:
+    """The walk through all repos of the scope's listing, for a Hub that does not list in the order of `make_walk`."""
+    return ListingWalk(
+        recorder.source, recorder.settings.scope, page_size=recorder.settings.page, on_idle=recorder.save_wait
+    )

@@ -75,6 +75,7 @@ class EnrichmentQueue:
         try:
             while self._fill():
                 self._collect()
+                self.recorder.save_wait()
                 self.recorder.report_progress("enrich", self.done, max(total, self.done))
         finally:
             self._finish()
@@ -203,8 +204,10 @@ class EnrichmentQueue:
         in_flight: list[Future[Any]] = [*self.fetching, *self.enriching]
         for future in in_flight:
             future.cancel()
-        wait(in_flight)
-        for enriched in [f for f in self.enriching if not f.cancelled() and f.exception() is None]:
+        left = self.recorder.source.pacer.response_deadline - time.monotonic()
+        wait(in_flight, None if left == float("inf") else max(left, 0.0))  # a worker that is stuck is left behind
+        ended = [future for future in self.enriching if future.done() and not future.cancelled()]
+        for enriched in [future for future in ended if future.exception() is None]:
             self._on_enriched(enriched)
         unused = [*self.fetching.values(), *(fetched.leased for fetched in self.enriching.values()), *self.leased]
         self._store()

@@ -28,8 +28,10 @@ from typing import Any
 
 from analysis.vocabulary.vocabulary import vocabulary
 from crawler.errors import ClusterError
+from crawler.execute.end_process import REQUEST_THREADS
 from crawler.execute.environment import TOKENS
 from crawler.execute.gc_tuning import tune_gc
+from crawler.sources.pacer import Pacer
 
 CLUSTER_ADDRESS = re.compile(r"(?:tcp|tls|ws|wss)://[^\s/@]+:\d{1,5}|local:[1-9]\d?")
 ENCRYPTED = ("local:", "tls://", "wss://")
@@ -62,13 +64,16 @@ def parse_cluster_address(text: str) -> str:
 
 
 @contextmanager
-def open_threads(count: int) -> Iterator[Executor]:
-    """An executor of `count` threads; on exit it waits for the calls that run and cancels those that do not yet."""
-    pool = ThreadPoolExecutor(count, "request")
+def open_threads(count: int, pacer: Pacer) -> Iterator[Executor]:
+    """An executor of `count` threads; on exit it waits for the calls that run and cancels those that do not yet.
+
+    Once the crawl is to end it does not wait: a call that is stuck must not keep it from ending.
+    """
+    pool = ThreadPoolExecutor(count, REQUEST_THREADS)
     try:
         yield pool
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=pacer.stop_reason is None, cancel_futures=True)
 
 
 @contextmanager

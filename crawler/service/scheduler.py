@@ -91,6 +91,8 @@ class Service:
         self._lock = threading.Lock()
         self._child: subprocess.Popen[str] | None = None
         self._stopping = threading.Event()
+        self._is_idle = threading.Event()  # no job runs
+        self._is_idle.set()
         self._scheduler = BlockingScheduler(
             timezone=UTC,
             executors={"default": ThreadPoolExecutor(1), "heartbeat": ThreadPoolExecutor(1)},
@@ -124,6 +126,7 @@ class Service:
         log.info("started", extra={"facts": {"jobs": list(self.config.jobs), "db": self.config.db}})
         if not self._stopping.is_set():
             self._scheduler.start()
+        self._is_idle.wait()  # the scheduler may return while it still waits for the job that it runs
         self._heartbeat()
         log.info("stopped")
 
@@ -163,6 +166,13 @@ class Service:
         return first_run_time(job, trigger, max(times, default=None), now)
 
     def _run_and_record(self, job: Job) -> JobResult:
+        self._is_idle.clear()
+        try:
+            return self._record_run(job)
+        finally:
+            self._is_idle.set()
+
+    def _record_run(self, job: Job) -> JobResult:
         started_at = utc_now_iso()
         before = self._state.jobs.get(job.name, JobState())
         start = {"running": True, "last_start": started_at, "runs": before.runs + 1}

@@ -34,8 +34,28 @@ DEFAULT_WINDOW_SECONDS = 300.0
 
 MIN_WAIT_SECONDS = 0.05
 
+STOP_GRACE_SECONDS = 3.0
+"""How long responses are waited for after the crawl was asked to end."""
+
+MAX_RESET_SECONDS = 3600.0
+"""The longest window that a response may state; a longer one is taken for this."""
+
+MIN_WAIT_REPORTED_SECONDS = 3.0
+"""Shorter waits are not reported."""
+
+PATIENCE_AFTER_429_SECONDS = 1800.0
+"""How long a bucket may answer nothing but 429 before its quota counts as spent."""
+
 MAX_SLEEP_SECONDS = 1.0
 """A waiting thread looks for a stop that often: a signal handler may fail to wake it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What all requests wait for, and for how many more seconds."""
+
+    reason: str
+    seconds_left: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +82,7 @@ class Bucket:
     assumed: bool = False  # `ends` was not stated: it is one window after the last window's end
     closed_until: float = 0.0  # after a 429
     refusals: int = 0  # 429s in a row
+    refused_since: float | None = None  # the first of these
     requests: int = 0
 
     def wait(self, now: float) -> float | None:
@@ -91,7 +112,7 @@ class Bucket:
 
     def update_from(self, limit: RateLimit, now: float) -> None:
         """Takes over what a successful response states."""
-        ends = now + limit.reset
+        ends = now + min(limit.reset, MAX_RESET_SECONDS)
         self.quota = limit.quota if limit.quota is not None else self.quota
         self.window = limit.window if limit.window is not None else self.window
         half = (self.window or DEFAULT_WINDOW_SECONDS) / 2
@@ -104,15 +125,18 @@ class Bucket:
 
     def on_429(self, limit: RateLimit | None, retry_after: float | None, now: float) -> float:
         """Closes the bucket after a 429; afterwards requests go one at a time. Returns the seconds it is closed."""
+        growing = RETRY_DELAYS_AFTER_429_SECONDS[min(self.refusals, len(RETRY_DELAYS_AFTER_429_SECONDS) - 1)]
         if limit is not None and limit.left == 0:
-            pause = limit.reset + WINDOW_MARGIN_SECONDS
-            self.left, self.ends, self.assumed = 0, now + limit.reset, False
+            reset = min(limit.reset, MAX_RESET_SECONDS)
+            pause = reset + WINDOW_MARGIN_SECONDS
+            self.left, self.ends, self.assumed = 0, now + reset, False
         elif retry_after is not None:
-            pause = retry_after
+            pause = retry_after if self.refusals == 0 else max(retry_after, growing)
         else:
-            pause = RETRY_DELAYS_AFTER_429_SECONDS[min(self.refusals, len(RETRY_DELAYS_AFTER_429_SECONDS) - 1)]
+            pause = growing
         pause = min(max(pause, MIN_WAIT_SECONDS), MAX_WAIT_SECONDS)
         self.refusals += 1
+        self.refused_since = now if self.refused_since is None else self.refused_since
         self.known = False
         self.closed_until = max(self.closed_until, now + pause)
         return pause
@@ -142,9 +166,13 @@ class Pacer:
         self._spent = 0
         self._deadline = None if max_time is None else clock() + max_time
         self._stopped: str | None = None
+        self._stopped_at: float | None = None  # time.monotonic()
+        self._ends_at = None if max_time is None else time.monotonic() + max_time  # the same for `max_time`
         self._max_time = max_time
         self.seconds_waited = 0.0
-        self.waiting_until: float | None = None  # of the clock, to show progress
+        self.on_wait: Callable[[Wait], None] = lambda wait: None  # called when a long wait begins, by any thread
+        self._waiting_for = ""
+        self._waiting_until: float | None = None  # of the clock
         self._idle_since: float | None = None
         self._waiters = 0
 
@@ -153,6 +181,7 @@ class Pacer:
     def stop(self, why: str) -> None:
         """Makes every request raise CrawlStopped from now on, and wakes those that wait."""
         self._stopped = self._stopped or why  # no lock: a signal may arrive while this thread holds it
+        self._stopped_at = self._stopped_at or time.monotonic()
         if self._changed.acquire(blocking=False):
             try:
                 self._changed.notify_all()
@@ -172,6 +201,13 @@ class Pacer:
         if self._stopped is None and self._deadline is not None and self._clock() >= self._deadline:
             return f"the time of {self._max_time:g} s is over"
         return self._stopped
+
+    @property
+    def response_deadline(self) -> float:
+        """When the responses of requests that are under way must be there: some seconds after the crawl was stopped or
+        its time was over. Of `time.monotonic`; infinite while it is not known."""
+        ends = [at for at in (self._stopped_at, self._ends_at) if at is not None]
+        return min(ends, default=float("inf")) + STOP_GRACE_SECONDS
 
     def raise_if_stopped(self) -> None:
         """Raises CrawlStopped."""
@@ -211,7 +247,7 @@ class Pacer:
             self._waiters += 1
             if self._waiters == 1:
                 self._idle_since = self._clock()
-            self.waiting_until = self._clock() + (seconds or 0.0)
+            self._begin_wait(f"the quota of {bucket} requests", seconds or 0.0)
         try:
             self._changed.wait(MAX_SLEEP_SECONDS if seconds is None else min(seconds, MAX_SLEEP_SECONDS))
         finally:
@@ -219,7 +255,7 @@ class Pacer:
                 self._waiters -= 1
                 if self._waiters == 0 and self._idle_since is not None:
                     self.seconds_waited += self._clock() - self._idle_since
-                    self.waiting_until = None
+                    self._waiting_until = None
 
     def on_response(
         self, bucket: str, status: int | None, limit: RateLimit | None = None, retry_after: float | None = None
@@ -231,7 +267,7 @@ class Pacer:
             if status == 429:
                 state.on_429(limit, retry_after, now)
             elif status is not None and 200 <= status < 400:
-                state.known, state.refusals = True, 0
+                state.known, state.refusals, state.refused_since = True, 0, None
                 if limit is not None:
                     self._buckets.setdefault(limit.bucket, Bucket(known=True)).update_from(limit, now)
                 if (limit is None or limit.bucket != bucket) and state.left is not None:
@@ -242,20 +278,39 @@ class Pacer:
                     state.left -= 1
             self._changed.notify_all()
 
-    def pause(self, seconds: float) -> None:
-        """Sleeps between two attempts of a request. Raises CrawlStopped as soon as the crawl is to end."""
+    @property
+    def wait(self) -> Wait | None:
+        """What requests wait for; None while they may go, or wait for a moment only."""
+        until = self._waiting_until
+        left = 0.0 if until is None else until - self._clock()
+        return Wait(self._waiting_for, left) if left > 0 else None
+
+    def _begin_wait(self, reason: str, seconds: float) -> None:
+        until = self._clock() + seconds
+        is_known = self._waiting_until is not None and until - self._waiting_until < MIN_WAIT_REPORTED_SECONDS
+        self._waiting_for, self._waiting_until = reason, until
+        if seconds >= MIN_WAIT_REPORTED_SECONDS and not is_known:
+            self.on_wait(Wait(reason, seconds))
+
+    def pause(self, seconds: float, reason: str | None = None) -> None:
+        """Sleeps between two attempts of a request; `reason` is what all requests wait for, if it is not this one's
+        own. Raises CrawlStopped as soon as the crawl is to end."""
         until = self._clock() + seconds
         with self._changed:
+            if reason is not None:
+                self._begin_wait(reason, seconds)
             while (left := until - self._clock()) > 0:
                 self.raise_if_stopped()
                 time_left = self.seconds_left()
                 self._changed.wait(min(left, MAX_SLEEP_SECONDS, *([] if time_left is None else [max(time_left, 0.01)])))
 
-    def refusals(self, bucket: str) -> int:
-        """Responses with status 429 in a row."""
+    def is_refused_for_long(self, bucket: str) -> bool:
+        """Whether all responses of a bucket had status 429 for longer than the crawl waits for another one."""
         with self._changed:
             state = self._buckets.get(bucket)
-            return 0 if state is None else state.refusals
+            if state is None or state.refused_since is None:
+                return False
+            return self._clock() - state.refused_since > PATIENCE_AFTER_429_SECONDS
 
     def closed_for(self, bucket: str) -> float:
         """Seconds until a bucket opens again after a 429."""

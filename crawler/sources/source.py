@@ -107,7 +107,8 @@ class Source(Protocol):
         ...
 
     def adapt_query(self, query: ListingQuery, refused: RequestRefused) -> ListingQuery:
-        """The query without what the hub refused. Raises `refused` if the query can do without nothing more."""
+        """The query without what the hub refused, found by further requests; the same query where another part of the
+        request was refused, such as its cursor. Raises `refused` if the query can do without nothing more."""
         ...
 
     def newest_created(self, scope: RepoFilter) -> datetime | None:
@@ -116,6 +117,10 @@ class Source(Protocol):
 
     def parse_row(self, row: Any, now: datetime) -> RepoRecord | Skipped:
         """The repo that a row of a page describes, or why the row is skipped."""
+        ...
+
+    def row_key(self, row: Any) -> str | None:
+        """What identifies the repo of a row; None if the row is none of a repo."""
         ...
 
     def parse_created_at(self, row: Any) -> datetime | None:

@@ -291,7 +291,7 @@ crawl_runs = _table(
     _col("endpoint", Text, "the Hub that was crawled", must=True),
     _col("started_at", UtcDateTime, "when it started", must=True),
     _col("finished_at", UtcDateTime, "when it ended"),
-    _col("outcome", Text, "complete, stopped or failed; unknown while it runs"),
+    _col("outcome", Text, "complete, incomplete, stopped or failed; unknown while it runs"),
     _col("repos_seen", BigInt, "repos in the listing", must=True),
     _col("repos_new", BigInt, "of these, new to the catalog", must=True),
     _col("repos_changed", BigInt, "of these, changed in any column", must=True),
@@ -303,7 +303,10 @@ crawl_runs = _table(
     _col("bytes_read", BigInt, "bytes received", must=True),
     _col("seconds_waited", Real, "seconds spent waiting for the quota", must=True),
     _col("swept_from", UtcDateTime, "start of the walk that this crawl completed"),
-    _col("detail", Text, "why it ended"),
+    _col("detail", Text, "why it ended, or what the listing left out"),
+    _col("waiting_for", Text, "while it runs: what it waits for, such as the quota or a Hub that does not respond"),
+    _col("waiting_until", UtcDateTime, "when it sends the next request"),
+    _col("wrong_fields", Text, "JSON object, fields of repos that had a wrong type or value: name -> how often"),
     _col("pid", BigInt, "process that ran it", must=True),
     _col("host", Text, "machine that ran it", must=True),
     Index("ix_crawl_runs_scope", "scope", "kind", "swept_from"),
@@ -315,6 +318,9 @@ cursors = _table(
     _key("scope", Text, "canonical text of the filters; empty for the whole Hub"),
     _key("kind", Text, "full or incremental"),
     _col("cursor", Text, "opaque: where the next page starts; unknown when the walk has ended but is not closed yet"),
+    _col("ascending", Bool, "oldest repos first; false where the walk goes on from the newest repo"),
+    _col("created_at", UtcDateTime, "creation date of the newest repo that was read, oldest first without a gap"),
+    _col("stop_at", UtcDateTime, "a walk from the newest repo ends at repos created before; unknown: at the oldest"),
     _col("started_at", UtcDateTime, "when the walk started, perhaps in an earlier crawl", must=True),
     _col("newest", UtcDateTime, "greatest last_modified that the walk saw"),
     _col("pages", BigInt, "pages stored", must=True),
@@ -343,6 +349,12 @@ missing_repos = _table(
     _col("since", UtcDateTime, "when the full crawl that missed it started", must=True),
     _col("probes", Integer, "direct probes that did not find it either", must=True),
     _col("probed_at", UtcDateTime, "the last of them"),
+)
+
+partial_repos = _table(
+    "partial_repos",
+    "Repos that were listed without their details (card, config, base models ...), until these are read.",
+    _repo(),
 )
 
 enrichments = _table(

@@ -13,7 +13,16 @@ from db.derive.record import derived
 from db.labels import ARTIFACT_LABEL_NAMES
 from db.records import ArtifactRecord, Enrichment, FileRecord, Labelled, RepoRecord, RunRecord
 from db.rows import Row, Rows
-from db.schema.tables import artifacts, conflicts, enrichments, label_evidence, repo_files, repos, search_pending
+from db.schema.tables import (
+    artifacts,
+    conflicts,
+    enrichments,
+    label_evidence,
+    partial_repos,
+    repo_files,
+    repos,
+    search_pending,
+)
 from db.schema.types import hash_bytes
 from db.write.events import RepoEvent, record_events, record_label_events, repo_events
 from db.write.header_rows import header_ids, save_array_lengths, save_headers
@@ -147,6 +156,8 @@ def _save(rows: Rows, interned: InternedIds, run: RunRecord, items: Sequence[Enr
     save_array_lengths(rows, [length for item in items for length in item.enrichment.layouts])
     replace_skips(rows, run, {item.record.repo_id: item.enrichment.skipped for item in items})
     _close_leases(rows, items, at)
+    if rows.exists("select 1 from partial_repos"):
+        rows.delete(partial_repos, ("repo",), [(item.repo,) for item in items])
     rows.insert_new(search_pending, ("repo",), [(item.repo,) for item in items if item.is_document_outdated])
 
 

@@ -15,7 +15,7 @@ from db.derive.search_document import digits
 from db.read.search import add
 from db.records import DerivedValues, Labelled, Page, PageCounts, RepoRecord, RunRecord
 from db.rows import Row, Rows
-from db.schema.tables import metrics, missing_repos, repos, search_pending
+from db.schema.tables import metrics, missing_repos, partial_repos, repos, search_pending
 from db.schema.types import day_number
 from db.write.events import record_events, record_label_events, repo_events
 from db.write.label_rows import InternedIds, LabelledRepo, indexed_values, write_repo_labels
@@ -109,6 +109,7 @@ def save_page(
     _update(rows, interned, run, found.changed, at)
     _update_counters(rows, found.counted, at)
     _mark_seen(rows, found)
+    _mark_partial(rows, found, thin=page.thin)
     save_skips(rows, run, page.skipped)
     delete_skips(rows, [record.repo_id for record in written])
     counts = PageCounts(
@@ -281,3 +282,14 @@ def _mark_seen(rows: Rows, found: ClassifiedRepos) -> None:
     """Repos that an earlier full crawl missed and that are listed again are no longer missing."""
     if rows.exists("select 1 from missing_repos"):
         rows.delete(missing_repos, ("repo",), [(repo,) for repo in found.repos()])
+
+
+def _mark_partial(rows: Rows, found: ClassifiedRepos, *, thin: bool) -> None:
+    """Marks the repos of which a page without the details is all that the catalog has of their commit; a page with the
+    details removes the mark."""
+    if thin:
+        written = [each.repo for each in found.new]
+        written += [each.repo for each in found.changed if not _is_same_commit(each.stored, each.record)]
+        rows.insert_new(partial_repos, ("repo",), [(repo,) for repo in written])
+    elif rows.exists("select 1 from partial_repos"):
+        rows.delete(partial_repos, ("repo",), [(repo,) for repo in found.repos()])

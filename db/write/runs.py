@@ -14,7 +14,7 @@ from sqlalchemy import or_, select
 from db.derive.digest import to_json
 from db.processes import is_running
 from db.read.scope_sql import filter_sql
-from db.records import LeasedRepo, Page, PageCounts, RepoFilter, RunRecord
+from db.records import LeasedRepo, ListingPosition, Page, PageCounts, RepoFilter, RunRecord
 from db.rows import Rows
 from db.schema.tables import crawl_runs, cursors, events, listing_pages, missing_repos, repos, watermarks
 
@@ -22,6 +22,8 @@ RUN_COUNTERS = (
     "repos_seen", "repos_new", "repos_changed", "repos_unchanged", "repos_skipped", "repos_enriched", "api_requests",
     "resolver_requests", "bytes_read", "seconds_waited",
 )  # fmt: skip
+
+_POSITION_COLUMNS = ("cursor", "ascending", "created_at", "stop_at")
 
 MISSING_BATCH = 20_000
 """Repos that one query for missing ones compares with the listing."""
@@ -65,12 +67,16 @@ def close_abandoned_runs(rows: Rows, host: str, pid: int, now: datetime) -> None
         if on_sqlite or (holder != pid and not is_running(holder))
     ]
     rows.update(crawl_runs, ("outcome", "finished_at", "detail"), "id", abandoned)
+    waiting = [(None, None, number) for *_, number in abandoned]
+    rows.update(crawl_runs, ("waiting_for", "waiting_until"), "id", waiting)
 
 
 def update_run(rows: Rows, run: RunRecord) -> None:
-    """Writes the counters and the outcome of a run."""
-    columns = (*RUN_COUNTERS, "outcome", "finished_at", "detail")
-    rows.update(crawl_runs, columns, "id", [(*(getattr(run, name) for name in columns), run.id)])
+    """Writes the kind, the counters and the outcome of a run, and what it waits for."""
+    columns = ("kind", *RUN_COUNTERS, "outcome", "finished_at", "detail", "waiting_for", "waiting_until")
+    wrong_fields = to_json(dict(run.wrong_fields)) if run.wrong_fields else None
+    values = (*(getattr(run, name) for name in columns), wrong_fields, run.id)
+    rows.update(crawl_runs, (*columns, "wrong_fields"), "id", [values])
 
 
 def finish_run(rows: Rows, run: RunRecord) -> None:
@@ -114,10 +120,12 @@ def advance_cursor(rows: Rows, run: RunRecord, scope: str, page: Page, seen: Seq
         if earlier is None:
             rows.delete(listing_pages, ("scope",), [(scope,)])
         rows.insert(listing_pages, ("scope", "page", "seen"), [(scope, pages, to_json(list(seen)))])
-    columns = ("scope", "kind", "cursor", "started_at", "newest", "pages", "run")
-    values = (scope, run.kind, page.cursor, started, max(moments, default=None), pages + 1, run.id)
+    at = page.position
+    position = (None, None, None, None) if at is None else (at.cursor, at.ascending, at.created_at, at.stop_at)
+    columns = ("scope", "kind", *_POSITION_COLUMNS, "started_at", "newest", "pages", "run")
+    values = (scope, run.kind, *position, started, max(moments, default=None), pages + 1, run.id)
     rows.upsert(cursors, ("scope", "kind"), columns, [values])
-    if page.cursor is None:
+    if at is None:
         close_listing(rows, run, scope)
 
 
@@ -135,10 +143,28 @@ def close_listing(rows: Rows, run: RunRecord, scope: str) -> None:
             rows.upsert(watermarks, ("scope",), ("scope", "newest"), [(scope, newest)])
 
 
-def load_cursor(rows: Rows, scope: str, kind: str) -> str | None:
-    """Where an unfinished walk continues; None if there is none."""
-    cursor: str | None = rows.scalar("select cursor from cursors where scope = ? and kind = ?", (scope, kind))
-    return cursor
+def load_position(rows: Rows, scope: str, kind: str) -> ListingPosition | None:
+    """Where an unfinished walk goes on; None if there is none."""
+    sql = f"select {', '.join(_POSITION_COLUMNS)} from cursors where scope = ? and kind = ?"
+    found = rows.first(sql, (scope, kind))
+    if found is None or found.cursor is None:
+        return None
+    to_time = rows.result(cursors, "created_at")
+    is_ascending = found.ascending is None or bool(found.ascending)
+    return ListingPosition(found.cursor, is_ascending, to_time(found.created_at), to_time(found.stop_at))
+
+
+def reject_listing(rows: Rows, run: RunRecord, scope: str) -> None:
+    """Makes a full walk that reached its end count as none, since it left out too much: the next run starts another."""
+    rows.execute("update crawl_runs set swept_from = null where id = ?", (run.id,))
+    restart_listing(rows, scope, run.kind)
+
+
+def has_rejected_listing(rows: Rows, scope: str) -> bool:
+    """Whether the latest run of a scope was a full walk that left something out."""
+    sql = "select kind, outcome from crawl_runs where scope = ? and outcome is not null order by id desc limit 1"
+    latest = rows.first(sql, (scope,))
+    return latest is not None and (latest.kind, latest.outcome) == ("full", "incomplete")
 
 
 def restart_listing(rows: Rows, scope: str, kind: str) -> None:
@@ -218,11 +244,23 @@ def record_missing(rows: Rows, scope: str, hub_ids: Iterable[str], now: datetime
     rows.insert_new(missing_repos, ("repo", "since", "probes"), [(number, since, 0) for (number,) in found])
 
 
-def unconfirmed_missing(rows: Rows, limit: int) -> list[LeasedRepo]:
-    """At most `limit` missing repos, those first that were never probed, then the longest ago."""
+def unconfirmed_missing(rows: Rows, limit: int, before: datetime, now: datetime) -> list[LeasedRepo]:
+    """At most `limit` missing repos that were not probed since `before`: never probed ones first, then the longest
+    ago. A probe in the future has a wrong date."""
     sql = (
         "select r.hub_id, r.repo_id, r.sha from missing_repos a join repos r on r.id = a.repo"
+        " where a.probed_at is null or a.probed_at < ? or a.probed_at > ?"
         " order by a.probed_at nulls first, a.repo limit ?"
+    )
+    moments = (rows.value(missing_repos, "probed_at", before), rows.value(missing_repos, "probed_at", now))
+    return [LeasedRepo(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql, (*moments, limit))]
+
+
+def load_partial_repos(rows: Rows, limit: int) -> list[LeasedRepo]:
+    """At most `limit` repos that were listed without their details."""
+    sql = (
+        "select r.hub_id, r.repo_id, r.sha from partial_repos p join repos r on r.id = p.repo"
+        " where r.status in ('available', 'gated') order by p.repo limit ?"
     )
     return [LeasedRepo(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql, (limit,))]
 

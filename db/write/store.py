@@ -30,6 +30,7 @@ from db.records import (
     Enrichment,
     Header,
     LeasedRepo,
+    ListingPosition,
     Page,
     PageCounts,
     RepoFilter,
@@ -209,10 +210,10 @@ class Store:
 
     # ---- walks of the listing ---------------------------------------------------------------------------------------
 
-    def cursor(self, scope: str, kind: str) -> str | None:
-        """Where an unfinished walk continues; None if there is none."""
+    def position(self, scope: str, kind: str) -> ListingPosition | None:
+        """Where an unfinished walk goes on; None if there is none."""
         with self._reading() as rows:
-            return runs.load_cursor(rows, scope, kind)
+            return runs.load_position(rows, scope, kind)
 
     def restart(self, scope: str, kind: str) -> None:
         """Deletes the state of an unfinished walk: the next page starts a new one."""
@@ -255,10 +256,25 @@ class Store:
         with self._writing() as rows:
             runs.record_missing(rows, scope, hub_ids, self._clock())
 
-    def unconfirmed_missing(self, limit: int = 1_000_000) -> list[LeasedRepo]:
-        """Repos that a full walk did not see and that may still exist: each is to be requested itself."""
+    def unconfirmed_missing(self, before: datetime, limit: int = 1_000_000) -> list[LeasedRepo]:
+        """Repos that a full walk did not see, that may still exist, and that were not requested since `before`."""
         with self._reading() as rows:
-            return runs.unconfirmed_missing(rows, limit)
+            return runs.unconfirmed_missing(rows, limit, before, self._clock())
+
+    def reject_listing(self, run: RunRecord, scope: str) -> None:
+        """Makes a full walk that reached its end count as none: the next run starts another."""
+        with self._writing() as rows:
+            runs.reject_listing(rows, run, scope)
+
+    def has_rejected_listing(self, scope: str) -> bool:
+        """Whether the latest run of a scope was a full walk that left something out."""
+        with self._reading() as rows:
+            return runs.has_rejected_listing(rows, scope)
+
+    def partial_repos(self, limit: int) -> list[LeasedRepo]:
+        """At most `limit` repos that were listed without their details."""
+        with self._reading() as rows:
+            return runs.load_partial_repos(rows, limit)
 
     def record_probe(self, hub_id: str, *, found: bool, at: datetime) -> int:
         """Stores what a request for a missing repo itself found; returns how many in a row did not find it."""

@@ -25,7 +25,7 @@ from sqlalchemy import event
 from crawler.cli import cli
 from crawler.cli.crawl import crawled as _of_the_cli  # noqa: F401  # imported before its files become unreadable to the test's user
 from crawler.cli.errors import run_command
-from crawler.errors import HubUnreachable, InvalidResponse
+from crawler.errors import HubUnreachable
 from crawler.pipeline import crawl
 from crawler.settings import CrawlSettings
 from crawler.sources.huggingface.client import HubClient
@@ -198,6 +198,7 @@ def test_a_wrong_clock_has_no_lasting_effect(sample: SampleHub, db: Path, years:
     sample.catalog.remove("acme/Gemma-1-4B-it-3")
     run = run_crawl(db, sample, full=True)
     assert run.repos_enriched == 1
+    run_crawl(db, sample)
     assert rows(db, "select repo_id from repos where status = 'gone'") == [("acme/Gemma-1-4B-it-3",)]
 
 
@@ -255,7 +256,7 @@ def test_a_suspended_crawl_continues(sample: SampleHub, db: Path, truth: Path) -
 def test_a_crawl_waits_for_a_hub_that_comes_back(sample: SampleHub, db: Path, truth: Path) -> None:
     sample.faults.add(Fault(Kind.STALL, on="info", seconds=0.05, times=None))
     ended: list[RunRecord] = []
-    hub = make_client(sample, backoff=0.1)
+    hub = make_client(sample, backoff=0.1, patience=60)
     crawling = threading.Thread(target=lambda: ended.append(run_crawl(db, sample, hub=hub)))
     crawling.start()
     wait_until(lambda: len(sample.requests) >= 8)
@@ -283,7 +284,7 @@ def test_a_crawl_waits_until_name_resolution_works_again(
         return real(*asked, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    assert run_crawl(db, sample).outcome == "complete"
+    assert run_crawl(db, sample, hub=make_client(sample, patience=60)).outcome == "complete"
     assert len(lost) == 6
     assert differences(truth, db) == []
 
@@ -316,25 +317,43 @@ def test_a_truncated_listing_is_noticed_and_read_again(sample: SampleHub, db: Pa
     assert differences(truth, db) == []
 
 
-def test_a_listing_that_is_always_truncated_is_reported_and_resumed(sample: SampleHub, db: Path, truth: Path) -> None:
+def test_a_listing_that_is_truncated_at_one_end_is_read_from_the_other(
+    sample: SampleHub, db: Path, truth: Path
+) -> None:
     sample.faults.add(Fault(Kind.CUT_LISTING, on="listing", after=1, match="direction=1", count=3, times=None))
-    with pytest.raises(InvalidResponse, match="ends before its newest repo"):
-        run_crawl(db, sample)
-    assert rows(db, "select outcome, swept_from from crawl_runs") == [("failed", None)]
+    run = run_crawl(db, sample)
+    assert run.outcome == "complete"
+    assert "from the newest repo on" in str(run.detail)
+    assert differences(truth, db) == []
+
+
+def test_a_listing_that_is_truncated_at_both_ends_is_incomplete_and_resumed(
+    sample: SampleHub, db: Path, truth: Path
+) -> None:
+    sample.faults.add(Fault(Kind.CUT_LISTING, on="listing", match="cursor", count=3, times=None))
+    run = run_crawl(db, sample)
+    assert run.outcome == "incomplete"
+    assert "ends before its newest repo" in str(run.detail)
+    assert rows(db, "select outcome, swept_from from crawl_runs") == [("incomplete", None)]
     sample.faults.clear()
-    sample.requests.clear()
-    run_crawl(db, sample)
+    assert run_crawl(db, sample).outcome == "complete"
     assert differences(truth, db) == []
 
 
 @pytest.mark.parametrize("cursor", ["of another time", "eyJjcmVhdGVkQXQiOiJ4In0="])
-def test_a_cursor_that_the_hub_refuses_restarts_the_walk(sample: SampleHub, db: Path, truth: Path, cursor: str) -> None:
+@pytest.mark.parametrize("is_dated", [True, False], ids=["dated", "of 0.1.0"])
+def test_a_cursor_that_the_hub_refuses_is_replaced(
+    sample: SampleHub, db: Path, truth: Path, cursor: str, is_dated: bool
+) -> None:
     """Otherwise every later crawl would request the same page and be refused."""
     assert run_crawl(db, sample, hub=make_client(sample, pacer=Pacer(budget=2))).outcome == "stopped"
     change(db, "update cursors set cursor = ?", cursor)
+    if not is_dated:
+        change(db, "update cursors set created_at = null")
+    before = rows(db, "select count(*) from repos")[0][0]
     run = run_crawl(db, sample)
-    assert (run.outcome, run.repos_seen) == ("complete", len(sample.catalog))
-    assert "it started again" in str(run.detail)
+    assert run.outcome == "complete"
+    assert run.repos_seen <= len(sample.catalog) - (before - 1 if is_dated else 0)
     assert differences(truth, db) == []
 
 
@@ -342,7 +361,9 @@ def test_a_truncated_incremental_walk_loses_no_change(sample: SampleHub, db: Pat
     run_crawl(db, sample)
     changed = [repo.id for repo in sample.catalog][:23]
     for at, name in enumerate(changed):
-        sample.catalog.change_files(name, {"new.txt": b"new"}, modified=datetime(2026, 8, 1, 0, at, tzinfo=UTC))
+        sample.catalog.change_files(
+            name, {"new.txt": b"new"}, modified=datetime(2026, 8, 1, 0, 7 * at % 23, tzinfo=UTC)
+        )
     sample.faults.add(Fault(Kind.CUT_LISTING, on="listing", after=1, match="sort=lastModified", count=2))
     run = run_crawl(db, sample)
     assert all(sample.faults.hits.values())
@@ -354,12 +375,26 @@ def test_a_listing_that_lacks_many_repos_marks_none_as_gone(
 ) -> None:
     monkeypatch.setattr("crawler.discover.missing.MIN_MISSING_TOLERATED", 5)
     run_crawl(db, sample)
-    for repo in list(sample.catalog)[:6]:
-        sample.catalog.remove(repo.id)
+    sample.faults.add(Fault(Kind.SKIPPED_ROWS, on="listing", match="direction=1", after=1, count=6, times=2))
     run = run_crawl(db, sample, full=True)
-    assert "too many to trust this listing" in str(run.detail)
+    assert run.outcome == "incomplete"
+    assert "6 known repos are missing from the listing, but exist" in str(run.detail)
     assert rows(db, "select count(*) from repos where status = 'gone'") == [(0,)]
     assert rows(db, "select count(*) from missing_repos") == [(0,)]
+    run = run_crawl(db, sample)
+    assert (run.kind, run.outcome) == ("full", "complete"), "the next crawl lists all again"
+
+
+def test_many_repos_that_vanished_are_gone_after_another_run(
+    sample: SampleHub, db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.discover.missing.MIN_MISSING_TOLERATED", 5)
+    run_crawl(db, sample)
+    for repo in list(sample.catalog)[:6]:
+        sample.catalog.remove(repo.id)
+    for full, gone in ((True, 0), (False, 6)):
+        assert run_crawl(db, sample, full=full).outcome == "complete"
+        assert rows(db, "select count(*) from repos where status = 'gone'") == [(gone,)]
 
 
 def test_probes_are_limited_and_continue_in_the_next_run(
@@ -371,10 +406,10 @@ def test_probes_are_limited_and_continue_in_the_next_run(
         sample.catalog.remove(repo.id)
     gone = "select count(*) from repos where status = 'gone'"
     found = []
-    for _ in range(2):
+    for _ in range(3):
         run_crawl(db, sample, full=True)
         found.append(rows(db, gone)[0][0])
-    assert found == [2, 3]
+    assert found == [0, 1, 3], "two requests a run, two for each repo, those first that were never requested"
 
 
 def test_every_repo_is_accounted_for(sample: SampleHub, db: Path) -> None:

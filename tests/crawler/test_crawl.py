@@ -247,19 +247,19 @@ def test_a_repo_created_again_under_its_old_id_is_another_one(sample: SampleHub,
         sample.requests.clear()
         run_crawl(db, sample)
         searches.append(sum("author=acme" in path for path in requested_paths(sample, "/api/models?")))
-    assert searches == [1, 0], "its owner's listing is searched, once"
+    assert searches == [2, 0], "its owner's listing is searched, once, and its end confirmed"
     assert rows(db, f"select status from repos where repo_id = '{old}' order by id") == [("gone",), ("available",)]
 
 
-def test_a_repo_is_gone_when_a_full_crawl_and_two_probes_do_not_find_it(sample: SampleHub, db: Path) -> None:
+def test_a_repo_is_gone_when_a_full_crawl_and_requests_of_two_runs_do_not_find_it(sample: SampleHub, db: Path) -> None:
     run_crawl(db, sample)
     sample.catalog.remove("acme/Gemma-1-1B-it-0")
-    run = run_crawl(db, sample)
-    assert rows(db, "select status from repos where repo_id = 'acme/Gemma-1-1B-it-0'") == [("available",)]
-    sample.requests.clear()
-    run = run_crawl(db, sample, full=True)
-    assert run.outcome == "complete"
-    assert len(requested_paths(sample, "/api/models/acme/Gemma-1-1B-it-0")) == 2
+    run_crawl(db, sample)
+    for full in (True, False):
+        assert rows(db, "select status from repos where repo_id = 'acme/Gemma-1-1B-it-0'") == [("available",)]
+        sample.requests.clear()
+        assert run_crawl(db, sample, full=full).outcome == "complete"
+        assert len(requested_paths(sample, "/api/models/acme/Gemma-1-1B-it-0")) == 1
     assert rows(db, "select status from repos where repo_id = 'acme/Gemma-1-1B-it-0'") == [("gone",)]
     assert rows(db, "select kind, after from events where kind = 'gone'") == [("gone", "gone")]
     assert rows(db, "select count(*) from missing_repos") == [(0,)]
@@ -268,6 +268,7 @@ def test_a_repo_is_gone_when_a_full_crawl_and_two_probes_do_not_find_it(sample: 
 def test_a_repo_that_returns_is_available_again(sample: SampleHub, db: Path) -> None:
     run_crawl(db, sample)
     repo = sample.catalog.remove("acme/Gemma-1-1B-it-0")
+    run_crawl(db, sample, full=True)
     run_crawl(db, sample, full=True)
     sample.catalog.add(repo)
     run_crawl(db, sample, full=True)

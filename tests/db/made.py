@@ -20,6 +20,7 @@ from db.records import (
     Header,
     Labelled,
     LabelRecord,
+    ListingPosition,
     Page,
     RepoRecord,
     Skipped,
@@ -79,7 +80,8 @@ def labelled(**changes: Any) -> Labelled:
 
 
 def page(numbers: Sequence[int], cursor: str | None = None, **changes: Any) -> Page:
-    return Page(tuple((repo(number, **changes), labelled()) for number in numbers), (), cursor)
+    position = None if cursor is None else ListingPosition(cursor)
+    return Page(tuple((repo(number, **changes), labelled()) for number in numbers), (), position)
 
 
 def header(name: str) -> Header:
@@ -153,8 +155,10 @@ def fill(db: str) -> None:
         moment += timedelta(days=1)
         second = store.start_run("full", "", "https://hub.example")
         renamed = repo(1, repo_id="acme/renamed", sha="a" * 40, downloads=5)
-        store.save_page(second, "", Page(((renamed, labelled(family="gemma3")),), (skipped(9),), "next"))
+        listed = ((renamed, labelled(family="gemma3")),)
+        store.save_page(second, "", Page(listed, (skipped(9),), ListingPosition("next")))
         store.record_missing("", [repo(3).hub_id])
         with store._writing() as rows:
             lock.acquire_lock(rows, db, moment)
             rows.execute("insert into search_pending (repo) values (2)")
+            rows.execute("insert into partial_repos (repo) values (2)")

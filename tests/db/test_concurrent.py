@@ -16,6 +16,7 @@ import pytest
 
 from analysis.query.reader import CatalogReader
 from db.maintain.check import check
+from db.records import ListingPosition
 from db.write.queue import LEASE_DURATION
 from db.write.store import Store
 from tests.db.made import enrichment, page, repo
@@ -56,7 +57,7 @@ def test_readers_see_whole_pages_and_a_killed_crawl_leaves_a_whole_catalog(db: s
     with Store.open(db) as store, store.crawling():  # the dead crawl's lock is taken over
         with CatalogReader(db) as reader:
             stored = whole_pages(reader)
-        assert store.cursor("", "full") == f"page {stored // REPOS}"
+        assert store.position("", "full") == ListingPosition(f"page {stored // REPOS}")
         run = store.start_run("full", "", "https://hub.example")
         assert store.save_page(run, "", page(range(stored + 1, stored + 6), None)).new == 5
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
-from urllib.parse import parse_qs, quote, urljoin, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
-from crawler.errors import RepoError, RequestRefused
+from crawler.errors import HubUnreachable, InvalidResponse, RepoError, RequestRefused, TokenNeeded
 from crawler.settings import DEFAULT_ENDPOINT
-from crawler.sources.huggingface.listing_query import filter_params
+from crawler.sources.huggingface.listing_query import filter_params, find_unknown_keys
+from crawler.sources.huggingface.outage import PATIENCE_SECONDS
 from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, EXPENSIVE_EXPAND_KEYS, parse_created_at
 from crawler.sources.huggingface.range_reader import HubFileSource
 from crawler.sources.huggingface.response import (
@@ -34,6 +36,12 @@ LISTING_PATH = "/api/models"
 MAX_ROWS_PER_PAGE = 10_000
 """Rows of one page of the listing; the Hub sends 1,000 at most."""
 
+HEALTH_ROWS = 3
+"""Rows that are listed to see whether the Hub is well: one of these repos may be what fails."""
+
+HEALTH_TRIES = 2
+"""Attempts of a request that shows whether the Hub is well."""
+
 INFO_KEYS = (*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS, "siblings")
 """What is requested of one repo; `siblings` with `blobs=true` are its files with sizes and hashes."""
 
@@ -49,6 +57,7 @@ class HubClient:
         tries: attempts of one request before its failure counts.
         backoff: seconds before the second attempt; doubled with each further one, 30 at most.
         offline: None for HF_HUB_OFFLINE; False to send requests all the same, to a Hub on this machine.
+        patience: seconds for which a Hub that is down is waited for.
     """
 
     def __init__(
@@ -61,6 +70,7 @@ class HubClient:
         tries: int = 5,
         backoff: float = 0.5,
         offline: bool | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.transport = Transport(
             endpoint or os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT,
@@ -70,8 +80,11 @@ class HubClient:
             tries=tries,
             backoff=backoff,
             offline=offline,
+            patience=patience,
         )
-        self._supports_info_keys = True  # False: this Hub takes no `expand` for a single repo
+        self.unknown_keys: frozenset[str] = frozenset()  # of `expand`, that this Hub does not know
+        self._has_shown_repo = False  # it answered a request for a single repo
+        self._learning = threading.Lock()
 
     @property
     def endpoint(self) -> str:
@@ -113,31 +126,71 @@ class HubClient:
 
     def check_connection(self) -> None:
         """Makes sure that there is a Hub at the endpoint and that it accepts the token. Raises what ends a run."""
-        self.list_page([("limit", "1"), ("expand", "sha")], tries=self.tries)
+        self.list_page([("limit", "1")], tries=self.tries)
 
     def list_page(self, params: Params, cursor: str | None = None, *, tries: int = 1) -> RawPage:
         """One page of the listing, its rows as the Hub sent them.
 
         Only the cursor is taken from the Link header, never the URL: it may name any host, and may have lost
-        parameters. Raises HubServerError and InvalidResponse, so that the caller can ask for less.
+        parameters. Raises HubServerError and InvalidResponse, so that the caller can ask for less, where the Hub is
+        well otherwise; one that is down is waited for.
         """
         sent = [*params] if cursor is None else [*params, ("cursor", cursor)]
 
         def attempt() -> RawPage:
             return RawPage(*self._get_list("list", LISTING_PATH, sent, cursor))
 
-        return self.transport.with_retries(LISTING_PATH, attempt, tries)
+        return self.transport.with_retries(LISTING_PATH, attempt, self.check_listing, tries)
+
+    def check_listing(self) -> None:
+        """Makes sure that the Hub sends a listing, of a few rows. Raises HubUnreachable, and what ends a run."""
+        self._list_few()
+
+    def _list_few(self) -> list[Any]:
+        attempt = partial(self.transport.get_json, "list", LISTING_PATH, [("limit", str(HEALTH_ROWS))])
+        try:
+            rows, _ = self.transport.with_retries(LISTING_PATH, attempt, None, HEALTH_TRIES)
+        except RequestRefused as error:
+            raise InvalidResponse(self.endpoint, LISTING_PATH, error.detail) from error
+        if not isinstance(rows, list):
+            raise InvalidResponse(self.endpoint, LISTING_PATH, f"expected a list, received {json_type_name(rows)}")
+        return rows[:HEALTH_ROWS]
+
+    def check_repos(self) -> None:
+        """Makes sure that the Hub answers for one of the repos that it lists.
+
+        Raises HubUnreachable, TokenNeeded, and what ends a run.
+        """
+        listed = [row.get("id") for row in self._list_few() if isinstance(row, dict)]
+        hidden, problem = False, "it lists no repo"
+        for repo_id in listed:
+            if not isinstance(repo_id, str):
+                continue
+            path = repo_path(repo_id)
+            attempt = partial(self.transport.get_json, "info", path, [("expand", "sha")], repo_id)
+            try:
+                self.transport.with_repo_retries(path, attempt, None, tries=HEALTH_TRIES)
+            except RequestRefused as error:
+                problem = error.detail
+            except RepoError as error:
+                hidden, problem = hidden or error.reason == "gone", error.detail
+            else:
+                return
+        if hidden and not self.has_token:
+            raise TokenNeeded(self.endpoint, "single repos")
+        raise HubUnreachable(self.endpoint, f"single repos: {problem}")
 
     def newest_created(self, scope: RepoFilter) -> datetime | None:
-        """When the newest repo of a scope was created; None if it has none."""
+        """When the newest repo of a scope was created; None if it has none, or none with a date."""
         params = [("sort", "createdAt"), ("limit", "1"), *filter_params(scope), ("expand", "createdAt")]
-        rows = self.list_page(params).rows
-        return parse_created_at(rows[0]) if rows else None
+        dates = [parse_created_at(row) for row in self.list_page(params, tries=self.tries).rows]
+        return max((date for date in dates if date is not None), default=None)
 
     def whoami(self) -> str:
         """The name of the token's owner. Raises TokenRefused."""
         path = "/api/whoami-v2"
-        payload, _ = self.transport.with_retries(path, partial(self.transport.get_json, "info", path, []))
+        attempt = partial(self.transport.get_json, "info", path, [])
+        payload, _ = self.transport.with_retries(path, attempt, self.check_listing)
         name = payload.get("name") if isinstance(payload, dict) else None
         return name if isinstance(name, str) and name.isprintable() else "unknown"
 
@@ -150,12 +203,46 @@ class HubClient:
         """
         path = repo_path(repo_id) + ("" if revision is None else f"/revision/{quote(revision, safe='')}")
         blobs = [("blobs", "true")] if "siblings" in expand else []
-        if self._supports_info_keys:
-            try:
-                return self._get_object("info", path, [*blobs, *(("expand", name) for name in expand)], repo_id)
-            except RequestRefused:
-                self._supports_info_keys = False
-        return self._get_object("info", path, blobs, repo_id)
+        try:
+            keys = [("expand", name) for name in expand if name not in self.unknown_keys]
+            found = self._get_object("info", path, [*blobs, *keys], repo_id)
+        except RequestRefused as refused:
+            if not self._learn_unknown_keys(refused):
+                raise RepoError("failed", f"the Hub refuses the request: {refused.detail}") from refused
+            return self.repo_info(repo_id, revision, expand=expand)
+        except RepoError as error:
+            if error.reason == "gone" and not self.has_token and not self._has_shown_repo:
+                self.check_repos()  # perhaps the Hub shows no repo at all without a token
+                self._has_shown_repo = True
+            raise
+        self._has_shown_repo = True
+        return found
+
+    def _learn_unknown_keys(self, refused: RequestRefused) -> bool:
+        """Whether the Hub refused a repo because of keys that it does not know: they are not sent any more.
+
+        A refusal after requests for other repos went well is that repo's own.
+        """
+        before = self.unknown_keys
+        with self._learning:
+            if self._has_shown_repo:
+                return False
+            if self.unknown_keys == before:
+                self.unknown_keys = find_unknown_keys(INFO_KEYS, before, refused.detail, self._accepts_info_keys)
+            return self.unknown_keys != before
+
+    def _accepts_info_keys(self, keys: Sequence[str]) -> bool:
+        """Whether the Hub answers for one of the repos that it lists, asked for these keys."""
+        params = [("expand", key) for key in keys]
+        for row in self._list_few():
+            repo_id = row.get("id") if isinstance(row, dict) else None
+            if isinstance(repo_id, str):
+                try:
+                    self._get_object("info", repo_path(repo_id), params, repo_id)
+                except (RequestRefused, RepoError):
+                    continue
+                return True
+        return False
 
     def list_files(self, repo_id: str, revision: str) -> Iterator[Any]:
         """The entries of a revision's file tree as the Hub sent them; for Hubs whose info has no file sizes."""
@@ -164,14 +251,20 @@ class HubClient:
         while True:
             params = [("recursive", "true"), ("expand", "false")] + ([("cursor", cursor)] if cursor else [])
             attempt = partial(self._get_list, "tree", path, params, cursor, repo_id)
-            rows, cursor = self.transport.with_repo_retries(path, attempt)
+            try:
+                rows, cursor = self.transport.with_repo_retries(path, attempt, self.check_repos)
+            except RequestRefused as refused:
+                raise RepoError("failed", f"the Hub refuses its file list: {refused.detail}") from refused
             yield from rows
             if cursor is None:
                 return
 
     def list_refs(self, repo_id: str) -> Json:
         """Branches and tags of a repo."""
-        return self._get_object("info", f"{repo_path(repo_id)}/refs", [], repo_id)
+        try:
+            return self._get_object("info", f"{repo_path(repo_id)}/refs", [], repo_id)
+        except RequestRefused as refused:
+            raise RepoError("failed", f"the Hub refuses its branches: {refused.detail}") from refused
 
     def safetensors_metadata(self, repo_id: str, index_path: str) -> Json | None:
         """The headers of all shards that an index file of `main` names: one request. None where the Hub has none."""
@@ -236,7 +329,10 @@ class HubClient:
                 raise IncompleteResponse(f"expected a file of {size:,} bytes, received one of {found.size:,}")
             return found
 
-        return self.transport.with_repo_retries(hub_path, attempt)
+        try:
+            return self.transport.with_repo_retries(hub_path, attempt, self.check_repos if repo_id else None)
+        except RequestRefused as refused:
+            raise RepoError("failed", f"the Hub refuses the file: {refused.detail}") from refused
 
     def _parse_range(
         self, response: Response, start: int, length: int, signed_url: str | None, repo_id: str
@@ -267,7 +363,7 @@ class HubClient:
                 raise IncompleteResponse(f"expected an object, received {json_type_name(value)}")
             return value
 
-        return self.transport.with_repo_retries(path, attempt)
+        return self.transport.with_repo_retries(path, attempt, self.check_repos)
 
     def _get_list(
         self, kind: RequestKind, path: str, params: Params, cursor: str | None, repo_id: str | None = None
@@ -281,14 +377,18 @@ class HubClient:
         return rows, self._parse_next_cursor(response, cursor)
 
     def _parse_next_cursor(self, response: Response, cursor: str | None) -> str | None:
-        """The cursor of the Link header's `next`. A link to another host or to the same page is an error."""
+        """The cursor of the Link header's `next`. A link to the same page is an error.
+
+        The host that it names does not matter: mirrors leave the Hub's own there, which is not asked.
+        """
         for link in response.headers.get("link", "").split(","):
             target, _, attributes = link.strip().partition(";")
             if 'rel="next"' in attributes.replace("'", '"').replace("rel=next", 'rel="next"'):
-                url = urljoin(response.url, target.strip().removeprefix("<").removesuffix(">"))
-                if parse_origin(url) != self.transport.origin:
-                    raise IncompleteResponse(f"the link to the next page names another host, {urlsplit(url).hostname}")
-                cursors = parse_qs(urlsplit(url).query).get("cursor")
+                url = target.strip().removeprefix("<").removesuffix(">")
+                try:
+                    cursors = parse_qs(urlsplit(url).query).get("cursor")
+                except ValueError as error:
+                    raise IncompleteResponse("the link to the next page is not a URL") from error
                 if not cursors or cursors[0] == cursor:
                     raise IncompleteResponse("the link to the next page leads to the same page")
                 return cursors[0]

@@ -16,10 +16,15 @@ from analysis.files.artifacts import group_artifacts
 from analysis.formats.model_config import find_config_files, merge_configs
 from analysis.formats.readers import find_reader, read_artifact
 from analysis.untrusted import MAX_CONFIG_BYTES
-from crawler.errors import FileError, RepoError
+from crawler.errors import FileError, HubUnreachable, RepoError
 from crawler.skips import make_skip, make_skip_by_id
 from crawler.sources.huggingface.client import HubClient
-from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, merge_config, parse_repo
+from crawler.sources.huggingface.parse import (
+    BASIC_EXPAND_KEYS,
+    EXPENSIVE_EXPAND_KEYS,
+    merge_config,
+    parse_repo,
+)
 from crawler.sources.source import FetchedConfig, FetchedRepo
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRepo, RepoRecord, Skipped
@@ -61,7 +66,7 @@ def fetch_repo(client: HubClient, leased: LeasedRepo) -> FetchedRepo | Skipped:
 def probe_repo(client: HubClient, leased: LeasedRepo) -> RepoRecord | Skipped:
     """The repo without its files, to learn whether it still exists."""
     try:
-        return parse_repo(client.repo_info(leased.repo_id, expand=BASIC_EXPAND_KEYS))
+        return parse_repo(client.repo_info(leased.repo_id, expand=(*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS)))
     except RepoError as error:
         return make_skip(leased, error)
 
@@ -132,14 +137,12 @@ def note_quantized_branches(client: HubClient, repo: RepoRecord, artifacts: Sequ
 
 
 def hub_is_healthy(client: HubClient) -> bool:
-    """Whether the Hub answers for a single repo that it lists itself. Raises TokenRefused."""
-    rows = client.list_page([("sort", "createdAt"), ("limit", "1"), ("expand", "sha")], tries=client.tries).rows
-    if not rows or not isinstance(rows[0], dict) or not isinstance(rows[0].get("id"), str):
-        return False
+    """Whether the Hub answers for a single repo that it lists itself. Raises what ends a run."""
     try:
-        return bool(client.repo_info(rows[0]["id"], expand=("sha",)))
-    except RepoError:
+        client.check_repos()
+    except HubUnreachable:
         return False
+    return True
 
 
 # ---- configuration and headers --------------------------------------------------------------------------------------

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
-from crawler.errors import RequestRefused
 from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, EXPENSIVE_EXPAND_KEYS
 from crawler.sources.source import ListingQuery
 from db.records import RepoFilter
 
-MIN_KEYS_NAMED = 4
-"""A refusal that names at least this number of the requested keys lists the keys that this Hub knows."""
+LISTING_KEYS = (*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS)
+"""What is requested of each listed repo."""
 
 
 def listing_params(query: ListingQuery) -> list[tuple[str, str]]:
@@ -18,7 +19,7 @@ def listing_params(query: ListingQuery) -> list[tuple[str, str]]:
     params = [("sort", query.order), ("limit", str(query.limit))]
     if query.order == "createdAt" and query.ascending:
         params.append(("direction", "1"))
-    keys = BASIC_EXPAND_KEYS if query.thin else (*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS)
+    keys = BASIC_EXPAND_KEYS if query.thin else LISTING_KEYS
     return [*params, *filter_params(query.scope), *(("expand", key) for key in keys if key not in query.unknown_keys)]
 
 
@@ -29,16 +30,38 @@ def filter_params(scope: RepoFilter) -> list[tuple[str, str]]:
     return [*params, *(("filter", tag) for tag in scope.tags)]
 
 
-def adapt_to_refusal(query: ListingQuery, refused: RequestRefused) -> ListingQuery:
-    """The query without what the Hub refused: keys that it does not know, or ascending order.
+def find_unknown_keys(
+    keys: Sequence[str], unknown: frozenset[str], detail: str, accepts: Callable[[Sequence[str]], bool]
+) -> frozenset[str]:
+    """Those of the keys of `expand` that a Hub does not know, with those that were unknown before.
 
-    Raises `refused` if the query can do without nothing more.
+    `detail` is its refusal, which may list the keys that it knows, name those that it does not, or tell nothing. What
+    is read from it is tried: `accepts` sends a request with some keys. If it tells nothing, the keys are halved until
+    the unknown ones are found. Returns `unknown` if no key is at fault.
     """
-    detail = refused.detail.lower()
-    keys = {key for key in (*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS) if key not in query.unknown_keys}
-    named = {key for key in keys if key.lower() in detail}
-    if "direction" not in detail and "ascending" not in detail and MIN_KEYS_NAMED <= len(named) < len(keys):
-        return replace(query, unknown_keys=query.unknown_keys | (keys - named))
-    if query.order == "createdAt" and query.ascending:
-        return replace(query, ascending=False)
-    raise refused
+    asked = [key for key in keys if key not in unknown]
+    named = {key for key in asked if re.search(rf"\b{re.escape(key)}\b", detail)}
+    for guess in (named, set(asked) - named):
+        rest = [key for key in asked if key not in guess]
+        if guess and rest and accepts(rest):
+            suspected = [key for key in asked if key in guess]
+            return unknown | frozenset(_refused_keys(suspected, partial(_accepts_with, accepts, rest)))
+    if accepts(asked) or not accepts(()):
+        return unknown
+    return unknown | frozenset(_refused_keys(asked, accepts))
+
+
+def _accepts_with(accepts: Callable[[Sequence[str]], bool], known: Sequence[str], keys: Sequence[str]) -> bool:
+    return accepts([*known, *keys])
+
+
+def _refused_keys(keys: Sequence[str], accepts: Callable[[Sequence[str]], bool]) -> Iterator[str]:
+    """Those of the keys that a Hub refuses, each by itself."""
+    if accepts(keys):
+        return
+    if len(keys) == 1:
+        yield keys[0]
+        return
+    half = len(keys) // 2
+    yield from _refused_keys(keys[:half], accepts)
+    yield from _refused_keys(keys[half:], accepts)

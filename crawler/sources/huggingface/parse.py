@@ -196,6 +196,14 @@ def parse_created_at(row: Any) -> datetime | None:
         return None
 
 
+def row_key(row: Any) -> str | None:
+    """What identifies the repo of a listed row: its `_id`, else its id; None for a row without either."""
+    if type(row) is not dict:
+        return None
+    key = row.get("_id") or row.get("id")
+    return key if type(key) is str else None
+
+
 def parse_short_text(value: Any) -> str | None:
     """A short printable text; None for anything else."""
     return value if type(value) is str and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable() else None

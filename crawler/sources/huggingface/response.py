@@ -12,6 +12,12 @@ from typing import Any
 MAX_MESSAGE_LENGTH = 400
 """Characters of an error message of the Hub."""
 
+MAX_ERROR_BYTES = 65536
+"""Of an error's body that is looked at."""
+
+MAX_TITLE_LENGTH = 80
+"""Characters of a web page's title, and of the name of a server."""
+
 MAX_INT_DIGITS = 1000
 """Digits of an integer in JSON: Python's time to read one grows with their square."""
 
@@ -32,15 +38,44 @@ class Response:
     def message(self) -> str:
         """The Hub's own words about an error, printable and in one line."""
         text = self.headers.get("x-error-message") or ""
-        if not text:
-            try:
-                payload = json.loads(self.body)
-                text = str(payload.get("error", "")) if isinstance(payload, dict) else ""
-            except ValueError:
-                text = ""
+        payload = None if text else self._parse_error()
+        if isinstance(payload, dict):
+            error = payload.get("error")
+            text = error if isinstance(error, str) else str(payload.get("detail") or error or "")
         text = text.replace(self.token, "***") if self.token else text
-        text = text[:MAX_MESSAGE_LENGTH]
-        return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+        return one_line(text[:MAX_MESSAGE_LENGTH])
+
+    def _parse_error(self) -> Any:
+        if len(self.body) > MAX_ERROR_BYTES:
+            return None
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def is_from_hub(self) -> bool:
+        """Whether an error says in the Hub's own headers that it comes from the Hub, and not from something between."""
+        return "x-error-code" in self.headers or "x-error-message" in self.headers
+
+    @property
+    def description(self) -> str:
+        """What was received instead of what the Hub sends, in a few words."""
+        found = re.search(rb"<title[^>]*>([^<]{1,200})", self.body[:MAX_ERROR_BYTES], re.IGNORECASE)
+        title = one_line(found[1].decode("utf-8", "replace"))[:MAX_TITLE_LENGTH] if found else ""
+        server = one_line(self.headers.get("server", ""))[:MAX_TITLE_LENGTH]
+        kind = "a web page" if self.is_web_page else "no JSON" if self.body else "an empty response"
+        if title:
+            kind += f" titled {title!r}"
+        elif self.message:
+            kind = self.message
+        return f"status {self.status}, {kind}{f', from {server}' if server else ''}"
+
+    @property
+    def is_web_page(self) -> bool:
+        content_type = self.headers.get("content-type", "").partition(";")[0]
+        start = self.body[:64].lstrip().lower()
+        return "html" in content_type or start.startswith((b"<!doctype", b"<html"))
 
     @property
     def code(self) -> str:
@@ -81,11 +116,14 @@ def parse_json(response: Response) -> Any:
                 raise
             return json.loads(response.body, parse_int=parse_json_int)
     except (ValueError, RecursionError) as error:
-        content_type = response.headers.get("content-type", "").partition(";")[0]
-        start = response.body[:64].lstrip().lower()
-        if "html" in content_type or start.startswith((b"<!doctype", b"<html")):
-            raise IncompleteResponse("expected JSON, received a web page") from error
+        if response.is_web_page or not response.body:
+            raise IncompleteResponse(f"expected JSON, received {response.description}") from error
         raise IncompleteResponse("the JSON is truncated or invalid") from error
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks and unprintable characters."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def parse_json_int(digits: str) -> int | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from crawler.errors import RequestRefused
 from crawler.sources.huggingface import fetch, parse
 from crawler.sources.huggingface.client import HubClient
-from crawler.sources.huggingface.listing_query import adapt_to_refusal, listing_params
+from crawler.sources.huggingface.listing_query import LISTING_KEYS, find_unknown_keys, listing_params
 from crawler.sources.huggingface.usage import RequestCounters
 from crawler.sources.pacer import Pacer
 from crawler.sources.source import FetchedConfig, FetchedRepo, ListingQuery, RawPage
@@ -51,13 +52,39 @@ class HuggingFaceSource:
         return self.client.list_page(listing_params(query), cursor)
 
     def adapt_query(self, query: ListingQuery, refused: RequestRefused) -> ListingQuery:
-        return adapt_to_refusal(query, refused)
+        if self._accepts(query):
+            return query  # what was refused is not in the query itself: the cursor, or one page
+        if query.order == "createdAt" and query.ascending:
+            newest_first = replace(query, ascending=False)
+            if self._accepts(newest_first):
+                return newest_first
+        self.client.unknown_keys = find_unknown_keys(
+            LISTING_KEYS, self.client.unknown_keys, refused.detail, partial(self._accepts_keys, query)
+        )
+        adapted = replace(query, unknown_keys=self.client.unknown_keys)
+        if adapted == query:
+            raise refused
+        return adapted
+
+    def _accepts(self, query: ListingQuery) -> bool:
+        """Whether the Hub sends a page for a query."""
+        try:
+            self.client.list_page(listing_params(replace(query, limit=1)), tries=self.tries)
+        except RequestRefused:
+            return False
+        return True
+
+    def _accepts_keys(self, query: ListingQuery, keys: Sequence[str]) -> bool:
+        return self._accepts(replace(query, unknown_keys=frozenset(LISTING_KEYS) - frozenset(keys)))
 
     def newest_created(self, scope: RepoFilter) -> datetime | None:
         return self.client.newest_created(scope)
 
     def parse_row(self, row: Any, now: datetime) -> RepoRecord | Skipped:
         return parse.parse_repo(row, now)
+
+    def row_key(self, row: Any) -> str | None:
+        return parse.row_key(row)
 
     def parse_created_at(self, row: Any) -> datetime | None:
         return parse.parse_created_at(row)

@@ -35,36 +35,53 @@ from crawler.errors import (
     QuotaSpent,
     RepoError,
     RequestRefused,
+    TokenNeeded,
     TokenRefused,
 )
-from crawler.sources.huggingface.response import IncompleteResponse, Response, parse_json, parse_retry_after
+from crawler.sources.huggingface.deadline import Deadline, deadline, enforce_deadlines
+from crawler.sources.huggingface.outage import PATIENCE_SECONDS, OutageWatch
+from crawler.sources.huggingface.response import (
+    IncompleteResponse,
+    Response,
+    one_line,
+    parse_json,
+    parse_retry_after,
+)
 from crawler.sources.huggingface.usage import RequestCounters, RequestKind
 from crawler.sources.pacer import Pacer, RateLimit
 
 T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
 Origin = tuple[str, str, int]
+HealthCheck = Callable[[], None]
+"""Sends requests that any Hub answers. Raises CrawlError where this one does not."""
 
 MAX_JSON_BYTES = 96 << 20
 """Of one JSON response: 1,000 rows with long cards are 10 MB, all shard headers of the largest model 40 MB."""
 
-MAX_429_IN_A_ROW = 8
-"""Responses with status 429 in a row after which the quota counts as spent."""
-
 MAX_REDIRECTS = 5
+
+REFUSAL_STATUSES = frozenset((400, 414, 422, 431))
+"""Of requests that a Hub does not accept as they are: it may accept others."""
 
 MAX_RETRY_DELAY_SECONDS = 30.0
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 
+HEAD_TIME_FACTOR = 2
+"""The head of a response may take this many times the timeout, which limits the time without any byte."""
+
 RESPONSE_TIME_FACTOR = 8
-"""A whole response may take this many times the timeout, which limits the time without any byte."""
+"""The same for a whole response."""
 
-TRIES_BEFORE_FIRST_RESPONSE = 3
-"""Attempts to connect at most, while the Hub has not answered yet: the endpoint is probably wrong."""
+MIN_BYTES_PER_SECOND = 1024
+"""A body that comes more slowly than this is given up once the timeout is over."""
 
-TRIES_TO_RECONNECT = 8
-"""Attempts to connect at least, once the Hub has answered: it will probably come back."""
+MAX_OUTAGES_PER_REQUEST = 3
+"""Outages of the Hub during one request, after which the request counts as their cause."""
+
+TRIES_TO_CONNECT = 3
+"""Attempts to connect in a row."""
 
 
 class Transport:
@@ -80,6 +97,7 @@ class Transport:
         tries: int,
         backoff: float,
         offline: bool | None,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.endpoint = parse_endpoint(endpoint)
         self.pacer = pacer
@@ -89,6 +107,7 @@ class Transport:
         self.origin = parse_origin(self.endpoint)
         self._token = token
         self._ignore_offline_mode = offline is False
+        self.outages = OutageWatch(self.endpoint, pacer, patience, first_pause=min(1.0, 2 * backoff))
         self._has_answered = False
         self._buckets: dict[RequestKind, str] = {"resolve": "resolvers"}  # quota that a kind of request counts against
 
@@ -107,7 +126,9 @@ class Transport:
 
     def _session(self) -> httpx2.Client:
         # huggingface_hub's session refuses every request where HF_HUB_OFFLINE is set.
-        return self._own_session if self._ignore_offline_mode else get_session()
+        session = self._own_session if self._ignore_offline_mode else get_session()
+        enforce_deadlines(session)
+        return session
 
     @cached_property
     def _own_session(self) -> httpx2.Client:
@@ -115,32 +136,41 @@ class Transport:
 
     # ---- retries ------------------------------------------------------------------------------------------------
 
-    def with_retries(self, what: str, attempt: Callable[[], T], tries: int | None = None) -> T:
+    def with_retries(
+        self, what: str, attempt: Callable[[], T], check_health: HealthCheck | None, tries: int | None = None
+    ) -> T:
         """The result of the first attempt that raises no IncompleteResponse.
 
-        Raises HubUnreachable, HubServerError or InvalidResponse after `tries` attempts that got some response. A Hub
-        that can't be connected to is tried less often before its first response, and more often after it.
+        Raises HubUnreachable, HubServerError or InvalidResponse after `tries` attempts that got some response. If the
+        Hub then fails `check_health` too, it is waited for, and the attempts start again. A Hub that never responded
+        is not waited for: its address is probably wrong.
         """
-        tries, failures = tries or self.tries, 0
+        tries, failures, outages = tries or self.tries, 0, 0
         while True:
             try:
                 return attempt()
             except IncompleteResponse as error:
                 failures += 1
-                if failures >= (tries if error.connected else self._tries_to_connect(tries)):
-                    raise self._final_error(what, error) from error
-                self.pacer.pause(self.retry_delay(failures))
+                if failures >= (tries if error.connected else min(tries, TRIES_TO_CONNECT)):
+                    final = self._final_error(what, error)
+                    if check_health is None or not self._has_answered or outages >= MAX_OUTAGES_PER_REQUEST:
+                        raise final from error
+                    was_down = self.outages.wait_until_healthy(check_health)
+                    if not was_down and error.connected:
+                        raise final from error
+                    failures, outages = 0, outages + 1
+                else:
+                    self.pacer.pause(self.retry_delay(failures))
 
-    def _tries_to_connect(self, tries: int) -> int:
-        return max(tries, TRIES_TO_RECONNECT) if self._has_answered else min(tries, TRIES_BEFORE_FIRST_RESPONSE)
-
-    def with_repo_retries(self, what: str, attempt: Callable[[], T]) -> T:
+    def with_repo_retries(
+        self, what: str, attempt: Callable[[], T], check_health: HealthCheck | None, tries: int | None = None
+    ) -> T:
         """As `with_retries`, for a request about one repo: repeated server errors are that repo's (RepoError).
 
         A Hub that can't be connected to remains an error of the run.
         """
         try:
-            return self.with_retries(what, attempt)
+            return self.with_retries(what, attempt, check_health, tries)
         except (HubServerError, InvalidResponse) as error:
             raise RepoError("failed", error.why) from error
 
@@ -170,6 +200,7 @@ class Transport:
         value = parse_json(response)
         if isinstance(value, dict) and "error" in value and "_id" not in value:
             raise IncompleteResponse(f"status 200 with an error in the body: {response.message}")
+        self.outages.was_healthy = True
         return value, response
 
     def get(
@@ -189,10 +220,22 @@ class Transport:
                 if response.status >= 500 or response.status == 408:
                     raise IncompleteResponse(f"status {response.status}", status=response.status)
                 return response
-            url, params = urljoin(response.url, location), []
-            if not url.startswith(("https://", "http://" if self.origin[0] == "http" else "https://")):
-                raise IncompleteResponse(f"redirected to a URL of scheme {urlsplit(url).scheme}")
+            url, params = self._redirect_target(response, location), []
         raise IncompleteResponse(f"more than {MAX_REDIRECTS} redirects")
+
+    def _redirect_target(self, response: Response, location: str) -> str:
+        """Where a response redirects to. Raises IncompleteResponse for what is no URL, or one that is not encrypted."""
+        try:
+            url = urljoin(response.url, location)
+            parts = urlsplit(url)
+            parse_origin(url)
+        except ValueError as error:
+            raise IncompleteResponse("redirected to what is not a URL") from error
+        if parts.scheme not in ("https", self.origin[0]):
+            raise IncompleteResponse(f"redirected to a URL of scheme {one_line(parts.scheme)[:20]}")
+        if (parts.scheme, self.origin[0], parts.hostname) == ("https", "http", self.origin[1]):
+            raise IncompleteResponse(f"it is at https://{parts.netloc}: name that as the endpoint")
+        return url
 
     def _send(
         self, kind: RequestKind, url: str, params: Params, headers: Mapping[str, str], max_bytes: int | None
@@ -221,7 +264,7 @@ class Transport:
                 return response
             if kind == "cdn":
                 raise IncompleteResponse("status 429", status=429)
-            if self.pacer.refusals(bucket) > MAX_429_IN_A_ROW:
+            if self.pacer.is_refused_for_long(bucket):
                 raise QuotaSpent(bucket, self.pacer.closed_for(bucket))
 
     def _report_to_pacer(self, kind: RequestKind, bucket: str, response: Response | None) -> None:
@@ -235,14 +278,16 @@ class Transport:
 
     def exchange(self, url: str, params: Params, headers: Mapping[str, str], max_bytes: int | None) -> Response:
         """One HTTP exchange. Raises IncompleteResponse, and Offline."""
-        session, deadline = self._session(), time.monotonic() + RESPONSE_TIME_FACTOR * self.timeout
+        session, started = self._session(), time.monotonic()
         timeout = httpx2.Timeout(self.timeout, connect=min(self.timeout, CONNECT_TIMEOUT_SECONDS), pool=None)
         received = 0
         try:
             request = session.build_request("GET", url + encode_query(tuple(params)), headers=headers, timeout=timeout)
-            response = session.send(request, stream=True, follow_redirects=False)
+            with deadline(self._deadline(started, HEAD_TIME_FACTOR)):
+                response = session.send(request, stream=True, follow_redirects=False)
             try:
-                body = read_body(response, deadline, max_bytes)
+                with deadline(self._deadline(started, RESPONSE_TIME_FACTOR)):
+                    body = read_body(response, self.timeout, max_bytes)
             finally:
                 received = response.num_bytes_downloaded
                 response.close()
@@ -257,36 +302,57 @@ class Transport:
         token = headers.get("authorization", "").rpartition(" ")[2]
         return Response(response.status_code, response.headers, body, str(response.url), token)
 
+    def _deadline(self, started: float, factor: int) -> Deadline:
+        """When a part of an exchange must have ended: some time after its start, or after the crawl's end."""
+        latest = started + factor * self.timeout
+        return lambda: min(latest, self.pacer.response_deadline)
+
     # ---- what responses mean ------------------------------------------------------------------------------------
 
     def error_from_response(self, response: Response, repo_id: str | None) -> Exception:
-        """What a 4xx means: for the run if `repo_id` is None, else for that repo."""
-        status, code, message = response.status, response.code, response.message
+        """What a 4xx means: for the run if `repo_id` is None, else for that repo.
+
+        A status that something between us and the Hub may have sent is an IncompleteResponse.
+        """
+        status, message = response.status, response.message
         what = urlsplit(response.url).path
         if status == 401 and "credentials" in message.lower() and self.has_token:
             return TokenRefused(self.endpoint)
-        if status == 400:
-            return RequestRefused(what, message or "no reason given")
-        if repo_id is None:
-            if status in (401, 403) and self.has_token:
-                return TokenRefused(self.endpoint)
-            return InvalidResponse(self.endpoint, what, f"status {status}{f': {message}' if message else ''}")
+        if status in REFUSAL_STATUSES:
+            return RequestRefused(what, message or f"status {status}")
+        if repo_id is not None:
+            return self._repo_error(response)
+        if status == 401 and not self.has_token:
+            return TokenNeeded(self.endpoint, what)
+        if status in (401, 403) and self.has_token and (response.is_from_hub or status == 401):
+            return TokenRefused(self.endpoint)
+        return IncompleteResponse(response.description)
+
+    def _repo_error(self, response: Response) -> Exception:
+        status, code, message = response.status, response.code, response.message
         if code == "GatedRepo" or "gated" in message.lower():
             return RepoError("gated", message or "its files need a token that was granted access")
-        if status == 403 and "disabled" in message.lower():
+        if status in (403, 451) and "disabled" in message.lower():
             return RepoError("disabled", message)
         if code in ("EntryNotFound", "RevisionNotFound"):
             return RepoError("unreadable", message or code)
         # A 404 without the Hub's own code or message comes from something between us and the Hub.
-        if status in (401, 404, 410) and (code or message or not repo_id):
+        if status in (401, 404, 410) and (code or message):
             return RepoError("gone", message or "the Hub does not show it")
-        return RepoError("private" if status == 403 else "failed", message or f"status {status}")
+        if status == 403 and response.is_from_hub:
+            return RepoError("private", message or "status 403")
+        if status in (403, 407):
+            return IncompleteResponse(response.description)
+        return RepoError("failed", f"status {status}{f': {message}' if message else ''}")
 
 
-def read_body(response: httpx2.Response, deadline: float, max_bytes: int | None) -> bytes:
-    """The body, read until it ends, `max_bytes` are there, or a limit is reached (IncompleteResponse)."""
+def read_body(response: httpx2.Response, timeout: float, max_bytes: int | None) -> bytes:
+    """The body, read until it ends, `max_bytes` are there, or a limit is reached (IncompleteResponse).
+
+    After `timeout` seconds it must have come with MIN_BYTES_PER_SECOND.
+    """
     parts: list[bytes] = []
-    size = 0
+    size, started = 0, time.monotonic()
     for part in response.iter_bytes():
         parts.append(part)
         size += len(part)
@@ -294,7 +360,8 @@ def read_body(response: httpx2.Response, deadline: float, max_bytes: int | None)
             break
         if size > MAX_JSON_BYTES:
             raise IncompleteResponse(f"a response of more than {MAX_JSON_BYTES >> 20} MiB")
-        if time.monotonic() > deadline:
+        elapsed = time.monotonic() - started
+        if elapsed > timeout and response.num_bytes_downloaded < MIN_BYTES_PER_SECOND * elapsed:
             raise IncompleteResponse("the response comes too slowly")
     return b"".join(parts)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -11,9 +10,10 @@ import pytest
 from rich.console import Console
 
 from crawler.cli.progress import STAGES, Bar
+from crawler.errors import CrawlStopped
 from crawler.run_recorder import Progress, Stage
 from crawler.settings import CrawlSettings
-from crawler.sources.pacer import Pacer
+from crawler.sources.pacer import Pacer, Wait
 from db.records import RepoFilter, RunRecord
 
 RUN = RunRecord(1, datetime(2026, 11, 1, tzinfo=UTC))
@@ -51,7 +51,15 @@ def test_without_a_total_the_limit_of_the_crawl_is_shown(limit: int | None, show
 
 def test_a_wait_for_the_quota_is_shown_in_place_of_the_rate() -> None:
     pacer = Pacer()
-    pacer.waiting_until = time.monotonic() + 1_000
-    with Bar(pacer, CrawlSettings()) as bar:
-        bar.update(Progress("enrich", 7, 40, RUN))
-        assert "quota spent" in render(bar)
+    shown = []
+
+    def show(wait: Wait) -> None:
+        with Bar(pacer, CrawlSettings()) as bar:
+            bar.update(Progress("enrich", 7, 40, RUN))
+            shown.append(render(bar))
+        pacer.stop("it was shown")
+
+    pacer.on_wait = show
+    with pytest.raises(CrawlStopped):
+        pacer.pause(600, "the quota of api requests")
+    assert "waiting for the quota of api requests: 600 s" in shown[0]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
-from crawler.discover.bounds import StopAfterTopDownloads
-from crawler.discover.listing import ListingWalk
-from crawler.errors import HubServerError, InvalidResponse, RequestRefused
+from crawler.discover.bounds import StopAfterTopDownloads, StopAtModified
+from crawler.discover.listing import ListingPage, ListingWalk
+from crawler.errors import HubServerError, InvalidResponse, ListingIncomplete, OrderIgnored, RequestRefused
 from crawler.sources.source import ListingQuery, RawPage, Source
-from db.records import RepoFilter, RepoRecord, Skipped
+from db.records import ListingPosition, RepoFilter, RepoRecord, Skipped
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+HUB = "http://hub"
+
+Respond = Callable[[ListingQuery, int], RawPage | None]
 
 
 class Pauses:
@@ -24,35 +29,59 @@ class Pauses:
     def pause(self, seconds: float) -> None:
         pass
 
+    def raise_if_stopped(self) -> None:
+        pass
 
+
+@dataclass
 class ListedNumbers:
-    """A source whose repos are the numbers from 0 to `count`; the cursor is the next number.
+    """A source whose repos are the numbers from 0 to `count`, number n created on day n.
 
-    `respond`, if given, sees each request first: it raises, or returns a page or None.
+    `respond` sees each request first, with the number at which its page starts: it raises, or returns a page or None.
+    `cursors`: `opaque` are the next number, which can't be told from an id; `dated` are conditions as the Hub's.
     """
 
-    endpoint = "http://hub"
-    tries = 5
-    pacer = Pauses()
-
-    def __init__(self, count: int, respond: Callable[[ListingQuery, int], RawPage | None] = lambda *_: None) -> None:
-        self.count = count
-        self.respond = respond
-        self.queries: list[ListingQuery] = []
+    count: int
+    respond: Respond = lambda query, start: None
+    cursors: str = "opaque"
+    queries: list[ListingQuery] = field(default_factory=list)
+    endpoint: str = HUB
+    tries: int = 5
+    pacer: Pauses = field(default_factory=Pauses)
 
     def list_page(self, query: ListingQuery, cursor: str | None) -> RawPage:
         self.queries.append(query)
-        start = int(cursor or 0)
-        page = self.respond(query, start)
+        numbers = list(range(self.count)) if query.ascending else list(reversed(range(self.count)))
+        at = 0 if cursor is None else self.read_cursor(cursor, ascending=query.ascending)
+        page = self.respond(query, at)
         if page is not None:
             return page
-        end = min(start + query.limit, self.count)
-        return RawPage(list(range(start, end)), str(end) if end < self.count else None)
+        rows = numbers[at : at + query.limit]
+        return RawPage(rows, self.write_cursor(at + len(rows), rows) if at + len(rows) < self.count else None)
+
+    def write_cursor(self, at: int, rows: Sequence[int]) -> str:
+        if self.cursors == "opaque":
+            return f"c{at}"
+        created = (CREATED + timedelta(days=rows[-1])).isoformat().replace("+00:00", ".000Z")
+        return base64.b64encode(json.dumps({"createdAt": {"$gt": created}}).encode()).decode()
+
+    def read_cursor(self, cursor: str, *, ascending: bool) -> int:
+        if self.cursors == "opaque":
+            if not cursor.startswith("c"):
+                raise RequestRefused("/api/models", "invalid cursor")
+            return int(cursor[1:])
+        after = datetime.fromisoformat(json.loads(base64.b64decode(cursor))["createdAt"]["$gt"])
+        days = (after - CREATED) / timedelta(days=1)
+        return int(days // 1) + 1 if ascending else self.count - int(days)
 
     def parse_row(self, row: Any, now: datetime) -> RepoRecord | Skipped:
         if not isinstance(row, int):
             return Skipped("?", "malformed", "not a number", now)
-        return RepoRecord(f"{row:024x}", f"acme/{row}", downloads=self.count - row)
+        created = self.parse_created_at(row)
+        return RepoRecord(f"{row:024x}", f"acme/{row}", created_at=created, downloads=self.count - row)
+
+    def row_key(self, row: Any) -> str | None:
+        return str(row) if isinstance(row, int) else None
 
     def parse_created_at(self, row: Any) -> datetime | None:
         return CREATED + timedelta(days=row) if isinstance(row, int) else None
@@ -73,27 +102,48 @@ def walk(source: ListedNumbers, **options: Any) -> ListingWalk:
     return ListingWalk(cast(Source, source), RepoFilter(), **{"page_size": 10, **options})
 
 
-def ids(walk: ListingWalk, cursor: str | None = None) -> Sequence[int]:
-    return [int(repo.hub_id, 16) for page in walk.pages(cursor) for repo in page.repos]
+def ids(walk: ListingWalk, position: ListingPosition | None = None) -> list[int]:
+    return ids_of(walk.pages(position))
+
+
+def ids_of(pages: Any) -> list[int]:
+    return [int(repo.hub_id, 16) for page in pages for repo in page.repos]
+
+
+def fails_with(number: int) -> Respond:
+    """Each page that contains a number fails, oldest first or newest first."""
+
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        at = number if query.ascending else 99 - number
+        if start <= at < start + query.limit:
+            raise HubServerError(HUB, "the listing", 500)
+        return None
+
+    return respond
 
 
 def test_every_repo_comes_once_and_in_order() -> None:
     assert ids(walk(ListedNumbers(25))) == list(range(25))
 
 
-def test_a_walk_resumes_at_a_cursor() -> None:
-    assert ids(walk(ListedNumbers(25)), "20") == list(range(20, 25))
+def test_a_walk_resumes_at_a_position() -> None:
+    first = walk(ListedNumbers(25))
+    pages = first.pages()
+    positions = [next(pages).position, next(pages).position]
+    assert positions[1] == ListingPosition("c20", created_at=CREATED + timedelta(days=19))
+    assert ids(walk(ListedNumbers(25)), positions[1]) == list(range(20, 25))
 
 
 def test_malformed_rows_are_skipped_and_repeated_ones_counted() -> None:
     def respond(query: ListingQuery, start: int) -> RawPage | None:
-        return RawPage([8, 9, "x", *range(10, 18)], "18") if start == 10 else None
+        return RawPage([8, 9, "x", *range(10, 18)], "c18") if start == 10 else None
 
     shifted = walk(ListedNumbers(25, respond))
     pages = list(shifted.pages())
-    assert [int(repo.hub_id, 16) for page in pages for repo in page.repos] == list(range(25))
+    assert ids_of(pages) == list(range(25))
     assert [len(page.skipped) for page in pages] == [0, 1, 0]
     assert shifted.repeated == 2
+    assert (shifted.rows_read, shifted.repos_read) == (28, 27)
 
 
 def test_a_stop_condition_ends_the_walk_without_another_request() -> None:
@@ -102,50 +152,151 @@ def test_a_stop_condition_ends_the_walk_without_another_request() -> None:
     assert len(source.queries) == 2
 
 
-def test_a_hub_that_fails_is_asked_for_less_and_later_for_more_again() -> None:
-    failures = 0
+# ---- pages that can't be read ------------------------------------------------------------------------------------
+
+
+def test_a_page_that_fails_once_is_requested_again_in_the_same_way() -> None:
+    failures = iter([HubServerError(HUB, "the listing", 500)])
 
     def respond(query: ListingQuery, start: int) -> RawPage | None:
-        nonlocal failures
-        failures += 1
-        if failures <= 2:
-            raise HubServerError("http://hub", "the listing", 504)
+        for error in failures if start == 10 else ():
+            raise error
         return None
 
-    source = ListedNumbers(2000, respond)
-    pages = list(walk(source, page_size=400).pages())
-    assert sum(len(page.repos) for page in pages) == 2000
-    assert [(query.limit, query.thin) for query in source.queries[:4]] == [
-        (400, False), (200, False), (100, True), (100, True),
-    ]  # fmt: skip
-    assert pages[0].thin, "the caller knows that the expensive keys are missing"
-    assert (source.queries[-1].limit, source.queries[-1].thin) == (400, False)
+    source = ListedNumbers(25, respond)
+    assert ids(walk(source)) == list(range(25))
+    assert {(query.limit, query.thin) for query in source.queries} == {(10, False)}
 
 
-def test_a_hub_that_keeps_failing_ends_the_walk() -> None:
+def test_a_hub_that_can_send_small_pages_only_is_asked_for_these_with_all_keys() -> None:
     def respond(query: ListingQuery, start: int) -> RawPage | None:
-        raise HubServerError("http://hub", "the listing", 504)
+        if query.limit > 100:
+            raise HubServerError(HUB, "the listing", 504)
+        return None
 
-    source = ListedNumbers(10, respond)
-    with pytest.raises(HubServerError):
+    source = ListedNumbers(20_000, respond)
+    assert ids(walk(source, page_size=1000)) == list(range(20_000))
+    assert not any(query.thin for query in source.queries), "no key is given up"
+    assert sum(query.limit > 100 for query in source.queries) < 20, "what failed is tried more and more rarely"
+
+
+def test_rows_that_can_be_listed_without_the_expensive_keys_only_are_thin() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        if start <= 42 < start + query.limit and not query.thin:
+            raise InvalidResponse(HUB, "the listing", "the JSON is truncated")
+        return None
+
+    pages = list(walk(ListedNumbers(100, respond)).pages())
+    assert ids_of(pages) == list(range(100))
+    assert ids_of(page for page in pages if page.thin) == [42]
+
+
+def test_a_row_that_breaks_every_page_is_passed_with_a_cursor_after_it() -> None:
+    passing = walk(ListedNumbers(100, fails_with(42), cursors="dated"))
+    assert ids(passing) == [number for number in range(100) if number != 42]
+    assert "2026-02-11" in passing.notes[0]
+
+
+def test_two_rows_that_break_every_page_are_passed() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        return fails_with(42)(query, start) or fails_with(43)(query, start) or fails_with(71)(query, start)
+
+    passing = walk(ListedNumbers(100, respond, cursors="dated"))
+    assert ids(passing) == [number for number in range(100) if number not in (42, 43, 71)]
+
+
+def test_the_last_row_may_break_its_page() -> None:
+    class NewestFails(ListedNumbers):
+        def newest_created(self, scope: RepoFilter) -> datetime | None:
+            raise HubServerError(HUB, "the listing", 500)
+
+    assert ids(walk(NewestFails(100, fails_with(99), cursors="dated"))) == list(range(99))
+
+
+def test_with_opaque_cursors_the_rest_is_read_from_the_newest_repo_on() -> None:
+    pages: list[ListingPage] = []
+    passing = walk(ListedNumbers(100, fails_with(42)))
+    with pytest.raises(ListingIncomplete, match="status 500"):
+        for page in passing.pages():
+            pages.append(page)
+    assert set(ids_of(pages)) == set(range(100)) - {42}
+
+
+def test_an_expired_cursor_is_replaced() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        if start == 20 and query.limit == 10 and not expired.done:
+            raise RequestRefused("/api/models", "Invalid cursor")
+        return None
+
+    @dataclass
+    class Expired:
+        done: bool = False
+
+    expired = Expired()
+    position = ListingPosition("c20", created_at=CREATED + timedelta(days=19))
+    source = ListedNumbers(60, respond)
+    found = ids(walk(source), position)
+    assert set(range(20, 60)) <= set(found)
+    assert not set(found) & set(range(18)), "what was read before is not read again"
+
+
+def test_a_cursor_of_an_earlier_release_that_expired_starts_the_walk_again() -> None:
+    restarted = walk(ListedNumbers(25))
+    assert ids(restarted, ListingPosition("gone")) == list(range(25))
+    assert "started again" in restarted.notes[0]
+
+
+# ---- listings that lie -------------------------------------------------------------------------------------------
+
+
+def test_a_listing_that_ends_before_the_newest_repo_is_read_from_its_other_end() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        return RawPage([10], None) if start == 10 and query.ascending else None
+
+    assert set(ids(walk(ListedNumbers(100, respond)))) == set(range(100))
+
+
+def test_a_listing_that_leads_back_to_an_earlier_page_is_read_from_its_other_end() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        return RawPage([20, 21], "c10") if start == 20 and query.ascending else None
+
+    assert set(ids(walk(ListedNumbers(100, respond)))) == set(range(100))
+
+
+def test_cursors_that_change_for_ever_end_the_walk() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        return RawPage(list(range(10)), f"c{start + 10}")
+
+    source = ListedNumbers(100, respond)
+    with pytest.raises(ListingIncomplete, match=r"same rows again|newest repo on"):
         ids(walk(source))
-    assert len(source.queries) == source.tries + 1
+    assert len(source.queries) < 40
 
 
-def test_a_listing_that_leads_back_to_an_earlier_page_is_an_error() -> None:
+def test_full_pages_without_a_link_are_not_the_end() -> None:
     def respond(query: ListingQuery, start: int) -> RawPage | None:
-        return RawPage([20, 21], "10") if start == 20 else None
-
-    with pytest.raises(InvalidResponse, match="back to an earlier page"):
-        ids(walk(ListedNumbers(100, respond)))
-
-
-def test_a_listing_that_ends_before_the_newest_repo_is_an_error() -> None:
-    def respond(query: ListingQuery, start: int) -> RawPage | None:
-        return RawPage([10], None) if start == 10 else None
+        return RawPage(list(range(query.limit)), None)
 
     with pytest.raises(InvalidResponse, match="ends before its newest repo"):
         ids(walk(ListedNumbers(100, respond)))
+
+
+def test_rows_between_a_short_page_and_the_next_are_not_lost() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        if query.limit == 10 and start == 20:
+            return RawPage([20, 21, 22], "c30")  # 23 to 29 are left out
+        return None
+
+    assert ids(walk(ListedNumbers(50, respond))) == list(range(50))
+
+
+def test_a_hub_that_sends_fewer_rows_than_asked_for_is_asked_for_these() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        return RawPage(list(range(start, start + 4)), f"c{start + 4}") if query.limit > 4 else None
+
+    source = ListedNumbers(40, respond)
+    assert ids(walk(source)) == list(range(40))
+    assert len(source.queries) <= 13
 
 
 def test_an_early_end_is_requested_again_in_other_orders() -> None:
@@ -154,8 +305,17 @@ def test_an_early_end_is_requested_again_in_other_orders() -> None:
     def respond(query: ListingQuery, start: int) -> RawPage | None:
         return next(ends, None) if start == 10 else None
 
-    source = ListedNumbers(25, respond)
-    assert ids(walk(source, order="lastModified")) == list(range(25))
+    assert ids(walk(ListedNumbers(25, respond), order="lastModified")) == list(range(25))
+
+
+def test_empty_pages_that_lead_on_for_ever_end_the_walk() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        return RawPage([], f"c{start + 1}") if start >= 20 and query.ascending else None
+
+    assert set(ids(walk(ListedNumbers(60, respond)))) == set(range(60))
+
+
+# ---- orders ------------------------------------------------------------------------------------------------------
 
 
 def test_a_refused_order_is_given_up() -> None:
@@ -165,15 +325,40 @@ def test_a_refused_order_is_given_up() -> None:
         return None
 
     source = ListedNumbers(25, respond)
-    assert ids(walk(source)) == list(range(25))
+    assert ids(walk(source)) == list(reversed(range(25)))
     assert [query.ascending for query in source.queries].count(True) == 1
 
 
-def test_a_refused_cursor_is_reported() -> None:
+def test_a_direction_that_is_ignored_is_noticed() -> None:
     def respond(query: ListingQuery, start: int) -> RawPage | None:
-        if start:
-            raise RequestRefused("/api/models", "invalid cursor")
-        return None
+        rows = list(reversed(range(25)))[start : start + query.limit]
+        return RawPage(rows, f"c{start + 10}" if start + 10 < 25 else None)
 
-    with pytest.raises(RequestRefused, match="invalid cursor"):
-        ids(walk(ListedNumbers(25, respond)), "10")
+    newest_first = walk(ListedNumbers(25, respond))
+    assert ids(newest_first) == list(reversed(range(25)))
+    assert newest_first.notes == ["the Hub lists the newest repos first, though the oldest were asked for"]
+
+
+def test_a_sort_by_modification_that_is_ignored_is_not_believed() -> None:
+    stop = StopAtModified(CREATED)
+    with pytest.raises(OrderIgnored, match="lastModified"):
+        ids(walk(ListedModified(100), order="lastModified", stop=stop))
+
+
+class ListedModified(ListedNumbers):
+    """Repos that were modified some time after they were created, listed by creation date whatever is asked for."""
+
+    def parse_row(self, row: Any, now: datetime) -> RepoRecord | Skipped:
+        found = super().parse_row(row, now)
+        assert isinstance(found, RepoRecord)
+        return replace(found, last_modified=CREATED + timedelta(days=row * 37 % 100))
+
+
+def test_errors_of_the_first_page_are_the_hubs() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        raise HubServerError(HUB, "the listing", 504)
+
+    source = ListedNumbers(10, respond)
+    with pytest.raises(HubServerError):
+        ids(walk(source))
+    assert len(source.queries) < 10

@@ -23,6 +23,7 @@ from crawler.execute.executor import (
     parse_cluster_address,
     run_task,
 )
+from crawler.sources.pacer import Pacer
 
 ADDRESS = "tls://scheduler.example:8786"
 
@@ -211,7 +212,7 @@ def test_without_a_cluster_there_is_no_executor() -> None:
 
 
 def test_threads_that_did_not_start_their_call_are_cancelled_on_exit() -> None:
-    with pytest.raises(KeyError), open_threads(1) as threads:
+    with pytest.raises(KeyError), open_threads(1, Pacer()) as threads:
         first = threads.submit(double, 1)
         first.result()
         raise KeyError

@@ -20,7 +20,7 @@ from db.maintain.copy import TABLES, CopyDiffers, copy
 from db.maintain.optimize import optimize
 from db.maintain.stats import stats
 from db.read.search import find
-from db.records import Page
+from db.records import ListingPosition, Page
 from db.schema.tables import metrics
 from db.write.store import Store
 from tests.db.made import NOON, fill, labelled, page, repo
@@ -244,7 +244,7 @@ def test_a_copy_has_every_row_of_every_table(way: tuple[str, str]) -> None:
     assert find(target, "gemma").hits == find(source, "gemma").hits
     with Store.open(target) as store:  # and the copy can be written to
         run = store.start_run("full", "", "https://hub.example")
-        assert store.cursor("", "full") == "next"
+        assert store.position("", "full") == ListingPosition("next")
         assert store.save_page(run, "", page([3, 60])).new == 1
 
 

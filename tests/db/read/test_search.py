@@ -11,7 +11,7 @@ import pytest
 from db.derive.search_document import document
 from db.read import search
 from db.read.search import Found, find, search_terms
-from db.records import Enrichment, Page
+from db.records import Enrichment, ListingPosition, Page
 from db.write.store import Store
 from tests.db.made import enrichment, labelled, page, repo
 
@@ -191,7 +191,7 @@ def test_of_a_common_word_the_most_downloaded_are_ranked(db: str, monkeypatch: p
         for magnitude in range(4):
             numbers = range(20 * magnitude + 1, 20 * magnitude + 21)
             entries = [(repo(n, downloads=10**magnitude + n), labelled()) for n in numbers]
-            store.save_page(run, "", Page(tuple(entries), (), "next"))
+            store.save_page(run, "", Page(tuple(entries), (), ListingPosition("next")))
     best = find(db, "gemma", limit=3)
     assert [hit.downloads for hit in best.hits] == [1080, 1079, 1078]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from analysis.query.reader import CatalogReader, run_query
-from db.records import EdgeRecord, Page, RepoRecord
+from db.records import EdgeRecord, ListingPosition, Page, RepoRecord
 from db.schema.documentation import document, view_columns
 from db.write.store import Store
 from tests.db.made import NOON, enrichment, fill, labelled, page, repo
@@ -135,7 +135,7 @@ def lineage(db: str) -> Iterator[CatalogReader]:
     with Store.open(db) as store:
         crawl = store.start_run("full", "", "https://hub.example")
         before = repo(2, repo_id="tuner/old-name", edges=())
-        store.save_page(crawl, "", Page(((before, labelled()),), (), "next"))
+        store.save_page(crawl, "", Page(((before, labelled()),), (), ListingPosition("next")))
         store.save_page(crawl, "", Page(tuple((record, labelled()) for record in records), (), None))
     with CatalogReader(db) as reader:
         yield reader
@@ -201,7 +201,9 @@ def test_a_vocabulary_that_is_taken_up_again_is_the_current_one(db: str) -> None
         moment = NOON + timedelta(days=number - 1)
         with Store.open(db, clock=clock_at(moment)) as store:
             crawl = store.start_run("full", "", "https://hub.example")
-            store.save_page(crawl, "", Page(((repo(number), labelled(vocabulary=vocabulary)),), (), "next"))
+            store.save_page(
+                crawl, "", Page(((repo(number), labelled(vocabulary=vocabulary)),), (), ListingPosition("next"))
+            )
     with CatalogReader(db) as reader:
         assert reader.all("select repo_id, vocabulary from stale_labels") == [
             {"repo_id": repo(2).repo_id, "vocabulary": "v2"}

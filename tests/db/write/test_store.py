@@ -12,7 +12,7 @@ import pytest
 from analysis.query.reader import CatalogReader
 from db.errors import CatalogLocked, CatalogMissing
 from db.read.load import Relabelled
-from db.records import EdgeRecord, Page, RepoFilter, RunRecord, Skipped
+from db.records import EdgeRecord, ListingPosition, Page, RepoFilter, RunRecord, Skipped
 from db.write import runs
 from db.write.relabel import LabelDifference
 from db.write.store import Store
@@ -67,7 +67,7 @@ def ask(db: str) -> Ask:
 def test_a_page_its_cursor_and_its_counts_are_stored_together(store: Store, run: RunRecord, ask: Ask) -> None:
     counts = store.save_page(run, "", page([1, 2, 3], "next"))
     assert (counts.seen, counts.new, counts.changed, counts.unchanged) == (3, 3, 0, 0)
-    assert store.cursor("", "full") == "next"
+    assert store.position("", "full") == ListingPosition("next")
     assert ask("select repos_seen, repos_new from crawl_runs") == [{"repos_seen": 3, "repos_new": 3}]
     model = ask("select * from models where repo_id = :id", id=repo(2).repo_id)[0]
     assert model["family"] == "gemma" and model["tuning"] == ["instruct"] and model["downloads"] == 200
@@ -89,7 +89,7 @@ def test_a_page_that_fails_leaves_nothing_behind(
             store.save_page(run, "", page([1, 2], "next"))
     assert ask("select count(*) as n from repos") == [{"n": 0}]
     assert ask("select count(*) as n from tags") == [{"n": 0}]
-    assert store.cursor("", "full") is None
+    assert store.position("", "full") is None
     store.save_page(run, "", page([1, 2], "next"))  # the numbers of tags that were rolled back are not believed
     tags = (
         "select t.tag from repo_tags l join tags t on t.id = l.tag join repos r on r.id = l.repo where r.repo_id = :id"
@@ -165,8 +165,8 @@ def test_unknown_is_null_and_never_a_default(store: Store, run: RunRecord, ask: 
 
 
 def test_a_skip_is_a_row_until_the_repo_is_read(store: Store, run: RunRecord, ask: Ask) -> None:
-    store.save_page(run, "", Page((), (skipped(1),), "next"))
-    store.save_page(run, "", Page((), (skipped(1),), "next"))
+    store.save_page(run, "", Page((), (skipped(1),), ListingPosition("next")))
+    store.save_page(run, "", Page((), (skipped(1),), ListingPosition("next")))
     assert ask("select repo_id, reason, detail from skips") == [
         {"repo_id": repo(1).repo_id, "reason": "gated", "detail": "ask first"}
     ]
@@ -248,10 +248,10 @@ def test_a_walk_resumes_and_closes(store: Store, clock: Clock) -> None:
     first = store.start_run("full", "", "https://hub.example")
     store.save_page(first, "", page([1, 2], "b"))
     store.finish_run(replace(first, outcome="stopped", finished_at=clock.now))
-    assert store.cursor("", "full") == "b" and not store.has_full_listing("")
+    assert store.position("", "full") == ListingPosition("b") and not store.has_full_listing("")
     second = store.start_run("full", "", "https://hub.example")
     store.save_page(second, "", page([3], None, last_modified=datetime(2026, 5, 30, tzinfo=UTC)))
-    assert store.cursor("", "full") is None and store.has_unchecked_listing("")
+    assert store.position("", "full") is None and store.has_unchecked_listing("")
     store.finish_run(replace(second, outcome="complete", finished_at=clock.now))
     assert store.has_full_listing("") and not store.has_unchecked_listing("")
     assert store.watermark("") == datetime(2026, 5, 30, tzinfo=UTC)
@@ -269,11 +269,13 @@ def test_what_a_whole_walk_did_not_see_is_missing_until_looked_for(store: Store,
     store.record_missing("", [wanted.hub_id for wanted in missing])
     assert store.record_probe(repo(2).hub_id, found=False, at=clock.now) == 1
     assert store.record_probe(repo(3).hub_id, found=True, at=clock.now) == 0
-    assert [wanted.repo_id for wanted in store.unconfirmed_missing()] == [repo(2).repo_id]
+    clock.pass_(hours=1)
+    assert [wanted.repo_id for wanted in store.unconfirmed_missing(clock.now)] == [repo(2).repo_id]
+    assert store.unconfirmed_missing(second.started_at) == [], "each is requested once a run"
     assert store.record_probe(repo(2).hub_id, found=False, at=clock.now) == 2
     assert store.set_status(second, repo(2).hub_id, "gone")
     assert not store.set_status(second, repo(2).hub_id, "gone")
-    assert store.unconfirmed_missing() == []
+    assert store.unconfirmed_missing(clock.now) == []
     assert ask("select kind, after from changes where kind = 'gone'") == [{"kind": "gone", "after": "gone"}]
     store.save_page(second, "", page([2]))
     assert ask("select kind from changes where kind = 'back'") == [{"kind": "back"}]

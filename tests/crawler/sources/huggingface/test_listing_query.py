@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from crawler.errors import RequestRefused
-from crawler.sources.huggingface.listing_query import adapt_to_refusal, listing_params
+from crawler.sources.huggingface.listing_query import LISTING_KEYS, find_unknown_keys, listing_params
 from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, EXPENSIVE_EXPAND_KEYS
 from crawler.sources.source import ListingQuery
 from db.records import RepoFilter
@@ -30,18 +31,46 @@ def test_a_scope_narrows_the_listing() -> None:
     assert expanded(ListingQuery(scope, "downloads", 50, thin=True)) == list(BASIC_EXPAND_KEYS)
 
 
-def test_keys_that_a_refusal_does_not_name_are_left_out() -> None:
-    known = ("author", "createdAt", "downloads", "likes", "tags", "cardData")
-    detail = f"expand must be one of: {', '.join(known)}"
-    adapted = adapt_to_refusal(QUERY, RequestRefused("/api/models", detail))
-    assert sorted(expanded(adapted)) == sorted(known)
-    assert adapted.ascending, "the order was not refused"
+class RefusingHub:
+    """Refuses requests with keys that it does not know, and counts them."""
+
+    def __init__(self, *unknown: str) -> None:
+        self.unknown = frozenset(unknown)
+        self.requests = 0
+
+    def accepts(self, keys: Sequence[str]) -> bool:
+        self.requests += 1
+        return not self.unknown.intersection(keys)
 
 
-def test_a_refused_order_is_given_up_and_nothing_else() -> None:
-    refused = RequestRefused("/api/models", "direction must be -1")
-    adapted = adapt_to_refusal(QUERY, refused)
-    assert not adapted.ascending
-    assert expanded(adapted) == expanded(QUERY)
-    with pytest.raises(RequestRefused):
-        adapt_to_refusal(adapted, refused)
+@pytest.mark.parametrize(
+    "detail",
+    [
+        "Invalid option: expected one of " + "|".join(key for key in LISTING_KEYS if key != "evalResults"),
+        "unknown expand: evalResults",
+        "bad request",
+        "",
+        "x" * 100_000,
+        "sort, author and likes are fine",
+    ],
+)
+def test_only_the_unknown_key_is_left_out_whatever_the_refusal_says(detail: str) -> None:
+    hub = RefusingHub("evalResults")
+    assert find_unknown_keys(LISTING_KEYS, frozenset(), detail, hub.accepts) == {"evalResults"}
+    assert hub.requests <= 20
+
+
+def test_several_unknown_keys_are_found_in_few_requests() -> None:
+    hub = RefusingHub("author", "gguf", "safetensors")
+    assert find_unknown_keys(LISTING_KEYS, frozenset(), "no", hub.accepts) == {"author", "gguf", "safetensors"}
+    assert hub.requests <= 30
+
+
+def test_keys_that_were_unknown_before_stay_out() -> None:
+    hub = RefusingHub("author", "gguf")
+    assert find_unknown_keys(LISTING_KEYS, frozenset(["author"]), "no", hub.accepts) == {"author", "gguf"}
+
+
+def test_a_refusal_that_is_not_about_keys_leaves_all_of_them() -> None:
+    assert find_unknown_keys(LISTING_KEYS, frozenset(), "Invalid cursor", lambda keys: True) == frozenset()
+    assert find_unknown_keys(LISTING_KEYS, frozenset(), "Invalid cursor", lambda keys: False) == frozenset()
