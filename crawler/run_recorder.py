@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from crawler.errors import CrawlError, CrawlStopped
 from crawler.settings import CrawlSettings, scope_text
 from crawler.sources.source import Source
 from db.errors import CatalogError
-from db.records import PageCounts, RunRecord, Skipped
+from db.records import PageCounts, RepoRecord, RunRecord, Skipped
 from db.write.store import Store
 
 Stage = Literal["discover", "probe", "enrich"]
@@ -49,11 +49,18 @@ class Requests:
     resolver_requests: int
     bytes_read: int
     seconds_waited: float
+    wrong_fields: Counter[str]
 
     @classmethod
     def of(cls, source: Source) -> Requests:
         counters = source.counters
-        return cls(counters.api_requests, counters.resolver_requests, counters.bytes_read, source.pacer.seconds_waited)
+        return cls(
+            counters.api_requests,
+            counters.resolver_requests,
+            counters.bytes_read,
+            source.pacer.seconds_waited,
+            Counter(counters.wrong_fields),
+        )
 
 
 @dataclass(slots=True)
@@ -67,6 +74,7 @@ class RunRecorder:
     callback: ProgressCallback
     notes: list[str] = field(default_factory=list)
     missing_parts: list[str] = field(default_factory=list)  # why the run is not complete
+    without_commit: list[RepoRecord] = field(default_factory=list)  # repos that were listed without their commit
     _at_start: Requests = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +117,7 @@ class RunRecorder:
             resolver_requests=now.resolver_requests - start.resolver_requests,
             bytes_read=now.bytes_read - start.bytes_read,
             seconds_waited=round(now.seconds_waited - start.seconds_waited, 3),
+            wrong_fields=dict(now.wrong_fields - start.wrong_fields),
         )
 
     def save_wait(self) -> None:
@@ -127,11 +136,6 @@ class RunRecorder:
     def save(self) -> None:
         """Stores the counters as they are, so that they are nearly right even if the run is killed."""
         self.store.update_run(self.current())
-
-    def add_wrong_fields(self, counts: Mapping[str, int]) -> None:
-        """Counts fields of repos that had a wrong type or value, and were stored as unknown."""
-        if counts:
-            self.run = replace(self.run, wrong_fields=dict(Counter(self.run.wrong_fields) + Counter(counts)))
 
     def change_kind(self, kind: str) -> None:
         """Makes the run one of another kind, where the Hub can't be listed as was planned."""

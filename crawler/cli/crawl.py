@@ -64,7 +64,7 @@ def crawl(
     hub = HubClient(endpoint, pacer=pacer)
     if not mirror:
         check_same_endpoint(db, hub.endpoint)
-    if is_new(db):
+    if is_new(db) and not settings.scope.repo_ids:
         hub.check_connection()  # without a network no empty catalog is made
     pacer.on_wait = partial(print_wait, out)
 

@@ -14,7 +14,7 @@ from crawler.discover.listing import ListingPage, ListingWalk
 from crawler.discover.missing import check_missing, confirm_missing, find_reassigned
 from crawler.discover.partial import fill_partial_repos
 from crawler.discover.plan import make_walk, make_whole_walk
-from crawler.discover.rows import drop_private, with_stored_details
+from crawler.discover.rows import drop_private, lacks_values, with_stored_values
 from crawler.discover.select_repos import select_repos
 from crawler.errors import ListingIncomplete, OrderIgnored
 from crawler.label_pages import PageLabeller, build_page
@@ -122,12 +122,14 @@ def label_ahead(
 def start_labelling(recorder: RunRecorder, listed: ListingPage, labeller: PageLabeller) -> Callable[[], Page]:
     """Starts to label a page; the returned function waits for the labels.
 
-    For a page that was listed without the expensive keys, the stored values of these are kept.
+    What the page does not tell of a repo, such as the expensive keys, stays as it is stored.
     """
     repos, private = drop_private(recorder, listed.repos)
-    if listed.thin:
-        stored = recorder.store.load_repos([repo.hub_id for repo in repos])
-        repos = [with_stored_details(repo, stored.get(repo.hub_id)) for repo in repos]
+    lacking = [repo.hub_id for repo in repos if listed.thin or lacks_values(repo)]
+    if lacking:
+        recorder.without_commit += [repo for repo in repos if repo.sha is None]
+        stored = recorder.store.load_repos(lacking)
+        repos = [with_stored_values(repo, stored.get(repo.hub_id), thin=listed.thin) for repo in repos]
     wait_for_labels = labeller.submit(repos)
     skips = (*listed.skipped, *private)
 

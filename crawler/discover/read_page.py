@@ -20,6 +20,9 @@ SAME_REQUESTS = 2
 MAX_DELAYS = 3
 """Failures after which the pause before the next attempt at a page grows no more: the Hub is well, the page is not."""
 
+MAX_UNPAGED_ROWS = 100_000
+"""Rows that are requested of a Hub that sends its listing as one page."""
+
 MAX_EMPTY_PAGES = 3
 """Empty pages in a row that lead to a next one."""
 
@@ -78,11 +81,8 @@ class PageReader:
         """Whether the query can do without what the Hub refused. A cursor belongs to one order, which stays."""
         if self.has_read:
             return False
-        try:
-            adapted = self.source.adapt_query(self.query, refused)
-        except RequestRefused:
-            return False
-        if adapted == self.query or (cursor is not None and adapted.ascending != self.query.ascending):
+        adapted = self.source.adapt_query(self.query, refused)
+        if adapted is None or (cursor is not None and adapted.ascending != self.query.ascending):
             return False
         self.query = adapted
         return True
@@ -121,10 +121,14 @@ class PageReader:
     def _confirm_end(self, query: ListingQuery, cursor: str | None, page: RawPage) -> RawPage:
         """Makes sure that the listing ends here: a response without a next page may be incomplete.
 
-        Oldest first, the newest repo must have been read, except those of the last hour, which incremental crawls
-        find. Otherwise the page is requested again, a full one with one row less, which must lead to a next page.
-        Raises InvalidResponse.
+        With one row less a full page must lead to a next one. Oldest first, the newest repo must have been read, except
+        those of the last hour, which incremental crawls find. Otherwise the page is requested again. Raises
+        InvalidResponse.
         """
+        if len(page.rows) == query.limit > 1:
+            shorter = self.source.list_page(replace(query, limit=query.limit - 1), cursor)
+            if shorter.next_cursor is None and len(shorter.rows) < len(page.rows):
+                page = self._unpaged(query, cursor, page)
         if query.order == "createdAt" and query.ascending:
             newest, seen = self._load_newest(), self._newest_of(page)
             if newest is not None and seen is not None:
@@ -134,12 +138,16 @@ class PageReader:
                 raise InvalidResponse(self.source.endpoint, "the listing", why)
         if len(page.rows) < query.limit:
             return self.source.list_page(query, cursor)
-        if len(page.rows) == query.limit > 1:
-            shorter = self.source.list_page(replace(query, limit=query.limit - 1), cursor)
-            if shorter.next_cursor is None and len(shorter.rows) < len(page.rows):
-                why = f"a full page of {len(page.rows):,} rows has no link to the next one"
-                raise InvalidResponse(self.source.endpoint, "the listing", why)
         return page
+
+    def _unpaged(self, query: ListingQuery, cursor: str | None, page: RawPage) -> RawPage:
+        """All rows from a cursor on, of a Hub that has no link to a next page. Raises InvalidResponse if it sends no
+        more than a page."""
+        whole = self.source.list_page(replace(query, limit=MAX_UNPAGED_ROWS), cursor)
+        if len(page.rows) < len(whole.rows) < MAX_UNPAGED_ROWS:
+            return whole
+        why = f"a full page of {len(page.rows):,} rows has no link to the next one"
+        raise InvalidResponse(self.source.endpoint, "the listing", why)
 
     def _load_newest(self) -> datetime | None:
         """When the newest repo was created; None if the Hub does not tell."""

@@ -26,9 +26,21 @@ def drop_private(recorder: RunRecorder, repos: Sequence[RepoRecord]) -> tuple[Se
     return [repo for repo in repos if not repo.private], skips
 
 
-def with_stored_details(repo: RepoRecord, stored: RepoRecord | None) -> RepoRecord:
-    """A repo that was listed without the expensive keys (card, config, counts), with the stored values of these."""
+def with_stored_values(repo: RepoRecord, stored: RepoRecord | None, *, thin: bool) -> RepoRecord:
+    """A listed repo with the stored values of what the listing did not tell.
+
+    That is its commit and dates where they are unknown, and for a `thin` row, which was listed without the expensive
+    keys, its card, config and counts.
+    """
     if stored is None:
+        return repo
+    repo = replace(
+        repo,
+        sha=repo.sha or stored.sha,
+        created_at=repo.created_at or stored.created_at,
+        last_modified=repo.last_modified or stored.last_modified,
+    )
+    if not thin:
         return repo
     return replace(
         repo,
@@ -41,3 +53,8 @@ def with_stored_details(repo: RepoRecord, stored: RepoRecord | None) -> RepoReco
         languages=stored.languages,
         license=repo.license or stored.license,
     )
+
+
+def lacks_values(repo: RepoRecord) -> bool:
+    """Whether a row did not tell the repo's commit or dates."""
+    return repo.sha is None or repo.created_at is None or repo.last_modified is None

@@ -7,6 +7,7 @@ know nothing but this module.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,6 +72,7 @@ class Counters(Protocol):
     api_requests: int
     resolver_requests: int
     bytes_read: int
+    wrong_fields: Counter[str]  # values of a wrong type in what the hub says of repos, by key
 
 
 class Source(Protocol):
@@ -106,9 +108,9 @@ class Source(Protocol):
         the query."""
         ...
 
-    def adapt_query(self, query: ListingQuery, refused: RequestRefused) -> ListingQuery:
-        """The query without what the hub refused, found by further requests; the same query where another part of the
-        request was refused, such as its cursor. Raises `refused` if the query can do without nothing more."""
+    def adapt_query(self, query: ListingQuery, refused: RequestRefused) -> ListingQuery | None:
+        """The query as the hub accepts it, found by further requests. None if it is not the query that the hub
+        refuses, but for example the cursor, or if the query can do without nothing more."""
         ...
 
     def newest_created(self, scope: RepoFilter) -> datetime | None:

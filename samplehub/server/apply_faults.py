@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from samplehub.server.faults import Fault, Kind
 from samplehub.server.file_routes import expired_link_response
@@ -18,6 +18,7 @@ ERROR_PAGE = (
 )
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 JSON = {"Content-Type": "application/json; charset=utf-8"}
+MANY = 1_000_000  # informational responses: more than any client reads
 WRONG_RANGE_OFFSET_BYTES = 1024  # bytes by which LYING_RANGE is off
 
 
@@ -70,6 +71,7 @@ REPLACEMENTS: dict[Kind, Instead] = {
     Kind.UNAVAILABLE: lambda fault, context: html_page(503, "Service Unavailable"),
     Kind.GATEWAY_TIMEOUT: lambda fault, context: html_page(504, "504 Gateway Timeout ERROR"),
     Kind.HTML: lambda fault, context: html_page(200, "Hugging Face is temporarily unavailable"),
+    Kind.RESPONSE: lambda fault, context: Response(fault.status, dict(fault.headers), fault.body),
     Kind.ERROR_OBJECT: lambda fault, context: Response(
         200, dict(JSON), b'{"error":"Rate limit reached. Please log in or use a HF access token"}'
     ),
@@ -178,7 +180,63 @@ def foreign_link(fault: Fault, context: FaultContext, response: Response) -> Res
     return response
 
 
+def poisoned_row(fault: Fault, context: FaultContext, response: Response) -> Response:
+    holds = f'"id":"{fault.name}"'.encode() in response.body
+    return html_page(fault.status, "Internal error") if holds else response
+
+
+ALTERED = "the altered field"
+
+
+def altered_field(fault: Fault, context: FaultContext, response: Response) -> Response:
+    """Puts a text into the JSON that need not be valid, such as NaN, or bytes that are not UTF-8."""
+    try:
+        value = json.loads(response.body)
+    except ValueError:
+        return response
+    target = value[0] if isinstance(value, list) and value else value
+    if isinstance(target, dict):
+        target[fault.name] = ALTERED
+        response.body = json.dumps(value).encode().replace(json.dumps(ALTERED).encode(), fault.body)
+    return response
+
+
+def no_link(fault: Fault, context: FaultContext, response: Response) -> Response:
+    response.headers.pop("Link", None)
+    return response
+
+
+def short_page(fault: Fault, context: FaultContext, response: Response) -> Response:
+    if "Link" in response.headers:
+        response.body = json.dumps(json.loads(response.body)[: -fault.count]).encode()
+    return response
+
+
+def changing_cursor(fault: Fault, context: FaultContext, response: Response) -> Response:
+    number = len(context.request.query_string)
+    target = f"{context.endpoint}{context.request.target}{'&' if context.request.query_string else '?'}"
+    response.headers["Link"] = f'<{target}cursor={"x" * number}>; rel="next"'
+    return response
+
+
+def informational(fault: Fault, context: FaultContext, response: Response) -> Response:
+    response.transport = Transport(informational=MANY, pause=fault.seconds)
+    return response
+
+
+def slow_head(fault: Fault, context: FaultContext, response: Response) -> Response:
+    response.transport = Transport(slow_head=True, pause=fault.seconds)
+    return response
+
+
 CHANGES: dict[Kind, Change] = {
+    Kind.POISONED_ROW: poisoned_row,
+    Kind.ALTERED_FIELD: altered_field,
+    Kind.NO_LINK: no_link,
+    Kind.SHORT_PAGE: short_page,
+    Kind.CHANGING_CURSOR: changing_cursor,
+    Kind.INFORMATIONAL: informational,
+    Kind.SLOW_HEAD: slow_head,
     Kind.RESET: reset,
     Kind.SHORT_BODY: short_body,
     Kind.DRIP: drip,
@@ -194,7 +252,11 @@ CHANGES: dict[Kind, Change] = {
 
 
 def changed_request(fault: Fault, request: Request) -> Request:
-    """What the Hub takes the request for: IGNORED_RANGE makes it deaf to the range."""
+    """The request as the Hub understands it: IGNORED_RANGE hides its range, IGNORED_PARAMETER a parameter."""
+    ignored = {Kind.IGNORED_PARAMETER: fault.name, Kind.CHANGING_CURSOR: "cursor"}.get(fault.kind)
+    if ignored is not None:
+        kept = [(name, value) for name, value in request.query if name != ignored]
+        return replace(request, query_string=urlencode(kept))
     if fault.kind is Kind.IGNORED_RANGE:
         return replace(request, headers={name: value for name, value in request.headers.items() if name != "range"})
     return request

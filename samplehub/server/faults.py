@@ -10,6 +10,7 @@ often each one did.
 
 from __future__ import annotations
 
+import builtins
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -49,6 +50,15 @@ class Kind(Enum):
     LYING_RANGE = "206, but Content-Range names other bytes than those asked for"
     EXPIRED_LINK = "the signed link has expired: 403 with XML"
     FOREIGN_HOST = "a redirect, or a link to the next page, that leads to a foreign host"
+    RESPONSE = "another response: `status`, `headers`, `body`"
+    IGNORED_PARAMETER = "the parameter `name` of the query is ignored"
+    POISONED_ROW = "each page of the listing that holds the repo `name` answers `status` instead"
+    ALTERED_FIELD = "the first row, or the repo, has the JSON text `body` as its field `name`"
+    NO_LINK = "pages of the listing have no link to the next one"
+    SHORT_PAGE = "the last `count` rows of a page are missing, though its link goes on after them"
+    CHANGING_CURSOR = "the first page comes again and again, with another cursor each time"
+    INFORMATIONAL = "informational responses (1xx) without end, `seconds` apart"
+    SLOW_HEAD = "the lines of the response's head come byte by byte, `seconds` apart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,9 @@ class Fault:
         times: how often in all; None for always.
         seconds: for 429 how long to wait, for DRIP and STALL the pause.
         bytes: for RESET and SHORT_BODY where the body ends, for DRIP the size of a step.
-        count: for SHIFTED_PAGE, SKIPPED_ROWS and CUT_LISTING how many rows.
+        count: for SHIFTED_PAGE, SKIPPED_ROWS, CUT_LISTING and SHORT_PAGE how many rows.
+        status, headers, body: of the response that comes instead.
+        name: of a parameter, a field or a repo.
     """
 
     kind: Kind
@@ -76,6 +88,10 @@ class Fault:
     seconds: float = 1.0
     bytes: int | None = None
     count: int = 1
+    status: int = 500
+    headers: tuple[tuple[str, str], ...] = ()
+    body: builtins.bytes = b""
+    name: str = ""
 
     def matches(self, place: str, target: str) -> bool:
         here = place in API_REQUEST_KINDS if self.on == "api" else self.on in ("any", place)

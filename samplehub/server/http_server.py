@@ -58,7 +58,8 @@ class Transport:
     """How an answer leaves: all at once, or as a bad network would let it.
 
     `cut`: bytes of the body after which the connection ends; `reset`: it ends with RST, not FIN; `stall`: seconds of
-    silence before the first byte; `drip`: bytes a step, with `pause` seconds between two steps.
+    silence before the first byte; `drip`: bytes a step, with `pause` seconds between two steps; `informational`:
+    responses of status 103 before this one, `pause` seconds apart; `slow_head`: the head drips too.
     """
 
     cut: int | None = None
@@ -66,6 +67,8 @@ class Transport:
     stall: float = 0.0
     drip: int = 0
     pause: float = 0.0
+    informational: int = 0
+    slow_head: bool = False
 
 
 @dataclass(slots=True)
@@ -227,7 +230,14 @@ class Listener:
             _reset(connection)
             return 0, False
         left = how.cut if how.cut is not None else response.length
-        connection.sendall(head)
+        for _ in range(how.informational):
+            connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            if self._closed.wait(how.pause):
+                return 0, False
+        for step in split_chunk(head, 1 if how.slow_head else 0):
+            connection.sendall(step)
+            if how.slow_head and self._closed.wait(how.pause):
+                return 0, False
         sent = 0
         for chunk in response.chunks():
             for step in split_chunk(chunk[: left - sent], how.drip):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,19 +103,25 @@ def test_malformed_rows_are_skipped_one_by_one(sample: SampleHub, db: Path) -> N
     run = run_crawl(db, sample)
     assert run.outcome == "complete"
     details = rows(db, "select repo_id, reason, detail from skips order by detail")
-    assert len(details) == 7
-    assert {row[1] for row in details} == {"malformed"}
-    malformed = [row for row in details if row[0] != "?"]
-    assert len(malformed) == 1, "a row that still has an id is reported with it"
-    assert run.repos_seen == len(sample.catalog) - 1
-    sample.faults.clear()
-    run_crawl(db, sample, full=True)
-    assert rows(db, f"select count(*) from repos where repo_id = '{malformed[0][0]}'") == [(1,)]
-    assert rows(db, f"select count(*) from skips where repo_id = '{malformed[0][0]}'") == [(0,)]
+    assert len(details) == 6
+    assert {row[:2] for row in details} == {("?", "malformed")}
+    assert run.repos_seen == len(sample.catalog)
+    assert run.wrong_fields == {"createdAt": 1, "downloads": 1, "likes": 1, "tags": 1}
+    assert json.loads(rows(db, "select wrong_fields from crawl_runs")[0][0]) == run.wrong_fields
+
+
+def test_wrong_types_of_a_repo_cost_the_values_alone(sample: SampleHub, db: Path, truth: Path) -> None:
+    sample.faults.add(Fault(Kind.WRONG_TYPES, on="info", match="acme/Gemma-1-1B-it-0", times=None))
+    run = run_crawl(db, sample, token=MEMBER, depth="headers")
+    assert (run.outcome, run.repos_skipped, run.repos_enriched) == ("complete", 0, len(sample.catalog))
+    assert run.wrong_fields == {"downloads": 1, "sha": 1, "siblings": 1, "tags": 1}
+    files = "select path, size from files where repo_id = 'acme/Gemma-1-1B-it-0' order by path"
+    assert rows(db, files) == rows(truth, files), "its file tree is requested instead"
 
 
 def test_a_malformed_repo_is_skipped_and_tried_again_later(sample: SampleHub, db: Path) -> None:
-    sample.faults.add(Fault(Kind.WRONG_TYPES, on="info", match="acme/Gemma-1-1B-it-0", times=None))
+    altered = Fault(Kind.ALTERED_FIELD, on="info", match="acme/Gemma-1-1B-it-0", times=None, name="_id", body=b'"x"')
+    sample.faults.add(altered)
     run = run_crawl(db, sample)
     assert (run.outcome, run.repos_skipped, run.repos_enriched) == ("complete", 1, len(sample.catalog) - 1)
     assert rows(db, "select repo_id, reason from skips") == [("acme/Gemma-1-1B-it-0", "malformed")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
@@ -14,7 +14,14 @@ from crawler.errors import HubUnreachable, InvalidResponse, RepoError, RequestRe
 from crawler.settings import DEFAULT_ENDPOINT
 from crawler.sources.huggingface.listing_query import filter_params, find_unknown_keys
 from crawler.sources.huggingface.outage import PATIENCE_SECONDS
-from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, EXPENSIVE_EXPAND_KEYS, parse_created_at
+from crawler.sources.huggingface.parse import (
+    BASIC_EXPAND_KEYS,
+    EXPENSIVE_EXPAND_KEYS,
+    is_hub_id,
+    parse_created_at,
+    parse_repo,
+    parse_repo_id,
+)
 from crawler.sources.huggingface.range_reader import HubFileSource
 from crawler.sources.huggingface.response import (
     IncompleteResponse,
@@ -27,14 +34,14 @@ from crawler.sources.huggingface.response import (
 from crawler.sources.huggingface.transport import Params, Transport, parse_origin
 from crawler.sources.huggingface.usage import RequestCounters, RequestKind
 from crawler.sources.pacer import Pacer
-from crawler.sources.source import RawPage
+from crawler.sources.source import Order, RawPage
 from db.record_base import Json
-from db.records import RepoFilter
+from db.records import RepoFilter, RepoRecord, Skipped
 
 LISTING_PATH = "/api/models"
 
-MAX_ROWS_PER_PAGE = 10_000
-"""Rows of one page of the listing; the Hub sends 1,000 at most."""
+MAX_ROWS_PER_PAGE = 100_000
+"""Rows of one page of the listing; huggingface.co sends 1,000 at most, KohakuHub as many as are asked for."""
 
 HEALTH_ROWS = 3
 """Rows that are listed to see whether the Hub is well: one of these repos may be what fails."""
@@ -83,7 +90,9 @@ class HubClient:
             patience=patience,
         )
         self.unknown_keys: frozenset[str] = frozenset()  # of `expand`, that this Hub does not know
-        self._has_shown_repo = False  # it answered a request for a single repo
+        self.sorts: Mapping[Order, str] = {}  # this Hub's names of orders, where they differ
+        self._shown_repo: str | None = None  # a repo for which it answered a request
+        self._has_hub_ids: bool | None = None  # its repos have an `_id`; None until one was seen
         self._learning = threading.Lock()
 
     @property
@@ -121,6 +130,13 @@ class HubClient:
 
     def retry_delay(self, failures: int) -> float:
         return self.transport.retry_delay(failures)
+
+    def parse_repo(self, row: Any, now: datetime | None = None) -> RepoRecord | Skipped:
+        """The repo that a row of the listing, or the response for one repo, describes; or why it is skipped."""
+        if self._has_hub_ids is None and type(row) is dict and parse_repo_id(row) is not None:
+            self._has_hub_ids = is_hub_id(row.get("_id"))  # all repos of a Hub have one, or none: the first tells
+        has_hub_ids = self._has_hub_ids is not False
+        return parse_repo(row, now, has_hub_ids=has_hub_ids, on_wrong_field=self.counters.count_wrong_field)
 
     # ---- the listing --------------------------------------------------------------------------------------------
 
@@ -161,28 +177,34 @@ class HubClient:
 
         Raises HubUnreachable, TokenNeeded, and what ends a run.
         """
+        if self._shown_repo is not None and self._find_repo_error(self._shown_repo) is None:
+            return
         listed = [row.get("id") for row in self._list_few() if isinstance(row, dict)]
-        hidden, problem = False, "it lists no repo"
+        errors = []
         for repo_id in listed:
-            if not isinstance(repo_id, str):
-                continue
-            path = repo_path(repo_id)
-            attempt = partial(self.transport.get_json, "info", path, [("expand", "sha")], repo_id)
-            try:
-                self.transport.with_repo_retries(path, attempt, None, tries=HEALTH_TRIES)
-            except RequestRefused as error:
-                problem = error.detail
-            except RepoError as error:
-                hidden, problem = hidden or error.reason == "gone", error.detail
-            else:
+            error = self._find_repo_error(repo_id) if isinstance(repo_id, str) else None
+            if error is None and isinstance(repo_id, str):
                 return
-        if hidden and not self.has_token:
+            errors += [error] if error is not None else []
+        if not self.has_token and any(isinstance(error, RepoError) and error.reason == "gone" for error in errors):
             raise TokenNeeded(self.endpoint, "single repos")
+        problem = errors[0].detail if errors else "it lists none"
         raise HubUnreachable(self.endpoint, f"single repos: {problem}")
+
+    def _find_repo_error(self, repo_id: str) -> RequestRefused | RepoError | None:
+        """The error of a request for a repo; None if there is none."""
+        path = repo_path(repo_id)
+        attempt = partial(self.transport.get_json, "info", path, [("expand", "sha")], repo_id)
+        try:
+            self.transport.with_repo_retries(path, attempt, None, tries=HEALTH_TRIES)
+        except (RequestRefused, RepoError) as error:
+            return error
+        return None
 
     def newest_created(self, scope: RepoFilter) -> datetime | None:
         """When the newest repo of a scope was created; None if it has none, or none with a date."""
-        params = [("sort", "createdAt"), ("limit", "1"), *filter_params(scope), ("expand", "createdAt")]
+        sort = self.sorts.get("createdAt", "createdAt")
+        params = [("sort", sort), ("limit", "1"), *filter_params(scope), ("expand", "createdAt")]
         dates = [parse_created_at(row) for row in self.list_page(params, tries=self.tries).rows]
         return max((date for date in dates if date is not None), default=None)
 
@@ -211,11 +233,10 @@ class HubClient:
                 raise RepoError("failed", f"the Hub refuses the request: {refused.detail}") from refused
             return self.repo_info(repo_id, revision, expand=expand)
         except RepoError as error:
-            if error.reason == "gone" and not self.has_token and not self._has_shown_repo:
+            if error.reason == "gone" and not self.has_token and self._shown_repo is None:
                 self.check_repos()  # perhaps the Hub shows no repo at all without a token
-                self._has_shown_repo = True
             raise
-        self._has_shown_repo = True
+        self._shown_repo = repo_id
         return found
 
     def _learn_unknown_keys(self, refused: RequestRefused) -> bool:
@@ -225,7 +246,7 @@ class HubClient:
         """
         before = self.unknown_keys
         with self._learning:
-            if self._has_shown_repo:
+            if self._shown_repo is not None:
                 return False
             if self.unknown_keys == before:
                 self.unknown_keys = find_unknown_keys(INFO_KEYS, before, refused.detail, self._accepts_info_keys)

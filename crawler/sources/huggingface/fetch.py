@@ -23,7 +23,6 @@ from crawler.sources.huggingface.parse import (
     BASIC_EXPAND_KEYS,
     EXPENSIVE_EXPAND_KEYS,
     merge_config,
-    parse_repo,
 )
 from crawler.sources.source import FetchedConfig, FetchedRepo
 from db.record_base import Json
@@ -51,7 +50,7 @@ def fetch_repo(client: HubClient, leased: LeasedRepo) -> FetchedRepo | Skipped:
     """The repo as it is now, with its files: one request for nearly all repos."""
     try:
         payload = client.repo_info(leased.repo_id)
-        repo = parse_repo(payload)
+        repo = client.parse_repo(payload)
         if isinstance(repo, Skipped):
             return replace(repo, repo_id=leased.repo_id)
         if leased.hub_id and repo.hub_id != leased.hub_id:
@@ -66,24 +65,37 @@ def fetch_repo(client: HubClient, leased: LeasedRepo) -> FetchedRepo | Skipped:
 def probe_repo(client: HubClient, leased: LeasedRepo) -> RepoRecord | Skipped:
     """The repo without its files, to learn whether it still exists."""
     try:
-        return parse_repo(client.repo_info(leased.repo_id, expand=(*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS)))
+        return client.parse_repo(client.repo_info(leased.repo_id, expand=(*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS)))
     except RepoError as error:
         return make_skip(leased, error)
 
 
 def parse_files(payload: Json, client: HubClient, repo: RepoRecord) -> tuple[FileRecord, ...]:
-    """The files that a repo's payload lists, by path. Where it gives no sizes, the file tree is requested instead."""
+    """The files that a repo's payload lists, by path. If it lacks the size of one, the file tree is requested instead.
+
+    An entry that is malformed is left out, and counted.
+    """
     siblings = payload.get("siblings")
-    if siblings is None:
-        siblings = []
-    if not isinstance(siblings, list):
-        raise RepoError("malformed", "siblings is not a list")
-    if len(siblings) > MAX_FILES:
+    if siblings is not None and not isinstance(siblings, list):
+        client.counters.count_wrong_field("siblings")
+    if isinstance(siblings, list) and len(siblings) > MAX_FILES:
         raise RepoError("too large", f"{len(siblings):,} files")
-    if siblings and not any(isinstance(entry, dict) and "size" in entry for entry in siblings) and repo.sha:
-        siblings = _fetch_tree(client, repo.repo_id, repo.sha)
-    found = {file.path: file for file in map(parse_file, siblings)}
+    entries = siblings if isinstance(siblings, list) and all(map(has_size, siblings)) else None
+    if entries is None:
+        entries = _fetch_tree(client, repo.repo_id, repo.sha or "main")
+    found: dict[str, FileRecord] = {}
+    for entry in entries:
+        file = parse_file(entry)
+        if file is None:
+            client.counters.count_wrong_field("siblings")
+        else:
+            found[file.path] = file
     return tuple(found[path] for path in sorted(found))
+
+
+def has_size(entry: Any) -> bool:
+    """Whether a file's entry states its size; one that is no object states nothing that the tree would tell."""
+    return not isinstance(entry, dict) or non_negative_int(entry.get("size")) is not None
 
 
 def _fetch_tree(client: HubClient, repo_id: str, revision: str) -> list[Any]:
@@ -92,16 +104,17 @@ def _fetch_tree(client: HubClient, repo_id: str, revision: str) -> list[Any]:
         entries.append(entry)
         if len(entries) > MAX_FILES:
             raise RepoError("too large", f"more than {MAX_FILES:,} files")
-    return [entry for entry in entries if not isinstance(entry, dict) or entry.get("type") == "file"]
+    return [entry for entry in entries if isinstance(entry, dict) and entry.get("type") == "file"]
 
 
-def parse_file(entry: Any) -> FileRecord:
-    """One file, from the repo's info (`rfilename`, `blobId`, `lfs.sha256`) or its tree (`path`, `oid`, `lfs.oid`)."""
-    if not isinstance(entry, dict):
-        raise RepoError("malformed", "a file is not an object")
-    path = entry.get("rfilename", entry.get("path"))
+def parse_file(entry: Any) -> FileRecord | None:
+    """One file, from the repo's info (`rfilename`, `blobId`, `lfs.sha256`) or its tree (`path`, `oid`, `lfs.oid`).
+
+    None for an entry that is malformed.
+    """
+    path = entry.get("rfilename", entry.get("path")) if isinstance(entry, dict) else None
     if not isinstance(path, str) or not 0 < len(path) <= MAX_PATH_LENGTH or not path.isprintable():
-        raise RepoError("malformed", f"a file is named {ascii(path)[:80]}")
+        return None
     declared = entry.get("lfs")
     lfs: dict[str, Any] = declared if isinstance(declared, dict) else {}
     size, lfs_size = non_negative_int(entry.get("size")), non_negative_int(lfs.get("size"))

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, EXPENSIVE_EXPAND_KEYS
-from crawler.sources.source import ListingQuery
+from crawler.sources.source import ListingQuery, Order
 from db.records import RepoFilter
 
 LISTING_KEYS = (*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS)
 """What is requested of each listed repo."""
 
 
-def listing_params(query: ListingQuery) -> list[tuple[str, str]]:
-    """The parameters of one page, apart from its cursor."""
-    params = [("sort", query.order), ("limit", str(query.limit))]
+KOHAKU_SORTS: Mapping[Order, str] = {"createdAt": "recent", "lastModified": "updated", "downloads": "downloads"}
+"""Names of orders at KohakuHub, which refuses others: https://github.com/KohakuBlueleaf/KohakuHub"""
+
+
+def listing_params(query: ListingQuery, sorts: Mapping[Order, str] = {}) -> list[tuple[str, str]]:
+    """The parameters of one page, apart from its cursor; `sorts` are this Hub's names of orders where they differ."""
+    params = [("sort", sorts.get(query.order, query.order)), ("limit", str(query.limit))]
     if query.order == "createdAt" and query.ascending:
         params.append(("direction", "1"))
     keys = BASIC_EXPAND_KEYS if query.thin else LISTING_KEYS

@@ -1,6 +1,7 @@
 """Parses what the Hub says of a repo: a row of the listing, or the response to a request for one repo.
 
-Everything in it is untrusted. What identifies a repo and what is counted must have its type, or the row is malformed.
+Everything in it is untrusted. What identifies a repo must be valid, or the row is malformed; any other value of a wrong
+type is unknown, and reported.
 Blocks that repo owners write (card, config, safetensors, gguf, evaluations) are kept as far as they are valid, bounded
 in size and never rendered.
 """
@@ -8,7 +9,7 @@ in size and never rendered.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -20,6 +21,12 @@ from db.records import EdgeRecord, EvalRecord, RepoRecord, Skipped
 
 HUB_ID = re.compile(r"[0-9a-f]{24}")
 REPO_ID = re.compile(r"[A-Za-z0-9_.-]{1,96}(?:/[A-Za-z0-9_.-]{1,96})?")
+OWN_ID_PREFIX = "id:"
+"""Of what identifies a repo of a Hub whose repos have no `_id`: its id in lower case follows."""
+
+SHORT_SHA_LENGTH = 40
+"""Hexadecimal digits of a git commit."""
+
 SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 BASIC_EXPAND_KEYS = (
@@ -70,30 +77,72 @@ KNOWN_KEYS = frozenset(
 """Keys that are parsed, or ignored on purpose; any other is kept in `extra`."""
 
 
-class MalformedRow(ValueError):
-    """A value has not the type that it must have; the message names its key."""
+class WrongField(ValueError):
+    """The value of `key` has a wrong type, or is out of bounds."""
+
+    def __init__(self, key: str, value: Any) -> None:
+        super().__init__(f"{key} is {describe_value(value)}")
+        self.key = key
 
 
-def parse_repo(row: Any, now: datetime | None = None) -> RepoRecord | Skipped:
-    """The repo that a row describes, or why the row is skipped."""
+def parse_repo(
+    row: Any,
+    now: datetime | None = None,
+    *,
+    has_hub_ids: bool = True,
+    on_wrong_field: Callable[[str], None] = lambda key: None,
+) -> RepoRecord | Skipped:
+    """The repo that a row describes, or why the row is skipped.
+
+    Args:
+        now: when it is skipped, if it is.
+        has_hub_ids: whether this Hub's repos have an `_id`. Those of a Hub without are known by their id alone.
+        on_wrong_field: called with the key of each value that is left out because it has a wrong type.
+    """
     try:
-        return _parse_row(row)
-    except MalformedRow as error:
-        named, known = (row.get("id"), row.get("_id")) if isinstance(row, dict) else (None, None)
-        repo_id = named if isinstance(named, str) and REPO_ID.fullmatch(named) else "?"
-        hub_id = known if isinstance(known, str) and HUB_ID.fullmatch(known) else None
-        return Skipped(repo_id, "malformed", str(error), now or datetime.now(UTC), hub_id)
+        hub_id = parse_ids(row, has_hub_ids=has_hub_ids)
+        while True:
+            try:
+                return _parse_row(row, hub_id)
+            except WrongField as error:
+                on_wrong_field(error.key)
+                row = {key: value for key, value in row.items() if key != error.key}
+    except (WrongField, TypeError) as error:
+        known = row if type(row) is dict else {}
+        named = known["_id"] if is_hub_id(known.get("_id")) else None
+        return Skipped(parse_repo_id(known) or "?", "malformed", str(error), now or datetime.now(UTC), named)
 
 
-def _parse_row(row: Any) -> RepoRecord:
+def parse_ids(row: Any, *, has_hub_ids: bool) -> str:
+    """What identifies the repo of a row in the catalog: its `_id`, or its id on a Hub without.
+
+    Raises WrongField, and TypeError for a row that is no object.
+    """
     if type(row) is not dict:
-        raise MalformedRow(f"a row is {json_type_name(row)}, not an object")
+        raise TypeError(f"a row is {json_type_name(row)}, not an object")
+    hub_id, repo_id = row.get("_id"), row.get("id")
+    if has_hub_ids and not is_hub_id(hub_id):
+        raise WrongField("_id", hub_id)
+    known = parse_repo_id(row)
+    if known is None:
+        raise WrongField("id", repo_id)
+    return str(hub_id) if has_hub_ids else OWN_ID_PREFIX + known.lower()
+
+
+def parse_repo_id(row: Mapping[str, Any]) -> str | None:
+    """The id of a row's repo; None if it has no valid one."""
+    repo_id = row.get("id")
+    return repo_id if type(repo_id) is str and REPO_ID.fullmatch(repo_id) else None
+
+
+def is_hub_id(value: Any) -> bool:
+    """Whether a value is an `_id` of the Hub: 24 hexadecimal digits."""
+    return type(value) is str and HUB_ID.fullmatch(value) is not None
+
+
+def _parse_row(row: Mapping[str, Any], hub_id: str) -> RepoRecord:
     get = row.get
-    hub_id, repo_id = get("_id"), get("id")
-    if type(hub_id) is not str or not HUB_ID.fullmatch(hub_id):
-        raise MalformedRow(f"_id is {describe_value(hub_id)}")
-    if type(repo_id) is not str or not REPO_ID.fullmatch(repo_id):
-        raise MalformedRow(f"id is {describe_value(repo_id)}")
+    repo_id = row["id"]
     card, config, gguf = get("cardData"), get("config"), get("gguf")
     card = limit_object(card) if type(card) is dict and card else {}
     tags = parse_tags(get("tags"))
@@ -101,7 +150,7 @@ def _parse_row(row: Any) -> RepoRecord:
         hub_id=hub_id,
         repo_id=repo_id,
         author=parse_short_text(get("author")) or (repo_id.partition("/")[0] if "/" in repo_id else None),
-        sha=parse_sha(get("sha")),
+        sha=parse_sha(get("sha"), is_short=hub_id.startswith(OWN_ID_PREFIX)),
         created_at=parse_timestamp(get("createdAt"), "createdAt"),
         last_modified=parse_timestamp(get("lastModified"), "lastModified"),
         downloads=parse_int(get("downloads"), "downloads"),
@@ -139,7 +188,7 @@ def parse_int(value: Any, key: str) -> int | None:
         return value
     if type(value) is float and value == value and 0 <= value <= MAX_EXACT_FLOAT and value == int(value):
         return int(value)
-    raise MalformedRow(f"{key} is {describe_value(value)}{'' if type(value) is not int else ' out of bounds'}")
+    raise WrongField(key, value)
 
 
 def parse_score(value: Any) -> float | None:
@@ -147,29 +196,30 @@ def parse_score(value: Any) -> float | None:
         return None
     if type(value) in (int, float) and abs(value) < MAX_SCORE:  # which NaN is not
         return float(value)
-    raise MalformedRow(f"trendingScore is {describe_value(value)}")
+    raise WrongField("trendingScore", value)
 
 
 def parse_bool(value: Any, key: str) -> bool:
     if value is None or type(value) is bool:
         return bool(value)
-    raise MalformedRow(f"{key} is {describe_value(value)}")
+    raise WrongField(key, value)
 
 
 def parse_gated(value: Any) -> Gated | None:
-    if value in (None, False):
+    if value is None or value is False:
         return None
     if value == "manual":
         return "manual"
-    if value in (True, "auto"):
+    if value is True or value == "auto":
         return "auto"
-    raise MalformedRow(f"gated is {describe_value(value)}")
+    raise WrongField("gated", value)
 
 
-def parse_sha(value: Any) -> str | None:
+def parse_sha(value: Any, *, is_short: bool = False) -> str | None:
+    """A commit. With `is_short` its first 40 digits: KohakuHub lists 64, of which requests for single repos give 40."""
     if value is None or (type(value) is str and SHA.fullmatch(value)):
-        return value
-    raise MalformedRow(f"sha is {describe_value(value)}")
+        return value[:SHORT_SHA_LENGTH] if is_short and value is not None else value
+    raise WrongField("sha", value)
 
 
 def parse_timestamp(value: Any, key: str) -> datetime | None:
@@ -185,14 +235,14 @@ def parse_timestamp(value: Any, key: str) -> datetime | None:
                 return found
         except (ValueError, OverflowError):
             pass
-    raise MalformedRow(f"{key} is {describe_value(value)}")
+    raise WrongField(key, value)
 
 
 def parse_created_at(row: Any) -> datetime | None:
     """When a listed repo was created; None if the row does not tell."""
     try:
         return parse_timestamp(row.get("createdAt"), "createdAt") if type(row) is dict else None
-    except MalformedRow:
+    except WrongField:
         return None
 
 
@@ -213,7 +263,7 @@ def parse_tags(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     if type(value) is not list:
-        raise MalformedRow(f"tags is {json_type_name(value)}")
+        raise WrongField("tags", value)
     try:
         if (
             all(map(str.isprintable, value))

@@ -108,13 +108,14 @@ class IncompleteResponse(Exception):
 
 def parse_json(response: Response) -> Any:
     """The JSON value of a response. Raises IncompleteResponse for web pages, truncated texts and too deep nesting."""
+    text = response.body.decode("utf-8", "replace")  # a wrong byte costs the value that it is in, not the page
     try:
         try:
-            return json.loads(response.body)
+            return json.loads(text)
         except ValueError as error:
             if "integer string conversion" not in str(error):
                 raise
-            return json.loads(response.body, parse_int=parse_json_int)
+            return json.loads(text, parse_int=parse_json_int)
     except (ValueError, RecursionError) as error:
         if response.is_web_page or not response.body:
             raise IncompleteResponse(f"expected JSON, received {response.description}") from error

@@ -11,7 +11,7 @@ from typing import Any
 from crawler.errors import RequestRefused
 from crawler.sources.huggingface import fetch, parse
 from crawler.sources.huggingface.client import HubClient
-from crawler.sources.huggingface.listing_query import LISTING_KEYS, find_unknown_keys, listing_params
+from crawler.sources.huggingface.listing_query import KOHAKU_SORTS, LISTING_KEYS, find_unknown_keys, listing_params
 from crawler.sources.huggingface.usage import RequestCounters
 from crawler.sources.pacer import Pacer
 from crawler.sources.source import FetchedConfig, FetchedRepo, ListingQuery, RawPage
@@ -49,11 +49,14 @@ class HuggingFaceSource:
         return self.client.retry_delay(failures)
 
     def list_page(self, query: ListingQuery, cursor: str | None) -> RawPage:
-        return self.client.list_page(listing_params(query), cursor)
+        return self.client.list_page(listing_params(query, self.client.sorts), cursor)
 
-    def adapt_query(self, query: ListingQuery, refused: RequestRefused) -> ListingQuery:
+    def adapt_query(self, query: ListingQuery, refused: RequestRefused) -> ListingQuery | None:
+        if not self.client.sorts and all(name in refused.detail for name in KOHAKU_SORTS.values()):
+            self.client.sorts = KOHAKU_SORTS
+            return query
         if self._accepts(query):
-            return query  # what was refused is not in the query itself: the cursor, or one page
+            return None  # what was refused is not in the query itself: the cursor, or one page
         if query.order == "createdAt" and query.ascending:
             newest_first = replace(query, ascending=False)
             if self._accepts(newest_first):
@@ -62,14 +65,12 @@ class HuggingFaceSource:
             LISTING_KEYS, self.client.unknown_keys, refused.detail, partial(self._accepts_keys, query)
         )
         adapted = replace(query, unknown_keys=self.client.unknown_keys)
-        if adapted == query:
-            raise refused
-        return adapted
+        return None if adapted == query else adapted
 
     def _accepts(self, query: ListingQuery) -> bool:
         """Whether the Hub sends a page for a query."""
         try:
-            self.client.list_page(listing_params(replace(query, limit=1)), tries=self.tries)
+            self.client.list_page(listing_params(replace(query, limit=1), self.client.sorts), tries=self.tries)
         except RequestRefused:
             return False
         return True
@@ -81,7 +82,7 @@ class HuggingFaceSource:
         return self.client.newest_created(scope)
 
     def parse_row(self, row: Any, now: datetime) -> RepoRecord | Skipped:
-        return parse.parse_repo(row, now)
+        return self.client.parse_repo(row, now)
 
     def row_key(self, row: Any) -> str | None:
         return parse.row_key(row)

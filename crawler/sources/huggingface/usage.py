@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +21,7 @@ class RequestCounters:
     resolver_requests: int = 0
     cdn_requests: int = 0
     bytes_read: int = 0
+    wrong_fields: Counter[str] = field(default_factory=Counter)  # of repos: values of a wrong type, by key
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def count_request(self, kind: RequestKind) -> None:
@@ -30,6 +32,10 @@ class RequestCounters:
                 self.resolver_requests += 1
             else:
                 self.api_requests += 1
+
+    def count_wrong_field(self, key: str) -> None:
+        with self._lock:
+            self.wrong_fields[key] += 1
 
     def count_bytes(self, count: int) -> None:
         with self._lock:

@@ -89,10 +89,8 @@ class ListedNumbers:
     def newest_created(self, scope: RepoFilter) -> datetime | None:
         return self.parse_created_at(self.count - 1)
 
-    def adapt_query(self, query: ListingQuery, refused: RequestRefused) -> ListingQuery:
-        if not query.ascending:
-            raise refused
-        return replace(query, ascending=False)
+    def adapt_query(self, query: ListingQuery, refused: RequestRefused) -> ListingQuery | None:
+        return replace(query, ascending=False) if query.ascending else None
 
     def retry_delay(self, failures: int) -> float:
         return 0.0
@@ -275,10 +273,17 @@ def test_cursors_that_change_for_ever_end_the_walk() -> None:
 
 def test_full_pages_without_a_link_are_not_the_end() -> None:
     def respond(query: ListingQuery, start: int) -> RawPage | None:
-        return RawPage(list(range(query.limit)), None)
+        return RawPage(list(range(min(query.limit, 50))), None)
 
-    with pytest.raises(InvalidResponse, match="ends before its newest repo"):
+    with pytest.raises(InvalidResponse, match=r"ends before its newest repo"):
         ids(walk(ListedNumbers(100, respond)))
+
+
+def test_a_listing_without_links_is_read_as_one_page() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        return RawPage(list(range(min(query.limit, 100))), None)
+
+    assert ids(walk(ListedNumbers(100, respond))) == list(range(100))
 
 
 def test_rows_between_a_short_page_and_the_next_are_not_lost() -> None:

@@ -72,32 +72,66 @@ def test_a_row_becomes_a_record() -> None:
         ({"_id": "67D12629"}, "_id"),
         ({"_id": ["x"]}, "_id"),
         ({"id": "a/b/c"}, "id"),
-        ({"id": "../etc"}, None),
         ({"id": "x" * 200}, "id"),
         ({"id": "a b"}, "id"),
-        ({"downloads": "many"}, "downloads"),
-        ({"downloads": -1}, "downloads"),
-        ({"downloads": 10**30}, "downloads"),
-        ({"downloads": True}, "downloads"),
-        ({"likes": [3]}, "likes"),
-        ({"tags": "gguf"}, "tags"),
-        ({"tags": {"gguf": 1}}, "tags"),
-        ({"createdAt": 1700000000}, "createdAt"),
-        ({"lastModified": "yesterday"}, "lastModified"),
-        ({"lastModified": "9999-12-31T23:59:59+14:00"}, "lastModified"),
-        ({"sha": 7}, "sha"),
-        ({"sha": "main"}, "sha"),
-        ({"private": "no"}, "private"),
-        ({"gated": "maybe"}, "gated"),
-        ({"trendingScore": math.nan}, "trendingScore"),
-        ({"usedStorage": "3 GB"}, "usedStorage"),
     ],
 )
-def test_ids_and_counts_must_have_their_type(changes: dict[str, Any], named: str | None) -> None:
-    if named is None:
-        assert parse_repo(ROW | changes)
-    else:
-        assert parse_malformed(ROW | changes).startswith(named)
+def test_a_row_without_a_valid_id_is_malformed(changes: dict[str, Any], named: str) -> None:
+    assert parse_malformed(ROW | changes).startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "field"),
+    [
+        ("downloads", "many", "downloads"),
+        ("downloads", -1, "downloads"),
+        ("downloads", 10**30, "downloads"),
+        ("downloads", True, "downloads"),
+        ("downloads", math.nan, "downloads"),
+        ("downloadsAllTime", {}, "downloads_all_time"),
+        ("likes", [3], "likes"),
+        ("tags", "gguf", "tags"),
+        ("tags", {"gguf": 1}, "tags"),
+        ("createdAt", 1700000000, "created_at"),
+        ("lastModified", "yesterday", "last_modified"),
+        ("lastModified", "9999-12-31T23:59:59+14:00", "last_modified"),
+        ("sha", 7, "sha"),
+        ("sha", "main", "sha"),
+        ("private", "no", "private"),
+        ("disabled", 1, "disabled"),
+        ("gated", "maybe", "gated"),
+        ("gated", [], "gated"),
+        ("trendingScore", math.nan, "trending_score"),
+        ("trendingScore", math.inf, "trending_score"),
+        ("usedStorage", "3 GB", "used_storage"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_unknown_and_counted(key: str, value: Any, field: str) -> None:
+    wrong: list[str] = []
+    found = parse_repo(ROW | {key: value}, on_wrong_field=wrong.append)
+    without = parse_repo({name: kept for name, kept in ROW.items() if name != key})
+    assert found == without
+    assert isinstance(found, RepoRecord)
+    assert getattr(found, field) in (None, False, ())
+    assert wrong == [key]
+
+
+def test_every_wrong_field_of_a_row_is_counted() -> None:
+    wrong: list[str] = []
+    found = parse_repo(ROW | {"likes": "x", "sha": [], "tags": 7}, on_wrong_field=wrong.append)
+    assert isinstance(found, RepoRecord)
+    assert (found.downloads, found.license) == (186325, "gemma")
+    assert sorted(wrong) == ["likes", "sha", "tags"]
+
+
+@pytest.mark.parametrize("number", [None, 17, "3f0c9f3e-other-software"])
+def test_repos_of_a_hub_without_hub_ids_are_known_by_their_id(number: Any) -> None:
+    row = ROW | {"_id": number, "id": "Acme/Model", "sha": "ab" * 32}
+    listed = parse_repo(row, has_hub_ids=False)
+    fetched = parse_repo(row | {"_id": 4, "sha": "ab" * 20}, has_hub_ids=False)
+    assert isinstance(listed, RepoRecord)
+    assert (listed.hub_id, listed.repo_id, listed.sha) == ("id:acme/model", "Acme/Model", "ab" * 20)
+    assert fetched == listed, "the listing's commit has 64 digits, the repo's own the first 40 of them"
 
 
 @pytest.mark.parametrize("row", [None, 17, "a text", [], {}, {"_id": 5, "id": ["no", "name"]}])
@@ -106,10 +140,12 @@ def test_values_that_are_not_rows_are_skipped(row: Any) -> None:
 
 
 def test_a_malformed_row_is_reported_with_its_id_if_it_has_one() -> None:
-    found = parse_repo(ROW | {"downloads": "many"})
+    found = parse_repo(ROW | {"_id": "another"})
     assert isinstance(found, Skipped)
-    assert (found.repo_id, found.hub_id) == (ROW["id"], ROW["_id"])
-    assert parse_repo({"id": "\x1b[31mred"}).repo_id == "?"
+    assert (found.repo_id, found.hub_id) == (ROW["id"], None)
+    found = parse_repo(ROW | {"id": "\x1b[31mred"})
+    assert isinstance(found, Skipped)
+    assert (found.repo_id, found.hub_id) == ("?", ROW["_id"])
 
 
 @pytest.mark.parametrize(
