@@ -73,7 +73,8 @@ class EnrichmentQueue:
         total = len(self.named) or store.backlog(self.depth, scope)
         self.stored_at = time.monotonic()
         try:
-            while self._fill():
+            pacer = self.recorder.source.pacer
+            while self._fill() and time.monotonic() < pacer.response_deadline:
                 self._collect()
                 self.recorder.save_wait()
                 self.recorder.report_progress("enrich", self.done, max(total, self.done))
@@ -209,6 +210,9 @@ class EnrichmentQueue:
         ended = [future for future in self.enriching if future.done() and not future.cancelled()]
         for enriched in [future for future in ended if future.exception() is None]:
             self._on_enriched(enriched)
-        unused = [*self.fetching.values(), *(fetched.leased for fetched in self.enriching.values()), *self.leased]
+        # A repo whose worker is stuck keeps its attempt: it is the last of the next run.
+        unused = [leased for future, leased in self.fetching.items() if future.done()]
+        unused += [fetched.leased for future, fetched in self.enriching.items() if future.done()]
+        unused += self.leased
         self._store()
         self.recorder.store.release([leased for leased in unused if leased.hub_id])

@@ -362,11 +362,11 @@ def _close_leases(rows: Rows, items: Sequence[EnrichedRepo], at: datetime) -> No
 
     A commit that was read deeper before keeps that depth.
     """
-    columns = ("repo", "sha", "depth", "visited_at", "lease", "leased_until", "failures")
+    columns = ("repo", "sha", "depth", "visited_at", "lease", "leased_until", "failures", "attempts")
     values = []
     for item in items:
         depth: str = item.enrichment.depth
         if item.earlier.sha == item.record.sha and item.earlier.depth is not None:
             depth = max(depth, item.earlier.depth, key=_DEPTHS.__getitem__)
-        values.append((item.repo, item.record.sha, depth, at, item.earlier.lease, None, 0))
+        values.append((item.repo, item.record.sha, depth, at, item.earlier.lease, None, 0, None))
     rows.upsert(enrichments, ("repo",), columns, values)

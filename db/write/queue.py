@@ -26,7 +26,7 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, se
 
 from db.read.scope_sql import filter_sql
 from db.record_base import Depth
-from db.records import LeasedRepo, RepoFilter
+from db.records import LeasedRepo, RepoFilter, Skipped
 from db.rows import CHUNK, Rows
 from db.schema.tables import conflicts, enrichments, repo_labels, repos
 
@@ -40,6 +40,9 @@ MAX_RETRY_DELAY = timedelta(days=30)
 
 RANKED_BATCH = 20_000
 """Repos that are ranked at once: ranking reads every repo, claiming only a few."""
+
+MAX_ATTEMPTS = 4
+"""Attempts in a row that may end with their process before they count as a failure of the repo."""
 
 DAY = 86_400.0
 
@@ -173,10 +176,11 @@ class LeaseQueue:
 
     def _rank(self, rows: Rows, n: int, depth: Depth, scope: RepoFilter | None, now: datetime) -> Sequence[int]:
         moment = literal(now, enrichments.c.visited_at.type)
-        order = priority_sql(rows.dialect.name, now).desc()
+        # Last those whose attempt ended with its process: perhaps it was their fault.
+        order = (func.coalesce(enrichments.c.attempts, 0), priority_sql(rows.dialect.name, now).desc(), repos.c.id)
         conditions = (_conditions(depth, scope, now), _may_retry(rows, moment))
         statement = select(repos.c.id).select_from(_JOINED).where(*conditions)
-        return rows.connection.execute(statement.order_by(order, repos.c.id).limit(n)).scalars().all()
+        return rows.connection.execute(statement.order_by(*order).limit(n)).scalars().all()
 
     def _lease(self, rows: Rows, ids: Sequence[int], depth: Depth, now: datetime) -> list[LeasedRepo]:
         rank = {number: place for place, number in enumerate(ids)}
@@ -188,6 +192,7 @@ class LeaseQueue:
             select(
                 *(repos.c.id, repos.c.hub_id, repos.c.repo_id, repos.c.sha),
                 *(enrichments.c.sha.label("enriched_sha"), enrichments.c.depth, enrichments.c.lease),
+                enrichments.c.attempts,
             )
             .select_from(repos.outerjoin(enrichments, enrichments.c.repo == repos.c.id))
             .where(repos.c.id.in_(ids), _is_reachable(), _is_due(depth), _is_free(now))
@@ -197,8 +202,9 @@ class LeaseQueue:
         leases = {row.id: (row.lease or 0) + 1 for row in found}
         new_rows = [(repo, lease, until, 0) for repo, lease in leases.items()]
         rows.insert_new(enrichments, ("repo", "lease", "leased_until", "failures"), new_rows)
-        values = [(lease, until, repo) for repo, lease in leases.items()]
-        rows.update(enrichments, ("lease", "leased_until"), "repo", values)
+        attempts = {row.id: (row.attempts or 0) + 1 for row in found}
+        values = [(lease, until, attempts[repo], repo) for repo, lease in leases.items()]
+        rows.update(enrichments, ("lease", "leased_until", "attempts"), "repo", values)
         return [
             LeasedRepo(
                 row.hub_id,
@@ -211,12 +217,25 @@ class LeaseQueue:
         ]
 
     @staticmethod
+    def count_unended_attempts(rows: Rows, now: datetime) -> list[Skipped]:
+        """Makes failures of repos whose attempts ended with their process MAX_ATTEMPTS times; returns their skips."""
+        sql = "select r.id, r.repo_id, r.hub_id from enrichments v join repos r on r.id = v.repo where v.attempts >= ?"
+        found = rows.select(sql, (MAX_ATTEMPTS,))
+        for repo, _, _ in found:
+            rows.execute("update enrichments set failures = failures + 1, attempts = null where repo = ?", (repo,))
+        rows.update(enrichments, ("visited_at",), "repo", [(now, repo) for repo, _, _ in found])
+        detail = f"the process ended {MAX_ATTEMPTS} times while it was read"
+        return [Skipped(repo_id, "failed", detail, now, hub_id) for _, repo_id, hub_id in found]
+
+    @staticmethod
     def release(rows: Rows, leases: Iterable[LeasedRepo]) -> None:
         """Frees unused leases; one that another crawler holds meanwhile stays."""
         by_hub_id = {leased.hub_id: leased.lease for leased in leases}
         sql = "select r.hub_id, v.repo, v.lease from repos r join enrichments v on v.repo = r.id where r.hub_id in ({})"
-        held = [(None, repo) for hub_id, repo, lease in rows.select_in(sql, by_hub_id) if by_hub_id[hub_id] == lease]
-        rows.update(enrichments, ("leased_until",), "repo", held)
+        held = [
+            (None, None, repo) for hub_id, repo, lease in rows.select_in(sql, by_hub_id) if by_hub_id[hub_id] == lease
+        ]
+        rows.update(enrichments, ("leased_until", "attempts"), "repo", held)
 
     @staticmethod
     def release_all(rows: Rows) -> None:
@@ -234,8 +253,8 @@ class LeaseQueue:
         stored = rows.first(sql, (hub_id,))
         if stored is None or (lease and stored.lease != lease):
             return
-        columns: tuple[str, ...] = ("repo", "lease", "leased_until", "visited_at", "failures")
-        values: tuple[Any, ...] = (stored.id, stored.lease or 0, None, now)
+        columns: tuple[str, ...] = ("repo", "lease", "leased_until", "attempts", "visited_at", "failures")
+        values: tuple[Any, ...] = (stored.id, stored.lease or 0, None, None, now)
         if settled is not None:
             columns += ("sha", "depth")
             values += (0, stored.sha, settled)

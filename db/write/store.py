@@ -150,6 +150,7 @@ class Store:
             token = lock.acquire_lock(rows, self.db, utc_now())
             if rows.dialect.name == "sqlite":  # no other crawl runs: the holder of a lease has ended
                 self._queue.release_all(rows)
+                skips.save_skips(rows, None, self._queue.count_unended_attempts(rows, self._clock()))
         self._lock_token, self._lock_refreshed = token, monotonic()
         try:
             yield

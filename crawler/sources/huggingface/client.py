@@ -225,11 +225,12 @@ class HubClient:
         """
         path = repo_path(repo_id) + ("" if revision is None else f"/revision/{quote(revision, safe='')}")
         blobs = [("blobs", "true")] if "siblings" in expand else []
+        unknown = self.unknown_keys
         try:
-            keys = [("expand", name) for name in expand if name not in self.unknown_keys]
+            keys = [("expand", name) for name in expand if name not in unknown]
             found = self._get_object("info", path, [*blobs, *keys], repo_id)
         except RequestRefused as refused:
-            if not self._learn_unknown_keys(refused):
+            if not self._learn_unknown_keys(refused, unknown):
                 raise RepoError("failed", f"the Hub refuses the request: {refused.detail}") from refused
             return self.repo_info(repo_id, revision, expand=expand)
         except RepoError as error:
@@ -239,16 +240,16 @@ class HubClient:
         self._shown_repo = repo_id
         return found
 
-    def _learn_unknown_keys(self, refused: RequestRefused) -> bool:
+    def _learn_unknown_keys(self, refused: RequestRefused, before: frozenset[str]) -> bool:
         """Whether the Hub refused a repo because of keys that it does not know: they are not sent any more.
 
-        A refusal after requests for other repos went well is that repo's own.
+        A refusal after requests for other repos went well is that repo's own. `before` are the keys that were known as
+        unknown when the request was sent.
         """
-        before = self.unknown_keys
         with self._learning:
-            if self._shown_repo is not None:
-                return False
             if self.unknown_keys == before:
+                if self._shown_repo is not None:
+                    return False
                 self.unknown_keys = find_unknown_keys(INFO_KEYS, before, refused.detail, self._accepts_info_keys)
             return self.unknown_keys != before
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -127,9 +128,9 @@ def one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def parse_json_int(digits: str) -> int | None:
-    """An integer; None for one of more digits than MAX_INT_DIGITS."""
-    return int(digits) if len(digits) < MAX_INT_DIGITS else None
+def parse_json_int(digits: str) -> int | float:
+    """An integer; NaN for one of more digits than MAX_INT_DIGITS."""
+    return int(digits) if len(digits) < MAX_INT_DIGITS else math.nan
 
 
 def parse_digits(text: str | None) -> int | None:

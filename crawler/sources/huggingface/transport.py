@@ -145,7 +145,7 @@ class Transport:
         Hub then fails `check_health` too, it is waited for, and the attempts start again. A Hub that never responded
         is not waited for: its address is probably wrong.
         """
-        tries, failures, outages = tries or self.tries, 0, 0
+        tries, failures, outages, is_last_try = tries or self.tries, 0, 0, False
         while True:
             try:
                 return attempt()
@@ -157,7 +157,10 @@ class Transport:
                         raise final from error
                     was_down = self.outages.wait_until_healthy(check_health)
                     if not was_down and error.connected:
-                        raise final from error
+                        if is_last_try:
+                            raise final from error
+                        is_last_try, failures = True, tries - 1  # the Hub may have been down until now
+                        continue
                     failures, outages = 0, outages + 1
                 else:
                     self.pacer.pause(self.retry_delay(failures))

@@ -16,6 +16,7 @@ depends_on = None
 COLUMNS = {
     "cursors": ("ascending", "created_at", "stop_at"),
     "crawl_runs": ("waiting_for", "waiting_until", "wrong_fields"),
+    "enrichments": ("attempts",),
 }
 
 
@@ -24,11 +25,8 @@ def upgrade() -> None:
     integer = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # STRICT tables know no BIGINT
     boolean = sa.Boolean().with_variant(sa.Integer(), "sqlite")
     moment = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
-    kinds: dict[str, sa.types.TypeEngine[Any]] = {
-        "ascending": boolean,
-        "waiting_for": sa.Text(),
-        "wrong_fields": sa.Text(),
-    }
+    text: sa.types.TypeEngine[Any] = sa.Text()
+    kinds = {"ascending": boolean, "waiting_for": text, "wrong_fields": text, "attempts": sa.Integer()}
     for table, names in COLUMNS.items():
         for name in names:
             op.add_column(table, sa.Column(name, kinds.get(name, moment)))
