@@ -3,6 +3,7 @@
 from samplehub.content.catalog import Catalog
 from samplehub.content.file_content import Content, SmallFile, SparseFile
 from samplehub.content.repo import Repo, RepoParts
+from samplehub.server.dialects import Dialect
 from samplehub.server.faults import Fault, Faults, Kind
 from samplehub.server.http_server import RecordedRequest
 from samplehub.server.permissions import MEMBER, READER, Account
@@ -15,6 +16,7 @@ __all__ = [
     "Account",
     "Catalog",
     "Content",
+    "Dialect",
     "Fault",
     "Faults",
     "Kind",

@@ -98,7 +98,7 @@ class PageReader:
         problem = self._find_problem(page, self._keys(page), is_first=cursor is None)
         if problem is not None:
             raise InvalidResponse(self.source.endpoint, "the listing", problem)
-        return replace(page, thin=query.thin)
+        return replace(page, thin=query.thin or page.thin)
 
     def _keys(self, page: RawPage) -> Sequence[str | None]:
         return [self.source.row_key(row) for row in page.rows]

@@ -39,7 +39,7 @@ class RawPage:
 
     rows: list[Any]
     next_cursor: str | None  # opaque; None after the last page
-    thin: bool = False
+    thin: bool = False  # without what the expensive keys stand for
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import unquote, urlsplit
 
 from samplehub.content.catalog import Catalog
 from samplehub.server import api_routes as api
 from samplehub.server import apply_faults as breakage
-from samplehub.server.api_routes import Api
+from samplehub.server.dialects import APIS, Dialect, without_range
 from samplehub.server.faults import Fault, Faults
 from samplehub.server.file_routes import Cdn, Files
 from samplehub.server.http_server import Listener, RecordedRequest, Request, Response
@@ -34,6 +37,10 @@ class SampleHub:
         quota: requests allowed in a window; by default more than anybody sends.
         port: of the Hub; 0 takes a free one. The CDN's is always free.
         catalog: the repos themselves, where they are at hand.
+        dialect: whose API it has.
+        path: below which the endpoint is, as at a proxy for several Hubs: `/artifactory/api/huggingfaceml/repo`.
+        links_to: another Hub that links to next pages name instead of this one, as those of a mirror do.
+        basic: user and password without which every request is refused, as by a proxy.
     """
 
     def __init__(
@@ -44,6 +51,10 @@ class SampleHub:
         quota: Quota | None = None,
         port: int = 0,
         catalog: Catalog | None = None,
+        dialect: Dialect = Dialect.HUGGING_FACE,
+        path: str = "",
+        links_to: str | None = None,
+        basic: tuple[str, str] | None = None,
     ) -> None:
         self.catalog = catalog if catalog is not None else read_catalog(models)
         self.faults = Faults(faults)
@@ -53,7 +64,8 @@ class SampleHub:
         self.meter = RateLimiter(quota)
         self._port = port
         self._access = Access(self.catalog, self.tokens)
-        self._api = Api(self.catalog, self._access)
+        self._dialect, self._path, self._links_to, self._basic = dialect, path, links_to, basic
+        self._api = APIS[dialect](self.catalog, self._access)
         self._cdn = Cdn()
         self._files = Files(self._access, self._cdn)
         self._listeners: dict[str, Listener] = {}
@@ -70,7 +82,7 @@ class SampleHub:
     def start(self) -> None:
         self._listeners["hub"] = Listener(self._hub_answer, self.requests.append, port=self._port, name="hub")
         self._listeners["cdn"] = Listener(self._cdn_answer, self.requests.append, name="cdn")
-        self._api.endpoint = self.endpoint
+        self._api.endpoint = self._links_to or self.endpoint
         self._cdn.url = self.cdn
 
     def stop(self) -> None:
@@ -81,7 +93,7 @@ class SampleHub:
     @property
     def endpoint(self) -> str:
         """What HF_ENDPOINT should say."""
-        return self._listeners["hub"].url
+        return self._listeners["hub"].url + self._path
 
     @property
     def cdn(self) -> str:
@@ -109,6 +121,11 @@ class SampleHub:
     # ---- one request -----------------------------------------------------------------------------------------------
 
     def _hub_answer(self, request: Request) -> Response:
+        if not request.path.startswith(f"{self._path}/"):
+            return Response(404, dict(breakage.HTML), b"<html><title>404 Not Found</title></html>")
+        request = replace(request, path=request.path.removeprefix(self._path))
+        if self._basic is not None and request.headers.get("authorization") != basic_authorization(*self._basic):
+            return Response(401, {"WWW-Authenticate": 'Basic realm="proxy"'}, b"")
         segments = request.segments
         at_api = segments[0] == "api" and len(segments) > 1
         cached = at_api and segments[1] == "resolve-cache"
@@ -140,10 +157,20 @@ class SampleHub:
         for at in (1, 2):
             if len(segments) > at + 2 and segments[at] == "resolve":
                 repo_id, revision = "/".join(segments[:at]), segments[at + 1]
+                if self._dialect is Dialect.MATRIX:
+                    return self._resolve_directly(request, repo_id, revision, "/".join(segments[at + 2 :]))
                 return self._files.resolve(request, repo_id, revision, "/".join(segments[at + 2 :]))
         if request.path == "/":
             return Response(200, {"Content-Type": "text/plain; charset=utf-8"}, self.startup_message().encode())
         return Response(404, dict(breakage.HTML), b"<!DOCTYPE html><html><body><h1>404</h1></body></html>")
+
+    def _resolve_directly(self, request: Request, repo_id: str, revision: str, path: str) -> Response:
+        """As MatrixHub: small files are sent by the Hub itself, whole."""
+        response = self._files.resolve(without_range(request), repo_id, revision, path)
+        cached = response.headers.get("Location", "")
+        if not cached.startswith("/api/resolve-cache/"):
+            return response
+        return self._cached(without_range(request), [unquote(part) for part in urlsplit(cached).path.split("/")[3:]])
 
     def _cached(self, request: Request, segments: list[str]) -> Response:
         """/api/resolve-cache/models/{id}/{commit}/{path}"""
@@ -169,6 +196,10 @@ class SampleHub:
             f"Crawl it:   hf-catalog crawl --db sample.db --endpoint {self.endpoint}\n"
             f"Or look:    HF_ENDPOINT={self.endpoint} hf models ls\n"
         )
+
+
+def basic_authorization(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def read_catalog(models: Path | None) -> Catalog:

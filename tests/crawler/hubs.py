@@ -58,7 +58,8 @@ def small_catalog(count: int = 40) -> Catalog:
 def make_client(sample: SampleHub, token: str | bool = False, **options: Any) -> HubClient:
     """A client of a sample Hub with short time-outs."""
     options = {"timeout": 2.0, "backoff": 0.02, "offline": False, "patience": 0.3} | options
-    return HubClient(sample.endpoint, token, options.pop("pacer", None) or Pacer(), **options)  # type: ignore[arg-type]
+    endpoint = options.pop("endpoint", sample.endpoint)
+    return HubClient(endpoint, token, options.pop("pacer", None) or Pacer(), **options)  # type: ignore[arg-type]
 
 
 def run_crawl(

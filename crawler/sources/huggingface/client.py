@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from crawler.errors import HubUnreachable, InvalidResponse, RepoError, RequestRefused, TokenNeeded
 from crawler.settings import DEFAULT_ENDPOINT
+from crawler.sources.huggingface.endpoint import parse_origin
 from crawler.sources.huggingface.listing_query import filter_params, find_unknown_keys
 from crawler.sources.huggingface.outage import PATIENCE_SECONDS
 from crawler.sources.huggingface.parse import (
@@ -31,7 +32,7 @@ from crawler.sources.huggingface.response import (
     parse_content_range,
     parse_digits,
 )
-from crawler.sources.huggingface.transport import Params, Transport, parse_origin
+from crawler.sources.huggingface.transport import Params, Transport
 from crawler.sources.huggingface.usage import RequestCounters, RequestKind
 from crawler.sources.pacer import Pacer
 from crawler.sources.source import Order, RawPage
@@ -93,6 +94,7 @@ class HubClient:
         self.sorts: Mapping[Order, str] = {}  # this Hub's names of orders, where they differ
         self._shown_repo: str | None = None  # a repo for which it answered a request
         self._has_hub_ids: bool | None = None  # its repos have an `_id`; None until one was seen
+        self._lists_details = False  # its listing shows what is asked for by EXPENSIVE_EXPAND_KEYS
         self._learning = threading.Lock()
 
     @property
@@ -137,6 +139,16 @@ class HubClient:
             self._has_hub_ids = is_hub_id(row.get("_id"))  # all repos of a Hub have one, or none: the first tells
         has_hub_ids = self._has_hub_ids is not False
         return parse_repo(row, now, has_hub_ids=has_hub_ids, on_wrong_field=self.counters.count_wrong_field)
+
+    def lists_details(self, rows: Sequence[Any]) -> bool:
+        """Whether the listing of these rows shows what repo owners write, or would if there were any.
+
+        A Hub that ignores `expand` shows nothing of that, for any repo; the others show at least empty values.
+        """
+        if not self._lists_details:
+            keys = set(EXPENSIVE_EXPAND_KEYS)
+            self._lists_details = any(type(row) is dict and not keys.isdisjoint(row) for row in rows)
+        return self._lists_details
 
     # ---- the listing --------------------------------------------------------------------------------------------
 

@@ -49,7 +49,8 @@ class HuggingFaceSource:
         return self.client.retry_delay(failures)
 
     def list_page(self, query: ListingQuery, cursor: str | None) -> RawPage:
-        return self.client.list_page(listing_params(query, self.client.sorts), cursor)
+        page = self.client.list_page(listing_params(query, self.client.sorts), cursor)
+        return replace(page, thin=not self.client.lists_details(page.rows))
 
     def adapt_query(self, query: ListingQuery, refused: RequestRefused) -> ListingQuery | None:
         if not self.client.sorts and all(name in refused.detail for name in KOHAKU_SORTS.values()):

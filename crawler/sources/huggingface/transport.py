@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, TypeVar
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # before the import, which sends a request to the Hub otherwise
 
@@ -39,6 +39,7 @@ from crawler.errors import (
     TokenRefused,
 )
 from crawler.sources.huggingface.deadline import Deadline, deadline, enforce_deadlines
+from crawler.sources.huggingface.endpoint import parse_endpoint, parse_origin
 from crawler.sources.huggingface.outage import PATIENCE_SECONDS, OutageWatch
 from crawler.sources.huggingface.response import (
     IncompleteResponse,
@@ -52,7 +53,6 @@ from crawler.sources.pacer import Pacer, RateLimit
 
 T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
-Origin = tuple[str, str, int]
 HealthCheck = Callable[[], None]
 """Sends requests that any Hub answers. Raises CrawlError where this one does not."""
 
@@ -99,12 +99,13 @@ class Transport:
         offline: bool | None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self.endpoint = parse_endpoint(endpoint)
+        self._endpoint = parse_endpoint(endpoint)
+        self.endpoint = self._endpoint.url
         self.pacer = pacer
         self.counters = RequestCounters()
         self.timeout, self.tries, self.backoff = timeout, tries, backoff
         self.offline = constants.is_offline_mode() if offline is None else offline
-        self.origin = parse_origin(self.endpoint)
+        self.origin = self._endpoint.origin
         self._token = token
         self._ignore_offline_mode = offline is False
         self.outages = OutageWatch(self.endpoint, pacer, patience, first_pause=min(1.0, 2 * backoff))
@@ -115,6 +116,8 @@ class Transport:
     def headers(self) -> dict[str, str]:
         """The headers of every request to the endpoint. Raises TokenRefused for a token that no header can hold."""
         headers = build_hf_headers(token=self._token, library_name="hf-catalog", library_version=package_version())
+        if self._endpoint.authorization is not None:  # what stands before the Hub needs it; there is one such header
+            headers["authorization"] = self._endpoint.authorization
         token = headers.get("authorization", "")
         if not (token.isascii() and token.isprintable()):
             raise TokenRefused(self.endpoint)  # here, since the HTTP client's own error would contain the token
@@ -209,14 +212,20 @@ class Transport:
     def get(
         self, kind: RequestKind, url: str, params: Params, headers: Mapping[str, str], max_bytes: int | None = None
     ) -> Response:
-        """One request and the redirects that follow from it. API requests never leave the endpoint's host.
+        """One request and the redirects that follow from it. API requests never leave the endpoint's host: where a
+        mirror redirects to the Hub that it copies, the same path is requested of the mirror.
 
         `max_bytes`: the body is cut after this number of bytes; otherwise a body over MAX_JSON_BYTES is an error.
         """
+        paths: set[str] = set()  # requested of the endpoint's host
         for _ in range(MAX_REDIRECTS):
             is_own_host = parse_origin(url) == self.origin
             if not is_own_host and kind != "resolve":
-                raise IncompleteResponse(f"redirected to another host, {urlsplit(url).hostname}")
+                own = self._endpoint.own_url(url)
+                if own is None or urlsplit(own).path in paths:
+                    raise IncompleteResponse(f"redirected to another host, {urlsplit(url).hostname}")
+                url, is_own_host = own, True
+            paths.add(urlsplit(url).path)
             response = self._send(kind if is_own_host else "cdn", url, params, headers, max_bytes)
             location = response.headers.get("location")
             if response.status not in (301, 302, 303, 307, 308) or not location:
@@ -229,7 +238,7 @@ class Transport:
     def _redirect_target(self, response: Response, location: str) -> str:
         """Where a response redirects to. Raises IncompleteResponse for what is no URL, or one that is not encrypted."""
         try:
-            url = urljoin(response.url, location)
+            url = self._endpoint.resolve(location, response.url)
             parts = urlsplit(url)
             parse_origin(url)
         except ValueError as error:
@@ -367,20 +376,6 @@ def read_body(response: httpx2.Response, timeout: float, max_bytes: int | None) 
         if elapsed > timeout and response.num_bytes_downloaded < MIN_BYTES_PER_SECOND * elapsed:
             raise IncompleteResponse("the response comes too slowly")
     return b"".join(parts)
-
-
-def parse_endpoint(endpoint: str) -> str:
-    """A URL without its last slash. Raises HubUnreachable for what is not an http(s) URL, or holds credentials."""
-    parts = urlsplit(endpoint.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise HubUnreachable(endpoint.rpartition("@")[2], "an endpoint is a URL such as https://huggingface.co")
-    return endpoint.strip().rstrip("/")
-
-
-def parse_origin(url: str) -> Origin:
-    """Scheme, host and port."""
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
 
 
 @lru_cache(maxsize=256)

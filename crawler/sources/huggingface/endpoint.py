@@ -1,0 +1,74 @@
+"""Where a Hub is: its URL, which may be below a path or hold a password, and which URLs belong to it."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+
+from crawler.errors import HubUnreachable
+
+Origin = tuple[str, str, int]
+"""Scheme, host and port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A Hub's URL without its last slash and without a password, which is in `authorization`."""
+
+    url: str
+    authorization: str | None = None  # value of the header of this name
+
+    @property
+    def origin(self) -> Origin:
+        return parse_origin(self.url)
+
+    @property
+    def path(self) -> str:
+        """Below which all URLs of this Hub are; empty for most."""
+        return urlsplit(self.url).path
+
+    def resolve(self, location: str, base: str) -> str:
+        """The URL that `location` names in a response from `base`. Raises ValueError if that is none.
+
+        A proxy for several Hubs, each below a path, may pass on the paths of the Hub behind it as they are.
+        """
+        url = urljoin(base, location)
+        is_absolute = bool(urlsplit(location).netloc)
+        if not self.path or is_absolute or parse_origin(url) != self.origin:
+            return url
+        path = urlsplit(url).path
+        is_of_hub = path.startswith("/api/") or "/resolve/" in path
+        return self.url + location if is_of_hub and not path.startswith(f"{self.path}/") else url
+
+    def own_url(self, url: str) -> str | None:
+        """The URL of this Hub for one of another Hub's API, as mirrors pass it on; None for any other URL."""
+        parts = urlsplit(url)
+        is_api = parts.path.startswith("/api/")
+        return self.url + urlunsplit(("", "", parts.path, parts.query, "")) if is_api else None
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """An endpoint as users give it. Raises HubUnreachable for what is not an http(s) URL."""
+    url = text.strip().rstrip("/")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if host is None or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+        shown = url.rpartition("@")[2]
+        raise HubUnreachable(shown, "an endpoint is a URL such as https://huggingface.co")
+    if "@" not in parts.netloc:
+        return Endpoint(url)
+    name = f"[{host}]" if ":" in host else host
+    netloc = name if port is None else f"{name}:{port}"
+    secret = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    authorization = "Basic " + b64encode(secret.encode()).decode()
+    return Endpoint(urlunsplit((parts.scheme, netloc, parts.path, "", "")), authorization)
+
+
+def parse_origin(url: str) -> Origin:
+    """Scheme, host and port. Raises ValueError for what is not a URL."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)

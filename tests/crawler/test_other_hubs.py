@@ -1,0 +1,118 @@
+"""Hubs of other software, mirrors and proxies: a crawl ends in the right catalog, and a second one changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from db.records import RepoFilter
+from samplehub import MEMBER, Dialect, SampleHub
+from tests.crawler.dump import differences
+from tests.crawler.hubs import REAL, make_client, repo_ids, run_crawl, small_catalog
+from tests.crawler.test_crawl import rows
+
+OTHER_SOFTWARE = (Dialect.KOHAKU, Dialect.MATRIX)
+
+MEASURED = (
+    "select repo_id, artifact, quant_measured, parameters_measured, bits_per_weight from artifacts_wide order by 1, 2"
+)
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "catalog.db"
+
+
+@pytest.mark.parametrize("dialect", OTHER_SOFTWARE)
+def test_a_hub_of_other_software_is_crawled_with_files_and_headers(dialect: Dialect, db: Path, tmp_path: Path) -> None:
+    with SampleHub(catalog=small_catalog(100)) as same:
+        run_crawl(tmp_path / "same.db", same, depth="headers", token=MEMBER)
+    with SampleHub(catalog=small_catalog(100), dialect=dialect) as sample:
+        run = run_crawl(db, sample, depth="headers", token=MEMBER)
+        assert (run.outcome, run.repos_new, run.repos_enriched) == ("complete", 104, 104), run.detail
+        assert [repo for (repo,) in rows(db, "select repo_id from repos order by repo_id")] == repo_ids(sample)
+        assert dict(rows(db, "select repo_id, sha from repos")) == {repo.id: repo.sha for repo in sample.catalog}
+    assert rows(db, "select * from skips") == []
+    assert rows(db, MEASURED) == rows(tmp_path / "same.db", MEASURED)
+    assert {repo_id for repo_id, _, _, parameters, _ in rows(db, MEASURED) if parameters} == set(REAL)
+
+
+@pytest.mark.parametrize("dialect", OTHER_SOFTWARE)
+def test_a_second_crawl_writes_and_reads_nothing(dialect: Dialect, db: Path) -> None:
+    with SampleHub(catalog=small_catalog(100), dialect=dialect) as sample:
+        run_crawl(db, sample, depth="headers", token=MEMBER)
+        for full in (False, False, True):
+            run = run_crawl(db, sample, depth="headers", token=MEMBER, full=full)
+            assert run.outcome == "complete"
+            assert (run.repos_new, run.repos_changed, run.repos_enriched) == (0, 0, 0), run
+    assert rows(db, "select * from events") == []
+    assert rows(db, "select * from aliases") == []
+
+
+@pytest.mark.parametrize("dialect", OTHER_SOFTWARE)
+def test_a_changed_repo_is_found(dialect: Dialect, db: Path) -> None:
+    with SampleHub(catalog=small_catalog(60), dialect=dialect) as sample:
+        run_crawl(db, sample, depth="files", token=MEMBER)
+        name = repo_ids(sample)[7]
+        sample.catalog.change_files(name, {"README.md": b"# Another text\n", "config.json": b"{}", "new.txt": b"new"})
+        run_crawl(db, sample, depth="files", token=MEMBER)
+        sha = sample.catalog[name].sha
+        read = "select r.sha, e.sha from repos r join enrichments e on e.repo = r.id where repo_id = '{}'"
+        assert rows(db, read.format(name)) == [(sha, sha)]
+        assert ("new.txt",) in rows(db, f"select path from files where repo_id = '{name}'")
+
+
+# ---- mirrors and proxies --------------------------------------------------------------------------------------------
+
+BELOW_A_PATH = "/artifactory/api/huggingfaceml/repo"
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The catalog of a crawl of the Hub itself."""
+    db = tmp_path_factory.mktemp("truth") / "catalog.db"
+    with SampleHub(catalog=small_catalog(24)) as sample:
+        assert run_crawl(db, sample, depth="headers", token=MEMBER).outcome == "complete"
+    return db
+
+
+def test_a_mirror_whose_links_name_another_hub_is_read_by_itself(db: Path, truth: Path) -> None:
+    with SampleHub(catalog=small_catalog(24)) as original:
+        with SampleHub(catalog=small_catalog(24), links_to=original.endpoint) as mirror:
+            run = run_crawl(db, mirror, depth="headers", token=MEMBER)
+        assert (run.outcome, run.repos_new) == ("complete", 28), run.detail
+        assert list(original.requests) == []
+    assert differences(db, truth) == []
+
+
+def test_an_endpoint_below_a_path_is_crawled(db: Path, truth: Path) -> None:
+    with SampleHub(catalog=small_catalog(24), path=BELOW_A_PATH) as sample:
+        run = run_crawl(db, sample, depth="headers", token=MEMBER)
+        assert all(request.path.startswith(BELOW_A_PATH) or "/repos/" in request.path for request in sample.requests)
+    assert (run.outcome, run.repos_new) == ("complete", 28), run.detail
+    assert differences(db, truth) == []
+
+
+def test_a_renamed_repo_is_found_below_a_path_and_by_a_mirror(tmp_path: Path) -> None:
+    with SampleHub(catalog=small_catalog(3), path=BELOW_A_PATH) as sample:
+        sample.catalog.rename("acme/Gemma-1-1B-it-0", "acme/Gemma-new")
+        assert make_client(sample).repo_info("acme/Gemma-1-1B-it-0")["id"] == "acme/Gemma-new"
+
+
+def test_a_proxy_that_asks_for_a_password_is_crawled_with_one_in_the_endpoint(db: Path, truth: Path) -> None:
+    with SampleHub(catalog=small_catalog(24), basic=("ann", "p@ss")) as sample:
+        host = sample.endpoint.removeprefix("http://")
+        client = make_client(sample, MEMBER, endpoint=f"http://ann:p%40ss@{host}")
+        assert client.endpoint == sample.endpoint, "without the password"
+        run = run_crawl(db, sample, hub=client, depth="files")
+    assert (run.outcome, run.repos_new) == ("complete", 28), run.detail
+    assert b"p@ss" not in db.read_bytes()
+    assert b"p%40ss" not in db.read_bytes()
+
+
+def test_a_proxy_without_a_listing_is_crawled_repo_by_repo(db: Path) -> None:
+    with SampleHub(catalog=small_catalog(6), dialect=Dialect.NO_LISTING) as sample:
+        run = run_crawl(db, sample, depth="headers", token=MEMBER, scope=RepoFilter(repo_ids=REAL))
+    assert (run.outcome, run.repos_seen, run.repos_enriched) == ("complete", 4, 4), run.detail
+    assert {repo_id for repo_id, _, _, parameters, _ in rows(db, MEASURED) if parameters} == set(REAL)
