@@ -27,6 +27,7 @@ from db.errors import (
     CatalogOutdated,
     CatalogUnreachable,
 )
+from db.secret_url import mask_database_url, reveal
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one."""
@@ -43,9 +44,10 @@ def catalog_url(db: str | Path) -> URL:
     if not is_url(db):
         return URL.create("sqlite", database=str(db))
     try:
-        url = make_url(str(db))
-    except ArgumentError as error:
-        raise CatalogError(str(db), f"{db} is no database URL: {error}", "give a path or postgresql://...") from None
+        url = make_url(reveal(str(db) if isinstance(db, Path) else db))
+    except (ArgumentError, ValueError):
+        name = mask_database_url(str(db))
+        raise CatalogError(name, f"{name} is no database URL", "give a path or postgresql://...") from None
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() not in ("sqlite", "postgresql"):
@@ -60,7 +62,9 @@ def catalog_url(db: str | Path) -> URL:
 def masked_url(url: URL | str | Path) -> str:
     """The catalog's name for messages: the path, or the URL without its password."""
     url = url if isinstance(url, URL) else catalog_url(url)
-    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return mask_database_url(url.render_as_string(hide_password=False))
 
 
 def open_engine(db: str | Path, *, read_only: bool, create: bool = False, check: bool = True) -> Engine:

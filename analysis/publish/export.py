@@ -32,6 +32,7 @@ from analysis.query.reader import CatalogReader
 from analysis.query.saved import RENAMED_SAVED_QUERIES, SavedQuery, find_saved_query, saved_queries
 from analysis.query.values import normalize_row, parse_list
 from analysis.units import iso
+from db.new_file import draft_path, remove_abandoned_drafts, remove_draft, sync, sync_folder
 
 INTERNAL_COLUMNS = frozenset({"header"})  # ids of this catalog, which another catalog of the same Hub does not share
 HEX_COLUMNS = frozenset({"content"})  # hashes that the views hold as bytes
@@ -69,7 +70,9 @@ def export_catalog(
     selected = select_tables(only)
     refuse_foreign_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    remove_abandoned_drafts(folder)
+    draft = draft_path(folder)
+    draft.mkdir(mode=0o700)
     try:
         with CatalogReader(db, timeout=None, snapshot=True) as reader:
             manifest = {**describe_catalog(reader), "format": form, "raw": raw, "since": iso(since) if since else None}
@@ -84,10 +87,12 @@ def export_catalog(
             on_file(files[-1])
         manifest["files"] = describe_files(files)
         write_manifest(draft, manifest)
+        for path in draft.iterdir():
+            sync(path)
         draft.chmod(0o777 & ~get_umask())
         replace_folder(draft, folder)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        remove_draft(draft)
     return manifest
 
 
@@ -204,6 +209,7 @@ def replace_folder(draft: Path, folder: Path) -> None:
     """Rename a complete draft to `folder`; an earlier export there is deleted once the new one has its name."""
     if not folder.exists():
         draft.rename(folder)
+        sync_folder(folder.parent)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
     folder.rename(old / "export")
@@ -217,7 +223,7 @@ def replace_folder(draft: Path, folder: Path) -> None:
 
 
 def get_umask() -> int:
-    """The process's umask, which can only be read by setting it. mkdtemp makes folders that only the owner may read."""
+    """The process's umask, which can only be read by setting it. The draft is a folder that only the owner may read."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

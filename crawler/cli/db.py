@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from crawler.cli.errors import NO, CommandError
-from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
+from crawler.cli.options import CATALOG_NAME, SPAN_OF_TIME, db_option, output_options
 from crawler.cli.printer import Column, Printer, size_text
 
 
@@ -214,8 +214,8 @@ def prune(daily: timedelta, events: timedelta | None, dry_run: bool, db: str, ou
 
 
 @db.command(name="copy")
-@click.argument("source", metavar="SRC")
-@click.argument("target", metavar="DST")
+@click.argument("source", metavar="SRC", type=CATALOG_NAME)
+@click.argument("target", metavar="DST", type=CATALOG_NAME)
 @output_options
 def copy_(source: str, target: str, out: Printer) -> None:
     """Copy a catalog into a new one, SQLite or PostgreSQL either way, with counts and checksums of every table.

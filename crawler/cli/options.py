@@ -57,6 +57,21 @@ def complete_scheme(ctx: click.Context, param: click.Parameter, incomplete: str)
     return [name for name in scheme_table().schemes if name.startswith(incomplete.upper())]
 
 
+class CatalogName(click.ParamType[str]):
+    """A path, or a database's URL, which is shown without its password wherever it is shown."""
+
+    name = "path or URL"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from db.secret_url import SecretUrl, database_url
+
+        text = str(value) if not isinstance(value, SecretUrl) else value
+        return database_url(text) if "://" in text and not isinstance(text, SecretUrl) else text
+
+
+CATALOG_NAME = CatalogName()
+
+
 def db_option(command: Command) -> Command:
     """`--db PATH|URL`: the catalog to read or write."""
     return click.option(
@@ -66,6 +81,7 @@ def db_option(command: Command) -> Command:
         default=DEFAULT_DB,
         show_default=True,
         show_envvar=True,
+        type=CATALOG_NAME,
         help="The catalog: a SQLite file, or the URL of a PostgreSQL database.",
     )(command)
 

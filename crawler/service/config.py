@@ -24,10 +24,14 @@ from cronsim import CronSim, CronSimError
 
 from analysis.units import parse_span
 from crawler.errors import ConfigError
+from db.secret_url import SecretUrl, database_url, webhook_url
 
 JOB_KEYS = frozenset(("every", "cron", "after", "jitter", "run", "max_time"))
 HOOK_KEYS = frozenset(("after", "command", "webhook"))
 TOP_KEYS = frozenset(("db", "state", "jobs", "hooks"))
+
+WEBHOOK = re.compile(r"https?://[!-~]+")
+"""A URL in printable ASCII without blanks: what an HTTP request can hold."""
 
 CRON_EXAMPLE = "17 3 * * sun"
 
@@ -62,14 +66,14 @@ class JobHook:
 
     after: tuple[str, ...]
     command: tuple[str, ...] = ()
-    webhook: str | None = None
+    webhook: SecretUrl | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceConfig:
     """All jobs and hooks, and the catalog that they work on."""
 
-    db: str
+    db: str  # a SecretUrl if it is a database's URL
     state: Path
     jobs: Mapping[str, Job]
     hooks: tuple[JobHook, ...] = ()
@@ -108,7 +112,7 @@ def parse_config(data: Mapping[str, Any], path: Path) -> ServiceConfig:
     if not isinstance(db, str) or not db:
         raise ConfigError(str(path), "db", "must be a path or a URL")
     state = folder / str(data.get("state", f"{path.stem}.state.json"))
-    return ServiceConfig(db if "://" in db else str(folder / db), state, jobs, hooks)
+    return ServiceConfig(database_url(db) if "://" in db else str(folder / db), state, jobs, hooks)
 
 
 def parse_cron(expression: str) -> str:
@@ -162,10 +166,11 @@ def _parse_hook(number: int, row: Any, path: Path) -> JobHook:
     if ("command" in row) == ("webhook" in row):
         raise ConfigError(str(path), place, "needs one of command and webhook")
     webhook = row.get("webhook")
-    if webhook is not None and not (isinstance(webhook, str) and re.match(r"https?://[^\s/]+", webhook)):
-        raise ConfigError(str(path), f"{place}.webhook", f"{webhook!r} is not an http or https URL")
+    if webhook is not None and not (isinstance(webhook, str) and WEBHOOK.fullmatch(webhook)):
+        raise ConfigError(str(path), f"{place}.webhook", "is not an http or https URL without blanks")
     command = _parse_words(row["command"], path, f"{place}.command") if "command" in row else ()
-    return JobHook(_parse_words(row.get("after"), path, f"{place}.after"), command, webhook)
+    url = None if webhook is None else webhook_url(webhook)
+    return JobHook(_parse_words(row.get("after"), path, f"{place}.after"), command, url)
 
 
 def _check_keys(row: Any, known: frozenset[str], path: Path, place: str) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from http.client import HTTPException
 from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from crawler.execute.environment import without_token
 from crawler.service.config import JobHook
 from crawler.service.logging import log
 from crawler.service.state import Outcome
+from db.secret_url import reveal
 
 HOOK_TIMEOUT_SECONDS = 60.0
 """How long a hook may take."""
@@ -43,10 +46,7 @@ def run_hook(hook: JobHook, result: JobResult) -> None:
     text = json.dumps(result.as_dict())
     try:
         if hook.webhook is not None:
-            headers = {"Content-Type": "application/json", "User-Agent": "hf-catalog"}
-            request = urllib.request.Request(hook.webhook, text.encode(), headers, method="POST")
-            with urllib.request.urlopen(request, timeout=HOOK_TIMEOUT_SECONDS) as response:
-                response.read(MAX_OUTPUT_CHARS)
+            post(reveal(hook.webhook), text)
         else:
             env = {**without_token(), "HF_CATALOG_JOB": result.job, "HF_CATALOG_OUTCOME": result.outcome}
             run = subprocess.run(
@@ -54,13 +54,26 @@ def run_hook(hook: JobHook, result: JobResult) -> None:
             )
             if run.returncode:
                 raise OSError(f"exit status {run.returncode}: {last_error_lines(run.stderr)}")
-    except (OSError, ValueError, subprocess.SubprocessError, urllib.error.URLError) as error:
-        facts = {
-            "hook": hook.webhook or hook.command[0],
-            "job": result.job,
-            "error": str(error)[:MAX_OUTPUT_CHARS],
-        }
+    except (OSError, ValueError, HTTPException, subprocess.SubprocessError) as error:
+        message = str(error)
+        if hook.webhook is not None:
+            message = message.replace(reveal(hook.webhook), hook.webhook)
+        facts = {"hook": hook.webhook or hook.command[0], "job": result.job, "error": message[:MAX_OUTPUT_CHARS]}
         log.error("hook failed", extra={"facts": facts})
+
+
+def post(url: str, text: str) -> None:
+    """Posts JSON to a URL; a user and password in it are sent as Basic authentication. Raises OSError, ValueError and
+    HTTPException."""
+    parts = urlsplit(url)
+    headers = {"Content-Type": "application/json", "User-Agent": "hf-catalog"}
+    credentials, at, host = parts.netloc.rpartition("@")
+    if at:
+        encoded = base64.b64encode(unquote(credentials).encode()).decode()
+        headers["Authorization"] = f"Basic {encoded}"
+    request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)), text.encode(), headers, method="POST")
+    with urllib.request.urlopen(request, timeout=HOOK_TIMEOUT_SECONDS) as response:
+        response.read(MAX_OUTPUT_CHARS)
 
 
 def last_error_lines(stderr: str) -> str:

@@ -35,6 +35,7 @@ from crawler.service.hooks import JobResult, last_error_lines, run_hook
 from crawler.service.logging import configure_log, log
 from crawler.service.state import JobState, Outcome, State, read_state, utc_now_iso, write_state
 from db.processes import is_running, start_time
+from db.secret_url import reveal
 
 HEARTBEAT_INTERVAL_SECONDS = 30.0
 """Time between two signs of life in the health file."""
@@ -201,7 +202,7 @@ class Service:
             # A session of its own: Ctrl-C in the terminal reaches the service alone, which passes it on once.
             child = subprocess.Popen(
                 command,
-                env={**os.environ, "HF_CATALOG_DB": self.config.db},
+                env={**os.environ, "HF_CATALOG_DB": reveal(self.config.db)},
                 cwd=self.config.state.parent,  # paths in the configuration are relative to it
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -18,6 +18,9 @@ from analysis.units import iso
 MAX_SILENCE = timedelta(minutes=2)
 """How old the last sign of life of a running service may be; it writes one every 30 seconds."""
 
+OWNER_ONLY = 0o600
+"""Mode of the health file: its details hold what commands print."""
+
 Outcome = Literal["done", "failed", "stopped"]
 
 
@@ -76,7 +79,11 @@ def write_state(path: Path, state: State) -> None:
     """Replaces the health file as a whole: a reader sees the old one or the new one. Raises OSError."""
     text = json.dumps(asdict(state), indent=1)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
+    with os.fdopen(
+        os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w", encoding="utf-8"
+    ) as file:
+        os.fchmod(file.fileno(), OWNER_ONLY)  # the mode above is not that of a file that exists
+        file.write(text)
     temporary.replace(path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 from db import revisions
 from db.engine import catalog_url, check_magic, is_url, masked_url, raw, to_catalog_error
 from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogMissing, CatalogNewer
+from db.new_file import new_file, sync
 
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for others to let go of a catalog that is to be replaced."""
@@ -32,17 +32,11 @@ def backup(db: str | Path, target: str | Path | None = None, *, replace: bool = 
         raise CatalogError(str(path), f"{path} is there already", "name another file, or replace it with --force")
     if not path.parent.is_dir():
         raise CatalogError(str(path), f"can't make {path}: no folder {path.parent}", "make the folder first")
-    part = path.with_name(f"{path.name}.part")
-    part.unlink(missing_ok=True)
     try:
-        with raw(source) as connection:
-            connection.execute("vacuum into ?", (str(part),))
-        _sync(part)
-        part.replace(path)
+        with new_file(path) as draft, raw(source) as connection:
+            connection.execute("vacuum into ?", (str(draft),))
     except sqlite3.Error as error:
         raise to_catalog_error(error, str(source)) from error
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 
@@ -75,14 +69,10 @@ def restore(source: str | Path, db: str | Path) -> Path | None:
     """
     copy, path = Path(source), file_of(db)
     verify(copy)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        shutil.copyfile(copy, part)
-        _sync(part)
-        old = _set_aside(path)
-        part.replace(path)  # in one step: there is a catalog at every moment
-    finally:
-        part.unlink(missing_ok=True)
+    with new_file(path) as draft:
+        shutil.copyfile(copy, draft)
+        sync(draft)
+        old = _set_aside(path)  # then the draft takes its name at once: there is a catalog at every moment
     return old
 
 
@@ -118,12 +108,6 @@ def file_of(db: str | Path) -> Path:
         hint = "use pg_dump and pg_restore, or: hf-catalog db copy URL catalog.db"
         raise CatalogError(masked_url(url), f"{masked_url(url)} is kept by a server, not in a file", hint)
     return Path(str(url.database))
-
-
-def _sync(path: Path) -> None:
-    """The bytes are on the disk before the name is."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _stamp() -> str:

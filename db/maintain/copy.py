@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.exc import DatabaseError
 
-from db.engine import catalog_name, open_engine, to_catalog_error
+from db.engine import is_url, open_engine, to_catalog_error
 from db.errors import CatalogError
 from db.maintain import optimize
+from db.new_file import new_file
 from db.read import search
 from db.rows import Row, Rows
 from db.schema.migrate import upgrade_engine
@@ -56,34 +57,41 @@ def copy(source: str | Path, target: str | Path, tell: ProgressCallback = lambda
     """
     reader = open_engine(source, read_only=True)
     try:
-        writer = open_engine(target, read_only=False, create=True, check=False)
-        try:
-            return _copy(reader, writer, target, tell)
-        finally:
-            writer.dispose()
+        if is_url(target) or Path(target).exists():
+            return _copy_into(reader, target, str(target), tell)
+        with new_file(Path(target)) as draft:
+            return _copy_into(reader, draft, str(target), tell)
     finally:
         reader.dispose()
 
 
-def _copy(reader: Engine, writer: Engine, target: str | Path, tell: ProgressCallback) -> list[Copied]:
+def _copy_into(reader: Engine, target: str | Path, name: str, tell: ProgressCallback) -> list[Copied]:
+    """Copies into `target`, which errors call `name`."""
+    writer = open_engine(target, read_only=False, create=True, check=False)
+    try:
+        return _copy(reader, writer, target, name, tell)
+    finally:
+        writer.dispose()
+
+
+def _copy(reader: Engine, writer: Engine, target: str | Path, name: str, tell: ProgressCallback) -> list[Copied]:
     try:
         upgrade_engine(writer, target)
         with reader.connect() as origin, writer.begin() as connection:
             if origin.dialect.name == "postgresql":
                 origin.exec_driver_sql("set transaction isolation level repeatable read, read only")
             if connection.execute(select(func.count()).select_from(repos)).scalar_one():
-                name = catalog_name(writer)
                 raise CatalogError(name, f"{name} holds a catalog already", "name a new one, or an empty database")
             done = [_copy_table(origin, connection, table, tell) for table in TABLES]
             search.rebuild(connection)
             for copied, table in zip(done, TABLES, strict=True):
                 found = _summed(connection, table)
                 if found != copied:
-                    raise CopyDiffers(catalog_name(writer), table.name, copied, found)
+                    raise CopyDiffers(name, table.name, copied, found)
         optimize.update_statistics(writer)
         return done
     except DatabaseError as error:
-        raise to_catalog_error(error, catalog_name(writer)) from error
+        raise to_catalog_error(error, name) from error
 
 
 def _copy_table(origin: Connection, connection: Connection, table: Table, tell: ProgressCallback) -> Copied:

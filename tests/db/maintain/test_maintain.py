@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -12,7 +13,6 @@ from typing import Any
 import pytest
 
 from analysis.query.reader import CatalogReader
-from db.engine import open_engine
 from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogMissing
 from db.maintain.backup import backup, restore
 from db.maintain.check import check
@@ -271,12 +271,39 @@ def test_a_copy_that_differs_is_rolled_back(sqlite_db: str, tmp_path: Path, monk
         insert(self, table, columns, list(rows)[:-1] if table.name == "repo_tags" else rows)
 
     monkeypatch.setattr(Rows, "insert", losing)
-    with pytest.raises(CopyDiffers, match="repo_tags has 8 rows"):
-        copy(sqlite_db, tmp_path / "copy.db")
-    engine = open_engine(tmp_path / "copy.db", read_only=True)
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql("select count(*) from repos").scalar() == 0
-    engine.dispose()
+    folder = tmp_path / "target"
+    folder.mkdir()
+    with pytest.raises(CopyDiffers, match=r"copy\.db: repo_tags has 8 rows"):
+        copy(sqlite_db, folder / "copy.db")
+    assert list(folder.iterdir()) == [], "there is no copy, and no part of one"
+
+
+def test_what_a_killed_copy_left_is_removed_by_the_next(sqlite_db: str, tmp_path: Path) -> None:
+    fill(sqlite_db)
+    folder = tmp_path / "target"
+    folder.mkdir()
+    running = [folder / f".other.db.{os.getpid()}.part", folder / f".copy.db.{os.getppid()}.part"]
+    left = [folder / f".copy.db.{2**22 + 1}.part{end}" for end in ("", "-wal")]
+    for path in (*running, *left):
+        path.write_bytes(b"part")
+    copy(sqlite_db, folder / "copy.db")
+    assert sorted(folder.iterdir()) == sorted([*running, folder / "copy.db"])
+
+
+def test_foreign_triggers_and_altered_views_are_found(sqlite_db: str) -> None:
+    fill(sqlite_db)
+    assert all(finding.ok for finding in check(sqlite_db))
+    with sqlite3.connect(sqlite_db) as connection:
+        connection.execute("create view mine as select 1 as one")
+        connection.execute("create trigger evil after insert on repos begin delete from repos; end")
+        connection.execute("drop view families")
+        connection.execute(
+            "create view families as with recursive n(x) as (select 1 union all select x from n) select * from n"
+        )
+    connection.close()
+    found = {finding.check: finding for finding in check(sqlite_db)}["definitions"]
+    assert found.ok is False
+    assert found.detail == "triggers that are not the catalog's: evil; not defined as in this version: families"
 
 
 def test_a_name_of_no_repo_is_not_invented(sqlite_db: str) -> None:

@@ -1,0 +1,56 @@
+"""URLs that hold a secret: the password of a database, the key of a webhook."""
+
+from __future__ import annotations
+
+import re
+from typing import Self
+
+HIDDEN = "***"
+
+SECRET_PARAMETERS = re.compile(r"\b(password|passwd|sslpassword|token|secret|key|sig|signature)=[^&#]*", re.IGNORECASE)
+"""Parameters of a URL's query whose values are secrets."""
+
+
+class SecretUrl(str):
+    """A URL whose text is masked: all that prints, logs or stores it shows no secret. `reveal` gives the URL itself.
+
+    A str, so that code which only names a catalog or a hook needs not know that it is one.
+    """
+
+    __slots__ = ("_url",)
+    _url: str
+
+    def __new__(cls, url: str, masked: str) -> Self:
+        made = super().__new__(cls, masked)
+        made._url = url
+        return made
+
+    def __reduce__(self) -> tuple[type[SecretUrl], tuple[str, str]]:
+        return type(self), (self._url, str(self))
+
+
+def reveal(text: str) -> str:
+    """The URL with its secret; any other text as it is."""
+    return text._url if isinstance(text, SecretUrl) else text
+
+
+def database_url(url: str) -> SecretUrl:
+    """A database's URL, shown without its password."""
+    return SecretUrl(url, mask_database_url(url))
+
+
+def webhook_url(url: str) -> SecretUrl:
+    """A webhook's URL, shown as its scheme and host: its path is often all that protects it."""
+    scheme, _, rest = url.partition("://")
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    return SecretUrl(url, f"{scheme}://{host}/{HIDDEN}")
+
+
+def mask_database_url(url: str) -> str:
+    """The text of a database's URL without its password: what stands before the last @, and parameters of that name."""
+    scheme, separator, rest = url.partition("://")
+    before, at, after = rest.rpartition("@")
+    if at:
+        user, colon, _ = before.partition(":")
+        rest = f"{user}{colon and ':' + HIDDEN}@{after}"
+    return scheme + separator + SECRET_PARAMETERS.sub(rf"\1={HIDDEN}", rest)
