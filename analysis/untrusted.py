@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +18,9 @@ MAX_BASE_MODELS = 50
 
 MAX_CONFIG_BYTES = 1 << 20
 """One JSON configuration file beside the weights."""
+
+MAX_JSON_MEMORY_BYTES = 300_000_000
+"""Memory that the values of one JSON text may take, as `check_json_memory` estimates it."""
 
 MAX_PARAMETERS = 10**15
 MAX_CONTEXT = 10**9
@@ -49,3 +54,48 @@ def check_number(value: object, most: float) -> float | None:
 def check_mapping(value: object) -> Mapping[str, Any]:
     """The value if it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
+
+
+# ---- JSON -----------------------------------------------------------------------------------------------------------
+
+_OBJECT_BYTES, _LIST_BYTES, _VALUE_BYTES = 232, 88, 96
+"""Memory of an object, of a list, and of one value in them with its place, in CPython. Small values share one object
+and take less."""
+
+_NEXT_BRACKET_OR_COMMA = re.compile(rb'(?:[^][{},"]++|"(?:[^"\\]++|\\.)*+"?)*+([][{},]|\Z)', re.DOTALL)
+"""The next bracket or comma outside of texts. Possessive, and it matches anywhere: a scan is linear in time and takes
+no memory, whatever the text holds."""
+
+
+class JsonTooLarge(ValueError):
+    """The values of a JSON text would take more memory than allowed."""
+
+
+def parse_json_text(raw: bytes, most_bytes: int = MAX_JSON_MEMORY_BYTES) -> Any:
+    """The value of a JSON text.
+
+    Raises ValueError for anything that is not valid JSON, among it nesting that is too deep, and JsonTooLarge before a
+    text is parsed whose values would take more than `most_bytes` of memory.
+    """
+    check_json_memory(raw, most_bytes)
+    try:
+        return json.loads(raw)
+    except RecursionError:
+        raise ValueError("its values are nested too deeply") from None
+
+
+def check_json_memory(raw: bytes, most_bytes: int = MAX_JSON_MEMORY_BYTES) -> None:
+    """Raises JsonTooLarge if the values of a JSON text would take more than `most_bytes` of memory.
+
+    Brackets and commas are counted, which is quick; only if there seem to be too many, those within texts are left out.
+    """
+    text_bytes = len(raw) if raw.isascii() else 4 * len(raw)  # one character of four bytes makes all of them as wide
+    allowed = most_bytes - text_bytes
+    objects, lists, commas = raw.count(b"{"), raw.count(b"["), raw.count(b",")
+    if _OBJECT_BYTES * objects + _LIST_BYTES * lists + _VALUE_BYTES * commas <= allowed:
+        return
+    costs = {b"{": _OBJECT_BYTES, b"[": _LIST_BYTES, b",": _VALUE_BYTES}
+    for found in _NEXT_BRACKET_OR_COMMA.finditer(raw):
+        allowed -= costs.get(found[1], 0)
+        if allowed < 0:
+            raise JsonTooLarge(f"its values take more than {most_bytes:,} bytes of memory")

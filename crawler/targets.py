@@ -8,7 +8,6 @@ REPO::FILE     owner/name::path/in/repo.gguf    this file of a repo
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from analysis.formats.readers import (
     recognize_format,
 )
 from analysis.formats.source import ByteSource, FileSource
-from analysis.untrusted import MAX_CONFIG_BYTES
+from analysis.untrusted import MAX_CONFIG_BYTES, parse_json_text
 from crawler.errors import FileError, RepoError
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRepo, RepoRecord, Skipped
@@ -212,7 +211,7 @@ def merge_config_files(texts: Mapping[str, bytes]) -> Json:
     values: dict[str, Any] = {}
     for path, text in texts.items():
         try:
-            values[path] = json.loads(text)
-        except (ValueError, RecursionError):
+            values[path] = parse_json_text(text)
+        except ValueError:
             continue
     return merge_configs(values)

@@ -13,7 +13,8 @@ from analysis.units import KIB, MIB
 # ---- GGUF -----------------------------------------------------------------------------------------------------------
 
 MAX_GGUF_HEADER_BYTES = 64 * MIB
-"""From the file's first byte to its tensor data. Arrays and strings count, whether fetched or skipped."""
+"""From the file's first byte to its tensor data, of all shards together. Arrays and strings count, whether fetched or
+skipped."""
 
 MAX_KEYS = 65_536
 """Key-values of one file."""
@@ -63,6 +64,9 @@ MAX_TENSOR_ELEMENTS = 2**50
 MAX_ALIGNMENT_BYTES = 1 * MIB
 """Alignment of tensor data; 32 and 64 are in use."""
 
+MAX_TYPES = 64
+"""Different tensor types of one model that are kept; there are about 50."""
+
 MAX_SHARDS = 1000
 """Files of one split model that are opened."""
 
@@ -86,14 +90,19 @@ SAFETENSORS_FIRST_READ_BYTES = 100_000
 """The first read of a safetensors file: 97 of 100 headers end within it (huggingface_hub's own figure)."""
 
 MAX_SAFETENSORS_HEADER_BYTES = 25_000_000
-"""The JSON of one file; huggingface_hub and @huggingface/hub refuse more too. Parsing takes five times its bytes in
-memory, whatever it holds."""
+"""The JSON of one file; huggingface_hub and @huggingface/hub refuse more too."""
 
-MAX_SAFETENSORS_TENSORS = 200_000
+MAX_SAFETENSORS_HEADER_BYTES_OF_ALL_SHARDS = 100_000_000
+"""The JSON of all shards together."""
+
+MAX_SAFETENSORS_TENSORS = 150_000
 """Tensors of one file."""
 
-MAX_SAFETENSORS_TENSORS_OF_ALL_SHARDS = 1_000_000
-"""Tensors of all shards together; the largest in use hold half of it."""
+MAX_SAFETENSORS_TENSORS_OF_ALL_SHARDS = 600_000
+"""Tensors of all shards together; the largest in use hold 500,000."""
+
+MAX_SAFETENSORS_MEMORY_BYTES = 250_000_000
+"""Memory that the values of one file's JSON may take; those of 150,000 tensors take 170 MB."""
 
 MAX_METADATA_KEYS = 10_000
 """Entries of `__metadata__` beyond one per tensor, which torchao keeps."""

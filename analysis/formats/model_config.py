@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from analysis.formats.facts import clean_text, drop_missing
+from analysis.formats.facts import MAX_COUNT, MAX_COUNTS, clean_text, drop_missing
+from analysis.untrusted import MAX_CONTEXT, check_count
 from db.record_base import Json
 from db.records import ArtifactRecord
 
@@ -112,7 +113,6 @@ _LANGUAGE_CONFIG_KEYS = (
     "model_config",
     "params",
 )
-_MAX_COUNTS = {"layers": 10_000, "embedding": 10**7, "vocabulary": 10**8}
 _MAX_LAYERS = 2000
 
 
@@ -173,22 +173,22 @@ def read_context(config: Json) -> int | None:
     their configurations state the extended length already.
     """
     inner = language_config(config)
-    stated = first_count(inner, _CONTEXT, 10**9) or first_count(config, _CONTEXT, 10**9)
+    stated = first_count(inner, _CONTEXT, MAX_CONTEXT) or first_count(config, _CONTEXT, MAX_CONTEXT)
     scaling = _rope_scaling(inner)
     if scaling.get("rope_type", scaling.get("type")) != "yarn":
         return stated
     factor = scaling.get("factor")
-    original = parse_count(scaling.get("original_max_position_embeddings"), 10**9) or stated
+    original = parse_count(scaling.get("original_max_position_embeddings"), MAX_CONTEXT) or stated
     if original is None or isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor <= 10_000:
         return stated
-    return max(round(original * factor), stated or 0)
+    return check_count(max(round(original * factor), stated or 0), MAX_CONTEXT)
 
 
 def read_native_context(config: Json) -> int | None:
     """The context length in tokens before rotary scaling, where the configuration states it."""
     inner = language_config(config)
     for holder in (_rope_scaling(inner), inner, config):  # Phi-3 has the key outside `rope_scaling`
-        found = parse_count(holder.get("original_max_position_embeddings"), 10**9)
+        found = parse_count(holder.get("original_max_position_embeddings"), MAX_CONTEXT)
         if found:
             return found
     return None
@@ -212,7 +212,7 @@ def read_config_geometry(config: Json) -> dict[str, Any]:
     nested = inner.get("attn_config")  # MPT, DBRX
     wide = {**nested, **inner} if isinstance(nested, Mapping) else inner
     found: dict[str, Any] = {
-        name: first_count(wide, keys, _MAX_COUNTS.get(name, 2**31)) for name, keys in _NAMES.items()
+        name: first_count(wide, keys, MAX_COUNTS.get(name, MAX_COUNT)) for name, keys in _NAMES.items()
     }
     if not found["layers"]:
         return {}

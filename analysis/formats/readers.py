@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from analysis.errors import UnreadableFormat
 from analysis.formats import gguf, safetensors
+from analysis.formats.facts import limit_header
 from analysis.formats.formats import FORMAT_BY_EXTENSION, extension_of, find_container
 from analysis.formats.reader import FIRST_BYTES, Reader
 from analysis.formats.source import ByteSource
@@ -63,6 +64,18 @@ def read_artifact(
     (safetensors). Raises UnreadableFormat, HeaderError where a header can't be believed, and SourceError where its
     bytes can't be read.
     """
-    return find_reader(artifact).read(
+    header, learned = find_reader(artifact).read(
         artifact, sizes, open_source, array_lengths=array_lengths, config=config, base_parameters=base_parameters
     )
+    return limit_header(header), learned
+
+
+def read_answer(payload: Json, artifact: ArtifactRecord, sizes: Mapping[str, int | None], config: Json) -> Header:
+    """The header of a sharded artifact from one answer of the Hub, where the reader of its format has `read_answer`.
+
+    Raises HeaderError.
+    """
+    reader = find_reader(artifact)
+    if reader.read_answer is None:
+        raise UnreadableFormat(artifact.artifact, artifact.format, tuple(READERS))
+    return limit_header(reader.read_answer(payload, artifact, sizes, config))

@@ -11,13 +11,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
+from analysis.schemes.module_settings import (
+    find_mlx_packings,
+    find_module_settings,
+    find_wildcard_patterns,
+    matches_pattern,
+    parse_whole,
+    read_mlx_packing,
+    read_tensor_classes,
+)
 from analysis.schemes.schemes import MAX_BITS, find_method, find_scheme, scheme_table
 
 MAX_GROUP_SIZE = 1 << 20
-MAX_CONFIG_GROUPS = 100
-MAX_MODULE_PATTERNS = 200
+MAX_CONFIG_GROUPS = 32
+"""Groups of compressed-tensors that are read; each is compared with each module."""
+
+MAX_PATTERN_COMPARISONS = 500_000
+"""Comparisons of a name with wildcards with the name of a module, for one header."""
+
 MAX_METHOD_LENGTH = 40
 
 INTEGER_SCHEMES = frozenset(("gptq", "awq", "autoround", "hqq", "sinq", "eetq", "quanto", "torchao", "bitnet"))
@@ -74,23 +88,39 @@ class QuantizationConfig:
     tensor_classes: Mapping[str, tuple[str, tuple[int, ...] | None]] = field(default_factory=dict)  # torchao
     default_tensor_class: str = ""  # torchao: the class of all
     expert_bits: int | None = None  # DeepSeek V4: experts narrower than the rest
+    packings: tuple[tuple[int, int, str], ...] = ()  # MLX: the different group sizes, bits and modes of all settings
+    bits_by_key: dict[str, float | None] = field(default_factory=dict, compare=False)  # of `modules`, as they are asked
+
+    def limit_patterns(self, modules: int) -> QuantizationConfig:
+        """The configuration with as many patterns as can be compared with this number of modules."""
+        most = MAX_PATTERN_COMPARISONS // max(1, modules)
+        return self if len(self.patterns) <= most else replace(self, patterns=self.patterns[:most])
 
     def bits_of(self, module: str) -> float | None:
         """Nominal bits of one module, where it has its own, else of all."""
-        own = self._settings_of(module)
-        bits = _written_bits(own) if own is not None else None
+        key = self._key_of(module)
+        if key is None:
+            return self.bits
+        if key not in self.bits_by_key:
+            self.bits_by_key[key] = _written_bits(self.modules[key])
+        bits = self.bits_by_key[key]
         return bits if bits is not None else self.bits
 
-    def _settings_of(self, module: str) -> Any:
+    def _key_of(self, module: str) -> str | None:
+        """The key of `modules` under which the settings of a module stand; None where it has none of its own."""
         if not self.modules:
             return None
         if module in self.modules:
-            return self.modules[module]
+            return module
         parts = module.split(".")
         for at in range(1, min(len(parts), 8)):  # a name without the model's prefix
-            if (own := self.modules.get(".".join(parts[at:]))) is not None:
-                return own
-        return next((self.modules[text] for text, pieces in self.patterns if _matches(pieces, module)), None)
+            if self.modules.get(name := ".".join(parts[at:])) is not None:
+                return name
+        return next((text for text, pieces in self.patterns if matches_pattern(pieces, module)), None)
+
+    def _settings_of(self, module: str) -> Any:
+        key = self._key_of(module)
+        return None if key is None else self.modules[key]
 
     def packing_scheme(self, usual: str) -> str:
         """The scheme of packed integers: the method's, where it uses another's layout, else that of the layout."""
@@ -129,13 +159,10 @@ class QuantizationConfig:
     def mlx_packing(self, module: str, columns: int, groups: int, scales: str) -> tuple[int, int, str]:
         """Group size, bits and mode of weight [N, K*b/32] with scales [N, K/g]: what b*g/32 = columns/groups allows."""
         ratio = columns * 32 / groups if groups else 0
-        own = self._settings_of(module)
-        offers = [own] if isinstance(own, Mapping) else []
-        offers += [self.raw, *(value for value in self.modules.values() if isinstance(value, Mapping))]
-        for offer in offers[:1000]:
-            size, bits = _whole(offer.get("group_size")), _whole(offer.get("bits"))
-            if size and bits and size * bits == ratio:
-                return size, bits, str(offer.get("mode") or "affine")
+        own = read_mlx_packing(self._settings_of(module))
+        for size, bits, mode in (*([own] if own else ()), *self.packings):
+            if size * bits == ratio:
+                return size, bits, mode
         usual = ((32, 4, "mxfp4"), (16, 4, "nvfp4"), (32, 8, "mxfp8")) if scales == "U8" else _AFFINE
         for size, bits, mode in usual:
             if size * bits == ratio:
@@ -147,7 +174,7 @@ class QuantizationConfig:
         own = self._settings_of(module)
         if not isinstance(own, Mapping):
             return None
-        inputs, outputs = _whole(own.get("in_features")), _whole(own.get("out_features"))
+        inputs, outputs = parse_whole(own.get("in_features")), parse_whole(own.get("out_features"))
         return (inputs, outputs) if inputs and outputs else None
 
     def tensor_class(self, module: str) -> tuple[str, tuple[int, ...] | None]:
@@ -174,7 +201,7 @@ def find_quantization_config(
     """
     block = _find_block(config)
     modules = config.get("quanto_qmap")
-    classes = _tensor_classes(metadata or {})
+    classes = read_tensor_classes(metadata or {})
     if block:
         found = read_quantization_config(block)
     elif isinstance(modules, Mapping) and modules:  # optimum-quanto's own file
@@ -204,7 +231,7 @@ def read_quantization_config(block: Mapping[str, Any]) -> QuantizationConfig:
     scheme = _stated_scheme(method, raw, narrowest, bits)
     if bits is None and scheme is not None and (known := find_scheme(scheme)) is not None:
         bits = known.nominal_bits or known.default_bits
-    modules = _module_settings(raw)
+    modules = find_module_settings(raw)
     return QuantizationConfig(
         method=method,
         written_method=written,
@@ -215,7 +242,8 @@ def read_quantization_config(block: Mapping[str, Any]) -> QuantizationConfig:
         groups=groups,
         raw=raw,
         modules=modules,
-        patterns=_wildcard_patterns(modules),
+        patterns=find_wildcard_patterns(modules),
+        packings=find_mlx_packings(raw, modules),
         default_tensor_class=_torchao_class(raw) if method == "torchao" else "",
     )
 
@@ -348,7 +376,9 @@ def _written_bits(raw: Any) -> float | None:
         return 4
     if widths := [each.bits for each in _config_groups(raw) if each.bits]:
         return min(widths)
-    books = [_whole(raw.get(key)) for key in ("num_codebooks", "nbits_per_codebook", "in_group_size", "out_group_size")]
+    books = [
+        parse_whole(raw.get(key)) for key in ("num_codebooks", "nbits_per_codebook", "in_group_size", "out_group_size")
+    ]
     if all(books):  # AQLM
         return books[0] * books[1] / (books[2] * books[3])  # type: ignore[operator]
     for key in (
@@ -383,16 +413,16 @@ def _config_groups(raw: Mapping[str, Any]) -> Iterator[ConfigGroup]:
     groups = raw.get("config_groups")
     if not isinstance(groups, Mapping):
         return
-    for group in list(groups.values())[:MAX_CONFIG_GROUPS]:
+    for group in islice(groups.values(), MAX_CONFIG_GROUPS):
         weights = group.get("weights") if isinstance(group, Mapping) else None
         if isinstance(weights, Mapping):
-            bits, inputs = _whole(weights.get("num_bits")), group.get("input_activations")
+            bits, inputs = parse_whole(weights.get("num_bits")), group.get("input_activations")
             yield ConfigGroup(
                 bits=float(bits) if bits and bits <= MAX_BITS else None,
                 group_size=_group_size(weights.get("group_size")),
                 type=str(weights.get("type") or "").lower()[:20],
                 format=str(group.get("format") or "")[:100],
-                activation_bits=_whole(inputs.get("num_bits")) if isinstance(inputs, Mapping) else None,
+                activation_bits=parse_whole(inputs.get("num_bits")) if isinstance(inputs, Mapping) else None,
             )
 
 
@@ -415,65 +445,10 @@ def _written_group_size(raw: Mapping[str, Any]) -> int | None:
 def _activation_bits(raw: Mapping[str, Any], group: ConfigGroup | None) -> int | None:
     if group is not None and group.activation_bits:
         return group.activation_bits
-    found = re.match(r"W\d+A(\d{1,2})", str(raw.get("quant_algo", "")))
+    found = re.match(r"W\d+A(\d{1,2})", str(raw.get("quant_algo", ""))[:100])
     return int(found[1]) if found else None
 
 
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**40 else None
-
-
 def _group_size(value: Any) -> int | None:
-    size = _whole(value)
+    size = parse_whole(value)
     return size if size and size <= MAX_GROUP_SIZE else None
-
-
-# ---- Settings of single modules -------------------------------------------------------------------------------------
-
-_CLASS = re.compile(r'\{"_type": "(\w{1,60})"')
-_SHAPE = re.compile(r'"shape": (?:\{[^{}]{0,80})?\[(\d{1,12}(?:, \d{1,12}){0,3})\]')
-_WILDCARD = re.compile(r"\\d[+*]?|\[0-9\][+*]?|\.[*+]\??|\*")
-
-
-def _module_settings(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Settings of single modules by their names. Patterns are untrusted regular expressions: they are not run."""
-    for key in ("config_for_layers", "extra_config", "module_quant_configs", "modules", "quant_config"):
-        found = raw.get(key)
-        if isinstance(found, Mapping) and found:
-            return found
-    return {key: value for key, value in raw.items() if "." in key and isinstance(value, Mapping)}
-
-
-def _wildcard_patterns(modules: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Names with wildcards, as the text between them. An expression of more than wildcards and text matches nothing."""
-    found = []
-    for text in list(modules)[:MAX_MODULE_PATTERNS]:
-        plain = text.removeprefix("re:").strip("^$").replace("\\.", ".")
-        if len(text) > 300 or not _WILDCARD.search(plain):
-            continue
-        pieces = tuple(piece for piece in _WILDCARD.split(plain) if piece)
-        if pieces and all(re.fullmatch(r"[\w.\-]+", piece) for piece in pieces):
-            found.append((text, pieces))
-    return tuple(found)
-
-
-def _matches(pieces: tuple[str, ...], module: str) -> bool:
-    """Whether the pieces are in a name, in their order."""
-    at = 0
-    for piece in pieces:
-        at = module.find(piece, at)
-        if at < 0:
-            return False
-        at += len(piece)
-    return True
-
-
-def _tensor_classes(metadata: Mapping[str, str]) -> dict[str, tuple[str, tuple[int, ...] | None]]:
-    """torchao writes the class of each tensor into the metadata, and of 4-bit ones the shape."""
-    found: dict[str, tuple[str, tuple[int, ...] | None]] = {}
-    for name, text in metadata.items():
-        match = _CLASS.match(text)
-        if match and match[1] != "Tensor":
-            shape = _SHAPE.search(text[:2000])
-            found[name] = match[1], tuple(map(int, shape[1].split(", "))) if shape else None
-    return found

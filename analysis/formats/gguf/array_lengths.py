@@ -16,6 +16,7 @@ A length learned from a dishonest file costs one read: it only says where to try
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -28,6 +29,13 @@ DIGEST_BYTES = 2048
 
 MIN_ELEMENTS_TO_LEARN = 1024
 """Elements of the smallest array of strings whose length is learned: it holds 8 KiB or more, which a skip saves."""
+
+
+KEYS_AFTER_SIGN = "+"
+"""What separates the key of an array from the number of keys that a length skips too. No key of the specification holds
+it; lengths of arrays whose keys do are not learned."""
+
+KEYS_AFTER = re.compile(r"[0-9]{1,5}")
 
 
 class SkipLength(NamedTuple):
@@ -43,8 +51,8 @@ class SkipLength(NamedTuple):
     @classmethod
     def of(cls, learned: ArrayLength) -> SkipLength | None:
         """The skip that a learned length allows; None if its key is malformed."""
-        _, plus, keys_after = learned.key.partition("+")
-        if plus and not keys_after.isdigit():
+        key, plus, keys_after = learned.key.partition(KEYS_AFTER_SIGN)
+        if not key or (plus and not KEYS_AFTER.fullmatch(keys_after)):
             return None
         return cls(learned.length, int(keys_after or 0), bool(plus))
 
@@ -78,7 +86,8 @@ class ArrayLengths:
         for each in learned:
             skip = SkipLength.of(each)
             if skip is not None:
-                self._skips.setdefault((each.key.partition("+")[0], each.count, each.digest), []).append(skip)
+                key = each.key.partition(KEYS_AFTER_SIGN)[0]
+                self._skips.setdefault((key, each.count, each.digest), []).append(skip)
 
     @classmethod
     def of(cls, learned: Sequence[ArrayLength] | ArrayLengths) -> ArrayLengths:
@@ -88,7 +97,7 @@ class ArrayLengths:
     def is_known(self, length: ArrayLength) -> bool:
         """Whether a length is known and, if it leads to a run's end, tried first: then there is nothing to learn."""
         skip = SkipLength.of(length)
-        tried = list(self.find(length.key.partition("+")[0], length.count, length.digest))
+        tried = list(self.find(length.key.partition(KEYS_AFTER_SIGN)[0], length.count, length.digest))
         return skip is not None and skip in tried and (not skip.to_run_end or tried[0] == skip)
 
     def find(self, key: str, count: int, first: str) -> Iterator[SkipLength]:
@@ -102,10 +111,10 @@ def learn_lengths(runs: Iterable[Sequence[LargeArray]]) -> tuple[ArrayLength, ..
     found = []
     for run in runs:
         for at, array in enumerate(run):
-            if array.digest is None:
+            if array.digest is None or KEYS_AFTER_SIGN in array.key:
                 continue
             if array.number == array.last and at < len(run) - 1:
                 found.append(ArrayLength(array.key, array.count, array.digest, array.end - array.start))
-            to_run_end = f"{array.key}+{run[-1].last - array.number}"
+            to_run_end = f"{array.key}{KEYS_AFTER_SIGN}{run[-1].last - array.number}"
             found.append(ArrayLength(to_run_end, array.count, array.digest, run[-1].end - array.start))
     return tuple(found)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from analysis.formats.facts import clean_text, drop_missing
+from analysis.formats.facts import MAX_COUNT, MAX_COUNTS, clean_text, drop_missing
 from analysis.formats.formats import SIDECAR_ROLES
 from analysis.formats.gguf.file import GgufFile, SkippedArray
 from analysis.formats.gguf.parameters import largest_count
@@ -135,12 +135,18 @@ def read_gguf_geometry(file: GgufFile, architecture: str | None) -> dict[str, An
             value = clean_text(value, 64)
         if isinstance(value, list) and value and all(item == value[0] for item in value):
             value = value[0] if name != "sliding_window_pattern" else value
-        if not isinstance(value, SkippedArray):
+        if not isinstance(value, SkippedArray) and is_plausible(value, MAX_COUNTS.get(name, MAX_COUNT)):
             found[name] = value
     if not found.get("vocabulary"):
         tokens = file.keys.get("tokenizer.ggml.tokens")
         found["vocabulary"] = tokens.count if isinstance(tokens, SkippedArray) else None
     return drop_missing(found)
+
+
+def is_plausible(value: Any, most: int) -> bool:
+    """Whether a value of a model's geometry, or each of a list, can be one: no count is negative or beyond `most`."""
+    items = value if isinstance(value, list) else [value]
+    return all(0 <= item <= most for item in items if type(item) is int)
 
 
 def read_tokenizer(file: GgufFile) -> dict[str, Any]:

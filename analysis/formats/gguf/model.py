@@ -29,6 +29,7 @@ from analysis.formats.gguf.reader import read_file
 from analysis.formats.gguf.scheme import find_gguf_scheme, type_names
 from analysis.formats.source import ByteSource
 from analysis.schemes.schemes import FULL_PRECISION
+from analysis.untrusted import MAX_CONTEXT, check_count
 from db.records import ArrayLength, ArtifactRecord, Header
 
 
@@ -49,13 +50,18 @@ def read_gguf(
         raise HeaderBeyondLimits(artifact.artifact, 0, f"at most {limits.MAX_SHARDS:,} shards", f"{len(paths):,}")
     files: list[GgufFile] = []
     actual: list[int | None] = []
-    requests = bytes_read = tensors = 0
+    requests = bytes_read = tensors = header_bytes = 0
     for path in paths:
         source = open_source(path)
         before = source.requests, source.bytes_read
         file = read_file(source, known, sizes.get(path))
         files.append(replace(file, keys={}) if files else file)  # the first holds the keys
         tensors += len(file.tensors)
+        header_bytes += file.data_start
+        if header_bytes > limits.MAX_GGUF_HEADER_BYTES:
+            raise HeaderBeyondLimits(
+                path, 0, f"at most {limits.MAX_GGUF_HEADER_BYTES:,} bytes of headers in all shards", f"{header_bytes:,}"
+            )
         if tensors > limits.MAX_TENSORS_OF_ALL_SHARDS:
             raise HeaderBeyondLimits(
                 path, 0, f"at most {limits.MAX_TENSORS_OF_ALL_SHARDS:,} tensors in all shards", f"{tensors:,}"
@@ -98,7 +104,7 @@ def build_gguf_header(
         quant_method="gguf" if quant and quant not in FULL_PRECISION else None,
         quant_share=share,
         bits_per_weight=8 * total / stored if total is not None and stored else None,
-        context=first.integer(f"{architecture}.context_length"),
+        context=check_count(first.integer(f"{architecture}.context_length"), MAX_CONTEXT),
         size=sum_implied_sizes(files, actual),
         size_verified=verify_sizes(files, actual),
         content=artifact.content,

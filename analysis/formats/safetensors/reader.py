@@ -26,13 +26,13 @@ from analysis.formats.safetensors.model import build_safetensors_header
 from analysis.formats.safetensors.tensors import BITS, Tensor
 from analysis.formats.signatures import detect_other_format
 from analysis.formats.source import ByteSource
+from analysis.untrusted import JsonTooLarge, check_json_memory
 from db.record_base import Json
 from db.records import ArtifactRecord, Header
 
 METADATA = "__metadata__"
 
 _KEYS = {"dtype", "shape", "data_offsets"}
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _DTYPES = {dtype: dtype for dtype in BITS}  # one string object per dtype
 _DTYPE = re.compile(r"[A-Z][A-Z0-9_]{1,23}")
 
@@ -74,13 +74,19 @@ def read_safetensors(
         raise HeaderBeyondLimits(
             artifact.artifact, 0, f"at most {limits.MAX_SHARDS:,} shards", f"{len(artifact.paths):,}"
         )
-    shards, requests, fetched = [], 0, 0
+    shards, requests, fetched, header_bytes = [], 0, 0, 0
     for path in artifact.paths:
         source = open_source(path)
-        shards.append(read_shard(source, sizes.get(path)))
+        shard = read_shard(source, sizes.get(path))
+        shards.append(shard)
+        header_bytes += shard.data_start or 0
+        if header_bytes > limits.MAX_SAFETENSORS_HEADER_BYTES_OF_ALL_SHARDS:
+            most = f"at most {limits.MAX_SAFETENSORS_HEADER_BYTES_OF_ALL_SHARDS:,} bytes of headers in all shards"
+            raise HeaderBeyondLimits(path, 0, most, f"{header_bytes:,}")
+        _check_tensors_of_shards(artifact.artifact, shards)
         requests += source.requests
         fetched += source.bytes_read
-    tensors, metadata = _merge_shards(artifact.artifact, shards)
+    tensors, metadata = _merge_shards(shards)
     return build_safetensors_header(
         artifact,
         tensors,
@@ -97,8 +103,8 @@ def read_safetensors(
 def read_shard(source: ByteSource, size: int | None = None) -> Shard:
     """The header of one file, whose whole size is `size` where that is known better than by its source."""
     whole = source.size if size is None else size
-    text, end = _read_json(source, whole)
-    tensors, metadata = parse(source.name, text)
+    raw, end = _read_json(source, whole)
+    tensors, metadata = parse(source.name, raw)
     shard = Shard(source.name, tensors, metadata, end, _data_bytes(source.name, tensors))
     implied = end + shard.data_bytes
     if whole is not None and whole > implied:
@@ -108,7 +114,7 @@ def read_shard(source: ByteSource, size: int | None = None) -> Shard:
     return shard
 
 
-def _read_json(source: ByteSource, whole: int | None) -> tuple[str, int]:
+def _read_json(source: ByteSource, whole: int | None) -> tuple[bytes, int]:
     """The JSON, and the position after it."""
     head = source.read(
         0, limits.SAFETENSORS_FIRST_READ_BYTES if whole is None else min(limits.SAFETENSORS_FIRST_READ_BYTES, whole)
@@ -125,10 +131,7 @@ def _read_json(source: ByteSource, whole: int | None) -> tuple[str, int]:
                 f"a header of {length:,} bytes",
                 f"the end of the file after {len(raw):,} bytes",
             )
-    try:
-        return raw.decode(), end
-    except UnicodeDecodeError as error:
-        raise HeaderMalformed(source.name, LENGTH_BYTES + error.start, "UTF-8", f"{raw[error.start]:#x}") from None
+    return raw, end
 
 
 def _read_length(name: str, head: bytes, whole: int | None) -> int:
@@ -150,9 +153,13 @@ def _read_length(name: str, head: bytes, whole: int | None) -> int:
 # ---- The JSON -------------------------------------------------------------------------------------------------------
 
 
-def parse(name: str, text: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+def parse(name: str, raw: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a header's JSON, each of them checked."""
-    _check_counts(name, text)
+    _check_counts(name, raw)
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise HeaderMalformed(name, LENGTH_BYTES + error.start, "UTF-8", f"{raw[error.start]:#x}") from None
 
     def pairs(items: list[tuple[str, Any]]) -> Any:
         found = dict(items)
@@ -185,31 +192,24 @@ def _make_tensor(found: dict[str, Any]) -> Any:
     return Tensor(_DTYPES.get(dtype, dtype), tuple(shape), offsets[0], offsets[1])
 
 
-def _check_counts(name: str, text: str) -> None:
-    """Refuses JSON that would fill the memory: more brackets, commas or texts than its tensors can have.
+def _check_counts(name: str, raw: bytes) -> None:
+    """Refuses JSON that would fill the memory: more texts than its tensors can have, or more values than are allowed.
 
-    Counting is quick; only if there seem to be too many are those within texts subtracted (LoRA trainers keep whole
-    JSON documents in the metadata).
+    Texts are counted by their quotes. LoRA trainers keep whole JSON documents in the metadata; those hold escaped ones.
     """
-    tensors = text.count('"data_offsets"')
+    tensors = raw.count(b'"data_offsets"')
     if tensors > limits.MAX_SAFETENSORS_TENSORS:
         raise HeaderBeyondLimits(
             name, LENGTH_BYTES, f"at most {limits.MAX_SAFETENSORS_TENSORS:,} tensors", f"{tensors:,}"
         )
-    entries = tensors + limits.MAX_METADATA_KEYS
-    quotes = text.count('"') - text.count('\\"')
-    if quotes > 10 * tensors + 4 * entries:
+    quotes = raw.count(b'"') - raw.count(b'\\"')
+    if quotes > 14 * tensors + 4 * limits.MAX_METADATA_KEYS:
         raise HeaderBeyondLimits(name, LENGTH_BYTES, f"texts of {tensors:,} tensors", f"{quotes // 2:,} of them")
-    opened, commas = text.count("[") + text.count("{"), text.count(",")
-    if opened > 4 * entries or commas > (limits.MAX_DIMENSIONS + 6) * entries:
-        for inside in _STRING.finditer(text):
-            piece = inside[0]
-            opened -= piece.count("[") + piece.count("{")
-            commas -= piece.count(",")
-    if opened > 4 * entries or commas > (limits.MAX_DIMENSIONS + 6) * entries:
-        raise HeaderBeyondLimits(
-            name, LENGTH_BYTES, f"the brackets of {tensors:,} tensors", f"{opened:,}, {commas:,} commas"
-        )
+    try:
+        check_json_memory(raw, limits.MAX_SAFETENSORS_MEMORY_BYTES)
+    except JsonTooLarge:
+        most = f"values of at most {limits.MAX_SAFETENSORS_MEMORY_BYTES:,} bytes in memory"
+        raise HeaderBeyondLimits(name, LENGTH_BYTES, most, "more") from None
 
 
 def _check_tensor(name: str, text: str, key: str, tensor: Any) -> None:
@@ -247,7 +247,7 @@ def _check_tensor(name: str, text: str, key: str, tensor: Any) -> None:
             name,
             _offset_of(text, key),
             f"at most 2^50 elements of {_shorten(key)}",
-            f"a shape of {_shorten(list(shape))}",
+            f"a shape of {' x '.join(map(_shorten, shape))}"[:200],
         )
     if type(begin) is not int or type(end) is not int or not 0 <= begin <= end <= 8 * limits.MAX_TENSOR_ELEMENTS:
         bad("a span of data", f"{_shorten(begin)} to {_shorten(end)}")
@@ -300,6 +300,11 @@ def _refuse_constant(constant: str) -> NoReturn:
 
 
 def _shorten(value: Any) -> str:
+    """A value of the JSON in a message: a text or number in printable ASCII, else what it is."""
+    if isinstance(value, str):
+        value = value[:80]
+    elif not isinstance(value, int | float):
+        return _describe_type(value)
     text = ascii(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -338,15 +343,16 @@ def read_safetensors_metadata(
         if not isinstance(header, Mapping):
             raise HeaderTruncated(name, 0, f"the header of {_shorten(path)}", "none")
         try:
-            text = json.dumps(header)
+            raw = json.dumps(header).encode()
         except (RecursionError, TypeError, ValueError):
             raise HeaderMalformed(path, 0, "a header of three levels", "one that is no JSON") from None
-        tensors, metadata = parse(path, text)
+        tensors, metadata = parse(path, raw)
         shards.append(Shard(path, tensors, metadata, None, _data_bytes(path, tensors)))
+        _check_tensors_of_shards(name, shards)
     there = [sizes.get(path) for path in artifact.paths]
     verified = _verify_sizes(shards, there)
     return build_safetensors_header(
-        artifact, *_merge_shards(name, shards), size=sum(size or 0 for size in there) if verified else None,
+        artifact, *_merge_shards(shards), size=sum(size or 0 for size in there) if verified else None,
         size_verified=verified, config=config, base_parameters=base_parameters, requests=requests,
         bytes_read=bytes_read,
     )  # fmt: skip
@@ -355,7 +361,7 @@ def read_safetensors_metadata(
 # ---- Shards together ------------------------------------------------------------------------------------------------
 
 
-def _merge_shards(name: str, shards: list[Shard]) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _merge_shards(shards: list[Shard]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All tensors and all metadata. Raises HeaderMalformed if two shards hold the same tensor."""
     tensors: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
@@ -365,11 +371,16 @@ def _merge_shards(name: str, shards: list[Shard]) -> tuple[dict[str, Tensor], di
         metadata.update(shard.metadata)
         if len(tensors) != before + len(shard.tensors):
             raise HeaderMalformed(shard.name, 0, "tensors of its own", "one that another shard holds too")
-        if len(tensors) > limits.MAX_SAFETENSORS_TENSORS_OF_ALL_SHARDS:
-            raise HeaderBeyondLimits(
-                name, 0, f"at most {limits.MAX_SAFETENSORS_TENSORS_OF_ALL_SHARDS:,} tensors", f"{len(tensors):,}"
-            )
     return tensors, metadata
+
+
+def _check_tensors_of_shards(name: str, shards: list[Shard]) -> None:
+    """Raises HeaderBeyondLimits if the shards that were read so far hold too many tensors."""
+    tensors = sum(len(shard.tensors) for shard in shards)
+    if tensors > limits.MAX_SAFETENSORS_TENSORS_OF_ALL_SHARDS:
+        raise HeaderBeyondLimits(
+            name, 0, f"at most {limits.MAX_SAFETENSORS_TENSORS_OF_ALL_SHARDS:,} tensors", f"{tensors:,}"
+        )
 
 
 def _sum_sizes(shards: list[Shard]) -> int | None:

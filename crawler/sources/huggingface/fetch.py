@@ -6,7 +6,6 @@ raised.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,8 +13,8 @@ from typing import Any
 from analysis.errors import HeaderError
 from analysis.files.artifacts import group_artifacts
 from analysis.formats.model_config import find_config_files, merge_configs
-from analysis.formats.readers import find_reader, read_artifact
-from analysis.untrusted import MAX_CONFIG_BYTES
+from analysis.formats.readers import find_reader, read_answer, read_artifact
+from analysis.untrusted import MAX_CONFIG_BYTES, parse_json_text
 from crawler.errors import FileError, HubUnreachable, RepoError
 from crawler.skips import make_skip, make_skip_by_id
 from crawler.sources.huggingface.client import HubClient
@@ -174,9 +173,9 @@ def fetch_config(client: HubClient, fetched: FetchedRepo, artifact: ArtifactReco
         if not 0 < sizes[path] <= MAX_CONFIG_BYTES:
             continue
         try:
-            values[path] = json.loads(client.read_small_file(repo.repo_id, path, revision, size=sizes[path]))
+            values[path] = parse_json_text(client.read_small_file(repo.repo_id, path, revision, size=sizes[path]))
             continue
-        except (ValueError, RecursionError):
+        except ValueError:
             error: RepoError = FileError(path, "unreadable", "not valid JSON")
         except RepoError as met:
             error = FileError(path, met.reason, met.detail)
@@ -197,8 +196,7 @@ def read_repo_header(
     """
     sizes = {file.path: file.size for file in fetched.files}
     repo_id, revision = fetched.repo.repo_id, fetched.repo.sha or "main"
-    read_answer = find_reader(artifact).read_answer
-    if read_answer is not None and len(artifact.paths) > 1:
+    if find_reader(artifact).read_answer is not None and len(artifact.paths) > 1:
         index = find_index_file(artifact, sizes)
         payload = client.safetensors_metadata(repo_id, index) if index else None
         if payload is not None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from analysis.untrusted import JsonTooLarge, check_json_memory
+
 MAX_MESSAGE_LENGTH = 400
 """Characters of an error message of the Hub."""
 
@@ -109,14 +111,17 @@ class IncompleteResponse(Exception):
 
 def parse_json(response: Response) -> Any:
     """The JSON value of a response. Raises IncompleteResponse for web pages, truncated texts and too deep nesting."""
-    text = response.body.decode("utf-8", "replace")  # a wrong byte costs the value that it is in, not the page
     try:
+        check_json_memory(response.body)
+        text = response.body.decode("utf-8", "replace")  # a wrong byte costs the value that it is in, not the page
         try:
             return json.loads(text)
         except ValueError as error:
             if "integer string conversion" not in str(error):
                 raise
             return json.loads(text, parse_int=parse_json_int)
+    except JsonTooLarge as error:
+        raise IncompleteResponse(f"the JSON is too large: {error}") from error
     except (ValueError, RecursionError) as error:
         if response.is_web_page or not response.body:
             raise IncompleteResponse(f"expected JSON, received {response.description}") from error

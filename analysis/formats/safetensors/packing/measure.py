@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from analysis.formats.safetensors.packing import codebooks, floats, integers
@@ -66,7 +66,7 @@ RULES: tuple[tuple[frozenset[str], Rule, str], ...] = (
 """Tensors that must be there, the rule that counts, and the method whose layout it is. The first that fits counts."""
 
 
-@cache
+@lru_cache(maxsize=1024)
 def find_rule(signature: frozenset[tuple[str, str]]) -> tuple[Rule, str] | None:
     """The rule for a module with these endings and dtypes; None for plain weights."""
     leaves = dict(signature)
@@ -101,7 +101,9 @@ def _byte_method(leaves: Mapping[str, str]) -> str:
 def measure(tensors: Mapping[str, Tensor], config: QuantizationConfig) -> Packed:
     """The parameters of a model's tensors, by module and by scheme."""
     packed = Packed()
-    for module, leaves in group_by_module(tensors).items():
+    modules = group_by_module(tensors)
+    config = config.limit_patterns(len(modules))
+    for module, leaves in modules.items():
         rule = find_rule(frozenset((leaf, tensor.dtype) for leaf, tensor in leaves.items()))
         stacked = max((tensor.shape[0] for tensor in leaves.values() if len(tensor.shape) >= 3), default=0)
         parameters, scheme = 0, ""
