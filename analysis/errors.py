@@ -15,6 +15,7 @@ AnalysisError
 │   ├── HeaderTruncated   the file ends before its header does
 │   ├── HeaderMalformed   the header contradicts itself or its format
 │   ├── HeaderBeyondLimits  it is larger than the limits for a valid header
+│   ├── HeaderTooCostly   reading it takes more time or memory than any valid header
 │   └── UnreadableFormat  the file is in a format whose headers are not read
 ├── SourceError           the bytes of a file can't be read
 ├── InvalidName           a text can't be a model's name: empty, too long, control characters
@@ -147,6 +148,22 @@ class HeaderBeyondLimits(HeaderError):
     """The header exceeds the limits of analysis/formats/limits.py."""
 
     hint = "the limits are listed in docs/headers.md"
+
+
+class HeaderTooCostly(HeaderError):
+    """Reading the header of `name` was ended; `cost` says why: it takes longer, or more memory, than is allowed."""
+
+    hint = "the file is not what its name says; the limits are listed in docs/headers.md"
+
+    def __init__(self, name: str, cost: str) -> None:
+        super().__init__(name, 0, "a header that can be read within limits", f"one that {cost}")
+        self.cost = cost
+
+    def __str__(self) -> str:
+        return f"{self.name}: reading its header {self.cost}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.cost)
 
 
 class UnreadableFormat(HeaderError):

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from analysis.errors import HeaderError  # noqa: E402
-from analysis.formats.gguf.array_lengths import learn_lengths  # noqa: E402
+from analysis.formats.array_lengths import learn_lengths  # noqa: E402
 from analysis.formats.gguf.reader import read_file  # noqa: E402
 from analysis.formats.readers import read_artifact  # noqa: E402
 from analysis.formats.source import BytesSource  # noqa: E402

@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from analysis.errors import HeaderError  # noqa: E402
-from analysis.formats.gguf.array_lengths import ArrayLengths, learn_lengths  # noqa: E402
+from analysis.formats.array_lengths import ArrayLengths, learn_lengths  # noqa: E402
 from analysis.formats.gguf.reader import read_file  # noqa: E402
 from analysis.formats.source import BytesSource, FileSource  # noqa: E402
 from tests.analysis.formats.gguf_file import Tensor, gguf, header, model, padded  # noqa: E402

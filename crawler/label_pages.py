@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from analysis.labels.resolve import label_repo, label_repo_and_artifacts
-from crawler.execute.environment import without_token
+from crawler.environment import without_token
 from crawler.execute.gc_tuning import tuned_gc
 from db.derive.record import derived
 from db.labels import Labels

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from analysis.formats.array_lengths import ArrayLengths
 from analysis.formats.source import ByteSource
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, Header
@@ -23,7 +24,7 @@ class ReadHeader(Protocol):
         sizes: Mapping[str, int | None],
         open_source: Callable[[str], ByteSource],
         *,
-        array_lengths: Sequence[ArrayLength],
+        array_lengths: Sequence[ArrayLength] | ArrayLengths,
         config: Json,
         base_parameters: int | None,
     ) -> tuple[Header, tuple[ArrayLength, ...]]:

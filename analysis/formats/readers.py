@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from analysis.errors import UnreadableFormat
 from analysis.formats import gguf, safetensors
+from analysis.formats.array_lengths import ArrayLengths
 from analysis.formats.facts import limit_header
 from analysis.formats.formats import FORMAT_BY_EXTENSION, extension_of, find_container
 from analysis.formats.reader import FIRST_BYTES, Reader
@@ -52,7 +53,7 @@ def read_artifact(
     sizes: Mapping[str, int | None],
     open_source: Callable[[str], ByteSource],
     *,
-    array_lengths: Sequence[ArrayLength] = (),
+    array_lengths: Sequence[ArrayLength] | ArrayLengths = (),
     config: Json = {},  # noqa: B006  # read only
     base_parameters: int | None = None,
 ) -> tuple[Header, tuple[ArrayLength, ...]]:

@@ -27,9 +27,9 @@ from time import monotonic
 from typing import Any
 
 from analysis.vocabulary.vocabulary import vocabulary
+from crawler.environment import TOKENS
 from crawler.errors import ClusterError
 from crawler.execute.end_process import REQUEST_THREADS
-from crawler.execute.environment import TOKENS
 from crawler.execute.gc_tuning import tune_gc
 from crawler.sources.pacer import Pacer
 

@@ -12,7 +12,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from crawler.execute.environment import without_token
+from crawler.environment import without_token
 from crawler.service.config import JobHook
 from crawler.service.logging import log
 from crawler.service.state import Outcome

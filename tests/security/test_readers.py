@@ -16,7 +16,7 @@ import pytest
 
 from analysis.errors import HeaderBeyondLimits, HeaderError
 from analysis.formats import limits
-from analysis.formats.gguf.array_lengths import ArrayLengths, learn_lengths
+from analysis.formats.array_lengths import ArrayLengths, learn_lengths
 from analysis.formats.gguf.reader import read_file
 from analysis.formats.readers import read_answer, read_artifact
 from analysis.formats.source import BytesSource

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.formats.gguf.array_lengths import LargeArray
+from analysis.formats.array_lengths import LargeArray
 from analysis.formats.gguf.tensor_sizes import Tensor
 
 

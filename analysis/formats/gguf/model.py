@@ -20,8 +20,8 @@ from dataclasses import replace
 
 from analysis.errors import HeaderBeyondLimits
 from analysis.formats import limits
+from analysis.formats.array_lengths import ArrayLengths, learn_lengths
 from analysis.formats.facts import clean_text
-from analysis.formats.gguf.array_lengths import ArrayLengths, learn_lengths
 from analysis.formats.gguf.facts import collect_gguf_facts, find_header_role
 from analysis.formats.gguf.file import GgufFile
 from analysis.formats.gguf.parameters import count_active_gguf_parameters, count_gguf_parameters

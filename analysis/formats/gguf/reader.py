@@ -22,8 +22,8 @@ from typing import Any, NoReturn
 
 from analysis.errors import HeaderBeyondLimits, HeaderError, HeaderMalformed, HeaderTruncated, NotThisFormat
 from analysis.formats import limits
+from analysis.formats.array_lengths import DIGEST_BYTES, MIN_ELEMENTS_TO_LEARN, ArrayLengths, LargeArray, digest
 from analysis.formats.gguf import MAGIC
-from analysis.formats.gguf.array_lengths import DIGEST_BYTES, MIN_ELEMENTS_TO_LEARN, ArrayLengths, LargeArray, digest
 from analysis.formats.gguf.file import GgufFile, SkippedArray
 from analysis.formats.gguf.tensor_sizes import Tensor, tensor_sizes
 from analysis.formats.signatures import detect_other_format

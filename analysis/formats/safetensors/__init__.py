@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from analysis.formats.array_lengths import ArrayLengths
 from analysis.formats.reader import Reader
 from analysis.formats.source import ByteSource
 from db.record_base import Json
@@ -23,7 +24,7 @@ def read(
     sizes: Mapping[str, int | None],
     open_source: Callable[[str], ByteSource],
     *,
-    array_lengths: Sequence[ArrayLength],
+    array_lengths: Sequence[ArrayLength] | ArrayLengths,
     config: Json,
     base_parameters: int | None,
 ) -> tuple[Header, tuple[ArrayLength, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.formats.gguf.array_lengths import ArrayLengths, LargeArray, SkipLength, digest, learn_lengths
+from analysis.formats.array_lengths import ArrayLengths, LargeArray, SkipLength, digest, learn_lengths
 from db.records import ArrayLength
 
 RUN = (

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.errors import HeaderMalformed
 from analysis.formats import limits
-from analysis.formats.gguf.array_lengths import ArrayLengths, learn_lengths
+from analysis.formats.array_lengths import ArrayLengths, learn_lengths
 from analysis.formats.gguf.file import GgufFile, SkippedArray
 from analysis.formats.gguf.reader import read_file
 from analysis.formats.source import BytesSource

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from analysis.formats import limits
-from analysis.formats.gguf.array_lengths import ArrayLengths
+from analysis.formats.array_lengths import ArrayLengths
 from analysis.formats.readers import read_artifact
 from analysis.formats.source import BytesSource
 from db.records import ArrayLength, ArtifactRecord, Header
@@ -55,7 +55,7 @@ def read(
     sizes = {name: rows[name]["full_size"] for name in names}
     artifact = ArtifactRecord(names[0], "weights", "gguf", names, sum(sizes.values()))
     known = ArrayLengths.of(lengths)
-    return read_artifact(artifact, sizes, lambda name: Whole(folder / name, sizes[name]), array_lengths=known)  # type: ignore[arg-type]
+    return read_artifact(artifact, sizes, lambda name: Whole(folder / name, sizes[name]), array_lengths=known)
 
 
 def test_counts_are_exact_and_sizes_fit(recorded: Path, rows: dict[str, dict[str, Any]]) -> None:

@@ -20,7 +20,7 @@ from analysis.errors import (
     NotThisFormat,
 )
 from analysis.formats import limits
-from analysis.formats.gguf.array_lengths import ArrayLengths, learn_lengths
+from analysis.formats.array_lengths import ArrayLengths, learn_lengths
 from analysis.formats.gguf.file import GgufFile
 from analysis.formats.gguf.reader import read_file
 from analysis.formats.source import BytesSource, FileSource

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analysis.formats.gguf.array_lengths import learn_lengths
+from analysis.formats.array_lengths import learn_lengths
 from analysis.formats.gguf.reader import read_file
 from analysis.formats.source import BytesSource
 from crawler.cli import cli, errors
