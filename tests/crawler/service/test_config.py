@@ -27,6 +27,8 @@ def test_the_example_is_valid() -> None:
     assert set(found.jobs) == {"incremental", "full_crawl", "enrich", "export", "prune", "optimize"}
     assert found.jobs["incremental"].every == timedelta(hours=1)
     assert found.jobs["export"].after == ("full_crawl",)
+    assert all(job.max_time is not None for job in found.jobs.values())
+    assert found.jobs["enrich"].max_time == timedelta(minutes=14)
     assert found.db == str(EXAMPLE.parent / "catalog.db")
 
 
