@@ -5,33 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 import click
 
 from crawler.cli.errors import EXTRAS, NO, explain
+from crawler.cli.findings import Finding
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Column, Printer, size_text
 
-Verdict = Literal["good", "note", "bad"]
-
 MIN_FREE_BYTES = 1_000_000_000
 """Free disk space below which a crawl soon runs out; a listing of the whole Hub takes some 12 GB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check, and what to do about it (`fix`; the key of the JSON is `mend`) where it is not good."""
-
-    check: str
-    verdict: Verdict
-    found: str
-    fix: str = ""
 
 
 @click.command()
@@ -49,7 +36,12 @@ def doctor(endpoint: str | None, offline: bool, db: str, out: Printer) -> int | 
     """
     findings = [*check_installation(), *check_catalog(db), *check_disk(db), *check_network(endpoint, offline)]
     rows = [{"check": f.check, "verdict": f.verdict, "found": f.found, "mend": f.fix} for f in findings]
-    columns = [Column("check", clip=False), Column("verdict"), Column("found"), Column("mend", "fix")]
+    columns = [
+        Column("check", clip=False),
+        Column("verdict"),
+        Column("found", clip=False),
+        Column("mend", "fix", clip=False),
+    ]
     out.rows(rows, columns, id_key="check")
     bad = sum(finding.verdict == "bad" for finding in findings)
     if out.is_human_output:
@@ -122,18 +114,11 @@ def check_disk(db: str) -> Iterator[Finding]:
 
 
 def check_network(endpoint: str | None, offline: bool) -> Iterator[Finding]:
-    from crawler.errors import CrawlError
+    from crawler.errors import CrawlError, TokenRefused
     from crawler.sources.huggingface.client import HubClient
 
-    def check_request(check: str, request: Callable[[], str]) -> Finding:
-        try:
-            return Finding(check, "good", request())
-        except CrawlError as error:
-            message, hint, _ = explain(error) or (str(error), "", 0)
-            return Finding(check, "bad", message, hint)
-
     try:
-        hub = HubClient(endpoint, tries=2, timeout=10.0)
+        hub = HubClient(endpoint, tries=2, timeout=10.0, patience=0.0)
     except CrawlError as error:
         yield Finding("endpoint", "bad", str(error), "set --endpoint or HF_ENDPOINT to a URL")
         return
@@ -148,16 +133,31 @@ def check_network(endpoint: str | None, offline: bool) -> Iterator[Finding]:
         )
         return
 
-    def request_listing() -> str:
+    try:
         hub.check_connection()
-        left, quota = hub.pacer.quota("api")
-        return f"{hub.endpoint} responds" + (
-            f"; {left:,} of {quota:,} API requests left" if quota and left is not None else ""
-        )
+    except CrawlError as error:
+        message, hint, _ = explain(error) or (str(error), "", 0)
+        if hub.has_answered:
+            hint += "; a proxy without a listing: crawl --repo OWNER/NAME"
+        yield Finding("hub", "bad", message, hint)
+        return
+    left, quota = hub.pacer.quota("api")
+    requests = f"; {left:,} of {quota:,} API requests left" if quota and left is not None else ""
+    yield Finding("hub", "good", f"{hub.endpoint} responds{requests}")
+    from crawler.cli.check_hub import check_hub
+    from crawler.sources.huggingface.source import HuggingFaceSource
 
-    reached = check_request("hub", request_listing)
-    yield reached
-    if hub.has_token and reached.verdict == "good":
-        yield check_request("token", lambda: f"the Hub accepts it ({hub.whoami()})")
-    elif reached.verdict == "good":
+    yield from check_hub(HuggingFaceSource(hub))
+    if hub.has_password:
+        yield Finding("token", "note", "the user and password of the endpoint are sent, and no token")
+        return
+    if not hub.has_token:
         yield Finding("token", "note", token, "create one at https://huggingface.co/settings/tokens and set HF_TOKEN")
+        return
+    try:
+        yield Finding("token", "good", f"the Hub accepts it ({hub.whoami()})")
+    except TokenRefused as error:
+        message, hint, _ = explain(error) or (str(error), "", 0)
+        yield Finding("token", "bad", message, hint)
+    except CrawlError as error:
+        yield Finding("token", "note", f"the Hub does not tell whose it is: {error}")

@@ -118,6 +118,16 @@ class HubClient:
         return self.transport.has_token
 
     @property
+    def has_password(self) -> bool:
+        """Whether the endpoint came with a user and password, which are sent instead of a token."""
+        return self.transport.has_password
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether anything responded at the endpoint."""
+        return self.transport.has_answered
+
+    @property
     def seconds_waited(self) -> float:
         return self.pacer.seconds_waited
 

@@ -109,7 +109,7 @@ class Transport:
         self._token = token
         self._ignore_offline_mode = offline is False
         self.outages = OutageWatch(self.endpoint, pacer, patience, first_pause=min(1.0, 2 * backoff))
-        self._has_answered = False
+        self.has_answered = False
         self._buckets: dict[RequestKind, str] = {"resolve": "resolvers"}  # quota that a kind of request counts against
 
     @cached_property
@@ -126,6 +126,10 @@ class Transport:
     @property
     def has_token(self) -> bool:
         return "authorization" in self.headers
+
+    @property
+    def has_password(self) -> bool:
+        return self._endpoint.authorization is not None
 
     def _session(self) -> httpx2.Client:
         # huggingface_hub's session refuses every request where HF_HUB_OFFLINE is set.
@@ -156,7 +160,7 @@ class Transport:
                 failures += 1
                 if failures >= (tries if error.connected else min(tries, TRIES_TO_CONNECT)):
                     final = self._final_error(what, error)
-                    if check_health is None or not self._has_answered or outages >= MAX_OUTAGES_PER_REQUEST:
+                    if check_health is None or not self.has_answered or outages >= MAX_OUTAGES_PER_REQUEST:
                         raise final from error
                     was_down = self.outages.wait_until_healthy(check_health)
                     if not was_down and error.connected:
@@ -271,7 +275,7 @@ class Transport:
             finally:
                 if kind != "cdn":
                     self._report_to_pacer(kind, bucket, response)
-            self._has_answered = True
+            self.has_answered = True
             if response.status != 429:
                 return response
             if kind == "cdn":
@@ -328,6 +332,9 @@ class Transport:
         """
         status, message = response.status, response.message
         what = urlsplit(response.url).path
+        if status == 401 and response.headers.get("www-authenticate", "").lower().startswith("basic"):
+            why = "refuses the user and password" if self.has_password else "asks for a user and password"
+            return IncompleteResponse(f"what stands before the Hub {why}: https://USER:PASSWORD@HOST as endpoint")
         if status == 401 and "credentials" in message.lower() and self.has_token:
             return TokenRefused(self.endpoint)
         if status in REFUSAL_STATUSES:
