@@ -1,20 +1,26 @@
-"""A crawler in long operation: a Hub that changes and fails, crawls that are killed, readers at the same time.
+"""A crawler in long operation: a Hub that changes, fails and restarts, crawls that are killed, clocks that jump.
 
-    python bench/soak.py [--minutes 30] [--seed 1] [--dir FOLDER]
+    python bench/soak.py [--minutes 30] [--seeds 5] [--first-seed 1] [--dir FOLDER]
 
-For `--minutes`, on loopback: the sample Hub adds, changes, renames, gates, hides and removes repos every second and
-fails at random in every way it supports; crawls (some full) and the scheduler run against it, one in three is killed by
-SIGKILL or SIGTERM at a random moment; two readers query the catalog without a pause. Then the faults end, the last
-crawls run, and the catalog is compared with the Hub, row for row. Exit status 0: equal.
+For `--minutes` with each seed, on loopback: the sample Hub adds, changes, renames, gates, hides and removes repos,
+fails at random in every way it supports (bench/random_faults.py), and is restarted; crawls (some full) and the
+scheduler run against it, half of them are ended by SIGKILL or SIGTERM at a random moment, and the clock of some is
+wrong or jumps while they run (bench/shifted_clock.py); two readers query the catalog without a pause.
+
+Then the faults end and the last crawls run, each at a later time, because what failed is not tried again at once. The
+catalog must equal the Hub, and all that it holds of the Hub's repos must equal what a single crawl into a new catalog
+finds. Exit status 0: equal, with every seed.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -22,20 +28,36 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from analysis.errors import AnalysisError
 from analysis.query.reader import CatalogReader
+from bench.random_faults import make_random_fault
 from db.errors import CatalogError
-from samplehub import Fault, Kind, SampleHub
+from samplehub import SampleHub
 from samplehub.content.repo import Repo
-from samplehub.server.faults import Place
+from tests.crawler.dump import QUERIES, dump
 
-QUIET_KINDS = (Kind.DRIP, Kind.STALL)  # they delay responses: rare and short
-PLACES: tuple[Place, ...] = ("listing", "info", "resolve", "cdn", "metadata")
 TRUTH = "select hub_id, repo_id, sha, downloads, likes, status from repos"
+
+NOT_COMPARED = frozenset(("aliases", "events", "headers", "header_layouts", "metrics", "skips"))
+"""Tables that hold what happened, or what gone repos had."""
+
+DAY_SECONDS = 86_400
+
+CLOCK_JUMPS_SECONDS = (-400 * DAY_SECONDS, -DAY_SECONDS, -3600, 3600, DAY_SECONDS, 400 * DAY_SECONDS)
+"""How wrong a clock may be."""
+
+LAST_CRAWL_DAYS = (40, 80, 120)
+"""Days after now at which the last crawls run: longer apart than any pause before another attempt."""
+
+CRAWL_MAX_TIME = "40s"
+"""`--max-time` of the crawls during the faults."""
+
+SHIFTED_CLOCK = Path(__file__).with_name("shifted_clock.py")
 
 
 class Churn:
@@ -80,19 +102,16 @@ class Churn:
             catalog.remove(repo.id)
 
     def fault(self) -> None:
-        kind = self.rng.choice(list(Kind))
-        slow = kind in QUIET_KINDS
-        self.hub.faults.add(
-            Fault(
-                kind,
-                on=self.rng.choice(PLACES),
-                after=self.rng.randrange(3),
-                every=self.rng.randrange(1, 4),
-                times=1 if slow else self.rng.randrange(1, 5),
-                seconds=0.3 if slow else 1.0,
-                bytes=64 if kind is Kind.DRIP else None,
-            )
-        )
+        fault = make_random_fault(self.rng, [repo.id for repo in self.hub.catalog])
+        self.counts[f"fault: {fault.kind.name}"] += 1
+        self.hub.faults.add(fault)
+
+    def restart(self) -> None:
+        """Stops the Hub for a moment: connections break, then are refused."""
+        self.counts["restart"] += 1
+        self.hub.stop()
+        time.sleep(self.rng.uniform(0.1, 3))
+        self.hub.start()
 
 
 def expected_row(repo: Repo) -> tuple[Any, ...]:
@@ -109,6 +128,8 @@ def run_churn(hub: SampleHub, churn: Churn, until: float) -> None:
             churn.fault()
         if churn.rng.random() < 0.02:
             hub.faults.clear()
+        if churn.rng.random() < 0.005:
+            churn.restart()
 
 
 def read(db: Path, until: float, seen: Counter[str]) -> None:
@@ -128,35 +149,62 @@ def read(db: Path, until: float, seen: Counter[str]) -> None:
         time.sleep(0.05)
 
 
-def command(db: Path, hub: SampleHub, *words: str) -> subprocess.Popen[str]:
-    env = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_CATALOG_DB": str(db), "HF_HUB_DISABLE_TELEMETRY": "1"}
-    env.pop("HF_TOKEN", None)
-    line = [sys.executable, "-m", "crawler.cli", *words]
-    return subprocess.Popen(line, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=db.parent)
+@dataclass(slots=True)
+class Program:
+    """hf-catalog with a catalog and a Hub, and with a clock that can be set."""
+
+    db: Path
+    endpoint: str
+    offset: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.offset = self.db.with_name("clock-offset")
+        self.set_clock(0)
+
+    def set_clock(self, seconds: float) -> None:
+        """Makes the program's clock this far ahead, also while it runs."""
+        self.offset.write_text(str(seconds), encoding="utf-8")
+
+    def start(self, *words: str, db: Path | None = None) -> subprocess.Popen[str]:
+        env = {**os.environ, "HF_ENDPOINT": self.endpoint, "HF_CATALOG_DB": str(db or self.db)}
+        env |= {"HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONPATH": str(SHIFTED_CLOCK.parents[1])}
+        env.pop("HF_TOKEN", None)
+        line = [sys.executable, str(SHIFTED_CLOCK), str(self.offset), *words]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(line, env=env, stdout=pipe, stderr=pipe, text=True, cwd=self.db.parent)
 
 
-def crawls(db: Path, hub: SampleHub, until: float, rng: random.Random, ends: Counter[str]) -> None:
-    """Runs one crawl after another, kills about half of them, and lets the scheduler run some."""
+def run_crawls(program: Program, until: float, rng: random.Random, ends: Counter[str]) -> None:
+    """Runs one crawl after another, ends about half of them, sets the clock, and lets the scheduler run some."""
     while time.monotonic() < until:
-        words = ["crawl", "-q", "--depth", rng.choice(("listing", "files", "headers")), "--max-time", "60s"]
+        words = ["crawl", "-q", "--depth", rng.choice(("listing", "files", "headers")), "--max-time", CRAWL_MAX_TIME]
         words += ["--full"] if rng.random() < 0.3 else []
         if rng.random() < 0.15:
-            words = ["schedule", "--config", str(write_service_config(db)), "--once"]
-        process = command(db, hub, *words)
+            words = ["schedule", "--config", str(write_service_config(program.db)), "--once"]
+        program.set_clock(rng.choice(CLOCK_JUMPS_SECONDS) if rng.random() < 0.25 else 0)
+        process = program.start(*words)
+        if rng.random() < 0.2:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(rng.uniform(0.5, 4))
+            program.set_clock(rng.choice(CLOCK_JUMPS_SECONDS))
+            ends["clock jumped during a crawl"] += 1
         how = rng.choice((None, None, signal.SIGKILL, signal.SIGTERM))
         if how is not None:
             time.sleep(rng.uniform(0.2, 6))
             process.send_signal(how)
         _, err = process.communicate()
         if "Traceback" in err or "internal error" in err:
-            ends[f"BUG: {err[-600:]}"] += 1
+            ends[f"BUG: {err[-900:]}"] += 1
         ends[f"{words[0]} {how.name if how else 'completed'}: {process.returncode}"] += 1
+        if process.returncode == 4:
+            ends[f"  {err.splitlines()[-2][:110] if err.count(chr(10)) > 1 else err[:110]}"] += 1
 
 
 def write_service_config(db: Path) -> Path:
     path = db.with_name("catalog.toml")
     path.write_text(
-        f'db = "{db.name}"\n[jobs.crawl]\nevery = "1s"\nrun = ["crawl", "-q", "--depth", "files"]\n'
+        f'db = "{db.name}"\n[jobs.crawl]\nevery = "1s"\n'
+        f'run = ["crawl", "-q", "--depth", "files", "--max-time", "{CRAWL_MAX_TIME}"]\n'
         '[jobs.optimize]\nafter = ["crawl"]\nrun = ["db", "optimize", "-q"]\n'
     )
     return path
@@ -181,56 +229,86 @@ def differences(db: Path, hub: SampleHub, churn: Churn) -> list[str]:
     return found
 
 
-def last_crawl(db: Path, hub: SampleHub, max_wait: float = 120) -> str:
+def differences_from_new(db: Path, new: Path) -> list[str]:
+    """The differences of a catalog from one that a single crawl made, in all that belongs to the Hub's repos."""
+    stored, true = dump(db), dump(new)
+    listed = {row[1] for row in true["repos"]}
+    found: list[str] = []
+    for table in QUERIES.keys() - NOT_COMPARED:
+        column = 1 if table == "repos" else 0
+        before = {repr(row) for row in stored[table] if row[column] in listed}
+        after = {repr(row) for row in true[table] if row[column] in listed}
+        found += [f"{table}: stored, but not true: {row[:400]}" for row in sorted(before - after)]
+        found += [f"{table}: true, but not stored: {row[:400]}" for row in sorted(after - before)]
+    return found
+
+
+def run_last_crawl(program: Program, max_wait: float = 120) -> str:
     """Runs a complete crawl; waits for a crawl that outlives its killed scheduler and still holds the catalog."""
     until = time.monotonic() + max_wait
     while True:
-        process = command(db, hub, "crawl", "-q", "--full", "--depth", "files")
+        process = program.start("crawl", "-q", "--full", "--depth", "headers")
         _, err = process.communicate()
         if process.returncode != 3 or "is held by a crawl" not in err or time.monotonic() > until:
-            return f"{process.returncode} {err[-200:]}"
+            return f"{process.returncode} {err[-300:]}"
         time.sleep(2)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--dir", type=Path)
-    args = parser.parse_args()
-    folder = args.dir or Path(tempfile.mkdtemp(prefix="soak-"))
+def find_free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def soak(folder: Path, minutes: float, seed: int) -> bool:
+    """One soak; whether the catalog equals the Hub in the end."""
     folder.mkdir(parents=True, exist_ok=True)
-    db, rng = folder / "catalog.db", random.Random(args.seed)
+    db, new, rng = folder / "catalog.db", folder / "new.db", random.Random(seed)
     seen, ends = Counter[str](), Counter[str]()
-    with SampleHub() as hub:
-        churn = Churn(hub, random.Random(args.seed + 1))
-        until = time.monotonic() + args.minutes * 60
+    with SampleHub(port=find_free_port()) as hub:
+        program = Program(db, hub.endpoint)
+        churn = Churn(hub, random.Random(seed + 1))
+        until = time.monotonic() + minutes * 60
         threads = [threading.Thread(target=run_churn, args=(hub, churn, until))]
         threads += [threading.Thread(target=read, args=(db, until, seen)) for _ in range(2)]
-        threads += [threading.Thread(target=crawls, args=(db, hub, until, rng, ends))]
+        threads += [threading.Thread(target=run_crawls, args=(program, until, rng, ends))]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        struck = sum(hub.faults.hits.values())
         hub.faults.clear()
-        for _ in range(2):
-            ends[f"last crawl: {last_crawl(db, hub)}"] += 1
-        found = differences(db, hub, churn)
-        check = command(db, hub, "db", "check")
-        said, err = check.communicate()
-    print(f"{datetime.now(UTC):%Y-%m-%d} {args.minutes:g} minutes, seed {args.seed}; {db.stat().st_size / 1e6:.1f} MB")
-    print("churn:", json.dumps(churn.counts))
-    print(f"faults still in force that struck: {struck}")
+        for days in LAST_CRAWL_DAYS:
+            program.set_clock(days * DAY_SECONDS)
+            ends[f"last crawl: {run_last_crawl(program)}"] += 1
+        program.set_clock(0)
+        _, err = (process := program.start("crawl", "-q", "--depth", "headers", db=new)).communicate()
+        ends[f"crawl into a new catalog: {process.returncode} {err[-300:]}"] += 1
+        found = [*differences(db, hub, churn), *differences_from_new(db, new)]
+        said, err = (check := program.start("db", "check")).communicate()
+    print(f"{datetime.now(UTC):%Y-%m-%d} {minutes:g} minutes, seed {seed}; {db.stat().st_size / 1e6:.1f} MB; {folder}")
+    print("changes and faults:", json.dumps(churn.counts))
     for name, counter in (("crawls", ends), ("readers", seen)):
         for text, count in sorted(counter.items()):
             print(f"{name}: {count:5d} x {text}")
     print(f"db check: {check.returncode} {said[-300:]}{err[-300:]}")
     bad = [text for text in (*ends, *seen) if text.startswith(("BUG", "HALF"))]
-    for line in found[:20]:
+    for line in found[:30]:
         print("DIFFERS", line)
-    print(f"{len(found)} differences, {len(bad)} kinds of bug")
-    sys.exit(bool(found or bad or check.returncode))
+    print(f"{len(found)} differences, {len(bad)} kinds of bug", flush=True)
+    return not (found or bad or check.returncode)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30, help="for each seed")
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, one after another")
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--dir", type=Path)
+    args = parser.parse_args()
+    folder = args.dir or Path(tempfile.mkdtemp(prefix="soak-"))
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    results = [soak(folder / f"seed-{seed}", args.minutes, seed) for seed in seeds]
+    sys.exit(not all(results))
 
 
 if __name__ == "__main__":
