@@ -17,6 +17,7 @@ from crawler.discover.plan import choose_run_kind, split_by_author
 from crawler.enrich.enrich import enrich
 from crawler.execute.executor import open_executor, open_threads
 from crawler.execute.gc_tuning import tuned_gc
+from crawler.known_hubs import kept_capabilities
 from crawler.run_recorder import Progress, ProgressCallback, RunRecorder, recorded_run
 from crawler.settings import CrawlSettings
 from crawler.sources.source import Source
@@ -41,6 +42,7 @@ def crawl(
     runs = []
     with (
         store.crawling(),
+        kept_capabilities(store, source),
         tuned_gc(),
         open_threads(settings.workers, source.pacer) as executor,
         open_executor(settings.cluster, insecure=settings.insecure) as cluster,

@@ -8,8 +8,8 @@ know nothing but this module.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -19,6 +19,15 @@ from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRepo, RepoFilter, RepoRecord, Skipped
 
 Order = Literal["createdAt", "lastModified", "downloads"]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """How a hub's API differs from huggingface.co's, as its responses showed; kept in the catalog for later crawls."""
+
+    orders: Mapping[Order, str] = field(default_factory=dict)  # its names of orders, where they differ
+    unknown_keys: frozenset[str] = frozenset()  # keys of metadata that it refuses
+    has_hub_ids: bool | None = None  # its repos have an `_id`; None until one was seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,15 @@ class Source(Protocol):
 
     @property
     def has_token(self) -> bool: ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What is known of the hub's API by now."""
+        ...
+
+    def use_capabilities(self, known: Capabilities) -> None:
+        """Starts with what an earlier crawl found, instead of asking again. What no longer fits is found anew."""
+        ...
 
     @property
     def tries(self) -> int:

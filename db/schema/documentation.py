@@ -31,7 +31,8 @@ GROUPS = {
     ),
     "History": "crawl_runs metrics events aliases skips",
     "State of crawls": (
-        "enrichments cursors watermarks listing_pages missing_repos crawl_locks search_documents search_pending"
+        "enrichments cursors watermarks listing_pages missing_repos partial_repos endpoints crawl_locks "
+        "search_documents search_pending"
     ),
 }
 INTRODUCTION = """# The schema

@@ -312,6 +312,14 @@ crawl_runs = _table(
     Index("ix_crawl_runs_scope", "scope", "kind", "swept_from"),
 )
 
+endpoints = _table(
+    "endpoints",
+    "What crawls found of the API of each Hub, so that the next ones need not ask again.",
+    _key("endpoint", Text, "the Hub's URL"),
+    _col("capabilities", Text, "JSON object: how its API differs from that of huggingface.co", must=True),
+    _col("found_at", UtcDateTime, "when this was found", must=True),
+)
+
 cursors = _table(
     "cursors",
     "Where an unfinished walk of the listing continues.",

@@ -16,7 +16,7 @@ from db.processes import is_running
 from db.read.scope_sql import filter_sql
 from db.records import LeasedRepo, ListingPosition, Page, PageCounts, RepoFilter, RunRecord
 from db.rows import Rows
-from db.schema.tables import crawl_runs, cursors, events, listing_pages, missing_repos, repos, watermarks
+from db.schema.tables import crawl_runs, cursors, endpoints, events, listing_pages, missing_repos, repos, watermarks
 
 RUN_COUNTERS = (
     "repos_seen", "repos_new", "repos_changed", "repos_unchanged", "repos_skipped", "repos_enriched", "api_requests",
@@ -94,6 +94,18 @@ def count_page(rows: Rows, run: RunRecord, counts: PageCounts) -> None:
     sets = ", ".join(f"repos_{name} = repos_{name} + ?" for name in ("seen", "new", "changed", "unchanged", "skipped"))
     sql = f"update crawl_runs set {sets} where id = ?"
     rows.execute(sql, (counts.seen, counts.new, counts.changed, counts.unchanged, counts.skipped, run.id))
+
+
+def load_capabilities(rows: Rows, endpoint: str, since: datetime) -> str | None:
+    """What crawls found of a Hub's API at `since` or later, as JSON."""
+    sql = "select capabilities from endpoints where endpoint = ? and found_at >= ?"
+    found = rows.scalar(sql, (endpoint, rows.value(endpoints, "found_at", since)))
+    return None if found is None else str(found)
+
+
+def save_capabilities(rows: Rows, endpoint: str, capabilities: str, now: datetime) -> None:
+    columns = ("endpoint", "capabilities", "found_at")
+    rows.upsert(endpoints, ("endpoint",), columns, [(endpoint, capabilities, now)])
 
 
 # ---- walks of the listing -------------------------------------------------------------------------------------------

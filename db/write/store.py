@@ -177,6 +177,16 @@ class Store:
         self.index()
         optimize.update_statistics(self._engine)
 
+    def load_capabilities(self, endpoint: str, since: datetime) -> str | None:
+        """What crawls found of a Hub's API at `since` or later, as `save_capabilities` stored it."""
+        with self._reading() as rows:
+            return runs.load_capabilities(rows, endpoint, since)
+
+    def save_capabilities(self, endpoint: str, capabilities: str) -> None:
+        """Stores what was found of a Hub's API, as JSON."""
+        with self._writing() as rows:
+            runs.save_capabilities(rows, endpoint, capabilities, self._clock())
+
     def save_page(self, run: RunRecord, scope: str, page: Page) -> PageCounts:
         """Stores a page of the listing, the cursor after it, and its counts in the run's row."""
         now = self._clock()

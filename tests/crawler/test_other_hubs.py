@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from crawler.errors import RequestRefused
+from crawler.known_hubs import format_capabilities, parse_capabilities
+from crawler.sources.huggingface.source import HuggingFaceSource
+from crawler.sources.source import Capabilities, ListingQuery
 from db.records import RepoFilter
-from samplehub import MEMBER, Dialect, SampleHub
+from samplehub import MEMBER, Dialect, Fault, Kind, SampleHub
 from tests.crawler.dump import differences
 from tests.crawler.hubs import REAL, make_client, repo_ids, run_crawl, small_catalog
 from tests.crawler.test_crawl import rows
@@ -61,6 +66,57 @@ def test_a_changed_repo_is_found(dialect: Dialect, db: Path) -> None:
         read = "select r.sha, e.sha from repos r join enrichments e on e.repo = r.id where repo_id = '{}'"
         assert rows(db, read.format(name)) == [(sha, sha)]
         assert ("new.txt",) in rows(db, f"select path from files where repo_id = '{name}'")
+
+
+def test_what_is_known_of_a_hub_is_kept_and_not_asked_again(db: Path) -> None:
+    with SampleHub(catalog=small_catalog(60), dialect=Dialect.KOHAKU) as sample:
+        run_crawl(db, sample, depth="listing")
+        assert [request.status for request in sample.requests].count(422) == 1
+        stored = rows(db, "select * from endpoints")
+        assert json.loads(stored[0][1])["orders"]["createdAt"] == "recent"
+        sample.requests.clear()
+        run_crawl(db, sample, depth="listing", full=True)
+        assert 422 not in [request.status for request in sample.requests]
+        assert rows(db, "select * from endpoints") == stored
+
+
+def test_what_is_known_of_a_hub_is_found_anew_where_it_fits_no_longer(db: Path) -> None:
+    with SampleHub(catalog=small_catalog(60), dialect=Dialect.KOHAKU) as sample:
+        run_crawl(db, sample, depth="listing")
+    with SampleHub(catalog=small_catalog(60)) as sample:
+        source = HuggingFaceSource(make_client(sample))
+        source.use_capabilities(Capabilities({"createdAt": "recent", "lastModified": "updated"}))
+        query = ListingQuery(RepoFilter(), "createdAt", 10)
+        with pytest.raises(RequestRefused) as refused:
+            source.list_page(query, None)
+        assert source.adapt_query(query, refused.value) == query
+        assert source.capabilities.orders == {}
+        assert len(source.list_page(query, None).rows) == 10
+
+
+def test_a_hub_that_refuses_every_order_is_listed_without_one(db: Path) -> None:
+    refusal = Fault(Kind.RESPONSE, on="listing", match="sort=", status=400, body=b'{"error": "no"}', times=None)
+    with SampleHub(catalog=small_catalog(60), faults=[refusal]) as sample:
+        assert run_crawl(db, sample, depth="listing").repos_new == 64
+        assert run_crawl(db, sample, depth="listing").outcome == "complete"
+
+
+def test_keys_that_a_hub_does_not_know_are_searched_once(db: Path) -> None:
+    refusal = Fault(Kind.RESPONSE, on="api", match="expand=evalResults", status=400, body=b"{}", times=None)
+    with SampleHub(catalog=small_catalog(30), faults=[refusal]) as sample:
+        run_crawl(db, sample, depth="files")
+        sample.requests.clear()
+        run = run_crawl(db, sample, depth="files", full=True)
+        assert 400 not in [request.status for request in sample.requests]
+    assert (run.repos_seen, run.repos_changed) == (34, 0)
+
+
+def test_what_is_kept_of_a_hub_can_be_of_another_version() -> None:
+    known = Capabilities({"createdAt": "recent"}, frozenset({"gguf"}), has_hub_ids=False)
+    assert parse_capabilities(format_capabilities(known)) == known
+    assert parse_capabilities('{"orders": {"size": "x"}, "unknown_keys": [], "has_hub_ids": 7}') == Capabilities()
+    for text in ("{}", "[]", "no JSON", '{"orders": 1, "unknown_keys": 2, "has_hub_ids": null}'):
+        assert parse_capabilities(text) == Capabilities()
 
 
 # ---- mirrors and proxies --------------------------------------------------------------------------------------------

@@ -162,3 +162,4 @@ def fill(db: str) -> None:
             lock.acquire_lock(rows, db, moment)
             rows.execute("insert into search_pending (repo) values (2)")
             rows.execute("insert into partial_repos (repo) values (2)")
+        store.save_capabilities("https://hub.example", "{}")

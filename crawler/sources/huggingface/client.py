@@ -35,7 +35,7 @@ from crawler.sources.huggingface.response import (
 from crawler.sources.huggingface.transport import Params, Transport
 from crawler.sources.huggingface.usage import RequestCounters, RequestKind
 from crawler.sources.pacer import Pacer
-from crawler.sources.source import Order, RawPage
+from crawler.sources.source import Capabilities, Order, RawPage
 from db.record_base import Json
 from db.records import RepoFilter, RepoRecord, Skipped
 
@@ -160,6 +160,13 @@ class HubClient:
             self._lists_details = any(type(row) is dict and not keys.isdisjoint(row) for row in rows)
         return self._lists_details
 
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(self.sorts, self.unknown_keys, self._has_hub_ids)
+
+    def use_capabilities(self, known: Capabilities) -> None:
+        self.sorts, self.unknown_keys, self._has_hub_ids = known.orders, known.unknown_keys, known.has_hub_ids
+
     # ---- the listing --------------------------------------------------------------------------------------------
 
     def check_connection(self) -> None:
@@ -226,7 +233,7 @@ class HubClient:
     def newest_created(self, scope: RepoFilter) -> datetime | None:
         """When the newest repo of a scope was created; None if it has none, or none with a date."""
         sort = self.sorts.get("createdAt", "createdAt")
-        params = [("sort", sort), ("limit", "1"), *filter_params(scope), ("expand", "createdAt")]
+        params = [*([("sort", sort)] if sort else []), ("limit", "1"), *filter_params(scope), ("expand", "createdAt")]
         dates = [parse_created_at(row) for row in self.list_page(params, tries=self.tries).rows]
         return max((date for date in dates if date is not None), default=None)
 

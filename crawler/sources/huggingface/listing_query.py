@@ -19,9 +19,14 @@ KOHAKU_SORTS: Mapping[Order, str] = {"createdAt": "recent", "lastModified": "upd
 
 
 def listing_params(query: ListingQuery, sorts: Mapping[Order, str] = {}) -> list[tuple[str, str]]:
-    """The parameters of one page, apart from its cursor; `sorts` are this Hub's names of orders where they differ."""
-    params = [("sort", sorts.get(query.order, query.order)), ("limit", str(query.limit))]
-    if query.order == "createdAt" and query.ascending:
+    """The parameters of one page, apart from its cursor.
+
+    `sorts` are this Hub's names of orders where they differ, empty for an order that it does not offer.
+    """
+    sort = sorts.get(query.order, query.order)
+    params = [("sort", sort)] if sort else []
+    params.append(("limit", str(query.limit)))
+    if sort and query.order == "createdAt" and query.ascending:
         params.append(("direction", "1"))
     keys = BASIC_EXPAND_KEYS if query.thin else LISTING_KEYS
     return [*params, *filter_params(query.scope), *(("expand", key) for key in keys if key not in query.unknown_keys)]

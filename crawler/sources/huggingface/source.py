@@ -14,7 +14,7 @@ from crawler.sources.huggingface.client import HubClient
 from crawler.sources.huggingface.listing_query import KOHAKU_SORTS, LISTING_KEYS, find_unknown_keys, listing_params
 from crawler.sources.huggingface.usage import RequestCounters
 from crawler.sources.pacer import Pacer
-from crawler.sources.source import FetchedConfig, FetchedRepo, ListingQuery, RawPage
+from crawler.sources.source import Capabilities, FetchedConfig, FetchedRepo, ListingQuery, RawPage
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, Header, LeasedRepo, RepoFilter, RepoRecord, Skipped
 
@@ -42,6 +42,13 @@ class HuggingFaceSource:
         return self.client.has_token
 
     @property
+    def capabilities(self) -> Capabilities:
+        return self.client.capabilities
+
+    def use_capabilities(self, known: Capabilities) -> None:
+        self.client.use_capabilities(known)
+
+    @property
     def tries(self) -> int:
         return self.client.tries
 
@@ -49,10 +56,14 @@ class HuggingFaceSource:
         return self.client.retry_delay(failures)
 
     def list_page(self, query: ListingQuery, cursor: str | None) -> RawPage:
-        page = self.client.list_page(listing_params(query, self.client.sorts), cursor)
+        page = self.client.list_page(self._params(query), cursor)
         return replace(page, thin=not self.client.lists_details(page.rows))
 
     def adapt_query(self, query: ListingQuery, refused: RequestRefused) -> ListingQuery | None:
+        if self.client.sorts and not self._accepts(query):
+            self.client.sorts = {}  # other software than when this was found
+            if self._accepts(query):
+                return query
         if not self.client.sorts and all(name in refused.detail for name in KOHAKU_SORTS.values()):
             self.client.sorts = KOHAKU_SORTS
             return query
@@ -66,12 +77,27 @@ class HuggingFaceSource:
             LISTING_KEYS, self.client.unknown_keys, refused.detail, partial(self._accepts_keys, query)
         )
         adapted = replace(query, unknown_keys=self.client.unknown_keys)
-        return None if adapted == query else adapted
+        if adapted != query:
+            return adapted
+        return query if self._accepts_unsorted(query) else None
+
+    def _accepts_unsorted(self, query: ListingQuery) -> bool:
+        """Whether the Hub sends a page where no order is asked for; then none is from now on."""
+        known = self.client.sorts
+        self.client.sorts = {**known, query.order: ""}
+        if self._accepts(query):
+            return True
+        self.client.sorts = known
+        return False
+
+    def _params(self, query: ListingQuery) -> Sequence[tuple[str, str]]:
+        unknown = query.unknown_keys | self.client.unknown_keys
+        return listing_params(replace(query, unknown_keys=unknown), self.client.sorts)
 
     def _accepts(self, query: ListingQuery) -> bool:
         """Whether the Hub sends a page for a query."""
         try:
-            self.client.list_page(listing_params(replace(query, limit=1), self.client.sorts), tries=self.tries)
+            self.client.list_page(self._params(replace(query, limit=1)), tries=self.tries)
         except RequestRefused:
             return False
         return True
