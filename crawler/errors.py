@@ -181,6 +181,19 @@ class ServiceAlreadyRunning(ScheduleError):
         return type(self), (self.state, self.pid)
 
 
+class PortUnavailable(ScheduleError):
+    """The health server can't listen on a port; `why` is the system's message."""
+
+    hint = "choose another port for [health] in the configuration"
+
+    def __init__(self, port: int, why: str) -> None:
+        super().__init__(f"the health server can't listen on port {port}: {why}")
+        self.port, self.why = port, why
+
+    def __reduce__(self) -> tuple[type[PortUnavailable], tuple[int, str]]:
+        return type(self), (self.port, self.why)
+
+
 class RepoError(Exception):
     """One repo, or one file of it, can't be read."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -53,15 +53,17 @@ def schedule(config: Path, once: bool, check: bool, log_format: str) -> None:
 def read_last_crawls(db: str) -> dict[str, datetime]:
     """When the last complete crawl of the whole Hub began, by kind; empty where there is no catalog yet."""
     from analysis.query.reader import CatalogReader
+    from analysis.units import iso
     from db.errors import CatalogError
 
     sql = (
         "select kind, max(started_at) as started_at from crawl_runs"
-        " where outcome = 'complete' and scope = '' and kind in ('full', 'incremental') group by kind"
+        " where outcome = 'complete' and scope = '' and kind in ('full', 'incremental') and started_at <= :now"
+        " group by kind"  # later ones are from a time when the clock was ahead
     )
     try:
         with CatalogReader(db) as reader:
-            found = {row["kind"]: row["started_at"] for row in reader.all(sql)}
+            found = {row["kind"]: row["started_at"] for row in reader.all(sql, {"now": iso(datetime.now(UTC))})}
     except CatalogError:
         return {}
     moments = {kind: at if isinstance(at, datetime) else datetime.fromisoformat(at) for kind, at in found.items() if at}

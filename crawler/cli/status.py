@@ -35,85 +35,10 @@ def status(config: Path, db: str, out: Printer) -> None:
       hf-catalog status
       hf-catalog status --db demo.db --json
     """
+    from analysis.catalog.catalog_status import read_catalog_status
+
     facts = read_catalog_status(db) | {"service": read_service_status(config, db)}
     out.object(facts, lambda: print_status(facts, out))
-
-
-def read_catalog_status(db: str) -> dict[str, Any]:
-    """The state of the catalog by what it holds, without any request. Raises CatalogError."""
-    from analysis.query.reader import CatalogReader
-
-    with CatalogReader(db, snapshot=True) as reader:
-
-        def one(sql: str) -> dict[str, Any]:
-            found = reader.all(sql)
-            return found[0] if found else {}
-
-        def counts(sql: str) -> dict[str, int]:
-            return {str(row["name"]): int(row["n"]) for row in reader.all(sql)}
-
-        repos = counts("select status as name, count(*) as n from repos group by status order by n desc")
-        last = one("select * from crawl_runs order by id desc limit 1")
-        return {
-            "db": db,
-            "repos": sum(repos.values()),
-            "by_status": repos,
-            "by_depth": counts(DEPTHS),
-            "backlog": one(BACKLOG),
-            "artifacts": one("select count(*) as n from artifacts").get("n"),
-            "headers": one("select count(*) as n from headers").get("n"),
-            "crawls": one("select count(*) as n from crawl_runs").get("n"),
-            "endpoint": last.get("endpoint"),
-            "last_crawl": select_run_keys(last),
-            "last_success": select_run_keys(
-                one("select * from crawl_runs where outcome = 'complete' order by id desc limit 1")
-            ),
-            "last_sweep": one("select max(swept_from) as at from crawl_runs where scope = '' and kind = 'full'").get(
-                "at"
-            ),
-            "newest_change": one("select max(last_modified) as at from repos").get("at"),
-            "unfinished": reader.all(
-                "select scope, kind, pages, started_at from cursors where cursor is not null order by started_at"
-            ),
-            "absent": one("select count(*) as n from missing_repos").get("n"),
-            "skips": counts("select reason as name, count(*) as n from skips group by reason order by n desc"),
-            "failed_crawls": one(FAILED).get("n"),
-            "requests": one(REQUESTS),
-            "held_by": one("select pid, host, started_at from crawl_locks order by started_at limit 1") or None,
-        }
-
-
-DEPTHS = """
-select
-    case when v.sha is null or v.sha <> r.sha or v.depth is null then 'listing' else v.depth end as name,
-    count(*) as n
-from repos r left join enrichments v on v.repo = r.id where r.status <> 'gone' group by 1 order by n desc
-"""
-BACKLOG = """
-select
-    coalesce(sum(case when v.sha is null or v.sha <> r.sha or v.depth is null then 1 else 0 end), 0) as files,
-    coalesce(sum(case when v.sha is null or v.sha <> r.sha or coalesce(v.depth, '') <> 'headers' then 1 else 0 end), 0)
-        as headers
-from repos r left join enrichments v on v.repo = r.id where r.status in ('available', 'gated')
-"""
-FAILED = """
-select count(*) as n from crawl_runs
-where outcome in ('failed', 'incomplete') and id > (select coalesce(max(id), 0) - 200 from crawl_runs)
-"""
-REQUESTS = """
-select coalesce(sum(api_requests), 0) as api, coalesce(sum(resolver_requests), 0) as resolvers,
-    coalesce(sum(bytes_read), 0) as bytes, coalesce(sum(seconds_waited), 0) as seconds_waited
-from crawl_runs
-"""
-RUN_KEYS = (
-    "id kind scope outcome started_at finished_at repos_seen repos_new repos_changed repos_unchanged repos_skipped "
-    "repos_enriched api_requests resolver_requests bytes_read seconds_waited detail waiting_for waiting_until "
-    "wrong_fields"
-)
-
-
-def select_run_keys(run: dict[str, Any]) -> dict[str, Any] | None:
-    return {key: run.get(key) for key in RUN_KEYS.split()} if run else None
 
 
 def read_service_status(config: Path, db: str) -> dict[str, Any] | None:

@@ -8,6 +8,8 @@ run = ["crawl", "--depth", "listing"]
 [[hooks]]                     # runs after each of these jobs and gets its result as JSON
 after = ["incremental"]
 webhook = "https://example.org/hook"     # or command = ["./notify.sh"]
+[health]                      # an HTTP server on loopback: /health and /metrics
+port = 8787
 """
 
 from __future__ import annotations
@@ -28,7 +30,10 @@ from db.secret_url import SecretUrl, database_url, webhook_url
 
 JOB_KEYS = frozenset(("every", "cron", "after", "jitter", "run", "max_time"))
 HOOK_KEYS = frozenset(("after", "command", "webhook"))
-TOP_KEYS = frozenset(("db", "state", "jobs", "hooks"))
+HEALTH_KEYS = frozenset(("port",))
+TOP_KEYS = frozenset(("db", "state", "jobs", "hooks", "health"))
+
+MAX_PORT = 65_535
 
 WEBHOOK = re.compile(r"https?://[!-~]+")
 """A URL in printable ASCII without blanks: what an HTTP request can hold."""
@@ -77,6 +82,7 @@ class ServiceConfig:
     state: Path
     jobs: Mapping[str, Job]
     hooks: tuple[JobHook, ...] = ()
+    health_port: int | None = None  # of the health server; None without one, 0 for a free port
 
 
 def read_config(path: Path) -> ServiceConfig:
@@ -112,7 +118,8 @@ def parse_config(data: Mapping[str, Any], path: Path) -> ServiceConfig:
     if not isinstance(db, str) or not db:
         raise ConfigError(str(path), "db", "must be a path or a URL")
     state = folder / str(data.get("state", f"{path.stem}.state.json"))
-    return ServiceConfig(database_url(db) if "://" in db else str(folder / db), state, jobs, hooks)
+    port = _parse_health_port(data, path)
+    return ServiceConfig(database_url(db) if "://" in db else str(folder / db), state, jobs, hooks, port)
 
 
 def parse_cron(expression: str) -> str:
@@ -171,6 +178,16 @@ def _parse_hook(number: int, row: Any, path: Path) -> JobHook:
     command = _parse_words(row["command"], path, f"{place}.command") if "command" in row else ()
     url = None if webhook is None else webhook_url(webhook)
     return JobHook(_parse_words(row.get("after"), path, f"{place}.after"), command, url)
+
+
+def _parse_health_port(data: Mapping[str, Any], path: Path) -> int | None:
+    if "health" not in data:
+        return None
+    _check_keys(data["health"], HEALTH_KEYS, path, "health")
+    port = data["health"].get("port")
+    if type(port) is not int or not 0 <= port <= MAX_PORT:
+        raise ConfigError(str(path), "health.port", f"must be a whole number from 0 to {MAX_PORT}; 0 takes a free port")
+    return port
 
 
 def _check_keys(row: Any, known: frozenset[str], path: Path, place: str) -> None:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import FrameType
@@ -30,7 +31,10 @@ from cronsim import CronSim
 
 from analysis.units import iso
 from crawler.errors import ServiceAlreadyRunning
+from crawler.service.clock import ClockWatch
 from crawler.service.config import Job, ServiceConfig
+from crawler.service.health import health_routes
+from crawler.service.health_server import HealthServer
 from crawler.service.hooks import JobResult, last_error_lines, run_hook
 from crawler.service.logging import configure_log, log
 from crawler.service.state import JobState, Outcome, State, read_state, utc_now_iso, write_state
@@ -67,9 +71,10 @@ def make_trigger(job: Job) -> BaseTrigger | None:
 def first_run_time(job: Job, trigger: BaseTrigger, last: datetime | None, now: datetime) -> datetime:
     """When a job runs first after the service starts: at once if it never ran or was missed, otherwise when due.
 
-    `last` is when the job's last success began.
+    `last` is when the job's last success began. One in the future is from a time when the clock was ahead (or it is
+    behind now) and says nothing: the job must not wait until then.
     """
-    if last is None:
+    if last is None or last > now:
         return now
     due: datetime | None = (
         last + job.every if job.every is not None else trigger.get_next_fire_time(None, last + timedelta(seconds=1))
@@ -83,11 +88,22 @@ class Service:
     Args:
         config: the jobs, their hooks and the catalog.
         last_crawls: when the last complete crawl of each kind began, started by the service or by a user.
+        clock: notices that the machine's clock was set.
+        heartbeat_interval: seconds between two signs of life.
     """
 
-    def __init__(self, config: ServiceConfig, *, last_crawls: Mapping[str, datetime] | None = None) -> None:
+    def __init__(
+        self,
+        config: ServiceConfig,
+        *,
+        last_crawls: Mapping[str, datetime] | None = None,
+        clock: ClockWatch | None = None,
+        heartbeat_interval: float = HEARTBEAT_INTERVAL_SECONDS,
+    ) -> None:
         self.config = config
         self.last_crawls = last_crawls or {}
+        self._clock = clock or ClockWatch()
+        self._heartbeat_interval = heartbeat_interval
         self._state = read_state(config.state)
         self._lock = threading.Lock()
         self._child: subprocess.Popen[str] | None = None
@@ -96,14 +112,14 @@ class Service:
         self._is_idle.set()
         self._scheduler = BlockingScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(1), "heartbeat": ThreadPoolExecutor(1)},
+            executors={"default": ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
     def run(self, *, once: bool = False) -> None:
         """Runs jobs until it is stopped; `once` runs each job that is due now and returns.
 
-        Raises ServiceAlreadyRunning where another process runs the same configuration.
+        Raises ServiceAlreadyRunning where another process runs the same configuration, and PortUnavailable.
         """
         if self._state.is_alive() and self._state.pid != os.getpid() and is_running(self._state.pid, self._state.born):
             raise ServiceAlreadyRunning(str(self.config.state), self._state.pid)
@@ -121,14 +137,15 @@ class Service:
             if at is not None:
                 job = self.config.jobs[name]
                 self._scheduler.add_job(self.run_job, make_trigger(job), [job], id=name, next_run_time=at)
-        self._scheduler.add_job(
-            self._heartbeat, "interval", seconds=HEARTBEAT_INTERVAL_SECONDS, id="heartbeat", executor="heartbeat"
-        )
-        log.info("started", extra={"facts": {"jobs": list(self.config.jobs), "db": self.config.db}})
-        if not self._stopping.is_set():
-            self._scheduler.start()
-        self._is_idle.wait()  # the scheduler may return while it still waits for the job that it runs
-        self._heartbeat()
+        with self._open_health_server() as server:
+            url = None if server is None else server.url
+            log.info("started", extra={"facts": {"jobs": list(self.config.jobs), "db": self.config.db, "health": url}})
+            # A thread, not a job of the scheduler: that one sleeps until a time of a clock which may be set.
+            threading.Thread(target=self._send_heartbeats, name="heartbeat", daemon=True).start()
+            if not self._stopping.is_set():
+                self._scheduler.start()
+            self._is_idle.wait()  # the scheduler may return while it still waits for the job that it runs
+            self._heartbeat()
         log.info("stopped")
 
     def stop(self, *_: object) -> None:
@@ -164,7 +181,8 @@ class Service:
         if job.is_crawl:
             kind = "full" if "--full" in job.run else "incremental"
             times += [self.last_crawls[kind]] if kind in self.last_crawls else []
-        return first_run_time(job, trigger, max(times, default=None), now)
+        past = [at for at in times if at <= now]  # the others are from when the clock was ahead
+        return first_run_time(job, trigger, max(past, default=None), now)
 
     def _run_and_record(self, job: Job) -> JobResult:
         self._is_idle.clear()
@@ -187,6 +205,8 @@ class Service:
         end |= {"last_status": status, "detail": detail, "errors": before.errors + 1 if outcome == "failed" else 0}
         if outcome == "done":
             end["last_success"] = started_at
+        elif outcome == "failed":
+            end |= {"failures": before.failures + 1, "last_failure": result.finished_at}
         if isinstance(result.answer.get("quota"), dict):
             end["quota"] = result.answer["quota"]
         self._update_state(lambda state: state.with_job(job.name, **end))
@@ -240,17 +260,47 @@ class Service:
             except OSError as error:
                 log.error("the health file can't be written", extra={"facts": {"error": str(error)}})
 
+    def _send_heartbeats(self) -> None:
+        while not self._stopping.wait(self._heartbeat_interval):
+            self._heartbeat()
+
     def _heartbeat(self) -> None:
-        scheduled: Sequence[ScheduledJob] = self._scheduler.get_jobs() if self._scheduler.running else ()
-        next_run = {job.id: job.next_run_time for job in scheduled}
+        jump = self._clock.measure_jump()
+        if jump:
+            log.warning("the clock was set", extra={"facts": {"seconds": round(jump.total_seconds(), 3)}})
+            if jump < timedelta(0):
+                self._move_next_runs(jump)
+        self._update_state(lambda state: replace(self._with_next_runs(state), alive_at=utc_now_iso()))
+        if self._scheduler.running:
+            self._scheduler.wakeup()  # it sleeps until a time of the clock before it was set
 
-        def update(state: State) -> State:
-            jobs = dict(state.jobs)
-            for name in jobs.keys() & next_run.keys():
-                jobs[name] = replace(jobs[name], next_run=iso(next_run[name]) if next_run[name] else None)
-            return replace(state, alive_at=utc_now_iso(), jobs=jobs)
+    def _move_next_runs(self, jump: timedelta) -> None:
+        """After the clock was set back, a job waits as long as it would have waited; a cron job for its next time."""
+        now = datetime.now(UTC)
+        for scheduled in self._scheduled_jobs():
+            if scheduled.next_run_time is None:
+                continue
+            is_cron = isinstance(scheduled.trigger, CronTrigger)
+            at = scheduled.trigger.get_next_fire_time(None, now) if is_cron else scheduled.next_run_time + jump
+            scheduled.modify(next_run_time=max(at, now))
 
-        self._update_state(update)
+    def _scheduled_jobs(self) -> Sequence[ScheduledJob]:
+        found: Sequence[ScheduledJob] = self._scheduler.get_jobs() if self._scheduler.running else ()
+        return found
+
+    def _with_next_runs(self, state: State) -> State:
+        """The state with the times at which jobs run next."""
+        jobs = dict(state.jobs)
+        for scheduled in self._scheduled_jobs():
+            at = scheduled.next_run_time
+            jobs[scheduled.id] = replace(jobs[scheduled.id], next_run=iso(at) if at else None)
+        return replace(state, jobs=jobs)
+
+    def _open_health_server(self) -> AbstractContextManager[HealthServer | None]:
+        if self.config.health_port is None:
+            return nullcontext()
+        routes = health_routes(lambda: self._with_next_runs(self._state), self.config.db)
+        return HealthServer(self.config.health_port, routes)
 
 
 def parse_json_object(text: str) -> Mapping[str, Any]:

@@ -37,6 +37,8 @@ class JobState:
     next_run: str | None = None
     runs: int = 0
     errors: int = 0  # failures in a row
+    failures: int = 0  # failures in all
+    last_failure: str | None = None
     detail: str | None = None  # the last error message
     quota: Mapping[str, Any] | None = None  # {bucket: {"left", "of"}} as the Hub reported it to the last crawl
 
@@ -57,10 +59,11 @@ class State:
         return replace(self, jobs={**self.jobs, name: replace(self.jobs.get(name, JobState()), **changes)})
 
     def is_alive(self, now: datetime | None = None) -> bool:
-        """Whether the service gave a sign of life in the last two minutes."""
+        """Whether the service gave a sign of life in the last two minutes. One of the future, from before the clock
+        was set back, counts as none."""
         if self.alive_at is None:
             return False
-        return (now or datetime.now(UTC)) - datetime.fromisoformat(self.alive_at) < MAX_SILENCE
+        return abs((now or datetime.now(UTC)) - datetime.fromisoformat(self.alive_at)) < MAX_SILENCE
 
 
 def read_state(path: Path) -> State:

@@ -55,6 +55,11 @@ def test_the_example_is_valid() -> None:
             "not an http or https URL",
         ),
         ("[jobs.a\n", "", "line 1"),
+        ("[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[health]", "health.port", "a whole number from 0 to 65535"),
+        ("[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[health]\nport = 65536", "health.port", "a whole number"),
+        ("[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[health]\nport = true", "health.port", "a whole number"),
+        ("[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[health]\nhost = '0.0.0.0'", "health", "'host' is unknown"),
+        ("health = 8787\n[jobs.a]\nevery = '1h'\nrun = ['crawl']", "health", "must be a table"),
     ],
 )
 def test_an_error_names_its_place(tmp_path: Path, text: str, place: str, reason: str) -> None:
@@ -124,3 +129,10 @@ def test_an_invalid_cron_expression_is_refused_with_its_job_and_field(
     text = f"[jobs.nightly]\ncron = '{expression}'\nrun = ['crawl']"
     with pytest.raises(ConfigError, match=re.escape(f"jobs.nightly.cron: '{expression}': ") + f".*{reason}"):
         read_config(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("port", [0, 8787, 65535])
+def test_the_port_of_the_health_server_is_read(tmp_path: Path, port: int) -> None:
+    job = "[jobs.a]\nevery = '1h'\nrun = ['crawl']\n"
+    assert read_config(write(tmp_path, f"{job}[health]\nport = {port}\n")).health_port == port
+    assert read_config(write(tmp_path, job)).health_port is None

@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
+from analysis.units import iso
 from crawler.errors import ServiceAlreadyRunning
+from crawler.service.clock import ClockWatch
 from crawler.service.config import Job, read_config
 from crawler.service.scheduler import Service, first_run_time, make_trigger
-from crawler.service.state import State, read_state, utc_now_iso, write_state
+from crawler.service.state import JobState, State, read_state, utc_now_iso, write_state
 
 NOW = datetime(2026, 6, 3, 12, 0, tzinfo=UTC)  # a Wednesday
 
@@ -42,8 +44,18 @@ def write_config(folder: Path, text: str) -> Path:
             datetime(2026, 6, 7, 3, 0, tzinfo=UTC),
         ),
         (Job("a", ("crawl",), cron="0 3 * * sun"), datetime(2026, 5, 30, 3, 0, tzinfo=UTC), NOW),
+        (Job("a", ("crawl",), every=timedelta(hours=1)), NOW + timedelta(days=400), NOW),
+        (Job("a", ("crawl",), cron="0 3 * * sun"), NOW + timedelta(days=400), NOW),
     ],
-    ids=["never ran", "not yet due", "missed several times", "cron not yet due", "cron missed"],
+    ids=[
+        "never ran",
+        "not yet due",
+        "missed several times",
+        "cron not yet due",
+        "cron missed",
+        "clock was ahead",
+        "cron, clock was ahead",
+    ],
 )
 def test_a_missed_job_runs_at_once_and_others_when_due(job: Job, last: datetime | None, first: datetime) -> None:
     trigger = make_trigger(job)
@@ -77,6 +89,50 @@ def test_a_job_runs_its_followers_and_the_state_records_it(tmp_path: Path) -> No
     again = read_state(tmp_path / "catalog.state.json").jobs
     assert again["name"].runs == 1, "it is not due again"
     assert (again["bad"].runs, again["bad"].errors) == (2, 2), "a failed job is due until it succeeds"
+
+
+def test_a_time_of_a_clock_that_was_ahead_hides_no_other(tmp_path: Path) -> None:
+    """The state's time is of the future; the catalog's is not, and by it the crawl is not due."""
+    path = write_config(tmp_path, '[jobs.a]\nevery = "1h"\nrun = ["crawl"]\n')
+    ahead = {"a": JobState(last_success=iso(datetime.now(UTC) + timedelta(days=400)))}
+    write_state(tmp_path / "catalog.state.json", State(jobs=ahead))
+    recent = datetime.now(UTC) - timedelta(minutes=1)
+    Service(read_config(path), last_crawls={"incremental": recent}).run(once=True)
+    assert read_state(tmp_path / "catalog.state.json").jobs["a"].runs == 0
+
+
+def test_a_clock_that_is_set_back_silences_no_job(tmp_path: Path) -> None:
+    """The jobs are due in an hour; the clock goes back by a day, and they stay due in an hour, or at the next time."""
+    text = """
+    [jobs.hourly]
+    every = "1h"
+    run = ["label", "gemma"]
+    [jobs.daily]
+    cron = "0 3 * * *"
+    run = ["label", "gemma"]
+    """
+    now = datetime.now(UTC)
+    done = JobState(last_success=iso(now))
+    write_state(tmp_path / "catalog.state.json", State(jobs={"hourly": done, "daily": done}))
+    jumps = iter([timedelta(0), timedelta(days=-1)])
+    seen: list[tuple[datetime, datetime]] = []
+
+    class Clock(ClockWatch):
+        def measure_jump(self) -> timedelta:
+            jobs = read_state(tmp_path / "catalog.state.json").jobs
+            times = [jobs[name].next_run for name in ("hourly", "daily")]
+            if all(times):
+                hourly, daily = (datetime.fromisoformat(at) for at in times if at)
+                seen.append((hourly, daily))
+            if len(seen) == 3:
+                service.stop()
+            return next(jumps, timedelta(0)) if seen else timedelta(0)
+
+    service = Service(read_config(write_config(tmp_path, text)), clock=Clock(), heartbeat_interval=0.01)
+    service.run()
+    first, *_, last = seen
+    assert last[0] == max(first[0] - timedelta(days=1), last[0]) <= now + timedelta(hours=1)
+    assert last[1] == first[1], "a cron job waits for its next time by the clock as it is now"
 
 
 class WebhookServer(HTTPServer):

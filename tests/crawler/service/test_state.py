@@ -31,3 +31,8 @@ def test_a_service_is_alive_for_two_minutes_after_a_sign_of_life() -> None:
     state = State(1, alive_at="2026-01-01T00:00:00.000Z")
     assert state.is_alive(datetime(2026, 1, 1, 0, 1, tzinfo=UTC))
     assert not state.is_alive(datetime(2026, 1, 1, 0, 3, tzinfo=UTC))
+
+
+def test_a_sign_of_life_of_the_future_counts_as_none() -> None:
+    state = State(1, alive_at="2027-01-01T00:00:00.000Z")
+    assert not state.is_alive(datetime(2026, 1, 1, tzinfo=UTC))
