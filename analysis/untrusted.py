@@ -58,9 +58,8 @@ def check_mapping(value: object) -> Mapping[str, Any]:
 
 # ---- JSON -----------------------------------------------------------------------------------------------------------
 
-_OBJECT_BYTES, _LIST_BYTES, _VALUE_BYTES = 232, 88, 96
-"""Memory of an object, of a list, and of one value in them with its place, in CPython. Small values share one object
-and take less."""
+JSON_OBJECT_BYTES, JSON_LIST_BYTES, JSON_VALUE_BYTES = 232, 88, 96
+"""Bytes of an object, of a list, and of one value in them with its place, in CPython. Many small values take less."""
 
 _NEXT_BRACKET_OR_COMMA = re.compile(rb'(?:[^][{},"]++|"(?:[^"\\]++|\\.)*+"?)*+([][{},]|\Z)', re.DOTALL)
 """The next bracket or comma outside of texts. Possessive, and it matches anywhere: a scan is linear in time and takes
@@ -92,9 +91,9 @@ def check_json_memory(raw: bytes, most_bytes: int = MAX_JSON_MEMORY_BYTES) -> No
     text_bytes = len(raw) if raw.isascii() else 4 * len(raw)  # one character of four bytes makes all of them as wide
     allowed = most_bytes - text_bytes
     objects, lists, commas = raw.count(b"{"), raw.count(b"["), raw.count(b",")
-    if _OBJECT_BYTES * objects + _LIST_BYTES * lists + _VALUE_BYTES * commas <= allowed:
+    if JSON_OBJECT_BYTES * objects + JSON_LIST_BYTES * lists + JSON_VALUE_BYTES * commas <= allowed:
         return
-    costs = {b"{": _OBJECT_BYTES, b"[": _LIST_BYTES, b",": _VALUE_BYTES}
+    costs = {b"{": JSON_OBJECT_BYTES, b"[": JSON_LIST_BYTES, b",": JSON_VALUE_BYTES}
     for found in _NEXT_BRACKET_OR_COMMA.finditer(raw):
         allowed -= costs.get(found[1], 0)
         if allowed < 0:

@@ -31,7 +31,7 @@ from analysis.formats.readers import (
 from analysis.formats.source import ByteSource, FileSource
 from analysis.untrusted import MAX_CONFIG_BYTES, parse_json_text
 from crawler.errors import FileError, RepoError
-from crawler.header_process import read_artifact
+from crawler.read_headers import read_artifact
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRepo, RepoRecord, Skipped
 

@@ -6,6 +6,7 @@ quadratic time needs minutes. So the limits hold on a slow machine too.
 
 from __future__ import annotations
 
+import json
 import struct
 import time
 import tracemalloc
@@ -13,6 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analysis.errors import HeaderBeyondLimits, HeaderError
 from analysis.formats import limits
@@ -21,7 +24,16 @@ from analysis.formats.gguf.reader import read_file
 from analysis.formats.readers import read_answer, read_artifact
 from analysis.formats.source import BytesSource
 from analysis.schemes.quantization_config import MAX_PATTERN_COMPARISONS, read_quantization_config
-from analysis.untrusted import MAX_CONTEXT, MAX_PARAMETERS, JsonTooLarge, check_json_memory, parse_json_text
+from analysis.untrusted import (
+    JSON_LIST_BYTES,
+    JSON_OBJECT_BYTES,
+    JSON_VALUE_BYTES,
+    MAX_CONTEXT,
+    MAX_PARAMETERS,
+    JsonTooLarge,
+    check_json_memory,
+    parse_json_text,
+)
 from db.records import ArrayLength, ArtifactRecord, Header
 from tests.analysis.formats.gguf_file import LAYERS, Tensor, Typed, gguf, model
 from tests.analysis.formats.safetensors_file import entries, framed
@@ -320,3 +332,70 @@ def test_wide_characters_are_counted_as_wide() -> None:
 def test_invalid_json_is_a_value_error(raw: bytes) -> None:
     with pytest.raises(ValueError):
         parse_json_text(raw)
+
+
+# ---- any input -------------------------------------------------------------------------------------------------------
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text('a"\\[]{},:é😀\x00', max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text('a"\\,{', max_size=4), inner, max_size=4),
+    max_leaves=20,
+)
+PIECES = st.sampled_from([
+    b'"', b"\\", b'\\"', b"[", b"]", b"{", b"}", b",", b":", b'"a":', b'"dtype":"F32"', b'"shape":[1]', b"1e999", b"-1",
+    b'"data_offsets":[0,4]', b'"__metadata__"', b"NaN", b"9" * 30, b"9" * 5000, b"\\ud800", "😀".encode(),
+    b"\xff", b"0",
+])  # fmt: skip
+
+
+CONFIG_KEYS = (
+    "num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "max_position_embeddings",
+    "rope_scaling", "layer_types", "block_configs", "quantization_config", "text_config", "lora_alpha", "peft_type",
+    "architectures", "model_type", "attn_layer_period", "attn_layer_offset", "hybrid_override_pattern", "vocab_size",
+)  # fmt: skip
+
+
+def count_cost(value: Any) -> int:
+    """What `check_json_memory` has to count of a value, by the value itself."""
+    commas = max(0, len(value) - 1) if isinstance(value, dict | list) else 0
+    if isinstance(value, dict):
+        return JSON_OBJECT_BYTES + JSON_VALUE_BYTES * commas + sum(map(count_cost, value.values()))
+    if isinstance(value, list):
+        return JSON_LIST_BYTES + JSON_VALUE_BYTES * commas + sum(map(count_cost, value))
+    return 0
+
+
+@given(VALUES, st.booleans())
+def test_the_memory_of_any_json_is_counted_exactly(value: Any, ascii_only: bool) -> None:
+    raw = json.dumps(value, ensure_ascii=ascii_only).encode()
+    cost = count_cost(value)
+    text_bytes = len(raw) * (1 if raw.isascii() else 4)
+    check_json_memory(raw, text_bytes + cost)
+    if cost:
+        with pytest.raises(JsonTooLarge):
+            check_json_memory(raw, text_bytes + cost - 1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(PIECES, max_size=40), st.integers(1, 200))
+def test_any_text_gives_a_header_or_a_header_error(pieces: list[bytes], times: int) -> None:
+    """Pieces of JSON in any order, some of them many times."""
+    raw = b"{" + b"".join(pieces) + b"".join(pieces[:3]) * times
+    try:
+        check_can_be_stored(read(framed(raw)))
+    except HeaderError as error:
+        assert str(error).isprintable() and len(str(error)) < 600
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(CONFIG_KEYS), VALUES, max_size=6))
+def test_any_configuration_gives_a_header_that_can_be_stored(config: dict[str, Any]) -> None:
+    tensors = {"model.layers.0.m.qweight": ("I32", (1, 8)), "model.layers.0.n.weight": ("F16", (8, 8))}
+    check_can_be_stored(read(framed(str(entries(tensors)).replace("'", '"').encode()), config=config))
+
+
+def check_can_be_stored(header: Header) -> None:
+    """Fails for a header that a database, or an answer in JSON, could not hold."""
+    json.dumps([header.types, header.facts], allow_nan=False).encode()
+    assert header.context is None or 0 < header.context <= MAX_CONTEXT
+    assert header.parameters is None or 0 < header.parameters <= MAX_PARAMETERS

@@ -16,7 +16,7 @@ from analysis.formats.model_config import find_config_files, merge_configs
 from analysis.formats.readers import find_reader
 from analysis.untrusted import MAX_CONFIG_BYTES, parse_json_text
 from crawler.errors import FileError, HubUnreachable, RepoError
-from crawler.header_process import read_answer, read_artifact
+from crawler.read_headers import read_answer, read_artifact
 from crawler.skips import make_skip, make_skip_by_id
 from crawler.sources.huggingface.client import HubClient
 from crawler.sources.huggingface.parse import (

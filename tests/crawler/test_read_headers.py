@@ -15,8 +15,8 @@ import pytest
 from analysis.errors import HeaderMalformed, HeaderTooCostly, SourceError
 from analysis.formats import readers
 from analysis.formats.source import ByteSource, BytesSource
-from crawler import header_process
-from crawler.header_process import HeaderProcess, HeaderProcesses, RecordedSources, TooLargeForThread
+from crawler import read_headers
+from crawler.read_headers import HeaderProcess, HeaderProcesses, RecordedSources, TooLargeForThread
 from db.records import ArtifactRecord, Header
 from samplehub import Catalog, SampleHub
 from tests.analysis.formats.gguf_file import LAYERS, gguf, model
@@ -50,14 +50,14 @@ def program(body: str, seconds: float = 60) -> tuple[str, str]:
 @pytest.fixture(autouse=True)
 def no_thread_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """All headers are read by processes, however small."""
-    monkeypatch.setattr(header_process, "MAX_THREAD_BYTES", 0)
+    monkeypatch.setattr(read_headers, "MAX_THREAD_BYTES", 0)
 
 
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[HeaderProcesses]:
     """The processes of one test; it sets what they run."""
     found = HeaderProcesses()
-    monkeypatch.setattr(header_process, "_processes", found)
+    monkeypatch.setattr(read_headers, "_processes", found)
     yield found
     found.end()
 
@@ -79,7 +79,7 @@ def artifact(*paths: str) -> ArtifactRecord:
 
 
 def read(data: bytes, path: str = "model.gguf") -> Header:
-    return header_process.read_artifact(artifact(path), {}, lambda _: BytesSource(data, path))[0]
+    return read_headers.read_artifact(artifact(path), {}, lambda _: BytesSource(data, path))[0]
 
 
 SMALL = gguf(model(40), LAYERS)
@@ -108,20 +108,20 @@ def test_the_header_is_the_same_wherever_it_is_read(
     most: int, processes: HeaderProcesses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a process from the first byte, by one that goes on after a thread, or by the thread alone."""
-    monkeypatch.setattr(header_process, "MAX_THREAD_BYTES", most)
+    monkeypatch.setattr(read_headers, "MAX_THREAD_BYTES", most)
     first, size = written(TENSORS)
     for path, data, whole in (("m.gguf", LARGE, len(LARGE)), ("m.safetensors", first, size)):
         ours, theirs = LoggedSource(data, path), LoggedSource(data, path)
         expected = readers.read_artifact(artifact(path), {path: whole}, lambda _, source=theirs: source)  # type: ignore[misc]
-        found = header_process.read_artifact(artifact(path), {path: whole}, lambda _, source=ours: source)  # type: ignore[misc]
+        found = read_headers.read_artifact(artifact(path), {path: whole}, lambda _, source=ours: source)  # type: ignore[misc]
         assert found == expected
         assert ours.ranges == theirs.ranges, "a range was read twice"
     assert len(processes.idle) == (most < 1 << 30)
 
 
 def test_known_array_lengths_are_used_by_the_process(processes: HeaderProcesses) -> None:
-    first, learned = header_process.read_artifact(artifact("m.gguf"), {}, lambda path: BytesSource(LARGE, path))
-    again, new = header_process.read_artifact(
+    first, learned = read_headers.read_artifact(artifact("m.gguf"), {}, lambda path: BytesSource(LARGE, path))
+    again, new = read_headers.read_artifact(
         artifact("m.gguf"), {}, lambda path: BytesSource(LARGE, path), array_lengths=learned
     )
     assert learned and not new
@@ -137,7 +137,7 @@ def test_shards_are_opened_once_each(processes: HeaderProcesses) -> None:
         data, size = parts[path]
         return BytesSource(data, path, size)
 
-    found, _ = header_process.read_artifact(artifact(*parts), {}, open_source)
+    found, _ = read_headers.read_artifact(artifact(*parts), {}, open_source)
     assert (found.parameters, found.requests, opened) == (12, 3, list(parts))
 
 
@@ -147,16 +147,16 @@ def test_a_large_answer_of_the_hub_is_read_by_the_process(
     entry = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
     payload = {"headers": {"a.safetensors": {"t": entry}, "b.safetensors": {"u": entry}}}
     both = artifact("a.safetensors", "b.safetensors")
-    assert header_process.read_answer(payload, both, {}, {}).parameters == 8
+    assert read_headers.read_answer(payload, both, {}, {}).parameters == 8
     assert len(processes.idle) == 1
     processes.end()
-    monkeypatch.setattr(header_process, "MAX_THREAD_BYTES", 10_000)
-    assert header_process.read_answer(payload, both, {}, {}).parameters == 8
+    monkeypatch.setattr(read_headers, "MAX_THREAD_BYTES", 10_000)
+    assert read_headers.read_answer(payload, both, {}, {}).parameters == 8
     assert not processes.idle
 
 
 def test_a_thread_reads_no_byte_beyond_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(header_process, "MAX_THREAD_BYTES", 10)
+    monkeypatch.setattr(read_headers, "MAX_THREAD_BYTES", 10)
     source = LoggedSource(bytes(100), "x")
     sources = RecordedSources(lambda _: source)
     assert sources.open("x").read(0, 8) == bytes(8)
@@ -210,6 +210,15 @@ def test_an_error_of_a_reader_is_passed_on_and_the_process_stays(processes: Head
     assert processes.idle == [kept]
 
 
+def test_a_process_that_has_grown_is_not_kept(processes: HeaderProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(SMALL).architecture == "llama"
+    (process,) = processes.idle
+    assert 0 < process.memory_bytes < read_headers.MAX_IDLE_MEMORY_BYTES
+    monkeypatch.setattr(read_headers, "MAX_IDLE_MEMORY_BYTES", process.memory_bytes - 1)
+    assert read(SMALL).architecture == "llama"
+    assert not processes.idle and not is_running(process.process.pid)
+
+
 def test_a_bug_of_a_reader_has_a_name(processes: HeaderProcesses) -> None:
     processes.arguments = program(BUG)
     with pytest.raises(RuntimeError, match="KeyError: 'x'"):
@@ -223,7 +232,7 @@ def test_an_error_of_a_source_is_passed_on_as_it_is(processes: HeaderProcesses) 
 
     for _ in range(2):  # the process serves the next header too
         with pytest.raises(SourceError, match="is gone"):
-            header_process.read_artifact(artifact("m.gguf"), {}, lambda path: Gone(SMALL, path))
+            read_headers.read_artifact(artifact("m.gguf"), {}, lambda path: Gone(SMALL, path))
     assert len(processes.idle) == 1
     assert read(SMALL).architecture == "llama"
 
@@ -233,7 +242,7 @@ def test_a_configuration_that_is_too_deep_to_be_sent_is_refused(processes: Heade
     for _ in range(50_000):
         deep = {"a": deep}
     with pytest.raises(HeaderMalformed, match="a configuration of few levels"):
-        header_process.read_artifact(artifact("m.gguf"), {}, lambda path: BytesSource(SMALL, path), config=deep)
+        read_headers.read_artifact(artifact("m.gguf"), {}, lambda path: BytesSource(SMALL, path), config=deep)
     while deep:  # freed level by level
         deep = deep.pop("a")  # type: ignore[assignment]
 
@@ -264,7 +273,7 @@ def test_the_process_has_no_token_and_imports_nothing_from_the_current_folder(
 PARENT = """
 import sys
 from analysis.formats.source import BytesSource
-from crawler import header_process as hp
+from crawler import read_headers as hp
 from db.records import ArtifactRecord
 hp.MAX_THREAD_BYTES = 0
 process = hp.HeaderProcess.start(sys.argv[1:])
