@@ -15,10 +15,10 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -82,8 +82,28 @@ def build_page(
     return Page(tuple(zip(repos, labelled.labels, strict=True)), skipped, position, thin, labelled.derived)
 
 
+def keep_untold_fields(recorder: RunRecorder, repos: Sequence[RepoRecord]) -> Sequence[RepoRecord]:
+    """The repos with the stored values of what their hub refuses to tell."""
+    fields = recorder.source.untold_fields
+    if not fields:
+        return repos
+    stored = recorder.store.load_repos([repo.hub_id for repo in repos])
+    return [with_stored_fields(repo, stored.get(repo.hub_id), fields) for repo in repos]
+
+
+def with_stored_fields(repo: RepoRecord, stored: RepoRecord | None, fields: Iterable[str]) -> RepoRecord:
+    """A repo with the stored values of those of the fields that are empty."""
+    if stored is None:
+        return repo
+    kept = {name: getattr(stored, name) for name in fields if not getattr(repo, name)}
+    if "edges" in kept:
+        kept["edges"] = tuple(edge for edge in stored.edges if edge.source == "api")  # the others follow from labels
+    return replace(repo, **kept)
+
+
 def save_repo(recorder: RunRecorder, run: RunRecord, repo: RepoRecord, *, is_counted: bool = True) -> None:
     """Labels one repo and stores it in `run` as if a listing had shown it; counted unless one has."""
+    [repo] = keep_untold_fields(recorder, [repo])
     labels = label_repos([repo])
     recorder.add_notes(labels.bugs)
     counts = recorder.store.save_page(run, recorder.scope, build_page([repo], labels))

@@ -17,7 +17,7 @@ from crawler.discover.plan import make_walk, make_whole_walk
 from crawler.discover.rows import drop_private, lacks_values, with_stored_values
 from crawler.discover.select_repos import select_repos
 from crawler.errors import ListingIncomplete, OrderIgnored
-from crawler.label_pages import PageLabeller, build_page
+from crawler.label_pages import PageLabeller, build_page, keep_untold_fields
 from crawler.run_recorder import RunRecorder
 from db.records import Page, RepoFilter
 
@@ -125,6 +125,7 @@ def start_labelling(recorder: RunRecorder, listed: ListingPage, labeller: PageLa
     What the page does not tell of a repo, such as the expensive keys, stays as it is stored.
     """
     repos, private = drop_private(recorder, listed.repos)
+    repos = keep_untold_fields(recorder, repos)
     lacking = [repo.hub_id for repo in repos if listed.thin or lacks_values(repo)]
     if lacking:
         recorder.without_commit += [repo for repo in repos if repo.sha is None]

@@ -11,12 +11,12 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crawler.enrich.headers import LayoutKey, enrich_repo, layout_key
 from crawler.errors import CrawlError, CrawlStopped, HubUnreachable, RepoError
-from crawler.label_pages import relabel_repo, save_repo
+from crawler.label_pages import keep_untold_fields, relabel_repo, save_repo
 from crawler.run_recorder import RunRecorder
 from crawler.skips import PERMANENT_REASONS, TRANSIENT_REASONS, make_skip, unexpected_error
 from crawler.sources.source import FetchedRepo
@@ -128,6 +128,8 @@ class EnrichmentQueue:
         if fetched.repo.private and not self.recorder.settings.include_private:
             self._skip(leased, make_skip(leased, RepoError("private", "visible to this token only")))
             return None
+        [repo] = keep_untold_fields(self.recorder, [fetched.repo])
+        fetched = replace(fetched, repo=repo)
         return self._save_named(fetched) if self.named else fetched
 
     def _stop(self, error: CrawlError | CrawlStopped, leased: LeasedRepo | None = None) -> None:

@@ -113,6 +113,11 @@ class Source(Protocol):
         ...
 
     @property
+    def untold_fields(self) -> frozenset[str]:
+        """Fields of a RepoRecord that this hub refuses to tell: where they are empty, they are unknown."""
+        ...
+
+    @property
     def tries(self) -> int:
         """Attempts of one request before its failure counts."""
         ...

@@ -13,6 +13,7 @@ from crawler.sources.huggingface.source import HuggingFaceSource
 from crawler.sources.source import Capabilities, ListingQuery
 from db.records import RepoFilter
 from samplehub import MEMBER, Dialect, Fault, Kind, SampleHub
+from samplehub.server.server import read_catalog
 from tests.crawler.dump import differences
 from tests.crawler.hubs import REAL, make_client, repo_ids, run_crawl, small_catalog
 from tests.crawler.test_crawl import rows
@@ -109,6 +110,26 @@ def test_keys_that_a_hub_does_not_know_are_searched_once(db: Path) -> None:
         run = run_crawl(db, sample, depth="files", full=True)
         assert 400 not in [request.status for request in sample.requests]
     assert (run.repos_seen, run.repos_changed) == (34, 0)
+
+
+def test_what_a_hub_refuses_to_tell_stays_as_it_was(db: Path) -> None:
+    known = (
+        "select r.repo_id, e.parent, e.relation, f.facts from repos r join edges e on e.repo = r.id"
+        " join repo_facts f on f.repo = r.id where e.source = 'api' order by 1, 2"
+    )
+    with SampleHub(catalog=small_catalog(30)) as sample:
+        sample.catalog.add(read_catalog(None)["unsloth/gemma-3-4b-it-GGUF"])
+        run_crawl(db, sample, depth="files")
+        stored = rows(db, known)
+        assert stored
+        for key in ("baseModels", "cardData"):
+            refusal = Fault(Kind.RESPONSE, on="api", match=f"expand={key}", status=400, body=b"{}", times=None)
+            sample.faults.add(refusal)
+        for repo_id in repo_ids(sample):
+            sample.catalog.change_files(repo_id, {"new.txt": b"new"})
+        run = run_crawl(db, sample, depth="files", full=True)
+    assert (run.repos_changed, run.repos_enriched) == (35, 35)
+    assert rows(db, known) == stored
 
 
 def test_what_is_kept_of_a_hub_can_be_of_another_version() -> None:

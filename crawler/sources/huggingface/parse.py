@@ -38,6 +38,26 @@ BASIC_EXPAND_KEYS = (
 EXPENSIVE_EXPAND_KEYS = ("baseModels", "cardData", "config", "evalResults", "gguf", "model-index", "safetensors")
 """Keys that the Hub takes from the repo's files or from other repos: not requested of a Hub that fails."""
 
+FIELDS_OF_KEYS: Mapping[str, tuple[str, ...]] = {
+    "author": ("author",),
+    "baseModels": ("edges",),
+    "cardData": ("card", "languages", "license"),
+    "config": ("config",),
+    "createdAt": ("created_at",),
+    "evalResults": ("evaluations",),
+    "gated": ("gated",),
+    "gguf": ("gguf",),
+    "lastModified": ("last_modified",),
+    "library_name": ("library_name",),
+    "model-index": ("evaluations",),
+    "pipeline_tag": ("pipeline_tag",),
+    "safetensors": ("safetensors",),
+    "sha": ("sha",),
+    "tags": ("tags",),
+    "usedStorage": ("used_storage",),
+}
+"""What of a RepoRecord is unknown where the Hub refuses a key of `expand`."""
+
 MAX_EVALUATIONS = 200
 """Evaluation results of one repo."""
 

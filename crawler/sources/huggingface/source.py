@@ -49,6 +49,11 @@ class HuggingFaceSource:
         self.client.use_capabilities(known)
 
     @property
+    def untold_fields(self) -> frozenset[str]:
+        keys = self.client.unknown_keys
+        return frozenset(name for key in keys for name in parse.FIELDS_OF_KEYS.get(key, ()))
+
+    @property
     def tries(self) -> int:
         return self.client.tries
 
