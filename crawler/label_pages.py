@@ -43,6 +43,9 @@ READY_POLL_SECONDS = 0.0
 
 MAX_ERROR_CHARS = 200
 
+NO_LABELS = Labelled(Labels(), ())
+"""Of a dataset or a space: labels are of models."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledPage:
@@ -61,9 +64,9 @@ def label_repos(repos: Sequence[RepoRecord]) -> LabelledPage:
     labels, bugs = [], []
     for repo in repos:
         try:
-            labels.append(label_repo(repo))
+            labels.append(label_repo(repo) if repo.type == "model" else NO_LABELS)
         except Exception as error:
-            labels.append(Labelled(Labels(), ()))
+            labels.append(NO_LABELS)
             message = f"{repo.repo_id} has no labels, internal error: {type(error).__name__}: {error}"
             bugs.append(message[:MAX_ERROR_CHARS])
     more = tuple(derived(repo, labelled.labels) for repo, labelled in zip(repos, labels, strict=True))

@@ -43,7 +43,8 @@ class CrawlSettings:
 
 def scope_text(scope: RepoFilter) -> str:
     """The scope in a canonical form, under which its cursors are stored; empty for the whole Hub."""
-    words = [f"author={name}" for name in sorted({name.lower() for name in scope.authors})]
+    words = [] if scope.type == "model" else [f"type={scope.type}"]
+    words += [f"author={name}" for name in sorted({name.lower() for name in scope.authors})]
     words += [f"search={text}" for text in sorted({text.lower() for text in scope.search})]
     words += [f"filter={tag}" for tag in sorted(set(scope.tags))]
     if scope.min_downloads is not None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 Json = Mapping[str, Any]
 """A JSON object that came from outside: bounded in size and depth, its types still to be checked by the reader."""
 
+RepoType = Literal["model", "dataset", "space"]
 Depth = Literal["listing", "files", "headers"]
 Gated = Literal["auto", "manual"]
 Status = Literal["available", "gated", "private", "disabled", "gone"]

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Literal
 
 from db.labels import Labels
-from db.record_base import Depth, FastPickle, Gated, Json, Relation, Role, SkipReason, Source, Status
+from db.record_base import Depth, FastPickle, Gated, Json, Relation, RepoType, Role, SkipReason, Source, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class RepoRecord(FastPickle):
     edges: tuple[EdgeRecord, ...] = ()
     evaluations: tuple[EvalRecord, ...] = ()
     extra: Json = field(default_factory=dict)  # keys of the Hub that this version does not know
+    type: RepoType = "model"
 
     @property
     def status(self) -> Status:
@@ -76,6 +77,17 @@ class RepoRecord(FastPickle):
         if self.private:
             return "private"
         return "gated" if self.gated else "available"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderboardEntry:
+    """One row of a benchmark's leaderboard, as the Hub gives it."""
+
+    model: str
+    rank: int | None
+    value: float | None
+    verified: bool
+    source: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +268,7 @@ class LeasedRepo:
     sha: str | None
     depth: Depth | None  # the depth reached at this sha, None if never visited
     lease: int  # fencing token: a later lease of the same repo is greater
+    type: RepoType = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,3 +307,4 @@ class RepoFilter:
     repo_ids: tuple[str, ...] = ()
     since: datetime | None = None  # last modified at or after
     limit: int | None = None  # only this number of repos, the most downloaded ones
+    type: RepoType = "model"

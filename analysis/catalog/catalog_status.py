@@ -11,14 +11,15 @@ DEPTHS = """
 select
     case when v.sha is null or v.sha <> r.sha or v.depth is null then 'listing' else v.depth end as name,
     count(*) as n
-from repos r left join enrichments v on v.repo = r.id where r.status <> 'gone' group by 1 order by n desc
+from repos r left join enrichments v on v.repo = r.id
+where r.type = 'model' and r.status <> 'gone' group by 1 order by n desc
 """
 BACKLOG = """
 select
     coalesce(sum(case when v.sha is null or v.sha <> r.sha or v.depth is null then 1 else 0 end), 0) as files,
     coalesce(sum(case when v.sha is null or v.sha <> r.sha or coalesce(v.depth, '') <> 'headers' then 1 else 0 end), 0)
         as headers
-from repos r left join enrichments v on v.repo = r.id where r.status in ('available', 'gated')
+from repos r left join enrichments v on v.repo = r.id where r.type = 'model' and r.status in ('available', 'gated')
 """
 FAILED = """
 select count(*) as n from crawl_runs
@@ -56,7 +57,9 @@ def read_catalog_status(db: str) -> dict[str, Any]:
         def counts(sql: str) -> dict[str, int]:
             return {str(row["name"]): int(row["n"]) for row in reader.all(sql)}
 
-        repos = counts("select status as name, count(*) as n from repos group by status order by n desc")
+        repos = counts(
+            "select status as name, count(*) as n from repos where type = 'model' group by status order by n desc"
+        )
         last = one("select * from crawl_runs order by id desc limit 1")
         complete = one("select * from crawl_runs where outcome = 'complete' order by id desc limit 1")
         counters = one(COUNTERS)
@@ -64,6 +67,7 @@ def read_catalog_status(db: str) -> dict[str, Any]:
             "db": db,
             "repos": sum(repos.values()),
             "by_status": repos,
+            "by_type": counts("select type as name, count(*) as n from repos group by type order by n desc"),
             "by_depth": counts(DEPTHS),
             "backlog": one(BACKLOG),
             "artifacts": one("select count(*) as n from artifacts").get("n"),

@@ -169,8 +169,9 @@ def load_deltas(reader: CatalogReader, repo_id: str) -> tuple[BenchmarkDelta, ..
     """Results that the cards of a quantized model and of its original both report, one per dataset and metric."""
     rows = reader.all(
         "select e.task, e.dataset, e.metric, o.value as original, e.value as quantized"
-        " from quantized_models q join repos r on r.repo_id = q.repo_id join evaluations e on e.repo = r.id"
-        " join repos b on b.repo_id = q.base_model join evaluations o on o.repo = b.id"
+        " from quantized_models q join repos r on r.repo_id = q.repo_id and r.type = 'model'"
+        " join evaluations e on e.repo = r.id"
+        " join repos b on b.repo_id = q.base_model and b.type = 'model' join evaluations o on o.repo = b.id"
         " and lower(o.dataset) = lower(e.dataset) and lower(o.metric) = lower(e.metric)"
         " where q.repo_id = :id order by e.position, o.position",
         {"id": repo_id},

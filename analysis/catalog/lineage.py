@@ -64,9 +64,10 @@ def load_node(reader: CatalogReader, repo_id: str, relation: str | None, depth: 
     seen.add(repo_id)
     own = reader.all("select quant, downloads from models where repo_id = :id", {"id": repo_id})
     derived = reader.all(
-        "select p.repo_id, p.relation from parents p join repos r on r.repo_id = p.repo_id"
+        "select p.repo_id, p.relation from parents p join repos r on r.repo_id = p.repo_id and r.type = 'model'"
         " where lower(p.parent) in (select lower(cast(:id as text)) union all"
-        " select lower(a.repo_id) from aliases a join repos o on o.id = a.repo where o.repo_id = :id)"
+        " select lower(a.repo_id) from aliases a join repos o on o.id = a.repo"
+        " where o.type = 'model' and o.repo_id = :id)"
         " order by p.relation, r.downloads desc nulls last, p.repo_id",
         {"id": repo_id},
     )

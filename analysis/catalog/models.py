@@ -160,7 +160,8 @@ def find_model(reader: CatalogReader, repo_id: str) -> dict[str, Any]:
     for condition in (
         "repo_id = :id",
         "lower(repo_id) = lower(:id)",
-        "repo_id in (select r.repo_id from aliases a join repos r on r.id = a.repo where a.repo_id = :id)",
+        "repo_id in (select r.repo_id from aliases a join repos r on r.id = a.repo and r.type = 'model'"
+        " where a.repo_id = :id)",
         "hub_id = :id",
     ):
         found = reader.all(
@@ -176,7 +177,8 @@ def find_similar_ids(reader: CatalogReader, repo_id: str) -> tuple[str, ...]:
     name = repo_id.rpartition("/")[2].lower()
     escaped = name.replace("!", "!!").replace("%", "!%").replace("_", "!_")
     rows = reader.all(
-        "select repo_id from repos where lower(repo_id) like :same escape '!' or lower(repo_id) like :begins escape '!'"
+        "select repo_id from repos where type = 'model'"
+        " and (lower(repo_id) like :same escape '!' or lower(repo_id) like :begins escape '!')"
         " order by length(repo_id), downloads desc nulls last, repo_id limit 3",
         {"same": f"%/{escaped}", "begins": f"%{escaped}%"},
     )
@@ -243,6 +245,6 @@ def load_evaluations(reader: CatalogReader, repo_id: str | None) -> list[dict[st
         return []
     return reader.all(
         "select e.task, e.dataset, e.metric, e.value, e.source from evaluations e join repos r on r.id = e.repo"
-        " where r.repo_id = :id order by e.position",
+        " and r.type = 'model' where r.repo_id = :id order by e.position",
         {"id": repo_id},
     )

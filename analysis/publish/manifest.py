@@ -19,7 +19,8 @@ from analysis.units import iso
 
 MANIFEST = "manifest.json"
 REPO_CHANGED_SINCE = (
-    "repo_id in (select r.repo_id from repos r where r.last_modified >= :since or r.first_seen >= :since)"
+    "repo_id in (select r.repo_id from repos r where r.type = 'model'"
+    " and (r.last_modified >= :since or r.first_seen >= :since))"
 )
 
 
@@ -46,7 +47,7 @@ class Table:
 
 EVALUATIONS = (
     "(select r.repo_id, e.position, e.task, e.dataset, e.metric, e.value, e.source"
-    " from evaluations e join repos r on r.id = e.repo)"
+    " from evaluations e join repos r on r.id = e.repo and r.type = 'model')"
 )
 HEADERS = (
     "(select a.repo_id, a.artifact, h.format, h.version, h.architecture, h.parameters, h.active_parameters,"
@@ -76,6 +77,12 @@ TABLES: tuple[Table, ...] = (
     ),
     Table("skips", "skips", ("repo_id", "reason", "detail"), "seen_at >= :since"),
     Table("crawl_runs", RUNS, ("id",), "started_at >= :since"),
+    *(
+        Table(name, name, ("repo_id",), "last_modified >= :since or first_seen >= :since", only_by_name=True)
+        for name in ("datasets", "spaces")
+    ),
+    Table("links", "links", ("repo_id", "type", "target_type", "target"), only_by_name=True),
+    Table("leaderboard_results", "leaderboard_results", ("dataset", "rank", "model"), "true", only_by_name=True),
     Table("labels", "labels", ("repo_id", "artifact", "field", "value", "source", "rule"), only_by_name=True),
 )
 

@@ -11,7 +11,7 @@ with recursive line (repo_id, parent, relation, depth) as (
             union all
             select lower(a.repo_id)
             from aliases as a
-            join repos as r on r.id = a.repo
+            join repos as r on r.id = a.repo and r.type = 'model'
             where lower(r.repo_id) = lower(:model)
         )
     union

@@ -7,7 +7,7 @@ select
     sum(case when p.relation = 'quantized' then 1 else 0 end) as quantized_copies,
     sum(r.downloads) as downloads
 from parents as p
-join repos as r on r.repo_id = p.repo_id
+join repos as r on r.repo_id = p.repo_id and r.type = 'model'
 where p.parent_id is null
 group by p.parent
 order by made_from_it desc, p.parent

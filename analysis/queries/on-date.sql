@@ -8,8 +8,11 @@ with chosen as (
     select r.id
     from repos as r
     where
-        lower(r.repo_id) = lower(:model)
-        or r.id in (select a.repo from aliases as a where lower(a.repo_id) = lower(:model))
+        r.type = 'model'
+        and (
+            lower(r.repo_id) = lower(:model)
+            or r.id in (select a.repo from aliases as a where lower(a.repo_id) = lower(:model))
+        )
 ),
 present as (
     select r.id, 1 as place, 'repo_id' as field, r.repo_id as value from repos as r

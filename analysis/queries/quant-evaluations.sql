@@ -14,9 +14,9 @@ select
     e.value as quantized_value,
     round(cast(e.value - o.value as numeric), 4) as delta
 from quantized_models as q
-join repos as r on r.repo_id = q.repo_id
+join repos as r on r.repo_id = q.repo_id and r.type = 'model'
 join evaluations as e on e.repo = r.id
-join repos as b on b.repo_id = q.base_model
+join repos as b on b.repo_id = q.base_model and b.type = 'model'
 join evaluations as o
     on o.repo = b.id and lower(o.dataset) = lower(e.dataset) and lower(o.metric) = lower(e.metric)
 where :model is null or lower(q.base_model) = lower(:model)

@@ -13,11 +13,11 @@ select
     (
         select max(o.value)
         from repos as b
-        join evaluations as o on o.repo = b.id
+        join evaluations as o on o.repo = b.id and b.type = 'model'
         where b.repo_id = m.base_model and lower(o.dataset) = lower(e.dataset) and lower(o.metric) = lower(e.metric)
     ) as value_of_base
 from models as m
-join repos as r on r.repo_id = m.repo_id
+join repos as r on r.repo_id = m.repo_id and r.type = 'model'
 join evaluations as e on e.repo = r.id
 where
     lower(e.dataset) like '%truthful%' or lower(e.dataset) like '%bbq%' or lower(e.dataset) like '%crows%'

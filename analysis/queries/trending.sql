@@ -15,7 +15,7 @@ moved as (
         coalesce(l.downloads - f.downloads, 0) as downloads_change,
         coalesce(l.likes - f.likes, 0) as likes_change
     from span as s
-    join repos as r on r.id = s.repo and r.status <> 'gone'
+    join repos as r on r.id = s.repo and r.status <> 'gone' and r.type = 'model'
     join metrics as l on l.repo = s.repo and l.day = s.last_day
     join metrics as f on f.repo = s.repo and f.day = coalesce(
         (select max(b.day) from metrics as b where b.repo = s.repo and b.day < (select since from asked)), s.first_day
@@ -35,6 +35,6 @@ select
     x.likes_change,
     x.downloads
 from moved as x
-join repos as r on r.id = x.repo
+join repos as r on r.id = x.repo and r.type = 'model'
 join models as o on o.hub_id = r.hub_id
 order by abs(x.downloads_change) desc, x.downloads desc nulls last, o.repo_id

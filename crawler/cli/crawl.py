@@ -48,6 +48,7 @@ def crawl(
       hf-catalog crawl --author google --depth headers
       hf-catalog crawl --repo google/gemma-3-4b-it-qat-q4_0-gguf --depth headers
       hf-catalog crawl --budget 900 --max-time 1h
+      hf-catalog crawl --type dataset --limit 2000 --depth listing
     """
     if dry_run:
         from crawler.cli.plan import print_dry_run
@@ -61,7 +62,7 @@ def crawl(
 
     seconds = None if settings.max_time is None else settings.max_time.total_seconds()
     pacer = Pacer(budget=settings.budget, max_time=seconds)
-    hub = HubClient(endpoint, pacer=pacer)
+    hub = HubClient(endpoint, pacer=pacer, repo_type=settings.scope.type)
     if not mirror:
         check_same_endpoint(db, hub.endpoint)
     if is_new(db) and not settings.scope.repo_ids:

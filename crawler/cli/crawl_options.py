@@ -12,7 +12,7 @@ from crawler.cli.options import CLUSTER, SPAN_OF_TIME, WHEN
 
 Command = Callable[..., Any]
 
-NAMES = ("author", "search", "tags", "repo_ids", "since", "min_downloads", "limit")
+NAMES = ("author", "search", "tags", "repo_ids", "since", "min_downloads", "limit", "repo_type")
 
 
 def crawl_options(command: Command) -> Command:
@@ -25,6 +25,14 @@ def crawl_options(command: Command) -> Command:
             default="files",
             show_default=True,
             help="listing: metadata only; files: each repo's files, one request each; headers: also file headers.",
+        ),
+        click.option(
+            "--type",
+            "repo_type",
+            type=click.Choice(["model", "dataset", "space"]),
+            default="model",
+            show_default=True,
+            help="Which repos; labels and headers are of models only.",
         ),
         click.option("--full", is_flag=True, help="Read the whole listing again, to find vanished repos."),
         click.option("--author", multiple=True, metavar="NAME", help="Only repos of this account; repeatable."),
@@ -71,7 +79,7 @@ def settings_of(given: dict[str, Any]) -> Any:
     from crawler.sources.huggingface.parse import REPO_ID
     from db.records import RepoFilter
 
-    author, search, tags, repo_ids, since, least, limit = (given.pop(name) for name in NAMES)
+    author, search, tags, repo_ids, since, least, limit, repo_type = (given.pop(name) for name in NAMES)
     wrong = next((name for name in repo_ids if not REPO_ID.fullmatch(name)), None)
     if wrong is not None:
         raise click.UsageError(f"--repo: {wrong!r} is no repo id like owner/name", click.get_current_context())
@@ -79,6 +87,10 @@ def settings_of(given: dict[str, Any]) -> Any:
         raise click.UsageError(
             "--repo names repos itself: it can't be combined with other filters", click.get_current_context()
         )
+    if repo_type != "model" and given["depth"] == "headers":
+        raise click.UsageError(f"--depth headers: a {repo_type} has no headers to read", click.get_current_context())
+    if repo_type == "space" and least:
+        raise click.UsageError("--min-downloads: spaces have no downloads", click.get_current_context())
     return CrawlSettings(
         depth=given.pop("depth"),
         scope=RepoFilter(
@@ -89,6 +101,7 @@ def settings_of(given: dict[str, Any]) -> Any:
             repo_ids=repo_ids,
             since=since,
             limit=limit,
+            type=repo_type,
         ),
         full=given.pop("full"),
         workers=given.pop("workers"),

@@ -77,8 +77,11 @@ def last_quota(state: State) -> dict[str, Any] | None:
 
 
 def print_status(facts: dict[str, Any], out: Printer) -> None:
-    out.heading(f"{facts['db']}: {facts['repos']:,} repos of {facts['endpoint'] or 'no Hub yet'}")
+    out.heading(f"{facts['db']}: {facts['repos']:,} models of {facts['endpoint'] or 'no Hub yet'}")
     out.line(f"  status     {join_counts(facts['by_status'])}")
+    others = {f"{kind}s": count for kind, count in facts["by_type"].items() if kind != "model"}
+    if others:
+        out.line(f"  beside     {join_counts(others)}")
     out.line(
         f"  depth      {join_counts(facts['by_depth'])}; {facts['artifacts']:,} artifacts, {facts['headers']:,} headers"
     )

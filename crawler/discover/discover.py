@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 
+from crawler.discover.leaderboards import read_leaderboards
 from crawler.discover.listing import ListingPage, ListingWalk
 from crawler.discover.missing import check_missing, confirm_missing, find_reassigned
 from crawler.discover.partial import fill_partial_repos
@@ -47,6 +48,8 @@ def discover(recorder: RunRecorder, executor: Executor, cluster: Executor | None
     elif recorder.run.kind == "incremental":
         confirm_missing(recorder, executor)
     fill_partial_repos(recorder, executor)
+    if recorder.settings.scope.type == "dataset" and recorder.settings.depth != "listing":
+        read_leaderboards(recorder, executor)
     find_reassigned(recorder)
     recorder.save()
 
@@ -85,7 +88,10 @@ def store_pages(recorder: RunRecorder, walk: ListingWalk, pages: Iterator[Listin
 
 def check_not_empty(recorder: RunRecorder, walk: ListingWalk) -> None:
     """Makes sure that a listing without repos is one of a scope to which none belongs. Raises ListingIncomplete."""
-    if walk.repos_read or (not walk.rows_read and recorder.source.newest_created(RepoFilter()) is not None):
+    scope = recorder.settings.scope
+    if walk.repos_read or (
+        not walk.rows_read and recorder.source.newest_created(RepoFilter(type=scope.type)) is not None
+    ):
         return
     why = f"none of its {walk.rows_read:,} rows is a repo" if walk.rows_read else "it is empty"
     if recorder.run.kind == "full":

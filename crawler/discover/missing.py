@@ -66,7 +66,9 @@ def do_exist(recorder: RunRecorder, executor: Executor, missing: Sequence[Leased
 def confirm_missing(recorder: RunRecorder, executor: Executor) -> None:
     """Probes the repos that full walks missed and that are not decided yet, each once a run."""
     store = recorder.store
-    to_probe = store.unconfirmed_missing(recorder.run.started_at, MAX_PROBES_PER_RUN)
+    to_probe = store.unconfirmed_missing(
+        recorder.run.started_at, MAX_PROBES_PER_RUN, type_=recorder.settings.scope.type
+    )
     if not to_probe:
         return
     if not recorder.source.is_healthy():
@@ -128,7 +130,9 @@ def find_reassigned(recorder: RunRecorder) -> None:
 
 def find_of_owner(recorder: RunRecorder, owner: str, hub_ids: set[str]) -> None:
     """Stores those of the repos that their owner's listing shows."""
-    pages = ListingWalk(recorder.source, RepoFilter(authors=(owner,)), on_idle=recorder.save_wait).pages()
+    pages = ListingWalk(
+        recorder.source, RepoFilter(authors=(owner,), type=recorder.settings.scope.type), on_idle=recorder.save_wait
+    ).pages()
     for page in islice(pages, MAX_PAGES_PER_OWNER):
         for repo in page.repos:
             if repo.hub_id in hub_ids:

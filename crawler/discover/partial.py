@@ -17,7 +17,10 @@ MAX_FILLED_PER_RUN = 5000
 
 def fill_partial_repos(recorder: RunRecorder, executor: Executor) -> None:
     """Requests each of the repos that are marked as partial or were listed without a commit, and stores it."""
-    partial = {leased.hub_id: leased for leased in recorder.store.partial_repos(MAX_FILLED_PER_RUN)}
+    partial = {
+        leased.hub_id: leased
+        for leased in recorder.store.partial_repos(MAX_FILLED_PER_RUN, type_=recorder.settings.scope.type)
+    }
     others = [repo for repo in recorder.without_commit if repo.hub_id not in partial]
     room = max(MAX_FILLED_PER_RUN - len(partial), 0)
     chosen = others if len(others) <= room else random.sample(others, room)  # in time each has its turn

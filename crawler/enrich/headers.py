@@ -14,6 +14,7 @@ from analysis.files.select_headers import select_headers
 from analysis.formats.readers import find_reader
 from analysis.labels.resolve import label_repo_and_artifacts
 from crawler.errors import RepoError
+from crawler.label_pages import NO_LABELS
 from crawler.skips import TRANSIENT_REASONS, make_skip, make_skip_by_id
 from crawler.sources.source import FetchedRepo, Source
 from db.derive.record import derived
@@ -92,7 +93,11 @@ def read_missing_headers(
 
 def build_enrichment(fetched: FetchedRepo, depth: Depth, headers: ReadHeaders) -> Enrichment:
     """The labelled repo, ready to be stored. Pure computation."""
-    labelled, labelled_artifacts = label_repo_and_artifacts(headers.repo, fetched.artifacts, headers.by_artifact)
+    labelled, labelled_artifacts = (
+        label_repo_and_artifacts(headers.repo, fetched.artifacts, headers.by_artifact)
+        if headers.repo.type == "model"
+        else (NO_LABELS, ())
+    )
     incomplete = any(skip.reason in TRANSIENT_REASONS for skip in headers.skips)
     return Enrichment(
         repo=headers.repo,

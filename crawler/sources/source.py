@@ -16,7 +16,17 @@ from typing import Any, Literal, Protocol
 from crawler.errors import RequestRefused
 from crawler.sources.pacer import Pacer
 from db.record_base import Json
-from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRepo, RepoFilter, RepoRecord, Skipped
+from db.records import (
+    ArrayLength,
+    ArtifactRecord,
+    FileRecord,
+    Header,
+    LeaderboardEntry,
+    LeasedRepo,
+    RepoFilter,
+    RepoRecord,
+    Skipped,
+)
 
 Order = Literal["createdAt", "lastModified", "downloads"]
 
@@ -73,6 +83,14 @@ class FetchedConfig:
     values: Json  # merged, as readers of headers need it
     repo: RepoRecord  # the fetched repo with the configuration in it
     skipped: tuple[Skipped, ...]  # files that could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """The results that the hub collects for a benchmark, a dataset."""
+
+    hub_id: str
+    entries: tuple[LeaderboardEntry, ...]
 
 
 class Counters(Protocol):
@@ -162,6 +180,14 @@ class Source(Protocol):
 
     def fetch_repo(self, leased: LeasedRepo) -> FetchedRepo | Skipped:
         """The repo as it is now, with its files."""
+        ...
+
+    def list_benchmarks(self) -> list[RepoRecord]:
+        """The datasets that are benchmarks. Empty for a hub that has none, or does not tell."""
+        ...
+
+    def fetch_leaderboard(self, dataset: RepoRecord) -> Leaderboard | Skipped:
+        """The leaderboard of a benchmark."""
         ...
 
     def fetch_config(self, fetched: FetchedRepo, artifact: ArtifactRecord) -> FetchedConfig:

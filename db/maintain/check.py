@@ -35,8 +35,8 @@ ORPHANS = {
     " and not exists (select 1 from artifacts a where a.id = l.artifact and a.repo = l.repo)",
     "conflicts of artifacts that are no more": "select count(*) from conflicts c where c.artifact <> 0"
     " and not exists (select 1 from artifacts a where a.id = c.artifact and a.repo = c.repo)",
-    "repos without labels": "select count(*) from repos r"
-    " where not exists (select 1 from repo_labels l where l.repo = r.id)",
+    "models without labels": "select count(*) from repos r"
+    " where r.type = 'model' and not exists (select 1 from repo_labels l where l.repo = r.id)",
     "visited repos without their files": "select count(*) from enrichments v join repos r on r.id = v.repo"
     " where v.depth is not null and r.file_count > 0"
     " and not exists (select 1 from repo_files f where f.repo = v.repo)",

@@ -21,7 +21,7 @@ HEADER_COLUMNS = (
 
 _RECORD_COLUMNS = (
     "hub_id", "repo_id", "author", "sha", "created_at", "last_modified", "downloads", "downloads_all_time", "likes",
-    "trending_score", "gated", "pipeline_tag", "library_name", "license", "used_storage",
+    "trending_score", "gated", "pipeline_tag", "library_name", "license", "used_storage", "type",
 )  # fmt: skip
 """The columns of `repos` that are fields of db.records.RepoRecord."""
 
@@ -89,7 +89,7 @@ def load_stale_batch(rows: Rows, after: int, vocabulary: int | None) -> StaleBat
     """The next LOAD_BATCH repos by number, after the number `after`, whose labels are not of this vocabulary."""
     sql = (
         "select r.id, l.depth from repos r left join repo_labels l on l.repo = r.id"
-        " where r.id > ? and (l.repo is null or l.vocabulary <> ?) order by r.id limit ?"
+        " where r.id > ? and r.type = 'model' and (l.repo is null or l.vocabulary <> ?) order by r.id limit ?"
     )
     depths = dict(rows.select(sql, (after, -1 if vocabulary is None else vocabulary, LOAD_BATCH)))
     return StaleBatch(load_stored_repos(rows, depths), max(depths)) if depths else StaleBatch([], None)

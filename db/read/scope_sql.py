@@ -10,7 +10,7 @@ from db.schema.tables import repo_tags, repos, tags
 
 def filter_sql(scope: RepoFilter) -> list[ColumnElement[bool]]:
     """Conditions over repos that hold for the repos of a filter; its `limit` is not among them."""
-    found: list[ColumnElement[bool]] = []
+    found: list[ColumnElement[bool]] = [repos.c.type == scope.type]
     if scope.authors:
         found.append(func.lower(repos.c.author).in_([author.lower() for author in scope.authors]))
     if scope.repo_ids:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from db.derive.search_document import DOWNLOAD_MAGNITUDES, document, words
 from db.engine import catalog_name, open_engine, to_catalog_error
 from db.labels import SEARCHED_LABELS
+from db.record_base import RepoType
 from db.rows import Rows
 from db.schema.tables import search_documents, search_pending
 
@@ -112,29 +113,33 @@ def search_terms(text: str) -> list[str]:
     return [said if len(said) > 2 else f" {said}" if len(said) == 2 else f" {said} " for said in found]
 
 
-def find(db: str | Path, text: str, limit: int = 20) -> Found:
-    """The models that hold all the words, the best match first. Raises CatalogError."""
+def find(db: str | Path, text: str, limit: int = 20, type_: RepoType = "model") -> Found:
+    """The repos of a type that hold all the words, the best match first. Raises CatalogError."""
     engine = open_engine(db, read_only=True)
     try:
         with engine.connect() as connection:
-            return search(Rows(connection), text, limit)
+            return search(Rows(connection), text, limit, type_)
     except DBAPIError as error:
         raise to_catalog_error(error, catalog_name(engine)) from error
     finally:
         engine.dispose()
 
 
-def search(rows: Rows, text: str, limit: int) -> Found:
+def search(rows: Rows, text: str, limit: int, type_: RepoType = "model") -> Found:
     wanted = search_terms(text)
     pending = int(rows.select("select count(*) from search_pending")[0][0])
     if not wanted:
         return Found((), (), pending)
-    matches = _matches(rows, wanted)
+    matches = _matches(rows, wanted, type_)
     hits = [
         Hit(repo_id, _score(wanted, text, repo_id, held, downloads), downloads) for repo_id, downloads, held in matches
     ]
     hits.sort(key=lambda hit: (-hit.score, -(hit.downloads or 0), hit.repo_id))
-    unknown = () if hits else tuple(piece.strip() for piece in wanted if not any(True for _ in _matches(rows, [piece])))
+    unknown = (
+        ()
+        if hits
+        else tuple(piece.strip() for piece in wanted if not any(True for _ in _matches(rows, [piece], type_)))
+    )
     return Found(tuple(hits[:limit]), unknown, pending)
 
 
@@ -157,35 +162,37 @@ def _score(wanted: Sequence[str], text: str, repo_id: str, held: str, downloads:
     return round(match / len(wanted) + exact + 0.3 * math.log10(1 + (downloads or 0)), 3)
 
 
-def _matches(rows: Rows, wanted: Sequence[str]) -> Iterator[Any]:
+def _matches(rows: Rows, wanted: Sequence[str], type_: RepoType) -> Iterator[Any]:
     """(repo_id, downloads, document) of repos that hold all the pieces: all of a few, the most downloaded of many."""
     if rows.dialect.name == "sqlite":
-        yield from _matches_sqlite(rows, wanted)
+        yield from _matches_sqlite(rows, wanted, type_)
         return
     holds = " and ".join(["d.text like ?"] * len(wanted))
     sql = (
         f"select r.repo_id, r.downloads, d.text from search_documents d join repos r on r.id = d.repo"
-        f" where {holds} and r.status <> 'gone' order by r.downloads desc nulls last, r.id limit {RANK_ALL_BELOW}"
+        f" where {holds} and r.status <> 'gone' and r.type = ?"
+        f" order by r.downloads desc nulls last, r.id limit {RANK_ALL_BELOW}"
     )
-    yield from rows.select(sql, [_like(piece) for piece in wanted])
+    yield from rows.select(sql, [*(_like(piece) for piece in wanted), type_])
 
 
-def _matches_sqlite(rows: Rows, wanted: Sequence[str]) -> Iterator[Any]:
+def _matches_sqlite(rows: Rows, wanted: Sequence[str], type_: RepoType) -> Iterator[Any]:
     """The index knows which trigrams a document holds, not where: the pieces themselves are looked for in its text."""
     query = " AND ".join(f'"{trigram}"' for trigram in dict.fromkeys(t for piece in wanted for t in _trigrams(piece)))
     sql = (
         "select r.repo_id, r.downloads, d.text from search_index s join search_documents d on d.repo = s.rowid"
-        " join repos r on r.id = s.rowid where search_index match ? and r.status <> 'gone' limit ?"
+        " join repos r on r.id = s.rowid where search_index match ? and r.status <> 'gone' and r.type = ? limit ?"
     )
     if not _many(rows, query):
         yield from (
-            row for row in rows.select(sql, (query, RANK_ALL_BELOW)) if all(piece in row[2] for piece in wanted)
+            row for row in rows.select(sql, (query, type_, RANK_ALL_BELOW)) if all(piece in row[2] for piece in wanted)
         )
         return
     count = 0
     for magnitude in range(DOWNLOAD_MAGNITUDES, -1, -1):
         these = f'"~d{magnitude:x}"'  # where they are few, their texts are read sooner than the words' long lists
-        for row in rows.select(sql, (f"{query} AND {these}" if _many(rows, these) else these, RANK_ALL_BELOW)):
+        found = f"{query} AND {these}" if _many(rows, these) else these
+        for row in rows.select(sql, (found, type_, RANK_ALL_BELOW)):
             if all(piece in row[2] for piece in wanted):
                 count += 1
                 yield row

@@ -51,10 +51,10 @@ def _table(name: str, comment: str, *items: Any, linked: bool = False) -> Table:
 
 repos = _table(
     "repos",
-    "One row per model repo of the Hub, never deleted.",
+    "One row per repo of the Hub, never deleted: models, and datasets and spaces where these are crawled.",
     _key("id", BigInt, "the catalog's number of this repo"),
     _col("hub_id", Text, "the Hub's `_id`: survives renames", must=True, unique=True),
-    _col("repo_id", Text, "owner/name as last seen", must=True, index=True),
+    _col("repo_id", Text, "owner/name as last seen; a model and a dataset may have the same", must=True, index=True),
     _col("author", Text, "the owner: a user or an organisation"),
     _col("sha", Text, "commit of the main revision"),
     _col("created_at", UtcDateTime, "when the repo was created on the Hub"),
@@ -77,6 +77,7 @@ repos = _table(
     ),
     _col("first_run", BigInt, "the crawl that found it", ForeignKey("crawl_runs.id")),
     _col("digest", BigInt, "64-bit digest of the listing's data except the counters: equal means unchanged", must=True),
+    _col("type", Text, "model, dataset or space", must=True, server_default="model"),
     Index("ix_repos_lower", text("lower(repo_id)")),
     Index("ix_repos_author", text("lower(author)")),
 )
@@ -131,6 +132,29 @@ evaluations = _table(
     _col("metric", Text, "the metric as written", must=True),
     _col("value", Real, "the value as published", must=True),
     _col("source", Text, "card or api", must=True),
+    linked=True,
+)
+
+repo_links = _table(
+    "repo_links",
+    "The models and datasets that a space says it uses; the view links adds the datasets of models, which are tags.",
+    _repo(),
+    _key("target_type", Text, "model or dataset"),
+    _key("target", Text, "repo id as written; perhaps not in the catalog"),
+    Index("ix_repo_links_target", text("lower(target)")),
+    linked=True,
+)
+
+leaderboards = _table(
+    "leaderboards",
+    "The results that the Hub collects for a dataset that is a benchmark; the view leaderboard_results shows names.",
+    _repo(),
+    _key("position", Integer, "place in the Hub's list, from 0"),
+    _col("model", Text, "repo id of the model", must=True),
+    _col("rank", Integer, "its rank, as the Hub counts"),
+    _col("value", Real, "the value as published"),
+    _col("verified", Bool, "the Hub has verified the result", must=True),
+    _col("source", Text, "where the result was published"),
     linked=True,
 )
 

@@ -1,4 +1,4 @@
--- The files of each repo's main revision; hashes in hexadecimal. sha256 is known for LFS and Xet files only.
+-- The files of each model's main revision; those of datasets and spaces are in other_files; hashes in hexadecimal. sha256 is known for LFS and Xet files only.
 select
     r.repo_id,
     f.path,
@@ -6,4 +6,4 @@ select
     nullif(lower(hex(f.blob_id)), '') as blob_id, -- text: git's sha1 of the blob
     nullif(lower(hex(f.sha256)), '') as sha256 -- text: sha256 of the content; LFS and Xet files only
 from repo_files f
-join repos r on r.id = f.repo
+join repos r on r.id = f.repo and r.type = 'model'

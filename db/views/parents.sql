@@ -8,10 +8,10 @@ select
     e.source,
     e.declared
 from edges e
-join repos r on r.id = e.repo
-left join repos p on lower(p.repo_id) = lower(e.parent) and p.status <> 'gone'
+join repos r on r.id = e.repo and r.type = 'model'
+left join repos p on lower(p.repo_id) = lower(e.parent) and p.status <> 'gone' and p.type = 'model'
 left join aliases a on lower(a.repo_id) = lower(e.parent) and p.id is null
-left join repos q on q.id = a.repo
+left join repos q on q.id = a.repo and q.type = 'model'
 where not exists (
     select 1
     from edges o

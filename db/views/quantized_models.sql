@@ -30,5 +30,5 @@ select
     b.license as base_license, -- text: its licence
     b.status as base_status -- text: its status
 from models m
-left join repos b on lower(b.repo_id) = lower(m.base_model) and b.status <> 'gone'
+left join repos b on lower(b.repo_id) = lower(m.base_model) and b.status <> 'gone' and b.type = 'model'
 where m.quantized

@@ -151,6 +151,7 @@ def _save(rows: Rows, interned: InternedIds, run: RunRecord, items: Sequence[Enr
     labels = [
         LabelledRepo(item.repo, item.labelled, item.enrichment.depth, item.stored.digest, item.has_new_indexed_labels)
         for item in items
+        if item.record.type == "model"
     ]
     write_repo_labels(rows, interned, labels, at, fresh=False)
     save_array_lengths(rows, [length for item in items for length in item.enrichment.layouts])

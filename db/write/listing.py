@@ -35,7 +35,9 @@ _VALUE_COLUMNS = (
     "sha", "created_at", "last_modified", *Counters._fields, "gated", "status", "pipeline_tag", "library_name",
     "license", "used_storage",
 )  # fmt: skip
-_NEW_COLUMNS = ("id", "hub_id", *_ID_COLUMNS, *_VALUE_COLUMNS, "first_seen", "last_seen", "first_run", "digest")
+_NEW_COLUMNS = (
+    "id", "hub_id", *_ID_COLUMNS, *_VALUE_COLUMNS, "first_seen", "last_seen", "first_run", "digest", "type",
+)  # fmt: skip
 _CHANGED_COLUMNS = (*_VALUE_COLUMNS, "last_seen", "digest")  # `rename_repos` writes the id and the author
 _METRIC_COLUMNS = ("repo", "day", "downloads", "likes", "trending_score")
 
@@ -152,7 +154,7 @@ def _classify(
         elif not (thin and _is_same_commit(stored, record)) and (
             stored.digest != each.derived.digest
             or stored.status != record.status
-            or not _has_current_labels(rows, interned, stored, each.labelled, at)
+            or (record.type == "model" and not _has_current_labels(rows, interned, stored, each.labelled, at))
         ):
             found.changed.append(ChangedRepo(stored, record, each.labelled, each.derived))
         elif (counters := counters_of(record, stored.counters)) != stored.counters:
@@ -197,11 +199,16 @@ def _insert(rows: Rows, interned: InternedIds, run: RunRecord, new: Sequence[New
     for each in new:
         record = each.record
         ids = (each.repo, record.hub_id, record.repo_id, record.author)
-        values.append((*ids, *_record_values(record, counters_of(record)), at, at, run.id, each.derived.digest))
+        counters = counters_of(record)
+        values.append((*ids, *_record_values(record, counters), at, at, run.id, each.derived.digest, record.type))
     rows.insert(repos, _NEW_COLUMNS, values)
     write_facts(rows, {each.repo: each.derived.facts for each in new}, fresh=True)
     write_content(rows, interned, new, fresh=True)
-    labels = [LabelledRepo(each.repo, each.labelled, "listing", each.derived.digest) for each in new]
+    labels = [
+        LabelledRepo(each.repo, each.labelled, "listing", each.derived.digest)
+        for each in new
+        if each.record.type == "model"
+    ]
     write_repo_labels(rows, interned, labels, at, fresh=True)
     day = day_number(at.date())
     figures = [(each.repo, day, each.record.downloads, each.record.likes, each.record.trending_score) for each in new]
@@ -229,7 +236,8 @@ def _update(rows: Rows, interned: InternedIds, run: RunRecord, changed: Sequence
     write_facts(rows, facts, fresh=False)
     differing = [each for each in changed if each.stored.digest != each.derived.digest or not each.stored.is_enriched]
     write_content(rows, interned, differing, fresh=False)
-    _update_labels(rows, interned, run, [each for each in changed if not each.stored.is_enriched], at)
+    unread = [each for each in changed if not each.stored.is_enriched and each.record.type == "model"]
+    _update_labels(rows, interned, run, unread, at)
     _save_metrics(rows, counted, at)
     rows.insert_new(search_pending, ("repo",), [(each.repo,) for each in changed])
 

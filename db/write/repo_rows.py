@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from db.labels import INDEXED_LABELS
 from db.records import Labelled, RepoRecord
 from db.rows import Row, Rows
-from db.schema.tables import edges, evaluations, repo_facts, repo_tags
+from db.schema.tables import edges, evaluations, repo_facts, repo_links, repo_tags
 from db.write.label_rows import InternedIds
 
 EMPTY_FACTS = "{}"
@@ -22,6 +22,7 @@ INFERRED_SOURCES = frozenset(("name", "owner", "file", "size", "lineage", "fuzzy
 
 TAG_COLUMNS = ("repo", "position", "tag")
 BASE_MODEL_COLUMNS = ("repo", "parent", "relation", "source", "declared")
+LINK_COLUMNS = ("repo", "target_type", "target")
 EVALUATION_COLUMNS = ("repo", "position", "task", "dataset", "metric", "value", "source")
 
 _STORED_STATES = (
@@ -131,6 +132,7 @@ def write_content(rows: Rows, interned: InternedIds, items: Sequence[RepoContent
         for item in items
         for place, result in enumerate(item.record.evaluations)
     ]
+    write_links(rows, items, fresh=fresh)
     if fresh:
         rows.insert(repo_tags, TAG_COLUMNS, tag_rows)
         rows.insert(edges, BASE_MODEL_COLUMNS, _base_model_rows(items))
@@ -140,6 +142,23 @@ def write_content(rows: Rows, interned: InternedIds, items: Sequence[RepoContent
         rows.replace(repo_tags, ("repo",), TAG_COLUMNS, owners, tag_rows)
         replace_base_models(rows, items)
         rows.replace(evaluations, ("repo",), EVALUATION_COLUMNS, owners, results)
+
+
+def write_links(rows: Rows, items: Sequence[RepoContent], *, fresh: bool) -> None:
+    """Writes the models and datasets that spaces say they use."""
+    spaces = [item for item in items if item.record.type == "space"]
+    if not spaces:
+        return
+    links = [
+        (item.repo, target_type, target)
+        for item in spaces
+        for target_type in ("model", "dataset")
+        for target in dict.fromkeys(item.record.extra.get(f"{target_type}s", ()))
+    ]
+    if fresh:
+        rows.insert(repo_links, LINK_COLUMNS, links)
+    else:
+        rows.replace(repo_links, ("repo",), LINK_COLUMNS, [(item.repo,) for item in spaces], links)
 
 
 def replace_base_models(rows: Rows, items: Sequence[RepoContent]) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import or_, select
 from db.derive.digest import to_json
 from db.processes import is_running
 from db.read.scope_sql import filter_sql
+from db.record_base import RepoType
 from db.records import LeasedRepo, ListingPosition, Page, PageCounts, RepoFilter, RunRecord
 from db.rows import Rows
 from db.schema.tables import crawl_runs, cursors, endpoints, events, listing_pages, missing_repos, repos, watermarks
@@ -256,25 +257,29 @@ def record_missing(rows: Rows, scope: str, hub_ids: Iterable[str], now: datetime
     rows.insert_new(missing_repos, ("repo", "since", "probes"), [(number, since, 0) for (number,) in found])
 
 
-def unconfirmed_missing(rows: Rows, limit: int, before: datetime, now: datetime) -> list[LeasedRepo]:
-    """At most `limit` missing repos that were not probed since `before`: never probed ones first, then the longest
-    ago. A probe in the future has a wrong date."""
+def unconfirmed_missing(rows: Rows, type_: RepoType, limit: int, before: datetime, now: datetime) -> list[LeasedRepo]:
+    """At most `limit` missing repos of a type that were not probed since `before`: never probed ones first.
+
+    A probe in the future has a wrong date.
+    """
     sql = (
         "select r.hub_id, r.repo_id, r.sha from missing_repos a join repos r on r.id = a.repo"
-        " where a.probed_at is null or a.probed_at < ? or a.probed_at > ?"
+        " where r.type = ? and (a.probed_at is null or a.probed_at < ? or a.probed_at > ?)"
         " order by a.probed_at nulls first, a.repo limit ?"
     )
     moments = (rows.value(missing_repos, "probed_at", before), rows.value(missing_repos, "probed_at", now))
-    return [LeasedRepo(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql, (*moments, limit))]
+    return [
+        LeasedRepo(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql, (type_, *moments, limit))
+    ]
 
 
-def load_partial_repos(rows: Rows, limit: int) -> list[LeasedRepo]:
-    """At most `limit` repos that were listed without their details."""
+def load_partial_repos(rows: Rows, type_: RepoType, limit: int) -> list[LeasedRepo]:
+    """At most `limit` repos of a type that were listed without their details."""
     sql = (
         "select r.hub_id, r.repo_id, r.sha from partial_repos p join repos r on r.id = p.repo"
-        " where r.status in ('available', 'gated') order by p.repo limit ?"
+        " where r.type = ? and r.status in ('available', 'gated') order by p.repo limit ?"
     )
-    return [LeasedRepo(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql, (limit,))]
+    return [LeasedRepo(hub_id, repo_id, sha, None, 0) for hub_id, repo_id, sha in rows.select(sql, (type_, limit))]
 
 
 def record_probe(rows: Rows, hub_id: str, *, found: bool, at: datetime) -> int:
@@ -299,7 +304,8 @@ def reassigned_repos(rows: Rows, run: RunRecord) -> list[ReassignedRepo]:
     sql = (
         "select distinct r.hub_id, r.author from events e join repos r on r.id = e.repo"
         " where e.at >= ? and e.run = ? and e.kind = 'gone' and r.status = 'gone' and r.author is not null"
-        " and exists (select 1 from repos o where o.repo_id = r.repo_id and o.id <> r.id) order by r.author, r.hub_id"
+        " and exists (select 1 from repos o where o.repo_id = r.repo_id and o.type = r.type and o.id <> r.id)"
+        " order by r.author, r.hub_id"
     )
     found = rows.select(sql, (rows.value(events, "at", run.started_at), run.id))
     return [ReassignedRepo(hub_id, author) for hub_id, author in found]

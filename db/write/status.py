@@ -32,12 +32,12 @@ def release_reassigned_ids(
     """
     if not records:
         return
-    owners = {record.repo_id: record.hub_id for record in records}
-    sql = "select id, hub_id, repo_id, status from repos where repo_id in ({})"
+    owners = {(record.type, record.repo_id): record.hub_id for record in records}
+    sql = "select id, hub_id, repo_id, status, type from repos where repo_id in ({})"
     reassigned = [
         (repo, repo_id, status)
-        for repo, hub_id, repo_id, status in rows.select_in(sql, owners)
-        if hub_id not in listed and owners[repo_id] != hub_id and status != "gone"
+        for repo, hub_id, repo_id, status, kind in rows.select_in(sql, {record.repo_id for record in records})
+        if hub_id not in listed and owners.get((kind, repo_id), hub_id) != hub_id and status != "gone"
     ]
     record_events(rows, run, at, [RepoEvent(repo, "gone", "status", status, "gone") for repo, _, status in reassigned])
     rows.update(repos, ("status", "last_seen"), "id", [("gone", at, repo) for repo, _, _ in reassigned])

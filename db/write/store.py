@@ -24,11 +24,12 @@ from db.maintain import optimize, prune
 from db.maintain.prune import Pruned
 from db.read import load, search
 from db.read.load import Relabelled, StoredRepo
-from db.record_base import Depth, Status
+from db.record_base import Depth, RepoType, Status
 from db.records import (
     ArrayLength,
     Enrichment,
     Header,
+    LeaderboardEntry,
     LeasedRepo,
     ListingPosition,
     Page,
@@ -40,7 +41,7 @@ from db.records import (
 )
 from db.rows import Rows
 from db.schema.migrate import upgrade_engine
-from db.write import enrichments, listing, lock, relabel, runs, skips, status
+from db.write import enrichments, leaderboard, listing, lock, relabel, runs, skips, status
 from db.write.label_rows import InternedIds
 from db.write.queue import LeaseQueue
 from db.write.relabel import RelabelCounts
@@ -267,10 +268,12 @@ class Store:
         with self._writing() as rows:
             runs.record_missing(rows, scope, hub_ids, self._clock())
 
-    def unconfirmed_missing(self, before: datetime, limit: int = 1_000_000) -> list[LeasedRepo]:
+    def unconfirmed_missing(
+        self, before: datetime, limit: int = 1_000_000, *, type_: RepoType = "model"
+    ) -> list[LeasedRepo]:
         """Repos that a full walk did not see, that may still exist, and that were not requested since `before`."""
         with self._reading() as rows:
-            return runs.unconfirmed_missing(rows, limit, before, self._clock())
+            return runs.unconfirmed_missing(rows, type_, limit, before, self._clock())
 
     def reject_listing(self, run: RunRecord, scope: str) -> None:
         """Makes a full walk that reached its end count as none: the next run starts another."""
@@ -282,10 +285,15 @@ class Store:
         with self._reading() as rows:
             return runs.has_rejected_listing(rows, scope)
 
-    def partial_repos(self, limit: int) -> list[LeasedRepo]:
+    def partial_repos(self, limit: int, *, type_: RepoType = "model") -> list[LeasedRepo]:
         """At most `limit` repos that were listed without their details."""
         with self._reading() as rows:
-            return runs.load_partial_repos(rows, limit)
+            return runs.load_partial_repos(rows, type_, limit)
+
+    def save_leaderboard(self, hub_id: str, entries: Sequence[LeaderboardEntry]) -> None:
+        """Makes these all the results of a benchmark's leaderboard."""
+        with self._writing(assigns_ids=False) as rows:
+            leaderboard.save_leaderboard(rows, hub_id, entries)
 
     def record_probe(self, hub_id: str, *, found: bool, at: datetime) -> int:
         """Stores what a request for a missing repo itself found; returns how many in a row did not find it."""

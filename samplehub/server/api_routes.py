@@ -13,10 +13,10 @@ from samplehub.content.file_content import Content, SafetensorsFile
 from samplehub.content.repo import Files, Repo
 from samplehub.server.http_server import Request, Response
 from samplehub.server.payloads import (
-    DEFAULT_ROW,
+    DEFAULT_ROWS,
     EXPANDABLE,
     FULL_ROW,
-    INFO,
+    INFOS,
     Rows,
     Shape,
     encode,
@@ -25,11 +25,14 @@ from samplehub.server.payloads import (
 )
 from samplehub.server.permissions import Access, Refusal
 
+KINDS = ("models", "datasets", "spaces")
 MAX_PAGE_ROWS = 1000
 MAX_TREE_ROWS = 1000
 MAX_TREE_ROWS_EXPANDED = 100
 MAX_PATHS = 2000
-VERBS = frozenset({"revision", "tree", "treesize", "paths-info", "safetensors-metadata", "refs", "commits"})
+VERBS = frozenset(
+    {"leaderboard", "revision", "tree", "treesize", "paths-info", "safetensors-metadata", "refs", "commits"}
+)
 ASCENDING = ("createdAt", "id")  # the Hub refuses to sort the others from the least
 
 FILE_VERBS = {"tree": "tree", "treesize": "tree", "paths-info": "paths-info", "safetensors-metadata": "metadata"}
@@ -37,7 +40,7 @@ FILE_VERBS = {"tree": "tree", "treesize": "tree", "paths-info": "paths-info", "s
 
 def request_kind(segments: Sequence[str]) -> str:
     """Which of the places that faults name a path belongs to; `segments` are those after `/api/`."""
-    if segments[0] != "models":
+    if segments[0] not in KINDS:
         return "other"
     if len(segments) == 1 or segments[1] == "":
         return "listing"
@@ -60,7 +63,8 @@ def json_response(body: bytes, headers: dict[str, str] | None = None) -> Respons
 class Api:
     """Answers what starts with /api/. Raises Refusal for everything that is not a 200."""
 
-    def __init__(self, catalog: Listing, access: Access) -> None:
+    def __init__(self, catalog: Listing, access: Access, kind: str = "models") -> None:
+        self.kind = kind
         self.catalog = catalog
         self.access = access
         self.rows = Rows(catalog)
@@ -68,7 +72,7 @@ class Api:
 
     def answer(self, request: Request, segments: Sequence[str], shift: int = 0) -> Response:
         """`segments` are those after `/api/`; `shift` moves a page of the listing against its cursor."""
-        if segments[0] == "models":
+        if segments[0] == self.kind:
             if len(segments) == 1 or segments[1] == "":
                 return self.listing(request, shift)
             repo_id, rest = split_id(segments[1:])
@@ -87,12 +91,12 @@ class Api:
         selection = self._listing_query(query, private=self.access.account(request) is not None)
         limit = parse_bounded_int(asked.get("limit"), MAX_PAGE_ROWS, 1, MAX_PAGE_ROWS)
         after = read_cursor(asked["cursor"], selection.sort) if asked.get("cursor") else None
-        shape = row_shape(query, DEFAULT_ROW)
+        shape = row_shape(query, DEFAULT_ROWS[self.kind], expandable=EXPANDABLE[self.kind])
         page = self.catalog.page(selection, after, limit, shift)
         body = b"[" + b",".join(self.rows.row(repo, shape) for repo in page.repos) + b"]"
         headers = {}
         if page.after is not None:
-            headers["Link"] = self._next("/api/models", query, write_cursor(page.after, selection.sort))
+            headers["Link"] = self._next(f"/api/{self.kind}", query, write_cursor(page.after, selection.sort))
         return json_response(body, headers)
 
     def _listing_query(self, query: list[tuple[str, str]], private: bool) -> ListingQuery:
@@ -104,6 +108,8 @@ class Api:
         if ascending and sort not in ASCENDING:
             raise Refusal(400, f"Ascending order is not allowed for sort {sort!r}")
         filters = [part for key, value in query if key == "filter" for part in value.split(",") if part]
+        if self.kind == "datasets" and asked.get("benchmark") == "true":
+            filters.append("benchmark:official")
         return ListingQuery(
             sort=sort,
             ascending=ascending,
@@ -123,7 +129,7 @@ class Api:
     # ---- one repo --------------------------------------------------------------------------------------------------
 
     def _of_repo(self, request: Request, repo_id: str, rest: list[str]) -> Response:
-        repo = self.access.repo(request, repo_id, prefix="/api/models/")
+        repo = self.access.repo(request, repo_id, prefix=f"/api/{self.kind}/")
         if not rest:
             return self.info(request, repo, "main")
         verb, rest = rest[0], rest[1:]
@@ -131,6 +137,8 @@ class Api:
             return self.info(request, repo, "/".join(rest))
         if verb == "refs":
             return self.refs(repo)
+        if verb == "leaderboard" and self.kind == "datasets" and "leaderboard" in repo.card:
+            return json_response(encode(repo.card["leaderboard"]))
         if verb == "commits":
             return json_response(encode([{"id": repo.sha, "title": "initial commit", "date": repo.modified}]))
         if verb == "safetensors-metadata" and rest:
@@ -147,7 +155,9 @@ class Api:
 
     def info(self, request: Request, repo: Repo, revision: str) -> Response:
         query = request.query
-        shape = row_shape(query, INFO, blobs=dict(query).get("blobs") in ("true", "1"), revision=revision)
+        blobs = dict(query).get("blobs") in ("true", "1")
+        expandable = EXPANDABLE[self.kind]
+        shape = row_shape(query, INFOS[self.kind], blobs=blobs, revision=revision, expandable=expandable)
         commit, files = self.access.revision(repo, revision)
         return json_response(self.rows.row(repo, shape, commit, files))
 
@@ -230,7 +240,12 @@ class Api:
 
 
 def row_shape(
-    query: list[tuple[str, str]], keys: tuple[str, ...], *, blobs: bool = False, revision: str | None = None
+    query: list[tuple[str, str]],
+    keys: tuple[str, ...],
+    *,
+    blobs: bool = False,
+    revision: str | None = None,
+    expandable: Sequence[str] = EXPANDABLE["models"],
 ) -> Shape:
     """Which keys a query asks for. Raises Refusal with the valid set where it asks for an unknown one."""
     asked = dict(query)
@@ -238,8 +253,8 @@ def row_shape(
     expand = [value for key, value in query if key in ("expand", "expand[]")]
     if expand:
         for value in expand:
-            if value not in EXPANDABLE:
-                raise Refusal(400, f"Invalid option: expected one of {join_names(EXPANDABLE)} at expand")
+            if value not in expandable:
+                raise Refusal(400, f"Invalid option: expected one of {join_names(expandable)} at expand")
         wanted = tuple(dict.fromkeys([*expand, *(["siblings"] if blobs else [])]))
         return Shape(wanted, model_id=False, blobs=blobs, revision=revision)
     if asked.get("full") in ("true", "1"):

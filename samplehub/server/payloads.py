@@ -11,7 +11,7 @@ from samplehub.content.catalog import Listing
 from samplehub.content.file_content import Content
 from samplehub.content.repo import Files, Json, Repo, commit_of
 
-EXPANDABLE = (
+OF_MODELS = (
     "author",
     "baseModels",
     "cardData",
@@ -46,6 +46,40 @@ EXPANDABLE = (
     "xetEnabled",
 )
 
+OF_DATASETS = (
+    *(
+        "author",
+        "cardData",
+        "citation",
+        "createdAt",
+        "description",
+        "disabled",
+        "downloads",
+        "downloadsAllTime",
+        "gated",
+    ),
+    *("lastModified", "likes", "mainSize", "paperswithcode_id", "private", "resourceGroup", "sha", "siblings", "tags"),
+    *("trendingScore", "usedStorage"),
+)
+OF_SPACES = (
+    *(
+        "author",
+        "cardData",
+        "createdAt",
+        "datasets",
+        "disabled",
+        "lastModified",
+        "likes",
+        "models",
+        "private",
+        "region",
+    ),
+    *("resourceGroup", "runtime", "sdk", "sha", "siblings", "subdomain", "tags", "trendingScore", "usedStorage"),
+)
+EXPANDABLE = {"models": OF_MODELS, "datasets": OF_DATASETS, "spaces": OF_SPACES}
+OF_CARD = frozenset({"description", "mainSize", "paperswithcode_id", "sdk", "runtime", "models", "datasets"})
+"""Keys that the sample repos of datasets and spaces keep in their cards."""
+
 DEFAULT_ROW = ("private", "downloads", "likes", "tags", "pipeline_tag", "library_name", "createdAt", "trendingScore")
 FULL_ROW = ("author", "sha", "lastModified", "gated", "siblings", *DEFAULT_ROW)
 INFO = (
@@ -71,6 +105,28 @@ INFO = (
     "gguf",
     "usedStorage",
 )
+
+DEFAULT_ROWS = {
+    "models": DEFAULT_ROW,
+    "datasets": (
+        "author",
+        "private",
+        "gated",
+        "likes",
+        "downloads",
+        "tags",
+        "createdAt",
+        "lastModified",
+        "sha",
+        "description",
+    ),
+    "spaces": ("private", "likes", "sdk", "tags", "createdAt", "trendingScore"),
+}
+INFOS = {
+    "models": INFO,
+    "datasets": tuple(key for key in OF_DATASETS if key not in ("citation", "resourceGroup", "trendingScore")),
+    "spaces": tuple(key for key in OF_SPACES if key not in ("resourceGroup", "trendingScore")),
+}
 
 RELATED = frozenset({"baseModels", "childrenModelCount"})
 ABSENT_WHERE_NONE = frozenset(
@@ -136,7 +192,8 @@ class Rows:
         if key == "downloadsAllTime":
             return repo.downloads * 12
         if key == "cardData":
-            return {name: value for name, value in repo.card.items() if name != "model-index"}
+            hidden = {"model-index", "leaderboard", *OF_CARD}
+            return {name: value for name, value in repo.card.items() if name not in hidden}
         if key == "model-index":
             return repo.card.get("model-index")
         if key == "evalResults":
@@ -153,7 +210,7 @@ class Rows:
             return transformers_info(repo)
         if key == "spaces":
             return []
-        return None
+        return repo.card.get(key) if key in OF_CARD else None
 
     def _bases(self, repo: Repo) -> Json | None:
         if not repo.base:

@@ -12,8 +12,10 @@ from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from samplehub.content.catalog import Catalog
+from samplehub.content.datasets_and_spaces import sample_datasets, sample_spaces
 from samplehub.server import api_routes as api
 from samplehub.server import apply_faults as breakage
+from samplehub.server.api_routes import Api
 from samplehub.server.dialects import APIS, Dialect, without_range
 from samplehub.server.faults import Fault, Faults
 from samplehub.server.file_routes import Cdn, Files
@@ -37,6 +39,7 @@ class SampleHub:
         quota: requests allowed in a window; by default more than anybody sends.
         port: of the Hub; 0 takes a free one. The CDN's is always free.
         catalog: the repos themselves, where they are at hand.
+        datasets, spaces: the same; default: a few built-in ones.
         dialect: whose API it has.
         path: below which the endpoint is, as at a proxy for several Hubs: `/artifactory/api/huggingfaceml/repo`.
         links_to: another Hub that links to next pages name instead of this one, as those of a mirror do.
@@ -51,6 +54,8 @@ class SampleHub:
         quota: Quota | None = None,
         port: int = 0,
         catalog: Catalog | None = None,
+        datasets: Catalog | None = None,
+        spaces: Catalog | None = None,
         dialect: Dialect = Dialect.HUGGING_FACE,
         path: str = "",
         links_to: str | None = None,
@@ -65,7 +70,11 @@ class SampleHub:
         self._port = port
         self._access = Access(self.catalog, self.tokens)
         self._dialect, self._path, self._links_to, self._basic = dialect, path, links_to, basic
-        self._api = APIS[dialect](self.catalog, self._access)
+        self.datasets = datasets if datasets is not None else sample_datasets()
+        self.spaces = spaces if spaces is not None else sample_spaces()
+        self._apis = {"models": APIS[dialect](self.catalog, self._access)}
+        for kind, others in (("datasets", self.datasets), ("spaces", self.spaces)):
+            self._apis[kind] = Api(others, Access(others, self.tokens), kind)
         self._cdn = Cdn()
         self._files = Files(self._access, self._cdn)
         self._listeners: dict[str, Listener] = {}
@@ -82,7 +91,8 @@ class SampleHub:
     def start(self) -> None:
         self._listeners["hub"] = Listener(self._hub_answer, self.requests.append, port=self._port, name="hub")
         self._listeners["cdn"] = Listener(self._cdn_answer, self.requests.append, name="cdn")
-        self._api.endpoint = self._links_to or self.endpoint
+        for each in self._apis.values():
+            each.endpoint = self._links_to or self.endpoint
         self._cdn.url = self.cdn
 
     def stop(self) -> None:
@@ -143,7 +153,8 @@ class SampleHub:
             elif cached:
                 response = self._cached(heard, segments[2:])
             elif at_api:
-                response = self._api.answer(heard, segments[1:], breakage.listing_shift(fault))
+                found = self._apis.get(segments[1], self._apis["models"])
+                response = found.answer(heard, segments[1:], breakage.listing_shift(fault))
             else:
                 response = self._resolve(heard, segments)
         except (Refusal, Moved) as no:

@@ -162,4 +162,6 @@ def fill(db: str) -> None:
             lock.acquire_lock(rows, db, moment)
             rows.execute("insert into search_pending (repo) values (2)")
             rows.execute("insert into partial_repos (repo) values (2)")
+            rows.execute("insert into repo_links (repo, target_type, target) values (2, 'model', 'acme/model')")
+            rows.execute("insert into leaderboards values (2, 0, 'acme/model', 1, 61.5, ?, null)", (True,))
         store.save_capabilities("https://hub.example", "{}")

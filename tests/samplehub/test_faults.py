@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
 from collections.abc import Iterator
 
@@ -196,3 +197,63 @@ def test_redirect_to_another_host(faulty: SampleHub) -> None:
             break
         time.sleep(0.02)
     assert [asked.token for asked in faulty.foreign_requests] == [READER, None]
+
+
+def test_another_response(faulty: SampleHub) -> None:
+    fault = Fault(Kind.RESPONSE, status=451, headers=(("X-Error-Code", "Law"),), body=b"no")
+    faulty.faults.add(fault)
+    answer = Client(faulty.endpoint).get(LISTING)
+    assert (answer.status, answer.headers["x-error-code"], answer.body) == (451, "Law", b"no")
+
+
+def test_an_ignored_parameter(faulty: SampleHub) -> None:
+    faulty.faults.add(Fault(Kind.IGNORED_PARAMETER, name="limit"))
+    client = Client(faulty.endpoint)
+    assert len(client.get(LISTING).json) > len(client.get(LISTING).json) == 3
+
+
+def test_a_poisoned_row_breaks_its_page_alone(faulty: SampleHub) -> None:
+    client = Client(faulty.endpoint)
+    first, second = ids(client, 2)
+    faulty.faults.add(Fault(Kind.POISONED_ROW, on="listing", name=second[1], status=502, times=None))
+    answer = client.get(LISTING)
+    assert [row["id"] for row in answer.json] == first
+    assert answer.next is not None
+    assert client.get(answer.next).status == 502
+
+
+def test_an_altered_field(faulty: SampleHub) -> None:
+    faulty.faults.add(Fault(Kind.ALTERED_FIELD, name="downloads", body=b"NaN", times=2))
+    client = Client(faulty.endpoint)
+    assert b'"downloads": NaN' in client.get(LISTING).body
+    assert b'"downloads": NaN' in client.get("/api/models/owner/model-1").body
+
+
+def test_links_that_are_missing_and_pages_that_are_short(faulty: SampleHub) -> None:
+    client = Client(faulty.endpoint)
+    whole = client.get(LISTING)
+    faulty.faults.add(Fault(Kind.NO_LINK), Fault(Kind.SHORT_PAGE, count=2))
+    assert client.get(LISTING).next is None
+    short = client.get(LISTING)
+    assert (short.json, short.next) == (whole.json[:1], whole.next)
+
+
+def test_cursors_that_change(faulty: SampleHub) -> None:
+    faulty.faults.add(Fault(Kind.CHANGING_CURSOR, times=None))
+    client = Client(faulty.endpoint)
+    first = client.get(LISTING)
+    assert first.next is not None
+    second = client.get(first.next)
+    assert second.json == first.json
+    assert second.next not in (None, first.next)
+
+
+@pytest.mark.parametrize("kind", [Kind.INFORMATIONAL, Kind.SLOW_HEAD])
+def test_responses_that_do_not_begin(faulty: SampleHub, kind: Kind) -> None:
+    faulty.faults.add(Fault(kind, seconds=0.05))
+    host, _, port = faulty.endpoint.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"GET {LISTING} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        received = connection.recv(20)
+    assert received.startswith(b"HTTP/1.1 103" if kind is Kind.INFORMATIONAL else b"H")
+    assert len(received) < 200

@@ -16,14 +16,13 @@ from crawler.sources.huggingface.endpoint import parse_origin
 from crawler.sources.huggingface.listing_query import filter_params, find_unknown_keys
 from crawler.sources.huggingface.outage import PATIENCE_SECONDS
 from crawler.sources.huggingface.parse import (
-    BASIC_EXPAND_KEYS,
-    EXPENSIVE_EXPAND_KEYS,
     is_hub_id,
     parse_created_at,
     parse_repo,
     parse_repo_id,
 )
 from crawler.sources.huggingface.range_reader import HubFileSource
+from crawler.sources.huggingface.repo_types import TYPE_APIS, TypeApi
 from crawler.sources.huggingface.response import (
     IncompleteResponse,
     RangeResponse,
@@ -36,10 +35,8 @@ from crawler.sources.huggingface.transport import Params, Transport
 from crawler.sources.huggingface.usage import RequestCounters, RequestKind
 from crawler.sources.pacer import Pacer
 from crawler.sources.source import Capabilities, Order, RawPage
-from db.record_base import Json
+from db.record_base import Json, RepoType
 from db.records import RepoFilter, RepoRecord, Skipped
-
-LISTING_PATH = "/api/models"
 
 MAX_ROWS_PER_PAGE = 100_000
 """Rows of one page of the listing; huggingface.co sends 1,000 at most, KohakuHub as many as are asked for."""
@@ -49,9 +46,6 @@ HEALTH_ROWS = 3
 
 HEALTH_TRIES = 2
 """Attempts of a request that shows whether the Hub is well."""
-
-INFO_KEYS = (*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS, "siblings")
-"""What is requested of one repo; `siblings` with `blobs=true` are its files with sizes and hashes."""
 
 
 class HubClient:
@@ -66,6 +60,7 @@ class HubClient:
         backoff: seconds before the second attempt; doubled with each further one, 30 at most.
         offline: None for HF_HUB_OFFLINE; False to send requests all the same, to a Hub on this machine.
         patience: seconds for which a Hub that is down is waited for.
+        repo_type: of the repos that are listed and requested.
     """
 
     def __init__(
@@ -79,7 +74,9 @@ class HubClient:
         backoff: float = 0.5,
         offline: bool | None = None,
         patience: float = PATIENCE_SECONDS,
+        repo_type: RepoType = "model",
     ) -> None:
+        self.repo_type: RepoType = repo_type
         self.transport = Transport(
             endpoint or os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT,
             token,
@@ -94,7 +91,7 @@ class HubClient:
         self.sorts: Mapping[Order, str] = {}  # this Hub's names of orders, where they differ
         self._shown_repo: str | None = None  # a repo for which it answered a request
         self._has_hub_ids: bool | None = None  # its repos have an `_id`; None until one was seen
-        self._lists_details = False  # its listing shows what is asked for by EXPENSIVE_EXPAND_KEYS
+        self._lists_details = False  # its listing shows what is asked for by TypeApi.expensive_keys
         self._learning = threading.Lock()
 
     @property
@@ -143,12 +140,21 @@ class HubClient:
     def retry_delay(self, failures: int) -> float:
         return self.transport.retry_delay(failures)
 
+    @property
+    def api(self) -> TypeApi:
+        """The API of the repos' type."""
+        return TYPE_APIS[self.repo_type]
+
+    def repo_path(self, repo_id: str) -> str:
+        return f"{self.api.listing_path}/{quote(repo_id, safe='/')}"
+
     def parse_repo(self, row: Any, now: datetime | None = None) -> RepoRecord | Skipped:
         """The repo that a row of the listing, or the response for one repo, describes; or why it is skipped."""
         if self._has_hub_ids is None and type(row) is dict and parse_repo_id(row) is not None:
             self._has_hub_ids = is_hub_id(row.get("_id"))  # all repos of a Hub have one, or none: the first tells
         has_hub_ids = self._has_hub_ids is not False
-        return parse_repo(row, now, has_hub_ids=has_hub_ids, on_wrong_field=self.counters.count_wrong_field)
+        on_wrong_field = self.counters.count_wrong_field
+        return parse_repo(row, now, type_=self.repo_type, has_hub_ids=has_hub_ids, on_wrong_field=on_wrong_field)
 
     def lists_details(self, rows: Sequence[Any]) -> bool:
         """Whether the listing of these rows shows what repo owners write, or would if there were any.
@@ -156,7 +162,7 @@ class HubClient:
         A Hub that ignores `expand` shows nothing of that, for any repo; the others show at least empty values.
         """
         if not self._lists_details:
-            keys = set(EXPENSIVE_EXPAND_KEYS)
+            keys = set(self.api.expensive_keys)
             self._lists_details = any(type(row) is dict and not keys.isdisjoint(row) for row in rows)
         return self._lists_details
 
@@ -183,22 +189,24 @@ class HubClient:
         sent = [*params] if cursor is None else [*params, ("cursor", cursor)]
 
         def attempt() -> RawPage:
-            return RawPage(*self._get_list("list", LISTING_PATH, sent, cursor))
+            return RawPage(*self._get_list("list", self.api.listing_path, sent, cursor))
 
-        return self.transport.with_retries(LISTING_PATH, attempt, self.check_listing, tries)
+        return self.transport.with_retries(self.api.listing_path, attempt, self.check_listing, tries)
 
     def check_listing(self) -> None:
         """Makes sure that the Hub sends a listing, of a few rows. Raises HubUnreachable, and what ends a run."""
         self._list_few()
 
     def _list_few(self) -> list[Any]:
-        attempt = partial(self.transport.get_json, "list", LISTING_PATH, [("limit", str(HEALTH_ROWS))])
+        attempt = partial(self.transport.get_json, "list", self.api.listing_path, [("limit", str(HEALTH_ROWS))])
         try:
-            rows, _ = self.transport.with_retries(LISTING_PATH, attempt, None, HEALTH_TRIES)
+            rows, _ = self.transport.with_retries(self.api.listing_path, attempt, None, HEALTH_TRIES)
         except RequestRefused as error:
-            raise InvalidResponse(self.endpoint, LISTING_PATH, error.detail) from error
+            raise InvalidResponse(self.endpoint, self.api.listing_path, error.detail) from error
         if not isinstance(rows, list):
-            raise InvalidResponse(self.endpoint, LISTING_PATH, f"expected a list, received {json_type_name(rows)}")
+            raise InvalidResponse(
+                self.endpoint, self.api.listing_path, f"expected a list, received {json_type_name(rows)}"
+            )
         return rows[:HEALTH_ROWS]
 
     def check_repos(self) -> None:
@@ -222,7 +230,7 @@ class HubClient:
 
     def _find_repo_error(self, repo_id: str) -> RequestRefused | RepoError | None:
         """The error of a request for a repo; None if there is none."""
-        path = repo_path(repo_id)
+        path = self.repo_path(repo_id)
         attempt = partial(self.transport.get_json, "info", path, [("expand", "sha")], repo_id)
         try:
             self.transport.with_repo_retries(path, attempt, None, tries=HEALTH_TRIES)
@@ -247,12 +255,13 @@ class HubClient:
 
     # ---- one repo -----------------------------------------------------------------------------------------------
 
-    def repo_info(self, repo_id: str, revision: str | None = None, *, expand: Sequence[str] = INFO_KEYS) -> Json:
-        """The Hub's metadata of one repo, by default with its files, their sizes and hashes: one request.
+    def repo_info(self, repo_id: str, revision: str | None = None, *, expand: Sequence[str] | None = None) -> Json:
+        """The Hub's metadata of one repo: the keys `expand`, by default all with its files, in one request.
 
         Raises RepoError for what is wrong with this repo alone.
         """
-        path = repo_path(repo_id) + ("" if revision is None else f"/revision/{quote(revision, safe='')}")
+        path = self.repo_path(repo_id) + ("" if revision is None else f"/revision/{quote(revision, safe='')}")
+        expand = self.api.info_keys if expand is None else expand
         blobs = [("blobs", "true")] if "siblings" in expand else []
         unknown = self.unknown_keys
         try:
@@ -279,7 +288,9 @@ class HubClient:
             if self.unknown_keys == before:
                 if self._shown_repo is not None:
                     return False
-                self.unknown_keys = find_unknown_keys(INFO_KEYS, before, refused.detail, self._accepts_info_keys)
+                self.unknown_keys = find_unknown_keys(
+                    self.api.info_keys, before, refused.detail, self._accepts_info_keys
+                )
             return self.unknown_keys != before
 
     def _accepts_info_keys(self, keys: Sequence[str]) -> bool:
@@ -289,7 +300,7 @@ class HubClient:
             repo_id = row.get("id") if isinstance(row, dict) else None
             if isinstance(repo_id, str):
                 try:
-                    self._get_object("info", repo_path(repo_id), params, repo_id)
+                    self._get_object("info", self.repo_path(repo_id), params, repo_id)
                 except (RequestRefused, RepoError):
                     continue
                 return True
@@ -297,7 +308,7 @@ class HubClient:
 
     def list_files(self, repo_id: str, revision: str) -> Iterator[Any]:
         """The entries of a revision's file tree as the Hub sent them; for Hubs whose info has no file sizes."""
-        path = f"{repo_path(repo_id)}/tree/{quote(revision, safe='')}"
+        path = f"{self.repo_path(repo_id)}/tree/{quote(revision, safe='')}"
         cursor: str | None = None
         while True:
             params = [("recursive", "true"), ("expand", "false")] + ([("cursor", cursor)] if cursor else [])
@@ -310,17 +321,27 @@ class HubClient:
             if cursor is None:
                 return
 
+    def leaderboard(self, dataset: str) -> list[Any]:
+        """The results that the Hub collects for a benchmark, as it sent them: one request. Raises RepoError."""
+        path = f"{self.repo_path(dataset)}/leaderboard"
+        attempt = partial(self._get_list, "info", path, [], None, dataset)
+        try:
+            rows, _ = self.transport.with_repo_retries(path, attempt, self.check_repos)
+        except RequestRefused as refused:
+            raise RepoError("failed", f"the Hub refuses its leaderboard: {refused.detail}") from refused
+        return rows
+
     def list_refs(self, repo_id: str) -> Json:
         """Branches and tags of a repo."""
         try:
-            return self._get_object("info", f"{repo_path(repo_id)}/refs", [], repo_id)
+            return self._get_object("info", f"{self.repo_path(repo_id)}/refs", [], repo_id)
         except RequestRefused as refused:
             raise RepoError("failed", f"the Hub refuses its branches: {refused.detail}") from refused
 
     def safetensors_metadata(self, repo_id: str, index_path: str) -> Json | None:
         """The headers of all shards that an index file of `main` names: one request. None where the Hub has none."""
         try:
-            path = f"{repo_path(repo_id)}/safetensors-metadata/{quote(index_path, safe='/')}"
+            path = f"{self.repo_path(repo_id)}/safetensors-metadata/{quote(index_path, safe='/')}"
             return self._get_object("headers", path, [], repo_id)
         except RequestRefused:
             return None
@@ -363,7 +384,8 @@ class HubClient:
 
         Raises RepoError, and what ends a run.
         """
-        hub_path = f"/{quote(repo_id, safe='/')}/resolve/{quote(revision, safe='')}/{quote(path, safe='/')}"
+        repo_url = f"{self.api.file_prefix}/{quote(repo_id, safe='/')}"
+        hub_path = f"{repo_url}/resolve/{quote(revision, safe='')}/{quote(path, safe='/')}"
         headers = {"range": f"bytes={start}-{start + length - 1}", "accept-encoding": "identity"}
 
         def attempt() -> RangeResponse:
@@ -444,7 +466,3 @@ class HubClient:
                     raise IncompleteResponse("the link to the next page leads to the same page")
                 return cursors[0]
         return None
-
-
-def repo_path(repo_id: str) -> str:
-    return f"{LISTING_PATH}/{quote(repo_id, safe='/')}"

@@ -20,8 +20,6 @@ from crawler.read_headers import read_answer, read_artifact
 from crawler.skips import make_skip, make_skip_by_id
 from crawler.sources.huggingface.client import HubClient
 from crawler.sources.huggingface.parse import (
-    BASIC_EXPAND_KEYS,
-    EXPENSIVE_EXPAND_KEYS,
     merge_config,
 )
 from crawler.sources.source import FetchedConfig, FetchedRepo
@@ -56,6 +54,8 @@ def fetch_repo(client: HubClient, leased: LeasedRepo) -> FetchedRepo | Skipped:
         if leased.hub_id and repo.hub_id != leased.hub_id:
             raise RepoError("renamed", f"another repo has this id now ({repo.hub_id})")
         files = parse_files(payload, client, repo)
+        if repo.type != "model":
+            return FetchedRepo(leased, repo, files, ())
         artifacts = group_artifacts(files, repo)
         return FetchedRepo(leased, note_quantized_branches(client, repo, artifacts), files, artifacts)
     except RepoError as error:
@@ -65,7 +65,7 @@ def fetch_repo(client: HubClient, leased: LeasedRepo) -> FetchedRepo | Skipped:
 def probe_repo(client: HubClient, leased: LeasedRepo) -> RepoRecord | Skipped:
     """The repo without its files, to learn whether it still exists."""
     try:
-        return client.parse_repo(client.repo_info(leased.repo_id, expand=(*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS)))
+        return client.parse_repo(client.repo_info(leased.repo_id, expand=client.api.keys))
     except RepoError as error:
         return make_skip(leased, error)
 

@@ -6,13 +6,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, EXPENSIVE_EXPAND_KEYS
+from crawler.sources.huggingface.repo_types import TYPE_APIS
 from crawler.sources.source import ListingQuery, Order
 from db.records import RepoFilter
-
-LISTING_KEYS = (*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS)
-"""What is requested of each listed repo."""
-
 
 KOHAKU_SORTS: Mapping[Order, str] = {"createdAt": "recent", "lastModified": "updated", "downloads": "downloads"}
 """Names of orders at KohakuHub, which refuses others: https://github.com/KohakuBlueleaf/KohakuHub"""
@@ -28,7 +24,8 @@ def listing_params(query: ListingQuery, sorts: Mapping[Order, str] = {}) -> list
     params.append(("limit", str(query.limit)))
     if sort and query.order == "createdAt" and query.ascending:
         params.append(("direction", "1"))
-    keys = BASIC_EXPAND_KEYS if query.thin else LISTING_KEYS
+    api = TYPE_APIS[query.scope.type]
+    keys = api.basic_keys if query.thin else api.keys
     return [*params, *filter_params(query.scope), *(("expand", key) for key in keys if key not in query.unknown_keys)]
 
 

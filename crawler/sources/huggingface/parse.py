@@ -15,8 +15,9 @@ from hashlib import sha256
 from typing import Any
 
 from analysis.untrusted import MAX_BASE_MODELS, MAX_TAGS, MAX_TEXT_LENGTH
+from crawler.sources.huggingface.repo_types import TYPE_APIS
 from crawler.sources.huggingface.response import json_type_name
-from db.record_base import Gated, Json, Relation
+from db.record_base import Gated, Json, Relation, RepoType
 from db.records import EdgeRecord, EvalRecord, RepoRecord, Skipped
 
 HUB_ID = re.compile(r"[0-9a-f]{24}")
@@ -29,14 +30,8 @@ SHORT_SHA_LENGTH = 40
 
 SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
-BASIC_EXPAND_KEYS = (
-    *("author", "createdAt", "disabled", "downloads", "downloadsAllTime", "gated", "lastModified", "library_name"),
-    *("likes", "pipeline_tag", "private", "sha", "tags", "trendingScore", "usedStorage"),
-)
-"""Keys of a repo that the Hub has at hand."""
-
-EXPENSIVE_EXPAND_KEYS = ("baseModels", "cardData", "config", "evalResults", "gguf", "model-index", "safetensors")
-"""Keys that the Hub takes from the repo's files or from other repos: not requested of a Hub that fails."""
+MAX_LINKS = 200
+"""Models, and datasets, that a space says it uses and that are kept."""
 
 FIELDS_OF_KEYS: Mapping[str, tuple[str, ...]] = {
     "author": ("author",),
@@ -91,9 +86,16 @@ IGNORED_KEYS = frozenset((
 ))  # fmt: skip
 """Keys of cards, configs and the gguf block that are long, templates, or stated elsewhere."""
 
-KNOWN_KEYS = frozenset(
-    (*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS, "_id", "id", "modelId", "siblings", "gguf", "widgetData", "spaces")
+_PARSED_KEYS = (
+    *("author", "cardData", "createdAt", "disabled", "downloads", "downloadsAllTime", "gated", "lastModified", "likes"),
+    *("private", "sha", "tags", "trendingScore", "usedStorage"),
 )
+
+KNOWN_KEYS: Mapping[RepoType, frozenset[str]] = {
+    "model": frozenset((*TYPE_APIS["model"].info_keys, "_id", "id", "modelId", "widgetData", "spaces")),
+    "dataset": frozenset((*_PARSED_KEYS, "_id", "id", "siblings", "citation", "key")),
+    "space": frozenset((*_PARSED_KEYS, "_id", "id", "siblings", "sdk", "models", "datasets", "subdomain", "region")),
+}
 """Keys that are parsed, or ignored on purpose; any other is kept in `extra`."""
 
 
@@ -109,6 +111,7 @@ def parse_repo(
     row: Any,
     now: datetime | None = None,
     *,
+    type_: RepoType = "model",
     has_hub_ids: bool = True,
     on_wrong_field: Callable[[str], None] = lambda key: None,
 ) -> RepoRecord | Skipped:
@@ -116,14 +119,15 @@ def parse_repo(
 
     Args:
         now: when it is skipped, if it is.
+        type_: of the repo, which the row does not tell.
         has_hub_ids: whether this Hub's repos have an `_id`. Those of a Hub without are known by their id alone.
         on_wrong_field: called with the key of each value that is left out because it has a wrong type.
     """
     try:
-        hub_id = parse_ids(row, has_hub_ids=has_hub_ids)
+        hub_id = parse_ids(row, type_, has_hub_ids=has_hub_ids)
         while True:
             try:
-                return _parse_row(row, hub_id)
+                return _parse_row(row, hub_id, type_)
             except WrongField as error:
                 on_wrong_field(error.key)
                 row = {key: value for key, value in row.items() if key != error.key}
@@ -133,7 +137,7 @@ def parse_repo(
         return Skipped(parse_repo_id(known) or "?", "malformed", str(error), now or datetime.now(UTC), named)
 
 
-def parse_ids(row: Any, *, has_hub_ids: bool) -> str:
+def parse_ids(row: Any, type_: RepoType, *, has_hub_ids: bool) -> str:
     """What identifies the repo of a row in the catalog: its `_id`, or its id on a Hub without.
 
     Raises WrongField, and TypeError for a row that is no object.
@@ -146,7 +150,9 @@ def parse_ids(row: Any, *, has_hub_ids: bool) -> str:
     known = parse_repo_id(row)
     if known is None:
         raise WrongField("id", repo_id)
-    return str(hub_id) if has_hub_ids else OWN_ID_PREFIX + known.lower()
+    if has_hub_ids:
+        return str(hub_id)
+    return f"{OWN_ID_PREFIX}{'' if type_ == 'model' else f'{type_}s/'}{known.lower()}"
 
 
 def parse_repo_id(row: Mapping[str, Any]) -> str | None:
@@ -160,7 +166,7 @@ def is_hub_id(value: Any) -> bool:
     return type(value) is str and HUB_ID.fullmatch(value) is not None
 
 
-def _parse_row(row: Mapping[str, Any], hub_id: str) -> RepoRecord:
+def _parse_row(row: Mapping[str, Any], hub_id: str, type_: RepoType) -> RepoRecord:
     get = row.get
     repo_id = row["id"]
     card, config, gguf = get("cardData"), get("config"), get("gguf")
@@ -181,7 +187,7 @@ def _parse_row(row: Mapping[str, Any], hub_id: str) -> RepoRecord:
         gated=parse_gated(get("gated")),
         disabled=parse_bool(get("disabled"), "disabled"),
         pipeline_tag=parse_short_text(get("pipeline_tag")),
-        library_name=parse_short_text(get("library_name")),
+        library_name=parse_short_text(get("sdk" if type_ == "space" else "library_name")),
         license=parse_license(card, tags),
         used_storage=parse_int(get("usedStorage"), "usedStorage"),
         tags=tags,
@@ -192,7 +198,8 @@ def _parse_row(row: Mapping[str, Any], hub_id: str) -> RepoRecord:
         gguf=with_template_digest(limit_object(gguf), gguf.get("chat_template")) if type(gguf) is dict and gguf else {},
         edges=parse_base_models(get("baseModels")),
         evaluations=parse_evaluations(get("model-index"), get("cardData"), get("evalResults")),
-        extra={} if KNOWN_KEYS.issuperset(row) else parse_extra(row),
+        extra={} if KNOWN_KEYS[type_].issuperset(row) and type_ != "space" else parse_extra(row, type_),
+        type=type_,
     )
 
 
@@ -403,9 +410,20 @@ def parse_float(value: Any) -> float | None:
     return float(value) if type(value) in (int, float) and abs(value) < MAX_SCORE else None
 
 
-def parse_extra(row: Mapping[str, Any]) -> Json:
-    """Values of keys that a later Hub added, so that they are not lost."""
-    return limit_object({key: value for key, value in row.items() if key not in KNOWN_KEYS and value is not None})
+def parse_extra(row: Mapping[str, Any], type_: RepoType) -> Json:
+    """Values of keys that a later Hub added, so that they are not lost; and what a space says it uses."""
+    known = KNOWN_KEYS[type_]
+    extra = limit_object({key: value for key, value in row.items() if key not in known and value is not None})
+    if type_ != "space":
+        return extra
+    links = {key: parse_links(row.get(key)) for key in ("models", "datasets")}
+    return {**extra, **{key: found for key, found in links.items() if found}}
+
+
+def parse_links(value: Any) -> list[str]:
+    """Ids of repos that a space says it uses, each once."""
+    listed = value[:MAX_LINKS] if type(value) is list else []
+    return list(dict.fromkeys(each for each in listed if type(each) is str and REPO_ID.fullmatch(each)))
 
 
 # ---- config.json and chat templates ---------------------------------------------------------------------------------

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 from crawler.errors import RequestRefused
-from crawler.sources.huggingface import fetch, parse
+from crawler.sources.huggingface import fetch, fetch_leaderboard, parse
 from crawler.sources.huggingface.client import HubClient
-from crawler.sources.huggingface.listing_query import KOHAKU_SORTS, LISTING_KEYS, find_unknown_keys, listing_params
+from crawler.sources.huggingface.listing_query import KOHAKU_SORTS, find_unknown_keys, listing_params
 from crawler.sources.huggingface.usage import RequestCounters
 from crawler.sources.pacer import Pacer
-from crawler.sources.source import Capabilities, FetchedConfig, FetchedRepo, ListingQuery, RawPage
+from crawler.sources.source import Capabilities, FetchedConfig, FetchedRepo, Leaderboard, ListingQuery, RawPage
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, Header, LeasedRepo, RepoFilter, RepoRecord, Skipped
 
@@ -79,7 +79,7 @@ class HuggingFaceSource:
             if self._accepts(newest_first):
                 return newest_first
         self.client.unknown_keys = find_unknown_keys(
-            LISTING_KEYS, self.client.unknown_keys, refused.detail, partial(self._accepts_keys, query)
+            self.client.api.keys, self.client.unknown_keys, refused.detail, partial(self._accepts_keys, query)
         )
         adapted = replace(query, unknown_keys=self.client.unknown_keys)
         if adapted != query:
@@ -108,7 +108,7 @@ class HuggingFaceSource:
         return True
 
     def _accepts_keys(self, query: ListingQuery, keys: Sequence[str]) -> bool:
-        return self._accepts(replace(query, unknown_keys=frozenset(LISTING_KEYS) - frozenset(keys)))
+        return self._accepts(replace(query, unknown_keys=frozenset(self.client.api.keys) - frozenset(keys)))
 
     def newest_created(self, scope: RepoFilter) -> datetime | None:
         return self.client.newest_created(scope)
@@ -130,6 +130,12 @@ class HuggingFaceSource:
 
     def fetch_repo(self, leased: LeasedRepo) -> FetchedRepo | Skipped:
         return fetch.fetch_repo(self.client, leased)
+
+    def list_benchmarks(self) -> list[RepoRecord]:
+        return fetch_leaderboard.list_benchmarks(self.client)
+
+    def fetch_leaderboard(self, dataset: RepoRecord) -> Leaderboard | Skipped:
+        return fetch_leaderboard.fetch_leaderboard(self.client, dataset)
 
     def fetch_config(self, fetched: FetchedRepo, artifact: ArtifactRecord) -> FetchedConfig:
         return fetch.fetch_config(self.client, fetched, artifact)

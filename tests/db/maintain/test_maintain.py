@@ -60,7 +60,7 @@ def test_labels_of_an_earlier_vocabulary_are_reported_but_not_an_error(db: str) 
     [
         ("delete from repos where id = 1", "foreign keys"),
         ("update evidence set value = 'x' where id = 1", "evidence"),
-        ("delete from repo_labels where repo = 2", "repos without labels"),
+        ("delete from repo_labels where repo = 2", "models without labels"),
         ("delete from search_documents where repo = 1", "repos that search can't find"),
         ("delete from repo_files", "visited repos without their files"),
         ("delete from artifacts", "evidence of artifacts that are no more"),

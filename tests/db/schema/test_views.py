@@ -36,12 +36,23 @@ PROMISED = {
     "changes": "seen_at repo_id kind subject before after run_id author family quant downloads",
     "stale_labels": "repo_id reason vocabulary depth downloads last_modified",
     "unclaimed_tokens": "token repos authors downloads example",
+    **dict.fromkeys(
+        ("datasets", "spaces"), "repo_id hub_id author likes status license total_size file_count last_seen"
+    ),
+    "links": "repo_id type target_type target source",
+    "leaderboard_results": "dataset rank model value verified source",
+    "other_files": "repo_id type path size blob_id sha256",
+    "all_changes": "seen_at repo_id type kind subject before after run_id",
 }
 TABLES = {
     "crawl_runs": "id started_at finished_at outcome repos_seen repos_changed repos_skipped api_requests"
     " resolver_requests bytes_read seconds_waited",
     "skips": "repo_id reason detail seen_at",
 }
+
+
+EMPTY = {"datasets", "spaces", "other_files"}
+"""Views without rows in a catalog of models."""
 
 
 @pytest.mark.parametrize("name", [*PROMISED, *TABLES])
@@ -51,7 +62,7 @@ def test_promised_columns_are_there_and_answer(db: str, name: str) -> None:
     with CatalogReader(db) as reader:
         rows = reader.rows(f"select {', '.join(columns)} from {name}")
         assert rows.columns == tuple(columns)
-        assert list(rows)
+        assert bool(list(rows)) is (name not in EMPTY)
 
 
 def test_every_view_is_promised_and_every_column_explained() -> None:

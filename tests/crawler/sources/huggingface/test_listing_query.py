@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from crawler.sources.huggingface.listing_query import LISTING_KEYS, find_unknown_keys, listing_params
-from crawler.sources.huggingface.parse import BASIC_EXPAND_KEYS, EXPENSIVE_EXPAND_KEYS
+from crawler.sources.huggingface.listing_query import find_unknown_keys, listing_params
+from crawler.sources.huggingface.repo_types import TYPE_APIS
 from crawler.sources.source import ListingQuery
 from db.records import RepoFilter
 
+LISTING_KEYS = TYPE_APIS["model"].keys
 QUERY = ListingQuery(RepoFilter(), "createdAt", 1000)
 
 
@@ -20,7 +21,7 @@ def expanded(query: ListingQuery) -> list[str]:
 
 def test_the_whole_hub_is_listed_oldest_first_with_all_keys() -> None:
     assert listing_params(QUERY)[:3] == [("sort", "createdAt"), ("limit", "1000"), ("direction", "1")]
-    assert expanded(QUERY) == [*BASIC_EXPAND_KEYS, *EXPENSIVE_EXPAND_KEYS]
+    assert expanded(QUERY) == list(LISTING_KEYS)
 
 
 def test_a_scope_narrows_the_listing() -> None:
@@ -28,7 +29,7 @@ def test_a_scope_narrows_the_listing() -> None:
     params = listing_params(ListingQuery(scope, "downloads", 50, thin=True))
     assert params[2:6] == [("author", "acme"), ("search", "gemma"), ("filter", "gguf"), ("filter", "license:mit")]
     assert ("direction", "1") not in params
-    assert expanded(ListingQuery(scope, "downloads", 50, thin=True)) == list(BASIC_EXPAND_KEYS)
+    assert expanded(ListingQuery(scope, "downloads", 50, thin=True)) == list(TYPE_APIS["model"].basic_keys)
 
 
 class RefusingHub:
