@@ -39,6 +39,9 @@ ALIVE = State(
 
 @contextmanager
 def serving(state: State, db: str | Path = "none.db") -> Iterator[HealthServer]:
+    assert state.alive_at is not None
+    age = NOW - datetime.fromisoformat(state.alive_at)  # when this file was imported, perhaps minutes ago
+    state = replace(state, alive_at=iso(datetime.now(UTC) - age))
     with HealthServer(0, health_routes(lambda: state, str(db))) as server:
         yield server
 
