@@ -86,14 +86,17 @@ def _work_with_catalog(settings: CrawlSettings, db: str) -> tuple[PlannedWork, s
     from db.write.store import Store
 
     with CatalogReader(db) as reader:
-        facts = reader.all("select count(*) as repos, min(first_seen) as since, max(first_seen) as until from repos")[0]
+        sql = "select count(*) as repos from repos where type = :type"
+        known = int(reader.all(sql, {"type": settings.scope.type})[0]["repos"])
         weights = reader.all("select count(*) as n from models where format in ('gguf', 'safetensors', 'mlx')")[0]["n"]
     with Store.open(db) as store:
         kind = choose_run_kind(store, settings)
         has_listing = store.has_full_listing(scope_text(settings.scope)) or store.has_full_listing("")
         files, headers = store.backlog("files", settings.scope), store.backlog("headers", settings.scope)
-    known, scope = int(facts["repos"]), settings.scope
+    scope = settings.scope
     share = weights / known if known else SHARE_WITH_WEIGHTS
+    if scope.type != "model":
+        share = 0.0  # they have no headers
     if kind == "incremental":
         return PlannedWork(
             0, files, round(headers * share)
