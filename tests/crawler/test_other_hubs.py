@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from crawler.errors import RequestRefused
+from crawler.errors import InvalidResponse, RequestRefused
 from crawler.known_hubs import format_capabilities, parse_capabilities
+from crawler.sources.huggingface.client import HubClient
 from crawler.sources.huggingface.source import HuggingFaceSource
 from crawler.sources.source import Capabilities, ListingQuery
 from db.records import RepoFilter
-from samplehub import MEMBER, Dialect, Fault, Kind, SampleHub
+from samplehub import MEMBER, Dialect, Fault, Kind, RecordedRequest, SampleHub
+from samplehub.server.http_server import Listener, Response
 from samplehub.server.server import read_catalog
 from tests.crawler.dump import differences
 from tests.crawler.hubs import REAL, make_client, repo_ids, run_crawl, small_catalog
 from tests.crawler.test_crawl import rows
+from tests.environment import user_environment
 
 OTHER_SOFTWARE = (Dialect.KOHAKU, Dialect.MATRIX)
 
@@ -193,3 +204,73 @@ def test_a_proxy_without_a_listing_is_crawled_repo_by_repo(db: Path) -> None:
         run = run_crawl(db, sample, depth="headers", token=MEMBER, scope=RepoFilter(repo_ids=REAL))
     assert (run.outcome, run.repos_seen, run.repos_enriched) == ("complete", 4, 4), run.detail
     assert {repo_id for repo_id, _, _, parameters, _ in rows(db, MEASURED) if parameters} == set(REAL)
+
+
+def test_an_address_that_moved_to_https_is_named_and_gets_the_token_once() -> None:
+    moved = {"Location": "https://127.0.0.1:1/api/models"}
+    requests: list[RecordedRequest] = []
+    listener = Listener(lambda request: Response(301, moved), requests.append)
+    try:
+        with pytest.raises(InvalidResponse, match=r"it is at https://127\.0\.0\.1:1: name that as the endpoint"):
+            HubClient(listener.url, MEMBER, offline=False).check_connection()
+    finally:
+        listener.close()
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize(("variable", "status"), [("SSL_CERT_FILE", 0), ("REQUESTS_CA_BUNDLE", 0), ("UNRELATED", 4)])
+def test_a_private_certificate_is_trusted_where_it_is_named(variable: str, status: int, tmp_path: Path) -> None:
+    make_certificate(tmp_path)
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    without = {name: value for name, value in user_environment().items() if name not in names}
+    with SampleHub(catalog=small_catalog(3)) as sample, encrypted(sample, tmp_path) as endpoint:
+        done = subprocess.run(
+            [sys.executable, "-m", "crawler.cli", "crawl", "--db", tmp_path / "c.db", "--endpoint", endpoint],
+            env=without | {variable: str(tmp_path / "cert.pem")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == status, done.stderr
+    assert ("SSL_CERT_FILE" in done.stderr) is (status != 0)
+
+
+def make_certificate(folder: Path) -> None:
+    """key.pem and cert.pem of an authority that nobody knows."""
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *files]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@contextmanager
+def encrypted(sample: SampleHub, folder: Path) -> Iterator[str]:
+    """The URL of a server that passes on what it receives, encrypted, to a sample Hub."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    hub = urlsplit(sample.endpoint)
+
+    def serve(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=pass_on, args=(server.accept()[0],), daemon=True).start()
+
+    def pass_on(raw: socket.socket) -> None:
+        with (
+            suppress(OSError),
+            context.wrap_socket(raw, server_side=True) as client,
+            socket.create_connection((hub.hostname or "", hub.port or 0)) as behind,
+        ):
+            threading.Thread(target=copy_bytes, args=(behind, client), daemon=True).start()
+            copy_bytes(client, behind)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        yield f"https://127.0.0.1:{server.getsockname()[1]}"
+
+
+def copy_bytes(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while received := source.recv(1 << 16):
+            target.sendall(received)
+        target.shutdown(socket.SHUT_WR)

@@ -13,10 +13,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # before the import, which sends a request to the Hub otherwise
+
+if (
+    "REQUESTS_CA_BUNDLE" in os.environ
+):  # which many set for private certificates; the HTTP client knows the others alone
+    is_folder = Path(os.environ["REQUESTS_CA_BUNDLE"]).is_dir()
+    os.environ.setdefault("SSL_CERT_DIR" if is_folder else "SSL_CERT_FILE", os.environ["REQUESTS_CA_BUNDLE"])
 
 import httpx2
 from huggingface_hub import constants
@@ -250,7 +257,10 @@ class Transport:
         if parts.scheme not in ("https", self.origin[0]):
             raise IncompleteResponse(f"redirected to a URL of scheme {one_line(parts.scheme)[:20]}")
         if (parts.scheme, self.origin[0], parts.hostname) == ("https", "http", self.origin[1]):
-            raise IncompleteResponse(f"it is at https://{parts.netloc}: name that as the endpoint")
+            why = f"it is at https://{parts.netloc}: name that as the endpoint"
+            raise InvalidResponse(
+                self.endpoint, urlsplit(response.url).path, why
+            )  # another attempt would show the token
         return url
 
     def _send(
@@ -400,6 +410,8 @@ def package_version() -> str:
 
 def describe_error(error: Exception) -> str:
     """An error of the HTTP client in a few words, without URLs, which may hold a signature."""
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "its certificate is not trusted (SSL_CERT_FILE names the file of a private authority)"
     words = {
         "ConnectTimeout": "no connection in time",
         "ReadTimeout": "no response in time",
