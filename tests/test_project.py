@@ -7,6 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from bench.dependencies import list_licences, make_sbom
+
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[(?P<extras>[^]]+)])?(?P<versions>[^;]*)")
 
@@ -42,6 +44,32 @@ def test_the_lock_file_is_of_these_dependencies() -> None:
 def test_the_lock_file_names_public_registries_only() -> None:
     text = (ROOT / "uv.lock").read_text(encoding="utf-8")
     assert set(re.findall(r"https?://([^/\"]+)", text)) == {"pypi.org", "files.pythonhosted.org"}
+
+
+def test_every_file_of_a_locked_package_has_a_hash() -> None:
+    packages = [package for package in read_toml("uv.lock")["package"] if package["name"] != "hf-catalog"]
+    files = [file for package in packages for file in (*package.get("wheels", ()), package.get("sdist")) if file]
+    assert len(packages) > 50 and len(files) > len(packages)
+    assert [file["url"] for file in files if not re.fullmatch(r"sha256:[0-9a-f]{64}", file.get("hash", ""))] == []
+    assert [package["name"] for package in packages if not {"wheels", "sdist"} & package.keys()] == []
+
+
+def test_the_bill_of_materials_has_every_locked_package_and_its_hashes() -> None:
+    lock = read_toml("uv.lock")
+    sbom = make_sbom(lock)
+    locked = {f"pkg:pypi/{package['name']}@{package['version']}" for package in lock["package"]}
+    refs = {component["bom-ref"] for component in sbom["components"]} | {sbom["metadata"]["component"]["bom-ref"]}
+    assert refs == locked == {each["ref"] for each in sbom["dependencies"]}
+    assert {ref for each in sbom["dependencies"] for ref in each["dependsOn"]} < locked
+    hashes = [file["hashes"][0] for component in sbom["components"] for file in component["externalReferences"]]
+    assert len(hashes) > len(locked)
+    assert {(each["alg"], len(each["content"])) for each in hashes} == {("SHA-256", 64)}
+
+
+def test_every_required_package_states_a_licence() -> None:
+    listed = {name: licence for name, _, licence in list_licences()}
+    assert listed["sqlalchemy"] == "MIT" and "hf-catalog" not in listed
+    assert [name for name, licence in listed.items() if not licence] == []
 
 
 def test_contributing_names_files_that_exist() -> None:

@@ -46,7 +46,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Row], *, raw: b
     count = 0
     with path.open("x", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
+        writer.writerow([csv_cell(name, raw=raw) for name in columns])
         for row in rows:
             writer.writerow([csv_cell(value, raw=raw) for value in row])
             count += 1

@@ -7,6 +7,7 @@ takes too long. On PostgreSQL the transaction is READ ONLY with a statement_time
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -19,7 +20,7 @@ from analysis.query.saved import find_saved_query, is_query_name
 from analysis.query.statement import Dialect, can_stream, parameter_names, to_psycopg
 from analysis.query.values import normalize_row, parse_parameter_value, to_number, unique_names
 from analysis.units import iso
-from db.errors import QueryRefused
+from db.errors import CatalogDamaged, QueryRefused
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, CursorResult, Engine
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT_SECONDS = 300.0
 SNAPSHOT_CACHE_KIB = 16_384
 """SQLite's page cache while whole tables are read, each page once: a larger one would only cost memory."""
+
+FILE_ERRORS = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+"""Result codes of SQLite that tell of the file, whatever the statement (https://sqlite.org/rescode.html)."""
+
+MISSING_NAME = re.compile(r"no such (table|column)|(relation|column) .+ does not exist")
+"""How SQLite and PostgreSQL say that a table, view or column is missing."""
 
 
 class QueryResult:
@@ -43,8 +50,12 @@ class QueryResult:
         *,
         owns_engine: bool = False,
         held: Connection | None = None,
+        is_own_sql: bool = False,
     ) -> None:
-        """`held` is the connection of a snapshot, which stays open; `owns_engine` disposes the engine at the end."""
+        """`held` is the connection of a snapshot, which stays open; `owns_engine` disposes the engine at the end.
+
+        `is_own_sql`: the statement is the program's, so the catalog is wrong where a table or column of it is missing.
+        """
         self.columns: tuple[str, ...] = ()
         self.truncated = False
         self._engine = engine
@@ -52,6 +63,7 @@ class QueryResult:
         self._max_rows = max_rows
         self._owns_engine = owns_engine
         self._held = held
+        self._is_own_sql = is_own_sql
         self._connection: Connection | None = None
         self._result: CursorResult[Any] | None = None
 
@@ -72,7 +84,7 @@ class QueryResult:
                     break
                 yield tuple(row) if sqlite else tuple(to_number(value) for value in row)
         except Exception as error:
-            raise self._limits.to_query_error(error) from error
+            raise self._to_error(error) from error
         finally:
             self.close()
 
@@ -81,7 +93,7 @@ class QueryResult:
         return (dict(zip(self.columns, row, strict=True)) for row in self)
 
     def execute(self, sql: str, values: Mapping[str, Any]) -> Self:
-        """Run the statement. Raises QueryRefused, QueryTimeout, QueryError."""
+        """Run the statement. Raises QueryRefused, QueryTimeout, QueryError; CatalogError where the file is damaged."""
         try:
             self._connection = self._held or self._engine.connect()
             execute = execute_sqlite if dialect_of(self._engine) == "sqlite" else execute_postgres
@@ -91,8 +103,19 @@ class QueryResult:
             self.columns = unique_names(list(self._result.keys()))
         except Exception as error:
             self.close()
-            raise self._limits.to_query_error(error) from error
+            raise self._to_error(error) from error
         return self
+
+    def _to_error(self, error: Exception) -> Exception:
+        """An error of the catalog's file as a CatalogError, one of the query as a QueryError."""
+        from db.engine import catalog_name, to_catalog_error
+
+        cause = getattr(error, "orig", None) or error
+        if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF in FILE_ERRORS:
+            return to_catalog_error(cause, catalog_name(self._engine))
+        if self._is_own_sql and MISSING_NAME.search(str(cause)):
+            return CatalogDamaged(catalog_name(self._engine), str(cause).splitlines()[0])
+        return self._limits.to_query_error(error)
 
     def close(self) -> None:
         """Release the connection and remove its authorizer; dispose the engine that belongs to this result."""
@@ -144,8 +167,8 @@ class CatalogReader:
         self._engine.dispose()
 
     def rows(self, sql: str, values: Mapping[str, Any] | None = None, *, limit: int | None = None) -> QueryResult:
-        """The result as a stream of at most `limit` rows. Raises QueryRefused, QueryTimeout, QueryError."""
-        result = QueryResult(self._engine, QueryLimits(sql, self.timeout), limit, held=self._held)
+        """At most `limit` rows of the result, as a stream. Raises as `QueryResult.execute` does."""
+        result = QueryResult(self._engine, QueryLimits(sql, self.timeout), limit, held=self._held, is_own_sql=True)
         return result.execute(sql, values or {})
 
     def all(self, sql: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

@@ -228,7 +228,7 @@ class Printer:
 
     def _separated(self, rows: Iterator[Mapping[str, Any]], keys: Sequence[str], delimiter: str) -> int:
         writer = csv.writer(self.stdout, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(keys)
+        writer.writerow([csv_cell(key, raw=self.raw) for key in keys])
         count = 0
         for row in rows:
             writer.writerow([csv_cell(row.get(key), raw=self.raw) for key in keys])
