@@ -95,14 +95,14 @@ MAX_SAFETENSORS_HEADER_BYTES = 25_000_000
 MAX_SAFETENSORS_HEADER_BYTES_OF_ALL_SHARDS = 100_000_000
 """The JSON of all shards together."""
 
-MAX_SAFETENSORS_TENSORS = 150_000
-"""Tensors of one file."""
+MAX_SAFETENSORS_TENSORS = 100_000
+"""Tensors of one file; the largest in use hold 90,000."""
 
 MAX_SAFETENSORS_TENSORS_OF_ALL_SHARDS = 600_000
 """Tensors of all shards together; the largest in use hold 500,000."""
 
 MAX_SAFETENSORS_MEMORY_BYTES = 250_000_000
-"""Memory that the values of one file's JSON may take; those of 150,000 tensors take 170 MB."""
+"""Memory that the values of one file's JSON may take; those of 100,000 tensors take 110 MB."""
 
 MAX_METADATA_KEYS = 10_000
 """Entries of `__metadata__` beyond one per tensor, which torchao keeps."""

@@ -26,7 +26,7 @@ from analysis.schemes.module_settings import (
 from analysis.schemes.schemes import MAX_BITS, find_method, find_scheme, scheme_table
 
 MAX_GROUP_SIZE = 1 << 20
-MAX_CONFIG_GROUPS = 32
+MAX_CONFIG_GROUPS = 16
 """Groups of compressed-tensors that are read; each is compared with each module."""
 
 MAX_PATTERN_COMPARISONS = 500_000
@@ -145,13 +145,15 @@ class QuantizationConfig:
 
     def packed_bits(self, module: str, columns: int, groups: int | None) -> float:
         """Bits of int32 [N, K*b/32] with [N, groups] scales: of the configured groups the one that the shapes allow."""
-        offers = [(each.bits, each.group_size) for each in self.groups if each.bits]
-        for bits, size in offers:
-            inner = columns * 32 / bits
-            if groups and ((groups == 1 and not size) or (size and groups == -(-inner // size))):
-                return bits
-        if offers:
-            return offers[0][0]
+        first = None
+        for each in self.groups:
+            bits, size = each.bits, each.group_size
+            if bits:
+                if groups and ((groups == 1 and not size) or (size and groups == -(-columns * 32 / bits // size))):
+                    return bits
+                first = first or bits
+        if first:
+            return first
         ratio = columns * 32 / groups if groups else 0
         usual = next((bits for bits, size in _USUAL_GROUPS if bits * size == ratio), 4)
         return self.bits_of(module) or usual
