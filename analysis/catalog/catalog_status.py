@@ -88,6 +88,7 @@ def read_catalog_status(db: str) -> dict[str, Any]:
             "partial": one("select count(*) as n from partial_repos").get("n"),
             "skips": counts("select reason as name, count(*) as n from skips group by reason order by n desc"),
             "failed_crawls": one(FAILED).get("n"),
+            "interrupted": one("select count(*) as n from crawl_runs where finished_at is null").get("n"),
             "outcomes": counts(
                 "select outcome as name, count(*) as n from crawl_runs where outcome is not null group by outcome"
             ),

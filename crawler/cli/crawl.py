@@ -67,7 +67,8 @@ def crawl(
         check_same_endpoint(db, hub.endpoint)
     if is_new(db) and not settings.scope.repo_ids:
         hub.check_connection()  # without a network no empty catalog is made
-    pacer.on_wait = partial(print_wait, out)
+    if not out.shows_progress:  # the progress bar shows waits itself
+        pacer.on_wait = partial(print_wait, out)
 
     def end() -> None:
         exit_at_once(DONE, "Stopped, though a request did not end. The same command resumes the crawl.\n")
@@ -84,7 +85,7 @@ def crawl(
 
 
 def print_wait(out: Printer, wait: Wait) -> None:
-    """Say what the crawl waits for, also where no progress bar shows it."""
+    """Say what the crawl waits for, where no progress bar shows it."""
     until = datetime.now().astimezone() + timedelta(seconds=wait.seconds_left)
     out.message(f"Waiting for {wait.reason}: the next request is at {until:%H:%M:%S}.")
 

@@ -76,7 +76,6 @@ def check_catalog(db: str) -> Iterator[Finding]:
             repos = reader.all("select count(*) as n from repos")[0]["n"]
             held = reader.all("select pid, host from crawl_locks")
             stale = reader.all(COUNT_STALE, {"now": vocabulary().digest})[0]["n"]
-            open_runs = reader.all("select count(*) as n from crawl_runs where finished_at is null")[0]["n"]
     except CatalogMissing as error:
         yield Finding("catalog", "note", str(error), error.hint)
         return
@@ -90,8 +89,23 @@ def check_catalog(db: str) -> Iterator[Finding]:
     for holder in held:
         fix = "nothing to do: the next crawl ignores the lock of a process that has ended"
         yield Finding("lock", "note", f"held by process {holder['pid']} on {holder['host']}", fix)
-    if open_runs and not held:
-        yield Finding("crawls", "note", f"{open_runs:,} were interrupted", "the next crawl continues them")
+    yield from check_crawls(db)
+
+
+def check_crawls(db: str) -> Iterator[Finding]:
+    """What the crawls and the service left to be done; none of it keeps the next crawl from working."""
+    from analysis.catalog.catalog_status import read_catalog_status
+    from crawler.cli.problems import find_problems
+    from crawler.cli.status import DEFAULT_CONFIG, read_service_status
+    from db.errors import CatalogError
+
+    try:
+        facts = read_catalog_status(db) | {"service": read_service_status(Path(DEFAULT_CONFIG), db)}
+    except CatalogError as error:
+        yield Finding("crawls", "bad", str(error), "hf-catalog db check")
+        return
+    for problem in find_problems(facts):
+        yield Finding(problem.subject, "note", problem.what, problem.remedy)
 
 
 def check_disk(db: str) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +10,20 @@ import click
 
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Printer, size_text
+from crawler.cli.problems import find_problems
 
 if TYPE_CHECKING:
     from crawler.service.state import State
+
+DEFAULT_CONFIG = "catalog.toml"
+"""The service's configuration where none is named."""
 
 
 @click.command()
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    default="catalog.toml",
+    default=DEFAULT_CONFIG,
     show_default=True,
     metavar="FILE",
     help="The service's configuration, if there is one: here, or beside the catalog.",
@@ -38,6 +41,8 @@ def status(config: Path, db: str, out: Printer) -> None:
     from analysis.catalog.catalog_status import read_catalog_status
 
     facts = read_catalog_status(db) | {"service": read_service_status(config, db)}
+    problems = find_problems(facts)
+    facts["problems"] = [{"problem": problem.what, "remedy": problem.remedy} for problem in problems]
     out.object(facts, lambda: print_status(facts, out))
 
 
@@ -96,11 +101,7 @@ def print_status(facts: dict[str, Any], out: Printer) -> None:
     if last:
         end = last["outcome"] or "running or interrupted"
         out.line(f"  last crawl {last['kind']}, {end}, {time_text(last['finished_at'] or last['started_at'])}")
-        if last["waiting_for"]:
-            out.line(f"             waits for {last['waiting_for']} until {time_text(last['waiting_until'])}")
-        for name, count in (json.loads(last["wrong_fields"]) if last["wrong_fields"] else {}).items():
-            out.line(f"             {count:,} repos with a {name} of a wrong type, stored as unknown")
-        if last["detail"]:
+        if last["detail"] and last["outcome"] not in ("failed", "incomplete"):
             out.line(f"             {last['detail']}")
     if facts["held_by"]:
         out.line(f"  held       by process {facts['held_by']['pid']} on {facts['held_by']['host']}")
@@ -126,6 +127,9 @@ def print_status(facts: dict[str, Any], out: Printer) -> None:
             errors = f", failed {job['errors']} times{after_colon(job['detail'])}" if job["errors"] else ""
             last, following = time_text(job["last_success"]), time_text(job["next_run"])
             out.line(f"    {name}: last success {last}, next {following}{errors}")
+    for problem in facts["problems"]:
+        out.line(f"  problem    {problem['problem']}")
+        out.line(f"             to do: {problem['remedy']}")
 
 
 def join_counts(counts: dict[str, int]) -> str:

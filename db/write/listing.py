@@ -15,7 +15,7 @@ from db.derive.search_document import digits
 from db.read.search import add
 from db.records import DerivedValues, Labelled, Page, PageCounts, RepoRecord, RunRecord
 from db.rows import Row, Rows
-from db.schema.tables import metrics, missing_repos, partial_repos, repos, search_pending
+from db.schema.tables import enrichments, metrics, missing_repos, partial_repos, repos, search_pending
 from db.schema.types import day_number
 from db.write.events import record_events, record_label_events, repo_events
 from db.write.label_rows import InternedIds, LabelledRepo, indexed_values, write_repo_labels
@@ -227,6 +227,7 @@ def _update(rows: Rows, interned: InternedIds, run: RunRecord, changed: Sequence
     ]
     rows.update(repos, _CHANGED_COLUMNS, "id", values)
     rename_repos(rows, changed, at)
+    _request_enrichment_of_renamed(rows, changed)
     # An enrichment of this commit read more of its content than the listing shows: its facts stay.
     facts = {
         each.repo: each.derived.facts
@@ -240,6 +241,12 @@ def _update(rows: Rows, interned: InternedIds, run: RunRecord, changed: Sequence
     _update_labels(rows, interned, run, unread, at)
     _save_metrics(rows, counted, at)
     rows.insert_new(search_pending, ("repo",), [(each.repo,) for each in changed])
+
+
+def _request_enrichment_of_renamed(rows: Rows, changed: Iterable[ChangedRepo]) -> None:
+    """Has enriched repos read again whose id changed: a part of their labels follows from the id."""
+    renamed = [each for each in changed if each.stored.repo_id != each.record.repo_id]
+    rows.update(enrichments, ("sha",), "repo", [(None, each.repo) for each in renamed if each.stored.is_enriched])
 
 
 def _update_labels(

@@ -216,6 +216,19 @@ def test_a_renamed_repo_keeps_its_hub_id(sample: SampleHub, db: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("full", [True, False])
+def test_the_labels_of_a_renamed_repo_are_those_of_its_new_id(sample: SampleHub, db: Path, full: bool) -> None:
+    run_crawl(db, sample)
+    sample.catalog.rename("acme/Gemma-1-1B-it-0", "acme/Qwen3-8B")
+    run_crawl(db, sample, full=full)
+    run_crawl(db, sample, full=True)
+    new = db.with_name("new.db")
+    run_crawl(new, sample)
+    for table in ("labels", "evidence", "unclaimed"):
+        assert dump(db)[table] == dump(new)[table]
+    assert rows(db, "select family from models where repo_id = 'acme/Qwen3-8B'") == [("qwen",)]
+
+
 def test_an_enrichment_finds_a_rename_too(sample: SampleHub, db: Path) -> None:
     run_crawl(db, sample, depth="listing")
     sample.catalog.rename("acme/Gemma-1-1B-it-0", "acme/renamed")
