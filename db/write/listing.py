@@ -227,7 +227,7 @@ def _update(rows: Rows, interned: InternedIds, run: RunRecord, changed: Sequence
     ]
     rows.update(repos, _CHANGED_COLUMNS, "id", values)
     rename_repos(rows, changed, at)
-    _request_enrichment_of_renamed(rows, changed)
+    _request_enrichment(rows, changed)
     # An enrichment of this commit read more of its content than the listing shows: its facts stay.
     facts = {
         each.repo: each.derived.facts
@@ -243,10 +243,19 @@ def _update(rows: Rows, interned: InternedIds, run: RunRecord, changed: Sequence
     rows.insert_new(search_pending, ("repo",), [(each.repo,) for each in changed])
 
 
-def _request_enrichment_of_renamed(rows: Rows, changed: Iterable[ChangedRepo]) -> None:
-    """Has enriched repos read again whose id changed: a part of their labels follows from the id."""
-    renamed = [each for each in changed if each.stored.repo_id != each.record.repo_id]
-    rows.update(enrichments, ("sha",), "repo", [(None, each.repo) for each in renamed if each.stored.is_enriched])
+def _request_enrichment(rows: Rows, changed: Iterable[ChangedRepo]) -> None:
+    """Has enriched repos read again whose commit would now be read differently: those whose id changed, since a part
+    of their labels follows from it, and those that are no longer gated, since their headers can be read."""
+    outdated = [each for each in changed if each.stored.is_enriched and (_is_renamed(each) or _is_ungated(each))]
+    rows.update(enrichments, ("sha",), "repo", [(None, each.repo) for each in outdated])
+
+
+def _is_renamed(each: ChangedRepo) -> bool:
+    return each.stored.repo_id != each.record.repo_id
+
+
+def _is_ungated(each: ChangedRepo) -> bool:
+    return (each.stored.status, each.record.status) == ("gated", "available")
 
 
 def _update_labels(

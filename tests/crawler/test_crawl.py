@@ -229,6 +229,20 @@ def test_the_labels_of_a_renamed_repo_are_those_of_its_new_id(sample: SampleHub,
     assert rows(db, "select family from models where repo_id = 'acme/Qwen3-8B'") == [("qwen",)]
 
 
+@pytest.mark.parametrize("gated", [False, True])
+def test_the_headers_of_a_repo_are_read_when_it_is_no_longer_gated(db: Path, gated: bool) -> None:
+    with SampleHub() as hub:
+        repo_id = next(repo.id for repo in hub.catalog if repo.id.startswith("bartowski/") and not repo.gated)
+        hub.catalog.modify(repo_id, gated="auto")
+        sql = f"select count(*) from artifacts a join repos r on r.id = a.repo where r.repo_id = '{repo_id}'"
+        run_crawl(db, hub, depth="headers")
+        assert rows(db, f"{sql} and a.header is not null") == [(0,)]
+        hub.catalog.modify(repo_id, gated="auto" if gated else False, downloads=5)
+        run_crawl(db, hub, full=True, depth="headers")
+        (count,) = rows(db, f"{sql} and a.header is not null")
+    assert (count[0] > 0) == (not gated)
+
+
 def test_an_enrichment_finds_a_rename_too(sample: SampleHub, db: Path) -> None:
     run_crawl(db, sample, depth="listing")
     sample.catalog.rename("acme/Gemma-1-1B-it-0", "acme/renamed")
