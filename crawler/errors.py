@@ -4,7 +4,7 @@
     ├── HubUnreachable       no response from the Hub after all retries
     │   ├── HubServerError   it responds with server errors (5xx): `status`
     │   └── InvalidResponse  it responds with 200 and something else: a web page, an error object, truncated JSON
-    ├── ListingIncomplete    a part of the listing can't be read: the run goes on without it and is not complete
+    ├── ListingIncomplete    a part of the listing can't be read: the run continues without it and is not complete
     ├── RequestRefused       400: the Hub does not accept the parameters; `detail` is its message
     ├── Offline              HF_HUB_OFFLINE forbids requests
     ├── TokenNeeded          the Hub shows its repos to nobody without a token
@@ -83,7 +83,7 @@ class RequestRefused(CrawlError):
 class ListingIncomplete(CrawlError):
     """A part of the listing can't be read, though the Hub responds; the message says which and why."""
 
-    hint = "the next crawl goes on there; another Hub or mirror: --endpoint"
+    hint = "the next crawl resumes there; another Hub or mirror: --endpoint"
 
 
 class OrderIgnored(Exception):

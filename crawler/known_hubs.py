@@ -13,7 +13,7 @@ from crawler.sources.source import Capabilities, Order, Source
 from db.write.store import Store
 
 MAX_AGE = timedelta(days=7)
-"""After this time it is found anew: hubs are updated."""
+"""After this time it is found again: hubs are updated."""
 
 
 @contextmanager

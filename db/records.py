@@ -209,9 +209,9 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class ListingPosition:
-    """Where a walk of the listing goes on.
+    """Where a walk of the listing continues.
 
-    A walk reads the oldest repos first. Where that is impossible it goes on from the newest repo, down to `stop_at`.
+    A walk reads the oldest repos first. Where that is impossible it continues from the newest repo, down to `stop_at`.
     """
 
     cursor: str  # opaque: where the next page starts
@@ -222,7 +222,7 @@ class ListingPosition:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the listing, validated and labelled, with the position to go on from."""
+    """One page of the listing, validated and labelled, with the position to continue from."""
 
     repos: tuple[tuple[RepoRecord, Labelled], ...]
     skipped: tuple[Skipped, ...]

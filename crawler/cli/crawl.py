@@ -78,7 +78,7 @@ def crawl(
     print_result(runs, hub, db, out)
     incomplete = next((run for run in runs if run.outcome == "incomplete"), None)
     if incomplete is not None:
-        print_error(f"the crawl is incomplete: {incomplete.detail}", "run it again: it goes on where the listing ended")
+        print_error(f"the crawl is incomplete: {incomplete.detail}", "run it again: it resumes where the listing ended")
         return HUB
     nothing_read = settings.scope.repo_ids and all(run.repos_seen == 0 for run in runs if run.outcome == "complete")
     return NO if nothing_read else None

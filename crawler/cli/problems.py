@@ -66,12 +66,12 @@ def find_crawl_problems(facts: Mapping[str, Any]) -> Iterator[Problem]:
         remedy = next((remedy for part, remedy in FAILURE_REMEDIES if part in detail), RESUME)
         yield Problem("last crawl", f"the last crawl failed: {detail}", remedy)
     elif last.get("outcome") == "incomplete":
-        remedy = "run the crawl again: it goes on where the listing ended; another Hub or mirror: --endpoint"
+        remedy = "run the crawl again: it resumes where the listing ended; another Hub or mirror: --endpoint"
         yield Problem("last crawl", f"the last crawl is incomplete: {detail}", remedy)
     if facts["interrupted"] and not facts["held_by"]:
         yield Problem("crawls", f"{facts['interrupted']:,} were interrupted", "the next crawl continues them")
     if facts["held_by"] and last.get("waiting_for"):
-        remedy = "nothing to do: the crawl goes on by itself"
+        remedy = "nothing to do: the crawl continues by itself"
         if "quota" in last["waiting_for"]:
             remedy += "; with HF_TOKEN the quota is larger"
         what = f"the crawl waits for {last['waiting_for']} until {time_of_day(last['waiting_until'])}"

@@ -7,7 +7,7 @@ while the caller labels and stores this one. Where the listing can't be read fur
    is passed, and a cursor that has expired is replaced.
 2. From the newest repo backwards, down to the repos that were read already.
 
-What can be read in neither way makes the walk incomplete, and the next one goes on there. A Hub that does not list by
+What can be read in neither way makes the walk incomplete, and the next one resumes there. A Hub that does not list by
 creation date, oldest first, is walked in the order that it offers.
 """
 
@@ -31,7 +31,7 @@ MAX_DETOURS = 20
 """How often one walk goes round a place that can't be read."""
 
 MAX_REREADS = 2
-"""How often a walk goes on with a cursor that starts just before the last repo that was read: an expired cursor needs
+"""How often a walk continues with a cursor that starts just before the last repo that was read: an expired cursor needs
 one, and a listing that can't be read in this order would need them all."""
 
 IDLE_SECONDS = 1.0

@@ -159,7 +159,7 @@ class PageReader:
         return None
 
     def _find_problem(self, page: RawPage, keys: Sequence[str | None], *, is_first: bool) -> str | None:
-        """What says that the listing does not go on after this page, or None."""
+        """What says that the listing does not continue after this page, or None."""
         scope = self.query.scope
         if is_first and not page.rows and not (scope.authors or scope.search or scope.tags):
             return "it is empty"

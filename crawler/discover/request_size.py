@@ -28,7 +28,7 @@ class RequestSize:
     """The rows of the next request, and whether it goes without the keys that are expensive for the Hub (thin).
 
     After a failure a quarter of the rows is requested, down to one, then that one without the expensive keys. So no
-    key is given up where smaller pages help. After success more is requested again, up to what failed.
+    key is left out where smaller pages help. After success more is requested again, up to what failed.
     """
 
     most: int  # rows

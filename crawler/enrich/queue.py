@@ -52,6 +52,7 @@ class EnrichmentQueue:
     enriching: dict[Future[Enrichment], FetchedRepo] = field(default_factory=dict)
     finished: list[tuple[Enrichment, LeasedRepo]] = field(default_factory=list)  # not stored yet
     layouts: dict[LayoutKey, ArrayLength] = field(default_factory=dict)
+    to_repeat: set[str] = field(default_factory=set)  # hub_ids of repos of which values were of a wrong type
     exhausted: bool = False  # the catalog has no more repos to lease
     end_cause: CrawlError | CrawlStopped | None = None  # why no more repos are started
     failures: int = 0  # in a row
@@ -158,7 +159,8 @@ class EnrichmentQueue:
             self.enriching[future] = fetched
 
     def _on_enriched(self, future: Future[Enrichment]) -> None:
-        leased = self.enriching.pop(future).leased
+        fetched = self.enriching.pop(future)
+        leased = fetched.leased
         error = future.exception()
         if isinstance(error, CrawlError | CrawlStopped):
             self._stop(error, leased)
@@ -169,6 +171,8 @@ class EnrichmentQueue:
             self.failures = 0
             self.layouts.update((layout_key(layout), layout) for layout in enrichment.layouts)
             self.finished.append((enrichment, leased))
+            if fetched.has_wrong_fields:
+                self.to_repeat.add(leased.hub_id)
 
     def _skip(self, leased: LeasedRepo, skip: Skipped) -> None:
         """Records a repo that could not be enriched, to be tried again later if that may help."""
@@ -197,7 +201,9 @@ class EnrichmentQueue:
         self.recorder.add_enriched(store.save_enrichments(run, items))
         for enrichment, leased in batch:
             self.recorder.add_skips(enrichment.skipped)
-            if leased.hub_id and any(skip.reason in TRANSIENT_REASONS for skip in enrichment.skipped):
+            if leased.hub_id in self.to_repeat:
+                store.record_failure(leased, (), run, settled=None, repeat=True)
+            elif leased.hub_id and any(skip.reason in TRANSIENT_REASONS for skip in enrichment.skipped):
                 store.record_failure(leased, (), run, settled=None)
         self.done += len(batch)
         self.recorder.save()

@@ -69,6 +69,7 @@ class FetchedRepo:
     repo: RepoRecord
     files: tuple[FileRecord, ...]
     artifacts: tuple[ArtifactRecord, ...]
+    has_wrong_fields: bool = False  # values of a wrong type are unknown: to be requested again later
 
     @property
     def contents(self) -> set[str]:
@@ -127,7 +128,7 @@ class Source(Protocol):
         ...
 
     def use_capabilities(self, known: Capabilities) -> None:
-        """Starts with what an earlier crawl found, instead of asking again. What no longer fits is found anew."""
+        """Starts with what an earlier crawl found, instead of asking again. What no longer fits is found again."""
         ...
 
     @property

@@ -61,7 +61,7 @@ class Relabelled:
 
 @dataclass(frozen=True, slots=True)
 class StaleBatch:
-    """Repos whose labels are not of the current vocabulary. `last` is the number to go on after; None at the end."""
+    """Repos whose labels are not of the current vocabulary. `last` is the number to continue after; None at the end."""
 
     repos: list[StoredRepo]
     last: int | None

@@ -350,7 +350,7 @@ cursors = _table(
     _key("scope", Text, "canonical text of the filters; empty for the whole Hub"),
     _key("kind", Text, "full or incremental"),
     _col("cursor", Text, "opaque: where the next page starts; unknown when the walk has ended but is not closed yet"),
-    _col("ascending", Bool, "oldest repos first; false where the walk goes on from the newest repo"),
+    _col("ascending", Bool, "oldest repos first; false where the walk continues from the newest repo"),
     _col("created_at", UtcDateTime, "creation date of the newest repo that was read, oldest first without a gap"),
     _col("stop_at", UtcDateTime, "a walk from the newest repo ends at repos created before; unknown: at the oldest"),
     _col("started_at", UtcDateTime, "when the walk started, perhaps in an earlier crawl", must=True),

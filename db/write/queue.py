@@ -243,10 +243,13 @@ class LeaseQueue:
         rows.execute("update enrichments set leased_until = null where leased_until is not null")
 
     @staticmethod
-    def record_failure(rows: Rows, hub_id: str, lease: int | None, now: datetime, *, settled: str | None) -> None:
+    def record_failure(
+        rows: Rows, hub_id: str, lease: int | None, now: datetime, *, settled: str | None, repeat: bool = False
+    ) -> None:
         """Stores that reading a repo failed.
 
-        `settled` is the depth that counts as read until the next commit; with None the repo is tried again later.
+        `settled` is the depth that counts as read until the next commit; with None the repo is tried again later, with
+        `repeat` also if its present commit was read.
         """
         joined = "repos r left join enrichments v on v.repo = r.id"
         sql = f"select r.id, r.sha, v.lease, v.failures from {joined} where r.hub_id = ?"
@@ -260,6 +263,9 @@ class LeaseQueue:
             values += (0, stored.sha, settled)
         else:
             values += ((stored.failures or 0) + 1,)
+        if repeat:
+            columns += ("sha",)
+            values += (None,)
         rows.upsert(enrichments, ("repo",), columns, [values])
 
 

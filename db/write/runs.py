@@ -32,7 +32,7 @@ MISSING_BATCH = 20_000
 
 @dataclass(frozen=True, slots=True)
 class MissingBatch:
-    """Repos that a full walk did not see. `last` is the number to go on after; None at the end."""
+    """Repos that a full walk did not see. `last` is the number to continue after; None at the end."""
 
     repos: list[LeasedRepo]
     last: int | None
@@ -157,7 +157,7 @@ def close_listing(rows: Rows, run: RunRecord, scope: str) -> None:
 
 
 def load_position(rows: Rows, scope: str, kind: str) -> ListingPosition | None:
-    """Where an unfinished walk goes on; None if there is none."""
+    """Where an unfinished walk continues; None if there is none."""
     sql = f"select {', '.join(_POSITION_COLUMNS)} from cursors where scope = ? and kind = ?"
     found = rows.first(sql, (scope, kind))
     if found is None or found.cursor is None:

@@ -223,7 +223,7 @@ class Store:
     # ---- walks of the listing ---------------------------------------------------------------------------------------
 
     def position(self, scope: str, kind: str) -> ListingPosition | None:
-        """Where an unfinished walk goes on; None if there is none."""
+        """Where an unfinished walk continues; None if there is none."""
         with self._reading() as rows:
             return runs.load_position(rows, scope, kind)
 
@@ -333,14 +333,22 @@ class Store:
         return saved
 
     def record_failure(
-        self, leased: LeasedRepo, skipped: Sequence[Skipped], run: RunRecord | None, *, settled: Depth | None
+        self,
+        leased: LeasedRepo,
+        skipped: Sequence[Skipped],
+        run: RunRecord | None,
+        *,
+        settled: Depth | None,
+        repeat: bool = False,
     ) -> None:
         """Stores that enriching a repo failed, and why.
 
-        `settled` is the depth that counts as read until the next commit; with None the repo is tried again later.
+        `settled` is the depth that counts as read until the next commit; with None the repo is tried again later, with
+        `repeat` also if its present commit was read.
         """
         with self._writing() as rows:
-            self._queue.record_failure(rows, leased.hub_id, leased.lease, self._clock(), settled=settled)
+            now = self._clock()
+            self._queue.record_failure(rows, leased.hub_id, leased.lease, now, settled=settled, repeat=repeat)
             skips.save_skips(rows, run, skipped)
 
     def headers(self, contents: Iterable[str]) -> dict[str, Header]:

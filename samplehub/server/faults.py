@@ -55,7 +55,7 @@ class Kind(Enum):
     POISONED_ROW = "each page of the listing that holds the repo `name` answers `status` instead"
     ALTERED_FIELD = "the first row, or the repo, has the JSON text `body` as its field `name`"
     NO_LINK = "pages of the listing have no link to the next one"
-    SHORT_PAGE = "the last `count` rows of a page are missing, though its link goes on after them"
+    SHORT_PAGE = "the last `count` rows of a page are missing, though its link continues after them"
     CHANGING_CURSOR = "the first page comes again and again, with another cursor each time"
     INFORMATIONAL = "informational responses (1xx) without end, `seconds` apart"
     SLOW_HEAD = "the lines of the response's head come byte by byte, `seconds` apart"

@@ -231,8 +231,8 @@ def test_the_labels_of_a_renamed_repo_are_those_of_its_new_id(sample: SampleHub,
 
 @pytest.mark.parametrize("gated", [False, True])
 def test_the_headers_of_a_repo_are_read_when_it_is_no_longer_gated(db: Path, gated: bool) -> None:
-    with SampleHub() as hub:
-        repo_id = next(repo.id for repo in hub.catalog if repo.id.startswith("bartowski/") and not repo.gated)
+    with SampleHub(catalog=small_catalog(2)) as hub:
+        repo_id = "ggml-org/gemma-3-1b-it-GGUF"
         hub.catalog.modify(repo_id, gated="auto")
         sql = f"select count(*) from artifacts a join repos r on r.id = a.repo where r.repo_id = '{repo_id}'"
         run_crawl(db, hub, depth="headers")

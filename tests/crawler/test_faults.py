@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +118,13 @@ def test_wrong_types_of_a_repo_cost_the_values_alone(sample: SampleHub, db: Path
     assert run.wrong_fields == {"downloads": 1, "sha": 1, "siblings": 1, "tags": 1}
     files = "select path, size from files where repo_id = 'acme/Gemma-1-1B-it-0' order by path"
     assert rows(db, files) == rows(truth, files), "its file tree is requested instead"
+    sample.faults.clear()
+    assert run_crawl(db, sample, token=MEMBER, depth="headers").repos_enriched == 0, "it is not tried again at once"
+    with sqlite3.connect(db) as connection:
+        connection.execute("update enrichments set visited_at = '2020-01-01T00:00:00.000Z'")
+    connection.close()
+    assert run_crawl(db, sample, token=MEMBER, depth="headers").repos_enriched == 1
+    assert differences(truth, db) == [], "what was unknown is filled in"
 
 
 def test_a_malformed_repo_is_skipped_and_tried_again_later(sample: SampleHub, db: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_listing_that_ends_in_errors_is_incomplete_and_goes_on_there(
         sample.faults.clear()
         sample.requests.clear()
         assert list_all(db, sample).outcome == "complete"
-        assert "cursor=" in sample.requests[0].query, "it goes on where the listing ended"
+        assert "cursor=" in sample.requests[0].query, "it resumes where the listing ended"
     assert differences(truth, db) == []
 
 

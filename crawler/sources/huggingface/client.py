@@ -148,12 +148,22 @@ class HubClient:
     def repo_path(self, repo_id: str) -> str:
         return f"{self.api.listing_path}/{quote(repo_id, safe='/')}"
 
-    def parse_repo(self, row: Any, now: datetime | None = None) -> RepoRecord | Skipped:
-        """The repo that a row of the listing, or the response for one repo, describes; or why it is skipped."""
+    def parse_repo(
+        self, row: Any, now: datetime | None = None, wrong_fields: list[str] | None = None
+    ) -> RepoRecord | Skipped:
+        """The repo that a row of the listing, or the response for one repo, describes; or why it is skipped.
+
+        The keys of values of a wrong type are counted, and added to `wrong_fields`.
+        """
         if self._has_hub_ids is None and type(row) is dict and parse_repo_id(row) is not None:
             self._has_hub_ids = is_hub_id(row.get("_id"))  # all repos of a Hub have one, or none: the first tells
         has_hub_ids = self._has_hub_ids is not False
-        on_wrong_field = self.counters.count_wrong_field
+
+        def on_wrong_field(key: str) -> None:
+            self.counters.count_wrong_field(key)
+            if wrong_fields is not None:
+                wrong_fields.append(key)
+
         return parse_repo(row, now, type_=self.repo_type, has_hub_ids=has_hub_ids, on_wrong_field=on_wrong_field)
 
     def lists_details(self, rows: Sequence[Any]) -> bool:

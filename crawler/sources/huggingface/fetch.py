@@ -47,17 +47,18 @@ METHODS_WITH_BRANCHES = ("exl2", "exl3", "gptq")
 def fetch_repo(client: HubClient, leased: LeasedRepo) -> FetchedRepo | Skipped:
     """The repo as it is now, with its files: one request for nearly all repos."""
     try:
-        payload = client.repo_info(leased.repo_id)
-        repo = client.parse_repo(payload)
+        payload, wrong_fields = client.repo_info(leased.repo_id), list[str]()
+        repo = client.parse_repo(payload, wrong_fields=wrong_fields)
         if isinstance(repo, Skipped):
             return replace(repo, repo_id=leased.repo_id)
         if leased.hub_id and repo.hub_id != leased.hub_id:
             raise RepoError("renamed", f"another repo has this id now ({repo.hub_id})")
         files = parse_files(payload, client, repo)
         if repo.type != "model":
-            return FetchedRepo(leased, repo, files, ())
+            return FetchedRepo(leased, repo, files, (), bool(wrong_fields))
         artifacts = group_artifacts(files, repo)
-        return FetchedRepo(leased, note_quantized_branches(client, repo, artifacts), files, artifacts)
+        repo = note_quantized_branches(client, repo, artifacts)
+        return FetchedRepo(leased, repo, files, artifacts, bool(wrong_fields))
     except RepoError as error:
         return make_skip(leased, error)
 

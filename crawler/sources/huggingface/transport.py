@@ -82,7 +82,7 @@ RESPONSE_TIME_FACTOR = 8
 """The same for a whole response."""
 
 MIN_BYTES_PER_SECOND = 1024
-"""A body that comes more slowly than this is given up once the timeout is over."""
+"""A body that comes more slowly than this is abandoned once the timeout is over."""
 
 MAX_OUTAGES_PER_REQUEST = 3
 """Outages of the Hub during one request, after which the request counts as their cause."""

@@ -1,4 +1,4 @@
-"""Walks of the listing can go on from its other end, runs say what they wait for, and repos that were listed without
+"""Walks of the listing can continue from its other end, runs say what they wait for, and repos that were listed without
 their details are marked to be filled in."""
 
 from __future__ import annotations
