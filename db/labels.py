@@ -73,6 +73,11 @@ class Label:
     is_event: bool
 
     @property
+    def is_flag(self) -> bool:
+        """Whether evidence can only set it: a name says QAT or says nothing. False means unknown; tables have NULL."""
+        return self.kind == "boolean" and self.default is False
+
+    @property
     def is_claimed_by_names(self) -> bool:
         """Whether the name of a repo or a file may claim it: it is a key of `hf-catalog label` too."""
         return "file" in self.sources

@@ -277,12 +277,14 @@ def others() -> list[Model]:
             whisper,
         ).file("model.safetensors", 3_087_130_976, "whisper", whisper),
         Model(
-            repo("halfway/Qwen3-8B-GGUF", 12, license="apache-2.0", downloads=40, edges=quantized_of("Qwen/Qwen3-8B")),
+            repo("halfway/Qwen3-8B-GGUF", 12, license="apache-2.0", downloads=40, library_name=None,
+                 edges=quantized_of("Qwen/Qwen3-8B")),
             broken,
         ).file("Qwen3-8B-Q4_K_M.gguf", 5_027_783_488, "broken", broken, {}, verified=False),
         Model(repo("old/vanished-7b", 13, downloads=70), Labels(family="llama", size="7B", parameters=7 * BILLION)),
         Model(
-            repo("someone/plain-writer-1b", 14, license="mit", downloads=900, library_name="transformers"),
+            repo("someone/plain-writer-1b", 14, license="mit", downloads=900, library_name="transformers",
+                 pipeline_tag=None),
             Labels(size="1B", parameters=BILLION, format="safetensors", quantized=False),
         ),
     ]  # fmt: skip

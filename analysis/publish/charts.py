@@ -8,7 +8,7 @@ database counts; only the rows that a chart shows are read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
@@ -177,13 +177,16 @@ def make_families(reader: CatalogReader) -> Figure:
     )
     if rows.empty:
         return Figure(name, title, "No repo has a family and a date yet.", rows, None)
-    month = rows["month"].str.slice(5, 7).astype(int)
-    rows["quarter"] = rows["month"].str.slice(0, 4) + " Q" + ((month - 1) // 3 + 1).astype(str)
+    (last,) = reader.all("select substr(cast(max(started_at) as varchar), 1, 7) as month from crawl_runs")
+    rows["quarter"] = [quarter_of(month) for month in rows["month"]]
     sums = rows.groupby("family")["repos"].sum().reset_index().sort_values(["repos", "family"], ascending=[False, True])
     top = list(sums["family"][:TOP_FAMILIES])
     rows["family"] = rows["family"].where(rows["family"].isin(top), "others")
     table = rows.groupby(["quarter", "family"], sort=True)["repos"].sum().reset_index()
     order = [*top, "others"] if len(sums) > TOP_FAMILIES else top
+    unfinished = quarter_of(last["month"]) if last["month"] else None
+    labels = {each: f"{each}*" if each == unfinished else each for each in quarters_between(table["quarter"])}
+    table["quarter"] = table["quarter"].map(labels)
 
     def draw(width: int) -> Any:
         alt = import_altair()
@@ -192,7 +195,12 @@ def make_families(reader: CatalogReader) -> Figure:
             alt.Chart(ranked, width=width, height=280)
             .mark_bar()
             .encode(
-                x=alt.X("quarter:O", title=None, axis=alt.Axis(labelAngle=-45, labelOverlap=True)),
+                x=alt.X(
+                    "quarter:O",
+                    title=None,
+                    scale=alt.Scale(domain=list(labels.values())),  # quarters without a repo too
+                    axis=alt.Axis(labelAngle=-45, labelOverlap=True),
+                ),
                 y=alt.Y("sum(repos):Q", title="repos created", axis=alt.Axis(tickMinStep=1)),
                 color=alt.Color("family:N", title=None, scale=alt.Scale(domain=order, range=PALETTE[: len(order)])),
                 order=alt.Order("rank:Q"),
@@ -203,20 +211,37 @@ def make_families(reader: CatalogReader) -> Figure:
     description = (
         f"Most repos of known families were created in {largest_quarter};"
         f" the largest families are {', '.join(top[:3])}."
+        f"{count_left_out(reader, 'family is null or created_at is null', 'without a known family or date')}"
+        f"{' * The quarter of the last crawl is not over.' if unfinished in labels else ''}"
     )
     return Figure(name, title, description, table, draw)
+
+
+def quarter_of(month: str) -> str:
+    """The quarter of a month: 2026 Q2 of 2026-05."""
+    return f"{month[:4]} Q{(int(month[5:7]) + 2) // 3}"
+
+
+def quarters_between(quarters: Iterable[str]) -> Iterator[str]:
+    """Every quarter from the first to the last of these, also those that are not among them."""
+    numbers = [int(each[:4]) * 4 + int(each[-1]) - 1 for each in quarters]
+    for number in range(min(numbers), max(numbers) + 1):
+        yield f"{number // 4} Q{number % 4 + 1}"
+
+
+def count_left_out(reader: CatalogReader, condition: str, words: str) -> str:
+    """A sentence on the repos that a chart leaves out, with a blank before it; empty where it leaves out none."""
+    (found,) = reader.all(f"select count(*) as repos from models where status <> 'gone' and ({condition})")
+    return f" {found['repos']:,} repos {words} are left out." if found["repos"] else ""
 
 
 def make_quantizations(reader: CatalogReader) -> Figure:
     """Downloads of the quantized repos that hold each quantization scheme, and the number of artifacts with it."""
     table = query_frame(
         reader,
-        "select quantization, sum(artifacts) as artifacts, count(*) as repos, sum(downloads) as downloads from ("
-        " select a.quant as quantization, a.repo_id, count(*) as artifacts, max(a.downloads) as downloads"
-        " from artifacts_wide as a join models as m on m.repo_id = a.repo_id"
-        " where a.quant is not null and a.quantized and m.quantized and a.role = 'weights' and a.status <> 'gone'"
-        " group by a.quant, a.repo_id) as held"
-        " group by quantization order by downloads desc nulls last, artifacts desc, quantization limit 25",
+        "select quant as quantization, sum(artifacts) as artifacts, count(*) as repos, sum(downloads) as downloads"
+        " from repo_schemes where quantized and status <> 'gone'"
+        " group by quant order by downloads desc nulls last, artifacts desc, quantization limit 25",
         ["quantization", "artifacts", "repos", "downloads"],
     )
     if table.empty:
@@ -366,7 +391,10 @@ def make_size_classes(reader: CatalogReader) -> Figure:
         )
 
     largest = table.groupby("size")["repos"].sum().idxmax()
-    description = f"{int(table['repos'].sum()):,} repos have a known size; most are in the class {largest}."
+    description = (
+        f"{int(table['repos'].sum()):,} repos have a known size; most are in the class {largest}."
+        f"{count_left_out(reader, 'coalesce(parameters_measured, parameters, 0) <= 0', 'of unknown size')}"
+    )
     return Figure("size-classes", "Size classes", description, table, draw)
 
 
@@ -386,7 +414,10 @@ def make_formats(reader: CatalogReader) -> Figure:
         return bar_chart(table, "format", "artifacts", "artifacts of weights", PALETTE[4], width, format=",d")
 
     first = table.iloc[0]
-    description = f"{first['format']} is the most common format, with {int(first['artifacts']):,} artifacts."
+    description = (
+        f"{first['format']} is the most common format, with {int(first['artifacts']):,} artifacts."
+        f"{count_left_out(reader, 'artifact_count = 0', 'whose files were not listed or hold no weights')}"
+    )
     return Figure("formats", "Formats", description, table, draw)
 
 

@@ -1,7 +1,9 @@
 """The catalog in six small tables: by family, quantization, size class, format, licence and publisher.
 
-Data frames of CHUNK_ROWS rows are summed and the sums added up, so that memory does not grow with the catalog. Unknown
-keys form a group of their own with an empty key; a sum of no values is empty, not zero.
+Data frames of CHUNK_ROWS rows are summed and the sums added up, so that memory does not grow with the catalog. What has
+no value of a key is a group of its own, which NO_VALUE names; a sum of no values is empty, not zero. The Hub counts
+downloads by repo: a repo with several schemes or formats counts in each of their groups, so that `downloads_of_repos`
+does not add up to all downloads.
 """
 
 from __future__ import annotations
@@ -57,11 +59,18 @@ SUMMARIES: tuple[Summary, ...] = (
     Summary("by_license", ("license",), "repos"),
     Summary("by_publisher", ("publisher",), "repos"),
 )
+NO_VALUE: Mapping[str, str] = {
+    "family": "no family known", "quant": "no scheme known", "quant_method": "no method known",
+    "size_class": "no size known", "format": "no format known", "license": "no licence stated",
+    "publisher": "no publisher",
+}  # fmt: skip
+"""Key -> the name of the group of repos or artifacts without a value of it."""
+
 SUMMARY_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "repos": ("repos", "quantized_repos", "downloads", "likes", "total_size"),
     "artifacts": (
         "artifacts", "repos", "quantized_artifacts", "mean_bits_per_weight", "least_bits_per_weight",
-        "most_bits_per_weight", "downloads", "total_size",
+        "most_bits_per_weight", "downloads_of_repos", "total_size",
     ),
 }  # fmt: skip
 
@@ -157,14 +166,15 @@ def finish_summary(sums: pd.DataFrame | None, summary: Summary) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     if summary.unit == "artifacts":
         sums["mean_bits_per_weight"] = (sums["bits"] / sums["measured"].where(sums["measured"] > 0)).round(4)
-        sums = sums.rename(columns={"least": "least_bits_per_weight", "most": "most_bits_per_weight"})
-    order = {name: at for at, (name, _) in enumerate(SIZE_CLASSES)}
+        names = {"least": "least_bits_per_weight", "most": "most_bits_per_weight", "downloads": "downloads_of_repos"}
+        sums = sums.rename(columns=names)
+    sums = sums.fillna({key: NO_VALUE[key] for key in summary.keys})
+    order = {name: at for at, name in enumerate([*(name for name, _ in SIZE_CLASSES), NO_VALUE["size_class"]])}
     if summary.name == "by_size_class":
         return sums.sort_values("size_class", key=lambda names: names.map(order), kind="stable")[columns]
     first = SUMMARY_COLUMNS[summary.unit][0]
-    texts = {f"_{key}": sums[key].map(lambda value: "" if pd.isna(value) else str(value)) for key in summary.keys}
-    largest_first = [False, *(True for _ in texts)]
-    return sums.assign(**texts).sort_values([first, *texts], ascending=largest_first, kind="stable")[columns]
+    largest_first = [False, *(True for _ in summary.keys)]
+    return sums.sort_values([first, *summary.keys], ascending=largest_first, kind="stable")[columns]
 
 
 def python_rows(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:

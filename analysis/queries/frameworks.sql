@@ -3,7 +3,7 @@
 --   ...
 -- kind: report
 select
-    m.library_name,
+    coalesce(m.library_name, 'no library stated') as library_name,
     a.format,
     count(distinct m.repo_id) as repos,
     count(*) as artifacts,
@@ -12,5 +12,5 @@ select
 from models as m
 join artifacts_wide as a on a.repo_id = m.repo_id
 where a.role = 'weights' and a.format is not null and m.status <> 'gone'
-group by m.library_name, a.format
-order by repos desc, m.library_name nulls last, a.format
+group by coalesce(m.library_name, 'no library stated'), a.format
+order by repos desc, library_name, a.format

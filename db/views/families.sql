@@ -1,3 +1,4 @@
+-- needs: repo_schemes
 -- One row per family: its repos, schemes and downloads.
 select
     l.family,
@@ -5,7 +6,7 @@ select
     cast(sum(case when l.quantized then 1 else 0 end) as bigint) as quantized_repos, -- integer: of these, quantized ones
     count(distinct r.author) as authors, -- integer: owners who publish it
     count(distinct l.version) as versions, -- integer: versions that names claim
-    count(distinct l.quant) as quants, -- integer: its quantization schemes
+    coalesce(max(s.quants), 0) as quants, -- integer: quantization schemes that its repos hold, in any artifact
     cast(sum(r.downloads) as bigint) as downloads, -- integer: downloads of the last 30 days, all repos
     cast(sum(case when l.quantized then r.downloads else 0 end) as bigint) as quantized_downloads, -- integer: of the quantized ones
     cast(sum(r.likes) as bigint) as likes, -- integer: likes, all repos
@@ -14,5 +15,11 @@ select
     max(r.created_at) as last_created -- time: when its latest repo was created
 from repos r
 join repo_labels l on l.repo = r.id
+left join (
+    select h.family, count(distinct h.quant) as quants
+    from repo_schemes h
+    where h.quantized and h.status <> 'gone'
+    group by h.family
+) s on s.family = l.family
 where l.family is not null and r.status <> 'gone'
 group by l.family

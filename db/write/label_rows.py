@@ -9,7 +9,7 @@ from functools import lru_cache
 from operator import attrgetter, itemgetter
 
 from db.derive.digest import Piece, evidence_key, to_json
-from db.labels import ARTIFACT_LABEL_NAMES, INDEXED_LABELS, LABEL_NAMES, LABELS, Labels
+from db.labels import ARTIFACT_LABEL_NAMES, ARTIFACT_LABELS, INDEXED_LABELS, LABEL_NAMES, LABELS, Labels
 from db.records import Labelled, LabelRecord
 from db.rows import Row, Rows
 from db.schema.tables import conflicts, evidence, label_evidence, repo_labels, tags, unclaimed, vocabularies
@@ -48,24 +48,34 @@ class EvidenceOwner:
 
 
 _repo_values = attrgetter(*LABEL_NAMES)
+_artifact_values = attrgetter(*ARTIFACT_LABEL_NAMES)
 _LIST_POSITIONS = [place for place, each in enumerate(LABELS) if each.kind == "list"]
+_FLAG_POSITIONS = [place for place, each in enumerate(LABELS) if each.is_flag]
+_ARTIFACT_FLAG_POSITIONS = [place for place, each in enumerate(ARTIFACT_LABELS) if each.is_flag]
 
 
 def label_values(labels: Labels) -> Row:
-    """A repo's labels in the order of `LABEL_NAMES`; lists as JSON text."""
+    """A repo's labels in the order of `LABEL_NAMES`: lists as JSON text; NULL for empty lists and flags not set."""
     values = list(_repo_values(labels))
     for place in _LIST_POSITIONS:
         values[place] = _list_text(values[place])
+    for place in _FLAG_POSITIONS:
+        values[place] = values[place] or None
     return tuple(values)
 
 
 @lru_cache(maxsize=10_000)
-def _list_text(values: tuple[str, ...]) -> str:
-    return to_json(values)
+def _list_text(values: tuple[str, ...]) -> str | None:
+    return to_json(values) if values else None
 
 
-artifact_label_values: Callable[[Labels], Row] = attrgetter(*ARTIFACT_LABEL_NAMES)
-"""An artifact's labels in the order of `ARTIFACT_LABEL_NAMES`; there is no list among them."""
+def artifact_label_values(labels: Labels) -> Row:
+    """An artifact's labels in the order of `ARTIFACT_LABEL_NAMES`, as `label_values`; there is no list among them."""
+    values = list(_artifact_values(labels))
+    for place in _ARTIFACT_FLAG_POSITIONS:
+        values[place] = values[place] or None
+    return tuple(values)
+
 
 indexed_values: Callable[[Labels], Row] = attrgetter(*INDEXED_LABELS)
 """A repo's labels in the order of `INDEXED_LABELS`."""

@@ -332,10 +332,11 @@ class RecordedRepo:
         size = self.place(path)[3]
         geometry = self.geometry()
         total = converted_parameters(geometry) if geometry else guess.parameters(size, guess.quant_of(path))
+        context = guess.claimed_context(self.id) or (geometry.context if geometry else None)
         return {
             "total": total,
             "architecture": geometry.gguf if geometry and geometry.gguf else self.architecture,
-            "context_length": geometry.context if geometry else 32768,
+            **({"context_length": context} if context else {}),
             "totalFileSize": size,
         }
 

@@ -122,6 +122,8 @@ BITS: Final[Mapping[str, float]] = {
 SPLIT = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 SIZE_IN_NAME = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
 ACTIVE_IN_NAME = re.compile(r"(?<![A-Za-z0-9])A(\d+(?:\.\d+)?)B(?![A-Za-z0-9])", re.IGNORECASE)
+CONTEXT_IN_NAME = re.compile(r"(?<![\d.])(\d{1,4})([km])(?![a-z0-9])", re.IGNORECASE)
+CONTEXT_TOKENS = range(2048, 16 * 1024 * 1024)
 SIDECAR = re.compile(r"mmproj|imatrix|(?:^|[/\-_.])(?:mtp|draft|eagle\d?|vae|vocoder|tokenizer)[\-_.]", re.IGNORECASE)
 
 
@@ -158,6 +160,15 @@ def claimed_active_parameters(repo_id: str) -> int | None:
     """How many of them a name says are at work at once: 30B-A3B."""
     found = ACTIVE_IN_NAME.search(repo_id.rpartition("/")[2])
     return round(float(found[1]) * 1e9) if found else None
+
+
+def claimed_context(repo_id: str) -> int | None:
+    """The tokens of context that a name speaks of: 128k, 1M."""
+    for number, unit in CONTEXT_IN_NAME.findall(repo_id.rpartition("/")[2]):
+        tokens = int(number) * (1024 if unit.lower() == "k" else 1024 * 1024)
+        if tokens in CONTEXT_TOKENS:
+            return tokens
+    return None
 
 
 def size(repo_id: str, quant: str | None) -> int:

@@ -125,7 +125,7 @@ def gguf_block_evidence(repo: RepoRecord, artifact: ArtifactRecord) -> list[Labe
         if each.field == "parameters_measured" and doubtful
         else each
         for each in block
-        if each.field in MODEL_LABELS or each.field == "quantized"
+        if each.field in MODEL_LABELS  # `quantized` is of the one file whose size the block gives
     ]
 
 

@@ -26,8 +26,9 @@ from db.write.store import Store
 from tests.small_catalog import FORMULA, SCRIPT, build, gemmas, labelled
 
 REPOS = """
-select {key}, count(*), sum(case when quantized then 1 else 0 end), sum(downloads), sum(likes), sum(total_size)
-from models where status <> 'gone' group by {key}
+select coalesce({key}, '{none}'), count(*), sum(case when quantized then 1 else 0 end), sum(downloads), sum(likes),
+    sum(total_size)
+from models where status <> 'gone' group by 1
 """
 SIZE_CLASS = (
     "case when coalesce(parameters_measured, parameters) is null then null"
@@ -37,7 +38,7 @@ SIZE_CLASS = (
     " when coalesce(parameters_measured, parameters) < 4e10 then '10B to 40B' else 'more' end"
 )
 ARTIFACTS = """
-select {keys}, count(*), count(distinct repo_id), sum(case when quantized then 1 else 0 end),
+select {names}, count(*), count(distinct repo_id), sum(case when quantized then 1 else 0 end),
     round(cast(avg(bits_per_weight) as numeric), 4), min(bits_per_weight), max(bits_per_weight),
     (select sum(m.downloads) from models m where m.repo_id in (
         select w.repo_id from artifacts_wide w where w.role = 'weights' and {same})),
@@ -46,12 +47,18 @@ from artifacts_wide a where role = 'weights' and status <> 'gone' group by {keys
 """
 QUANT = "coalesce(w.quant, '') = coalesce(a.quant, '') and coalesce(w.quant_method, '') = coalesce(a.quant_method, '')"
 IN_SQL = {
-    "by_family": REPOS.format(key="family"),
-    "by_license": REPOS.format(key="license"),
-    "by_publisher": REPOS.format(key="author"),
-    "by_size_class": REPOS.format(key=SIZE_CLASS),
-    "by_quant": ARTIFACTS.format(keys="a.quant, a.quant_method", same=QUANT),
-    "by_format": ARTIFACTS.format(keys="a.format", same="w.format = a.format"),
+    "by_family": REPOS.format(key="family", none="no family known"),
+    "by_license": REPOS.format(key="license", none="no licence stated"),
+    "by_publisher": REPOS.format(key="author", none="no publisher"),
+    "by_size_class": REPOS.format(key=SIZE_CLASS, none="no size known"),
+    "by_quant": ARTIFACTS.format(
+        names="coalesce(a.quant, 'no scheme known'), coalesce(a.quant_method, 'no method known')",
+        keys="a.quant, a.quant_method",
+        same=QUANT,
+    ),
+    "by_format": ARTIFACTS.format(
+        names="coalesce(a.format, 'no format known')", keys="a.format", same="w.format = a.format"
+    ),
 }
 
 
@@ -138,7 +145,7 @@ def test_parquet_keeps_types_and_duckdb_reads_it(small: str, tmp_path: Path) -> 
     models = tmp_path / "lake" / "models.parquet"
     sql = f"select tuning, qat, epoch(created_at), parameters_measured from '{models}' where repo_id = ?"
     (row,) = duckdb.execute(sql, ["google/gemma-3-4b-it"]).fetchall()
-    assert row[0] == ["instruct"] and row[1] is False and row[3] == 4_300_079_472
+    assert row[0] == ["instruct"] and row[1] is None and row[3] == 4_300_079_472
     assert row[2] == datetime(2025, 2, 3, tzinfo=UTC).timestamp()
     total = duckdb.sql(f"select sum(size) from '{tmp_path / 'lake' / 'files.parquet'}'").fetchall()
     assert total[0][0] > 60e9

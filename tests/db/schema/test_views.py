@@ -28,6 +28,7 @@ PROMISED = {
     " bits_per_weight qat imatrix dynamic parameters total_size downloads base_model base_downloads",
     "files": "repo_id path size blob_id sha256",
     "label_conflicts": "repo_id artifact field claimed claimed_by measured measured_by",
+    "repo_schemes": "repo_id quant quantized artifacts total_size author downloads family base_model",
     "labels": "repo_id artifact field value source rule weight resolved",
     "families": "family repos quantized_repos authors versions quants downloads likes total_size",
     "parents": "repo_id parent parent_id relation source declared",
