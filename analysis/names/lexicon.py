@@ -95,6 +95,7 @@ _PATTERNS = (  # tried in this order; the first that matches the whole lower-cas
     ("bpw", r"([0-9]{1,2}(?:[._][0-9]{1,4})?)bpw(?:h[0-9])?|bpw([0-9]{1,2}(?:\.[0-9]{1,4})?)"),
     ("bits", r"([0-9]{1,2}(?:\.[0-9]{1,3})?)-?bits?(?:mlx|awq)?"),
     ("activation", r"w([0-9]{1,2})a([0-9]{1,2})(?:fp|o)?(?:g([0-9]{1,4}))?(?:kv[0-9]+)?"),
+    ("grouped", r"w([1-8])(?:bits?)?g(16|32|64|128|256|512|1024)"),
     ("web", r"q([0-9])(f16|f32|bf16)"),
     ("mlx", r"oq([2-8])(?:e|plus)?|mx([2-8])|([2-8])b?it-?mlx|mlx-?([2-8])(?:bit)?"),
     (
@@ -140,7 +141,7 @@ _SHORTHAND = {"l": "llama", "q": "qwen", "g": "gemma", "mn": "mistral", "ms": "m
 _POINTS = str.maketrans("_dp", "...")
 _WORD_NUMBER = re.compile(r"[A-Za-z]{3,}(?=[0-9]{1,2}(?:\.[0-9]{1,2})?\Z)")
 _HYPHENS = str.maketrans("_. ", "---")
-_HYPHEN_DIGIT = re.compile(r"i?q[0-9]-[0-9]", re.I)
+_HYPHEN_DIGIT = re.compile(r"i?q[0-9]-[2-9]", re.I)
 _GLUED_SCHEME = re.compile(r"(?<=[a-z])I?Q[1-8]\Z")
 _BARE_BITS = re.compile(r"i?q([1-8])\Z")
 # Letters that a word of this kind needs to be recognized among words joined by capitals.
@@ -267,7 +268,15 @@ class Lexicon(dict[str, Lexeme]):
         match = _DIGITS.match(lower)
         if match is None:
             return None
-        return self._pair(word) if match.lastgroup == "pair" else [(0, self._number(word, match))]
+        if match.lastgroup == "pair":
+            return self._split(word, lower.index("b") + 1)  # `1b14b` and `30bA3b`: two sizes glued
+        if match.lastgroup == "grouped":  # `w4g128`: bits and group size
+            bits, at = (
+                Lexeme(word[:2], BITS, ("bits", word[1], "bits"), number=float(word[1]), unit="bits"),
+                lower.index("g"),
+            )
+            return [(0, bits), *self._shift(at, word[at:])]
+        return [(0, self._number(word, match))]
 
     def _number(self, word: str, match: re.Match[str]) -> Lexeme:
         name = match.lastgroup or ""
@@ -324,10 +333,6 @@ class Lexicon(dict[str, Lexeme]):
         if name == "letter":
             return Lexeme(word, LETTER, None, unit=word.upper())
         return Lexeme(word, NOISE, ("noise", word, "training or measure"))
-
-    def _pair(self, word: str) -> list[tuple[int, Lexeme]]:
-        """`1b14b` and `30bA3b`: two sizes glued."""
-        return self._split(word, word.lower().index("b") + 1)
 
     def split_glued(self, word: str, lower: str) -> list[tuple[int, Lexeme]] | None:
         """A family with what follows it (`Qwen2.5`, `llama7b`, `gemma3n`, `Qwen3Guard`), or `8BInstruct`, `model7b`."""

@@ -78,6 +78,7 @@ class QuantizationClaims:
     bits: float | None = None
     bits_unit = ""
     group: int | None = None
+    method: str | None = None
     qat = imatrix = dynamic = quantized = unquantized = False
 
     def take(self, tokens: TokenSequence, index: int, lexeme: Lexeme) -> None:
@@ -95,9 +96,11 @@ class QuantizationClaims:
                 return
             self.last = index
             self.schemes += (lexeme,)
+            scheme = lexeme.entry.scheme if lexeme.entry is not None else None
+            self.imatrix = self.imatrix or (scheme is not None and scheme.imatrix)
             if lexeme.unit == "activation" and (group := lexeme.text.lower().partition("g")[2]).isdigit():
                 self.group = int(group)
-            if lexeme.entry is not None and lexeme.entry.scheme is not None and lexeme.entry.scheme.bits_follow:
+            if scheme is not None and scheme.bits_follow:
                 self.follow(tokens, index + 1)
             if (
                 index
@@ -163,8 +166,10 @@ class QuantizationClaims:
             self.unquantized = True  # of what was said so far: `qat-q4_0-unquantized.Q3_K_L` is Q3_K_L
             self.gguf, self.share, self.bits, self.imatrix = None, 0.0, None, False
             self.schemes = ()
-        else:
+        elif value == "quantized":
             self.quantized = True
+        else:
+            self.method = value
 
     def resolve(self, labels: NameLabels) -> None:
         labels.qat, labels.imatrix = self.qat, self.imatrix
@@ -189,6 +194,8 @@ class QuantizationClaims:
             labels.quant_method = labels.format
         if labels.quantized:
             labels.group_size = self.group
+            if self.method is not None and labels.quant_method not in METHODS:
+                labels.quant_method = self.method
         labels.dynamic = self.dynamic and labels.quant_method not in ("fp8", "compressed-tensors")
 
     def resolve_gguf(self, labels: NameLabels) -> None:
@@ -202,14 +209,18 @@ class QuantizationClaims:
         scheme = best.entry.scheme if best.entry is not None else None
         labels.quantized = True
         bits = self.bits
+        others = (lexeme.entry.scheme for lexeme in self.schemes if lexeme is not best and lexeme.entry is not None)
+        methods = [other.method for other in others if other is not None and other.method]
         if scheme is None:
             labels.quant = best.claim[1] if best.claim else None
             labels.bits = best.number
-            others = (lexeme.entry.scheme for lexeme in self.schemes if lexeme.entry is not None)
-            method = next((other.method for other in others if other is not None), None)
+            method = next(iter(methods), None)
             labels.quant_method = method or (labels.format if best.unit == "web" else "compressed-tensors")
             return
-        labels.quant, labels.quant_method = scheme.name, scheme.method
+        labels.quant, labels.quant_method = scheme.name, scheme.method or next(iter(methods), None)
+        if scheme.method in NUMBER_FORMAT_METHODS:
+            quantizers = (method for method in methods if method not in NUMBER_FORMAT_METHODS)
+            labels.quant_method = next(quantizers, scheme.method)
         if bits is None:
             bits = next((lexeme.number for lexeme in self.schemes if lexeme.number and lexeme is not best), None)
         labels.bits = scheme.nominal_bits or best.number or bits or scheme.default_bits
@@ -242,6 +253,7 @@ def apply_mlx_scheme(labels: NameLabels) -> None:
             labels.quant = f"MLX-{bits:g}BIT"
 
 
+NUMBER_FORMAT_METHODS = {"fp8", "modelopt", "mxfp4", "mxfp6", "mxfp8"}  # where no other quantizer is named
 METHODS = {"gguf", "ggml", "mlx", "onnx", "openvino", "mlc"}
 
 

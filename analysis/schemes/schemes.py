@@ -136,6 +136,7 @@ class Scheme:
     rank: int = 5
     bits_in_alias: bool = False
     bits_follow: bool = False
+    imatrix: bool = False
     quality: QualityFigures | None = None
 
     @property
@@ -258,7 +259,8 @@ _NUMBER = (int, float)
 _SCHEME_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "about": str, "aliases": list, "method": str, "formats": list, "container": str, "nominal_bits": _NUMBER,
     "default_bits": _NUMBER, "block": dict, "row_scale": bool, "group_size": int, "layout": str, "tensor_types": list,
-    "file_bits": _NUMBER, "measured_on": str, "rank": int, "bits_in_alias": bool, "bits_follow": bool, "quality": dict,
+    "file_bits": _NUMBER, "measured_on": str, "rank": int, "bits_in_alias": bool, "bits_follow": bool, "imatrix": bool,
+    "quality": dict,
 }  # fmt: skip
 _QUALITY_KEYS = {each.name for each in fields(QualityFigures)}
 _METHOD_KEYS = {each.name for each in fields(Method)} - {"name"}
@@ -359,6 +361,7 @@ def _scheme(
         rank=row.get("rank", 5),
         bits_in_alias=row.get("bits_in_alias", False),
         bits_follow=row.get("bits_follow", False),
+        imatrix=row.get("imatrix", False),
         quality=_quality(name, row["quality"], sources) if "quality" in row else None,
     )
 
