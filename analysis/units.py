@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-KIB, MIB = 2**10, 2**20
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+GB = 10**9
 
 NUMBER = r"(?P<number>\d+(?:\.\d+)?(?:e\d{1,2})?|\.\d+)"
 BYTES = re.compile(rf"{NUMBER}\s*(?P<unit>[kmgtp]?)(?P<binary>i?)b?", re.IGNORECASE)

@@ -14,9 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analysis.fit.geometry import CACHE_PADDING_TOKENS, KV_BYTES, UBATCH_TOKENS, Geometry, pad_tokens
+from analysis.units import GIB as GIB
 from analysis.units import MIB
 
-GIB = 2**30
 RUNTIME_OVERHEAD_BYTES = 256 * MIB
 """Program, tokenizer and backend buffers; gguf-parser-go assumes 150 MiB (RAM) and 250 MiB (VRAM)."""
 

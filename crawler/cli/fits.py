@@ -109,7 +109,8 @@ def machine_of(
     ram: int | None, vram: int | None, bandwidth: int | None, this_machine: bool, preset: str | None
 ) -> Machine:
     """The machine that the options describe; given values override detected ones."""
-    from analysis.fit.machines import Machine, detect_machine, find_preset
+    from analysis.fit.detect import detect_machine
+    from analysis.fit.machines import Machine, find_preset
 
     machine = find_preset(preset) if preset else detect_machine() if this_machine else Machine()
     if ram is not None:

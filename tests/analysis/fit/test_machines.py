@@ -1,4 +1,4 @@
-"""Machines: presets, detection, and the memory that the system leaves for models."""
+"""Machines: presets, and the memory that the system leaves for models."""
 
 from __future__ import annotations
 
@@ -7,16 +7,8 @@ from dataclasses import replace
 import pytest
 
 from analysis.errors import UnknownPreset
-from analysis.fit.machines import (
-    GB,
-    Machine,
-    detect_machine,
-    detect_ram,
-    find_bandwidth,
-    find_preset,
-    parse_nvidia_smi,
-    presets,
-)
+from analysis.fit.machines import Machine, find_preset, presets
+from analysis.units import GB, GIB
 
 
 def test_the_system_keeps_a_share_of_the_memory() -> None:
@@ -24,30 +16,36 @@ def test_the_system_keeps_a_share_of_the_memory() -> None:
     assert Machine(ram=4 * GB).ram_for_models == 3 * GB
     assert Machine(ram=128 * GB).ram_for_models == 124 * GB
     assert Machine(vram=24 * GB).vram_for_models == 23 * GB and Machine().ram_for_models == 0
+    assert Machine(vram=48 * GB, cards=2).vram_for_models == 46 * GB, "each card has a driver"
+
+
+def test_apples_gpu_may_use_two_thirds_or_three_quarters_of_the_memory() -> None:
+    mac = Machine(apple=True, unified=True)
+    assert replace(mac, ram=16 * GB).ram_for_models == pytest.approx(10.67 * GB, rel=0.001)
+    assert replace(mac, ram=64 * GB).ram_for_models == 48 * GB
+    assert replace(mac, ram=8 * GB).ram_for_models == pytest.approx(5.33 * GB, rel=0.001)
 
 
 def test_presets_have_a_bandwidth() -> None:
     for name, machine in presets().items():
         assert (machine.ram and machine.ram_bandwidth) or (machine.vram and machine.vram_bandwidth), name
+        assert machine.assumed == (), name
     assert find_preset("MacBook M4 16GB") == find_preset("macbook-m4-16gb") and find_preset("macbook-m4-16gb").apple
+    assert find_preset("macbook-m4-max-128gb").ram_bandwidth == 546 * GB
+
+
+def test_a_cards_name_is_a_machine() -> None:
+    one, two = find_preset("RTX 4090"), find_preset("2x RTX 3090")
+    assert (one.vram, one.vram_bandwidth, one.cards) == (24 * GIB, 1008 * GB, 1)
+    assert (two.vram, two.vram_bandwidth, two.cards) == (48 * GIB, 936.2 * GB, 2)
+    mac = find_preset("M3 Max 36GB")
+    assert (mac.ram, mac.ram_bandwidth, mac.apple) == (36 * GB, 300 * GB, True)
+
+
+def test_an_unknown_name_is_refused_with_similar_ones() -> None:
     with pytest.raises(UnknownPreset) as caught:
-        find_preset("rtx-4090")
-    assert "rtx-4090-24gb" in caught.value.close
-
-
-def test_cards_are_parsed_from_nvidia_smi() -> None:
-    one = parse_nvidia_smi("NVIDIA GeForce RTX 4090, 24564\n")
-    assert one == {"vram": 24564 * 2**20, "vram_bandwidth": 1008 * GB}
-    two = parse_nvidia_smi("NVIDIA GeForce RTX 3090, 24576\nNVIDIA GeForce RTX 3060, 12288\n")
-    assert two == {"vram": 36864 * 2**20, "vram_bandwidth": 360 * GB}, "the slower card limits the bandwidth"
-    assert parse_nvidia_smi("Unknown Card, 8192")["vram_bandwidth"] is None
-    assert parse_nvidia_smi("NVIDIA-SMI has failed") == {}
-    assert find_bandwidth("Apple M3 Max") == 400 * GB and find_bandwidth("Apple M3") == 100 * GB
-
-
-def test_this_machine_is_detected() -> None:
-    machine = detect_machine()
-    assert machine.ram == detect_ram() and machine.ram and machine.ram > 10**8
+        find_preset("rtx-4091")
+    assert {"rtx-4090-24gb", "RTX 4090"} <= set(caught.value.close)
 
 
 def test_the_times_to_read_each_memory_add_up() -> None:
@@ -55,3 +53,9 @@ def test_the_times_to_read_each_memory_add_up() -> None:
     assert machine.speed(5 * GB, 0) == 100 and machine.speed(0, 5 * GB) == 10
     assert machine.speed(5 * GB, 5 * GB) == pytest.approx(1 / 0.11)
     assert replace(machine, vram_bandwidth=None).assumed == ("270 GB/s for VRAM",)
+
+
+def test_unified_memory_is_read_by_the_gpu() -> None:
+    mac = Machine(ram=64 * GB, ram_bandwidth=400 * GB, unified=True, apple=True, maker="apple")
+    assert mac.estimate_speed(0, 8 * GB) == mac.estimate_speed(8 * GB, 0)
+    assert mac.estimate_speed(0, 8 * GB).bound == 50
