@@ -214,7 +214,7 @@ def quantization_arithmetic(found: NameLabels) -> Iterator[str]:
         yield "The name does not state the number of parameters."
 
 
-NOT_IN_CORPUS = {"input", "kind", "owner", "name", "tokens"}
+NOT_IN_CORPUS = {"input", "kind", "owner", "name", "revision", "file", "tokens"}
 
 
 def corpus_case(found: NameLabels) -> str:

@@ -32,8 +32,9 @@ class NameLabels:
     """What a name claims: keys, types and canonical values as docs/labels.md has them; None: the name is silent.
 
     Recognizers fill it in one after the other, so it is not frozen: a frozen copy costs 8 % of a parse. It stays within
-    labelling; evidence and `Labels` are what other stages get. `tokens` and `unclaimed` are computed from `parts`, the
-    token sequences of the name and where they begin, on first access.
+    labelling; evidence and `Labels` are what other stages get. `tokens` and `unclaimed` are computed on first access
+    from `parts`, the token sequences of the name and where they begin, and `frame`, the tokens of a reference around
+    them.
     """
 
     input: str
@@ -63,8 +64,11 @@ class NameLabels:
     dynamic: bool = False
     context: int | None = None
     languages: tuple[str, ...] = ()
+    revision: str | None = None
+    file: str | None = None
     role: str | None = None
     shard: str | None = None
+    frame: tuple[Token, ...] = field(default=(), repr=False, compare=False)
     parts: tuple[tuple[int, TokenSequence], ...] = field(default=(), repr=False, compare=False)
     _tokens: tuple[tuple[Token, ...], tuple[str, ...]] | None = field(default=None, repr=False, compare=False)
 
@@ -84,10 +88,12 @@ class NameLabels:
             return self._tokens
         tokens: list[Token] = []
         unclaimed: list[str] = []
-        if self.owner:
+        if self.owner and not self.frame:
             tokens.append(Token(self.owner, 0, len(self.owner), "owner", self.owner, "owner"))
         for offset, sequence in self.parts:
             sequence.append_to(tokens, unclaimed, offset)
+        if self.frame:
+            tokens = sorted((*self.frame, *tokens), key=lambda token: token.start)
         self._tokens = tuple(tokens), tuple(unclaimed)
         return self._tokens
 

@@ -13,7 +13,8 @@ from analysis.names import family, files, size, tuning, version
 from analysis.names import quantization as quant
 from analysis.names.lexicon import Lexicon
 from analysis.names.name_labels import NameLabels, TokenSequence
-from analysis.names.tokens import EMPTY, NUMBER, OPENS, SIZE, VERSION, Lexeme, make_size_lexeme, split_words
+from analysis.names.references import Reference, find_reference, may_refer
+from analysis.names.tokens import EMPTY, NUMBER, OPENS, SIZE, VERSION, Lexeme, Token, make_size_lexeme, split_words
 from analysis.vocabulary.vocabulary import vocabulary
 
 MAX_NAME_BYTES = 512
@@ -25,16 +26,15 @@ def load_lexicon() -> Lexicon:
 
 
 def parse_name(text: str) -> NameLabels:
-    """The labels that a repo id, a file's path or `owner/name::path` claims.
+    """The labels that a repo id, a file's path, `owner/name::path` or a pasted reference to a repo or file claims.
 
     Raises InvalidName for a text that is empty, longer than MAX_NAME_BYTES, or contains control characters.
     """
     if not text.isprintable() or not 0 < len(text) <= MAX_NAME_BYTES or not text.isascii() or text[0] == " ":
         validate_name(text)
     labels = NameLabels(text)
-    if "::" in text and "/" in text.partition("::")[0]:
-        repo, _, path = text.partition("::")
-        parse_file_of_repo(labels, repo, path)
+    if may_refer(text) and (found := find_reference(text)) is not None:
+        parse_reference(labels, found)
     elif "." in text and files.is_file(text):
         labels.kind = "file"
         labels.name = text
@@ -84,15 +84,65 @@ def parse_path(labels: NameLabels, path: str, offset: int) -> None:
         labels.parts = ((offset, tokens), *labels.parts)
 
 
-def parse_file_of_repo(labels: NameLabels, repo: str, path: str) -> None:
-    """Labels of `owner/name::path`: those of the file, completed by those of the repo's name."""
-    parse_path(labels, path, len(repo) + 2)
-    owner, _, name = repo.partition("/")
-    above = NameLabels(repo)
-    parse_repo_name(above, owner, name, len(owner) + 1)
+def parse_file_of_repo(labels: NameLabels, owner: str, name: tuple[int, str], path: tuple[int, str]) -> None:
+    """Labels of a file, completed by those of its repo's name; `name` and `path` with their positions in the text."""
+    parse_path(labels, path[1], path[0])
+    above = NameLabels(name[1])
+    parse_repo_name(above, owner, name[1], name[0])
     files.fill_from(labels, above)
-    labels.kind, labels.owner, labels.name = "file", owner or None, name
+    labels.kind, labels.owner, labels.name = "file", owner or None, name[1]
     labels.parts = above.parts + labels.parts
+
+
+def parse_reference(labels: NameLabels, found: Reference) -> None:
+    """Labels of the repo or file that a reference names, and its revision and file."""
+    name, file_at, tag_at = readable(found, found.name_at), found.file_at, found.tag_at
+    if file_at is not None:
+        parse_file_of_repo(labels, found.owner or "", (found.name_at[0], name), (file_at[0], readable(found, file_at)))
+    else:
+        parse_repo_name(labels, found.owner or "", name, found.name_at[0])
+        if tag_at is not None:
+            apply_tag(labels, readable(found, tag_at), tag_at[0])
+    labels.name, labels.revision, labels.file = found.name, found.revision, found.file
+    labels.frame = frame_of(found, labels.parts)
+
+
+def readable(found: Reference, span: tuple[int, int]) -> str:
+    """The text of a part at its length: escapes like `%20` are separators, folders are separated by `/`."""
+    return _ESCAPE.sub("   ", found.text[slice(*span)]).replace("\\", "/")
+
+
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
+
+
+def apply_tag(labels: NameLabels, tag: str, offset: int) -> None:
+    """The scheme that a tag states, with what stands beside it: `:Q4_K_M`, `:UD-Q4_K_XL`, `:360M-Q4_K_M`."""
+    stated = NameLabels(tag)
+    tokens = token_sequence_of(tag)
+    apply_recognizers(stated, tokens)
+    if stated.quant is None and stated.bits is None:
+        return  # a provider of inference, `latest`
+    files.fill_from(stated, labels)
+    for field in (*files.SCHEME, *files.SIZING, "dynamic", "imatrix"):
+        setattr(labels, field, getattr(stated, field))
+    labels.parts = (*labels.parts, (offset, tokens))
+
+
+def frame_of(found: Reference, parts: tuple[tuple[int, TokenSequence], ...]) -> tuple[Token, ...]:
+    """The tokens of a reference that are no part of the name: owner, revision, and the words around them."""
+    spans = [(offset, offset + len(sequence.text)) for offset, sequence in parts]
+    frame: list[Token] = []
+    for label, span in (("owner", found.owner_at), ("revision", found.revision_at)):
+        if span is not None:
+            frame.append(Token(found.text[slice(*span)], *span, label, found.part(span), label))
+            spans.append(span)
+    for word in _ALPHANUMERIC.finditer(found.text):
+        if not any(start <= word.start() < end for start, end in spans):
+            frame.append(Token(word[0], *word.span(), "noise", word[0], "part of the reference"))
+    return tuple(frame)
+
+
+_ALPHANUMERIC = re.compile(r"[^\W_]+")
 
 
 def apply_recognizers(labels: NameLabels, tokens: TokenSequence) -> None:

@@ -21,6 +21,7 @@ from analysis.names.tokens import (
     TUNING,
     VERSION,
     WORD,
+    Lexeme,
     canonical_size,
 )  # fmt: skip
 
@@ -271,7 +272,7 @@ def claim_total(tokens: TokenSequence, labels: NameLabels, counts: list[int], fo
         if other != own and claims[other] == lexemes[other].claim:
             claims[other] = ("noise", lexemes[other].text, "another size")
     experts = found.get(EXPERTS)
-    if experts is not None and experts == own + 1:
+    if experts is not None and own < experts and all(is_model_of_line(lexeme) for lexeme in lexemes[own + 1 : experts]):
         labels.experts = int(lexemes[experts].number)
         labels.size = f"{labels.size}-{labels.experts}E"
         claims[experts] = ("experts", str(labels.experts), "experts")
@@ -282,6 +283,11 @@ def claim_total(tokens: TokenSequence, labels: NameLabels, counts: list[int], fo
         labels.experts = int(lexemes[times].number)
         labels.parameters, labels.approximate = mixture_parameters(labels.parameters, labels.experts), True
         claims[times] = ("experts", str(labels.experts), "times a mixture")
+
+
+def is_model_of_line(lexeme: Lexeme) -> bool:
+    """Whether a word names one of Llama 4's models: Ollama writes `17b-scout-16e`."""
+    return lexeme.entry is not None and lexeme.entry.value == "llama4"
 
 
 SHRINKING_TUNINGS = {"distill", "pruned"}

@@ -23,11 +23,13 @@ MAX_READ_BYTES = 1 << 16  # bytes of stdin
 @click.option("--explain", is_flag=True, help="Explain each part; ends with a corpus case.")
 @output_options(table=False)
 def label(names: tuple[str, ...], explain: bool, out: Printer) -> None:
-    """Decode model names: repo ids, bare names, file names, owner/name::path; - reads one per line from stdin.
+    """Decode model names: repo ids, bare names, file names, owner/name::path, addresses and commands that name a
+    repo; - reads one per line from stdin.
 
     \b
     Examples:
       hf-catalog label google/gemma-3-4b-it-qat-q4_0-gguf
+      hf-catalog label hf.co/unsloth/Qwen3-14B-GGUF:Q4_K_M
       hf-catalog label --explain Qwen3-30B-A3B-Instruct-2507-UD-Q4_K_XL.gguf
       hf-catalog models ls -q | hf-catalog label - --json
     """

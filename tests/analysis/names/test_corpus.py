@@ -16,7 +16,7 @@ from analysis.names import parse_name
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus"
 LABELS = sorted(path.stem for path in CORPUS.glob("*.toml") if path.stem != "names")
-NOT_LISTED = {"input", "kind", "owner", "name", "tokens"}
+NOT_LISTED = {"input", "kind", "owner", "name", "revision", "file", "tokens"}
 
 
 def load(stem: str) -> dict[str, Any]:

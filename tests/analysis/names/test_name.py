@@ -82,7 +82,7 @@ def test_name_labels_have_a_field_for_each_declared_label_that_names_claim() -> 
     declared = {each.name: each for each in LABELS if each.is_claimed_by_names}
     hints, label_hints = get_type_hints(NameLabels), get_type_hints(Labels)
     found = {each.name: each for each in dataclasses.fields(NameLabels)}
-    of_the_name = {"input", "kind", "owner", "name", "role", "shard", "parts", "_tokens"}
+    of_the_name = {"input", "kind", "owner", "name", "revision", "file", "role", "shard", "frame", "parts", "_tokens"}
     assert found.keys() - of_the_name == declared.keys()
     assert {name: hints[name] for name in declared} == {name: label_hints[name] for name in declared}
     assert {name: found[name].default for name in declared} == {name: declared[name].default for name in declared}
@@ -91,7 +91,7 @@ def test_name_labels_have_a_field_for_each_declared_label_that_names_claim() -> 
 def test_as_dict_has_the_contracts_order() -> None:
     plain = parse_name("LoneStriker/Mixtral-8x7B-v0.1-6.0bpw-h6-exl2").as_dict()
     assert list(plain)[:6] == ["input", "kind", "owner", "name", "family", "base_family"]
-    assert list(plain)[-4:] == ["role", "shard", "tokens", "unclaimed"]
+    assert list(plain)[-6:] == ["revision", "file", "role", "shard", "tokens", "unclaimed"]
     assert plain["bits"] == 6 and isinstance(plain["bits"], int)
     assert plain["tokens"][0].keys() == {"text", "start", "end", "label", "value", "rule"}
     assert isinstance(plain["tuning"], list)

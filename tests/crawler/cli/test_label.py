@@ -21,8 +21,8 @@ GEMMA = "google/gemma-3-4b-it-qat-q4_0-gguf"
 KEYS = [
     "input", "kind", "owner", "name", "family", "base_family", "base_version", "version", "release", "size",
     "parameters", "approximate", "active_parameters", "experts", "tuning", "specialty", "format", "quantized", "quant",
-    "quant_method", "bits", "group_size", "qat", "imatrix", "dynamic", "context", "languages", "role", "shard",
-    "tokens", "unclaimed",
+    "quant_method", "bits", "group_size", "qat", "imatrix", "dynamic", "context", "languages", "revision", "file",
+    "role", "shard", "tokens", "unclaimed",
 ]  # fmt: skip
 
 
