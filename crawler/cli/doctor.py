@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ import click
 from crawler.cli.errors import EXTRAS, NO, explain
 from crawler.cli.findings import Finding
 from crawler.cli.options import db_option, output_options
-from crawler.cli.printer import Column, Printer, size_text
+from crawler.cli.printer import Printer, size_text
 
 MIN_FREE_BYTES = 1_000_000_000
 """Free disk space below which a crawl soon runs out; a listing of the whole Hub takes some 12 GB."""
@@ -36,17 +36,24 @@ def doctor(endpoint: str | None, offline: bool, db: str, out: Printer) -> int | 
     """
     findings = [*check_installation(), *check_catalog(db), *check_disk(db), *check_network(endpoint, offline)]
     rows = [{"check": f.check, "verdict": f.verdict, "found": f.found, "mend": f.fix} for f in findings]
-    columns = [
-        Column("check", clip=False),
-        Column("verdict"),
-        Column("found", clip=False),
-        Column("mend", "fix", clip=False),
-    ]
-    out.rows(rows, columns, id_key="check")
+    if out.mode == "human" and not out.quiet and not out.picked:
+        show_findings(findings, out)
+    else:
+        out.rows(rows, id_key="check")
     bad = sum(finding.verdict == "bad" for finding in findings)
     if out.is_human_output:
         out.message("Every check is good." if not bad else f"{bad} of {len(findings)} checks are bad.")
     return NO if bad else None
+
+
+def show_findings(findings: Sequence[Finding], out: Printer) -> None:
+    """One paragraph per check, and one for what to do; nothing is cut."""
+    wide = max(len(finding.check) for finding in findings)
+    indent = 4 + 2 + wide + 2
+    for finding in findings:
+        out.paragraph(f"{finding.verdict:4}  {finding.check.ljust(wide)}  {finding.found}", indent)
+        if finding.fix:
+            out.paragraph(f"{'':{indent}}Fix: {finding.fix}", indent)
 
 
 def check_installation() -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from crawler.cli.printer import escape_control_characters
+from analysis.text import escape_control_characters
 
 DONE, NO, USAGE, CATALOG, HUB, INTERRUPTED = 0, 1, 2, 3, 4, 130
 

@@ -109,13 +109,18 @@ def parameters(row: Mapping[str, Any]) -> int | None:
     return claimed if measured is None else measured
 
 
+def scheme_or_count(row: Mapping[str, Any]) -> str | None:
+    """The scheme; of a repo with several the number of its artifacts, each a choice."""
+    scheme: str | None = row["quant"]
+    several = scheme is None and (row.get("artifact_count") or 0) > 1
+    return f"{row['artifact_count']} files" if several else scheme
+
+
 LISTED = (
-    Column("repo_id", "repo"),
+    Column("repo_id", "repo", clip=False),
     Column("family"),
     Column("parameters", "size", text=count_text, right=True, clip=False, value=parameters),
-    Column("format"),
-    Column("quant", "quantization"),
-    Column("total_size", "files", text=size_text, right=True, clip=False),
+    Column("quant", "quantization", value=scheme_or_count),
     Column("downloads", text=count_text, right=True, clip=False),
     Column("last_modified", "updated", text=day_text, clip=False),
 )

@@ -41,11 +41,20 @@ def parse_cluster(text: str) -> str:
     return parse_cluster_address(text)
 
 
+def parse_words(text: str) -> tuple[str, ...]:
+    """The words of a list with commas. Raises ValueError where one is empty."""
+    words = tuple(word.strip() for word in text.split(","))
+    if not all(words):
+        raise ValueError(text)
+    return words
+
+
 SIZE = Read("size", parse_size, "16GB, 16GiB or 7.5e9")
 MODEL_SIZE = Read("size", parse_model_size, "4B (parameters), 3GB, 3GiB or 3e9 (bytes of its files)")
 BANDWIDTH = Read("bandwidth", parse_bandwidth, "100GB/s")
 CONTEXT = Read("context length", parse_context, "8192, 32k or 1M")
 SPAN_OF_TIME = Read("duration", parse_span, "90s, 30m, 2h, 7d or 1w")
+COLUMNS = Read("list of columns", parse_words, "repo_id,quant,downloads")
 CLUSTER = Read("cluster", parse_cluster, "local:2 (processes here) or tls://scheduler:8786")
 WHEN = Read("time", parse_when, "7d, 24h, 2026-11-01 or 2026-11-01T12:00:00Z")
 
@@ -106,6 +115,9 @@ def output_options(command: Command | None = None, *, table: bool = True) -> Com
             click.option("--tsv", "mode", flag_value="tsv", help="Print tab-separated values."),
             click.option("--nl", "mode", flag_value="nl", help="Print one JSON object per line."),
             click.option("-t", "--table", "mode", flag_value="table", help="Print a table, also into a pipe."),
+            click.option("--columns", type=COLUMNS, metavar="A,B", help="Print these columns, in this order."),
+            click.option("--no-truncate", is_flag=True, help="Print whole cells and all columns, however wide."),
+            click.option("-l", "--vertical", is_flag=True, help="Print each row as a record, a line per column."),
             click.option("--raw", is_flag=True, help="Do not escape cells that a spreadsheet would run as formulas."),
         ]
     flags += [
@@ -124,6 +136,9 @@ def output_options(command: Command | None = None, *, table: bool = True) -> Com
             quiet=options.pop("quiet"),
             verbose=options.pop("verbose"),
             progress=not options.pop("no_progress"),
+            picked=options.pop("columns", None) or (),
+            truncate=not options.pop("no_truncate", False),
+            vertical=options.pop("vertical", False),
         )
         return command(*args, out=out, **options)
 

@@ -1,6 +1,6 @@
 """The only printer: data on stdout, messages on stderr, untrusted text escaped.
 
-Escaping is in analysis/text.py; this module lays out tables, objects and messages.
+Escaping is in analysis/text.py, the layout of tables in table.py; this module writes tables, objects and messages.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ import os
 import shutil
 import sys
 import textwrap
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from difflib import get_close_matches
 from itertools import chain, islice
 from typing import IO, Any, Literal
 
 from analysis.text import csv_cell, escape_control_characters, jsonable, to_json
 from analysis.units import count_text, size_text
+from crawler.cli.errors import USAGE, CommandError
+from crawler.cli.table import Column, cell_text, lay_out
 
 __all__ = [
     "Column",
@@ -32,7 +34,11 @@ __all__ = [
 ]
 
 Mode = Literal["human", "table", "json", "csv", "tsv", "nl"]
-Format = Callable[[Any], str]
+HOW_TO_SHOW = "--columns A,B picks columns, -l prints records, --no-truncate everything"
+"""How to see the columns that a terminal has no room for."""
+
+MAX_NAMED_COLUMNS = 6
+"""Columns without room that are named; of more the number is given."""
 
 WIDTH_SAMPLE = 500  # rows that decide the column widths; the rest streams
 
@@ -40,66 +46,6 @@ WIDTH_SAMPLE = 500  # rows that decide the column widths; the rest streams
 def day_text(moment: Any) -> str:
     """The date of a time."""
     return "" if moment is None else str(jsonable(moment) if isinstance(moment, datetime | date) else moment)[:10]
-
-
-def cell_text(value: Any) -> str:
-    """Any value in a table's cell."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e15 and value != int(value) else f"{value:.0f}"
-    if isinstance(value, list | tuple):
-        return ", ".join(cell_text(part) for part in value)
-    if isinstance(value, Mapping):
-        return to_json(value)
-    if isinstance(value, datetime | date | bytes):
-        return str(jsonable(value))
-    return escape_control_characters(str(value))
-
-
-def display_width(text: str) -> int:
-    """Columns that text takes on a terminal (East Asian wide letters take two, combining marks none)."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        for letter in text
-    )
-
-
-def clipped(text: str, width: int) -> str:
-    """Text cut to a number of columns, with an ellipsis where it was cut."""
-    if display_width(text) <= width:
-        return text
-    kept, used = "", 0
-    for letter in text:
-        used += display_width(letter)
-        if used > width - 1:
-            break
-        kept += letter
-    return kept + "…"
-
-
-def padded(text: str, width: int, right: bool) -> str:
-    gap = " " * max(0, width - display_width(text))
-    return gap + text if right else text + gap
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a human-readable table: its key in a row, its title and how a value is formatted."""
-
-    key: str
-    title: str | None = None
-    text: Format = cell_text
-    right: bool | None = None  # None: numbers are right-aligned
-    clip: bool = True  # False: never cut: an id to copy
-    value: Callable[[Mapping[str, Any]], Any] | None = None  # of the whole row, where the key is not enough
-
-    def of(self, row: Mapping[str, Any]) -> Any:
-        return self.value(row) if self.value else row.get(self.key)
 
 
 @dataclass(slots=True)
@@ -111,6 +57,9 @@ class Printer:
     quiet: bool = False
     verbose: bool = False
     progress: bool = True
+    picked: tuple[str, ...] = ()  # the columns to print, in this order; empty: those of the command
+    truncate: bool = True  # False: no cell is cut and no column left out, however narrow the terminal is
+    vertical: bool = False  # a table's rows as records, one line per column
     stdout: IO[str] = field(default_factory=lambda: sys.stdout)
     stderr: IO[str] = field(default_factory=lambda: sys.stderr)
 
@@ -147,10 +96,13 @@ class Printer:
         """One line of human-readable output."""
         print("\n".join(escape_control_characters(part) for part in text.split("\n")), file=self.stdout)
 
-    def paragraph(self, text: str) -> None:
-        """A longer human-readable text, wrapped to the terminal's width."""
+    def paragraph(self, text: str, indent: int = 2) -> None:
+        """A longer human-readable text, wrapped to the terminal's width; `indent` is that of its further lines."""
+        further = " " * indent
         self.line(
-            textwrap.fill(text, self.width, subsequent_indent="  ", break_on_hyphens=False) if self.width else text
+            textwrap.fill(text, self.width, subsequent_indent=further, break_on_hyphens=False, break_long_words=False)
+            if self.width
+            else text
         )
 
     def heading(self, text: str) -> None:
@@ -189,8 +141,12 @@ class Printer:
         stream = iter(rows)
         first = next(stream, None)
         keys = list(names or (first or {}))
+        shown = [column if isinstance(column, Column) else Column(column) for column in columns or keys]
         if first is not None:
             stream = chain([first], stream)
+        if self.picked and keys:
+            shown = self._picked(keys, shown)
+            keys = [column.key for column in shown]
         if self.quiet and self.mode in ("human", "table"):
             return self._ids(stream, id_key or (keys[0] if keys else ""))
         if self.mode == "json":
@@ -202,7 +158,19 @@ class Printer:
         if first is None:
             self.message(empty)
             return 0
-        return self._table(stream, [as_column(column) for column in columns or keys])
+        return self._records(stream, shown) if self.vertical else self._table(stream, shown)
+
+    def _picked(self, keys: Sequence[str], columns: Sequence[Column]) -> list[Column]:
+        """The columns of `--columns`: keys of the rows or titles of the table. Raises CommandError."""
+        known = {key: Column(key) for key in keys}
+        known |= {column.title: column for column in columns if column.title}
+        known |= {column.key: column for column in columns}
+        unknown = next((name for name in self.picked if name not in known), None)
+        if unknown is not None:
+            similar = get_close_matches(unknown, known, n=3)
+            meant = f"; perhaps {', '.join(similar)}" if similar else ""
+            raise CommandError(f"no column {unknown!r}{meant}", f"the columns are {', '.join(keys)}", USAGE)
+        return [known[name] for name in self.picked]
 
     def _ids(self, rows: Iterator[Mapping[str, Any]], key: str) -> int:
         count = 0
@@ -237,54 +205,31 @@ class Printer:
 
     def _table(self, rows: Iterator[Mapping[str, Any]], columns: Sequence[Column]) -> int:
         sample = list(islice(rows, WIDTH_SAMPLE))
-        right = [is_right_aligned(column, sample) for column in columns]
-        titles = [
-            escape_control_characters(column.title if column.title is not None else column.key) for column in columns
-        ]
-        texts = [[column.text(column.of(row)) for column in columns] for row in sample]
-        widths = [
-            max([display_width(title), *(display_width(line[at]) for line in texts)]) for at, title in enumerate(titles)
-        ]
-        widths = fit_widths(widths, [column.clip for column in columns], self.width)
-
-        def show(cells: Sequence[str]) -> str:
-            line = (
-                padded(clipped(text, width) if column.clip else text, width, at_right)
-                for text, width, at_right, column in zip(cells, widths, right, columns, strict=True)
-            )
-            return "  ".join(line).rstrip()
-
-        heading = show(titles)
+        layout = lay_out(columns, sample, self.width, truncate=self.truncate)
+        heading = layout.line([column.heading for column in layout.columns])
         print(f"\x1b[1m{heading}\x1b[0m" if self.colour else heading, file=self.stdout)
-        print("  ".join("-" * width for width in widths), file=self.stdout)
+        print("  ".join("-" * width for width in layout.widths), file=self.stdout)
         count = 0
-        for line in chain(texts, ([column.text(column.of(row)) for column in columns] for row in rows)):
-            print(show(line), file=self.stdout)
+        for row in chain(sample, rows):
+            print(layout.row(row), file=self.stdout)
             count += 1
+        if layout.dropped:
+            self.message(f"No room for {first_names(layout.dropped)}; {HOW_TO_SHOW}.")
+        return count
+
+    def _records(self, rows: Iterator[Mapping[str, Any]], columns: Sequence[Column]) -> int:
+        wide = max(len(column.heading) for column in columns)
+        count = 0
+        for count, row in enumerate(rows, 1):
+            if count > 1:
+                print(file=self.stdout)
+            for column in columns:
+                print(f"{column.heading.ljust(wide)}  {column.cell(row)}".rstrip(), file=self.stdout)
         return count
 
 
-def as_column(column: Column | str) -> Column:
-    return Column(column) if isinstance(column, str) else column
-
-
-def is_right_aligned(column: Column, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Numbers are right-aligned, so that their digits line up."""
-    if column.right is not None:
-        return column.right
-    values = [column.of(row) for row in rows]
-    known = [value for value in values if value is not None]
-    return bool(known) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
-
-
-def fit_widths(widths: Sequence[int], clips: Sequence[bool], terminal: int | None) -> list[int]:
-    """Column widths that fit the terminal: the widest column that may be cut shrinks first, none below 6."""
-    fit = list(widths)
-    if terminal is None:
-        return fit
-    while sum(fit) + 2 * (len(fit) - 1) > terminal:
-        widest = max((at for at in range(len(fit)) if clips[at]), key=lambda at: fit[at], default=None)
-        if widest is None or fit[widest] <= 6:
-            break
-        fit[widest] -= 1
-    return fit
+def first_names(columns: Sequence[Column]) -> str:
+    """The names of columns in one phrase."""
+    names = ", ".join(column.heading for column in columns[:MAX_NAMED_COLUMNS])
+    more = len(columns) - MAX_NAMED_COLUMNS
+    return f"{names} and {more} more columns" if more > 0 else names

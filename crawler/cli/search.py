@@ -54,7 +54,7 @@ def search(text: tuple[str, ...], limit: int, repo_type: RepoType, db: str, out:
             {name: row.get(name, scores[row["repo_id"]] if name == "score" else None) for name in names}
             for row in ranked
         ),
-        COLUMNS if repo_type == "model" else OTHER_COLUMNS,
+        LISTED if repo_type == "model" else OTHER_COLUMNS,
         names=names,
         id_key="repo_id",
         empty=nothing(asked, found.unknown, repo_type),
@@ -83,5 +83,3 @@ OTHER_COLUMNS = (
     Column("last_modified", "modified"),
 )
 """Of datasets and spaces."""
-COLUMNS = (Column("repo_id", "repo", clip=False), *LISTED[1:])
-"""As `models ls`, ids never cut."""
