@@ -48,6 +48,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "memory": Entry("crawler.cli.memory:memory", "Memory of weights at 32, 16, 8 and 4 bits per weight."),
         "changes": Entry("crawler.cli.changes:changes", "List new, changed, renamed and vanished models."),
         "query": Entry("crawler.cli.query:query", "Run read-only SQL, or a saved query by name."),
+        "schema": Entry("crawler.cli.schema:schema", "The views and tables that SQL can read, and their columns."),
     },
     "Publish": {
         "export": Entry("crawler.cli.export:export", "Write summaries and tables as CSV, Parquet or JSON lines."),

@@ -10,16 +10,15 @@ from __future__ import annotations
 import re
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Column, Table
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateTable
 
 from db.labels import LABEL_BY_NAME
-from db.schema.migrate import upgrade
 from db.schema.tables import metadata
 from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
 from db.schema.views import view_sources
@@ -51,6 +50,7 @@ on SQLite and PostgreSQL.
 
 ```sh
 export HF_CATALOG_DB=demo.db
+hf-catalog schema artifacts_wide
 hf-catalog query "select repo_id, quant, total_size from artifacts_wide where family = 'gemma' and quant = 'Q4_0'"
 hf-catalog query "select * from changes where seen_at > '2026-06-01' order by seen_at desc" --limit 20
 ```
@@ -82,13 +82,13 @@ def view_columns() -> dict[str, dict[str, Meaning]]:
     """Every view's columns in their order. Raises ValueError for one that nothing explains."""
     known = {table.name: table_columns(table) for table in metadata.sorted_tables}
     views: dict[str, dict[str, Meaning]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "empty.db"
-        upgrade(path, create=True)
-        with closing(sqlite3.connect(path)) as connection:
-            for name, text in view_sources():
-                columns = [item[0] for item in connection.execute(f"select * from {name} limit 0").description]
-                views[name] = {column: meaning(name, column, text, {**known, **views}) for column in columns}
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(str(CreateTable(table).compile(dialect=sqlite.dialect())))
+        for name, text in view_sources():
+            connection.execute(f"create view {name} as {text}")
+            columns = [item[0] for item in connection.execute(f"select * from {name} limit 0").description]
+            views[name] = {column: meaning(name, column, text, {**known, **views}) for column in columns}
     return views
 
 
@@ -102,6 +102,24 @@ def meaning(view: str, column: str, text: str, known: dict[str, dict[str, Meanin
     if source is None or source[2] not in known.get(tables.get(source[1], ""), {}):
         raise ValueError(f"view {view}: nothing says what {column} is")
     return known[tables[source[1]]][source[2]]
+
+
+class Relation(NamedTuple):
+    """A view or a table, with its columns in their order."""
+
+    name: str
+    kind: Literal["view", "table"]
+    about: str
+    columns: dict[str, Meaning]
+
+
+def describe_relations() -> Iterator[Relation]:
+    """The views, then the tables, each group by name."""
+    texts, views = dict(view_sources()), view_columns()
+    for name in sorted(views):
+        yield Relation(name, "view", about(texts[name]), views[name])
+    for table in sorted(metadata.sorted_tables, key=lambda table: table.name):
+        yield Relation(table.name, "table", table.comment or "", table_columns(table))
 
 
 def about(text: str) -> str:

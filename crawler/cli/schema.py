@@ -1,0 +1,53 @@
+"""`hf-catalog schema`: the catalog's views and tables, and what their columns mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+
+import click
+
+from crawler.cli.errors import USAGE, CommandError
+from crawler.cli.options import output_options
+from crawler.cli.printer import Printer
+
+
+@click.command()
+@click.argument("table", required=False, metavar="[TABLE]")
+@output_options
+def schema(table: str | None, out: Printer) -> None:
+    """List the views and tables that SQL can read, or the columns of one with their meaning; no catalog is needed.
+
+    \b
+    Examples:
+      hf-catalog schema
+      hf-catalog schema models
+    """
+    from db.schema.documentation import describe_relations
+
+    relations = {relation.name: relation for relation in describe_relations()}
+    if table is None:
+        rows = [{"name": each.name, "kind": each.kind, "about": each.about} for each in relations.values()]
+        show(rows, out)
+        return
+    found = relations.get(table.lower())
+    if found is None:
+        similar = get_close_matches(table.lower(), relations, n=3)
+        meant = f"; perhaps {', '.join(similar)}" if similar else ""
+        raise CommandError(f"no table or view {table!r}{meant}", "list them with: hf-catalog schema", USAGE)
+    if out.mode == "human" and not out.quiet:
+        out.paragraph(f"{found.name}, a {found.kind}. {found.about}", indent=0)
+        out.line()
+    show([{"column": name, "type": kind, "meaning": text} for name, (kind, text) in found.columns.items()], out)
+
+
+def show(rows: Sequence[Mapping[str, str]], out: Printer) -> None:
+    """Rows whose last value is a sentence; for people as paragraphs, so that no sentence is cut."""
+    if out.mode != "human" or out.quiet or out.picked or out.vertical:
+        out.rows(rows)
+        return
+    *short, sentence = rows[0]
+    widths = {key: max(len(row[key]) for row in rows) for key in short}
+    for row in rows:
+        start = "".join(f"{row[key].ljust(width)}  " for key, width in widths.items())
+        out.paragraph(start + row[sentence], indent=len(start))
