@@ -276,8 +276,8 @@ def memory(models: Path | None, count: int, folder: Path, names: Path | None = N
             seconds, run = crawl_of(endpoint, folder / "memory.db", "listing", tell=tell, full=what == "full:  ")
             size = (folder / "memory.db").stat().st_size / 1e6
             print(
-                f"{what}   {run.repos_seen:,} repos in {seconds:.0f} s, peak {peak():.0f} and {labeller_peak():.0f} MB,"
-                f" catalog {size:,.0f} MB",
+                f"{what}   {run.repos_seen:,} repos in {seconds:.0f} s, {run.api_requests:,} requests,"
+                f" peak {peak():.0f} and {labeller_peak():.0f} MB, catalog {size:,.0f} MB",
                 flush=True,
             )
 

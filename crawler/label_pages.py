@@ -3,10 +3,7 @@
 Labels are a third of a listing's work, and one Python uses one core. So a long listing is labelled by a second
 process, or by the workers of a cluster where there is one. Without either, or if the process dies, they are made here.
 
-The process is this module, run by itself with one end of a pipe (`multiprocessing.Pipe`). It is started by `subprocess`
-and not as a `multiprocessing.Process`, because only `subprocess` can give it another environment (without the Hub's
-token) and Python's safe path (nothing is imported from the current directory), and because a spawned Process first runs
-the main module again, which in a script without `if __name__ == "__main__"` would be a second crawl.
+The process is this module, run by itself with one end of a pipe (crawler/child_process.py).
 """
 
 from __future__ import annotations
@@ -15,18 +12,18 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from multiprocessing import Pipe
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from analysis.labels.resolve import label_repo, label_repo_and_artifacts
-from crawler.environment import without_token
+from crawler.child_process import start_python
 from crawler.execute.gc_tuning import tuned_gc
+from crawler.stored_fields import fill_fields
 from db.derive.record import derived
 from db.labels import Labels
 from db.records import DerivedValues, Labelled, ListingPosition, Page, RepoRecord, RunRecord, Skipped
@@ -85,28 +82,9 @@ def build_page(
     return Page(tuple(zip(repos, labelled.labels, strict=True)), skipped, position, thin, labelled.derived)
 
 
-def keep_untold_fields(recorder: RunRecorder, repos: Sequence[RepoRecord]) -> Sequence[RepoRecord]:
-    """The repos with the stored values of what their hub refuses to tell."""
-    fields = recorder.source.untold_fields
-    if not fields:
-        return repos
-    stored = recorder.store.load_repos([repo.hub_id for repo in repos])
-    return [with_stored_fields(repo, stored.get(repo.hub_id), fields) for repo in repos]
-
-
-def with_stored_fields(repo: RepoRecord, stored: RepoRecord | None, fields: Iterable[str]) -> RepoRecord:
-    """A repo with the stored values of those of the fields that are empty."""
-    if stored is None:
-        return repo
-    kept = {name: getattr(stored, name) for name in fields if not getattr(repo, name)}
-    if "edges" in kept:
-        kept["edges"] = tuple(edge for edge in stored.edges if edge.source == "api")  # the others follow from labels
-    return replace(repo, **kept)
-
-
 def save_repo(recorder: RunRecorder, run: RunRecord, repo: RepoRecord, *, is_counted: bool = True) -> None:
     """Labels one repo and stores it in `run` as if a listing had shown it; counted unless one has."""
-    [repo] = keep_untold_fields(recorder, [repo])
+    [repo] = fill_fields(recorder, [repo])
     labels = label_repos([repo])
     recorder.add_notes(labels.bugs)
     counts = recorder.store.save_page(run, recorder.scope, build_page([repo], labels))
@@ -158,23 +136,10 @@ class PageLabeller:
         return lambda: label_repos(repos)
 
     def _start_process(self) -> None:
-        ours, theirs = Pipe()
         try:
-            with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "crawler.label_pages", str(theirs.fileno())],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C is for the crawl, which ends the process itself
-                    env=without_token(),
-                )
-        except (OSError, ValueError):  # ValueError: Windows can't pass the pipe on
-            ours.close()
+            self._process, self._connection = start_python(["-m", "crawler.label_pages"])
+        except (OSError, ValueError):
             self._failed = True
-        else:
-            self._connection = ours
 
     def _process_is_ready(self, connection: Connection[Any, Any]) -> bool:
         """Whether the process has sent its first message. Raises EOFError and OSError where it has died."""

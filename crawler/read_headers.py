@@ -5,23 +5,20 @@ as more than MAX_THREAD_BYTES of it are needed. Fewer take a thread milliseconds
 take time that grows with the bytes they read (tests/security/test_readers.py).
 
 A process that takes too long is killed, and another is started when it is needed. crawler/header_process.py is what it
-runs. It is started by `subprocess` for the reasons given in crawler/label_pages.py.
+runs.
 """
 
 from __future__ import annotations
 
 import atexit
-import os
 import pickle
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -29,7 +26,7 @@ from analysis.errors import HeaderMalformed, HeaderTooCostly
 from analysis.formats.array_lengths import ArrayLengths
 from analysis.formats.source import ByteSource
 from analysis.units import KIB, MIB
-from crawler.environment import without_token
+from crawler.child_process import start_python
 from crawler.header_process import (
     MAX_READ_SECONDS,
     AnswerRequest,
@@ -181,26 +178,11 @@ class HeaderProcess:
 
     @classmethod
     def start(cls, arguments: Sequence[str]) -> HeaderProcess:
-        """Starts Python with these arguments and the process's end of the pipe. Raises OSError."""
-        ours, theirs = Pipe()
+        """Starts Python with these arguments. Raises OSError, and ValueError on Windows."""
+        started = cls(*start_python(arguments))
         try:
-            with theirs:
-                process = subprocess.Popen(
-                    [sys.executable, "-P", *arguments, str(theirs.fileno()), str(os.getpid())],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C is for the crawl, which ends its processes itself
-                    env=without_token(),
-                )
-        except BaseException:
-            ours.close()
-            raise
-        started = cls(process, ours)
-        try:
-            if ours.poll(MAX_START_SECONDS):
-                ours.recv_bytes()  # the process is ready
+            if started.connection.poll(MAX_START_SECONDS):
+                started.connection.recv_bytes()  # the process is ready
                 return started
         except EOFError:
             pass

@@ -268,7 +268,6 @@ class LeasedRepo:
     sha: str | None
     depth: Depth | None  # the depth reached at this sha, None if never visited
     lease: int  # fencing token: a later lease of the same repo is greater
-    type: RepoType = "model"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from typing import Self
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 HIDDEN = "***"
 
@@ -54,3 +56,17 @@ def mask_database_url(url: str) -> str:
         user, colon, _ = before.partition(":")
         rest = f"{user}{colon and ':' + HIDDEN}@{after}"
     return scheme + separator + SECRET_PARAMETERS.sub(rf"\1={HIDDEN}", rest)
+
+
+def split_credentials(url: str) -> tuple[str, str | None]:
+    """A URL without its user and password, and the value of the Authorization header that sends them.
+
+    None for a URL without them. The header: https://www.rfc-editor.org/rfc/rfc7617. Raises ValueError for what is not a
+    URL.
+    """
+    parts = urlsplit(url)
+    _, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    secret = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    return urlunsplit(parts._replace(netloc=host)), "Basic " + b64encode(secret.encode()).decode()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from crawler.cli.findings import Finding
-from crawler.discover.bounds import StopAtModified
+from crawler.cli.findings import Finding, bad_finding
+from crawler.discover.bounds import StopAtDate
 from crawler.discover.listing import ListingWalk
 from crawler.errors import CrawlError, OrderIgnored, RepoError
 from crawler.sources.huggingface.source import HuggingFaceSource
@@ -70,7 +70,7 @@ class HubCheck:
         return Finding("listing", "note" if len(shown) > 1 or walk.notes else "good", found)
 
     def _describe_changes(self) -> Finding:
-        stop = StopAtModified(datetime.now(UTC) - timedelta(days=DAYS_OF_CHANGES))
+        stop = StopAtDate("lastModified", datetime.now(UTC) - timedelta(days=DAYS_OF_CHANGES))
         walk = ListingWalk(self.source, RepoFilter(), "lastModified", stop, PAGE_ROWS)
         try:
             found = [repo for page in islice(walk.pages(), 1) for repo in page.repos]
@@ -116,10 +116,7 @@ def find_small_file(files: Sequence[FileRecord]) -> FileRecord | None:
 
 def check_hub(source: HuggingFaceSource) -> Iterator[Finding]:
     """The findings of a HubCheck; what would end a crawl is a bad one."""
-    from crawler.cli.errors import explain
-
     try:
         yield from HubCheck(source).findings()
     except CrawlError as error:
-        message, hint, _ = explain(error) or (str(error), "", 0)
-        yield Finding("crawl", "bad", message, hint)
+        yield bad_finding("crawl", error)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from crawler.cli.options import CLUSTER, SPAN_OF_TIME, WHEN
+from crawler.cli.options import CLUSTER, SPAN_OF_TIME, WHEN, repo_type_option
 
 Command = Callable[..., Any]
 
@@ -17,7 +17,7 @@ NAMES = ("author", "search", "tags", "repo_ids", "since", "min_downloads", "limi
 
 def crawl_options(command: Command) -> Command:
     """Adds the options and passes the command `settings` (CrawlSettings) and `endpoint` in their place."""
-    options = [
+    options: list[Callable[[Command], Command]] = [
         click.option("--endpoint", metavar="URL", help="The Hub's address; default HF_ENDPOINT, else huggingface.co."),
         click.option(
             "--depth",
@@ -26,14 +26,7 @@ def crawl_options(command: Command) -> Command:
             show_default=True,
             help="listing: metadata only; files: each repo's files, one request each; headers: also file headers.",
         ),
-        click.option(
-            "--type",
-            "repo_type",
-            type=click.Choice(["model", "dataset", "space"]),
-            default="model",
-            show_default=True,
-            help="Which repos; labels and headers are of models only.",
-        ),
+        repo_type_option("Which repos; labels and headers are of models only."),
         click.option("--full", is_flag=True, help="Read the whole listing again, to find vanished repos."),
         click.option("--author", multiple=True, metavar="NAME", help="Only repos of this account; repeatable."),
         click.option("--search", multiple=True, metavar="TEXT", help="Only repos whose id contains this text."),

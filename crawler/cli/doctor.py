@@ -6,14 +6,15 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-from crawler.cli.errors import EXTRAS, NO, explain
-from crawler.cli.findings import Finding
+from crawler.cli.errors import EXTRAS, NO
+from crawler.cli.findings import Finding, bad_finding
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Printer, size_text
 
@@ -87,8 +88,7 @@ def check_catalog(db: str) -> Iterator[Finding]:
         yield Finding("catalog", "note", str(error), error.hint)
         return
     except Exception as error:
-        message, hint, _ = explain(error) or (str(error), "hf-catalog db check", 0)
-        yield Finding("catalog", "bad", message, hint)
+        yield bad_finding("catalog", error, "hf-catalog db check")
         return
     yield Finding("catalog", "good", f"{db}, {repos:,} repos")
     if stale:
@@ -157,10 +157,9 @@ def check_network(endpoint: str | None, offline: bool) -> Iterator[Finding]:
     try:
         hub.check_connection()
     except CrawlError as error:
-        message, hint, _ = explain(error) or (str(error), "", 0)
-        if hub.has_answered:
-            hint += "; a proxy without a listing: crawl --repo OWNER/NAME"
-        yield Finding("hub", "bad", message, hint)
+        finding = bad_finding("hub", error)
+        hint = "; a proxy without a listing: crawl --repo OWNER/NAME" if hub.has_answered else ""
+        yield replace(finding, fix=finding.fix + hint)
         return
     left, quota = hub.pacer.quota("api")
     requests = f"; {left:,} of {quota:,} API requests left" if quota and left is not None else ""
@@ -178,7 +177,6 @@ def check_network(endpoint: str | None, offline: bool) -> Iterator[Finding]:
     try:
         yield Finding("token", "good", f"the Hub accepts it ({hub.whoami()})")
     except TokenRefused as error:
-        message, hint, _ = explain(error) or (str(error), "", 0)
-        yield Finding("token", "bad", message, hint)
+        yield bad_finding("token", error)
     except CrawlError as error:
         yield Finding("token", "note", f"the Hub does not tell whose it is: {error}")

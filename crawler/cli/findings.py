@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from crawler.cli.errors import explain
+
 Verdict = Literal["good", "note", "bad"]
 
 
@@ -16,3 +18,9 @@ class Finding:
     verdict: Verdict
     found: str
     fix: str = ""
+
+
+def bad_finding(check: str, error: Exception, fix: str = "") -> Finding:
+    """The finding of a check that failed; `fix` for an error of which the program knows no remedy."""
+    message, hint, _ = explain(error) or (str(error), fix, 0)
+    return Finding(check, "bad", message, hint)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, overload
+from typing import Any, get_args, overload
 
 import click
 
 from analysis.units import parse_bandwidth, parse_context, parse_model_size, parse_size, parse_span, parse_when
+from db.record_base import RepoType
 
 Command = Callable[..., Any]
 
@@ -93,6 +94,12 @@ def db_option(command: Command) -> Command:
         type=CATALOG_NAME,
         help="The catalog: a SQLite file, or the URL of a PostgreSQL database.",
     )(command)
+
+
+def repo_type_option(help_text: str) -> Callable[[Command], Command]:
+    """`--type TYPE`: whether models, datasets or spaces."""
+    types = click.Choice(get_args(RepoType))
+    return click.option("--type", "repo_type", type=types, default="model", show_default=True, help=help_text)
 
 
 @overload

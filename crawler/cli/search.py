@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from crawler.cli.models import LISTED
-from crawler.cli.options import db_option, output_options
+from crawler.cli.options import db_option, output_options, repo_type_option
 from crawler.cli.printer import Column, Printer
 from db.record_base import RepoType
 
@@ -13,14 +13,7 @@ from db.record_base import RepoType
 @click.command()
 @click.argument("text", nargs=-1, required=True)
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N")
-@click.option(
-    "--type",
-    "repo_type",
-    type=click.Choice(["model", "dataset", "space"]),
-    default="model",
-    show_default=True,
-    help="Which repos.",
-)
+@repo_type_option("Which repos.")
 @db_option
 @output_options
 def search(text: tuple[str, ...], limit: int, repo_type: RepoType, db: str, out: Printer) -> None:

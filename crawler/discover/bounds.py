@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
+from crawler.discover.order import values_of
 from db.records import RepoFilter, RepoRecord
 
 
@@ -24,31 +25,16 @@ class StopCondition(Protocol):
 
 
 @dataclass(slots=True)
-class StopAtModified:
-    """Ends a walk by date of modification, newest first, at repos modified before `since`."""
+class StopAtDate:
+    """Ends a walk by creation or modification, newest first, at repos whose date in this order is before `since`."""
 
+    order: Literal["createdAt", "lastModified"]
     since: datetime
     done: bool = False
 
     def accept(self, repos: Sequence[RepoRecord]) -> int:
-        older = (
-            at for at, repo in enumerate(repos) if repo.last_modified is not None and repo.last_modified < self.since
-        )
-        count = next(older, len(repos))
-        self.done = count < len(repos)
-        return count
-
-
-@dataclass(slots=True)
-class StopAtCreated:
-    """Ends a walk by creation date, newest first, at repos created before `since`."""
-
-    since: datetime
-    done: bool = False
-
-    def accept(self, repos: Sequence[RepoRecord]) -> int:
-        older = (at for at, repo in enumerate(repos) if repo.created_at is not None and repo.created_at < self.since)
-        count = next(older, len(repos))
+        dates = values_of(self.order, repos)
+        count = next((at for at, date in enumerate(dates) if date is not None and date < self.since), len(repos))
         self.done = count < len(repos)
         return count
 

@@ -15,11 +15,12 @@ from crawler.discover.listing import ListingPage, ListingWalk
 from crawler.discover.missing import check_missing, confirm_missing, find_reassigned
 from crawler.discover.partial import fill_partial_repos
 from crawler.discover.plan import make_walk, make_whole_walk
-from crawler.discover.rows import drop_private, lacks_values, with_stored_values
+from crawler.discover.rows import drop_private
 from crawler.discover.select_repos import select_repos
 from crawler.errors import ListingIncomplete, OrderIgnored
-from crawler.label_pages import PageLabeller, build_page, keep_untold_fields
+from crawler.label_pages import PageLabeller, build_page
 from crawler.run_recorder import RunRecorder
+from crawler.stored_fields import EXPENSIVE_FIELDS, LISTED_FIELDS, fill_fields
 from db.records import Page, RepoFilter
 
 NEXT_PAGE_WAIT_SECONDS = 0.25
@@ -131,12 +132,8 @@ def start_labelling(recorder: RunRecorder, listed: ListingPage, labeller: PageLa
     What the page does not tell of a repo, such as the expensive keys, stays as it is stored.
     """
     repos, private = drop_private(recorder, listed.repos)
-    repos = keep_untold_fields(recorder, repos)
-    lacking = [repo.hub_id for repo in repos if listed.thin or lacks_values(repo)]
-    if lacking:
-        recorder.without_commit += [repo for repo in repos if repo.sha is None]
-        stored = recorder.store.load_repos(lacking)
-        repos = [with_stored_values(repo, stored.get(repo.hub_id), thin=listed.thin) for repo in repos]
+    recorder.without_commit += [repo for repo in repos if repo.sha is None]
+    repos = fill_fields(recorder, repos, (*LISTED_FIELDS, *EXPENSIVE_FIELDS) if listed.thin else LISTED_FIELDS)
     wait_for_labels = labeller.submit(repos)
     skips = (*listed.skipped, *private)
 

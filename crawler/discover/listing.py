@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from crawler.discover.bounds import StopAtCreated, StopCondition, matching_search
+from crawler.discover.bounds import StopAtDate, StopCondition, matching_search
 from crawler.discover.order import direction_of, is_sorted, values_of
 from crawler.discover.pass_row import cursor_past
 from crawler.discover.read_page import PAGES_REMEMBERED, PageReader, PageUnreadable
@@ -159,7 +159,7 @@ class ListingWalk:
         Raises PageUnreadable for a listing that ends before it comes to those repos.
         """
         assert self._stop_at is not None
-        stop = StopAtCreated(self._stop_at)
+        stop = StopAtDate("createdAt", self._stop_at)
         accepted = stop.accept(listed)
         oldest = min(listed, key=lambda repo: moment_or_least(repo.created_at), default=None)
         is_all_read = stop.done or oldest is None or moment_or_least(oldest.created_at) <= self._stop_at + LISTING_LAG
@@ -208,15 +208,15 @@ class ListingWalk:
         self._detours += 1
         if position is None and self._stop_at is None:
             raise error
-        if self._detours > MAX_DETOURS:
-            raise ListingIncomplete(f"the listing can't be read further: {error}") from error
-        if self.order == "createdAt" and position is not None and position.ascending:
-            self._leave_ascending(position, error)
-        elif position is not None and not self._reader.has_read:
-            self.notes.append(f"the cursor of the interrupted walk could not be used ({error}): it started again")
-            self._position, self._reader = None, self._make_reader(ascending=self._stop_at is None)
-        else:
-            raise ListingIncomplete(f"the listing can't be read further: {error}") from error
+        if position is not None and self._detours <= MAX_DETOURS:
+            if self.order == "createdAt" and position.ascending:
+                self._leave_ascending(position, error)
+                return
+            if not self._reader.has_read:
+                self.notes.append(f"the cursor of the interrupted walk could not be used ({error}): it started again")
+                self._position, self._reader = None, self._make_reader(ascending=self._stop_at is None)
+                return
+        raise ListingIncomplete(f"the listing can't be read further: {error}") from error
 
     def _leave_ascending(self, position: ListingPosition, error: Exception) -> None:
         """Goes on past the row that can't be read, else from the newest repo."""

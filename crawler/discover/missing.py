@@ -9,7 +9,6 @@ believed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -47,18 +46,20 @@ MAX_PAGES_PER_OWNER = 10
 def check_missing(recorder: RunRecorder, executor: Executor) -> None:
     """Records and probes the repos that this walk did not list. A walk that is not believed adds to `missing_parts`."""
     store, scope = recorder.store, recorder.scope
-    missing = list(store.missing(scope, recorder.settings.scope))
+    missing = [repo.hub_id for repo in store.missing(scope, recorder.settings.scope)]
     tolerated = max(MIN_MISSING_TOLERATED, int(MAX_MISSING_SHARE * store.repos_in_last_listing(scope)))
-    if len(missing) > tolerated and do_exist(recorder, executor, missing):
+    if len(missing) > tolerated and do_exist(recorder, executor, len(missing)):
         recorder.missing_parts.append(f"{len(missing):,} known repos are missing from the listing, but exist")
         return
-    store.record_missing(scope, [repo.hub_id for repo in missing])
+    store.record_missing(scope, missing)
     confirm_missing(recorder, executor)
 
 
-def do_exist(recorder: RunRecorder, executor: Executor, missing: Sequence[LeasedRepo]) -> bool:
-    """Whether requests for a sample of repos find more of them than can be explained."""
-    sample = missing[:: max(len(missing) // SAMPLE_SIZE, 1)][:SAMPLE_SIZE]
+def do_exist(recorder: RunRecorder, executor: Executor, count: int) -> bool:
+    """Whether requests for a sample of the `count` missing repos find more of them than can be explained."""
+    missing = recorder.store.missing(recorder.scope, recorder.settings.scope)
+    step = max(count // SAMPLE_SIZE, 1)
+    sample = list(islice(missing, 0, step * SAMPLE_SIZE, step))
     found = sum(isinstance(result, RepoRecord) for _, result in probe_all(recorder.source, executor, sample))
     return found > MAX_FOUND_SHARE * len(sample)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from crawler.discover.bounds import StopAfterTopDownloads, StopAtModified, StopCondition
+from crawler.discover.bounds import StopAfterTopDownloads, StopAtDate, StopCondition
 from crawler.discover.listing import ListingWalk
 from crawler.run_recorder import RunRecorder
 from crawler.settings import CrawlSettings, scope_text
@@ -51,9 +51,9 @@ def make_walk(recorder: RunRecorder) -> ListingWalk:
     if recorder.run.kind == "incremental":
         newest = recorder.store.watermark(recorder.scope)
         order = "lastModified"
-        stop = StopAtModified(newest - settings.lag) if newest is not None else None
+        stop = StopAtDate("lastModified", newest - settings.lag) if newest is not None else None
     elif scope.since is not None:
-        order, stop = "lastModified", StopAtModified(scope.since)
+        order, stop = "lastModified", StopAtDate("lastModified", scope.since)
     elif recorder.run.kind == "repos":
         order, stop = "downloads", StopAfterTopDownloads(scope.limit, scope.min_downloads)
     is_top = order == "downloads" and scope.limit is not None

@@ -66,6 +66,7 @@ class PageReader:
         while True:
             try:
                 page = self._request(cursor)
+                keys = self._checked_keys(page, is_first=cursor is None)
             except (RequestRefused, HubServerError, InvalidResponse) as error:
                 if isinstance(error, RequestRefused) and failures == 0 and self._adapt(error, cursor):
                     continue
@@ -74,7 +75,7 @@ class PageReader:
                     raise PageUnreadable(error) from error
                 self.source.pacer.pause(self.source.retry_delay(min(failures, MAX_DELAYS)))
             else:
-                self._remember(page)
+                self._remember(page, keys)
                 return page
 
     def _adapt(self, refused: RequestRefused, cursor: str | None) -> bool:
@@ -88,20 +89,22 @@ class PageReader:
         return True
 
     def _request(self, cursor: str | None) -> RawPage:
-        """One page, checked. Raises InvalidResponse for one that can't be right."""
+        """One page, complete. Raises InvalidResponse for one after which the listing can't be over."""
         query = replace(self.query, limit=self.size.rows, thin=self.size.thin)
         page = self.source.list_page(query, cursor)
         if page.next_cursor is not None and 0 < len(page.rows) < query.limit and not self._has_short_pages:
             page = self._complete_page(query, cursor, page)
         if page.next_cursor is None:
             page = self._confirm_end(query, cursor, page)
-        problem = self._find_problem(page, self._keys(page), is_first=cursor is None)
-        if problem is not None:
-            raise InvalidResponse(self.source.endpoint, "the listing", problem)
         return replace(page, thin=query.thin or page.thin)
 
-    def _keys(self, page: RawPage) -> Sequence[str | None]:
-        return [self.source.row_key(row) for row in page.rows]
+    def _checked_keys(self, page: RawPage, *, is_first: bool) -> Sequence[str | None]:
+        """What identifies the repos of a page. Raises InvalidResponse for a page that can't be right."""
+        keys = [self.source.row_key(row) for row in page.rows]
+        problem = self._find_problem(page, keys, is_first=is_first)
+        if problem is not None:
+            raise InvalidResponse(self.source.endpoint, "the listing", problem)
+        return keys
 
     # ---- checks of a page ---------------------------------------------------------------------------------------
 
@@ -182,8 +185,7 @@ class PageReader:
         dates = (self.source.parse_created_at(row) for row in page.rows)
         return max((date for date in (*dates, self.newest) if date is not None), default=None)
 
-    def _remember(self, page: RawPage) -> None:
-        keys = self._keys(page)
+    def _remember(self, page: RawPage, keys: Sequence[str | None]) -> None:
         self.size.on_page()
         self.has_read = True
         self.newest = self._newest_of(page)

@@ -16,10 +16,11 @@ from typing import Any
 
 from crawler.enrich.headers import LayoutKey, enrich_repo, layout_key
 from crawler.errors import CrawlError, CrawlStopped, HubUnreachable, RepoError
-from crawler.label_pages import keep_untold_fields, relabel_repo, save_repo
+from crawler.label_pages import relabel_repo, save_repo
 from crawler.run_recorder import RunRecorder
 from crawler.skips import PERMANENT_REASONS, TRANSIENT_REASONS, make_skip, unexpected_error
 from crawler.sources.source import FetchedRepo
+from crawler.stored_fields import fill_fields
 from db.record_base import Depth
 from db.records import ArrayLength, Enrichment, LeasedRepo, Skipped
 
@@ -129,7 +130,7 @@ class EnrichmentQueue:
         if fetched.repo.private and not self.recorder.settings.include_private:
             self._skip(leased, make_skip(leased, RepoError("private", "visible to this token only")))
             return None
-        [repo] = keep_untold_fields(self.recorder, [fetched.repo])
+        [repo] = fill_fields(self.recorder, [fetched.repo])
         fetched = replace(fetched, repo=repo)
         return self._save_named(fetched) if self.named else fetched
 

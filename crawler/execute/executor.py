@@ -27,7 +27,7 @@ from time import monotonic
 from typing import Any
 
 from analysis.vocabulary.vocabulary import vocabulary
-from crawler.environment import TOKENS
+from crawler.child_process import TOKENS
 from crawler.errors import ClusterError
 from crawler.execute.end_process import REQUEST_THREADS
 from crawler.execute.gc_tuning import tune_gc

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 import urllib.request
@@ -10,13 +9,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
-from crawler.environment import without_token
+from crawler.child_process import without_token
 from crawler.service.config import JobHook
 from crawler.service.logging import log
 from crawler.service.state import Outcome
-from db.secret_url import reveal
+from db.secret_url import reveal, split_credentials
 
 HOOK_TIMEOUT_SECONDS = 60.0
 """How long a hook may take."""
@@ -65,13 +63,10 @@ def run_hook(hook: JobHook, result: JobResult) -> None:
 def post(url: str, text: str) -> None:
     """Posts JSON to a URL; a user and password in it are sent as Basic authentication. Raises OSError, ValueError and
     HTTPException."""
-    parts = urlsplit(url)
+    target, authorization = split_credentials(url)
     headers = {"Content-Type": "application/json", "User-Agent": "hf-catalog"}
-    credentials, at, host = parts.netloc.rpartition("@")
-    if at:
-        encoded = base64.b64encode(unquote(credentials).encode()).decode()
-        headers["Authorization"] = f"Basic {encoded}"
-    request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)), text.encode(), headers, method="POST")
+    headers |= {} if authorization is None else {"Authorization": authorization}
+    request = urllib.request.Request(target, text.encode(), headers, method="POST")
     with urllib.request.urlopen(request, timeout=HOOK_TIMEOUT_SECONDS) as response:
         response.read(MAX_OUTPUT_CHARS)
 

@@ -38,6 +38,16 @@ class Metric:
         return [f"# HELP {name} {self.help}", f"# TYPE {name} {self.kind}", *found] if found else []
 
 
+def gauge(name: str, help_text: str, samples: Samples) -> Metric:
+    """A value that goes up and down."""
+    return Metric(name, "gauge", help_text, samples)
+
+
+def counter(name: str, help_text: str, samples: Samples) -> Metric:
+    """A value that only grows."""
+    return Metric(name, "counter", help_text, samples)
+
+
 def format_metrics(metrics: Iterable[Metric]) -> str:
     return "".join(f"{line}\n" for metric in metrics for line in metric.lines())
 
@@ -62,18 +72,14 @@ def service_metrics(state: State) -> list[Metric]:
     """What is known of the service and its jobs."""
     jobs = {name: ({"name": name}, job) for name, job in state.jobs.items()}.values()
     one: Mapping[str, str] = {}
-
-    def gauge(name: str, help_text: str, samples: Samples) -> Metric:
-        return Metric(name, "gauge", help_text, samples)
-
     quotas = {bucket: row for job in state.jobs.values() for bucket, row in (job.quota or {}).items()}
     buckets = [({"bucket": name}, row) for name, row in quotas.items() if isinstance(row, dict)]
     return [
         gauge("service_start_timestamp_seconds", "When the service was started.", [(one, timestamp(state.started_at))]),
         gauge("service_alive_timestamp_seconds", "The last sign of life.", [(one, timestamp(state.alive_at))]),
         gauge("job_running", "Whether the job runs now.", [(at, int(job.running)) for at, job in jobs]),
-        Metric("job_runs_total", "counter", "Runs of the job.", [(at, job.runs) for at, job in jobs]),
-        Metric("job_errors_total", "counter", "Failed runs of the job.", [(at, job.failures) for at, job in jobs]),
+        counter("job_runs_total", "Runs of the job.", [(at, job.runs) for at, job in jobs]),
+        counter("job_errors_total", "Failed runs of the job.", [(at, job.failures) for at, job in jobs]),
         gauge("job_consecutive_errors", "Failed runs since the last success.", [(at, job.errors) for at, job in jobs]),
         gauge("job_last_exit_status", "Exit status of the last run.", [(at, job.last_status) for at, job in jobs]),
         gauge(
@@ -111,19 +117,13 @@ def service_metrics(state: State) -> list[Metric]:
 
 def readable_metric(is_readable: bool) -> Metric:
     """Whether the metrics of the catalog are there."""
-    return Metric("catalog_readable", "gauge", "Whether the catalog can be read.", [({}, int(is_readable))])
+    return gauge("catalog_readable", "Whether the catalog can be read.", [({}, int(is_readable))])
 
 
 def catalog_metrics(facts: Mapping[str, Any]) -> list[Metric]:
     """What `read_catalog_status` found in the catalog."""
     requests, last = facts["requests"], facts["last_crawl"] or {}
     one: Mapping[str, str] = {}
-
-    def gauge(name: str, help_text: str, samples: Samples) -> Metric:
-        return Metric(name, "gauge", help_text, samples)
-
-    def counter(name: str, help_text: str, samples: Samples) -> Metric:
-        return Metric(name, "counter", help_text, samples)
 
     def by(label: str, counts: Mapping[str, Any]) -> Samples:
         return [({label: str(name)}, count) for name, count in counts.items()]

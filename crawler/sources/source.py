@@ -49,7 +49,6 @@ class ListingQuery:
     limit: int  # rows
     ascending: bool = True  # by creation date; other orders are always descending
     thin: bool = False  # without the keys that are expensive for the hub
-    unknown_keys: frozenset[str] = frozenset()  # keys that this hub does not know
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,9 +121,11 @@ def test_an_outage_is_waited_out_and_said(sample: SampleHub, db: Path, truth: Pa
 
 def test_an_outage_longer_than_the_crawl_may_take_ends_it(sample: SampleHub, db: Path) -> None:
     sample.faults.add(Fault(Kind.UNAVAILABLE, on="any", after=3, times=None))
-    pacer = Pacer(max_time=1.0)
-    with sample, pytest.raises(HubUnreachable, match="503"):
-        list_all(db, sample, hub=make_client(sample, MEMBER, pacer=pacer, patience=600))
+    with sample:
+        hub = make_client(sample, MEMBER, pacer=Pacer(max_time=300.0), patience=600)
+        hub.transport.outages.first_pause = 600.0  # longer than the crawl
+        with pytest.raises(HubUnreachable, match="503"):
+            list_all(db, sample, hub=hub)
     assert rows(db, "select outcome from crawl_runs") == [("failed",)]
 
 

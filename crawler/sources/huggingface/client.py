@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
@@ -46,6 +47,15 @@ HEALTH_ROWS = 3
 
 HEALTH_TRIES = 2
 """Attempts of a request that shows whether the Hub is well."""
+
+
+@contextmanager
+def refused_as_repo_error(what: str) -> Iterator[None]:
+    """Makes a refusal of `what` was requested of one repo that repo's error. Raises RepoError."""
+    try:
+        yield
+    except RequestRefused as refused:
+        raise RepoError("failed", f"the Hub refuses {what}: {refused.detail}") from refused
 
 
 class HubClient:
@@ -226,17 +236,20 @@ class HubClient:
         """
         if self._shown_repo is not None and self._find_repo_error(self._shown_repo) is None:
             return
-        listed = [row.get("id") for row in self._list_few() if isinstance(row, dict)]
         errors = []
-        for repo_id in listed:
-            error = self._find_repo_error(repo_id) if isinstance(repo_id, str) else None
-            if error is None and isinstance(repo_id, str):
+        for repo_id in self._list_few_ids():
+            error = self._find_repo_error(repo_id)
+            if error is None:
                 return
-            errors += [error] if error is not None else []
+            errors.append(error)
         if not self.has_token and any(isinstance(error, RepoError) and error.reason == "gone" for error in errors):
             raise TokenNeeded(self.endpoint, "single repos")
         problem = errors[0].detail if errors else "it lists none"
         raise HubUnreachable(self.endpoint, f"single repos: {problem}")
+
+    def _list_few_ids(self) -> Iterator[str]:
+        """The ids of a few listed repos."""
+        return (row["id"] for row in self._list_few() if isinstance(row, dict) and isinstance(row.get("id"), str))
 
     def _find_repo_error(self, repo_id: str) -> RequestRefused | RepoError | None:
         """The error of a request for a repo; None if there is none."""
@@ -278,8 +291,9 @@ class HubClient:
             keys = [("expand", name) for name in expand if name not in unknown]
             found = self._get_object("info", path, [*blobs, *keys], repo_id)
         except RequestRefused as refused:
-            if not self._learn_unknown_keys(refused, unknown):
-                raise RepoError("failed", f"the Hub refuses the request: {refused.detail}") from refused
+            with refused_as_repo_error("the request"):
+                if not self._learn_unknown_keys(refused, unknown):
+                    raise
             return self.repo_info(repo_id, revision, expand=expand)
         except RepoError as error:
             if error.reason == "gone" and not self.has_token and self._shown_repo is None:
@@ -306,13 +320,9 @@ class HubClient:
     def _accepts_info_keys(self, keys: Sequence[str]) -> bool:
         """Whether the Hub answers for one of the repos that it lists, asked for these keys."""
         params = [("expand", key) for key in keys]
-        for row in self._list_few():
-            repo_id = row.get("id") if isinstance(row, dict) else None
-            if isinstance(repo_id, str):
-                try:
-                    self._get_object("info", self.repo_path(repo_id), params, repo_id)
-                except (RequestRefused, RepoError):
-                    continue
+        for repo_id in self._list_few_ids():
+            with suppress(RequestRefused, RepoError):
+                self._get_object("info", self.repo_path(repo_id), params, repo_id)
                 return True
         return False
 
@@ -323,10 +333,8 @@ class HubClient:
         while True:
             params = [("recursive", "true"), ("expand", "false")] + ([("cursor", cursor)] if cursor else [])
             attempt = partial(self._get_list, "tree", path, params, cursor, repo_id)
-            try:
+            with refused_as_repo_error("its file list"):
                 rows, cursor = self.transport.with_repo_retries(path, attempt, self.check_repos)
-            except RequestRefused as refused:
-                raise RepoError("failed", f"the Hub refuses its file list: {refused.detail}") from refused
             yield from rows
             if cursor is None:
                 return
@@ -335,18 +343,13 @@ class HubClient:
         """The results that the Hub collects for a benchmark, as it sent them: one request. Raises RepoError."""
         path = f"{self.repo_path(dataset)}/leaderboard"
         attempt = partial(self._get_list, "info", path, [], None, dataset)
-        try:
-            rows, _ = self.transport.with_repo_retries(path, attempt, self.check_repos)
-        except RequestRefused as refused:
-            raise RepoError("failed", f"the Hub refuses its leaderboard: {refused.detail}") from refused
-        return rows
+        with refused_as_repo_error("its leaderboard"):
+            return self.transport.with_repo_retries(path, attempt, self.check_repos)[0]
 
     def list_refs(self, repo_id: str) -> Json:
         """Branches and tags of a repo."""
-        try:
+        with refused_as_repo_error("its branches"):
             return self._get_object("info", f"{self.repo_path(repo_id)}/refs", [], repo_id)
-        except RequestRefused as refused:
-            raise RepoError("failed", f"the Hub refuses its branches: {refused.detail}") from refused
 
     def safetensors_metadata(self, repo_id: str, index_path: str) -> Json | None:
         """The headers of all shards that an index file of `main` names: one request. None where the Hub has none."""
@@ -412,10 +415,8 @@ class HubClient:
                 raise IncompleteResponse(f"expected a file of {size:,} bytes, received one of {found.size:,}")
             return found
 
-        try:
+        with refused_as_repo_error("the file"):
             return self.transport.with_repo_retries(hub_path, attempt, self.check_repos if repo_id else None)
-        except RequestRefused as refused:
-            raise RepoError("failed", f"the Hub refuses the file: {refused.detail}") from refused
 
     def _parse_range(
         self, response: Response, start: int, length: int, signed_url: str | None, repo_id: str

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import dataclass
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from crawler.errors import HubUnreachable
+from db.secret_url import split_credentials
 
 Origin = tuple[str, str, int]
 """Scheme, host and port."""
@@ -53,19 +53,13 @@ def parse_endpoint(text: str) -> Endpoint:
     url = text.strip().rstrip("/")
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        host, _ = parts.hostname, parts.port  # a port that is no number is an error
     except ValueError:
-        host, port = None, None
+        host = None
     if host is None or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
         shown = url.rpartition("@")[2]
         raise HubUnreachable(shown, "an endpoint is a URL such as https://huggingface.co")
-    if "@" not in parts.netloc:
-        return Endpoint(url)
-    name = f"[{host}]" if ":" in host else host
-    netloc = name if port is None else f"{name}:{port}"
-    secret = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-    authorization = "Basic " + b64encode(secret.encode()).decode()
-    return Endpoint(urlunsplit((parts.scheme, netloc, parts.path, "", "")), authorization)
+    return Endpoint(*split_credentials(url))
 
 
 def parse_origin(url: str) -> Origin:

@@ -18,10 +18,8 @@ from analysis.untrusted import MAX_CONFIG_BYTES, parse_json_text
 from crawler.errors import FileError, HubUnreachable, RepoError
 from crawler.read_headers import read_answer, read_artifact
 from crawler.skips import make_skip, make_skip_by_id
+from crawler.sources.huggingface.bounded_json import merge_config
 from crawler.sources.huggingface.client import HubClient
-from crawler.sources.huggingface.parse import (
-    merge_config,
-)
 from crawler.sources.source import FetchedConfig, FetchedRepo
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRepo, RepoRecord, Skipped

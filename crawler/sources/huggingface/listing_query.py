@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
 
 from crawler.sources.huggingface.repo_types import TYPE_APIS
@@ -14,10 +14,13 @@ KOHAKU_SORTS: Mapping[Order, str] = {"createdAt": "recent", "lastModified": "upd
 """Names of orders at KohakuHub, which refuses others: https://github.com/KohakuBlueleaf/KohakuHub"""
 
 
-def listing_params(query: ListingQuery, sorts: Mapping[Order, str] = {}) -> list[tuple[str, str]]:
+def listing_params(
+    query: ListingQuery, sorts: Mapping[Order, str] = {}, unknown_keys: Set[str] = frozenset()
+) -> list[tuple[str, str]]:
     """The parameters of one page, apart from its cursor.
 
-    `sorts` are this Hub's names of orders where they differ, empty for an order that it does not offer.
+    `sorts` are this Hub's names of orders where they differ, empty for an order that it does not offer; `unknown_keys`
+    are the keys that it does not know.
     """
     sort = sorts.get(query.order, query.order)
     params = [("sort", sort)] if sort else []
@@ -26,7 +29,7 @@ def listing_params(query: ListingQuery, sorts: Mapping[Order, str] = {}) -> list
         params.append(("direction", "1"))
     api = TYPE_APIS[query.scope.type]
     keys = api.basic_keys if query.thin else api.keys
-    return [*params, *filter_params(query.scope), *(("expand", key) for key in keys if key not in query.unknown_keys)]
+    return [*params, *filter_params(query.scope), *(("expand", key) for key in keys if key not in unknown_keys)]
 
 
 def filter_params(scope: RepoFilter) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -78,13 +78,12 @@ class HuggingFaceSource:
             newest_first = replace(query, ascending=False)
             if self._accepts(newest_first):
                 return newest_first
+        before = self.client.unknown_keys
         self.client.unknown_keys = find_unknown_keys(
-            self.client.api.keys, self.client.unknown_keys, refused.detail, partial(self._accepts_keys, query)
+            self.client.api.keys, before, refused.detail, partial(self._accepts_keys, query)
         )
-        adapted = replace(query, unknown_keys=self.client.unknown_keys)
-        if adapted != query:
-            return adapted
-        return query if self._accepts_unsorted(query) else None
+        has_learned = self.client.unknown_keys != before
+        return query if has_learned or self._accepts_unsorted(query) else None
 
     def _accepts_unsorted(self, query: ListingQuery) -> bool:
         """Whether the Hub sends a page where no order is asked for; then none is from now on."""
@@ -95,20 +94,19 @@ class HuggingFaceSource:
         self.client.sorts = known
         return False
 
-    def _params(self, query: ListingQuery) -> Sequence[tuple[str, str]]:
-        unknown = query.unknown_keys | self.client.unknown_keys
-        return listing_params(replace(query, unknown_keys=unknown), self.client.sorts)
+    def _params(self, query: ListingQuery, unknown_keys: Set[str] = frozenset()) -> Sequence[tuple[str, str]]:
+        return listing_params(query, self.client.sorts, unknown_keys | self.client.unknown_keys)
 
-    def _accepts(self, query: ListingQuery) -> bool:
-        """Whether the Hub sends a page for a query."""
+    def _accepts(self, query: ListingQuery, unknown_keys: Set[str] = frozenset()) -> bool:
+        """Whether the Hub sends a page for a query, without these keys."""
         try:
-            self.client.list_page(self._params(replace(query, limit=1)), tries=self.tries)
+            self.client.list_page(self._params(replace(query, limit=1), unknown_keys), tries=self.tries)
         except RequestRefused:
             return False
         return True
 
     def _accepts_keys(self, query: ListingQuery, keys: Sequence[str]) -> bool:
-        return self._accepts(replace(query, unknown_keys=frozenset(self.client.api.keys) - frozenset(keys)))
+        return self._accepts(query, frozenset(self.client.api.keys) - frozenset(keys))
 
     def newest_created(self, scope: RepoFilter) -> datetime | None:
         return self.client.newest_created(scope)

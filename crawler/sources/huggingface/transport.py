@@ -47,7 +47,7 @@ from crawler.errors import (
 )
 from crawler.sources.huggingface.deadline import Deadline, deadline, enforce_deadlines
 from crawler.sources.huggingface.endpoint import parse_endpoint, parse_origin
-from crawler.sources.huggingface.outage import PATIENCE_SECONDS, OutageWatch
+from crawler.sources.huggingface.outage import FIRST_PAUSE_SECONDS, PATIENCE_SECONDS, OutageWatch
 from crawler.sources.huggingface.response import (
     IncompleteResponse,
     Response,
@@ -115,7 +115,7 @@ class Transport:
         self.origin = self._endpoint.origin
         self._token = token
         self._ignore_offline_mode = offline is False
-        self.outages = OutageWatch(self.endpoint, pacer, patience, first_pause=min(1.0, 2 * backoff))
+        self.outages = OutageWatch(self.endpoint, pacer, patience, first_pause=min(FIRST_PAUSE_SECONDS, 2 * backoff))
         self.has_answered = False
         self._buckets: dict[RequestKind, str] = {"resolve": "resolvers"}  # quota that a kind of request counts against
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from crawler.discover.bounds import StopAfterTopDownloads, StopAtModified, matching_search
+from crawler.discover.bounds import StopAfterTopDownloads, StopAtDate, matching_search
 from db.records import RepoFilter, RepoRecord
 
 
@@ -23,7 +23,7 @@ def downloaded(*counts: int | None) -> Sequence[RepoRecord]:
 
 
 def test_a_walk_by_modification_ends_at_the_first_older_repo() -> None:
-    stop = StopAtModified(datetime(2026, 3, 5, tzinfo=UTC))
+    stop = StopAtDate("lastModified", datetime(2026, 3, 5, tzinfo=UTC))
     assert stop.accept(modified(9, 8)) == 2
     assert not stop.done
     assert stop.accept(modified(7, None, 5, 4, 3)) == 3, "a repo without a date ends nothing"

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from crawler.discover.bounds import StopAfterTopDownloads, StopAtModified
+from crawler.discover.bounds import StopAfterTopDownloads, StopAtDate
 from crawler.discover.listing import ListingPage, ListingWalk
 from crawler.errors import HubServerError, InvalidResponse, ListingIncomplete, OrderIgnored, RequestRefused
 from crawler.sources.source import ListingQuery, RawPage, Source
@@ -345,7 +345,7 @@ def test_a_direction_that_is_ignored_is_noticed() -> None:
 
 
 def test_a_sort_by_modification_that_is_ignored_is_not_believed() -> None:
-    stop = StopAtModified(CREATED)
+    stop = StopAtDate("lastModified", CREATED)
     with pytest.raises(OrderIgnored, match="lastModified"):
         ids(walk(ListedModified(100), order="lastModified", stop=stop))
 

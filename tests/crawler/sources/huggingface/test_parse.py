@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from analysis.labels.resolve import label_repo
 from analysis.untrusted import MAX_BASE_MODELS, MAX_TAGS
-from crawler.sources.huggingface.parse import MAX_OBJECT_BYTES, limit_object, merge_config, parse_repo
+from crawler.sources.huggingface.bounded_json import MAX_OBJECT_BYTES, limit_object, merge_config
+from crawler.sources.huggingface.parse import parse_repo
 from db.derive.digest import to_json
 from db.records import EdgeRecord, EvalRecord, RepoRecord, Skipped
 
