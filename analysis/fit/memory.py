@@ -60,7 +60,7 @@ def compute_buffer_bytes(shape: Geometry | None, context: int, *, flash_attentio
     """
     if shape is None:
         return COMPUTE_WITHOUT_HEADER_BYTES
-    cells = max((shape.cells(context, local=local) for _, local, _ in shape.kinds), default=0)
+    cells = shape.cells(context)
     scores = 0 if flash_attention else cells * UBATCH_TOKENS * shape.heads * 4
     return logits_bytes(shape) + mask_bytes(cells, flash_attention=flash_attention) + scores
 

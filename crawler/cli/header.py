@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from analysis.untrusted import MAX_CONTEXT
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Printer, count_text, size_text
 
 if TYPE_CHECKING:
     from analysis.catalog.quantization_signals import Signal
+    from analysis.fit.memory import Estimate
     from crawler.sources.huggingface.client import HubClient
     from crawler.targets import Target
     from db.records import ArrayLength, Header
@@ -25,10 +27,13 @@ WIDE = 14  # of the names on the left
 
 @click.command()
 @click.argument("target", metavar="PATH | URL | REPO[::FILE]")
+@click.option(
+    "--context", type=click.IntRange(1, MAX_CONTEXT), metavar="TOKENS", help="Memory needed at this context, f16 cache."
+)
 @db_option
 @output_options(table=False)
 @click.pass_context
-def header(ctx: click.Context, target: str, db: str, out: Printer) -> None:
+def header(ctx: click.Context, target: str, context: int | None, db: str, out: Printer) -> None:
     """Read the header of a GGUF or safetensors model: a file here, behind a URL, or in a repo.
 
     Tokenizers that the catalog knows are skipped, so that a header of megabytes costs kilobytes.
@@ -38,6 +43,7 @@ def header(ctx: click.Context, target: str, db: str, out: Printer) -> None:
       hf-catalog header model-Q4_K_M.gguf
       hf-catalog header google/gemma-3-4b-it-qat-q4_0-gguf
       hf-catalog header unsloth/Qwen3-8B-GGUF::Qwen3-8B-Q4_K_M.gguf --json
+      hf-catalog header model-Q4_K_M.gguf --context 32768
     """
     from crawler.cli.errors import NO, CommandError
     from crawler.errors import RepoError
@@ -54,7 +60,8 @@ def header(ctx: click.Context, target: str, db: str, out: Printer) -> None:
     if out.quiet and out.mode == "human":
         out.line(read.quant or "")
         return
-    out.object(as_object(read, verdicts), human=lambda: show(found, read, verdicts, out))
+    described = as_object(read, verdicts) | (memory_object(read, context) if context else {})
+    out.object(described, human=lambda: show(found, read, verdicts, out, context))
 
 
 CHECK_HINT = "check it on the Hub: its name or the format of its files may differ"
@@ -121,12 +128,35 @@ def as_object(read: Header, verdicts: Sequence[Signal]) -> dict[str, Any]:
     return {key: getattr(read, key) for key in keys} | {"facts": {**read.facts, **more}}
 
 
+def memory_object(read: Header, context: int) -> dict[str, Any]:
+    """Bytes of the cache and of everything at this context; None with the reason where they can't be computed."""
+    from analysis.fit.layers import UnknownGeometry
+
+    try:
+        need = estimate_need(read, context)
+    except UnknownGeometry as unknown:
+        return {"kv_cache_bytes": None, "memory_bytes": None, "memory_unknown": unknown.reason}
+    return {"kv_cache_bytes": need.cache, "memory_bytes": need.total if read.size else None}
+
+
+def estimate_need(read: Header, context: int) -> Estimate:
+    """The memory needed at this context. Raises UnknownGeometry."""
+    from analysis.fit.geometry import build_geometry
+    from analysis.fit.layers import UnknownGeometry
+    from analysis.fit.memory import estimate_memory
+
+    if (role := read.facts.get("role")) not in (None, "weights"):
+        raise UnknownGeometry(f"the file is no model but its {role}")
+    shape = build_geometry(read.facts.get("geometry") or {}, read.architecture)
+    return estimate_memory(read.size or 0, shape, context=context, parameters=read.parameters)
+
+
 # ---- human-readable -------------------------------------------------------------------------------------------------
 
 
-def show(found: Target, read: Header, verdicts: Sequence[Signal], out: Printer) -> None:
+def show(found: Target, read: Header, verdicts: Sequence[Signal], out: Printer, context: int | None = None) -> None:
     out.heading(found.artifact.artifact)
-    for name, text in lines(read, found.artifact.total_size):
+    for name, text in lines(read, found.artifact.total_size, context):
         if text:
             out.line(f"  {name.ljust(WIDE)}  {text}")
     out.line()
@@ -155,7 +185,7 @@ def cost_text(found: Target, read: Header) -> str:
     return f"{own} of the file; {plural(requests, 'request')}, {size_text(counters.bytes_read)} in all"
 
 
-def lines(read: Header, held: int | None) -> list[tuple[str, str]]:
+def lines(read: Header, held: int | None, context: int | None = None) -> list[tuple[str, str]]:
     """One line per fact; empty where it is unknown."""
     facts = read.facts
     made = facts.get("quantized_by")
@@ -169,7 +199,7 @@ def lines(read: Header, held: int | None) -> list[tuple[str, str]]:
         ("bits per weight", f"{read.bits_per_weight:.2f}" if read.bits_per_weight else ""),
         ("size", size_line(read, held)),
         ("context", f"{read.context:,} tokens" if read.context else ""),
-        ("memory", memory_text(read)),
+        ("memory", memory_text(read, context)),
         ("tokenizer", tokenizer_text(facts.get("tokenizer") or {})),
         ("base model", ", ".join(base_text(base) for base in facts.get("base_models") or ())),
         ("quantizer", str(made) if made else imatrix_text(facts.get("imatrix") or {})),
@@ -227,17 +257,19 @@ def size_line(read: Header, held: int | None) -> str:
     return text + (", which its files have" if read.size_verified else "")
 
 
-def memory_text(read: Header) -> str:
-    """The memory it needs, where its header states enough."""
-    from analysis.fit.geometry import parse_geometry
-    from analysis.fit.memory import estimate_memory
+def memory_text(read: Header, context: int | None = None) -> str:
+    """The memory that it needs at a context, by default 8,192 tokens; why it is unknown, if a context was asked for."""
+    from analysis.fit.layers import UnknownGeometry
 
-    shape = parse_geometry(read.facts.get("geometry") or {}, read.architecture)
-    if shape is None or not read.size or read.facts.get("role") not in (None, "weights"):
-        return ""
-    context = min(8192, read.context or 8192)
-    need = estimate_memory(read.size, shape, context=context, parameters=read.parameters)
-    return f"{size_text(need.total)} at {context:,} tokens, {size_text(need.cache)} of it for the cache"
+    tokens = context or min(8192, read.context or 8192)
+    try:
+        need = estimate_need(read, tokens)
+    except UnknownGeometry as unknown:
+        return f"unknown: {unknown.reason}" if context else ""
+    cache = size_text(need.cache)
+    if not read.size:
+        return f"{cache} at {tokens:,} tokens for the cache" if context else ""
+    return f"{size_text(need.total)} at {tokens:,} tokens, {cache} of it for the cache"
 
 
 def tokenizer_text(tokenizer: Mapping[str, Any]) -> str:

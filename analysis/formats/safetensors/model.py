@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.formats import model_config as configs
+from analysis.formats.config_geometry import read_config_geometry
 from analysis.formats.facts import clean_text, drop_missing
 from analysis.formats.safetensors.packing.codebooks import parameters_from_shapes
 from analysis.formats.safetensors.packing.measure import Module, Packed, measure
@@ -261,7 +262,7 @@ def collect_safetensors_facts(
     facts = {
         "role": "adapter" if adapter else artifact.role,
         "class": configs.read_class(config),
-        "geometry": configs.read_config_geometry(config),
+        "geometry": read_config_geometry(config),
         "experts": dict(experts),
         "schemes": dict(packed.schemes.most_common(16)) if len(packed.schemes) > 1 else None,
         "quantization": drop_missing(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.fit.geometry import KV_BYTES, UBATCH_TOKENS, Geometry, parse_geometry
+from analysis.fit.geometry import KV_BYTES, UBATCH_TOKENS, Cache, Geometry, parse_geometry
 from analysis.fit.machines import Machine
 from analysis.fit.memory import GIB, estimate_memory, find_largest_context, mask_bytes, saving_against, weight_bytes
 from analysis.fit.speed import tokens_per_second
@@ -115,7 +115,7 @@ def test_cache_bytes_per_token_match_published_ones(facts: dict[str, Any], a_tok
 
 def test_the_headers_key_length_takes_precedence_over_the_embedding() -> None:
     """Qwen3 30B-A3B: 2,048 / 32 would be 64, and half the cache."""
-    assert shape_of(QWEN_MOE).key_length == 128
+    assert shape_of(QWEN_MOE).caches == (Cache(layers=48, elements=4 * (128 + 128)),)
 
 
 def test_minimax_m2_matches_hf_mem() -> None:
@@ -126,7 +126,7 @@ def test_minimax_m2_matches_hf_mem() -> None:
 def test_a_sliding_window_keeps_its_window_and_one_batch() -> None:
     """Gemma 3 4B at 32,768 tokens: 5 of 34 layers see everything, 29 see 1,024."""
     shape = shape_of(GEMMA_4B, "gemma3")
-    assert [layer for layer, local in enumerate(shape.local) if not local] == [5, 11, 17, 23, 29]
+    assert {cache.window: cache.layers for cache in shape.caches} == {None: 5, 1024: 29}
     a_cell = 4 * (256 + 256) * 2
     assert shape.cache_bytes(32_768) == 5 * a_cell * 32_768 + 29 * a_cell * (1024 + UBATCH_TOKENS)
     without_window = shape_of({**GEMMA_4B, "sliding_window": None}, "gemma3")
@@ -135,13 +135,14 @@ def test_a_sliding_window_keeps_its_window_and_one_batch() -> None:
 
 def test_the_last_layer_of_a_group_uses_full_attention() -> None:
     """26 layers in groups of 6 (Gemma 3 1B) have 4 such layers; counting from the first would find 5."""
-    assert shape_of({**GEMMA_4B, "layers": 26}, "gemma3").local.count(False) == 4
+    caches = shape_of({**GEMMA_4B, "layers": 26}, "gemma3").caches
+    assert [cache.layers for cache in caches if cache.window is None] == [4]
 
 
 def test_the_headers_pattern_takes_precedence_over_the_architectures() -> None:
     pattern = [True, False] * 17
     shape = shape_of({**GEMMA_4B, "sliding_window_pattern": pattern}, "gemma3")
-    assert shape.local == tuple(pattern)
+    assert [cache.layers for cache in shape.caches] == [17, 17]
 
 
 def test_latent_attention_keeps_one_vector_for_all_heads() -> None:
@@ -165,7 +166,6 @@ def test_a_hybrid_keeps_a_state_in_its_recurrent_layers() -> None:
         "ssm_group_count": 16,
     }  # fmt: skip
     shape = shape_of(facts, "qwen3next")
-    assert shape.recurrent_layers == 36
     state = 4 * (3 * (4096 + 2 * 16 * 128) + 128 * 4096)
     assert shape.cache_bytes(65_536) == 12 * 2 * 512 * 2 * 65_536 + 36 * state
 
@@ -184,7 +184,7 @@ def test_an_encoder_has_no_cache() -> None:
 def test_layers_that_share_their_cache_count_once() -> None:
     """Gemma 3n: from layer 20 on the cache of earlier layers is used again."""
     facts = {**GEMMA_4B, "layers": 35}
-    assert sum(1 for heads in shape_of(facts, "gemma3n").kv_heads if heads) == 20
+    assert sum(cache.layers for cache in shape_of(facts, "gemma3n").caches) == 20
 
 
 def test_a_smaller_cache_type_is_smaller_by_its_block() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analysis.fit.geometry import parse_geometry
+from analysis.fit.geometry import Cache, parse_geometry
 from analysis.formats.gguf.scheme import scheme_in_name
 from analysis.formats.readers import read_artifact
 from analysis.formats.source import BytesSource
@@ -240,11 +240,12 @@ def test_the_geometry_has_the_names_that_memory_estimates_read() -> None:
         "llama.attention.sliding_window_pattern": Typed("bool", [1, 0]),
         "llama.attention.head_count_kv": Typed("i32", [2, 4]),
     })  # fmt: skip
-    found, _ = header(gguf(keys, LAYERS))
+    keys = {key.replace("llama.", "gemma3."): value for key, value in keys.items()}
+    found, _ = header(gguf({**keys, "general.architecture": "gemma3"}, LAYERS))
     shape = parse_geometry(found.facts["geometry"], found.architecture)
     assert shape is not None
-    assert (shape.kv_heads, shape.key_length, shape.value_length, shape.heads) == ((2, 4), 64, 32, 8)
-    assert (shape.window, shape.local, shape.vocabulary, shape.trained_context) == (512, (True, False), 3000, 4096)
+    assert shape.caches == (Cache(1, 2 * (64 + 32), window=512), Cache(1, 4 * (64 + 32)))
+    assert (shape.heads, shape.vocabulary, shape.trained_context) == (8, 3000, 4096)
 
 
 def test_base_models_data_sets_and_quantizer_are_read() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from analysis.fit.geometry import parse_geometry
 from analysis.formats.model_config import (
     find_config_files,
     is_tied,
@@ -14,9 +13,9 @@ from analysis.formats.model_config import (
     read_adapter,
     read_architecture,
     read_class,
-    read_config_geometry,
     read_context,
     read_experts,
+    read_native_context,
 )
 from tests.analysis.formats.safetensors_file import artifact
 
@@ -63,16 +62,6 @@ GPT_OSS = {
 
 
 @pytest.mark.parametrize(
-    ("config", "bytes_a_token"),
-    [(LLAMA, 131_072), (LLAMA_70B, 327_680), (QWEN_7B, 57_344), (QWEN_30B, 98_304), (DEEPSEEK, (512 + 64) * 2 * 61)],
-)
-def test_the_cache_takes_the_published_bytes_per_token(config: dict[str, Any], bytes_a_token: int) -> None:
-    shape = parse_geometry(read_config_geometry(config), read_architecture(config))
-    assert shape is not None
-    assert shape.cache_bytes(256) == 256 * bytes_a_token
-
-
-@pytest.mark.parametrize(
     ("config", "context"),
     [
         (LLAMA, 131_072), (QWEN_7B, 32_768), (DEEPSEEK, 163_840), (GEMMA_12B, 131_072), (GPT_OSS, 131_072),
@@ -86,83 +75,17 @@ def test_the_cache_takes_the_published_bytes_per_token(config: dict[str, Any], b
         ({"max_position_embeddings": 131072, "rope_scaling": {"type": "longrope", "short_factor": [1.0]}}, 131_072),
         ({"max_position_embeddings": 4096, "rope_parameters": {"full_attention": {"rope_type": "default"}}}, 4096),
         ({"max_position_embeddings": 4096, "rope_scaling": {"type": "yarn", "factor": True}}, 4096),
+        ({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
+        ({"model_type": "xlm-roberta", "max_position_embeddings": 8194}, 8192),
+        ({"model_type": "bert", "max_position_embeddings": 512, "pad_token_id": 0}, 512),
+        ({"model_type": "gemma3_text", "hidden_size": 2560, "num_hidden_layers": 34}, 131_072),
+        ({"max_position_embeddings": 4096, "max_sequence_length": 16384, "rope_scaling": {"type": "linear"}}, 16_384),
+        ({"max_position_embeddings": 16384, "rope_scaling": {"type": "linear", "factor": 4.0}}, 16_384),
         ({"max_position_embeddings": "many"}, None), ({"max_position_embeddings": -1}, None), ({}, None),
     ],
 )  # fmt: skip
 def test_contexts(config: dict[str, Any], context: int | None) -> None:
     assert read_context(config) == context
-
-
-def test_the_geometry_of_a_vision_model_is_its_language_models() -> None:
-    found = read_config_geometry(GEMMA_12B)
-    assert (found["layers"], found["embedding"], found["key_length"], found["context"]) == (48, 3840, 256, 131_072)
-    assert read_architecture(GEMMA_12B) == "gemma3" and read_class(GEMMA_12B) == "Gemma3ForConditionalGeneration"
-    shape = parse_geometry(found, "gemma3")
-    assert shape is not None and shape.window == 1024
-    assert [at for at, local in enumerate(shape.local) if not local] == list(range(5, 48, 6))
-
-
-def test_layers_with_sliding_windows() -> None:
-    shape = parse_geometry(read_config_geometry(GPT_OSS), "gpt_oss")
-    assert shape is not None and shape.window == 128 and shape.local == (True, False) * 12
-    assert "sliding_window" not in read_config_geometry(QWEN_7B)  # stated, and stated not to be used
-
-
-def test_qwen3_next_keeps_a_state_in_three_layers_of_four() -> None:
-    config = {
-        "model_type": "qwen3_next", "hidden_size": 2048, "num_hidden_layers": 48, "num_attention_heads": 16,
-        "head_dim": 256, "num_key_value_heads": 2, "full_attention_interval": 4, "linear_conv_kernel_dim": 4,
-        "linear_key_head_dim": 128,
-        "linear_num_key_heads": 16, "linear_num_value_heads": 32, "linear_value_head_dim": 128,
-    }  # fmt: skip
-    shape = parse_geometry(read_config_geometry(config), "qwen3_next")
-    assert shape is not None and shape.recurrent_layers == 36
-    assert shape.cache_bytes(512) - shape.cache_bytes(256) == 256 * 12 * 2 * 2 * 256 * 2
-    listed = {**config, "layer_types": (["linear_attention"] * 3 + ["full_attention"]) * 12}
-    assert parse_geometry(read_config_geometry(listed), "qwen3_next") == shape
-
-
-def test_hybrids_of_mamba_and_attention() -> None:
-    nemotron = {
-        "model_type": "nemotron_h", "hidden_size": 4480, "num_hidden_layers": 8, "num_attention_heads": 40,
-        "head_dim": 128, "num_key_value_heads": 8, "hybrid_override_pattern": "M-M-M*-M", "ssm_state_size": 128,
-        "mamba_num_heads": 128,
-        "mamba_head_dim": 80, "conv_kernel": 4, "n_groups": 8,
-    }  # fmt: skip
-    shape = parse_geometry(read_config_geometry(nemotron), "nemotron_h")
-    assert shape is not None and shape.kv_heads == (0, 0, 0, 0, 0, 8, 0, 0) and shape.recurrent_layers == 4
-    jamba = {
-        "model_type": "jamba", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
-        "num_key_value_heads": 8, "attn_layer_period": 8, "attn_layer_offset": 4, "mamba_d_state": 16,
-        "mamba_expand": 2, "mamba_d_conv": 4,
-    }  # fmt: skip
-    shape = parse_geometry(read_config_geometry(jamba), "jamba")
-    assert shape is not None and shape.recurrent_layers == 28 and shape.kv_heads[4] == 8
-
-
-def test_heads_under_their_various_names() -> None:
-    falcon = {"hidden_size": 4544, "num_hidden_layers": 32, "num_attention_heads": 71, "multi_query": True}
-    assert read_config_geometry(falcon)["kv_heads"] == 1
-    glm = {
-        "hidden_size": 4096, "num_layers": 40, "num_attention_heads": 32, "multi_query_attention": True,
-        "multi_query_group_num": 2, "kv_channels": 128,
-    }  # fmt: skip
-    assert (read_config_geometry(glm)["kv_heads"], read_config_geometry(glm)["key_length"]) == (2, 128)
-    dbrx = {"d_model": 6144, "n_layers": 40, "n_heads": 48, "attn_config": {"kv_n_heads": 8}}
-    assert read_config_geometry(dbrx)["kv_heads"] == 8
-    elm = {
-        "model_dim": 2048,
-        "num_hidden_layers": 2,
-        "num_query_heads": [12, 16],
-        "num_kv_heads": [3, 4],
-        "head_dim": 64,
-    }
-    assert read_config_geometry(elm)["kv_heads"] == [3, 4]
-    nas = {
-        "hidden_size": 8192, "num_hidden_layers": 2, "num_attention_heads": 64,
-        "block_configs": [{"attention": {"n_heads_in_group": 8}}, {"attention": {"no_op": True}}],
-    }  # fmt: skip
-    assert read_config_geometry(nas)["kv_heads"] == [8, 0]
 
 
 @pytest.mark.parametrize(
@@ -211,9 +134,22 @@ def test_the_configuration_in_an_artifacts_folder_comes_before_the_repos() -> No
     assert read_architecture(merge_configs(inner)) == "FluxTransformer2DModel"
 
 
+@pytest.mark.parametrize(
+    ("config", "native"),
+    [
+        (LLAMA, 8192), (DEEPSEEK, 4096), (QWEN_7B, None),
+        ({"max_position_embeddings": 4096, "max_sequence_length": 16384, "rope_scaling": {"type": "linear"}}, 4096),
+        ({"max_position_embeddings": 4096, "max_sequence_length": 16384}, None),
+    ],
+)  # fmt: skip
+def test_native_contexts(config: dict[str, Any], native: int | None) -> None:
+    assert read_native_context(config) == native
+
+
 def test_tied_embeddings_are_read_from_the_language_model() -> None:
     assert not is_tied(LLAMA) and not is_tied({})
     assert is_tied({"tie_word_embeddings": True})
+    assert is_tied({"model_type": "gemma2"}) and not is_tied({"model_type": "gemma2", "tie_word_embeddings": False})
     assert is_tied({"tie_word_embeddings": False, "text_config": {**LLAMA, "tie_word_embeddings": True}})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.formats.model_config import read_config_geometry
+from analysis.formats.config_geometry import read_config_geometry
 from analysis.labels.evidence.stated import header_facts
 from analysis.labels.resolve import label_repo_and_artifacts
 from db.records import ArtifactRecord, Header, RepoRecord

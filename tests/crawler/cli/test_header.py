@@ -73,6 +73,26 @@ def test_one_object_for_programs(run: Any, file: Path) -> None:
     assert found.json["facts"]["signals"]["size"]["quantized"] is True
 
 
+def test_the_memory_at_a_context(run: Any, file: Path) -> None:
+    """Two layers of 2 x (32 + 32) elements: 8 heads of the model's 256, of which 2 keep keys and values."""
+    found = run(file, "--json", "--context", 1000).json
+    assert list(found) == [*KEYS, "kv_cache_bytes", "memory_bytes"]
+    assert found["kv_cache_bytes"] == 2 * 2 * (32 + 32) * 2 * 1024
+    assert found["memory_bytes"] > found["kv_cache_bytes"] + found["size"]
+    assert "at 1,000 tokens, 0.524 MB of it" in run(file, "--context", 1000).out
+
+
+def test_the_memory_of_an_architecture_that_is_not_known(run: Any, tmp_path: Path) -> None:
+    keys = {key.replace("llama.", "tomorrow."): value for key, value in model(20).items()}
+    path = tmp_path / "Small-Q4_K_M.gguf"
+    path.write_bytes(gguf({**keys, "general.architecture": "tomorrow"}, LAYERS))
+    found = run(path, "--json", "--context", 1000).json
+    assert (found["kv_cache_bytes"], found["memory_bytes"]) == (None, None)
+    assert "'tomorrow'" in found["memory_unknown"]
+    assert "unknown: what the layers" in run(path, "--context", 1000).out
+    assert run(path, "--context", 0).status == 2
+
+
 def test_a_page_for_people(run: Any, file: Path) -> None:
     out = run(file).out
     for text in (
