@@ -30,7 +30,7 @@ from typing import Any
 from bench.imagined import ImaginedHub, pages, read_names
 from crawler.execute.gc_tuning import tuned_gc
 from db.derive.record import derived
-from db.engine import ALWAYS, WRITING, open_engine
+from db.engine import open_engine
 from db.maintain.check import check
 from db.maintain.optimize import optimize
 from db.read.search import search
@@ -40,6 +40,7 @@ from db.schema.migrate import upgrade
 from db.schema.tables import metadata, metrics
 from db.schema.types import day_number
 from db.schema.views import view_sources
+from db.sqlite_file import ALWAYS, WRITING
 from db.write.store import Store
 
 PAGE = 1000

@@ -7,8 +7,6 @@ file read-only and forbid writing once more by `query_only`.
 
 from __future__ import annotations
 
-import math
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -17,20 +15,10 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
-from db import revisions
-from db.errors import (
-    CatalogBusy,
-    CatalogDamaged,
-    CatalogError,
-    CatalogMissing,
-    CatalogNewer,
-    CatalogOutdated,
-    CatalogUnreachable,
-)
+from db import sqlite_file
+from db.errors import CatalogError, CatalogUnreachable
 from db.secret_url import mask_database_url, reveal
-
-BUSY_SECONDS = 30.0
-"""How long a writer waits for another one."""
+from db.sqlite_file import to_catalog_error
 
 APPLICATION_ID = 0x68666361  # "hfca": `file catalog.db` and we know ours
 
@@ -90,66 +78,15 @@ def open_engine(db: str | Path, *, read_only: bool, create: bool = False, check:
 
 def _sqlite(url: URL, *, read_only: bool, create: bool) -> Engine:
     path = Path(url.database or "")
-    try:
-        there = path.exists()
-    except OSError as error:
-        why, hint = error.strerror or str(error), "check the permissions of the folders above it"
-        raise CatalogError(str(path), f"{path} can't be opened: {why}", hint) from None
-    if not there:
-        if not create or read_only:
-            raise CatalogMissing(str(path))
-        if not path.parent.is_dir():
-            raise CatalogError(
-                str(path),
-                f"can't make {path}: no folder {path.parent}",
-                "make the folder, or name another path with --db",
-            )
-    elif path.is_dir():
-        raise CatalogDamaged(str(path), "it is a folder")
-    else:
-        check_magic(path)
+    sqlite_file.check_file(path, create=create and not read_only)
 
     def connect() -> sqlite3.Connection:
-        mode = "ro" if read_only else "rwc" if create else "rw"
-        uri = f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if read_only and _is_still(path) else ''}"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        _configure_connection(connection, path, read_only=read_only)
-        return connection
+        return sqlite_file.connect(path, read_only=read_only, create=create)
 
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
     engine = engine.execution_options(catalog=str(path), read_only=read_only)
     event.listen(engine, "begin", _begin_read if read_only else _begin_write)
     return engine
-
-
-ALWAYS = ("foreign_keys=on", "cache_size=-65536", "trusted_schema=off")
-READING = ("query_only=on", "mmap_size=134217728")  # what a report sorts may be larger than memory: it goes to files
-WRITING = (
-    *("journal_mode=wal", "synchronous=normal", "secure_delete=off", "temp_store=memory"),
-    *("wal_autocheckpoint=16384", "journal_size_limit=134217728"),  # 64 MiB of log: a dozen pages of changed repos
-)
-
-
-def _configure_connection(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
-    pragmas = (*ALWAYS, *(READING if read_only else WRITING))
-    try:
-        for pragma in pragmas:
-            connection.execute(f"pragma {pragma}")
-        _add_mathematics(connection)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise to_catalog_error(error, str(path)) from None
-
-
-def _add_mathematics(connection: sqlite3.Connection) -> None:
-    """Some builds of SQLite lack the logarithm and the power that the frontier ranks by."""
-    known = {
-        name for (name,) in connection.execute("select name from pragma_function_list where name in ('ln', 'power')")
-    }
-    if "ln" not in known:
-        connection.create_function("ln", 1, math.log, deterministic=True)
-    if "power" not in known:
-        connection.create_function("power", 2, math.pow, deterministic=True)
 
 
 def _begin_write(connection: Connection) -> None:
@@ -159,25 +96,6 @@ def _begin_write(connection: Connection) -> None:
 
 def _begin_read(connection: Connection) -> None:
     connection.exec_driver_sql("begin")
-
-
-def _is_still(path: Path) -> bool:
-    """Nobody can be writing to it: it lies where nothing may be written (a share, a disc), and was closed properly.
-
-    SQLite has to know, because it could not create the shared-memory file that readers of a log need.
-    """
-    return not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
-
-
-def check_magic(path: Path) -> None:
-    """Raises CatalogDamaged for a file that is no SQLite database."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(16)
-    except OSError as error:
-        raise CatalogDamaged(str(path), error.strerror or str(error)) from None
-    if start and start != b"SQLite format 3\0":
-        raise CatalogDamaged(str(path), "it is no SQLite database")
 
 
 def _postgresql(url: URL, *, read_only: bool) -> Engine:
@@ -237,33 +155,9 @@ def read_revision(connection: Connection) -> str | None:
     return str(row[0]) if row else None
 
 
-def to_catalog_error(error: DBAPIError | sqlite3.Error, db: str) -> CatalogError:
-    """The catalog's own error for one of the driver."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    lines = str(cause).strip().splitlines()
-    why = lines[0] if lines else type(cause).__name__
-    if "locked" in why or "busy" in why:
-        return CatalogBusy(db, why)
-    if "full" in why:
-        return CatalogError(db, f"{db} can't grow: {why}", "make room on the disk; nothing that was stored is lost")
-    if "disk I/O" in why:
-        hint = "look at the disk: full, over its quota, or gone? Nothing that was stored is lost; then try again"
-        return CatalogError(db, f"{db} can't be read or written: {why}", hint)
-    if "readonly" in why or "unable to open" in why:
-        return CatalogError(db, f"{db} can't be opened: {why}", "check the file's permissions")
-    return CatalogDamaged(db, why)
-
-
 def _check_revision(engine: Engine) -> None:
-    known = revisions.known_revisions()
     found = revision(engine)
-    if found == known[-1]:
-        return
-    if found is None and _is_foreign(engine):
-        raise CatalogDamaged(catalog_name(engine), "it is a database, but not a catalog")
-    if found is not None and found not in known:
-        raise CatalogNewer(catalog_name(engine), found, known[-1])
-    raise CatalogOutdated(catalog_name(engine), found, known[-1])
+    sqlite_file.check_revision(catalog_name(engine), found, is_foreign=found is None and _is_foreign(engine))
 
 
 def _is_foreign(engine: Engine) -> bool:
@@ -276,10 +170,9 @@ def _is_foreign(engine: Engine) -> bool:
 
 def has_tables(connection: Connection) -> bool:
     """Whether a SQLite database holds anything, a catalog that was taken back to nothing aside."""
-    sql = "select 1 from sqlite_master where name <> 'alembic_version' and substr(name, 1, 7) <> 'sqlite_' limit 1"
-    return connection.exec_driver_sql(sql).first() is not None
+    return connection.exec_driver_sql(sqlite_file.FOREIGN_TABLES).first() is not None
 
 
-def raw(path: str | Path, *, timeout: float = BUSY_SECONDS) -> closing[sqlite3.Connection]:
+def raw(path: str | Path, *, timeout: float = sqlite_file.BUSY_SECONDS) -> closing[sqlite3.Connection]:
     """A plain SQLite connection, for copying files and the pragmas that look at them; closes at the end of `with`."""
     return closing(sqlite3.connect(str(path), timeout=timeout, isolation_level=None))

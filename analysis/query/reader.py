@@ -108,7 +108,8 @@ class QueryResult:
 
     def _to_error(self, error: Exception) -> Exception:
         """An error of the catalog's file as a CatalogError, one of the query as a QueryError."""
-        from db.engine import catalog_name, to_catalog_error
+        from db.engine import catalog_name
+        from db.sqlite_file import to_catalog_error
 
         cause = getattr(error, "orig", None) or error
         if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF in FILE_ERRORS:

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
-from db.engine import catalog_name, open_engine, to_catalog_error
+from db.engine import catalog_name, open_engine
+from db.sqlite_file import to_catalog_error
 
 
 def update_statistics(engine: Engine) -> None:

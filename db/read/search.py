@@ -19,11 +19,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from db.derive.search_document import DOWNLOAD_MAGNITUDES, document, words
-from db.engine import catalog_name, open_engine, to_catalog_error
+from db.engine import catalog_name, open_engine
 from db.labels import SEARCHED_LABELS
 from db.record_base import RepoType
 from db.rows import Rows
 from db.schema.tables import search_documents, search_pending
+from db.sqlite_file import to_catalog_error
 
 INDEX_BATCH = 2000
 """Documents that one transaction makes."""

@@ -27,11 +27,11 @@ from db.engine import (
     raw,
     read_revision,
     revision,
-    to_catalog_error,
 )
 from db.errors import CatalogDamaged, CatalogNewer
 from db.schema.tables import metadata
 from db.schema.views import create_views, drop_views
+from db.sqlite_file import to_catalog_error
 
 if TYPE_CHECKING:
     from alembic.config import Config

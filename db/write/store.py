@@ -18,7 +18,7 @@ from typing import Self
 from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from db.engine import catalog_name, open_engine, revision, to_catalog_error
+from db.engine import catalog_name, open_engine, revision
 from db.errors import CatalogError, CatalogMissing
 from db.maintain import optimize, prune
 from db.maintain.prune import Pruned
@@ -41,6 +41,7 @@ from db.records import (
 )
 from db.rows import Rows
 from db.schema.migrate import upgrade_engine
+from db.sqlite_file import to_catalog_error
 from db.write import enrichments, leaderboard, listing, lock, relabel, runs, skips, status
 from db.write.label_rows import InternedIds
 from db.write.queue import LeaseQueue

@@ -152,7 +152,7 @@ def test_a_crawl_waits_for_another_writer(sample: SampleHub, db: Path, truth: Pa
 def test_a_writer_that_never_finishes_is_reported(
     sample: SampleHub, db: Path, truth: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("db.engine.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("db.sqlite_file.BUSY_SECONDS", 0.2)
     other = sqlite3.connect(db, isolation_level=None, check_same_thread=False)
     sample.faults.add(Fault(Kind.STALL, on="info", after=5, seconds=0.5))
     with Store.open(db, create=True) as store:
