@@ -18,13 +18,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from db import sqlite_file
 from db.errors import CatalogError, CatalogUnreachable
 from db.secret_url import mask_database_url, reveal
-from db.sqlite_file import to_catalog_error
+from db.sqlite_file import is_url, to_catalog_error
 
 APPLICATION_ID = 0x68666361  # "hfca": `file catalog.db` and we know ours
-
-
-def is_url(db: str | Path) -> bool:
-    return isinstance(db, str) and "://" in db
 
 
 def catalog_url(db: str | Path) -> URL:

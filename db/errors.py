@@ -10,7 +10,8 @@
     └── CatalogUnreachable the server of a catalog given by URL does not answer
     QueryError
     ├── QueryRefused       the statement is not a reading one, or is no SQL
-    └── QueryTimeout       the statement ran for longer than it may
+    ├── QueryTimeout       the statement ran for longer than it may
+    └── QueryTooCostly     the statement needs more memory or space than it may use
 
 Each message names the catalog and each `hint` says the way out.
 """
@@ -108,3 +109,9 @@ class QueryTimeout(QueryError):
             sql, f"the query ran for more than {seconds:g} s and was stopped", "narrow it, or raise --timeout"
         )
         self.seconds = seconds
+
+
+class QueryTooCostly(QueryError):
+    """The statement, or one value of it, is larger than a query's may be."""
+
+    hint = "narrow it with a where, select fewer columns, or aggregate less into one value"

@@ -36,6 +36,18 @@ FOREIGN_TABLES = (
 """Finds a row in a database that holds anything, a catalog that was taken back to nothing aside."""
 
 
+def is_url(db: str | Path) -> bool:
+    """Whether a catalog is named by the URL of a database; else it is a file of SQLite."""
+    return isinstance(db, str) and "://" in db
+
+
+def sqlite_path(db: str | Path) -> Path | None:
+    """The file of a SQLite catalog, given as a path or as `sqlite:///PATH`; None for the URL of another database."""
+    if is_url(db) and not str(db).startswith("sqlite:///"):
+        return None
+    return Path(str(db).removeprefix("sqlite:///"))
+
+
 def check_file(path: Path, *, create: bool) -> None:
     """Raises CatalogMissing, CatalogDamaged or CatalogError where `connect` can't open the file, or can't make it."""
     try:

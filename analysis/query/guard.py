@@ -1,16 +1,30 @@
-"""What one query may do and how long it may take: SQLite's authorizer, and the limits of one query on both engines."""
+"""What one query may do and how long it may take: SQLite's authorizer and limits, the deadline on both engines."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from db.errors import QueryError, QueryRefused, QueryTimeout
+from analysis.units import KIB, MIB
+from db.errors import QueryError, QueryRefused, QueryTimeout, QueryTooCostly
 
-MAX_VALUE_BYTES = 16 * 2**20
-"""Size of one value: `zeroblob(1e9)` is refused; no value of a catalog comes near."""
+MAX_VALUE_BYTES = 4 * MIB
+"""Size of one value, and of one row of a table: a list of 100,000 repos fits; no row of a catalog comes near."""
+
+SQLITE_LIMITS: Mapping[int, int] = {
+    sqlite3.SQLITE_LIMIT_LENGTH: MAX_VALUE_BYTES,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 256 * KIB,
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1_000,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 500,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
+"""Limits of a connection that runs a query (https://sqlite.org/limits.html); SQLite's own are larger."""
+
+FILE_ERRORS = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+"""Result codes of SQLite that tell of the file, whatever the statement (https://sqlite.org/rescode.html)."""
 
 DEADLINE_CHECK_STEPS = 20_000
 """Steps of SQLite's virtual machine between two checks of the deadline, about a millisecond."""
@@ -38,6 +52,10 @@ class QueryLimits:
             return QueryRefused(self.sql, self.refused or message.splitlines()[0])
         if "interrupted" in message or "statement timeout" in message:
             return QueryTimeout(self.sql, self.timeout or 0.0)
+        if isinstance(error, MemoryError):
+            return QueryTooCostly(self.sql, "it needs more memory than a query may use")
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_TOOBIG:
+            return QueryTooCostly(self.sql, f"it makes a value of more than {MAX_VALUE_BYTES // MIB} MiB")
         if isinstance(error, sqlite3.Error | ValueError) or type(error).__module__.startswith(
             ("sqlalchemy", "psycopg")
         ):
@@ -45,12 +63,20 @@ class QueryLimits:
         return error
 
 
+def limit_connection(connection: sqlite3.Connection) -> None:
+    """Sets the limits of a connection that runs a query."""
+    for limit, most in SQLITE_LIMITS.items():
+        connection.setlimit(limit, most)
+
+
 READ_ACTIONS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE}
 READ_PRAGMAS = {
     "table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list",
-    "function_list", "collation_list", "database_list", "compile_options", "data_version", "user_version",
+    "function_list", "collation_list", "compile_options", "data_version", "user_version",
     "schema_version", "page_count", "page_size", "freelist_count", "encoding",
 }  # fmt: skip
+"""Without database_list, which shows the path of the file."""
+
 READ_PRAGMAS_WITHOUT_ARGUMENT = {
     "data_version", "user_version", "schema_version", "page_count", "page_size", "freelist_count", "encoding",
 }  # fmt: skip

@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from analysis.errors import BadParameter
-from analysis.query.guard import DEADLINE_CHECK_STEPS, MAX_VALUE_BYTES, QueryLimits, make_authorizer
+from analysis.query.guard import DEADLINE_CHECK_STEPS, FILE_ERRORS, QueryLimits, limit_connection, make_authorizer
+from analysis.query.guarded import run_guarded
+from analysis.query.process import QueryRequest
 from analysis.query.saved import find_saved_query, is_query_name
 from analysis.query.statement import Dialect, can_stream, parameter_names, to_psycopg
+from analysis.query.stream import RowStream
 from analysis.query.values import normalize_row, parse_parameter_value, to_number, unique_names
 from analysis.units import iso
 from db.errors import CatalogDamaged, QueryRefused
+from db.sqlite_file import check_catalog, sqlite_path
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, CursorResult, Engine
@@ -29,18 +33,12 @@ DEFAULT_TIMEOUT_SECONDS = 300.0
 SNAPSHOT_CACHE_KIB = 16_384
 """SQLite's page cache while whole tables are read, each page once: a larger one would only cost memory."""
 
-FILE_ERRORS = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
-"""Result codes of SQLite that tell of the file, whatever the statement (https://sqlite.org/rescode.html)."""
-
 MISSING_NAME = re.compile(r"no such (table|column)|(relation|column) .+ does not exist")
 """How SQLite and PostgreSQL say that a table, view or column is missing."""
 
 
-class QueryResult:
-    """A streamed result: an iterator of tuples that holds a connection until its end or `close`.
-
-    `columns` are the names of the tuples' values; `truncated` says, after the last row, whether `limit` cut rows off.
-    """
+class QueryResult(RowStream):
+    """A streamed result of an engine, which holds one of its connections."""
 
     def __init__(
         self,
@@ -56,8 +54,6 @@ class QueryResult:
 
         `is_own_sql`: the statement is the program's, so the catalog is wrong where a table or column of it is missing.
         """
-        self.columns: tuple[str, ...] = ()
-        self.truncated = False
         self._engine = engine
         self._limits = limits
         self._max_rows = max_rows
@@ -66,12 +62,6 @@ class QueryResult:
         self._is_own_sql = is_own_sql
         self._connection: Connection | None = None
         self._result: CursorResult[Any] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         if self._result is None:
@@ -87,10 +77,6 @@ class QueryResult:
             raise self._to_error(error) from error
         finally:
             self.close()
-
-    def dicts(self) -> Iterator[dict[str, Any]]:
-        """The rows as mappings from column name to value."""
-        return (dict(zip(self.columns, row, strict=True)) for row in self)
 
     def execute(self, sql: str, values: Mapping[str, Any]) -> Self:
         """Run the statement. Raises QueryRefused, QueryTimeout, QueryError; CatalogError where the file is damaged."""
@@ -188,11 +174,15 @@ def execute_sqlite(
     assert isinstance(raw, sqlite3.Connection)
     if not connection.in_transaction():
         connection.begin()  # before the authorizer is set, which refuses to begin or end a transaction
-    raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
+    limit_connection(raw)
     raw.set_authorizer(make_authorizer(limits))
     raw.set_progress_handler(lambda: int(limits.is_expired()), DEADLINE_CHECK_STEPS)
-    texts = {name: iso(value) if isinstance(value, datetime) else value for name, value in values.items()}
-    return connection.exec_driver_sql(sql, texts)
+    return connection.exec_driver_sql(sql, to_sqlite_values(values))
+
+
+def to_sqlite_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as SQLite stores them: times are texts."""
+    return {name: iso(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 def execute_postgres(
@@ -212,25 +202,32 @@ def run_query(
     *,
     limit: int | None = None,
     timeout: float | None = DEFAULT_TIMEOUT_SECONDS,
-) -> QueryResult:
+) -> RowStream:
     """Query the catalog: a saved query by name, or SQL that only reads; parameters are texts as the user wrote them.
 
-    Raises UnknownSavedQuery, BadParameter; QueryRefused, QueryTimeout (seconds), QueryError; CatalogError.
+    On SQLite the statement runs in a process that can be killed (analysis/query/guarded.py).
+    Raises UnknownSavedQuery, BadParameter; QueryRefused, QueryTimeout (seconds), QueryTooCostly, QueryError;
+    CatalogError.
     """
+    path = sqlite_path(db)
+    sql, values = parse_query(sql_or_name, parameters or {}, "sqlite" if path else "postgresql")
+    if path is not None:
+        check_catalog(path)
+        return run_guarded(path, QueryRequest(sql, to_sqlite_values(values), timeout, limit))
     from db.engine import open_engine
 
-    texts = dict(parameters or {})
-    values: dict[str, Any]
+    engine = open_engine(db, read_only=True)
+    return QueryResult(engine, QueryLimits(sql, timeout), limit, owns_engine=True).execute(sql, values)
+
+
+def parse_query(sql_or_name: str, texts: Mapping[str, str], dialect: Dialect) -> tuple[str, dict[str, Any]]:
+    """The SQL and its values. Raises UnknownSavedQuery, BadParameter."""
     if is_query_name(sql_or_name):
         query = find_saved_query(sql_or_name)
-        sql, values = query.sql, query.parse_values(texts)
-        engine = open_engine(db, read_only=True)
-    else:
-        sql = sql_or_name.strip().rstrip(";")
-        values = {name: parse_parameter_value(text) for name, text in texts.items()}
-        engine = open_engine(db, read_only=True)
-        missing = [name for name in parameter_names(sql, dialect_of(engine)) if name not in values]
-        if missing:
-            engine.dispose()
-            raise BadParameter(missing[0], None, None)
-    return QueryResult(engine, QueryLimits(sql, timeout), limit, owns_engine=True).execute(sql, values)
+        return query.sql, query.parse_values(texts)
+    sql = sql_or_name.strip().rstrip(";")
+    values = {name: parse_parameter_value(text) for name, text in texts.items()}
+    for name in parameter_names(sql, dialect):
+        if name not in values:
+            raise BadParameter(name, None, None)
+    return sql, values

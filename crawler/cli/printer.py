@@ -41,6 +41,7 @@ MAX_NAMED_COLUMNS = 6
 """Columns without room that are named; of more the number is given."""
 
 WIDTH_SAMPLE = 500  # rows that decide the column widths; the rest streams
+WIDTH_SAMPLE_CHARACTERS = 1 << 20  # fewer rows where they are long, because they are held in memory
 
 
 def day_text(moment: Any) -> str:
@@ -204,7 +205,7 @@ class Printer:
         return count
 
     def _table(self, rows: Iterator[Mapping[str, Any]], columns: Sequence[Column]) -> int:
-        sample = list(islice(rows, WIDTH_SAMPLE))
+        sample = take_sample(rows)
         layout = lay_out(columns, sample, self.width, truncate=self.truncate)
         heading = layout.line([column.heading for column in layout.columns])
         print(f"\x1b[1m{heading}\x1b[0m" if self.colour else heading, file=self.stdout)
@@ -226,6 +227,18 @@ class Printer:
             for column in columns:
                 print(f"{column.heading.ljust(wide)}  {column.cell(row)}".rstrip(), file=self.stdout)
         return count
+
+
+def take_sample(rows: Iterator[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The first rows: up to WIDTH_SAMPLE of them, or to WIDTH_SAMPLE_CHARACTERS."""
+    sample: list[Mapping[str, Any]] = []
+    size = 0
+    for row in islice(rows, WIDTH_SAMPLE):
+        sample.append(row)
+        size += sum(len(value) for value in row.values() if isinstance(value, str | bytes))
+        if size > WIDTH_SAMPLE_CHARACTERS:
+            break
+    return sample
 
 
 def first_names(columns: Sequence[Column]) -> str:

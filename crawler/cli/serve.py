@@ -32,7 +32,8 @@ def serve(port: int, host: str, db: str, out: Printer) -> None:
     """
     from analysis.publish.report import build_report, render_report
     from crawler.web.plugin import make_application
-    from db.engine import is_url, open_engine
+    from db.engine import open_engine
+    from db.sqlite_file import is_url
 
     if is_url(db):
         hint = f"copy it to a file first: hf-catalog db copy {db} catalog.db"

@@ -112,7 +112,7 @@ def total_width(widths: Sequence[int]) -> int:
 
 def shrink(widths: Sequence[int], least: Sequence[int], terminal: int) -> list[int]:
     """Widths that fit the terminal, the widest made smaller first, none below its least."""
-    fit = list(widths)
+    fit = [max(low, min(width, terminal)) for width, low in zip(widths, least, strict=True)]
     while total_width(fit) > terminal:
         widest = max((at for at in range(len(fit)) if fit[at] > least[at]), key=lambda at: fit[at], default=None)
         if widest is None:

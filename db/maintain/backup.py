@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from db import revisions
-from db.engine import catalog_url, is_url, masked_url, raw
+from db.engine import catalog_url, masked_url, raw
 from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogMissing, CatalogNewer
 from db.new_file import new_file, sync
-from db.sqlite_file import check_magic, to_catalog_error
+from db.sqlite_file import check_magic, is_url, to_catalog_error
 
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for others to let go of a catalog that is to be replaced."""

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.exc import DatabaseError
 
-from db.engine import is_url, open_engine
+from db.engine import open_engine
 from db.errors import CatalogError
 from db.maintain import optimize
 from db.new_file import new_file
@@ -20,7 +20,7 @@ from db.read import search
 from db.rows import Row, Rows
 from db.schema.migrate import upgrade_engine
 from db.schema.tables import crawl_locks, metadata, repos
-from db.sqlite_file import to_catalog_error
+from db.sqlite_file import is_url, to_catalog_error
 
 CHUNK = 5000
 """Rows that one statement writes."""
