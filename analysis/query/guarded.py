@@ -27,6 +27,8 @@ from db.sqlite_file import to_catalog_error
 KILL_SECONDS = 1.0
 """How long after its deadline a process that does not answer is killed. SQLite itself ends most statements in time."""
 
+STANDARD_LIMITS = ProcessLimits()
+
 
 class Killable(Protocol):
     """A process: forked, or started by `subprocess`."""
@@ -49,9 +51,9 @@ class ForkedProcess:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
-def run_guarded(path: Path, request: QueryRequest) -> GuardedResult:
+def run_guarded(path: Path, request: QueryRequest, limits: ProcessLimits = STANDARD_LIMITS) -> GuardedResult:
     """The result of a statement that has a process of its own. Raises what QueryProcess.run does."""
-    process = QueryProcess.start(path, ProcessLimits())
+    process = QueryProcess.start(path, limits)
     try:
         result = process.run(request)
     except BaseException:
@@ -81,12 +83,13 @@ class QueryProcess:
     def fork(cls, path: Path, limits: ProcessLimits) -> Self:
         request_out, request_in = os.pipe()
         answer_out, answer_in = os.pipe()
+        parent = os.getpid()
         pid = os.fork()
         if pid == 0:
             try:
                 os.close(request_in)
                 os.close(answer_out)
-                become_query_process(Channel(request_out, answer_in), path, limits)
+                become_query_process(Channel(request_out, answer_in), path, limits, parent)
             finally:
                 os._exit(1)  # never into the code of the process that was forked
         os.close(request_out)
@@ -148,14 +151,14 @@ class QueryProcess:
             self.process.wait()
 
 
-def become_query_process(channel: Channel, path: Path, limits: ProcessLimits) -> None:
+def become_query_process(channel: Channel, path: Path, limits: ProcessLimits, parent: int) -> None:
     """What a forked process does: it leaves the terminal to the other one and answers requests. Does not return."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
-    answer_requests(channel, path, limits)
+    answer_requests(channel, path, limits, parent)
     os._exit(0)
 
 

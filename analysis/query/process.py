@@ -61,14 +61,16 @@ class QueryRequest:
         return (self.sql, dict(self.values), self.seconds, self.max_rows, self.max_bytes)
 
 
-def answer_requests(channel: Channel, path: Path, limits: ProcessLimits, prepare: Prepare | None = None) -> None:
+def answer_requests(
+    channel: Channel, path: Path, limits: ProcessLimits, parent: int, prepare: Prepare | None = None
+) -> None:
     """Runs the statement of each QueryRequest that arrives, until the other end of the channel is closed.
 
     The answer is `("columns", names)`, any number of `("rows", [marshalled row])` and `("end", truncated)`, or at any
     point `("error", kind, text)`, where `kind` is refused, timeout, cost, file or query. `prepare` adds functions
-    to the connection.
+    to the connection. `parent` is the id of the process that started this one.
     """
-    threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=end_with_parent, args=(parent,), daemon=True).start()
     connection = sqlite_file.connect(path, read_only=True)
     connection.execute(f"pragma hard_heap_limit={limits.heap}")
     connection.execute(f"pragma soft_heap_limit={limits.heap * 3 // 4}")
@@ -149,14 +151,14 @@ def limit_process(limits: ProcessLimits) -> None:
 
 
 def arguments_of(path: Path, limits: ProcessLimits) -> list[str]:
-    """The arguments of `main`."""
-    return [str(path.absolute()), *map(str, astuple(limits))]
+    """The arguments of `main` in a process that this one starts."""
+    return [str(path.absolute()), str(os.getpid()), *map(str, astuple(limits))]
 
 
 def main(prepare: Prepare | None = None) -> None:
     """Answers requests that arrive on stdin, on stdout."""
-    path, *limits = sys.argv[1:]
-    answer_requests(Channel(0, 1), Path(path), ProcessLimits(*map(int, limits)), prepare)
+    path, parent, *limits = sys.argv[1:]
+    answer_requests(Channel(0, 1), Path(path), ProcessLimits(*map(int, limits)), int(parent), prepare)
 
 
 if __name__ == "__main__":

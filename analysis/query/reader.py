@@ -2,7 +2,8 @@
 
 The engine itself enforces that a statement only reads. SQLite opens the file with `mode=ro`; an authorizer
 (analysis/query/guard.py) refuses everything but reading, values are limited in size, and a progress handler ends what
-takes too long. On PostgreSQL the transaction is READ ONLY with a statement_timeout.
+takes too long; SQL that a person gives runs in a process that can be killed (analysis/query/guarded.py). On PostgreSQL
+the transaction is READ ONLY with a statement_timeout.
 """
 
 from __future__ import annotations

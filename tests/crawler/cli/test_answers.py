@@ -299,6 +299,7 @@ def light(*words: str) -> set[str]:
 def test_commands_load_no_more_than_they_need(small: str) -> None:
     heavy = {"pandas", "altair", "datasette", "huggingface_hub", "pyarrow", "alembic"}
     assert not (heavy | {"sqlalchemy"}) & light("memory", "4B", "--json")
+    assert not (heavy | {"sqlalchemy"}) & light("query", "trending", "--json", "--db", small)
     assert not heavy & light("models", "ls", "--json", "--db", small)
     assert not heavy & light("fits", "--ram", "16GB", "--json", "--db", small)
 

@@ -1,0 +1,199 @@
+"""SQL that would run for hours, fill the memory or the disk, or do more than read: `query` on a SQLite catalog."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from analysis.query import guarded
+from analysis.query.guarded import run_guarded
+from analysis.query.process import ProcessLimits, QueryRequest
+from analysis.query.reader import run_query
+from analysis.units import MIB
+from db.errors import QueryError, QueryRefused, QueryTimeout, QueryTooCostly
+
+PROGRAM = str(Path(sys.executable).with_name("hf-catalog"))
+ENDLESS_FUNCTION = "select instr(printf('%*d', 4000000, 1), printf('%*d', 2000000, 2))"
+"""One call of a function that takes SQLite minutes, and that it can't interrupt."""
+
+COUNT = "with recursive n (i) as (select 1 union all select i + 1 from n) "
+"""Every whole number."""
+
+OUTLAST = {
+    "instr": ENDLESS_FUNCTION,
+    "instr in a sort": f"{COUNT} select i from n order by ({ENDLESS_FUNCTION})",
+    "replace": "select length(replace(printf('%*d', 2000000, 1), printf('%*d', 1000000, 2), ''))",
+    "a recursion": f"{COUNT} select count(*) from n",
+    "a recursion whose rows are thrown away": f"{COUNT} select i from n where i < 0",
+    "a join without a condition": "select count(*) from sqlite_master a, sqlite_master b, sqlite_master c,"
+    " sqlite_master d, sqlite_master e, sqlite_master f, sqlite_master g",
+    "distinct values": f"{COUNT} select count(distinct i) from n",
+    "groups": f"{COUNT} select i, count(*) from n group by i",
+}
+
+
+@pytest.mark.parametrize("sql", OUTLAST.values(), ids=OUTLAST)
+def test_a_statement_ends_at_its_deadline(sql: str, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded, "KILL_SECONDS", 0.2)
+    with pytest.raises(QueryTimeout), run_query(small, sql, timeout=0.3) as rows:
+        list(rows)
+
+
+SMALL_LIMITS = ProcessLimits(heap=48 * MIB, memory=160 * MIB, temporary_file=4 * MIB)
+LONG = "printf('%.*c', 3000000, 'a')"
+TOO_COSTLY = {
+    "a long aggregate": f"{COUNT} select group_concat(i) from (select i from n limit 1000000)",
+    "a long JSON array": f"{COUNT} select json_group_array(i) from n",
+    "a long JSON object": f"{COUNT} select json_group_object(i, i) from n",
+    "a long replacement": f"select replace({LONG}, 'a', 'aa')",
+    "long hexadecimals": f"select hex({LONG})",
+    "long quotes": f"select quote(replace({LONG}, 'a', ''''))",
+    "two long values joined": f"select {LONG} || {LONG}",
+    "many long values": "select " + ", ".join(f"{LONG} as c{at}" for at in range(100)),
+    "a large sort": f"{COUNT} select i, printf('%.*c', 10000, 'a') as x from n order by x, i desc",
+    "a large table of a CTE": f"{COUNT}, m as materialized (select i, printf('%.*c', 10000, i) as x from n)"
+    " select count(*) from m a join m b using (x)",
+    "distinct long values": f"{COUNT} select distinct printf('%.*c', 10000, 'a') || i from n",
+}
+
+
+@pytest.mark.parametrize("sql", TOO_COSTLY.values(), ids=TOO_COSTLY)
+def test_a_statement_gets_little_memory_and_little_disk(sql: str, small: str) -> None:
+    with (
+        pytest.raises(QueryTooCostly),
+        run_guarded(Path(small), QueryRequest(sql, {}, seconds=120), SMALL_LIMITS) as rows,
+    ):
+        for _ in rows:
+            pass
+
+
+REFUSED = {
+    "attach": "attach database ':memory:' as x",
+    "attach by an expression": "attach database (select 'x.db') as x",
+    "vacuum into a file": "vacuum into '/tmp/stolen.db'",
+    "detach": "detach database main",
+    "an extension": "select load_extension('/tmp/x.so')",
+    "files": "select writefile('/tmp/x', 'y')",
+    "a random blob": "select randomblob(1000000000)",
+    "zeros": "select zeroblob(1000000000)",
+    "the path of the file": "pragma database_list",
+    "the path of the file, as a table": "select file from pragma_database_list",
+    "another folder for temporary files": "pragma temp_store_directory = '/tmp'",
+    "less safety": "pragma writable_schema = on",
+    "a larger heap": "pragma hard_heap_limit = 0",
+    "writing": "insert into crawl_runs (id) values (1)",
+    "a write in a CTE": "with x as (select 1) delete from repos",
+    "a temporary table": "create temp table x as select 1",
+    "a transaction": "begin immediate",
+    "two statements": "select 1; delete from repos",
+    "another index": "reindex repos",
+    "statistics": "analyze repos",
+}
+
+
+@pytest.mark.parametrize("sql", REFUSED.values(), ids=REFUSED)
+def test_a_statement_only_reads_the_catalog(sql: str, small: str) -> None:
+    with pytest.raises((QueryRefused, QueryError)), run_query(small, sql) as rows:
+        list(rows)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"select 1 where 'a' like '{'%a' * 600}'",
+        f"select 1 where 'a' glob '{'*a' * 600}'",
+        f"select 1{'+ 1' * 600}",
+        f"select '{'a' * 300_000}'",
+    ],
+    ids=["like", "glob", "depth", "length"],
+)
+def test_patterns_and_statements_have_a_length(sql: str, small: str) -> None:
+    with pytest.raises(QueryError, match=r"too|large|long|complex"):
+        run_query(small, sql)
+
+
+def test_a_result_has_a_size_where_one_is_set(small: str) -> None:
+    sql = f"{COUNT} select i, printf('%.*c', 100000, 'a') from n limit 100"
+    with run_guarded(Path(small), QueryRequest(sql, {}, max_bytes=20 * MIB)) as rows:
+        assert len(list(rows)) == 100
+    with (
+        pytest.raises(QueryTooCostly, match="more than 5 MiB"),
+        run_guarded(Path(small), QueryRequest(sql, {}, max_bytes=5 * MIB)) as rows,
+    ):
+        list(rows)
+
+
+# ---- the command, as a process ---------------------------------------------------------------------------------------
+
+
+def started(db: str, *words: str) -> subprocess.Popen[bytes]:
+    command = [PROGRAM, "query", "--db", db, *words]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def children(pid: int) -> Sequence[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(condition: object) -> None:
+    assert callable(condition)
+    until = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
+
+
+@needs_proc
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_a_signal_ends_a_query_and_its_process(number: signal.Signals, small: str) -> None:
+    process = started(small, ENDLESS_FUNCTION)
+    wait_until(lambda: children(process.pid))
+    (child,) = children(process.pid)
+    process.send_signal(number)
+    process.communicate(timeout=120)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    wait_until(lambda: not is_running(child))
+
+
+def test_the_error_names_the_limit_and_the_way_out(small: str) -> None:
+    process = started(small, "--timeout", "0.2s", ENDLESS_FUNCTION)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert told.decode().splitlines() == [
+        "Error: the query ran for more than 0.2 s and was stopped",
+        "Hint: narrow it, or raise --timeout",
+    ]
+
+
+PEAK = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+"""
+"""Prints the status of a command and the memory of its largest process: this process's own would be counted in it."""
+
+
+@pytest.mark.parametrize("form", ["--json", "--nl", "--csv", "--table", "-q"])
+def test_large_rows_stream_in_every_form(form: str, small: str) -> None:
+    """The rows have 75 MB together; a process that holds more than a few of them would be noticed."""
+    command = [PROGRAM, "query", "--db", small, form, f"{COUNT} select {LONG} as long, i from n limit 25"]
+    told = subprocess.run([sys.executable, "-c", PEAK, *command], capture_output=True, text=True, check=True)
+    status, memory = map(int, told.stdout.split())
+    assert status == 0, told.stderr
+    assert memory < 80 * MIB
