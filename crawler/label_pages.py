@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 from analysis.labels.resolve import label_repo, label_repo_and_artifacts
 from crawler.child_process import start_python
 from crawler.execute.gc_tuning import tuned_gc
+from crawler.refresh_repo import refresh_repo
 from crawler.stored_fields import fill_fields
 from db.derive.record import derived
 from db.labels import Labels
@@ -87,7 +88,7 @@ def save_repo(recorder: RunRecorder, run: RunRecord, repo: RepoRecord, *, is_cou
     [repo] = fill_fields(recorder, [repo])
     labels = label_repos([repo])
     recorder.add_notes(labels.bugs)
-    counts = recorder.store.save_page(run, recorder.scope, build_page([repo], labels))
+    counts = recorder.store.save_page(run, recorder.scope, build_page([repo], labels), refresh_repo)
     if is_counted:
         recorder.add_page(counts)
 

@@ -257,6 +257,15 @@ class Enrichment:
     layouts: tuple[ArrayLength, ...] = ()  # newly learnt ones
     skipped: tuple[Skipped, ...] = ()  # parts that could not be read
     derived: DerivedValues | None = None  # if it was computed beforehand
+    listed_digest: int | None = None  # repos.digest of what the Hub's metadata say of the repo; None keeps the stored
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """An enrichment that was made from what the catalog holds of a commit and what the listing says of it now."""
+
+    enrichment: Enrichment
+    is_complete: bool = True  # False: the commit is to be read again, since more of it would be read now
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from crawler.discover.rows import drop_private
 from crawler.discover.select_repos import select_repos
 from crawler.errors import ListingIncomplete, OrderIgnored
 from crawler.label_pages import PageLabeller, build_page
+from crawler.refresh_repo import refresh_repo
 from crawler.run_recorder import RunRecorder
 from crawler.stored_fields import EXPENSIVE_FIELDS, LISTED_FIELDS, fill_fields
 from db.records import Page, RepoFilter
@@ -79,7 +80,7 @@ def store_pages(recorder: RunRecorder, walk: ListingWalk, pages: Iterator[Listin
         pages = select_repos(pages, recorder.settings.scope)
     try:
         for page in label_ahead(recorder, walk, pages, labeller):
-            recorder.add_page(recorder.store.save_page(recorder.run, recorder.scope, page))
+            recorder.add_page(recorder.store.save_page(recorder.run, recorder.scope, page, refresh_repo))
             recorder.report_progress("discover", recorder.run.repos_seen)
     finally:
         recorder.notes += walk.notes

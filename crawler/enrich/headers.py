@@ -17,6 +17,7 @@ from crawler.errors import RepoError
 from crawler.label_pages import NO_LABELS
 from crawler.skips import TRANSIENT_REASONS, make_skip, make_skip_by_id
 from crawler.sources.source import FetchedRepo, Source
+from db.derive.digest import facts_of, repo_digest
 from db.derive.record import derived
 from db.record_base import Depth, Json
 from db.records import ArrayLength, ArtifactRecord, Enrichment, Header, RepoRecord, Skipped
@@ -109,6 +110,7 @@ def build_enrichment(fetched: FetchedRepo, depth: Depth, headers: ReadHeaders) -
         layouts=tuple(headers.learned),
         skipped=tuple(headers.skips),
         derived=derived(headers.repo, labelled.labels),
+        listed_digest=repo_digest(fetched.listed, facts_of(fetched.listed)),
     )
 
 

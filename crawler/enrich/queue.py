@@ -130,8 +130,8 @@ class EnrichmentQueue:
         if fetched.repo.private and not self.recorder.settings.include_private:
             self._skip(leased, make_skip(leased, RepoError("private", "visible to this token only")))
             return None
-        [repo] = fill_fields(self.recorder, [fetched.repo])
-        fetched = replace(fetched, repo=repo)
+        listed, repo = fill_fields(self.recorder, [fetched.listed, fetched.repo])
+        fetched = replace(fetched, listed=listed, repo=repo)
         return self._save_named(fetched) if self.named else fetched
 
     def _stop(self, error: CrawlError | CrawlStopped, leased: LeasedRepo | None = None) -> None:
@@ -144,7 +144,7 @@ class EnrichmentQueue:
 
     def _save_named(self, fetched: FetchedRepo) -> FetchedRepo | None:
         """Stores a named repo as if the listing had shown it. None if the depth asks for no more."""
-        save_repo(self.recorder, self.recorder.run, fetched.repo)
+        save_repo(self.recorder, self.recorder.run, fetched.listed)
         if self.depth == "listing":
             self.done += 1
             return None

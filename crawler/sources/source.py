@@ -65,7 +65,8 @@ class FetchedRepo:
     """A repo as its hub describes it now, with its files and the artifacts that they form."""
 
     leased: LeasedRepo
-    repo: RepoRecord
+    listed: RepoRecord  # as a listing would show it
+    repo: RepoRecord  # with what further requests told
     files: tuple[FileRecord, ...]
     artifacts: tuple[ArtifactRecord, ...]
     has_wrong_fields: bool = False  # values of a wrong type are unknown: to be requested again later

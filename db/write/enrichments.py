@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
 from db.derive.digest import to_json
 from db.derive.record import derived
 from db.labels import ARTIFACT_LABEL_NAMES
-from db.records import ArtifactRecord, Enrichment, FileRecord, Labelled, RepoRecord, RunRecord
+from db.read.load import StoredRepo, load_stored_repos
+from db.records import ArtifactRecord, Enrichment, FileRecord, Labelled, Refreshed, RepoRecord, RunRecord
 from db.rows import Row, Rows
 from db.schema.tables import (
     artifacts,
@@ -44,6 +45,10 @@ _ARTIFACT_COLUMNS = ("repo", "artifact", "role", "file_count", "paths", "total_s
 _OPTIONAL_COLUMNS = ("pipeline_tag", "library_name", "license", "used_storage")
 _REPO_COLUMNS = ("status", "sha", "gated", *_OPTIONAL_COLUMNS, "last_seen")
 _SIZE_COLUMNS = ("total_size", "file_count")
+
+
+Refresh = Callable[[RepoRecord, StoredRepo, Sequence[FileRecord]], Refreshed]
+"""Makes the enrichment of a commit again, from a listed repo, what the catalog holds of it, and its files."""
 
 
 class FileValues(NamedTuple):
@@ -81,6 +86,12 @@ class EnrichedRepo:
     @property
     def repo(self) -> int:
         return self.stored.repo
+
+    @property
+    def digest(self) -> int:
+        """repos.digest once it is stored."""
+        stated = self.enrichment.listed_digest
+        return self.stored.digest if stated is None else stated
 
     @property
     def record(self) -> RepoRecord:
@@ -148,18 +159,58 @@ def _save(rows: Rows, interned: InternedIds, run: RunRecord, items: Sequence[Enr
     deep = [item for item in items if item.enrichment.depth != "listing"]
     read = save_headers(rows, [header for item in deep for header in item.enrichment.headers], at)
     record_events(rows, run, at, [*save_files(rows, deep), *save_artifacts(rows, interned, deep, read)])
-    labels = [
-        LabelledRepo(item.repo, item.labelled, item.enrichment.depth, item.stored.digest, item.has_new_indexed_labels)
-        for item in items
-        if item.record.type == "model"
-    ]
-    write_repo_labels(rows, interned, labels, at, fresh=False)
+    _save_labels(rows, interned, items, at)
     save_array_lengths(rows, [length for item in items for length in item.enrichment.layouts])
     replace_skips(rows, run, {item.record.repo_id: item.enrichment.skipped for item in items})
     _close_leases(rows, items, at)
     if rows.exists("select 1 from partial_repos"):
         rows.delete(partial_repos, ("repo",), [(item.repo,) for item in items])
     rows.insert_new(search_pending, ("repo",), [(item.repo,) for item in items if item.is_document_outdated])
+
+
+def _save_labels(rows: Rows, interned: InternedIds, items: Sequence[EnrichedRepo], at: datetime) -> None:
+    labels = [
+        LabelledRepo(item.repo, item.labelled, item.enrichment.depth, item.digest, item.has_new_indexed_labels)
+        for item in items
+        if item.record.type == "model"
+    ]
+    write_repo_labels(rows, interned, labels, at, fresh=False)
+
+
+def refresh_enrichments(
+    rows: Rows,
+    interned: InternedIds,
+    run: RunRecord,
+    listed: Sequence[tuple[StoredState, RepoRecord, int]],
+    refresh: Refresh,
+    at: datetime,
+) -> None:
+    """Makes enrichments again whose repos were listed differently at the commit that was read.
+
+    `listed` are the states before, the records now, and their digests; columns of `repos` are stored already.
+    """
+    numbers = [stored.repo for stored, _, _ in listed]
+    known = {each.number: each for each in load_stored_repos(rows, {s.repo: s.depth for s, _, _ in listed})}
+    files = load_files(rows, numbers)
+    earlier = _load_enriched_states(rows, numbers)
+    items, incomplete = [], []
+    for stored, record, digest in listed:
+        own = [FileRecord(path, *values) for path, values in sorted(files[stored.repo].items())]
+        made = refresh(record, known[stored.repo], own)
+        enrichment = replace(made.enrichment, listed_digest=digest)
+        items.append(_enriched_repo(stored, earlier[stored.repo], enrichment))
+        incomplete += [] if made.is_complete else [stored.repo]
+    record_label_events(rows, run, at, {item.repo: item.labelled for item in items})
+    write_facts(rows, {item.repo: item.facts for item in items}, fresh=False)
+    write_content(rows, interned, items, fresh=False)
+    record_events(rows, run, at, save_artifacts(rows, interned, items, {}))
+    _save_labels(rows, interned, items, at)
+    request_enrichment(rows, incomplete)
+
+
+def request_enrichment(rows: Rows, numbers: Sequence[int]) -> None:
+    """Has the present commit of repos read again."""
+    rows.update(enrichments, ("sha",), "repo", [(None, repo) for repo in numbers])
 
 
 def _save_repos(rows: Rows, run: RunRecord, items: Sequence[EnrichedRepo], at: datetime) -> None:
@@ -185,6 +236,8 @@ def _save_repos(rows: Rows, run: RunRecord, items: Sequence[EnrichedRepo], at: d
         and rows.value(repos, "last_modified", item.record.last_modified) != item.stored.last_modified
     ]
     rows.update(repos, ("last_modified",), "id", dated)  # an index holds it: only a new date is written
+    told = [(item.digest, item.repo) for item in items if item.digest != item.stored.digest]
+    rows.update(repos, ("digest",), "id", told)
     write_facts(rows, {item.repo: item.facts for item in items if not item.is_as_listed}, fresh=False)
 
 
@@ -205,7 +258,7 @@ def _sizes(files: Sequence[FileRecord]) -> tuple[int | None, int]:
 
 def save_files(rows: Rows, items: Sequence[EnrichedRepo]) -> list[RepoEvent]:
     """Stores the files of repos; returns events of what changed since an earlier commit."""
-    stored = _load_files(rows, [item.repo for item in items if not item.earlier.is_first])
+    stored = load_files(rows, [item.repo for item in items if not item.earlier.is_first])
     removed: list[Row] = []
     new: list[Row] = []
     changed: list[Row] = []
@@ -228,7 +281,7 @@ def save_files(rows: Rows, items: Sequence[EnrichedRepo]) -> list[RepoEvent]:
     return events
 
 
-def _load_files(rows: Rows, numbers: Sequence[int]) -> dict[int, dict[str, FileValues]]:
+def load_files(rows: Rows, numbers: Sequence[int]) -> dict[int, dict[str, FileValues]]:
     """The stored files of repos, by the repo's number and the path."""
     to_sha1, to_sha256 = rows.result(repo_files, "blob_id"), rows.result(repo_files, "sha256")
     found: dict[int, dict[str, FileValues]] = defaultdict(dict)

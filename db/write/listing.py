@@ -15,8 +15,9 @@ from db.derive.search_document import digits
 from db.read.search import add
 from db.records import DerivedValues, Labelled, Page, PageCounts, RepoRecord, RunRecord
 from db.rows import Row, Rows
-from db.schema.tables import enrichments, metrics, missing_repos, partial_repos, repos, search_pending
+from db.schema.tables import metrics, missing_repos, partial_repos, repos, search_pending
 from db.schema.types import day_number
+from db.write.enrichments import Refresh, refresh_enrichments, request_enrichment
 from db.write.events import record_events, record_label_events, repo_events
 from db.write.label_rows import InternedIds, LabelledRepo, indexed_values, write_repo_labels
 from db.write.repo_rows import (
@@ -74,6 +75,11 @@ class ChangedRepo:
     def repo(self) -> int:
         return self.stored.repo
 
+    @property
+    def is_read(self) -> bool:
+        """Whether more of its present commit was read than the listing shows."""
+        return self.stored.is_enriched and self.record.sha is not None and self.stored.enriched_sha == self.record.sha
+
 
 @dataclass(slots=True)
 class CountedRepo:
@@ -99,7 +105,7 @@ class ClassifiedRepos:
 
 
 def save_page(
-    rows: Rows, interned: InternedIds, run: RunRecord, page: Page, at: datetime
+    rows: Rows, interned: InternedIds, run: RunRecord, page: Page, at: datetime, refresh: Refresh | None
 ) -> tuple[PageCounts, ClassifiedRepos]:
     """Stores all of a page but its cursor, in the caller's transaction."""
     listed = _list_repos(page)
@@ -108,7 +114,7 @@ def save_page(
     written = [*(each.record for each in found.new), *(each.record for each in found.changed)]
     release_reassigned_ids(rows, run, written, listed.keys(), at)
     _insert(rows, interned, run, found.new, at)
-    _update(rows, interned, run, found.changed, at)
+    _update(rows, interned, run, found.changed, at, refresh)
     _update_counters(rows, found.counted, at)
     _mark_seen(rows, found)
     _mark_partial(rows, found, thin=page.thin)
@@ -216,7 +222,14 @@ def _insert(rows: Rows, interned: InternedIds, run: RunRecord, new: Sequence[New
     add(rows, [(each.repo, each.derived.document) for each in new])
 
 
-def _update(rows: Rows, interned: InternedIds, run: RunRecord, changed: Sequence[ChangedRepo], at: datetime) -> None:
+def _update(
+    rows: Rows,
+    interned: InternedIds,
+    run: RunRecord,
+    changed: Sequence[ChangedRepo],
+    at: datetime,
+    refresh: Refresh | None,
+) -> None:
     if not changed:
         return
     record_events(rows, run, at, [event for each in changed for event in repo_events(each)])
@@ -227,27 +240,26 @@ def _update(rows: Rows, interned: InternedIds, run: RunRecord, changed: Sequence
     ]
     rows.update(repos, _CHANGED_COLUMNS, "id", values)
     rename_repos(rows, changed, at)
-    _request_enrichment(rows, changed)
-    # An enrichment of this commit read more of its content than the listing shows: its facts stay.
-    facts = {
-        each.repo: each.derived.facts
-        for each in changed
-        if each.stored.enriched_sha is None or each.stored.enriched_sha != each.record.sha
-    }
-    write_facts(rows, facts, fresh=False)
-    differing = [each for each in changed if each.stored.digest != each.derived.digest or not each.stored.is_enriched]
-    write_content(rows, interned, differing, fresh=False)
-    unread = [each for each in changed if not each.stored.is_enriched and each.record.type == "model"]
+    request_enrichment(rows, [each.repo for each in changed if _has_outdated_content(each)])
+    read = [each for each in changed if each.is_read]
+    if refresh is None:
+        request_enrichment(rows, [each.repo for each in read])
+    elif read:
+        listed = [(each.stored, each.record, each.derived.digest) for each in read]
+        refresh_enrichments(rows, interned, run, listed, refresh, at)
+    others = [each for each in changed if refresh is None or not each.is_read]
+    write_facts(rows, {each.repo: each.derived.facts for each in others}, fresh=False)
+    write_content(rows, interned, others, fresh=False)
+    unread = [each for each in others if not each.stored.is_enriched and each.record.type == "model"]
     _update_labels(rows, interned, run, unread, at)
     _save_metrics(rows, counted, at)
     rows.insert_new(search_pending, ("repo",), [(each.repo,) for each in changed])
 
 
-def _request_enrichment(rows: Rows, changed: Iterable[ChangedRepo]) -> None:
-    """Has enriched repos read again whose commit would now be read differently: those whose id changed, since a part
-    of their labels follows from it, and those that are no longer gated, since their headers can be read."""
-    outdated = [each for each in changed if each.stored.is_enriched and (_is_renamed(each) or _is_ungated(each))]
-    rows.update(enrichments, ("sha",), "repo", [(None, each.repo) for each in outdated])
+def _has_outdated_content(each: ChangedRepo) -> bool:
+    """Whether the present commit would now be read differently: of a repo whose id changed, since the headers that are
+    read follow from it, or that is no longer gated, since its headers can be read."""
+    return each.stored.is_enriched and (_is_renamed(each) or _is_ungated(each))
 
 
 def _is_renamed(each: ChangedRepo) -> bool:

@@ -189,11 +189,17 @@ class Store:
         with self._writing() as rows:
             runs.save_capabilities(rows, endpoint, capabilities, self._clock())
 
-    def save_page(self, run: RunRecord, scope: str, page: Page) -> PageCounts:
-        """Stores a page of the listing, the cursor after it, and its counts in the run's row."""
+    def save_page(
+        self, run: RunRecord, scope: str, page: Page, refresh: enrichments.Refresh | None = None
+    ) -> PageCounts:
+        """Stores a page of the listing, the cursor after it, and its counts in the run's row.
+
+        `refresh` makes the labels again of repos that the page changes and whose commit was read before; without it
+        their commit is to be read again.
+        """
         now = self._clock()
         with self._writing() as rows:
-            counts, found = listing.save_page(rows, self._interned, run, page, now)
+            counts, found = listing.save_page(rows, self._interned, run, page, now, refresh)
             runs.advance_cursor(rows, run, scope, page, found.repos())
             runs.count_page(rows, run, counts)
         self.index(2 * max(len(page.repos), 500))

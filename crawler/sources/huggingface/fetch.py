@@ -12,6 +12,7 @@ from typing import Any
 
 from analysis.errors import HeaderError
 from analysis.files.artifacts import group_artifacts
+from analysis.files.branches import has_weights_on_branches
 from analysis.formats.model_config import find_config_files, merge_configs
 from analysis.formats.readers import find_reader
 from analysis.untrusted import MAX_CONFIG_BYTES, parse_json_text
@@ -35,9 +36,6 @@ MAX_BRANCHES = 100
 
 MAX_BRANCH_NAME_LENGTH = 200
 
-METHODS_WITH_BRANCHES = ("exl2", "exl3", "gptq")
-"""Quantization methods whose repos often keep one quantization per branch and leave `main` without weights."""
-
 
 # ---- metadata and files ---------------------------------------------------------------------------------------------
 
@@ -46,17 +44,17 @@ def fetch_repo(client: HubClient, leased: LeasedRepo) -> FetchedRepo | Skipped:
     """The repo as it is now, with its files: one request for nearly all repos."""
     try:
         payload, wrong_fields = client.repo_info(leased.repo_id), list[str]()
-        repo = client.parse_repo(payload, wrong_fields=wrong_fields)
-        if isinstance(repo, Skipped):
-            return replace(repo, repo_id=leased.repo_id)
-        if leased.hub_id and repo.hub_id != leased.hub_id:
-            raise RepoError("renamed", f"another repo has this id now ({repo.hub_id})")
-        files = parse_files(payload, client, repo)
-        if repo.type != "model":
-            return FetchedRepo(leased, repo, files, (), bool(wrong_fields))
-        artifacts = group_artifacts(files, repo)
-        repo = note_quantized_branches(client, repo, artifacts)
-        return FetchedRepo(leased, repo, files, artifacts, bool(wrong_fields))
+        listed = client.parse_repo(payload, wrong_fields=wrong_fields)
+        if isinstance(listed, Skipped):
+            return replace(listed, repo_id=leased.repo_id)
+        if leased.hub_id and listed.hub_id != leased.hub_id:
+            raise RepoError("renamed", f"another repo has this id now ({listed.hub_id})")
+        files = parse_files(payload, client, listed)
+        if listed.type != "model":
+            return FetchedRepo(leased, listed, listed, files, (), bool(wrong_fields))
+        artifacts = group_artifacts(files, listed)
+        repo = note_quantized_branches(client, listed, artifacts)
+        return FetchedRepo(leased, listed, repo, files, artifacts, bool(wrong_fields))
     except RepoError as error:
         return make_skip(leased, error)
 
@@ -132,10 +130,8 @@ def hex_digest(value: Any, length: int) -> str | None:
 
 
 def note_quantized_branches(client: HubClient, repo: RepoRecord, artifacts: Sequence[ArtifactRecord]) -> RepoRecord:
-    """Adds `extra["branches"]` to a repo whose name or tags claim a method of METHODS_WITH_BRANCHES, if `main` holds
-    no weights."""
-    words = {*repo.repo_id.lower().replace("-", " ").replace("_", " ").replace(".", " ").split(), *repo.tags}
-    if any(artifact.role == "weights" for artifact in artifacts) or not words.intersection(METHODS_WITH_BRANCHES):
+    """Adds `extra["branches"]` to a repo whose weights may be there."""
+    if not has_weights_on_branches(repo, artifacts):
         return repo
     listed = client.list_refs(repo.repo_id).get("branches")
     names = [entry.get("name") for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
