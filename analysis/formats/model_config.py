@@ -224,9 +224,15 @@ def read_experts(config: Json) -> dict[str, int]:
     found = {name: first_count(wide, keys, 100_000) for name, keys in _EXPERTS.items()}
     if not found["count"] or found["count"] < 2:
         return {}
-    if not found["used"] and wide.get("model_type") == "switch_transformers":
-        found["used"] = 1
+    found["used"] = found["used"] or default_experts(config)[1]
     return drop_missing(found)
+
+
+def default_experts(config: Json) -> tuple[int | None, int | None]:
+    """Experts of a layer, and those that a token is sent to, by the model's class."""
+    architecture = find_architecture(config, language_config(config))
+    defaults = architecture.defaults if architecture else {}
+    return defaults.get("experts"), defaults.get("experts_used")
 
 
 def is_tied(config: Json) -> bool:

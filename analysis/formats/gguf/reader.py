@@ -13,7 +13,6 @@ This module reads the container alone; model.py reads what keys and tensors say 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from struct import Struct
@@ -38,9 +37,6 @@ NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "
 
 OFFSET_STRUCTS = {"<": Struct("<Q"), ">": Struct(">Q")}
 """Offsets of tensors by byte order."""
-
-KEY = re.compile(rb"[\x21-\x7e]+")
-"""Keys and tensor names: printable ASCII."""
 
 BYTES_AFTER_TOKENIZER = 8 * KIB
 """Usual bytes between the tokenizer and the tensor infos: token ids, a chat template, the file type."""
@@ -439,7 +435,10 @@ class GgufParser:
         return form.unpack_from(window.data, at)[0]
 
     def read_name(self, what: str, longest: int) -> str:
-        """A key or a tensor's name: printable ASCII, at most `longest` bytes."""
+        """A key or a tensor's name: printable UTF-8, at most `longest` bytes.
+
+        The specification wants ASCII; llama.cpp takes whatever is not empty and not there twice.
+        """
         window = self.window
         at = window.position
         length = self.read_number(self.size_struct, f"the length of {what}")
@@ -448,9 +447,10 @@ class GgufParser:
         if length > longest:
             self.raise_beyond_limits(at, f"{what} of at most {longest:,} bytes", f"{length:,}")
         raw = window.take(length, what)
-        if not KEY.fullmatch(raw):
-            self.raise_malformed(at + self.size_struct.size, f"{what} in printable ASCII", repr(raw[:40]))
-        return raw.decode("ascii")
+        text = raw.decode(errors="replace")
+        if not text.isprintable() or "\ufffd" in text:
+            self.raise_malformed(at + self.size_struct.size, f"{what} in printable text", repr(raw[:40]))
+        return text
 
     def check_count(self, what: str, count: int, most: int, width: int) -> None:
         """Checks a count of things, each of `width` bytes or more, against a limit and the rest of the file."""

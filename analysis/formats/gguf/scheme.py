@@ -14,6 +14,7 @@ from analysis.schemes.schemes import FULL_PRECISION
 SCHEME_IN_NAME = re.compile(
     r"(?<![a-z0-9])(i?q[1-8](?:_[a-z0-9]+)*|tq[12]_0|mxfp4(?:_moe)?|nvfp4|bf16|f16|f32|fp16|fp32)(?![a-z0-9])", re.I
 )
+NUMBERED = re.compile(r"(?:^|\.)\d{1,6}\.")
 SHARD_NUMBER = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf$)", re.I)
 
 
@@ -42,7 +43,9 @@ def find_gguf_scheme(
     everything = sum(tensor.elements for tensor in tensors)
     if not everything:
         return None, None
-    layers = [(tensor, name) for tensor, name in zip(tensors, names, strict=True) if is_matrix(tensor)]
+    typed = list(zip(tensors, names, strict=True))
+    layers = [(tensor, name) for tensor, name in typed if is_matrix(tensor)]
+    layers = layers or [(tensor, name) for tensor, name in typed if len(tensor.shape) >= 2]
     for claim in (scheme_in_name(path), ggml.file_type_name(file_type)):
         if claim and agrees_with_layers(claim, layers):
             main = ggml.main_types(claim)
@@ -57,8 +60,11 @@ def find_gguf_scheme(
 
 
 def is_matrix(tensor: Tensor) -> bool:
-    """A matrix of a layer: what a scheme is about. Embeddings and the output layer have types of their own."""
-    return len(tensor.shape) >= 2 and tensor.name.startswith(("blk.", "v.blk.", "a.blk.", "mm."))
+    """A matrix of a layer: what a scheme is about. Embeddings and the output layer have types of their own.
+
+    Layers are numbered: `blk.0.`, `enc.blk.0.`, and in image and video models `double_blocks.0.`, `blocks.0.`.
+    """
+    return len(tensor.shape) >= 2 and NUMBERED.search(tensor.name) is not None
 
 
 def agrees_with_layers(claim: str, layers: Sequence[tuple[Tensor, str]]) -> bool:

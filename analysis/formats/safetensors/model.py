@@ -33,9 +33,23 @@ from db.records import ArtifactRecord, Header
 EMBEDDINGS = re.compile(
     r"(?:^|\.)(?:embed_tokens|tok_embeddings|wte|word_embeddings|embedding|shared|embed_in|lm_head|embed_out|output)$"
 )
-HEADS = re.compile(r"(?:^|\.)lm_head\.weight$")
+HEADS = re.compile(
+    r"(?:^|\.)(?:lm_head|lm_head\.decoder|lm_head\.out_proj|proj_out|embed_out|output_projection|generator_lm_head|"
+    r"vocab_projector|lm_loss|pred_layer\.proj|predictions\.decoder|mlm_score\.decoder|head\.decoder|cls\.decoder|"
+    r"^output|^decoder|^head)\.weight$"
+)
+"""Output layers over a vocabulary."""
+TABLES = re.compile(
+    r"(?:^|\.)(?:embed_tokens|wte|word_embeddings?|tok_embeddings|tokens_embed|embed_in|shared|vocab_embedding|w|"
+    r"backbone\.embeddings|rwkv\.embeddings|transformer\.embeddings)\.weight$"
+)
+"""Embeddings of a vocabulary."""
+SHARED_TABLE = re.compile(r"(?:^|\.)shared\.weight$")
+TABLE_COPY = re.compile(r"(?:^|\.)(?:text_)?(?:en|de)coder\.embed_tokens\.weight$")
 ROUTED = re.compile(r"(?:^|\.)(?:experts|switch_mlp|routed_experts|local_experts)(?:\.|$)")
 ONE_EXPERT = re.compile(r"(?:^|\.)(?:experts|local_experts|routed_experts)\.(\d{1,5})(?:\.|$)")
+NOT_STACKED = re.compile(r"conv|attn|attention|router|norm|embed")
+"""Modules whose tensors of three dimensions are no experts."""
 PREDICTION = re.compile(r"(?:^|\.)(?:mtp|mtp_layers|nextn|nextn_predict|mtp_block)(?:\.|$)")
 PER_LAYER = re.compile(r"(?:^|\.)embed_tokens_per_layer$")
 LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d{1,5})\.")
@@ -114,35 +128,43 @@ def count_safetensors_parameters(
     return (None if guess is None else counted + guess), True
 
 
-def find_repeated_heads(tensors: Mapping[str, Tensor], config: Json) -> list[Tensor]:
-    """Output layers that are stored although they are the embeddings again."""
-    if not configs.is_tied(config):
-        return []
-    tables = {tensor.shape for name, tensor in tensors.items() if name.endswith(("embed_tokens.weight", "wte.weight"))}
-    return [
-        tensor
-        for name, tensor in tensors.items()
-        if HEADS.search(name) and tensor.shape in tables and tensor.dtype in FLOATS
-    ]
+def find_repeated_tables(tensors: Mapping[str, Tensor], config: Json) -> list[Tensor]:
+    """Tables that are stored although they are another one again (transformers, `_tied_weights_keys`).
+
+    Encoder and decoder of T5 and BART read the table `shared` in any case; output layers repeat the embeddings where
+    the configuration or the model's class ties them. Quantized ones are kept: the two may differ.
+    """
+    shared = {tensor.shape for name, tensor in tensors.items() if SHARED_TABLE.search(name)}
+    copies = [name for name, tensor in tensors.items() if TABLE_COPY.search(name) and tensor.shape in shared]
+    if configs.is_tied(config):
+        tables = {tensor.shape for name, tensor in tensors.items() if TABLES.search(name)}
+        copies += [name for name, tensor in tensors.items() if HEADS.search(name) and tensor.shape in tables]
+    return [tensors[name] for name in copies if tensors[name].dtype in FLOATS]
 
 
 def count_repeated_head(tensors: Mapping[str, Tensor], config: Json) -> int:
     """Parameters that are counted once although they are stored twice."""
-    return sum(tensor.elements for tensor in find_repeated_heads(tensors, config))
+    return sum(tensor.elements for tensor in find_repeated_tables(tensors, config))
 
 
 def count_repeated_bytes(tensors: Mapping[str, Tensor], config: Json) -> int:
     """Bytes of output layers that are stored although they are the embeddings again."""
-    return sum(tensor.size for tensor in find_repeated_heads(tensors, config))
+    return sum(tensor.size for tensor in find_repeated_tables(tensors, config))
 
 
 def find_experts(packed: Packed, config: Json) -> dict[str, Any]:
-    """Experts as configured, else as many as the tensors' names count; empty for models without."""
+    """Experts as configured, else as many as the tensors' names count, else as many as the model's class has by default
+    if tensors stack so many matrices; empty for models without."""
     found: dict[str, Any] = dict(configs.read_experts(config))
     if not found:
+        count, used = configs.default_experts(config)
         numbers = {int(one[1]) for name in packed.modules if (one := ONE_EXPERT.search(name))}
         if len(numbers) > 1:
-            found["count"] = max(numbers) + 1
+            found = drop_missing({"count": max(numbers) + 1, "used": used})
+        elif count and any(
+            m.stacked == count and is_routed_expert(name, m, count) for name, m in packed.modules.items()
+        ):
+            found = drop_missing({"count": count, "used": used})
     if found.get("count"):
         found["parameters"] = sum(
             m.parameters for name, m in packed.modules.items() if is_routed_expert(name, m, found["count"])
@@ -151,12 +173,15 @@ def find_experts(packed: Packed, config: Json) -> dict[str, Any]:
 
 
 def is_routed_expert(name: str, module: Module, count: int) -> bool:
-    """Whether a module belongs to routed experts: by its name, or because it stacks one matrix per expert."""
+    """Whether a module belongs to routed experts: by its name, or because it stacks one matrix per expert.
+
+    JetMoE's experts are `mlp.input_linear` and `mlp.output_linear`: neither name says what they are.
+    """
     if "shared" in name:
         return False
     if ROUTED.search(name):
         return True
-    return module.stacked == count and ("moe" in name or "expert" in name) and "conv" not in name
+    return module.stacked == count and NOT_STACKED.search(name) is None
 
 
 def count_active_safetensors_parameters(

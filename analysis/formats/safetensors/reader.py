@@ -166,7 +166,7 @@ def parse(name: str, raw: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
         if len(found) != len(items):
             twice = _find_duplicate(items)
             raise HeaderMalformed(name, _offset_of(text, twice), "a new name", f"{_shorten(twice)} a second time")
-        return _make_tensor(found) if found.keys() == _KEYS else found
+        return _make_tensor(found) if found.keys() >= _KEYS else found
 
     try:
         entries = json.loads(text, object_pairs_hook=pairs, parse_constant=_refuse_constant)
@@ -257,6 +257,8 @@ def _check_tensor(name: str, text: str, key: str, tensor: Any) -> None:
 
 
 def _parse_metadata(name: str, text: str, entries: Any) -> dict[str, str]:
+    if entries is None:  # the reference takes it for none
+        return {}
     if not isinstance(entries, dict) or not all(isinstance(value, str) for value in entries.values()):
         if isinstance(entries, dict):  # some writers keep numbers in it
             return {key: str(value)[:1000] for key, value in entries.items() if isinstance(value, str | int | float)}

@@ -20,7 +20,9 @@ from tests.analysis.formats.gguf_file import LAYERS, Tensor, Typed, f32, gguf, m
 BITS = {
     2: (32, 18),
     8: (32, 34),
+    1: (1, 2),
     12: (256, 144),
+    13: (256, 176),
     10: (256, 84),
     14: (256, 210),
     39: (32, 17),
@@ -152,6 +154,12 @@ PLAIN = [typed("token_embd.weight", 30, 256, 4000), typed("blk.0.a.weight", 30, 
 EIGHT = [typed("blk.0.a.weight", 8, 256, 900)]
 FALLBACK = [typed("blk.0.a.weight", 2, 320, 800), typed("blk.0.b.weight", 12, 512, 200)]  # 256 does not divide 320
 TERNARY = [typed("blk.0.a.weight", 2, 320, 800), typed("blk.0.b.weight", 35, 512, 200)]
+FLUX = [
+    typed("img_in.weight", 1, 64, 64),
+    *(typed(f"double_blocks.{at}.img_mlp.0.weight", kind, 256, 900) for at, kind in enumerate((12, 12, 13))),
+]
+WAN = [typed(f"blocks.{at}.ffn.0.weight", kind, 256, 900) for at, kind in enumerate((13, 13, 14))]
+ENCODER = [typed(f"enc.blk.{at}.ffn_up.weight", kind, 256, 900) for at, kind in enumerate((13, 13, 14, 14))]
 EXPERTS = [typed("blk.0.a.weight", 8, 256, 90), typed("blk.0.ffn_up_exps.weight", 39, 256, 90, 8)]
 
 
@@ -168,6 +176,10 @@ EXPERTS = [typed("blk.0.a.weight", 8, 256, 90), typed("blk.0.ffn_up_exps.weight"
         pytest.param("m-MXFP4_MOE.gguf", 38, EXPERTS, "MXFP4_MOE", id="MXFP4 of a mixture of experts"),
         pytest.param("m-Q4_K_M.gguf", 15, FALLBACK, "Q4_K_M", id="rows that blocks do not fit fall back"),
         pytest.param("m-TQ2_0.gguf", 37, TERNARY, "Q4_0", id="a fallback that outweighs the scheme"),
+        pytest.param("flux1-dev-Q4_K_S.gguf", 14, FLUX, "Q4_K_S", id="an image model's layers"),
+        pytest.param("wan2.1-t2v-14b-Q5_K_M.gguf", 17, WAN, "Q5_K_M", id="a video model's layers"),
+        pytest.param("t5.gguf", 17, ENCODER, "Q5_K_M", id="an encoder's layers"),
+        pytest.param("wan-Q2_K.gguf", None, WAN, "Q5_K", id="an image model whose name lies"),
         pytest.param("m-BF16.gguf", 32, PLAIN, "BF16", id="full precision"),
         pytest.param("m-F16.gguf", 1, PLAIN, "BF16", id="another full precision"),
         pytest.param("m.gguf", None, PLAIN, "BF16", id="nothing said"),

@@ -217,6 +217,90 @@ def test_an_output_layer_that_is_the_embeddings_counts_once() -> None:
     )
 
 
+TABLE = ("BF16", (100, 8))
+TIED = [
+    # copies of one table of 800 weights, under the names of transformers' classes
+    ("T5", {"model_type": "t5"}, ["shared", "encoder.embed_tokens", "decoder.embed_tokens", "lm_head"]),
+    ("BART", {"model_type": "bart"}, ["model.shared", "model.encoder.embed_tokens", "model.decoder.embed_tokens"]),
+    ("Whisper", {"model_type": "whisper"}, ["model.decoder.embed_tokens", "proj_out"]),
+    ("Gemma 2's class", {"model_type": "gemma2"}, ["model.embed_tokens", "lm_head"]),
+    ("BERT", {"model_type": "bert"}, ["bert.embeddings.word_embeddings", "cls.predictions.decoder"]),
+    ("RoBERTa", {"model_type": "roberta"}, ["roberta.embeddings.word_embeddings", "lm_head.decoder"]),
+    ("GPT-2", {"model_type": "gpt2"}, ["transformer.wte", "lm_head"]),
+]
+
+
+@pytest.mark.parametrize(("why", "configuration", "names"), TIED, ids=[row[0] for row in TIED])
+def test_a_tied_table_counts_once_however_often_it_is_written(
+    why: str, configuration: dict[str, str], names: list[str]
+) -> None:
+    tensors: Shapes = {f"{name}.weight": TABLE for name in names}
+    made = header(tensors, configuration)
+    assert (made.parameters, made.bits_per_weight) == (800, 16.0)
+    other: Shapes = {**tensors, f"{names[-1]}.weight": ("BF16", (100, 9))}
+    assert header(other, configuration).parameters == 800 + 900
+
+
+def test_an_untied_table_counts_twice() -> None:
+    qwen: Shapes = {"model.embed_tokens.weight": TABLE, "lm_head.weight": TABLE}
+    assert header(qwen, {"model_type": "qwen3"}).parameters == 1600
+    t5: Shapes = {f"{name}.weight": TABLE for name in ("shared", "encoder.embed_tokens", "lm_head")}
+    assert header(t5, {"model_type": "t5", "tie_word_embeddings": False}).parameters == 1600
+
+
+SCALES = [
+    "act_scale", "input_scale", "kv_scale", "k_scale", "v_scale", "scale_weight", "scale_input",
+    "qscale_weight", "qscale_act", "weights_scaling_factor", "activation_scaling_factor", "kv_cache_scaling_factor",
+    "prequant_scaling_factor",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("leaf", SCALES)
+def test_scales_are_no_parameters(leaf: str) -> None:
+    """Of compressed-tensors, AutoFP8, vLLM, ComfyUI, Mistral and TensorRT-LLM."""
+    tensors: Shapes = {"layers.0.q.weight": ("F8_E4M3", (16, 32)), f"layers.0.q.{leaf}": ("F32", ()),
+                       f"layers.0.attention.{leaf}": ("F32", (1,)), "layers.0.q.bias": ("F32", (16,))}  # fmt: skip
+    assert header(tensors).parameters == 16 * 32 + 16
+
+
+def test_a_scalar_that_the_model_learned_is_a_parameter() -> None:
+    assert header({"logit_scale": ("F32", ()), "layers.0.layer_scale": ("F32", (8,))}).parameters == 9
+
+
+def test_powers_of_two_are_scales_whatever_they_are_called() -> None:
+    tensors: Shapes = {"layers.0.mlp.experts": ("F4", (10, 20)), "layers.0.mlp.anything": ("F8_E8M0", (7, 8))}
+    made = header(tensors)
+    assert (made.parameters, made.quant) == (200, "MXFP4")
+
+
+@pytest.mark.parametrize(("bits", "width"), [(4, 512), (8, 1024)])
+def test_of_sparse_matrices_the_zeros_count_too(bits: int, width: int) -> None:
+    """Marlin 2:4: N 256, K 512; half of the weights are stored, and two bits for each of them tell its place."""
+    gptq_layout: Shapes = {"up.B_24": ("I32", (16, width)), "up.B_meta": ("I16", (16, 512)), "up.s": ("F16", (4, 256))}
+    made = header(gptq_layout, {"quantization_config": {"quant_method": "gptq", "bits": bits}})
+    assert (made.parameters, made.quant) == (256 * 512, "GPTQ")
+    other: Shapes = {"up.weight_packed": ("I32", (16, width)), "up.meta": ("I16", (16, 512)),
+                     "up.scale_packed": ("F16", (4, 256))}  # fmt: skip
+    made = header(other, {"quantization_config": {"quant_method": "compressed-tensors", "format": "marlin-24"}})
+    assert (made.parameters, made.quant) == (256 * 512, f"W{bits}A16")
+
+
+def test_experts_are_recognized_by_their_shape() -> None:
+    """JetMoE: 2 of 8 experts, in the feed-forward and in the attention; the router is always used."""
+    layer: Shapes = {
+        "l.0.mlp.input_linear.weight": ("BF16", (8, 256, 64)), "l.0.mlp.output_linear.weight": ("BF16", (8, 64, 128)),
+        "l.0.mlp.router.layer.weight": ("BF16", (8, 64)), "l.0.conv.weight": ("BF16", (8, 1, 4)),
+        "l.0.self_attention.experts.input_linear.weight": ("BF16", (8, 64, 64)),
+    }  # fmt: skip
+    stacked = 8 * (256 * 64 + 64 * 128 + 64 * 64)
+    for stated in ({"num_local_experts": 8, "num_experts_per_tok": 2}, {}):  # {}: the class's own
+        made = header(layer, {"model_type": "jetmoe", **stated})
+        assert made.parameters == stacked + 8 * 64 + 32
+        assert made.active_parameters == stacked // 4 + 8 * 64 + 32
+        assert (made.facts["experts"]["count"], made.facts["experts"]["used"]) == (8, 2)
+    assert header(layer, {"model_type": "llama"}).active_parameters == made.parameters
+
+
 def test_an_adapter_is_its_own_parameters() -> None:
     tensors: Shapes = {
         "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": ("F32", (16, 256)),

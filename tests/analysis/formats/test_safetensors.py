@@ -154,6 +154,7 @@ HOSTILE: dict[str, tuple[type[HeaderError], bytes]] = {
     "an overlap": (HeaderMalformed, of({"a": TENSOR, "b": {**TENSOR, "data_offsets": [4, 12]}})),
     "one name twice": (HeaderMalformed, framed(b'{"a": %s, "a": %s}' % ((json.dumps(TENSOR).encode(),) * 2))),
     "bytes behind the end": (HeaderMalformed, of({"a": TENSOR}) + bytes(9)),
+    "a tensor without its dtype": (HeaderMalformed, of({"a": {"shape": [2], "data_offsets": [0, 8], "note": 1}})),
     "metadata that is a number": (HeaderMalformed, framed(b'{"__metadata__": 7}')),
     "a name without end": (HeaderBeyondLimits, of({"a" * 3000: TENSOR})),
 }  # fmt: skip
@@ -173,6 +174,14 @@ def test_long_texts_in_the_metadata_are_allowed() -> None:
     """LoRA trainers keep whole JSON documents in it, with brackets and commas."""
     tags = json.dumps({"ss_tag_frequency": [{"a": [1, 2]}] * 40_000})
     assert header(SMALL, metadata={"ss_tag_frequency": tags, "format": "pt"}).facts["metadata"] == {"format": "pt"}
+
+
+@pytest.mark.parametrize("more", [{"a": {**TENSOR, "note": "x"}}, {"__metadata__": None, "a": TENSOR}])
+def test_what_the_reference_takes_is_read(more: dict[str, Any]) -> None:
+    """safetensors 0.8 ignores further fields of a tensor, and metadata that is null."""
+    data = of(more)
+    found = read_safetensors(artifact("a"), {"a": len(data) + 8}, lambda path: BytesSource(data, path, len(data) + 8))
+    assert (found.parameters, found.size_verified) == (2, True)
 
 
 def test_an_unknown_dtype_is_kept() -> None:

@@ -41,6 +41,13 @@ def count_float8(module: str, leaves: Leaves, config: QuantizationConfig) -> Cou
     return Count(weight.elements, "MXFP8" if mx or config.written_method == "mxfp8" else "FP8")
 
 
+def float_scheme(dtype: str) -> str:
+    """The scheme of a tensor that no rule knows as packed: its dtype, or what floats of so few bits are called."""
+    if dtype in EIGHT:
+        return "FP8"
+    return {"F4": "MXFP4", "F6_E2M3": "MXFP6", "F6_E3M2": "MXFP6"}.get(dtype, dtype)
+
+
 NARROW_DTYPES = frozenset({"F4", "F6_E2M3", "F6_E3M2"})
 
 

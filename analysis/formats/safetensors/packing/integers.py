@@ -47,6 +47,20 @@ def count_marlin(module: str, leaves: Leaves, config: QuantizationConfig) -> Cou
     return Count(round(leaves["B"].elements * 32 / bits), config.packing_scheme("GPTQ"))
 
 
+def count_sparse_marlin(module: str, leaves: Leaves, config: QuantizationConfig) -> Count:
+    """Marlin 2:4: of each four weights two are stored, and which ones: I16 [K/32, 2*N], for 16 weights each.
+
+    vLLM, gptq_marlin_24.py and compressed_tensors_w4a16_24.py: packed I32 [K/32, N*16*b/32].
+    """
+    meta = leaves.get("B_meta") or leaves["meta"]
+    packed = leaves.get("B_24") or leaves["weight_packed"]
+    weights = 16 * meta.elements
+    if "B_24" in leaves:
+        return Count(weights, config.packing_scheme("GPTQ"))
+    bits = 2 * 32 * packed.elements / weights if weights else 4
+    return Count(weights, config.integer_scheme(bits))
+
+
 def count_compressed_tensors(module: str, leaves: Leaves, config: QuantizationConfig) -> Count:
     """weight_packed I32 [N, K*b/32] with weight_scale [N, K/g]; U8 [N, K/2] for NVFP4 and MXFP4."""
     weight, scale = leaves["weight_packed"], leaves.get("weight_scale")

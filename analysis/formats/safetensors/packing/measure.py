@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from analysis.formats.safetensors.packing import codebooks, floats, integers
-from analysis.formats.safetensors.packing.modules import COMPANIONS, NEVER_WEIGHTS, Rule, group_by_module, is_buffer
+from analysis.formats.safetensors.packing.modules import COMPANIONS, Rule, group_by_module, is_buffer, is_scale
 from analysis.formats.safetensors.tensors import BYTES, EIGHT, FLOATS, SCALES, Tensor
 from analysis.schemes.quantization_config import QuantizationConfig
 
@@ -53,6 +53,8 @@ RULES: tuple[tuple[frozenset[str], Rule, str], ...] = (
     (frozenset({"qweight"}), integers.count_gptq_or_awq, "gptq"),
     (frozenset({"quantized_weight_values"}), floats.count_four_over_six, "fouroversix"),
     (frozenset({"B", "s"}), integers.count_marlin, "gptq"),
+    (frozenset({"B_24", "B_meta"}), integers.count_sparse_marlin, "gptq"),
+    (frozenset({"weight_packed", "scale_packed", "meta"}), integers.count_sparse_marlin, "compressed-tensors"),
     (frozenset({"weight_packed"}), integers.count_compressed_tensors, "compressed-tensors"),
     (frozenset({"compressed", "bitmask"}), floats.count_bitmask, "compressed-tensors"),
     (frozenset({"_blocks", "_scales"}), floats.count_gpt_oss, "mxfp4"),
@@ -89,6 +91,11 @@ def find_rule(signature: frozenset[tuple[str, str]]) -> tuple[Rule, str] | None:
     return (integers.count_bare_bytes, "") if kind in BYTES else None
 
 
+def is_stack(tensor: Tensor) -> bool:
+    """Whether a tensor stacks matrices: three dimensions or more, of which only the first may be 1."""
+    return len(tensor.shape) >= 3 and min(tensor.shape[1:]) > 1
+
+
 def _byte_method(leaves: Mapping[str, str]) -> str:
     """The library that writes bytes with these scales, where no configuration names it."""
     if "weight_scale_2" in leaves or "pre_quant_scale" in leaves:
@@ -105,7 +112,7 @@ def measure(tensors: Mapping[str, Tensor], config: QuantizationConfig) -> Packed
     config = config.limit_patterns(len(modules))
     for module, leaves in modules.items():
         rule = find_rule(frozenset((leaf, tensor.dtype) for leaf, tensor in leaves.items()))
-        stacked = max((tensor.shape[0] for tensor in leaves.values() if len(tensor.shape) >= 3), default=0)
+        stacked = max((tensor.shape[0] for tensor in leaves.values() if is_stack(tensor)), default=0)
         parameters, scheme = 0, ""
         if rule is not None:
             counted, scheme, method = rule[0](module, leaves, config)
@@ -117,7 +124,7 @@ def measure(tensors: Mapping[str, Tensor], config: QuantizationConfig) -> Packed
             packed.methods[config.method or method or rule[1]] += parameters
             packed.stored[scheme] += max(tensor.size for tensor in leaves.values())
         for leaf, tensor in leaves.items():
-            if leaf in NEVER_WEIGHTS or (
+            if is_scale(leaf, tensor) or (
                 rule and (leaf in COMPANIONS or leaf.startswith(("weight.", "W_q.", "meta.")) or leaf == "weight")
             ):
                 continue
@@ -126,7 +133,7 @@ def measure(tensors: Mapping[str, Tensor], config: QuantizationConfig) -> Packed
                 packed.buffer_bytes += tensor.size
                 continue
             parameters += tensor.elements
-            kind = "FP8" if tensor.dtype in EIGHT else tensor.dtype
+            kind = floats.float_scheme(tensor.dtype)
             packed.schemes[kind] += tensor.elements
             scheme = scheme or kind
         packed.modules[module] = Module(parameters, scheme, stacked)

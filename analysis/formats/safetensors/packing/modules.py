@@ -68,9 +68,9 @@ def group_by_module(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor
 
 COMPANIONS = frozenset({
     # GPTQ, AWQ, Marlin, fp_quant, SVDQuant
-    "qweight", "qzeros", "scales", "g_idx", "B", "s", "workspace", "dqweight", "forward_hadamard_matrix",
-    "backward_hadamard_matrix", "act_global_scale", "weight_global_scale", "wscales", "smooth_factor",
-    "smooth_factor_orig", "wtscale", "wcscales", "wzeros", "scaled_zeros",
+    "qweight", "qzeros", "scales", "g_idx", "B", "B_24", "B_meta", "s", "workspace", "dqweight",
+    "forward_hadamard_matrix", "backward_hadamard_matrix", "act_global_scale", "weight_global_scale", "wscales",
+    "smooth_factor", "smooth_factor_orig", "wtscale", "wcscales", "wzeros", "scaled_zeros",
     # compressed-tensors, FP8, ModelOpt, Quark
     "weight_packed", "weight_scale", "weight_shape", "weight_zero_point", "weight_g_idx", "input_scale",
     "input_zero_point", "input_global_scale", "output_scale", "output_zero_point", "weight_scale_inv",
@@ -101,9 +101,14 @@ COMPANIONS = frozenset({
 })  # fmt: skip
 """Endings that stand beside packed weights and are no weights themselves."""
 
-NEVER_WEIGHTS = frozenset(
-    {"k_scale", "v_scale", "q_scale", "prob_scale", "input_scale", "output_scale", "input_global_scale", "_amax"}
+_NEVER_WEIGHT = re.compile(
+    r"(?:q|k|v|kv|kv_cache|prob|act|activation|input|output|input_global)_scale(?:_inv|_\d)?|"  # vLLM
+    r"scale_(?:weight|input|output)|scaled_fp8|"  # ComfyUI
+    r"qscale_(?:weight|act)|"  # Mistral's own files
+    r"\w*scaling_factor(?:_\w+)?|"  # TensorRT-LLM
+    r"\w*_amax"
 )
+"""Scales of quantized weights, activations and caches, whatever stands beside them."""
 _BUFFER = re.compile(
     r"(?:^|\.)(?:position_ids|inv_freq|original_inv_freq|cos_cached|sin_cached|freqs_cis|num_batches_tracked|"
     r"running_mean|"
@@ -112,6 +117,11 @@ _BUFFER = re.compile(
 
 
 _INTEGER_DTYPES = frozenset({"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"})
+
+
+def is_scale(leaf: str, tensor: Tensor) -> bool:
+    """Whether a tensor scales others and is no weight: by its name, or because it holds nothing but powers of two."""
+    return tensor.dtype == "F8_E8M0" or _NEVER_WEIGHT.fullmatch(leaf) is not None
 
 
 def is_buffer(name: str, tensor: Tensor) -> bool:
