@@ -26,6 +26,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from db.extras import install_command
+
 
 class AnalysisError(Exception):
     """Base of all errors of analysis; `hint` says what to do next."""
@@ -116,7 +118,7 @@ class MissingExtra(AnalysisError):
     def __init__(self, extra: str, package: str) -> None:
         super().__init__(f"this needs the package {package}, which is not installed")
         self.extra, self.package = extra, package
-        self.hint = f"install it with: pip install 'hf-catalog[{extra}]'"
+        self.hint = f"install it with: {install_command(extra)}"
 
 
 class HeaderError(AnalysisError):

@@ -198,7 +198,7 @@ def peers(folder: Path, install: bool) -> tuple[list[Peer], list[str]]:
 
         found.append(Peer("gguf (Python)", [sys.executable, "-c", GGUF_PY], remote=False))
     except ImportError:
-        missing.append("gguf: pip install 'hf-catalog[test]'")
+        missing.append("gguf: pip install '.[test]'")
     if python.exists() and run_quietly([str(python), "-c", "import hf_mem"]):
         found.append(Peer("hf-mem", [str(python), "-c", HF_MEM], remote=True))
     else:

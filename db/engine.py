@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 
 from db import sqlite_file
 from db.errors import CatalogError, CatalogUnreachable
+from db.extras import install_command
 from db.secret_url import mask_database_url, reveal
 from db.sqlite_file import is_url, to_catalog_error
 
@@ -101,7 +102,7 @@ def _postgresql(url: URL, *, read_only: bool) -> Engine:
     try:
         engine = create_engine(url, connect_args={**options, "connect_timeout": 10}, pool_pre_ping=True)
     except (ModuleNotFoundError, NoSuchModuleError):
-        hint = "install it with: pip install 'hf-catalog[postgres]'"
+        hint = f"install it with: {install_command('postgres')}"
         raise CatalogError(masked_url(url), f"{masked_url(url)} needs the PostgreSQL driver", hint) from None
     engine = engine.execution_options(catalog=masked_url(url), read_only=read_only)
     event.listen(engine, "connect", _plain_numbers)

@@ -53,7 +53,7 @@ def postgresql_binaries() -> Path | None:
 @contextmanager
 def running_postgresql() -> Iterator[PostgreSQL]:
     """A server for the duration of the block; skips the test where PostgreSQL or psycopg is not installed."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'hf-catalog[postgres]'")
+    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install '.[postgres]'")
     binaries = postgresql_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL server on this machine: apt-get install postgresql")

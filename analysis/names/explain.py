@@ -36,7 +36,7 @@ class Part:
 
 
 def explain(found: NameLabels) -> str:
-    """The explanation as lines of plain text, with a case for the corpus at the end."""
+    """The explanation as lines of plain text."""
     parts = list(explain_parts(found))
     widths = [max((len(getattr(part, field)) for part in parts), default=0) for field in ("text", "kind", "meaning")]
     lines = [found.input]
@@ -50,7 +50,6 @@ def explain(found: NameLabels) -> str:
         lines.append(f"  {'  '.join(cells)}".rstrip())
     lines += [f"  {line}" for line in quantization_arithmetic(found)]
     lines.append("A name only claims. `hf-catalog header` measures.")
-    lines += ["", "# As a case for tests/corpus/names.toml, after checking it:", corpus_case(found)]
     return "\n".join(lines)
 
 

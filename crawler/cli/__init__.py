@@ -138,7 +138,9 @@ def misplaced_package() -> str | None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and leave with its exit status (see errors.py for their meaning)."""
     from crawler.cli import errors
+    from crawler.cli.encoding import adapt_streams
 
+    adapt_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     foreign = misplaced_package()
     if foreign:

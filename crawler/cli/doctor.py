@@ -17,6 +17,7 @@ from crawler.cli.errors import EXTRAS, NO
 from crawler.cli.findings import Finding, bad_finding
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Printer, size_text
+from db.extras import install_command
 
 MIN_FREE_BYTES = 1_000_000_000
 """Free disk space below which a crawl soon runs out; a listing of the whole Hub takes some 12 GB."""
@@ -66,7 +67,7 @@ def check_installation() -> Iterator[Finding]:
             yield Finding(package, "bad", "not installed", "pip install .")
     missing = sorted({extra for package, extra in EXTRAS.items() if find_spec(package) is None})
     if missing:
-        yield Finding("extras", "note", f"not installed: {', '.join(missing)}", f"pip install '.[{','.join(missing)}]'")
+        yield Finding("extras", "note", f"not installed: {', '.join(missing)}", install_command(",".join(missing)))
 
 
 COUNT_STALE = """

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import click
 
 from analysis.text import escape_control_characters
+from db.extras import install_command
 
 DONE, NO, USAGE, CATALOG, HUB, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -113,7 +114,7 @@ def explain(error: BaseException) -> tuple[str, str, int] | None:
     if isinstance(error, ModuleNotFoundError):
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra:
-            return f"{error.name} is not installed", f"pip install 'hf-catalog[{extra}]'", NO
+            return f"{error.name} is not installed", f"install it with: {install_command(extra)}", NO
         return None
     for kind in type(error).__mro__:
         entry = ERROR_MESSAGES.get(f"{kind.__module__}.{kind.__qualname__}")
@@ -142,6 +143,9 @@ def run_command(run: Callable[[], Any], arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of a pipe has closed it
         close_quietly(sys.stdout)
         return DONE
+    except click.exceptions.NoArgsIsHelpError as error:  # a group alone
+        click.echo(error.format_message(), err=True)
+        return USAGE
     except Exception as error:
         verbose = "-v" in arguments or "--verbose" in arguments
         if verbose and not isinstance(error, click.ClickException | CommandError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
 from json import JSONEncoder
 from typing import cast
@@ -20,9 +20,10 @@ MAX_READ_BYTES = 1 << 16  # bytes of stdin
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME... | -")
-@click.option("--explain", is_flag=True, help="Explain each part; ends with a corpus case.")
+@click.option("--explain", is_flag=True, help="Explain each part.")
+@click.option("--as-test", is_flag=True, help="Print a case for the corpus of tests, to be checked by a person.")
 @output_options(table=False)
-def label(names: tuple[str, ...], explain: bool, out: Printer) -> None:
+def label(names: tuple[str, ...], explain: bool, as_test: bool, out: Printer) -> None:
     """Decode model names: repo ids, bare names, file names, owner/name::path, addresses and commands that name a
     repo; - reads one per line from stdin.
 
@@ -38,7 +39,7 @@ def label(names: tuple[str, ...], explain: bool, out: Printer) -> None:
             out.stdout.write("".join(as_json(name) for name in batch))
         else:
             for name in batch:
-                out.line(format_result(name, explain))
+                out.line(format_result(name, explained if explain else as_case if as_test else decoded))
         out.stdout.flush()
 
 
@@ -71,18 +72,24 @@ def as_json(name: str) -> str:
 encode = JSONEncoder(separators=(", ", ": ")).encode
 
 
-def format_result(name: str, explain: bool) -> str:
+def format_result(name: str, write: Callable[[NameLabels], str]) -> str:
     try:
         found = parse_name(name)
     except InvalidName as error:
         return f"{escape_control_characters(name[:80])}\n  {error}"
-    return explained(found) if explain else decoded(found)
+    return write(found)
 
 
 def explained(found: NameLabels) -> str:
     from analysis.names.explain import explain
 
     return explain(found) + "\n"
+
+
+def as_case(found: NameLabels) -> str:
+    from analysis.names.explain import corpus_case
+
+    return corpus_case(found)
 
 
 def decoded(found: NameLabels) -> str:

@@ -140,7 +140,7 @@ def test_a_formula_gets_an_apostrophe_unless_raw(small: str, tmp_path: Path) -> 
 
 
 def test_parquet_keeps_types_and_duckdb_reads_it(small: str, tmp_path: Path) -> None:
-    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: pip install 'hf-catalog[analytics]'")
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: pip install '.[analytics]'")
     export_catalog(small, tmp_path / "lake", form="parquet", only=["models", "files", "by-quant"])
     models = tmp_path / "lake" / "models.parquet"
     sql = f"select tuning, qat, epoch(created_at), parameters_measured from '{models}' where repo_id = ?"

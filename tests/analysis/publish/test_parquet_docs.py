@@ -9,7 +9,7 @@ import pytest
 
 from analysis.publish.export import export_catalog
 
-duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: pip install 'hf-catalog[analytics]'")
+duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: pip install '.[analytics]'")
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "scaling.md"
 QUESTIONS = [part.strip() for part in re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)[0].split(";")][:-1]
 

@@ -81,11 +81,16 @@ def test_a_name_that_is_none_is_said_to_people_without_its_control_characters(hf
     assert "\x1b" not in answer.out and GEMMA in answer.out
 
 
-def test_explain_lists_each_part_and_ends_with_a_case_for_the_corpus(hf_catalog: Ask) -> None:
+def test_explain_lists_each_part(hf_catalog: Ask) -> None:
     answer = hf_catalog("label", "--explain", "someone/Qwen3-0.6B-pelican")
     assert "600 million parameters" in answer.out
     assert "not in the vocabulary" in answer.out
-    assert answer.out.rstrip().splitlines()[-1] == 'unclaimed = ["pelican"]'
+    assert "corpus" not in answer.out and "unclaimed =" not in answer.out
+
+
+def test_a_name_is_printed_as_a_case_for_the_corpus(hf_catalog: Ask) -> None:
+    lines = hf_catalog("label", "--as-test", "someone/Qwen3-0.6B-pelican").out.rstrip().splitlines()
+    assert (lines[0], lines[-1]) == ('["someone/Qwen3-0.6B-pelican"]', 'unclaimed = ["pelican"]')
 
 
 def test_label_needs_a_name(hf_catalog: Ask) -> None:

@@ -29,7 +29,7 @@ from tests.crawler.hubs import run_crawl, small_catalog
 pytestmark = pytest.mark.timeout(600)  # each worker process imports Dask, which a busy machine does slowly
 RESULT_TIMEOUT_SECONDS = 300
 
-distributed: Any = pytest.importorskip("distributed", reason="pip install 'hf-catalog[cluster]'")
+distributed: Any = pytest.importorskip("distributed", reason="pip install '.[cluster]'")
 
 
 @pytest.fixture(scope="module")

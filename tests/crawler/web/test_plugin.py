@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-pytest.importorskip("datasette", reason="datasette is not installed: pip install 'hf-catalog[serve]'")
+pytest.importorskip("datasette", reason="datasette is not installed: pip install '.[serve]'")
 
 from analysis.query.saved import SavedQuery, find_saved_query, saved_queries
 from analysis.query.statement import parameter_spans
