@@ -63,7 +63,7 @@ def run_guarded(path: Path, request: QueryRequest, limits: ProcessLimits = STAND
     return result
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class QueryProcess:
     """A process that runs statements on the catalog at `path`, one after the other."""
 

@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -49,16 +49,16 @@ class ProcessLimits:
 
 @dataclass(frozen=True, slots=True)
 class QueryRequest:
-    """One statement, its values by name, and its limits: seconds, rows of the result, bytes of the result."""
+    """One statement, its values by name or by position, and its limits: seconds, rows and bytes of the result."""
 
     sql: str
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] | Sequence[Any]
     seconds: float | None = None
     max_rows: int | None = None
     max_bytes: int | None = None
 
     def to_message(self) -> tuple[Any, ...]:
-        return (self.sql, dict(self.values), self.seconds, self.max_rows, self.max_bytes)
+        return (self.sql, self.values, self.seconds, self.max_rows, self.max_bytes)
 
 
 def answer_requests(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
-from crawler.cli.errors import CATALOG, CommandError
-from crawler.cli.options import db_option, output_options
+from crawler.cli.errors import CATALOG, DONE, CommandError
+from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
 from crawler.cli.printer import Printer
 
 
@@ -18,33 +19,63 @@ from crawler.cli.printer import Printer
     "--port", type=click.IntRange(0, 65535), default=8001, show_default=True, metavar="N", help="0 for any free one."
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 allows other machines to read it.")
+@click.option(
+    "--allow-host",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="A further name in the addresses of browsers, as behind a proxy; repeatable.",
+)
+@click.option(
+    "--timeout", type=SPAN_OF_TIME, default="5s", show_default=True, help="Stop a query that runs for longer: 1s, 1m."
+)
 @db_option
 @output_options(table=False)
-def serve(port: int, host: str, db: str, out: Printer) -> None:
+def serve(port: int, host: str, names: tuple[str, ...], timeout: timedelta, db: str, out: Printer) -> None:
     """The catalog in a browser, read-only, with Datasette: tables, facets, saved queries as forms, search, the report.
 
-    Ctrl-C stops it. A crawl may write meanwhile.
+    Ctrl-C stops it. A crawl may write meanwhile. Only addresses with localhost, the address of this machine, --host or
+    --allow-host are answered, so that no other web page can read the catalog.
 
     \b
     Examples:
       hf-catalog serve
       hf-catalog serve --port 8002 --db demo.db
+      hf-catalog serve --host 0.0.0.0 --allow-host models.example.org
     """
-    from analysis.publish.report import build_report, render_report
-    from crawler.web.plugin import make_application
-    from db.engine import open_engine
-    from db.sqlite_file import is_url
+    from db.sqlite_file import check_catalog, sqlite_path
 
-    if is_url(db):
+    path = sqlite_path(db)
+    if path is None:
         hint = f"copy it to a file first: hf-catalog db copy {db} catalog.db"
         raise CommandError("Datasette serves SQLite files, not PostgreSQL", hint, CATALOG)
-    open_engine(db, read_only=True).dispose()  # a clear error where the catalog can't be used
-    path = Path(db)
-    site = make_application(path, lambda: render_report(build_report(path)))
-    with listening(host, port) as listener:
-        number = listener.getsockname()[1]
-        out.message(f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{number}/  (Ctrl-C stops it)")
-        run(site, listener, out)
+    check_catalog(path)
+    from crawler.execute.end_process import exit_at_once  # here, because Datasette is a heavy import
+    from crawler.web.gate import Gate
+    from crawler.web.limits import WEB_LIMITS
+    from crawler.web.plugin import make_application
+    from crawler.web.server import serve_until_signal
+
+    limits = replace(WEB_LIMITS, query_seconds=timeout.total_seconds())
+    limits = replace(limits, request_seconds=max(limits.request_seconds, 2 * limits.query_seconds))
+    site = make_application(path, lambda: make_report(path), limits)
+
+    def end() -> None:
+        site.hf_catalog_pool.close()
+        exit_at_once(DONE, "" if out.quiet else "Stopped.\n")
+
+    listener = listening(host, port)
+    number = listener.getsockname()[1]
+    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::1", "::") else f"[{host}]" if ":" in host else host
+    out.message(f"http://{shown}:{number}/  (Ctrl-C stops it)")
+    serve_until_signal(Gate(site.app(), (host, *names), limits), listener, end, verbose=out.verbose)
+
+
+def make_report(db: Path) -> str:
+    """The HTML of the home page."""
+    from analysis.publish.report import build_report, render_report  # here, so that the server starts before pandas
+
+    return render_report(build_report(db))
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -60,22 +91,3 @@ def listening(host: str, port: int) -> socket.socket:
             f"can't listen on {host}:{port}: {error.strerror or error}", f"name another port: --port {port + 1}"
         ) from None
     return listener
-
-
-def run(site: object, listener: socket.socket, out: Printer) -> None:
-    """Serve until stopped by a signal."""
-    import asyncio
-
-    import uvicorn
-
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(site.invoke_startup())  # type: ignore[attr-defined]
-        config = uvicorn.Config(
-            site.app(),  # type: ignore[attr-defined]
-            log_level="info" if out.verbose else "warning",
-            lifespan="on",
-            server_header=False,
-            timeout_graceful_shutdown=3,
-        )
-        uvicorn.Server(config).run(sockets=[listener])
-    out.message("Stopped.")

@@ -1,11 +1,11 @@
 """The catalog in a browser, by Datasette (https://docs.datasette.io): read-only, with descriptions of its columns.
 
-The database is opened with `mode=ro` and every connection gets the authorizer of `analysis.query.guard`, so that no
-statement does more than read; it is not opened as immutable, so a crawl may write meanwhile. The report is the
+Statements run in processes that only read, within limits (crawler/web/database.py, pool.py); requests and responses
+pass crawler/web/gate.py. The database is not opened as immutable, so a crawl may write meanwhile. The report is the
 home page; it is built in the background and built again after a crawl.
 
-Saved queries (`analysis/queries`) are canned queries. SQL functions parse their parameters as the command line does
-(`16GB`, `7d`): `parse_size(:size, '4GB')` is the parameter's value, or the default's where the form is empty.
+Saved queries (`analysis/queries`) are canned queries; `parse_size(:size, '4GB')` stands in place of `:size`
+(crawler/web/parameters.py).
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -21,26 +21,33 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import MissingExtra
-from analysis.query.guard import MAX_VALUE_BYTES, QueryLimits, make_authorizer
-from analysis.query.saved import Parameter, SavedQuery, saved_queries
+from analysis.query.guard import QueryLimits, limit_connection, make_authorizer
+from analysis.query.saved import SavedQuery, saved_queries
 from analysis.query.statement import parameter_spans
 from analysis.text import escape_control_characters
-from analysis.units import count_text, iso, size_text
+from analysis.units import count_text, size_text
+from crawler.web.gate import NONCE
+from crawler.web.limits import WEB_LIMITS, WebLimits
+from crawler.web.parameters import parameter_sql
+from crawler.web.pool import QueryPool
 
 try:
     from datasette import hookimpl
     from datasette.app import Datasette
-    from datasette.database import Database
     from datasette.filters import FilterArguments
     from datasette.plugins import pm
-    from datasette.utils.asgi import Response
+    from datasette.utils.asgi import Request, Response
+    from jinja2 import BaseLoader, Environment
     from markupsafe import Markup, escape
 except ImportError as error:
     raise MissingExtra("serve", "datasette") from error
 
+from crawler.web.csv_views import csv_routes  # these need Datasette too
+from crawler.web.database import CatalogDatabase
+from crawler.web.errors import show_error
+
 DATABASE = "catalog"  # in URLs, whatever the file is called
 SETTINGS: Mapping[str, Any] = {
-    "sql_time_limit_ms": 5_000,
     "facet_time_limit_ms": 2_000,
     "suggest_facets": False,
     "default_facet_size": 20,
@@ -101,13 +108,21 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def make_application(db: Path, report: Callable[[], str] | None = None) -> Datasette:
-    """Datasette on a catalog's file; `report` builds the HTML of the home page."""
+def make_application(db: Path, report: Callable[[], str] | None = None, limits: WebLimits = WEB_LIMITS) -> Datasette:
+    """Datasette on a catalog's file; `report` builds the HTML of the home page.
+
+    To be served behind `crawler.web.gate.Gate`; `site.hf_catalog_pool.close()` ends its processes.
+    """
     if not pm.has_plugin("hf-catalog"):
         pm.register(Plugin(), "hf-catalog")
-    site = Datasette([], metadata=make_metadata(db), settings=dict(SETTINGS))
-    site.add_database(Database(site, path=str(db), is_mutable=True), name=DATABASE)
+        pm.unregister(name="datasette.handle_exception")  # it prints every error with all variables
+    milliseconds = {"sql_time_limit_ms": round(limits.query_seconds * 1000)}
+    site = Datasette([], metadata=make_metadata(db), settings={**SETTINGS, **milliseconds})
+    site.remove_database("_memory")  # an empty database, on which SQL would run in this process
+    site.hf_catalog_limits = limits
+    site.hf_catalog_pool = QueryPool(db, limits)
     site.hf_catalog_report = ReportPage(db, report) if report else None
+    site.add_database(CatalogDatabase(site, db, site.hf_catalog_pool), name=DATABASE)
     return site
 
 
@@ -217,21 +232,6 @@ def sql_with_defaults(query: SavedQuery) -> str:
     return "".join([*parts, sql[position:]])
 
 
-def parameter_sql(parameter: Parameter) -> str:
-    default = (parameter.default or "").replace("'", "''")
-    return f"parse_{parameter.type}(:{parameter.name}, '{default}')"
-
-
-def parameter_function(kind: Any) -> Callable[[Any, str], Any]:
-    """A SQL function that parses a parameter's text as the command line does; invalid text is a query error."""
-
-    def parse(text: Any, default: str) -> Any:
-        value = Parameter("value", kind, default or None, "").parse(None if text in (None, "") else str(text))
-        return iso(value) if hasattr(value, "astimezone") else value
-
-    return parse
-
-
 # ---- the plugin -----------------------------------------------------------------------------------------------------
 
 
@@ -242,20 +242,26 @@ class Plugin:
 
     @hookimpl
     def prepare_connection(self, conn: sqlite3.Connection, database: str, datasette: Datasette) -> None:
-        """Statements on the catalog can only read; SQL functions parse parameters."""
-        if database != DATABASE:
-            return
-        conn.execute("pragma query_only=on")
-        conn.execute("pragma trusted_schema=off")
-        conn.execute("pragma busy_timeout=5000")
-        for kind in ("text", "integer", "number", "size", "date"):
-            conn.create_function(f"parse_{kind}", 2, parameter_function(kind), deterministic=True)
-        conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
-        conn.set_authorizer(make_authorizer(QueryLimits("", None)))
+        """Connections of this process, on which Datasette looks at the schema, can only read too."""
+        if database == DATABASE:
+            limit_connection(conn)
+            conn.set_authorizer(make_authorizer(QueryLimits("", None)))
 
     @hookimpl
-    def register_routes(self) -> list[tuple[str, Any]]:
-        return [(r"^/$", show_report), (r"^/report$", show_report), (rf"^{STYLESHEET}$", show_stylesheet)]
+    def prepare_jinja2_environment(self, env: Environment, datasette: Datasette) -> None:
+        """Scripts of templates may run; one that came with data would lack the nonce."""
+        env.globals["csp_nonce"] = NONCE.get
+        if env.loader is not None:
+            env.loader = NonceLoader(env.loader)
+
+    @hookimpl
+    def handle_exception(self, datasette: Datasette, request: Request, exception: Exception) -> Any:
+        return lambda: show_error(datasette, request, exception)
+
+    @hookimpl
+    def register_routes(self, datasette: Datasette) -> list[tuple[str, Any]]:
+        own = [(r"^/$", show_report), (r"^/report$", show_report), (rf"^{STYLESHEET}$", show_stylesheet)]
+        return [*own, *csv_routes(datasette)]
 
     @hookimpl
     def extra_css_urls(self, datasette: Datasette) -> list[str]:
@@ -301,6 +307,20 @@ class Plugin:
             return FilterArguments([clause] if clause else [], values, descriptions, context)
 
         return search
+
+
+class NonceLoader(BaseLoader):
+    """Templates whose script elements have the nonce of the response's Content-Security-Policy."""
+
+    def __init__(self, loader: BaseLoader) -> None:
+        self._loader = loader
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        source, name, is_current = self._loader.get_source(environment, template)
+        return source.replace("<script", '<script nonce="{{ csp_nonce() }}"'), name, is_current
+
+    def list_templates(self) -> list[str]:
+        return self._loader.list_templates()
 
 
 def search_clause(text: str) -> tuple[str, dict[str, str]]:

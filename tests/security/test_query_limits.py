@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from analysis.query.process import ProcessLimits, QueryRequest
 from analysis.query.reader import run_query
 from analysis.units import MIB
 from db.errors import QueryError, QueryRefused, QueryTimeout, QueryTooCostly
+from tests.security.processes import MAX_WAIT_SECONDS, children, is_running, needs_proc, wait_until
 
 PROGRAM = str(Path(sys.executable).with_name("hf-catalog"))
 ENDLESS_FUNCTION = "select instr(printf('%*d', 4000000, 1), printf('%*d', 2000000, 2))"
@@ -137,28 +136,6 @@ def started(db: str, *words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def children(pid: int) -> Sequence[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def wait_until(condition: object) -> None:
-    assert callable(condition)
-    until = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
-needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
-
-
 @needs_proc
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_a_signal_ends_a_query_and_its_process(number: signal.Signals, small: str) -> None:
@@ -166,14 +143,14 @@ def test_a_signal_ends_a_query_and_its_process(number: signal.Signals, small: st
     wait_until(lambda: children(process.pid))
     (child,) = children(process.pid)
     process.send_signal(number)
-    process.communicate(timeout=120)
+    process.communicate(timeout=MAX_WAIT_SECONDS)
     assert process.returncode == (130 if number == signal.SIGINT else -number)
     wait_until(lambda: not is_running(child))
 
 
 def test_the_error_names_the_limit_and_the_way_out(small: str) -> None:
     process = started(small, "--timeout", "0.2s", ENDLESS_FUNCTION)
-    _, told = process.communicate(timeout=120)
+    _, told = process.communicate(timeout=MAX_WAIT_SECONDS)
     assert process.returncode == 1
     assert told.decode().splitlines() == [
         "Error: the query ran for more than 0.2 s and was stopped",
