@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.catalog.fits import FitRequest, find_fits
+from analysis.catalog.fit_request import FitRequest
+from analysis.catalog.fits import find_fits
 from analysis.fit.machines import GB, Machine
 from analysis.fit.memory import GIB
 from analysis.query.reader import CatalogReader
@@ -32,17 +33,18 @@ def test_saved_query_has_rows(question: SavedQuery, reader: CatalogReader) -> No
 
 def test_gemma_of_the_tour_fits_16_gb(reader: CatalogReader) -> None:
     """The 4-bit Gemma that fits a 16 GB laptop with 32k tokens: 12B, by Google, QAT."""
-    found = find_fits(reader, LAPTOP, FitRequest(context=32_768, families=("gemma",), bits=4))
+    request = FitRequest(context=32_768, families=("gemma",), bits=4, gated=True, every_artifact=True)
+    found = find_fits(reader, LAPTOP, request).fits
     assert all(fit.needs <= LAPTOP.ram_for_models for fit in found)
     qat = next(fit for fit in found if fit.repo_id == "google/gemma-3-12b-it-qat-q4_0-gguf")
-    assert qat.qat and qat.author == "google" and qat.largest_context > 50_000 and not qat.estimated
+    assert qat.qat and qat.author == "google" and (qat.largest_context or 0) > 50_000 and not qat.estimated
     assert not any("27b" in fit.repo_id for fit in found)
 
 
 def test_largest_dense_model_at_4_bits_on_16_gb_is_about_14b(reader: CatalogReader) -> None:
     """Dense models only: gpt-oss 20B, a mixture of experts, was designed for such a machine."""
     four = ("Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
-    found = find_fits(reader, LAPTOP, FitRequest(every_artifact=True, quants=four))
+    found = find_fits(reader, LAPTOP, FitRequest(every_artifact=True, quants=four)).fits
     largest = max(fit.parameters or 0 for fit in found if fit.family != "gpt-oss")
     assert 13e9 < largest < 17e9
 

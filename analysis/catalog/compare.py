@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.catalog.fits import GeometryLookup
+from analysis.catalog.geometries import GeometryLookup
 from analysis.catalog.models import find_model
 from analysis.errors import UnknownModel
 from analysis.fit.memory import estimate_memory, find_largest_context
@@ -111,7 +111,7 @@ def compare_models(
 def load_compared(reader: CatalogReader, text: str, context: int, kv_type: str, memory: int) -> ComparedModel:
     repo_id, _, selector = text.partition("::")
     model = find_model(reader, repo_id)
-    geometries = GeometryLookup(reader, nearest_ids(model))
+    geometries = GeometryLookup(reader)
     artifact = find_artifact(reader, model, selector)
     needs = largest = None
     estimated = False
@@ -138,11 +138,6 @@ def load_compared(reader: CatalogReader, text: str, context: int, kv_type: str, 
         costs=assess_costs(labelled, deltas),
         conflicts=conflicts[0]["n"],
     )
-
-
-def nearest_ids(model: Mapping[str, Any]) -> list[str]:
-    """Ids of the repos whose headers may give a model's attention geometry: its own and its original's."""
-    return [model["repo_id"], *([model["base_model"]] if model["base_model"] else [])]
 
 
 def find_artifact(reader: CatalogReader, model: Mapping[str, Any], selector: str) -> dict[str, Any] | None:

@@ -1,68 +1,57 @@
-"""Which artifacts run on a machine: memory needed by their own headers, memory left, speed and quality loss."""
+"""What runs on a machine, ranked: memory needed, speed to expect, quality loss, and what was estimated.
+
+Every artifact that may fit is ranked by what the catalog knows of it (`fit_ranking`); then, best first, the memory is
+computed from the attention geometry until as many fit as are asked for.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from math import log2
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any, Literal
 
-from analysis.fit.geometry import Geometry, parse_geometry
+from analysis.catalog.coverage import Coverage, measure_coverage
+from analysis.catalog.fit_candidates import TOO_LARGE, Candidate, Reason, find_candidates
+from analysis.catalog.fit_ranking import Context, Score, first_years, score
+from analysis.catalog.fit_request import FitRequest
+from analysis.catalog.geometries import GeometryLookup
+from analysis.catalog.published_results import load_results
+from analysis.fit.geometry import Geometry
 from analysis.fit.machines import Machine
-from analysis.fit.memory import Estimate, estimate_memory, find_largest_context
-from analysis.formats.formats import find_format
+from analysis.fit.memory import RUNTIME_OVERHEAD_BYTES, Estimate, estimate_memory, find_largest_context
+from analysis.fit.speed import Speed, active_bytes
 from analysis.query.reader import CatalogReader
-from analysis.schemes.quality import estimated_divergence, loss_text, qat_share_of_loss, quality_loss, trained_for
-from analysis.schemes.schemes import scheme_table
+from analysis.schemes.quality import loss_text, quality_loss, trained_for
 
 Place = Literal["gpu", "gpu+cpu", "cpu"]
+GEOMETRY_BATCH = 100  # artifacts whose geometry is looked up together
 
-CANDIDATES = """
-select
-    a.repo_id, a.artifact, a.family, a.version, a.author, a.format, a.quant, a.quant_method, a.bits, a.bits_per_weight,
-    a.qat, a.imatrix, a.dynamic, a.total_size, a.architecture, a.downloads, a.license, a.gated, a.base_model,
-    coalesce(a.parameters_measured, a.parameters, m.parameters_measured, m.parameters) as parameters,
-    coalesce(a.active_parameters_measured, m.active_parameters_measured, m.active_parameters) as active_parameters,
-    coalesce(a.context_measured, m.context_measured) as trained_context,
-    a.header, m.quantized, m.tuning, m.specialty, m.pipeline_tag
-from artifacts_wide a
-join models m on m.repo_id = a.repo_id
-where a.role = 'weights' and a.main and +a.total_size > 0 and m.repo_id in ({repos})
-"""
-
-MAX_REPOS = 20_000
-"""If the request matches more repos, only this many are evaluated: the most downloaded ones."""
-
-HEADER_BATCH = 500  # headers loaded by one query
-MAX_SUBSTITUTES = 3  # headers remembered for one repo, or one architecture and size
-MAX_HEADERS = 50_000
-"""Headers of this many artifacts, the most downloaded ones, may be used for artifacts whose own was not read."""
-
-
-@dataclass(frozen=True, slots=True)
-class FitRequest:
-    """What should run. None and empty do not limit; `context` in tokens."""
-
-    context: int = 8192
-    kv_type: str = "f16"
-    families: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ()
-    quants: tuple[str, ...] = ()
-    authors: tuple[str, ...] = ()
-    bits: float | None = None  # nominal bits per weight, rounded
-    task: str | None = None  # a specialty, a tuning or the Hub's task
-    tasks: tuple[str, ...] = ()  # the Hub's tasks
-    among: int | None = None  # evaluate only this many artifacts, the most downloaded ones
-    every_artifact: bool = False  # False: the best of each repo
+SORTS: Mapping[str, Callable[[Fit], Any]] = {
+    "speed": lambda fit: -(fit.expected_tokens_per_second or 0.0),
+    "memory": lambda fit: fit.needs,
+    "size": lambda fit: -(fit.parameters or 0),
+    "context": lambda fit: -(fit.largest_context or 0),
+    "downloads": lambda fit: -(fit.downloads or 0),
+    "loss": lambda fit: -fit.score.quality_loss,
+    "name": lambda fit: (fit.repo_id.lower(), fit.artifact or ""),
+}
+"""Orders beside `rank`, by name: the sort key of a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """One artifact that runs. Sizes in bytes, contexts in tokens, speed in tokens per second."""
+    """One artifact that runs. Sizes in bytes, contexts in tokens, speeds in tokens per second.
+
+    `tokens_per_second` is the most that the memory's bandwidth allows, `expected_...` the estimate with its range; None
+    where a mixture's active parameters are unknown. `estimated` names the values that were not computed from the file's
+    own figures: weights, cache, compute, context. `sources`: values that are another's than the artifact's own.
+    """
 
     repo_id: str
-    artifact: str
+    artifact: str | None
+    base_model: str
     family: str | None
     format: str | None
     quant: str | None
@@ -79,234 +68,165 @@ class Fit:
     runtime: int
     left: int
     context: int
-    largest_context: int
-    tokens_per_second: float
+    largest_context: int | None
+    tokens_per_second: float | None
+    expected_tokens_per_second: float | None
+    expected_tokens_per_second_low: float | None
+    expected_tokens_per_second_high: float | None
+    is_usable: bool | None  # at least the requested speed; None: unknown
     place: Place
+    gpu_layers: int | None  # layers on the card, where it holds only some
     loss: str
     perplexity_percent: float | None
     estimated: tuple[str, ...]
+    sources: Mapping[str, str]
     author: str | None
     license: str | None
     gated: str | None
     downloads: int | None
+    score: Score
 
     def row(self) -> dict[str, Any]:
         """As a row of a table or a JSON object."""
-        return {**asdict(self), "tokens_per_second": round(self.tokens_per_second, 1)}
+        row = {key: round(value, 1) if "tokens_per" in key and value else value for key, value in asdict(self).items()}
+        return {**row, "score": round(self.score.total, 2), "score_parts": self.score.parts()}
 
 
-def find_fits(
-    reader: CatalogReader, machine: Machine, request: FitRequest, geometries: GeometryLookup | None = None
-) -> list[Fit]:
-    """The artifacts that run, best first: by `rank_score`, then by downloads."""
-    rows = list(find_candidates(reader, machine, request))
-    known = (geometries or GeometryLookup(reader)).find_all(rows)
-    evaluated = (evaluate_artifact(row, geometry, machine, request) for row, geometry in zip(rows, known, strict=True))
-    found = [fit for fit in evaluated if fit is not None]
-    found.sort(key=lambda fit: (-rank_score(fit), -(fit.downloads or 0), fit.repo_id, fit.artifact))
-    return found if request.every_artifact else best_of_each_repo(found)
+@dataclass(frozen=True, slots=True)
+class FitAnswer:
+    """The rows, best first, and what they rest on.
 
-
-def best_of_each_repo(found: Iterable[Fit]) -> list[Fit]:
-    seen: dict[str, Fit] = {}
-    for fit in found:
-        seen.setdefault(fit.repo_id, fit)
-    return list(seen.values())
-
-
-def find_candidates(reader: CatalogReader, machine: Machine, request: FitRequest) -> Iterator[dict[str, Any]]:
-    """Rows of artifacts that match the request and that a usual runtime loads on the machine."""
-    repos, values = repo_filter_sql(request)
-    ranked = f"{repos} order by c.downloads desc nulls last, c.repo_id limit {MAX_REPOS}"
-    conditions = [CANDIDATES.format(repos=ranked)]
-    conditions += match_any("a.format", request.formats, values)
-    if request.among is not None:
-        conditions.append(f"order by a.downloads desc nulls last, a.repo_id, a.artifact limit {int(request.among)}")
-    for row in reader.all("\n".join(conditions), values):
-        if matches_request(row, request) and (request.formats or request.quants or has_runtime(row, machine)):
-            yield row
-
-
-def exceeds_max_repos(reader: CatalogReader, request: FitRequest) -> bool:
-    """Whether the request matches more repos than are evaluated."""
-    repos, values = repo_filter_sql(request)
-    counted = reader.all(f"select count(*) as n from ({repos} limit {MAX_REPOS + 1}) as g", values)
-    return bool(counted[0]["n"] > MAX_REPOS)
-
-
-def repo_filter_sql(request: FitRequest) -> tuple[str, dict[str, Any]]:
-    """SQL for the ids of the repos that match the request, and its values."""
-    values: dict[str, Any] = {}
-    conditions = ["select c.repo_id from models as c where c.status in ('available', 'gated')"]
-    conditions += match_any("c.family", request.families, values)
-    conditions += match_any("c.author", request.authors, values)
-    conditions += match_any("c.pipeline_tag", request.tasks, values)
-    return " ".join(conditions), values
-
-
-def match_any(column: str, texts: Sequence[str], values: dict[str, Any]) -> list[str]:
-    """The condition that a column equals one of the texts in any letter case; adds to `values`."""
-    if not texts:
-        return []
-    names = [f"{column[2:]}_{at}" for at in range(len(texts))]
-    values.update(zip(names, (each.lower() for each in texts), strict=True))
-    return [f"and lower({column}) in ({', '.join(':' + name for name in names)})"]
-
-
-TASKS_WITHOUT_TEXT = frozenset({
-    "text-to-image", "image-to-image", "text-to-video", "image-to-video", "unconditional-image-generation",
-    "text-to-3d", "image-to-3d", "image-classification", "object-detection", "image-segmentation", "depth-estimation",
-    "zero-shot-image-classification", "image-feature-extraction", "mask-generation", "video-classification",
-})  # fmt: skip
-"""Tasks whose models have no tokens and no context."""
-
-
-def has_runtime(row: Mapping[str, Any], machine: Machine) -> bool:
-    """Whether a usual runtime loads this format on this kind of machine: MLX needs Apple's chips."""
-    machines = find_format(row["format"]).machines
-    if machines == "apple":
-        return machine.apple
-    if machines == "any":
-        return True
-    method = scheme_table().methods.get(row["quant_method"] or "")
-    return bool(machine.vram) or method is None or not method.cuda
-
-
-def matches_request(row: Mapping[str, Any], request: FitRequest) -> bool:
-    if not request.task and row["pipeline_tag"] in TASKS_WITHOUT_TEXT:
-        return False
-    if request.quants and (row["quant"] or "").upper() not in {quant.upper() for quant in request.quants}:
-        return False
-    if request.bits is not None and (row["bits"] is None or round(row["bits"]) != round(request.bits)):
-        return False
-    if request.task:
-        tasks = {*(row["specialty"] or []), *(row["tuning"] or []), row["pipeline_tag"]}
-        return request.task.lower() in {str(word).lower() for word in tasks}
-    return True
-
-
-class GeometryLookup:
-    """Attention geometries of artifacts, from headers that are loaded on demand.
-
-    An artifact whose header was not read gets the geometry of another artifact of its repo, of its original, or of one
-    with the same architecture and size: quantization does not change shapes.
-
-    `near`: ids of repos; only headers of these and of their copies are considered.
+    `more`: base models (artifacts, if each was asked for) beyond the rows that may fit as well; `left_out`: number of
+    repos by reason; `narrowed`: not every repo that may fit was evaluated.
     """
 
-    def __init__(self, reader: CatalogReader, near: Sequence[str] = ()) -> None:
-        self._reader = reader
-        self._geometries: dict[int, Geometry | None] = {}
-        self._of_repo: dict[str, list[int]] = {}
-        self._of_kind: dict[tuple[str, int], list[int]] = {}
-        values = {f"id_{at}": repo_id for at, repo_id in enumerate(near)}
-        listed = ", ".join(f":{name}" for name in values)
-        limit = f" and (a.repo_id in ({listed}) or a.base_model in ({listed}))" if near else ""
-        sql = (
-            "select a.header, a.repo_id, a.base_model, h.architecture, h.parameters from artifacts_wide a"
-            f" join headers h on h.id = a.header where a.role = 'weights' and a.header is not null{limit}"
-            f" order by a.downloads desc nulls last, a.header, a.repo_id limit {MAX_HEADERS}"
-        )
-        rows = sorted(reader.rows(sql, values).dicts(), key=lambda row: (row["header"], row["repo_id"]))
-        for row in rows:
-            for repo_id in (row["repo_id"], row["base_model"]):
-                group_ids(self._of_repo, repo_id, row["header"])
-            if row["architecture"] and row["parameters"]:
-                group_ids(self._of_kind, (row["architecture"], round_parameters(row["parameters"])), row["header"])
-
-    def find(self, row: Mapping[str, Any]) -> Geometry | None:
-        """The geometry for an artifact's row with header, repo_id, base_model, architecture and parameters."""
-        return self.find_all([row])[0]
-
-    def find_all(self, rows: Sequence[Mapping[str, Any]]) -> list[Geometry | None]:
-        """The geometry for each row, with few queries for all of them."""
-        self._load({row["header"] for row in rows if row.get("header")})
-        found = [self._geometries.get(row.get("header") or 0) for row in rows]
-        others = [[] if own else self._substitutes(row) for row, own in zip(rows, found, strict=True)]
-        self._load({number for numbers in others for number in numbers})
-        return [
-            own or next((self._geometries[number] for number in numbers if self._geometries[number]), None)
-            for own, numbers in zip(found, others, strict=True)
-        ]
-
-    def _substitutes(self, row: Mapping[str, Any]) -> list[int]:
-        """Ids of headers that may replace one that was not read: its repo's, its original's, one of the same kind."""
-        kind = (row.get("architecture") or "", round_parameters(row.get("parameters") or 0))
-        named = [*self._of_repo.get(row["repo_id"], ()), *self._of_repo.get(row.get("base_model") or "", ())]
-        return [*named, *self._of_kind.get(kind, ())]
-
-    def _load(self, numbers: set[int]) -> None:
-        missing = sorted(number for number in numbers if number not in self._geometries)
-        for start in range(0, len(missing), HEADER_BATCH):
-            listed = ", ".join(map(str, map(int, missing[start : start + HEADER_BATCH])))
-            sql = f"select id, facts, context, architecture from headers where id in ({listed})"
-            for row in self._reader.rows(sql).dicts():
-                facts = geometry_facts(row["facts"], row["context"])
-                self._geometries[row["id"]] = parse_geometry(facts, row["architecture"])
-        self._geometries.update((number, None) for number in missing if number not in self._geometries)
+    fits: Sequence[Fit]
+    more: int
+    left_out: Mapping[Reason, int]
+    considered: int
+    narrowed: bool
+    coverage: Coverage
 
 
-def group_ids(held: dict[Any, list[int]], key: Any, number: int) -> None:
-    """Add an id to those of a key, at most MAX_SUBSTITUTES: the first header may have no geometry."""
-    if key is None:
-        return
-    numbers = held.setdefault(key, [])
-    if len(numbers) < MAX_SUBSTITUTES and number not in numbers:
-        numbers.append(number)
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A candidate with its score and where it would run, before its cache is known."""
+
+    candidate: Candidate
+    score: Score
+    is_usable: bool | None
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        return order_of(self.is_usable, self.score, self.candidate)
 
 
-def round_parameters(parameters: int) -> int:
-    """Parameters rounded to two digits: copies of one model differ at most by a duplicated embedding."""
-    return int(float(f"{parameters:.1e}"))
+def order_of(is_usable: bool | None, points: Score, named: Candidate | Fit) -> tuple[Any, ...]:
+    """The sort key of the ranking: usable speed, unknown speed, slower; then the score, downloads and name."""
+    tier = {True: 0, None: 1, False: 2}[is_usable]
+    return (tier, -round(points.total, 6), -(named.downloads or 0), named.repo_id, named.artifact or "")
 
 
-def geometry_facts(text: str | None, context: int | None) -> dict[str, Any]:
-    """The geometry facts of a header, at the top level or under `geometry`."""
-    try:
-        facts = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    if not isinstance(facts, dict):
-        return {}
-    nested = facts.get("geometry")
-    flat = {**facts, **nested} if isinstance(nested, dict) else facts
-    return {"context": context, **flat}
+def find_fits(reader: CatalogReader, machine: Machine, request: FitRequest, sort: str = "rank") -> FitAnswer:
+    """What runs on the machine, best first; `sort` is `rank` or a key of SORTS."""
+    room = machine.vram_for_models + machine.ram_for_models - RUNTIME_OVERHEAD_BYTES
+    candidates = find_candidates(reader, machine, request, room)
+    context = Context(
+        first_years(candidates.found), load_results(reader, {each.base_model for each in candidates.found})
+    )
+    ranked = sorted((rank(each, machine, request, context) for each in candidates.found), key=lambda each: each.order)
+    left_out = Counter(candidates.left_out)
+    evaluated = evaluate_ranked(ranked, GeometryLookup(reader), machine, request, left_out)
+    wanted = request.limit if sort == "rank" else None
+    found = list(islice(evaluated, wanted))
+    if sort == "rank":
+        found.sort(key=lambda fit: order_of(fit.is_usable, fit.score, fit))
+    else:
+        found.sort(key=lambda fit: (SORTS[sort](fit), order_of(fit.is_usable, fit.score, fit)))
+    shown = found[: request.limit]
+    groups = len(ranked) if request.every_artifact else len({each.candidate.base_model.lower() for each in ranked})
+    more = len(found) - len(shown) if wanted is None or len(found) < wanted else max(0, groups - len(shown))
+    return FitAnswer(shown, more, dict(left_out), candidates.repos, candidates.narrowed, measure_coverage(reader))
+
+
+def rank(candidate: Candidate, machine: Machine, request: FitRequest, context: Context) -> Ranked:
+    needs = candidate.total_size + RUNTIME_OVERHEAD_BYTES
+    place = place_on_devices(needs, machine)
+    speed = estimate_speed(candidate, needs, machine, place, 0) if place else None
+    return Ranked(candidate, score(candidate, context), is_usable(speed, request))
+
+
+def is_usable(speed: Speed | None, request: FitRequest) -> bool | None:
+    return None if speed is None else speed.expected >= request.min_speed
+
+
+def evaluate_ranked(
+    ranked: Sequence[Ranked],
+    geometries: GeometryLookup,
+    machine: Machine,
+    request: FitRequest,
+    left_out: Counter[Reason],
+) -> Iterator[Fit]:
+    """The artifacts that fit with their cache, in the order of `ranked`; one of each base model, or all."""
+    done: set[str] = set()
+    at = 0
+    while at < len(ranked):
+        batch: list[Ranked] = []
+        while at < len(ranked) and len(batch) < GEOMETRY_BATCH:
+            if request.every_artifact or ranked[at].candidate.base_model.lower() not in done:
+                batch.append(ranked[at])
+            at += 1
+        rows = [geometry_row(each.candidate) for each in batch]
+        for each, (geometry, source) in zip(batch, geometries.find_with_source(rows), strict=True):
+            base = each.candidate.base_model.lower()
+            if not request.every_artifact and base in done:
+                continue
+            fit = evaluate_artifact(each, geometry, source, machine, request)
+            if fit is None:
+                left_out[TOO_LARGE] += 1
+                continue
+            done.add(base)
+            yield fit
+
+
+def geometry_row(candidate: Candidate) -> dict[str, Any]:
+    """What the lookup of a geometry needs to know."""
+    return {"header": candidate.header, "repo_id": candidate.repo_id, "base_model": candidate.base_model}
 
 
 def evaluate_artifact(
-    row: Mapping[str, Any], geometry: Geometry | None, machine: Machine, request: FitRequest
+    ranked: Ranked, geometry: Geometry | None, source: str | None, machine: Machine, request: FitRequest
 ) -> Fit | None:
-    """The artifact on this machine, or None where it does not fit."""
-    weights = int(row["total_size"])
-    parameters = row["parameters"]
+    """The artifact on this machine, or None where it does not fit with its cache and the asked context."""
+    candidate = ranked.candidate
+    weights, parameters = candidate.total_size, candidate.parameters
     need = estimate_memory(weights, geometry, context=request.context, kv_type=request.kv_type, parameters=parameters)
-    place = place_on_devices(need, machine)
-    if place is None:
+    place = place_on_devices(need.total, machine)
+    trained = candidate.trained_context or (geometry.trained_context if geometry else None)
+    if place is None or (trained and request.context > trained):
         return None
-    available = {
-        "gpu": machine.vram_for_models,
-        "cpu": machine.ram_for_models,
-        "gpu+cpu": machine.vram_for_models + machine.ram_for_models,
-    }[place]
-    trained = row["trained_context"] or (geometry.trained_context if geometry else None)
-    if trained and request.context > trained:
-        return None
-    largest = find_largest_context(
-        available, weights, geometry, kv_type=request.kv_type, parameters=parameters, trained=trained
-    )
-    measured = quality_loss(row["quant"], imatrix=bool(row["imatrix"]))
-    qat = trained_for(row["qat"], row["bits"])
+    available = room_at(place, machine)
+    largest = None
+    if trained:
+        largest = find_largest_context(
+            available, weights, geometry, kv_type=request.kv_type, parameters=parameters, trained=trained
+        )
+    speed = estimate_speed(candidate, need.total, machine, place, need.cache)
+    measured = quality_loss(candidate.quant, imatrix=candidate.imatrix)
+    qat = trained_for(candidate.qat, candidate.bits)
+    estimated = [*candidate.estimated, *need.estimated, *(() if trained else ("context",))]
     return Fit(
-        repo_id=row["repo_id"],
-        artifact=row["artifact"],
-        family=row["family"],
-        format=row["format"],
-        quant=row["quant"],
-        bits=row["bits"],
-        bits_per_weight=row["bits_per_weight"] or (8 * weights / parameters if parameters else None),
+        repo_id=candidate.repo_id,
+        artifact=candidate.artifact,
+        base_model=candidate.base_model,
+        family=candidate.family,
+        format=candidate.format,
+        quant=candidate.quant,
+        bits=candidate.bits,
+        bits_per_weight=candidate.bits_per_weight or (8 * weights / parameters if parameters else None),
         qat=qat,
         parameters=parameters,
-        active_parameters=row["active_parameters"],
+        active_parameters=candidate.active_parameters,
         total_size=weights,
         needs=need.total,
         weights=need.weights,
@@ -316,53 +236,116 @@ def evaluate_artifact(
         left=available - need.total,
         context=request.context,
         largest_context=largest,
-        tokens_per_second=estimate_speed(row, need, machine, place),
+        tokens_per_second=speed.bound if speed else None,
+        expected_tokens_per_second=speed.expected if speed else None,
+        expected_tokens_per_second_low=speed.low if speed else None,
+        expected_tokens_per_second_high=speed.high if speed else None,
+        is_usable=is_usable(speed, request),
         place=place,
-        loss=loss_text(row["quant"], qat=qat, imatrix=bool(row["imatrix"]), quantized=row["quantized"]),
+        gpu_layers=layers_on_card(need, geometry, machine) if place == "gpu+cpu" else None,
+        loss=loss_text(candidate.quant, qat=qat, imatrix=candidate.imatrix, quantized=candidate.quantized),
         perplexity_percent=measured.percent if measured else None,
-        estimated=need.estimated,
-        author=row["author"],
-        license=row["license"],
-        gated=row["gated"],
-        downloads=row["downloads"],
+        estimated=tuple(estimated),
+        sources=other_sources(candidate, source),
+        author=candidate.author,
+        license=candidate.license,
+        gated=candidate.gated,
+        downloads=candidate.downloads,
+        score=ranked.score,
     )
 
 
-def place_on_devices(need: Estimate, machine: Machine) -> Place | None:
+SHOWN_AS = {
+    "context_measured": "context", "parameters_measured": "parameters",
+    "active_parameters_measured": "active_parameters",
+}  # fmt: skip
+"""The value of a row that a label's value becomes."""
+
+
+def other_sources(candidate: Candidate, geometry: str | None) -> dict[str, str]:
+    """The values that are not the artifact's own, with their source: `base`, or `repo` for another file of the repo."""
+    shown = {"context", "parameters", "active_parameters", "architecture", "license"}
+    sources = {SHOWN_AS.get(name, name): "base" for name in candidate.inherited}
+    sources = {name: source for name, source in sources.items() if name in shown}
+    if geometry in ("base", "repo"):
+        sources["cache"] = geometry
+    return sources
+
+
+def place_on_devices(needs: int, machine: Machine) -> Place | None:
     """Where it runs: on the GPU if it fits there, else on GPU and CPU, or on the CPU; None if it does not fit."""
-    if machine.vram and need.total <= machine.vram_for_models:
+    if machine.vram and needs <= machine.vram_for_models:
         return "gpu"
-    if machine.vram and machine.ram and need.total <= machine.vram_for_models + machine.ram_for_models:
+    if machine.vram and machine.ram and needs <= machine.vram_for_models + machine.ram_for_models:
         return "gpu+cpu"
-    return "cpu" if machine.ram and not machine.vram and need.total <= machine.ram_for_models else None
+    return "cpu" if machine.ram and not machine.vram and needs <= machine.ram_for_models else None
 
 
-def estimate_speed(row: Mapping[str, Any], need: Estimate, machine: Machine, place: Place) -> float:
-    """Tokens a second at most: bytes of the weights that one token reads, divided by the bandwidth of their memory."""
-    active, total = row["active_parameters"], row["parameters"]
-    share = min(1.0, active / total) if active and total else 1.0
-    read = need.weights * share
-    on_gpu = {"gpu": 1.0, "cpu": 0.0, "gpu+cpu": min(1.0, machine.vram_for_models / max(1, need.total))}[place]
-    return machine.speed(read * on_gpu, read * (1 - on_gpu))
+def room_at(place: Place, machine: Machine) -> int:
+    """Bytes for models where it runs."""
+    gpu = 0 if place == "cpu" else machine.vram_for_models
+    return gpu + (0 if place == "gpu" else machine.ram_for_models)
 
 
-def rank_score(fit: Fit) -> float:
-    """A rough measure of capability: the binary logarithm of the parameters, less a penalty for quality loss.
+def share_on_card(needs: int, machine: Machine, place: Place) -> float:
+    return {"gpu": 1.0, "cpu": 0.0, "gpu+cpu": min(1.0, machine.vram_for_models / max(1, needs))}[place]
 
-    The penalty is 4 x the mean KL divergence of schemes.toml (nats): Q4_K_M costs an eighth of a doubling of size and
-    Q2_K nearly two doublings, so that a smaller model at 4 bits ranks above a bigger one at 2. If a scheme was not
-    measured, its divergence is estimated from its bits: nominal bits and one more, or fewer if the file has fewer. A
-    mixture of experts counts as the geometric mean of its active and total parameters.
+
+def layers_on_card(need: Estimate, geometry: Geometry | None, machine: Machine) -> int | None:
+    """Layers that the card holds with their cache, beside the buffers."""
+    if geometry is None:
+        return None
+    room = machine.vram_for_models - need.compute - need.runtime
+    return max(0, int(geometry.layers * min(1.0, room / max(1, need.weights + need.cache))))
+
+
+def estimate_speed(candidate: Candidate, needs: int, machine: Machine, place: Place, cache: int) -> Speed | None:
+    """The speed; None for a mixture of experts whose active parameters are unknown."""
+    if candidate.mixture and not candidate.active_parameters:
+        return None
+    read = active_bytes(candidate.total_size, parameters=candidate.parameters, active=candidate.active_parameters)
+    on_card = share_on_card(needs, machine, place)
+    return machine.estimate_speed(
+        read * on_card,
+        read * (1 - on_card),
+        kind="moe" if candidate.mixture else "dense",
+        engine={"mlx": "mlx", "gguf": "llama.cpp"}.get(candidate.format or "", "vllm" if machine.vram else "llama.cpp"),
+        cache_bytes=cache,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a repo stands where it stands: its row and place among all that fit, or the reason why it is left out.
+
+    `best`: the row of its base model, if that is another repo's.
     """
-    parameters = fit.parameters or fit.total_size
-    if fit.active_parameters:
-        parameters = round((parameters * min(parameters, fit.active_parameters)) ** 0.5)
-    found = quality_loss(fit.quant, imatrix=True)
-    if found and found.kl_divergence is not None:
-        divergence = found.kl_divergence
-    else:
-        widths = [fit.bits_per_weight, None if fit.bits is None else fit.bits + 1]
-        divergence = estimated_divergence(min((width for width in widths if width), default=16.0))
-    if fit.qat:
-        divergence *= qat_share_of_loss()
-    return log2(max(1, parameters)) - 4 * divergence
+
+    repo_id: str
+    place: int | None
+    rows: int
+    fit: Fit | None
+    best: Fit | None
+    reason: Reason | None
+
+
+def explain_fit(reader: CatalogReader, machine: Machine, request: FitRequest, repo_id: str) -> Explanation:
+    """Where a repo stands among all rows of the request, and why. The repo must be in the catalog."""
+    every = find_fits(reader, machine, replace(request, limit=None)).fits
+    at = position_of(every, lambda fit: fit.repo_id.lower() == repo_id.lower())
+    if at is not None:
+        return Explanation(repo_id, at + 1, len(every), every[at], None, None)
+    alone = replace(request, repo_ids=(repo_id,), limit=1, families=(), authors=())
+    own = find_fits(reader, machine, alone)
+    if own.fits:
+        base = own.fits[0].base_model.lower()
+        best = position_of(every, lambda fit: fit.base_model.lower() == base)
+        return Explanation(repo_id, None, len(every), own.fits[0], None if best is None else every[best], None)
+    reason = next(iter(own.left_out), None)
+    if reason is None and find_fits(reader, machine, replace(alone, gated=True, gone=True)).considered:
+        reason = "gated or vanished (--gated and --gone show it)"
+    return Explanation(repo_id, None, len(every), None, None, reason)
+
+
+def position_of(fits: Iterable[Fit], condition: Callable[[Fit], bool]) -> int | None:
+    return next((at for at, fit in enumerate(fits) if condition(fit)), None)

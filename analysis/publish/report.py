@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from analysis.catalog.fits import Fit, FitRequest, GeometryLookup, find_fits
+from analysis.catalog.fit_request import FitRequest
+from analysis.catalog.fits import Fit, find_fits
 from analysis.catalog.lineage import Branch, largest_family, lineage_trees
 from analysis.errors import MissingExtra
 from analysis.fit.machines import GB, Machine
@@ -28,10 +29,7 @@ MEMORY_SIZES_GB = (8, 16, 24, 48, 80)
 MAX_LAPTOP_GB = 16  # up to here memory is a laptop's RAM, above it a graphics card's VRAM
 CONTEXT_TOKENS = 8192
 BEST_PER_MEMORY = 5  # models listed for each memory
-MAX_ARTIFACTS_EVALUATED = 20_000  # the most downloaded ones
 MAX_TABLE_ROWS = 100  # of the table behind a chart
-TEXT_TASKS = ("text-generation", "image-text-to-text", "any-to-any")
-"""The Hub's tasks of models that generate text."""
 TEMPLATES = Path(__file__).with_name("templates")
 
 COUNTS = """
@@ -116,11 +114,10 @@ def build_report(db: str | Path, *, family: str | None = None) -> Report:
 def find_fits_by_memory(reader: CatalogReader) -> list[MemoryFits]:
     """For each memory size the best models, one of each family, and the largest model."""
     found = []
-    geometries = GeometryLookup(reader)
-    request = FitRequest(context=CONTEXT_TOKENS, among=MAX_ARTIFACTS_EVALUATED, tasks=TEXT_TASKS)
+    request = FitRequest(context=CONTEXT_TOKENS)
     for gigabytes in MEMORY_SIZES_GB:
         machine = Machine(ram=gigabytes * GB) if gigabytes <= MAX_LAPTOP_GB else Machine(vram=gigabytes * GB)
-        ranked = find_fits(reader, machine, request, geometries)
+        ranked = find_fits(reader, machine, request).fits
         best: dict[str, Fit] = {}
         for fit in ranked:
             best.setdefault(fit.family or fit.repo_id, fit)

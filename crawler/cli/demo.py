@@ -85,7 +85,8 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
 
 def shown(reader: CatalogReader) -> dict[str, Any]:
     """The data of the summary."""
-    from analysis.catalog.fits import FitRequest, find_fits
+    from analysis.catalog.fit_request import FitRequest
+    from analysis.catalog.fits import find_fits
     from analysis.fit.machines import Machine
 
     counts = reader.all(
@@ -93,7 +94,7 @@ def shown(reader: CatalogReader) -> dict[str, Any]:
         " sum(total_size) as bytes, sum(artifact_count) as artifacts from models"
     )[0]
     counts["headers"] = reader.all("select count(*) as n from headers")[0]["n"]
-    fitting = find_fits(reader, Machine(ram=LAPTOP_RAM_BYTES), FitRequest(context=CONTEXT))
+    fitting = find_fits(reader, Machine(ram=LAPTOP_RAM_BYTES), FitRequest(context=CONTEXT, limit=SHOWN)).fits
     return {
         "counts": counts,
         "families": reader.all(
@@ -105,7 +106,7 @@ def shown(reader: CatalogReader) -> dict[str, Any]:
             " avg(bits_per_weight) as bits_per_weight from artifacts_wide where role = 'weights' and quant is not null"
             f" group by quant, quant_method order by artifacts desc, quant limit {SHOWN}"
         ),
-        "fits_16gb": [fit.row() for fit in fitting[:SHOWN]],
+        "fits_16gb": [fit.row() for fit in fitting],
         "conflicts": reader.all("select count(*) as n from label_conflicts")[0]["n"],
     }
 

@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.options import BANDWIDTH, CONTEXT, SIZE, complete_scheme, db_option, output_options
+from crawler.cli.errors import CommandError
+from crawler.cli.options import BANDWIDTH, CONTEXT, MEMORY, complete_scheme, db_option, output_options
 from crawler.cli.printer import Column, Printer, count_text, size_text
 
 if TYPE_CHECKING:
-    from analysis.catalog.fits import Fit, FitRequest
+    from analysis.catalog.fit_request import FitRequest
+    from analysis.catalog.fits import Explanation, FitAnswer
     from analysis.fit.machines import Machine
+    from analysis.query.reader import CatalogReader
 
 KV_TYPES = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
+SORTS = ["rank", "speed", "memory", "size", "context", "downloads", "loss", "name"]
 
 
 @click.command()
-@click.option("--ram", type=SIZE, metavar="SIZE", help="Memory of the machine: 16GB, 16GiB.")
-@click.option("--vram", type=SIZE, metavar="SIZE", help="Memory of its graphics card.")
+@click.option("--ram", type=MEMORY, metavar="SIZE", help="Memory of the machine: 16GB, 16GiB.")
+@click.option("--vram", type=MEMORY, metavar="SIZE", help="Memory of its graphics card; with --ram for both together.")
 @click.option("--bandwidth", type=BANDWIDTH, metavar="RATE", help="Memory bandwidth: 100GB/s (the card's, if any).")
 @click.option("--context", type=CONTEXT, default="8192", show_default=True, metavar="N", help="Tokens: 8192, 32k.")
 @click.option(
@@ -37,10 +41,21 @@ KV_TYPES = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_n
 @click.option("--bits", type=float, metavar="N", help="Only schemes of N bits per weight: 4.")
 @click.option("--format", "formats", multiple=True, metavar="NAME", help="Only this format: gguf; repeatable.")
 @click.option("--author", multiple=True, metavar="NAME", help="Only this publisher; repeatable.")
-@click.option("--task", metavar="WORD", help="Specialty or tuning: code, vision, instruct, embedding.")
+@click.option(
+    "--task", metavar="WORD",
+    help="A specialty, a tuning or the Hub's task: code, embedding, asr; default: what generates text.",
+)  # fmt: skip
+@click.option(
+    "--min-speed", type=click.FloatRange(min=0), metavar="N",
+    help="Tokens per second below which a model ranks last; default 3, as a person reads along.",
+)  # fmt: skip
+@click.option("--gated", is_flag=True, help="Include repos to which access must be requested.")
+@click.option("--gone", is_flag=True, help="Include repos that have vanished from the Hub.")
 @click.option("--this-machine", is_flag=True, help="Use the memory of this computer.")
-@click.option("--preset", metavar="NAME", help="Use a common machine: laptop-16gb, rtx-4090-24gb; `list` lists them.")
-@click.option("--all", "every", is_flag=True, help="Every artifact that fits, not only the best of each repo.")
+@click.option("--preset", metavar="NAME", help="A machine, a card or a chip: laptop-16gb, RTX 4090; `list` lists them.")
+@click.option("--all", "every", is_flag=True, help="Every artifact that fits, not only the best of each base model.")
+@click.option("--sort", type=click.Choice(SORTS), default="rank", show_default=True)
+@click.option("--explain", metavar="ID", help="Why a repo stands where it stands.")
 @click.option(
     "--limit", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="Rows; 0 for all."
 )
@@ -58,14 +73,19 @@ def fits(
     formats: tuple[str, ...],
     author: tuple[str, ...],
     task: str | None,
+    min_speed: float | None,
+    gated: bool,
+    gone: bool,
     this_machine: bool,
     preset: str | None,
     every: bool,
+    sort: str,
+    explain: str | None,
     limit: int,
     db: str,
     out: Printer,
 ) -> None:
-    """What fits this much memory, best first: memory needed, largest context, maximum speed, quality loss.
+    """What fits this much memory, best first: one row for each base model, with its best quantization here.
 
     \b
     Examples:
@@ -74,7 +94,8 @@ def fits(
       hf-catalog fits --preset macbook-m4-16gb --bits 4
       hf-catalog fits --this-machine --json
     """
-    from analysis.catalog.fits import MAX_REPOS, FitRequest, exceeds_max_repos, find_fits
+    from analysis.catalog.fit_request import READING_SPEED, FitRequest
+    from analysis.catalog.fits import find_fits
     from analysis.query.reader import CatalogReader
 
     if preset and preset.lower() == "list":
@@ -90,19 +111,30 @@ def fits(
         authors=author,
         bits=bits,
         task=task,
+        min_speed=READING_SPEED if min_speed is None else min_speed,
+        gated=gated,
+        gone=gone,
         every_artifact=every,
+        limit=limit or None,
     )
     with CatalogReader(db) as reader:
-        found = find_fits(reader, machine, request)
-        narrowed = out.is_human_output and exceeds_max_repos(reader, request)
-    shown = found[: limit or None]
-    out.rows([fit.row() for fit in shown], COLUMNS, names=NAMES, id_key="repo_id", empty="Nothing fits.")
-    if out.is_human_output:
-        print_method(out, machine, request, found, shown)
-        if narrowed:
-            out.message(
-                f"Only the {MAX_REPOS:,} most downloaded repos were considered; --family and --author reach the others."
-            )
+        check_request(request, reader)
+        if explain:
+            print_explanation(out, machine, request, reader, explain)
+            return
+        answer = find_fits(reader, machine, request, sort)
+        used = lines_of(reader, answer.fits[:1])
+    print_answer(out, machine, request, answer, used, db)
+
+
+def check_request(request: FitRequest, reader: CatalogReader) -> None:
+    """Raises CommandError for a family, scheme, format or task that nothing has."""
+    from crawler.cli.known_values import check_families, check_formats, check_schemes, check_task
+
+    check_families(request.families, reader)
+    check_schemes(request.quants, reader)
+    check_formats(request.formats)
+    check_task(request.task, reader)
 
 
 def machine_of(
@@ -127,54 +159,150 @@ def machine_of(
     return machine
 
 
+def lines_of(reader: CatalogReader, fits: Any) -> dict[str, str]:
+    """The commands that run the first row."""
+    from analysis.catalog.use_lines import load_use_lines
+
+    return load_use_lines(reader, fits[0].repo_id, fits[0].artifact, fits[0].gpu_layers) if fits else {}
+
+
 def in_gigabytes(value: Any) -> str:
     return "" if value is None else f"{value / 1e9:.1f} GB"
 
 
+def speed_text(row: Any) -> str:
+    """The expected range of tokens per second."""
+    low, high = row["expected_tokens_per_second_low"], row["expected_tokens_per_second_high"]
+    return "unknown" if low is None else f"{low:.0f}-{high:.0f}" if high >= 2 else f"{low:.1f}-{high:.1f}"
+
+
+def context_text(value: Any) -> str:
+    return "unknown" if value is None else f"{value:,}"
+
+
+def estimated_text(value: Any) -> str:
+    return ", ".join(value or ())
+
+
 NAMES = (
-    "repo_id", "artifact", "family", "format", "quant", "bits", "bits_per_weight", "qat", "parameters",
+    "repo_id", "artifact", "base_model", "family", "format", "quant", "bits", "bits_per_weight", "qat", "parameters",
     "active_parameters", "total_size", "needs", "weights", "cache", "compute", "runtime", "left", "context",
-    "largest_context", "tokens_per_second", "place", "loss", "perplexity_percent", "estimated", "author", "license",
-    "gated", "downloads",
+    "largest_context", "tokens_per_second", "expected_tokens_per_second", "expected_tokens_per_second_low",
+    "expected_tokens_per_second_high", "is_usable", "place", "gpu_layers", "loss", "perplexity_percent", "estimated",
+    "sources", "author", "license", "gated", "downloads", "score", "score_parts",
 )  # fmt: skip
 
 COLUMNS = (
     Column("repo_id", "repo"),
     Column("quant", "quantization"),
-    Column("parameters", "size", text=count_text, right=True, clip=False),
     Column("needs", "memory needed", text=in_gigabytes, right=True, clip=False),
+    Column("expected_tokens_per_second", "tokens/s", text=str, value=speed_text, right=True, clip=False),
+    Column("largest_context", "context", text=context_text, right=True, clip=False),
     Column("left", "free", text=in_gigabytes, right=True, clip=False),
-    Column("largest_context", "context", text=lambda value: f"{value:,}", right=True, clip=False),
-    Column("tokens_per_second", "tokens/s", text=lambda value: f"{value:.0f}", right=True, clip=False),
+    Column("parameters", "size", text=count_text, right=True, clip=False),
     Column("loss", "quality loss"),
+    Column("estimated", text=estimated_text),
 )
 
 
-def print_method(out: Printer, machine: Machine, request: FitRequest, found: list[Fit], shown: list[Fit]) -> None:
-    """How the figures were estimated, in a few lines."""
-    rest = len(found) - len(shown)
-    if rest > 0:
-        out.message(f"{rest:,} more fit; --limit 0 shows them, --all every quantization of them.")
+def print_answer(
+    out: Printer, machine: Machine, request: FitRequest, answer: FitAnswer, used: dict[str, str], db: str
+) -> None:
+    """The rows; in JSON an object that also says what they rest on."""
+    rows = [fit.row() for fit in answer.fits]
+    if out.mode == "json" and not out.picked:
+        out.object({
+            "rows": [{name: row[name] for name in NAMES} for row in rows],
+            "more": answer.more,
+            "left_out": answer.left_out,
+            "coverage": answer.coverage.row(db),
+            "use": used,
+        })  # fmt: skip
+        return
+    columns = COLUMNS if any(row["estimated"] for row in rows) else COLUMNS[:-1]
+    out.rows(rows, columns, names=NAMES, id_key="repo_id", empty="Nothing fits.")
+    if out.is_human_output:
+        print_use(out, answer, used)
+        print_method(out, machine, request, answer)
+    if not answer.coverage.is_complete or not answer.fits:
+        print_coverage(out, answer, db)
+
+
+def print_use(out: Printer, answer: FitAnswer, used: dict[str, str]) -> None:
+    """How to run the first row."""
+    from analysis.catalog.use_lines import lines_text
+
+    if used:
+        out.line()
+        out.heading(f"Run {answer.fits[0].repo_id}")
+        for line in lines_text(used):
+            out.line(f"  {line}")
+        out.line()
+
+
+def print_coverage(out: Printer, answer: FitAnswer, db: str) -> None:
+    """How much of the catalog the answer could use, and what would read the rest."""
+    out.message(f"Coverage: {answer.coverage.text}.")
+    if not answer.coverage.is_complete:
+        out.message(f"To read what is missing: {answer.coverage.command(db)}")
+
+
+def print_method(out: Printer, machine: Machine, request: FitRequest, answer: FitAnswer) -> None:
+    """How the figures were estimated and what was left out, in a few lines."""
+    from analysis.catalog.fit_candidates import MAX_REPOS
+
+    if answer.more > 0:
+        what = "artifacts" if request.every_artifact else "base models"
+        out.message(f"Up to {answer.more:,} more {what} fit; --limit 0 shows them, --all every quantization.")
     room = machine.vram_for_models + machine.ram_for_models
     out.message(
         f"On {machine.describe()}, of which {size_text(room)} are available to models: weights by the files' bytes, "
         f"{request.kv_type} cache by the header's attention geometry, one batch's buffers, 0.27 GB for the program."
     )
+    found = f"Found: {', '.join(machine.found)}. " if machine.found else ""
     assumed = f"; assumed: {', '.join(machine.assumed)} (--bandwidth)" if machine.assumed else ""
-    out.message(f"Context and tokens/s are upper bounds from memory and bandwidth{assumed}.")
-    if not request.formats and not request.quants:
-        left = [
-            word
-            for word, there in (
-                ("an NVIDIA card (AWQ, GPTQ, FP8 ...)", machine.vram),
-                ("an Apple chip (MLX)", machine.apple),
-            )
-            if not there
-        ]
-        if left:
-            out.message(f"What needs {' or '.join(left)} is skipped; --format safetensors or --format mlx shows it.")
-    if any(fit.estimated for fit in shown):
-        out.message("Without a header the cache is estimated from the size (`estimated` in --json).")
+    out.message(f"{found}Tokens/s are estimated for one conversation: 8 of 10 machines lie in the range{assumed}.")
+    marks = {mark for fit in answer.fits for mark in fit.estimated}
+    if marks:
+        out.message(f"Estimated where the catalog lacks a header or files: {', '.join(sorted(marks))}.")
+    if any(fit.sources for fit in answer.fits):
+        out.message("Values that a file lacks are its base model's or another file's (`sources` in --json).")
+    if any(fit.is_usable is None for fit in answer.fits):
+        out.message("Speed is unknown where a mixture of experts does not state its active parameters.")
+    for reason, count in sorted(answer.left_out.items(), key=lambda each: -each[1]):
+        out.message(f"Left out, {count:,} {'repos' if count > 1 else 'repo'}: {reason}.")
+    if answer.narrowed:
+        out.message(
+            f"Only the {MAX_REPOS:,} most downloaded repos were considered; --family and --author reach the others."
+        )
+
+
+def print_explanation(out: Printer, machine: Machine, request: FitRequest, reader: CatalogReader, repo_id: str) -> None:
+    """Why a repo stands where it stands. Raises UnknownModel."""
+    from analysis.catalog.fits import explain_fit
+    from analysis.catalog.models import find_model
+
+    model = find_model(reader, repo_id)
+    found = explain_fit(reader, machine, request, model["repo_id"])
+    if found.fit is None:
+        reason = found.reason or "it does not match the request, needs more memory, or its files are unknown"
+        raise CommandError(f"{found.repo_id} is not listed", f"left out: {reason}")
+    row = {**found.fit.row(), "place": found.place, "rows": found.rows, "best": found.best and found.best.repo_id}
+    out.object({name: row[name] for name in (*NAMES, "rows", "best")}, human=lambda: show_explanation(out, found))
+
+
+def show_explanation(out: Printer, found: Explanation) -> None:
+    fit = found.fit
+    assert fit is not None
+    where = f"row {found.place} of {found.rows:,}" if found.place else "not a row of its own"
+    out.heading(f"{found.repo_id}, {fit.quant or 'no known scheme'}: {where}")
+    if found.best is not None:
+        out.line(f"Its base model {fit.base_model} is shown as {found.best.repo_id}, {found.best.quant}:")
+        out.line(f"score {found.best.score.total:.2f} against {fit.score.total:.2f}.")
+    speed = {True: "usable speed", None: "unknown speed, after all of usable speed", False: "slower than --min-speed"}
+    out.line(f"{speed[fit.is_usable]}; score {fit.score.total:.2f} in doublings of parameters:")
+    for name, points in fit.score.parts().items():
+        out.line(f"  {name.replace('_', ' '):<14} {points:+.2f}")
 
 
 def list_presets(out: Printer) -> None:

@@ -137,8 +137,8 @@ def info(repo_id: str, db: str, out: Printer) -> None:
     Example:
       hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf
     """
-    from analysis.catalog.compare import assess_costs, load_deltas, nearest_ids
-    from analysis.catalog.fits import GeometryLookup
+    from analysis.catalog.compare import assess_costs, load_deltas
+    from analysis.catalog.geometries import GeometryLookup
     from analysis.catalog.models import load_info
     from analysis.catalog.quantization_signals import SignalInput, evaluate_signals
     from analysis.fit.memory import estimate_memory
@@ -146,7 +146,7 @@ def info(repo_id: str, db: str, out: Printer) -> None:
 
     with CatalogReader(db) as reader:
         found = load_info(reader, repo_id)
-        shapes = GeometryLookup(reader, nearest_ids(found.model))
+        shapes = GeometryLookup(reader)
         costs = assess_costs(found.model, load_deltas(reader, found.model["repo_id"]))
         needs = {
             row["artifact"]: estimate_memory(

@@ -17,6 +17,9 @@ DEFAULT_DB = "catalog.db"
 LAPTOP_RAM_BYTES = 16 * 10**9
 """Memory of the machine that answers refer to where none is named."""
 
+MIN_MEMORY_BYTES = 10**8
+"""Less memory than this runs no model: `--ram 16` is a forgotten unit."""
+
 
 class Read(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
     """A click type made of one parsing function that raises ValueError."""
@@ -50,6 +53,15 @@ def parse_words(text: str) -> tuple[str, ...]:
     return words
 
 
+def parse_memory(text: str) -> int:
+    """Bytes of a machine's memory; less than MIN_MEMORY_BYTES is a forgotten unit. Raises ValueError."""
+    size = parse_size(text)
+    if size < MIN_MEMORY_BYTES:
+        raise ValueError(text)
+    return size
+
+
+MEMORY = Read("machine's memory", parse_memory, "16GB or 16GiB, with the unit")
 SIZE = Read("size", parse_size, "16GB, 16GiB or 7.5e9")
 MODEL_SIZE = Read("size", parse_model_size, "4B (parameters), 3GB, 3GiB or 3e9 (bytes of its files)")
 BANDWIDTH = Read("bandwidth", parse_bandwidth, "100GB/s")

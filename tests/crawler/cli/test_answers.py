@@ -45,7 +45,8 @@ def test_every_table_comes_as_json_csv_lines_and_ids(name: str, small: str, hf_c
     human = hf_catalog(*command)
     assert human.status == DONE and human.out.count("\n") >= 2, human.err
     if name != "models tree":
-        rows = hf_catalog(*command, "--json").json
+        answer = hf_catalog(*command, "--json").json
+        rows = answer["rows"] if name == "fits" else answer  # that of `fits` says what its rows rest on
         assert isinstance(rows, list) and rows
         lines = [json.loads(line) for line in hf_catalog(*command, "--nl").out.splitlines()]
         assert lines == rows
@@ -105,21 +106,60 @@ def test_a_tree_is_drawn_and_marks_what_was_asked_for(small: str, hf_catalog: As
 def test_fits_says_whom_it_left_out_of_a_crowd(small: str, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ("fits", "--ram", "16GB", "--db", small)
     assert "most downloaded" not in hf_catalog(*asked).err
-    monkeypatch.setattr("analysis.catalog.fits.MAX_REPOS", 5)
+    monkeypatch.setattr("analysis.catalog.fit_candidates.MAX_REPOS", 1)
     assert (
-        "Only the 5 most downloaded repos were considered; --family and --author reach the others."
+        "Only the 1 most downloaded repos were considered; --family and --author reach the others."
         in hf_catalog(*asked).err
     )
 
 
 def test_fits_describes_its_estimate(small: str, hf_catalog: Ask) -> None:
-    answer = hf_catalog("fits", "--ram", "16GB", "--context", "32k", "--family", "gemma", "--bits", "4", "--db", small)
+    asked = ("fits", "--ram", "16GB", "--context", "32k", "--family", "gemma", "--bits", "4", "--gated", "--all")
+    answer = hf_catalog(*asked, "--db", small)
     assert QAT in answer.out and "QAT: under half" in answer.out
     assert "13.3 GB are available to models" in answer.err and "assumed: 50 GB/s" in answer.err
-    assert "NVIDIA card" in answer.err and "Apple chip" in answer.err
-    fast = hf_catalog("fits", "--preset", "macbook-m4-16gb", "--json", "--db", small).json
-    slow = hf_catalog("fits", "--preset", "laptop-16gb", "--json", "--db", small).json
-    assert fast[0]["tokens_per_second"] > 2 * slow[0]["tokens_per_second"]
+    assert "Coverage: 14 repos known; files read for 12 and headers for 8 of them." in answer.err
+    assert "NVIDIA card" in hf_catalog("fits", "--ram", "16GB", "--db", small).err
+    fast = hf_catalog("fits", "--preset", "macbook-m4-16gb", "--json", "--db", small).json["rows"]
+    slow = hf_catalog("fits", "--preset", "laptop-16gb", "--json", "--db", small).json["rows"]
+    assert fast[0]["expected_tokens_per_second"] > 2 * slow[0]["expected_tokens_per_second"]
+
+
+def test_fits_gives_the_commands_that_run_the_first_row(small: str, hf_catalog: Ask) -> None:
+    asked = ("fits", "--ram", "16GB", "--author", "bartowski", "--db", small)
+    command = "ollama run hf.co/bartowski/google_gemma-3-4b-it-GGUF:Q8_0"
+    assert command in hf_catalog(*asked).out
+    answer = hf_catalog(*asked, "--json").json
+    assert answer["use"]["Ollama"] == command
+    assert answer["coverage"]["repos"] == 14 and "--depth headers" in answer["coverage"]["command"]
+    assert answer["rows"][0]["base_model"] == "google/gemma-3-4b-it"
+
+
+def test_fits_explains_a_place(small: str, hf_catalog: Ask) -> None:
+    asked = ("fits", "--ram", "16GB", "--db", small, "--explain")
+    text = hf_catalog(*asked, "bartowski/google_gemma-3-4b-it-GGUF").out
+    assert "row 1 of 1" in text and "capability     +1.96" in text and "usable speed" in text
+    left_out = hf_catalog(*asked, QAT)
+    assert left_out.status == NO and "--gated" in left_out.err
+    whole = hf_catalog(*asked, "bartowski/google_gemma-3-4b-it-GGUF", "--json").json
+    assert sum(whole["score_parts"].values()) == pytest.approx(whole["score"], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "nearest"),
+    [
+        ("--family", "gema", "gemma"),
+        ("--quant", "Q4KM", "Q4_K_M"),
+        ("--format", "ggug", "gguf"),
+        ("--task", "embeding", "embedding"),
+        ("--ram", "16", "16GB"),
+    ],
+)
+def test_fits_refuses_unknown_values_with_the_nearest(
+    small: str, hf_catalog: Ask, option: str, value: str, nearest: str
+) -> None:
+    refused = hf_catalog("fits", "--ram", "16GB", option, value, "--db", small)
+    assert refused.status == USAGE and nearest in refused.err
 
 
 def test_memory_is_arithmetic(hf_catalog: Ask) -> None:

@@ -1,0 +1,71 @@
+"""How much of the catalog an answer could use: repos that are known, whose files and whose headers were read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from analysis.query.reader import CatalogReader
+
+MAX_COUNTED = 100_000
+"""Rows up to which is counted; counting millions would take longer than the answer itself."""
+
+COUNTS = {
+    "repos": "select 1 from repos where type = 'model'",
+    "files": "select 1 from enrichments where depth is not null",
+    "headers": "select 1 from enrichments where depth = 'headers'",
+}
+HUGGING_FACE = "https://huggingface.co"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Numbers of repos: known, with their files read, with their headers read; each at most MAX_COUNTED + 1.
+
+    `endpoint`: the Hub that was crawled last; None for the usual one.
+    """
+
+    repos: int
+    files: int
+    headers: int
+    endpoint: str | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing that the answers use."""
+        return self.repos == 0 or self.files >= 0.9 * min(self.repos, MAX_COUNTED)
+
+    @property
+    def text(self) -> str:
+        """`2,000 repos known; files read for 0 and headers for 0 of them`."""
+        return (
+            f"{counted(self.repos)} repos known; files read for {counted(self.files)} and headers for"
+            f" {counted(self.headers)} of them"
+        )
+
+    def command(self, db: str) -> str:
+        """The command that would read what is missing, into the catalog `db`."""
+        parts = ["hf-catalog crawl --depth headers"]
+        parts += [f"--limit {self.repos}"] if 0 < self.repos <= MAX_COUNTED else []
+        parts += [f"--endpoint {self.endpoint}"] if self.endpoint else []
+        return " ".join([*parts, f"--db {db}"])
+
+    def row(self, db: str) -> dict[str, Any]:
+        """As a JSON object; `command` is None where nothing is missing."""
+        return {**asdict(self), "text": self.text, "command": None if self.is_complete else self.command(db)}
+
+
+def counted(number: int) -> str:
+    return f"over {MAX_COUNTED:,}" if number > MAX_COUNTED else f"{number:,}"
+
+
+def measure_coverage(reader: CatalogReader) -> Coverage:
+    """The coverage of the catalog's models."""
+    columns = ", ".join(
+        f"(select count(*) from ({select} limit {MAX_COUNTED + 1}) as {name}_rows) as {name}"
+        for name, select in COUNTS.items()
+    )
+    (counts,) = reader.all(f"select {columns}")
+    runs = reader.all("select endpoint from crawl_runs order by id desc limit 1")
+    endpoint = runs[0]["endpoint"] if runs else None
+    return Coverage(**counts, endpoint=None if endpoint in (None, HUGGING_FACE) else endpoint)

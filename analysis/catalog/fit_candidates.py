@@ -1,0 +1,377 @@
+"""Which artifacts may run on a machine: selected by SQL, so that nothing is loaded that can't fit.
+
+The database compares the bytes of the weights with the memory. Of the repos that are left only the most downloaded
+ones are loaded, in the order of an index; a request by family, publisher or id reaches the others. So neither time nor
+memory grows with the catalog.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.catalog.base_models import BaseModels, load_base_models
+from analysis.catalog.fit_request import TEXT_TASKS, FitRequest, generates_text, matches_task
+from analysis.files.shards import missing_of
+from analysis.fit.machines import Machine
+from analysis.fit.memory import weight_bytes
+from analysis.formats.architectures import load_architectures
+from analysis.formats.formats import find_format
+from analysis.labels.resolve.conflicts import is_far_apart
+from analysis.query.reader import CatalogReader
+from analysis.schemes.schemes import find_scheme, scheme_table
+
+MAX_REPOS = 3000
+"""If more repos may fit, only this many are evaluated: the most downloaded ones."""
+
+IDS_PER_QUERY = 1000
+
+REPOS = """
+select r.id, r.repo_id, r.author, r.created_at, r.downloads, r.license, r.gated, r.status, r.pipeline_tag, l.family,
+    l.version, l.base_family, l.base_version, l.tuning, l.specialty, l.experts, l.parameters, l.parameters_measured,
+    l.active_parameters, l.active_parameters_measured, l.context_measured, l.architecture, l.quantized, l.base_model,
+    l.base_model_relation, l.format, l.quant, l.quant_method, l.bits, l.bits_per_weight, l.qat, l.imatrix, l.dynamic,
+    l.depth
+from repos r join repo_labels l on l.repo = r.id
+where {conditions}
+order by r.downloads desc, r.id limit {limit}
+"""
+
+HAS_CANDIDATE = """(
+    exists (
+        select 1 from artifacts a
+        where a.repo = r.id and a.role = 'weights' and a.main and a.total_size between 1 and :room
+    )
+    or (l.depth = 'listing' and l.quant is not null and coalesce(l.parameters_measured, l.parameters) is not null)
+)"""
+
+ARTIFACTS = """
+select a.id, a.repo, a.artifact, a.paths, a.total_size, a.format, a.quantized, a.quant, a.quant_method, a.bits,
+    a.bits_per_weight, a.qat, a.imatrix, a.dynamic, a.parameters, a.parameters_measured, a.active_parameters_measured,
+    a.context_measured, a.architecture, a.header, h.size_verified
+from artifacts a left join headers h on h.id = a.header
+where a.repo in ({ids}) and a.role = 'weights' and a.main and a.total_size between 1 and :room
+order by a.repo, a.artifact
+"""
+
+MIXTURES = frozenset({
+    "arctic", "dbrx", "deepseek2", "grok", "kimi-k3", "llama4", "mimo2", "qwen3next", "smallthinker", "step35",
+})  # fmt: skip
+"""Architectures of mixtures of experts that only llama.cpp names so (src/llama-arch.cpp)."""
+
+MIXTURE_NAME = re.compile(r"moe", re.IGNORECASE)
+
+Reason = str
+"""Why an artifact is left out, in a few words."""
+
+CONTRADICTORY = "size of the files contradicts the parameters or the quantization"
+INCOMPLETE = "incomplete upload"
+SHORT_CONTEXT = "made for a shorter context"
+TOO_LARGE = "too large with its cache"
+WITHOUT_RUNTIME = "format needs an NVIDIA card or an Apple chip (--format shows it)"
+NOT_TEXT = "generates no text (--task shows it)"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One artifact that may run, with what is known of its model. Sizes in bytes, contexts in tokens.
+
+    `inherited` names values taken from a base model, `estimated` those computed without the file's own figures;
+    `artifact` is None where a repo's files are not known.
+    """
+
+    repo_id: str
+    artifact: str | None
+    base_model: str  # the model that it is a copy of, or itself
+    author: str | None
+    family: str | None
+    version: str | None
+    base_family: str | None
+    base_version: str | None
+    tuning: tuple[str, ...]
+    specialty: tuple[str, ...]
+    license: str | None
+    gated: str | None
+    created_at: str | None
+    downloads: int
+    base_downloads: int
+    format: str | None
+    quantized: bool | None
+    quant: str | None
+    bits: float | None
+    bits_per_weight: float | None
+    qat: bool
+    imatrix: bool
+    total_size: int
+    parameters: int | None
+    active_parameters: int | None  # None: all, or unknown where `mixture`
+    mixture: bool
+    trained_context: int | None
+    architecture: str | None
+    header: int | None
+    inherited: tuple[str, ...]
+    estimated: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What may fit, what is left out for which reason (with the number of repos), and whether repos were cut off."""
+
+    found: Sequence[Candidate]
+    left_out: Mapping[Reason, int]
+    repos: int
+    narrowed: bool
+
+
+def find_candidates(reader: CatalogReader, machine: Machine, request: FitRequest, room: int) -> Candidates:
+    """The artifacts of at most `room` bytes that match the request and that a usual runtime loads on the machine."""
+    repos, narrowed = load_repos(reader, request, room)
+    bases = load_base_models(reader, repos)
+    left_out: Counter[Reason] = Counter()
+    models: dict[int, tuple[dict[str, Any], tuple[str, ...]]] = {}
+    for row in repos:
+        whole, inherited = bases.inherit(row)
+        if not is_wanted(whole, request):
+            left_out[NOT_TEXT] += 1
+        else:
+            models[row["id"]] = whole, inherited
+    found: list[Candidate] = []
+    kept: set[int] = set()
+    reasons: dict[int, Reason] = {}
+    for artifact in (*load_artifacts(reader, models, room), *listed_only(models.values(), room)):
+        model, inherited = models[artifact["repo"]]
+        if not matches_artifact(artifact, request):
+            continue
+        candidate = make_candidate(model, inherited, artifact, bases)
+        reason = find_reason(candidate, artifact, machine, request)
+        if reason is None:
+            found.append(candidate)
+            kept.add(artifact["repo"])
+        else:
+            reasons[artifact["repo"]] = reason
+    left_out.update(reason for repo, reason in reasons.items() if repo not in kept)
+    return Candidates(found, left_out, len(repos), narrowed)
+
+
+def load_repos(reader: CatalogReader, request: FitRequest, room: int) -> tuple[list[dict[str, Any]], bool]:
+    """The most downloaded repos that match the request and may fit, and whether there are more."""
+    conditions, values = repo_conditions(request)
+    values["room"] = room
+    rows: list[dict[str, Any]] = []
+    for known in ("r.downloads is not null", "r.downloads is null"):  # nulls last, and still in the index's order
+        where = "\n    and ".join((*conditions, known, HAS_CANDIDATE))
+        limit = MAX_REPOS + 1 - len(rows)
+        if limit > 0:
+            rows += reader.all(REPOS.format(conditions=where, limit=limit), values)
+    return rows[:MAX_REPOS], len(rows) > MAX_REPOS
+
+
+def repo_conditions(request: FitRequest) -> tuple[list[str], dict[str, Any]]:
+    """SQL conditions on repos r and repo_labels l, and their values."""
+    values: dict[str, Any] = {}
+    statuses = ["available"] + ["gated"] * request.gated + ["gone"] * request.gone
+    conditions = ["r.type = 'model'", f"r.status in ({', '.join(repr(status) for status in statuses)})"]
+    if not request.gated:
+        conditions.append("r.gated is null")
+    if request.families:
+        names = bind(values, "family", request.families)
+        selects = (f"select repo from repo_labels where {column} in ({names})" for column in ("family", "base_family"))
+        conditions.append(f"r.id in ({' union all '.join(selects)})")
+    if request.authors:
+        conditions.append(f"lower(r.author) in ({bind(values, 'author', request.authors)})")
+    if request.repo_ids:
+        conditions.append(f"lower(r.repo_id) in ({bind(values, 'repo', request.repo_ids)})")
+    if request.task is None:
+        tasks = ", ".join(f"'{task}'" for task in sorted(TEXT_TASKS))
+        conditions.append(f"(r.pipeline_tag is null or r.pipeline_tag in ({tasks}))")
+    return conditions, values
+
+
+def bind(values: dict[str, Any], name: str, texts: Sequence[str]) -> str:
+    """The parameters that stand for texts in lower case, which are added to `values`."""
+    names = [f"{name}_{at}" for at in range(len(texts))]
+    values.update(zip(names, (text.lower() for text in texts), strict=True))
+    return ", ".join(f":{each}" for each in names)
+
+
+def load_artifacts(reader: CatalogReader, models: Mapping[int, Any], room: int) -> Iterator[dict[str, Any]]:
+    """The rows of the artifacts of these repos that may fit."""
+    numbers = sorted(models)
+    for at in range(0, len(numbers), IDS_PER_QUERY):
+        listed = ", ".join(map(str, numbers[at : at + IDS_PER_QUERY]))
+        yield from reader.all(ARTIFACTS.format(ids=listed), {"room": room})
+
+
+def listed_only(models: Iterable[tuple[Mapping[str, Any], tuple[str, ...]]], room: int) -> Iterator[dict[str, Any]]:
+    """A row like an artifact's for each repo whose files are unknown: its parameters x bits of its claimed scheme."""
+    for model, _ in models:
+        if model["depth"] != "listing" or not model["quant"]:
+            continue
+        scheme = find_scheme(model["quant"])
+        parameters = model["parameters_measured"] or model["parameters"]
+        bits = model["bits_per_weight"] or (scheme.estimated_bits if scheme else None) or model["bits"]
+        if not parameters or not bits or not 0 < weight_bytes(parameters, bits) <= room:
+            continue
+        yield {
+            **{key: model[key] for key in ("format", "quantized", "quant", "quant_method", "bits", "qat", "imatrix")},
+            "repo": model["id"],
+            "artifact": None,
+            "paths": None,
+            "total_size": weight_bytes(parameters, bits),
+            "bits_per_weight": None,
+            "dynamic": model["dynamic"],
+            "parameters": model["parameters"],
+            "parameters_measured": None,
+            "active_parameters_measured": None,
+            "context_measured": None,
+            "architecture": None,
+            "header": None,
+            "size_verified": None,
+        }
+
+
+def is_wanted(model: dict[str, Any], request: FitRequest) -> bool:
+    """Whether a model is for the requested task: by default, whether it generates text."""
+    if request.task is not None:
+        return matches_task(request.task, model)
+    specialty, tuning = model["specialty"] or (), model["tuning"] or ()
+    return generates_text(model["pipeline_tag"], specialty, tuning, model["architecture"], model["context_measured"])
+
+
+def matches_artifact(row: Mapping[str, Any], request: FitRequest) -> bool:
+    """Whether an artifact has one of the requested formats and schemes, and the requested bits."""
+    if request.formats and (row["format"] or "").lower() not in {name.lower() for name in request.formats}:
+        return False
+    if request.quants and (row["quant"] or "").upper() not in {name.upper() for name in request.quants}:
+        return False
+    return request.bits is None or (row["bits"] is not None and round(row["bits"]) == round(request.bits))
+
+
+def make_candidate(
+    model: Mapping[str, Any], inherited: tuple[str, ...], row: Mapping[str, Any], bases: BaseModels
+) -> Candidate:
+    parameters = choose_parameters(model, row, is_inherited="parameters_measured" in inherited)
+    # A mixture's active parameters: the header's, the config's, the base model's (`inherit`), the name's.
+    active = row["active_parameters_measured"] or model["active_parameters_measured"] or model["active_parameters"]
+    architecture = row["architecture"] or model["architecture"]
+    original = bases.rows.get(bases.original(model).lower(), model)
+    return Candidate(
+        repo_id=model["repo_id"],
+        artifact=row["artifact"],
+        base_model=bases.original(model),
+        author=model["author"],
+        family=model["family"],
+        version=model["version"],
+        base_family=model["base_family"],
+        base_version=model["base_version"],
+        tuning=tuple(model["tuning"] or ()),
+        specialty=tuple(model["specialty"] or ()),
+        license=model["license"],
+        gated=model["gated"],
+        created_at=model["created_at"],
+        downloads=model["downloads"] or 0,
+        base_downloads=max(original["downloads"] or 0, model["downloads"] or 0),
+        format=row["format"],
+        quantized=row["quantized"],
+        quant=row["quant"],
+        bits=row["bits"],
+        bits_per_weight=row["bits_per_weight"],
+        qat=bool(row["qat"]),
+        imatrix=bool(row["imatrix"]),
+        total_size=int(row["total_size"]),
+        parameters=parameters,
+        active_parameters=active if active != parameters else None,
+        mixture=is_mixture(architecture, model["experts"], parameters, row["active_parameters_measured"]),
+        trained_context=row["context_measured"] or model["context_measured"],
+        architecture=architecture,
+        header=row["header"],
+        inherited=inherited_values(inherited, row),
+        estimated=() if row["artifact"] else ("weights",),
+    )
+
+
+def choose_parameters(model: Mapping[str, Any], row: Mapping[str, Any], *, is_inherited: bool) -> int | None:
+    """Parameters as measured, else as claimed; the base model's count only where no claim contradicts it (pruning)."""
+    claimed: int | None = row["parameters"] or model["parameters"]
+    counted: int | None = row["parameters_measured"] or model["parameters_measured"]
+    if counted and claimed and is_inherited and not row["parameters_measured"] and is_far_apart(counted, claimed):
+        return claimed
+    return counted or claimed
+
+
+def inherited_values(inherited: Sequence[str], row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Those of the values that a model inherited which the artifact's own file does not state."""
+    return tuple(name for name in inherited if not row.get(name))
+
+
+def is_mixture(architecture: str | None, experts: int | None, parameters: int | None, active: int | None) -> bool:
+    """Whether a token is sent to few of the model's experts: as counted, as claimed, or by the architecture."""
+    if active and parameters:
+        return active < 0.9 * parameters
+    name = (architecture or "").lower()
+    known = load_architectures().get(name.replace("-", "_"))
+    claimed = experts or (known.defaults.get("experts", 0) if known else 0)
+    return claimed > 1 or name in MIXTURES or MIXTURE_NAME.search(name) is not None
+
+
+def find_reason(candidate: Candidate, row: Mapping[str, Any], machine: Machine, request: FitRequest) -> Reason | None:
+    """Why an artifact is left out before its memory is computed; None where it is not."""
+    if row["size_verified"] is not None and not row["size_verified"]:
+        return INCOMPLETE
+    if missing_of(parse_paths(row["paths"])):
+        return INCOMPLETE
+    if is_contradictory(candidate, dynamic=bool(row["dynamic"])):
+        return CONTRADICTORY
+    if candidate.trained_context and request.context > candidate.trained_context:
+        return SHORT_CONTEXT
+    if not (request.formats or request.quants) and not has_runtime(row["format"], row["quant_method"], machine):
+        return WITHOUT_RUNTIME
+    return None
+
+
+def parse_paths(text: str | None) -> list[str]:
+    """The files of an artifact of several files."""
+    try:
+        paths = json.loads(text or "[]")
+    except ValueError:
+        return []
+    return [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
+
+
+MIN_SHARE_OF_BITS = 0.85
+"""Of the scheme's bits per weight; a dynamic mix may have fewer: MIN_SHARE_OF_DYNAMIC_BITS."""
+MIN_SHARE_OF_DYNAMIC_BITS = 0.6
+MAX_SHARE_OF_BITS = 2.0
+SMALL_MODEL_PARAMETERS = 2_000_000_000
+"""Below this, embeddings that keep more bits take a large share of the file."""
+
+
+def is_contradictory(candidate: Candidate, *, dynamic: bool) -> bool:
+    """Whether the bytes can't be those of so many parameters in the scheme: too few, or far too many.
+
+    Too many bytes are only held against counts that are claimed, since a file may hold other things beside.
+    """
+    scheme = find_scheme(candidate.quant) if candidate.quant else None
+    bits = (scheme.block_bits or scheme.nominal_bits) if scheme else None
+    if not bits or not candidate.parameters or candidate.artifact is None:
+        return False
+    found = 8 * candidate.total_size / candidate.parameters
+    if found < bits * (MIN_SHARE_OF_DYNAMIC_BITS if dynamic else MIN_SHARE_OF_BITS):
+        return True
+    is_large = candidate.parameters >= SMALL_MODEL_PARAMETERS
+    return candidate.header is None and is_large and found > MAX_SHARE_OF_BITS * bits + 1
+
+
+def has_runtime(format_: str | None, quant_method: str | None, machine: Machine) -> bool:
+    """Whether a usual runtime loads this format on this kind of machine: MLX needs Apple's chips."""
+    machines = find_format(format_).machines
+    if machines == "apple":
+        return machine.apple
+    if machines == "any":
+        return True
+    method = scheme_table().methods.get(quant_method or "")
+    return bool(machine.vram) or method is None or not method.cuda
