@@ -7,6 +7,7 @@ AnalysisError
 │   └── InvalidSavedQuery the file of a saved query is invalid
 ├── UnknownModel          the catalog holds no model of this id
 ├── UnknownPreset         no machine has this name
+├── UnknownScheme         no quantization scheme has this name
 ├── MissingExtra          an optional package is not installed
 ├── UnknownTable          an export has no table of this name
 ├── ExportRefused         a folder that an export may not replace, or that is not an export
@@ -89,6 +90,16 @@ class UnknownPreset(AnalysisError):
         super().__init__(f"no machine is named {name!r}")
         self.name, self.close, self.known = name, close, known
         self.hint = f"perhaps {', '.join(close)}" if close else f"known machines: {', '.join(known)}"
+
+
+class UnknownScheme(AnalysisError):
+    """No quantization scheme has this name; `close` are similar ones."""
+
+    hint = "list the schemes with: hf-catalog vocabulary ls --label scheme"
+
+    def __init__(self, name: str, close: tuple[str, ...] = ()) -> None:
+        super().__init__(f"unknown scheme {name!r}" + (f"; perhaps {' or '.join(close)}" if close else ""))
+        self.name, self.close = name, close
 
 
 class UnknownTable(AnalysisError):

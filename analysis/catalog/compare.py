@@ -187,7 +187,7 @@ def cost_text(cost: Cost, row: Mapping[str, Any], deltas: Sequence[BenchmarkDelt
     if deltas:
         return CostText(cost, "; ".join(each.text for each in deltas), measured=True)
     if cost == "precision":
-        known = quality_loss(row["quant"], imatrix=bool(row["imatrix"]))
+        known = quality_loss(row["quant"], imatrix=bool(row["imatrix"]), parameters=row["parameters"])
         text = loss_sentence(row["quant"], qat=trained_for(row["qat"], row["bits"]), imatrix=bool(row["imatrix"]))
         figures = known.figures if known else None
         return CostText(cost, f"{text} ({figures})" if figures else text, False, known.source.url if known else None)

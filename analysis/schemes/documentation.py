@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from analysis.schemes.quality import quality_loss
 from analysis.schemes.schemes import Scheme, scheme_table
 from analysis.text import markdown_table
+from analysis.units import count_text
 
 INTRODUCTION = """# Quantization schemes
 
@@ -25,6 +26,9 @@ Three numbers of bits per weight are kept apart:
 `hf-catalog memory` estimates with the last of the three that is known. The loss is what was published: the rise of
 perplexity, else the mean KL divergence or a sentence; a scheme without one has no published figures in the table.
 
+The divergence by size is the mean KL divergence, in nats, of models {classes}, whose every weight has this type. Small
+models lose far more below 4 bits. A file of the same name loses a little less, because it mixes types.
+
 ```sh
 hf-catalog memory 8B --quant Q4_K_M --quant MXFP4 --quant AWQ
 hf-catalog vocabulary ls --label scheme
@@ -39,7 +43,10 @@ SECTIONS = (
     ("full_precision", "Full precision", "Not quantized."),
     ("packed", "Others", "Named after the library or the number format."),
 )
-HEADINGS = ("scheme", "what it is", "method", "nominal", "block", "file", "group", "published loss")
+HEADINGS = (
+    "scheme", "what it is", "run by, if not as its method", "method", "nominal", "block", "file", "group",
+    "published loss", "divergence by size",
+)  # fmt: skip
 
 
 def write_document() -> str:
@@ -49,7 +56,7 @@ def write_document() -> str:
         "gguf": ", ".join(table.methods["gguf"].runtimes),
         "suffixes": ", ".join(f"`_{suffix}`" for suffix in table.suffixes),
     }
-    parts = [INTRODUCTION]
+    parts = [INTRODUCTION.replace("{classes}", _classes())]
     for kind, title, text in SECTIONS:
         rows = [_cells(scheme) for scheme in table.schemes.values() if scheme.kind == kind]
         parts.append(f"## {title}\n\n{text.format(**words)}\n\n{markdown_table(HEADINGS, rows)}")
@@ -75,13 +82,31 @@ def _cells(scheme: Scheme) -> tuple[str, ...]:
     return (
         f"`{scheme.name}`",
         scheme.about + (f". {scheme.layout}" if scheme.layout else ""),
+        _runtimes(scheme),
         scheme.method or "",
-        _bits(scheme.nominal_bits) or (f"usually {scheme.default_bits:g}" if scheme.default_bits else ""),
+        _bits(scheme.nominal_bits) or _usual(scheme),
         layout + (" + rows" if scheme.row_scale else ""),
         _bits(scheme.file_bits),
         str(scheme.group_size or ""),
         _loss(scheme),
+        ", ".join(f"{value:.3g}" for value in scheme.divergence),
     )
+
+
+def _usual(scheme: Scheme) -> str:
+    usual = scheme.default_bits or scheme.usual_bits
+    return f"usually {usual:g}" if usual else ""
+
+
+def _classes() -> str:
+    bounds = [count_text(bound) for bound in scheme_table().divergence.up_to]
+    return f"of up to {' and '.join(bounds)} parameters and above"
+
+
+def _runtimes(scheme: Scheme) -> str:
+    """Programs that run it, where they are not simply those of its method."""
+    method = scheme_table().methods.get(scheme.method or "")
+    return "" if method is not None and scheme.runtimes == method.runtimes else ", ".join(scheme.runtimes)
 
 
 def _bits(value: float | None) -> str:
@@ -99,6 +124,7 @@ def _sources() -> Iterator[str]:
     for measurement in measured.values():
         yield f"- Bits of files, {measurement.model}: [{measurement.title}]({measurement.url})"
     sources = {scheme.quality.source.id: scheme.quality.source for scheme in table.schemes.values() if scheme.quality}
+    sources[table.divergence.source.id] = table.divergence.source
     sources |= {each.source.id: each.source for each in table.findings} | {table.qat.source.id: table.qat.source}
     for source in sources.values():
         yield f"- Loss: [{source.title}]({source.url}), {source.year}: {source.measured}"

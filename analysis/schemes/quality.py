@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from analysis.schemes.schemes import Source, is_full_precision, scheme_table
+from analysis.schemes.schemes import Source, find_scheme, is_full_precision, scheme_table
 
 Grade = Literal["none", "slight", "noticeable", "heavy", "broken"]
 Cost = Literal["precision", "accuracy", "bias"]
@@ -69,7 +69,7 @@ class QualityLoss:
     def grade(self) -> Grade | None:
         """A word for it, by KL divergence; where only perplexity was measured, by its rise (half a percent a grade)."""
         if self.kl_divergence is not None:
-            return next((grade for bound, grade in GRADES if self.kl_divergence < bound), "broken")
+            return grade_divergence(self.kl_divergence)
         if self.percent is not None:
             bounds: tuple[tuple[float, Grade], ...] = ((0.5, "none"), (5.0, "slight"), (12.0, "noticeable"))
             return next((grade for bound, grade in bounds if self.percent < bound), "heavy")
@@ -92,11 +92,16 @@ class QualityLoss:
         """In few words, for a table: `perplexity +2.8 %`."""
         if self.percent is not None:
             return f"perplexity +{self.percent:.2g} %" if self.percent < 10 else f"perplexity +{self.percent:.0f} %"
+        if self.kl_divergence is not None:
+            return f"KL divergence {self.kl_divergence:.2g}"
         return self.note or NOT_MEASURED
 
 
-def quality_loss(quant: str | None, *, imatrix: bool = False) -> QualityLoss | None:
+def quality_loss(quant: str | None, *, imatrix: bool = False, parameters: float | None = None) -> QualityLoss | None:
     """What is published of a canonical scheme, or None where nothing is.
+
+    For a model of other `parameters` than those that llama.cpp's figures were measured on (8B) it is the divergence of
+    its class of sizes, without a perplexity.
 
     With `imatrix` the figures of files made with an importance matrix where there are any, else those without; schemes
     that can't be made without one (IQ2, IQ1) have only those.
@@ -104,6 +109,10 @@ def quality_loss(quant: str | None, *, imatrix: bool = False) -> QualityLoss | N
     scheme = scheme_table().schemes.get((quant or "").upper())
     if scheme is None or scheme.quality is None:
         return None
+    if parameters is not None and scheme.quantized and scheme_table().divergence.class_of(parameters):
+        sized = expected_divergence(quant, parameters=parameters, imatrix=imatrix)
+        if sized is not None and sized.basis != "estimated":
+            return QualityLoss(scheme.name, sized.source, kl_divergence=sized.value, note=scheme.quality.note)
     plain, matrix = scheme.quality, scheme.quality.imatrix
     chosen = matrix if matrix is not None and (imatrix or plain.kl_divergence is None) else plain
     return QualityLoss(
@@ -115,6 +124,64 @@ def quality_loss(quant: str | None, *, imatrix: bool = False) -> QualityLoss | N
         imatrix=chosen is matrix,
         note=plain.note,
     )
+
+
+Basis = Literal["measured", "scaled", "estimated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The mean KL divergence (nats) to expect of a scheme on models of one size.
+
+    `basis`: "measured" on models of that size; "scaled", measured on an 8B model and scaled by what the scheme's main
+    tensor type loses on both sizes; "estimated" from bits per weight.
+    """
+
+    value: float
+    basis: Basis
+    source: Source
+
+    @property
+    def grade(self) -> Grade:
+        return grade_divergence(self.value)
+
+
+def grade_divergence(value: float) -> Grade:
+    """The word for a mean KL divergence in nats."""
+    return next((grade for bound, grade in GRADES if value < bound), "broken")
+
+
+def expected_divergence(
+    quant: str | None, *, parameters: float | None = None, bits: float | None = None, imatrix: bool = False
+) -> Divergence | None:
+    """The divergence to expect of a scheme on a model of so many parameters (None: 8B).
+
+    `bits` per weight, for schemes without measurements; None where neither is known. Full precision loses nothing.
+    """
+    table = scheme_table()
+    scheme = find_scheme((quant or "").upper())
+    source = table.divergence.source
+    if scheme is not None and not scheme.quantized:
+        return Divergence(0.0, "measured", source)
+    at = table.divergence.class_of(parameters or 8e9)
+    if scheme is not None and scheme.divergence and scheme.name in table.schemes:
+        return Divergence(scheme.divergence[at], "measured", source)
+    published = quality_loss(quant, imatrix=imatrix)
+    main = scheme_table().schemes.get(scheme.tensor_types[0]) if scheme and scheme.tensor_types else None
+    if published is not None and published.kl_divergence is not None:
+        if main is None or not main.divergence:
+            return Divergence(published.kl_divergence, "scaled" if at else "measured", published.source)
+        of_main = quality_loss(main.name, imatrix=True)
+        base = of_main.kl_divergence if of_main and of_main.kl_divergence else main.divergence[0]
+        return Divergence(published.kl_divergence * main.divergence[at] / base, "scaled", source)
+    width = bits or (scheme.estimated_bits if scheme else None)
+    if width is None:
+        return None
+    nearest = min(
+        (each for each in table.schemes.values() if each.divergence and each.block_bits),
+        key=lambda each: abs((each.block_bits or 0.0) - width),
+    )
+    return Divergence(estimated_divergence(width) * nearest.divergence[at] / nearest.divergence[0], "estimated", source)
 
 
 def qat_share_of_loss() -> float:
@@ -137,15 +204,24 @@ def trained_for(qat: bool | None, bits: float | None) -> bool:
     return bool(qat) and (bits is None or bits >= 4 or bits < 2)
 
 
-def loss_text(quant: str | None, *, qat: bool = False, imatrix: bool = False, quantized: bool | None = True) -> str:
+def loss_text(
+    quant: str | None,
+    *,
+    qat: bool = False,
+    imatrix: bool = False,
+    quantized: bool | None = True,
+    parameters: float | None = None,
+) -> str:
     """The loss in few words, for a table; QAT has its own, and a loss that was not measured says so."""
     if quantized is False or (quant and is_full_precision(quant)):
         return "nothing"
     if qat:
         return "QAT: under half of " + (
-            found.text if (found := quality_loss(quant)) and found.percent else "the usual loss"
+            found.text
+            if (found := quality_loss(quant, parameters=parameters)) and found.text != NOT_MEASURED
+            else "the usual loss"
         )
-    found = quality_loss(quant, imatrix=imatrix)
+    found = quality_loss(quant, imatrix=imatrix, parameters=parameters)
     return found.text if found else NOT_MEASURED
 
 

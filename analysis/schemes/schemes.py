@@ -13,12 +13,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
-from analysis.errors import VocabularyError
+from analysis.errors import UnknownScheme, VocabularyError
 
 SchemeKind = Literal["gguf", "full_precision", "packed"]
 
@@ -83,6 +84,18 @@ class QualityFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class DivergenceClasses:
+    """Classes of models for which KL divergence was measured: up to each bound in parameters, and above the last."""
+
+    source: Source
+    up_to: tuple[float, ...]
+
+    def class_of(self, parameters: float) -> int:
+        """The index of the class that a model of this size belongs to."""
+        return sum(parameters > bound for bound in self.up_to)
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What was found about accuracy or bias for schemes of at least `min_bits` nominal bits."""
 
@@ -133,11 +146,14 @@ class Scheme:
     tensor_types: tuple[str, ...] = ()
     file_bits: float | None = None
     measured_on: Measurement | None = None
+    usual_bits: float | None = None
+    runtimes: tuple[str, ...] = ()
     rank: int = 5
     bits_in_alias: bool = False
     bits_follow: bool = False
     imatrix: bool = False
     quality: QualityFigures | None = None
+    divergence: tuple[float, ...] = ()
 
     @property
     def quantized(self) -> bool:
@@ -150,8 +166,8 @@ class Scheme:
 
     @property
     def estimated_bits(self) -> float | None:
-        """Bits per weight to estimate a file's size with: the best known of the three quantities."""
-        return self.file_bits or self.block_bits or self.nominal_bits or self.default_bits
+        """Bits per weight to estimate a file's size with: the best known of the three quantities, else the usual."""
+        return self.file_bits or self.block_bits or self.nominal_bits or self.default_bits or self.usual_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +180,7 @@ class SchemeTable:
     method_names: Mapping[str, str]  # spelling in configurations -> canonical method
     findings: tuple[Finding, ...]
     qat: Qat
+    divergence: DivergenceClasses
 
 
 # ---- Finding a scheme -----------------------------------------------------------------------------------------------
@@ -196,6 +213,36 @@ def find_scheme_by_alias(text: str) -> Scheme | None:
     `q4km`, `Q4-K-M` and `q4_k_m` are Q4_K_M; `nf4` is BNB-NF4.
     """
     return find_scheme(text.upper()) or _schemes_by_spelling().get(_squeeze(text))
+
+
+_WIDTH = re.compile(r"(.+?)[-_ ]?(\d{1,2}(?:\.\d{1,3})?)[-_ ]?(?:bpw|bits?|b)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenScheme:
+    """A scheme as a user names it, and the bits per weight to estimate with: stated, else the table's."""
+
+    scheme: Scheme
+    bits: float
+    stated: bool = False
+
+
+def parse_scheme(text: str) -> ChosenScheme:
+    """The scheme of a name as a user types it: `q4km`, `MXFP4`, `EXL2-4.65bpw`, `HQQ-3bit`, `MoQ-7.55`, `JANGTQ3`.
+
+    A width may follow the name of a scheme that exists in several. Raises UnknownScheme, with similar names.
+    """
+    scheme = find_scheme_by_alias(text)
+    width = _WIDTH.fullmatch(text.strip())
+    if width and (scheme is None or scheme.bits_in_alias):
+        stem = scheme or find_scheme_by_alias(width[1])
+        bits = float(width[2])
+        if stem is not None and stem.nominal_bits is None and 0 < bits <= MAX_BITS:
+            scales = stem.block_bits - stem.default_bits if stem.block_bits and stem.default_bits else 0.0
+            return ChosenScheme(stem, bits + scales, stated=True)
+    if scheme is None or scheme.estimated_bits is None:
+        raise UnknownScheme(text, tuple(get_close_matches(text.upper(), scheme_table().schemes, n=3)))
+    return ChosenScheme(scheme, scheme.estimated_bits)
 
 
 _PATTERNS = (
@@ -261,11 +308,13 @@ _SCHEME_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "default_bits": _NUMBER, "block": dict, "row_scale": bool, "group_size": int, "layout": str, "tensor_types": list,
     "file_bits": _NUMBER, "measured_on": str, "rank": int, "bits_in_alias": bool, "bits_follow": bool, "imatrix": bool,
     "quality": dict,
+    "usual_bits": _NUMBER, "runtimes": list, "divergence": list,
 }  # fmt: skip
 _QUALITY_KEYS = {each.name for each in fields(QualityFigures)}
 _METHOD_KEYS = {each.name for each in fields(Method)} - {"name"}
 _SECTIONS = {
     "gguf", "full_precision", "packed", "suffixes", "methods", "measurements", "sources", "findings", "qat",
+    "divergence",
 }  # fmt: skip
 MAX_BITS = 64
 """Bits per weight that a scheme, or a configuration of one, may state."""
@@ -293,7 +342,12 @@ def read_schemes(data: bytes) -> SchemeTable:
                 raise VocabularyError(FILE, name, "stands in two tables")
             rows[name] = kind, row
     for name, (kind, row) in rows.items():
-        schemes[name] = _scheme(name, kind, row, rows, sources, measured)
+        schemes[name] = _scheme(name, kind, row, rows, sources, measured, tables["methods"])
+    divergence = tables["divergence"]
+    classes = DivergenceClasses(_source(sources, divergence.get("source"), "divergence"), tuple(divergence["up_to"]))
+    for scheme in schemes.values():
+        if scheme.divergence and len(scheme.divergence) != len(classes.up_to) + 1:
+            raise VocabularyError(FILE, scheme.name, "`divergence` needs a number for each class of [divergence]")
     methods = {name: _method(name, row, schemes) for name, row in tables["methods"].items()}
     spelled = {alias: method.name for method in methods.values() for alias in (method.name, *method.aliases)}
     findings = tuple(
@@ -309,6 +363,7 @@ def read_schemes(data: bytes) -> SchemeTable:
         method_names=MappingProxyType(spelled),
         findings=tuple(sorted(findings, key=lambda each: -each.min_bits)),
         qat=qat,
+        divergence=classes,
     )
 
 
@@ -319,6 +374,7 @@ def _scheme(
     rows: Mapping[str, tuple[SchemeKind, Any]],
     sources: Mapping[str, Source],
     measurements: Mapping[str, Measurement],
+    methods: Mapping[str, Any],
 ) -> Scheme:
     """One scheme, with what it takes from its first tensor type: its block and what it is."""
     if not isinstance(row, dict):
@@ -326,7 +382,7 @@ def _scheme(
     for key, value in row.items():
         if key not in _SCHEME_KEYS or not isinstance(value, _SCHEME_KEYS[key]):
             raise VocabularyError(FILE, name, f"`{key}` is not a key of a scheme, or of another type")
-    for key in ("nominal_bits", "default_bits", "file_bits"):
+    for key in ("nominal_bits", "default_bits", "file_bits", "usual_bits"):
         if key in row and not 0 < row[key] <= MAX_BITS:
             raise VocabularyError(FILE, name, f"`{key}` must be bits per weight: a number from 0 to {MAX_BITS}")
     if ("file_bits" in row) != ("measured_on" in row) or row.get("measured_on", "") not in {"", *measurements}:
@@ -340,13 +396,14 @@ def _scheme(
         raise VocabularyError(FILE, name, "`about` must say in a line what it is")
     block = row.get("block") or inherited.get("block")
     gguf = kind == "gguf"
+    method = row.get("method") or ("gguf" if gguf else None)
     formats = _texts(name, "formats", row) or (("gguf",) if gguf else ())
     return Scheme(
         name=name,
         kind=kind,
         about=about,
         aliases=_texts(name, "aliases", row),
-        method=row.get("method") or ("gguf" if gguf else None),
+        method=method,
         formats=formats,
         container=row.get("container"),
         nominal_bits=_float(row.get("nominal_bits")),
@@ -358,11 +415,14 @@ def _scheme(
         tensor_types=types or ((name,) if "block" in row and "gguf" in formats else ()),
         file_bits=_float(row.get("file_bits")),
         measured_on=measurements.get(row.get("measured_on", "")),
+        usual_bits=_float(row.get("usual_bits")),
+        runtimes=_texts(name, "runtimes", row) or _texts(method or "", "runtimes", methods.get(method or "", {})),
         rank=row.get("rank", 5),
         bits_in_alias=row.get("bits_in_alias", False),
         bits_follow=row.get("bits_follow", False),
         imatrix=row.get("imatrix", False),
         quality=_quality(name, row["quality"], sources) if "quality" in row else None,
+        divergence=tuple(float(each) for each in row.get("divergence", ())),
     )
 
 

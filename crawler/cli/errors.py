@@ -65,6 +65,10 @@ ERROR_MESSAGES: dict[str, ErrorMessage] = {
     "db.errors.CatalogError": ErrorMessage(CATALOG, "check with: hf-catalog doctor"),
     "analysis.errors.HeaderError": ErrorMessage(NO, "the file is not what its name says, or its upload is incomplete"),
     "analysis.errors.SavedQueryError": ErrorMessage(NO, "list the saved queries with: hf-catalog query --list"),
+    "analysis.errors.UnknownPreset": ErrorMessage(USAGE, "list the machines with: hf-catalog fits --preset list"),
+    "analysis.errors.UnknownScheme": ErrorMessage(
+        USAGE, "list the schemes with: hf-catalog vocabulary ls --label scheme"
+    ),
     "analysis.errors.AnalysisError": ErrorMessage(NO, "see: hf-catalog --help"),
     "crawler.errors.HubUnreachable": ErrorMessage(
         HUB, "check the network and --endpoint, then run it again; what is stored is safe"

@@ -7,6 +7,7 @@ import pytest
 from analysis.schemes.quality import (
     cost_of,
     estimated_divergence,
+    expected_divergence,
     find_published,
     loss_sentence,
     loss_text,
@@ -87,3 +88,44 @@ def test_estimates_follow_the_measured_ones() -> None:
             assert 0.5 < estimated_divergence(width) / measured.kl_divergence < 2.0, scheme.name
             checked += 1
     assert checked > 20
+
+
+@pytest.mark.parametrize(
+    ("scheme", "small", "large"),
+    [("IQ3_XXS", 0.26, 0.108), ("IQ2_XXS", 1.54, 0.434), ("Q4_K", 0.0386, 0.0352), ("Q8_0", 0.00128, 0.00247)],
+)
+def test_the_loss_depends_on_the_size_of_the_model(scheme: str, small: float, large: float) -> None:
+    """Thireus, GGUF Tool Suite and its contributors: medians of 2 models up to 9B and 6 above."""
+    found = [expected_divergence(scheme, parameters=size) for size in (8e9, 9e9, 9.1e9, 70e9)]
+    assert [(each.value, each.basis) for each in found if each] == [(small, "measured")] * 2 + [(large, "measured")] * 2
+    assert all(each and "Thireus" in each.source.title for each in found)
+
+
+def test_a_mix_is_scaled_by_its_main_type() -> None:
+    """Q4_K_M: llama.cpp's figure of an 8B, times what Q4_K loses on large models over what it loses on small ones."""
+    found = expected_divergence("Q4_K_M", parameters=70e9)
+    assert found is not None and found.basis == "scaled"
+    assert found.value == pytest.approx(0.031273 * 0.0352 / 0.0386)
+    assert expected_divergence("Q4_K_M", imatrix=True).value == pytest.approx(0.028152)  # type: ignore[union-attr]
+
+
+def test_other_schemes_are_estimated_by_their_bits() -> None:
+    found = expected_divergence("MXFP4", parameters=8e9)
+    assert found is not None and found.basis == "estimated"
+    assert found.value == pytest.approx(estimated_divergence(4.25))
+    assert expected_divergence("EXL2", bits=3.0).value > expected_divergence("EXL2", bits=5.0).value  # type: ignore[union-attr]
+    assert expected_divergence(None) is None and expected_divergence("BF16").value == 0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("parameters", [8e9, 70e9])
+def test_fewer_bits_lose_more_at_every_size(parameters: float) -> None:
+    order = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_K_S", "Q3_K_M", "IQ3_XXS", "Q2_K", "IQ2_XXS", "IQ1_S")
+    values = [found.value for name in order if (found := expected_divergence(name, parameters=parameters))]
+    assert values == sorted(values) and len(values) == len(order)
+
+
+def test_a_large_model_has_no_perplexity_of_an_8b() -> None:
+    assert loss_text("Q2_K") == loss_text("Q2_K", parameters=8e9) == "perplexity +56 %"
+    assert loss_text("Q2_K", parameters=70e9) == "KL divergence 0.21"
+    assert loss_text("Q4_0", qat=True, parameters=70e9) == "QAT: under half of KL divergence 0.036"
+    assert loss_text("Q4_K_XL", parameters=70e9) == "not measured", "estimates are no published figures"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from importlib.resources import files
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, LlamaFileType
 
-from analysis.errors import VocabularyError
+from analysis.errors import UnknownScheme, VocabularyError
 from analysis.schemes.schemes import (
     FULL_PRECISION,
     Scheme,
@@ -18,10 +20,13 @@ from analysis.schemes.schemes import (
     find_scheme_by_alias,
     is_full_precision,
     nominal_bits,
+    parse_scheme,
     read_schemes,
     scheme_table,
     usual_file_bits,
 )
+from samplehub.content.infer import BITS as SAMPLE_WIDTHS
+from samplehub.content.quantization_mixes import TYPES as SAMPLE_TYPES
 
 INTEGERS = {"I8", "I16", "I32", "I64"}  # types of indices: no scheme of weights
 OUTDATED = {"Q8_1"}  # 40 bytes in the package, 36 in ggml-common.h
@@ -142,7 +147,7 @@ def test_nominal_bits_of_schemes_in_and_out_of_the_table(name: str, bits: float 
 
 def test_files_of_packed_schemes_have_no_usual_width() -> None:
     assert usual_file_bits("Q4_K_M") == 4.8944 and usual_file_bits("BF16") == 16.0005
-    assert usual_file_bits("IQ4_K") == 4.5, "not measured: its blocks"
+    assert usual_file_bits("IQ4_KT") == 4.0, "not measured: its blocks"
     assert usual_file_bits("AWQ") is None and usual_file_bits("nonsense") is None
 
 
@@ -207,3 +212,98 @@ def test_a_fault_in_the_table_names_its_entry(added: str, entry: str, reason: st
     with pytest.raises(VocabularyError, match=reason) as raised:
         read_schemes(data + b"\n" + added.encode())
     assert (raised.value.file, raised.value.entry) == ("schemes.toml", entry)
+
+
+# ---- as a user types it ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "bits"),
+    [
+        ("q4km", "Q4_K_M", 4.8944), ("mxfp4", "MXFP4", 4.25), ("awq", "AWQ", 4.15625), ("EXL2", "EXL2", 4.0),
+        ("EXL2-4.65bpw", "EXL2", 4.65), ("hqq 3bit", "HQQ", 3.0), ("GPTQ-8bit", "GPTQ", 8.15625),
+        ("MoQ-7.55", "MOQ", 7.55), ("JANGTQ3", "JANG", 3.0),
+    ],
+)  # fmt: skip
+def test_a_scheme_and_its_width_as_typed(typed: str, name: str, bits: float) -> None:
+    found = parse_scheme(typed)
+    assert (found.scheme.name, found.bits) == (name, bits)
+
+
+@pytest.mark.parametrize("typed", ["", "nonsense", "EXL2-99bpw", "EXL2-0", "Q4_K_M-5bit", "x" * 1000])
+def test_what_is_no_scheme_is_refused(typed: str) -> None:
+    with pytest.raises(UnknownScheme):
+        parse_scheme(typed)
+
+
+def test_similar_schemes_are_proposed() -> None:
+    with pytest.raises(UnknownScheme, match="Q4_K_M") as caught:
+        parse_scheme("Q4_K_N")
+    assert "Q4_K_M" in caught.value.close
+
+
+@pytest.mark.parametrize("found", scheme_table().schemes.values(), ids=lambda each: each.name)
+def test_every_scheme_has_bits_to_estimate_with_and_programs_that_run_it(found: Scheme) -> None:
+    assert found.estimated_bits and found.runtimes
+    assert parse_scheme(found.name).scheme is parse_scheme(found.name.lower().replace("_", "-")).scheme is found
+
+
+# ---- one home -------------------------------------------------------------------------------------------------------
+
+MAX_SCHEMES_WITH_NUMBERS = 2
+"""Schemes that one literal outside the table may give numbers to, before it is a second table of bits."""
+
+
+def numbers_by_scheme(node: ast.expr) -> set[str]:
+    """Schemes that a dict display maps to numbers."""
+    if not isinstance(node, ast.Dict):
+        return set()
+    return {
+        key.value
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and isinstance(key.value, str) and find_scheme_by_alias(key.value)
+        and all(isinstance(each, ast.Constant | ast.BinOp | ast.operator) for each in ast.walk(value))
+        and not (isinstance(value, ast.Constant) and not isinstance(value.value, int | float))
+    }  # fmt: skip
+
+
+def test_a_second_table_of_bits_is_recognized() -> None:
+    assert numbers_by_scheme(ast.parse("{'q4_0': 18 / 32, 'F16': 2, 'AWQ': 'awq'}", mode="eval").body) == {
+        "q4_0",
+        "F16",
+    }
+
+
+OTHERS = {
+    "analysis/fit/geometry.py",  # types of caches: tests/analysis/fit/test_memory.py compares them with the table
+    "analysis/formats/safetensors/tensors.py",  # dtypes, as the container defines them
+    "analysis/files/copies.py",  # an order of preference
+}
+
+
+def test_no_module_has_a_second_table_of_bits() -> None:
+    """samplehub imports nothing of the program and has its own; the next test compares them."""
+    root = Path(__file__).parents[3]
+    second = {
+        f"{path.relative_to(root)}:{node.lineno}"
+        for package in ("analysis", "crawler", "db", "bench")
+        for path in (root / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Dict) and len(numbers_by_scheme(node)) > MAX_SCHEMES_WITH_NUMBERS
+        if str(path.relative_to(root)) not in OTHERS
+    }
+    assert second == set()
+
+
+def test_the_sample_hub_writes_files_of_the_same_types() -> None:
+    for name, kind in SAMPLE_TYPES.items():
+        found = find_scheme(name)
+        assert name in INTEGERS or (found and found.block and (found.block.weights, found.block.bytes) == kind[1:]), (
+            name
+        )
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLE_WIDTHS if find_scheme(name)])
+def test_the_sample_hubs_files_have_the_usual_widths(name: str) -> None:
+    bits = usual_file_bits(name)
+    assert bits is None or SAMPLE_WIDTHS[name] == pytest.approx(bits, rel=0.2)

@@ -235,7 +235,7 @@ def test_report_and_charts_write_files(small: str, tmp_path: Path, hf_catalog: A
         (("query",), USAGE, "--list"),
         (("fits",), USAGE, "--ram"),
         (("fits", "--ram", "much"), USAGE, "16GiB"),
-        (("fits", "--preset", "rtx-4091"), NO, "RTX 4090"),
+        (("fits", "--preset", "rtx-4091"), USAGE, "rtx-4090-24gb"),
         (("models", "ls", "--min-size", "big"), USAGE, "4B"),
         (("models", "ls", "--sort", "beauty"), USAGE, "downloads"),
         (("export", "x", "--only", "modles"), NO, "models"),
