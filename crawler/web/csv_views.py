@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,8 +15,12 @@ from datasette.views.row import RowView
 from datasette.views.table import TableView
 
 from analysis.text import csv_cell
+from crawler.web.gate import RETRY_SECONDS, ResponseBroken
+from crawler.web.pool import ServerBusy
 
 CLIENT_ERROR = 400
+
+LOG = logging.getLogger(__name__)
 
 
 class CsvRow(list[Any]):
@@ -41,7 +47,8 @@ class CsvView(DataView):  # type: ignore[misc]
     """A mixin before one of Datasette's views, which is asked for CSV alone."""
 
     async def data(self, request: Request, *args: Any, **options: Any) -> Any:
-        answer = await super().data(request, *args, **options)
+        get_data = self._next_page if "_next" in options else super().data
+        answer = await get_data(request, *args, **options)
         if isinstance(answer, Response):
             return answer
         data, *rest = answer
@@ -49,6 +56,17 @@ class CsvView(DataView):  # type: ignore[misc]
             raise DatasetteError(str(data.get("error") or "the query failed"), title="Invalid SQL", status=rest[2])
         names = {key: [csv_cell(name) for name in data[key]] for key in ("columns", "expanded_columns") if key in data}
         return ({**data, **names, "rows": [CsvRow(row) for row in data["rows"]]}, *rest[:2])
+
+    async def _next_page(self, request: Request, *args: Any, **options: Any) -> Any:
+        """A page of a file whose beginning is sent already. Raises ResponseBroken."""
+        while True:
+            try:
+                return await super().data(request, *args, **options)
+            except ServerBusy:
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception as error:
+                LOG.error("a CSV file can't be completed: %s", error)
+                raise ResponseBroken from None
 
 
 class DatabaseCsvView(CsvView, DatabaseView):  # type: ignore[misc]

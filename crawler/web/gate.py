@@ -38,8 +38,11 @@ NONCE: ContextVar[str] = ContextVar("NONCE", default="")
 """The value that makes a script of a template run, another one for each response."""
 
 
-class SlowClient(BaseException):
-    """A client does not read. No Exception, because Datasette writes those into a CSV file."""
+class ResponseBroken(BaseException):
+    """The rest of a response can't be sent, so its connection is closed, by which the client knows that it has a part.
+
+    No Exception: Datasette writes the text of those into a CSV file, which would look complete.
+    """
 
 
 class Gate:
@@ -75,7 +78,7 @@ class Gate:
             async with asyncio.timeout(seconds) as deadline:
                 response.deadline = deadline
                 await self.application(scope, receive, response.send)
-        except SlowClient:
+        except ResponseBroken:
             return
         except asyncio.CancelledError:  # the server ends
             if not response.is_started:
@@ -122,7 +125,7 @@ class GuardedResponse:
         self.deadline: asyncio.Timeout | None = None
 
     async def send(self, message: Message) -> None:
-        """Raises SlowClient where the client does not read in time."""
+        """Raises ResponseBroken where the client does not read in time."""
         if message["type"] == "http.response.start":
             if self.deadline is not None:
                 self.deadline.reschedule(None)
@@ -132,7 +135,7 @@ class GuardedResponse:
             async with asyncio.timeout(self._send_seconds):
                 await self._send(message)
         except TimeoutError:
-            raise SlowClient from None
+            raise ResponseBroken from None
 
     async def send_text(self, status: int, text: str) -> None:
         body = text.encode()
