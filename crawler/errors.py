@@ -8,6 +8,7 @@
     ├── RequestRefused       400: the Hub does not accept the parameters; `detail` is its message
     ├── Offline              HF_HUB_OFFLINE forbids requests
     ├── TokenNeeded          the Hub shows its repos to nobody without a token
+    ├── TokenUnencrypted     the token would be sent over http to another machine
     ├── TokenRefused         the Hub does not accept the token; nothing is concluded from its responses
     ├── QuotaSpent           no request is left, and there is no time to wait for more
     └── ClusterError         the Dask cluster can't be used: `cluster` is its address
@@ -112,6 +113,19 @@ class TokenNeeded(CrawlError):
 
     def __reduce__(self) -> tuple[type[TokenNeeded], tuple[str, str]]:
         return type(self), (self.endpoint, self.what)
+
+
+class TokenUnencrypted(CrawlError):
+    """The token would be sent unencrypted to another machine."""
+
+    hint = "use https; or pass no token: unset HF_TOKEN, and set HF_HUB_DISABLE_IMPLICIT_TOKEN=1 if you are logged in"
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(f"the token would be sent unencrypted to {endpoint}")
+        self.endpoint = endpoint
+
+    def __reduce__(self) -> tuple[type[TokenUnencrypted], tuple[str]]:
+        return type(self), (self.endpoint,)
 
 
 class TokenRefused(CrawlError):

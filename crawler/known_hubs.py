@@ -16,6 +16,10 @@ MAX_AGE = timedelta(days=7)
 """After this time it is found again: hubs are updated."""
 
 
+FLAGS = ("has_hub_ids", "has_links", "sends_ranges")
+"""Fields of Capabilities that are true, false, or unknown."""
+
+
 @contextmanager
 def kept_capabilities(store: Store, source: Source) -> Iterator[None]:
     """Gives the source what earlier crawls found of its hub, and stores what this one finds, however it ends."""
@@ -41,9 +45,26 @@ def parse_capabilities(text: str) -> Capabilities:
     try:
         values = json.loads(text)
         orders = {order: str(values["orders"][order]) for order in get_args(Order) if order in values["orders"]}
-        known = values["has_hub_ids"]
+        rows = values.get("max_rows")
         return Capabilities(
-            orders, frozenset(map(str, values["unknown_keys"])), known if known in (True, False) else None
+            orders,
+            frozenset(map(str, values["unknown_keys"])),
+            max_rows=rows if type(rows) is int and rows > 0 else None,
+            **{name: values[name] for name in FLAGS if type(values.get(name)) is bool},
         )
     except (ValueError, TypeError, KeyError):
         return Capabilities()
+
+
+def describe_capabilities(known: Capabilities) -> str:
+    """How a hub's API differs from huggingface.co's, in words; empty if it does not, as far as is known."""
+    orders = ", ".join(f"{order} is {name or 'not offered'}" for order, name in sorted(known.orders.items()))
+    differences = (
+        (bool(known.orders), f"orders: {orders}"),
+        (bool(known.unknown_keys), f"does not know {', '.join(sorted(known.unknown_keys))}"),
+        (known.has_hub_ids is False, "repos have no _id"),
+        (known.max_rows is not None, f"pages of at most {known.max_rows or 0:,} rows"),
+        (known.has_links is False, "no links between pages"),
+        (known.sends_ranges is False, "files are sent whole, though ranges are asked for"),
+    )
+    return "; ".join(text for is_so, text in differences if is_so)

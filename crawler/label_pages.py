@@ -23,14 +23,11 @@ from typing import TYPE_CHECKING, Any, Self
 from analysis.labels.resolve import label_repo, label_repo_and_artifacts
 from crawler.child_process import start_python
 from crawler.execute.gc_tuning import tuned_gc
-from crawler.refresh_repo import refresh_repo
-from crawler.stored_fields import fill_fields
 from db.derive.record import derived
 from db.labels import Labels
-from db.records import DerivedValues, Labelled, ListingPosition, Page, RepoRecord, RunRecord, Skipped
+from db.records import DerivedValues, Labelled, ListingPosition, Page, RepoRecord, Skipped
 
 if TYPE_CHECKING:
-    from crawler.run_recorder import RunRecorder
     from db.read.load import Relabelled, StoredRepo
 
 MIN_REPOS_FOR_PROCESS = 1_000
@@ -81,16 +78,6 @@ def build_page(
 ) -> Page:
     """A page that is ready to be stored."""
     return Page(tuple(zip(repos, labelled.labels, strict=True)), skipped, position, thin, labelled.derived)
-
-
-def save_repo(recorder: RunRecorder, run: RunRecord, repo: RepoRecord, *, is_counted: bool = True) -> None:
-    """Labels one repo and stores it in `run` as if a listing had shown it; counted unless one has."""
-    [repo] = fill_fields(recorder, [repo])
-    labels = label_repos([repo])
-    recorder.add_notes(labels.bugs)
-    counts = recorder.store.save_page(run, recorder.scope, build_page([repo], labels), refresh_repo)
-    if is_counted:
-        recorder.add_page(counts)
 
 
 def relabel_repo(stored: StoredRepo) -> Relabelled:

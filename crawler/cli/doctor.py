@@ -78,6 +78,7 @@ select count(*) as n from repo_labels l join vocabularies v on v.id = l.vocabula
 def check_catalog(db: str) -> Iterator[Finding]:
     from analysis.query.reader import CatalogReader
     from analysis.vocabulary.vocabulary import vocabulary
+    from crawler.known_hubs import describe_capabilities, parse_capabilities
     from db.errors import CatalogMissing
 
     try:
@@ -85,6 +86,7 @@ def check_catalog(db: str) -> Iterator[Finding]:
             repos = reader.all("select count(*) as n from repos")[0]["n"]
             held = reader.all("select pid, host from crawl_locks")
             stale = reader.all(COUNT_STALE, {"now": vocabulary().digest})[0]["n"]
+            hubs = reader.all("select endpoint, capabilities, found_at from endpoints order by endpoint")
     except CatalogMissing as error:
         yield Finding("catalog", "note", str(error), error.hint)
         return
@@ -97,6 +99,9 @@ def check_catalog(db: str) -> Iterator[Finding]:
     for holder in held:
         fix = "nothing to do: the next crawl ignores the lock of a process that has ended"
         yield Finding("lock", "note", f"held by process {holder['pid']} on {holder['host']}", fix)
+    for hub in hubs:
+        text = describe_capabilities(parse_capabilities(hub["capabilities"])) or "as that of huggingface.co"
+        yield Finding("api", "good", f"{hub['endpoint']}, known since {str(hub['found_at'])[:10]}: {text}")
     yield from check_crawls(db)
 
 
@@ -136,25 +141,22 @@ def check_disk(db: str) -> Iterator[Finding]:
 
 
 def check_network(endpoint: str | None, offline: bool) -> Iterator[Finding]:
-    from crawler.errors import CrawlError, TokenRefused
+    from crawler.errors import CrawlError, TokenRefused, TokenUnencrypted
     from crawler.sources.huggingface.client import HubClient
 
     try:
         hub = HubClient(endpoint, tries=2, timeout=10.0, patience=0.0)
+        token = "a token is set" if hub.has_token else "no token: half the quota of a free account"
+    except (TokenRefused, TokenUnencrypted) as error:
+        yield bad_finding("token", error)
+        return
     except CrawlError as error:
         yield Finding("endpoint", "bad", str(error), "set --endpoint or HF_ENDPOINT to a URL")
         return
-    token = "a token is set" if hub.has_token else "no token: half the quota of a free account"
     if offline or hub.offline:
         reason = "--offline" if offline else "HF_HUB_OFFLINE is set"
         yield Finding("network", "note", f"no request sent ({reason}); {token}")
         return
-    if hub.endpoint.startswith("http://") and hub.has_token and not hub.is_local:
-        yield Finding(
-            "token", "bad", f"unencrypted: it would be sent to {hub.endpoint}", "use https, or unset HF_TOKEN"
-        )
-        return
-
     try:
         hub.check_connection()
     except CrawlError as error:

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from crawler.discover.bounds import StopAtDate, StopCondition, matching_search
-from crawler.discover.order import direction_of, is_sorted, values_of
-from crawler.discover.pass_row import cursor_past
+from crawler.discover.order import direction_of, is_same_order, is_sorted, values_of
+from crawler.discover.pass_row import cursor_past, offset_past
 from crawler.discover.read_page import PAGES_REMEMBERED, PageReader, PageUnreadable
-from crawler.errors import InvalidResponse, ListingIncomplete, OrderIgnored
+from crawler.errors import HubServerError, InvalidResponse, ListingIncomplete, OrderIgnored, RequestRefused
 from crawler.settings import LISTING_LAG, LISTING_PAGE_SIZE
 from crawler.sources.source import ListingQuery, Order, RawPage, Source
 from db.records import ListingPosition, RepoFilter, RepoRecord, Skipped
@@ -183,7 +183,8 @@ class ListingWalk:
         A listing by creation date may be in any order; one from the newest repo on is taken for what it is.
         """
         if self.order != "createdAt":
-            if self.stop is not None and not is_sorted(self.order, listed, is_whole=raw.next_cursor is None):
+            is_heeded = is_sorted(self.order, listed, is_whole=raw.next_cursor is None)
+            if self.stop is not None and not (self._differs_from_default(raw) if is_heeded is None else is_heeded):
                 raise OrderIgnored(self.order)
             return
         direction = direction_of(values_of("createdAt", listed))
@@ -197,6 +198,16 @@ class ListingWalk:
             self._reader.query = replace(self._reader.query, ascending=False)
             self.notes.append("the Hub does not list repos by creation date, though that was asked for")
 
+    def _differs_from_default(self, raw: RawPage) -> bool:
+        """Whether the Hub lists in another order where it is asked for none, which shows that it heeds this one."""
+        query = replace(self._reader.query, order=None, limit=max(len(raw.rows), 1), thin=True)
+        try:
+            default = self.source.list_page(query, None)
+        except (RequestRefused, HubServerError, InvalidResponse):
+            return False
+        keys, others = ([self.source.row_key(row) for row in page.rows] for page in (raw, default))
+        return not is_same_order(keys, others)
+
     # ---- ways round what can't be read ----------------------------------------------------------------------------
 
     def _go_round(self, unreadable: PageUnreadable) -> None:
@@ -209,6 +220,11 @@ class ListingWalk:
         if position is None and self._stop_at is None:
             raise error
         if position is not None and self._detours <= MAX_DETOURS:
+            following = offset_past(self._reader, position.cursor)
+            if following is not None:
+                self.notes.append(f"row {int(position.cursor) + 1:,} of the listing could not be read: {error}")
+                self._position = replace(position, cursor=following)
+                return
             if self.order == "createdAt" and position.ascending:
                 self._leave_ascending(position, error)
                 return

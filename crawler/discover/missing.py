@@ -17,8 +17,8 @@ from itertools import islice
 from crawler.discover.listing import ListingWalk
 from crawler.discover.probe import probe_all
 from crawler.errors import ListingIncomplete
-from crawler.label_pages import save_repo
 from crawler.run_recorder import RunRecorder
+from crawler.save_repo import save_repo
 from db.records import LeasedRepo, RepoFilter, RepoRecord, Skipped
 
 PROBES_BEFORE_GONE = 2

@@ -36,8 +36,9 @@ def values_of(order: Order, repos: Sequence[RepoRecord]) -> list[Any]:
     return [repo.downloads for repo in repos]
 
 
-def is_sorted(order: Order, repos: Sequence[RepoRecord], *, is_whole: bool) -> bool:
-    """Whether the first repos of a listing show that it is sorted by this order, from the greatest on.
+def is_sorted(order: Order, repos: Sequence[RepoRecord], *, is_whole: bool) -> bool | None:
+    """Whether the first repos of a listing show that it is sorted by this order, from the greatest on; None if they
+    can't show it.
 
     Repos that don't tell count as sorted. Where more repos follow (not `is_whole`), repos that are sorted by creation
     date as well show nothing about an order by modification: a Hub that ignores the sort, and always lists by creation
@@ -48,4 +49,12 @@ def is_sorted(order: Order, repos: Sequence[RepoRecord], *, is_whole: bool) -> b
         return direction is None
     if is_whole or order != "lastModified":
         return True
-    return direction_of(values_of("createdAt", repos)) in ("none", None)
+    return True if direction_of(values_of("createdAt", repos)) in ("none", None) else None
+
+
+def is_same_order(keys: Sequence[str | None], others: Sequence[str | None]) -> bool:
+    """Whether two pages show the same rows in the same order, apart from rows that came or went between the two."""
+    common = set(keys) & set(others)
+    if 2 * len(common) < min(len(keys), len(others)):
+        return False
+    return [key for key in keys if key in common] == [key for key in others if key in common]

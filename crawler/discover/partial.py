@@ -7,8 +7,8 @@ from concurrent.futures import Executor
 from dataclasses import replace
 
 from crawler.discover.probe import probe_all
-from crawler.label_pages import save_repo
 from crawler.run_recorder import RunRecorder
+from crawler.save_repo import save_repo
 from db.records import LeasedRepo, RepoRecord
 
 MAX_FILLED_PER_RUN = 5000

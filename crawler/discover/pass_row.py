@@ -22,6 +22,9 @@ STEP_FACTOR = 4
 MAX_STEPS = 14
 """The row is looked for up to FIRST_STEP x STEP_FACTOR^MAX_STEPS, some eight years, after the last one."""
 
+MAX_OFFSET_DIGITS = 12
+"""Of a cursor that is the number of a row."""
+
 PRECISION = timedelta(milliseconds=1)
 """To which the moment after the row is found: that of the Hub's dates."""
 
@@ -41,9 +44,6 @@ def cursor_past(reader: PageReader, cursor: str, read_to: datetime, *, may_rerea
     A cursor that starts just before `read_to` is tried first: if it can be read, the old one has expired, and this one
     is returned. Unless `may_reread`, which says that this was tried before and did not help.
     """
-    if cursor.isdecimal():
-        page = request_one(reader, str(int(cursor) + 1), 1)
-        return None if page is None else Passage(str(int(cursor) + 1), skips_rows=True)
     first = request_one(reader, None, 1)
     template = cursor if first is None or first.next_cursor is None else first.next_cursor
     again = cursor_after(template, read_to - OVERLAP)
@@ -52,6 +52,15 @@ def cursor_past(reader: PageReader, cursor: str, read_to: datetime, *, may_rerea
     if request_after(reader, again, read_to - OVERLAP, REREAD_ROWS) is not None:
         return Passage(again, skips_rows=False) if may_reread else None
     return _search_bound(reader, template, read_to)
+
+
+def offset_past(reader: PageReader, cursor: str) -> str | None:
+    """The cursor after the row at `cursor`, of a Hub whose cursors are numbers of rows; None for any other cursor, and
+    where the next row can't be read either."""
+    if len(cursor) > MAX_OFFSET_DIGITS or not (cursor.isascii() and cursor.isdecimal()):
+        return None
+    following = str(int(cursor) + 1)
+    return None if request_one(reader, following, 1) is None else following
 
 
 def _search_bound(reader: PageReader, template: str, read_to: datetime) -> Passage | None:

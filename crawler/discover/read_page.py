@@ -56,6 +56,7 @@ class PageReader:
 
     def __post_init__(self) -> None:
         self.size = RequestSize(self.query.limit)
+        self.size.rows = min(self.query.limit, self.source.capabilities.max_rows or self.query.limit)
 
     def read(self, cursor: str | None) -> RawPage:
         """The page at a cursor, or the first.
@@ -119,6 +120,7 @@ class PageReader:
             return page
         if again.next_cursor == page.next_cursor:
             self.size.most = self.size.rows = len(page.rows)  # the Hub sends no more
+            self.source.use_capabilities(replace(self.source.capabilities, max_rows=len(page.rows)))
         return again
 
     def _confirm_end(self, query: ListingQuery, cursor: str | None, page: RawPage) -> RawPage:
@@ -128,10 +130,10 @@ class PageReader:
         those of the last hour, which incremental crawls find. Otherwise the page is requested again. Raises
         InvalidResponse.
         """
-        if len(page.rows) == query.limit > 1:
-            shorter = self.source.list_page(replace(query, limit=query.limit - 1), cursor)
-            if shorter.next_cursor is None and len(shorter.rows) < len(page.rows):
-                page = self._unpaged(query, cursor, page)
+        has_no_links = self.source.capabilities.has_links is False
+        is_full = len(page.rows) == query.limit > 1
+        if is_full and (has_no_links or not self._has_link_after(query, cursor, page)):
+            page = self._unpaged(query, cursor, page)
         if query.order == "createdAt" and query.ascending:
             newest, seen = self._load_newest(), self._newest_of(page)
             if newest is not None and seen is not None:
@@ -143,12 +145,19 @@ class PageReader:
             return self.source.list_page(query, cursor)
         return page
 
+    def _has_link_after(self, query: ListingQuery, cursor: str | None, page: RawPage) -> bool:
+        """Whether a page of one row less than this one leads to a next page."""
+        shorter = self.source.list_page(replace(query, limit=query.limit - 1), cursor)
+        return shorter.next_cursor is not None or len(shorter.rows) >= len(page.rows)
+
     def _unpaged(self, query: ListingQuery, cursor: str | None, page: RawPage) -> RawPage:
         """All rows from a cursor on, of a Hub that has no link to a next page. Raises InvalidResponse if it sends no
         more than a page."""
         whole = self.source.list_page(replace(query, limit=MAX_UNPAGED_ROWS), cursor)
         if len(page.rows) < len(whole.rows) < MAX_UNPAGED_ROWS:
+            self.source.use_capabilities(replace(self.source.capabilities, has_links=False))
             return whole
+        self.source.use_capabilities(replace(self.source.capabilities, has_links=None))
         why = f"a full page of {len(page.rows):,} rows has no link to the next one"
         raise InvalidResponse(self.source.endpoint, "the listing", why)
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from crawler.enrich.headers import LayoutKey, enrich_repo, layout_key
 from crawler.errors import CrawlError, CrawlStopped, HubUnreachable, RepoError
-from crawler.label_pages import relabel_repo, save_repo
+from crawler.label_pages import relabel_repo
 from crawler.run_recorder import RunRecorder
+from crawler.save_repo import save_repo
 from crawler.skips import PERMANENT_REASONS, TRANSIENT_REASONS, make_skip, unexpected_error
 from crawler.sources.source import FetchedRepo
 from crawler.stored_fields import fill_fields

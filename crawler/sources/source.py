@@ -38,6 +38,9 @@ class Capabilities:
     orders: Mapping[Order, str] = field(default_factory=dict)  # its names of orders, where they differ
     unknown_keys: frozenset[str] = frozenset()  # keys of metadata that it refuses
     has_hub_ids: bool | None = None  # its repos have an `_id`; None until one was seen
+    max_rows: int | None = None  # of one page; None: as many as are asked for
+    has_links: bool | None = None  # from one page of its listing to the next
+    sends_ranges: bool | None = None  # of files, instead of whole ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class ListingQuery:
     """One request of a listing, apart from its cursor."""
 
     scope: RepoFilter  # one author and one search text at most are used
-    order: Order
+    order: Order | None  # None: the hub's own
     limit: int  # rows
     ascending: bool = True  # by creation date; other orders are always descending
     thin: bool = False  # without the keys that are expensive for the hub

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from crawler.errors import InvalidResponse, RequestRefused
-from crawler.known_hubs import format_capabilities, parse_capabilities
+from crawler.known_hubs import describe_capabilities, format_capabilities, parse_capabilities
 from crawler.sources.huggingface.client import HubClient
 from crawler.sources.huggingface.source import HuggingFaceSource
 from crawler.sources.source import Capabilities, ListingQuery
@@ -85,7 +85,8 @@ def test_what_is_known_of_a_hub_is_kept_and_not_asked_again(db: Path) -> None:
         run_crawl(db, sample, depth="listing")
         assert [request.status for request in sample.requests].count(422) == 1
         stored = rows(db, "select * from endpoints")
-        assert json.loads(stored[0][1])["orders"]["createdAt"] == "recent"
+        known = json.loads(stored[0][1])
+        assert (known["orders"]["createdAt"], known["has_links"]) == ("recent", False)
         sample.requests.clear()
         run_crawl(db, sample, depth="listing", full=True)
         assert 422 not in [request.status for request in sample.requests]
@@ -143,9 +144,27 @@ def test_what_a_hub_refuses_to_tell_stays_as_it_was(db: Path) -> None:
     assert rows(db, known) == stored
 
 
+def test_what_is_known_of_a_hub_is_said_in_words() -> None:
+    assert describe_capabilities(Capabilities(has_hub_ids=True, has_links=True, sends_ranges=True)) == ""
+    known = Capabilities({"createdAt": "recent", "downloads": ""}, frozenset({"gguf"}), False, 1000, False, False)
+    assert describe_capabilities(known) == (
+        "orders: createdAt is recent, downloads is not offered; does not know gguf; repos have no _id;"
+        " pages of at most 1,000 rows; no links between pages; files are sent whole, though ranges are asked for"
+    )
+
+
+def test_whether_files_are_sent_in_ranges_is_known_from_the_largest(db: Path) -> None:
+    for faults, is_sent in (((), True), ((Fault(Kind.IGNORED_RANGE, on="any", times=None),), False)):
+        with SampleHub(catalog=small_catalog(3), faults=faults) as sample:
+            hub = make_client(sample, MEMBER)
+            run_crawl(db.with_name(f"{is_sent}.db"), sample, hub=hub, depth="headers")
+        assert hub.capabilities.sends_ranges is is_sent
+
+
 def test_what_is_kept_of_a_hub_can_be_of_another_version() -> None:
-    known = Capabilities({"createdAt": "recent"}, frozenset({"gguf"}), has_hub_ids=False)
+    known = Capabilities({"createdAt": "recent"}, frozenset({"gguf"}), False, 100, False, True)
     assert parse_capabilities(format_capabilities(known)) == known
+    assert parse_capabilities('{"orders": {}, "unknown_keys": [], "max_rows": -3, "has_links": 1}') == Capabilities()
     assert parse_capabilities('{"orders": {"size": "x"}, "unknown_keys": [], "has_hub_ids": 7}') == Capabilities()
     for text in ("{}", "[]", "no JSON", '{"orders": 1, "unknown_keys": 2, "has_hub_ids": null}'):
         assert parse_capabilities(text) == Capabilities()

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
@@ -100,7 +101,7 @@ class HubClient:
         self.unknown_keys: frozenset[str] = frozenset()  # of `expand`, that this Hub does not know
         self.sorts: Mapping[Order, str] = {}  # this Hub's names of orders, where they differ
         self._shown_repo: str | None = None  # a repo for which it answered a request
-        self._has_hub_ids: bool | None = None  # its repos have an `_id`; None until one was seen
+        self.known = Capabilities()
         self._lists_details = False  # its listing shows what is asked for by TypeApi.expensive_keys
         self._learning = threading.Lock()
 
@@ -145,7 +146,7 @@ class HubClient:
     @property
     def is_local(self) -> bool:
         """Whether the endpoint is on this machine."""
-        return self.transport.origin[1] in ("localhost", "127.0.0.1", "::1")
+        return self.transport.is_local
 
     def retry_delay(self, failures: int) -> float:
         return self.transport.retry_delay(failures)
@@ -165,9 +166,10 @@ class HubClient:
 
         The keys of values of a wrong type are counted, and added to `wrong_fields`.
         """
-        if self._has_hub_ids is None and type(row) is dict and parse_repo_id(row) is not None:
-            self._has_hub_ids = is_hub_id(row.get("_id"))  # all repos of a Hub have one, or none: the first tells
-        has_hub_ids = self._has_hub_ids is not False
+        if self.known.has_hub_ids is None and type(row) is dict and parse_repo_id(row) is not None:
+            # All repos of a Hub have one, or none: the first tells.
+            self.known = replace(self.known, has_hub_ids=is_hub_id(row.get("_id")))
+        has_hub_ids = self.known.has_hub_ids is not False
 
         def on_wrong_field(key: str) -> None:
             self.counters.count_wrong_field(key)
@@ -188,10 +190,10 @@ class HubClient:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(self.sorts, self.unknown_keys, self._has_hub_ids)
+        return replace(self.known, orders=self.sorts, unknown_keys=self.unknown_keys)
 
     def use_capabilities(self, known: Capabilities) -> None:
-        self.sorts, self.unknown_keys, self._has_hub_ids = known.orders, known.unknown_keys, known.has_hub_ids
+        self.known, self.sorts, self.unknown_keys = known, known.orders, known.unknown_keys
 
     # ---- the listing --------------------------------------------------------------------------------------------
 
@@ -425,6 +427,7 @@ class HubClient:
             return RangeResponse(b"", parse_content_range(response.headers)[2], signed_url)
         if response.status not in (200, 206):
             raise self.transport.error_from_response(response, repo_id)
+        self._note_ranges(is_partial=response.status == 206)
         if response.status == 200:  # the server ignored the Range header and sent the file from its start
             size = parse_digits(response.headers.get("content-length"))
             if len(response.body) < min(start + length, size if size is not None else start + length):
@@ -437,6 +440,11 @@ class HubClient:
         if len(response.body) < min(last - first + 1, length):
             raise IncompleteResponse("the file's bytes are incomplete")
         return RangeResponse(response.body[:length], size, signed_url)
+
+    def _note_ranges(self, *, is_partial: bool) -> None:
+        """Some Hubs ignore ranges of small files only: one range that was sent decides."""
+        if self.known.sends_ranges is None or (is_partial and not self.known.sends_ranges):
+            self.known = replace(self.known, sends_ranges=is_partial)
 
     # ---- shapes of responses ------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ def listing_params(
     `sorts` are this Hub's names of orders where they differ, empty for an order that it does not offer; `unknown_keys`
     are the keys that it does not know.
     """
-    sort = sorts.get(query.order, query.order)
+    sort = None if query.order is None else sorts.get(query.order, query.order)
     params = [("sort", sort)] if sort else []
     params.append(("limit", str(query.limit)))
     if sort and query.order == "createdAt" and query.ascending:

@@ -88,6 +88,8 @@ class HuggingFaceSource:
     def _accepts_unsorted(self, query: ListingQuery) -> bool:
         """Whether the Hub sends a page where no order is asked for; then none is from now on."""
         known = self.client.sorts
+        if query.order is None:
+            return False
         self.client.sorts = {**known, query.order: ""}
         if self._accepts(query):
             return True

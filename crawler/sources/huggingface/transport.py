@@ -44,9 +44,10 @@ from crawler.errors import (
     RequestRefused,
     TokenNeeded,
     TokenRefused,
+    TokenUnencrypted,
 )
 from crawler.sources.huggingface.deadline import Deadline, deadline, enforce_deadlines
-from crawler.sources.huggingface.endpoint import parse_endpoint, parse_origin
+from crawler.sources.huggingface.endpoint import is_loopback, parse_endpoint, parse_origin
 from crawler.sources.huggingface.outage import FIRST_PAUSE_SECONDS, PATIENCE_SECONDS, OutageWatch
 from crawler.sources.huggingface.response import (
     IncompleteResponse,
@@ -121,18 +122,29 @@ class Transport:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """The headers of every request to the endpoint. Raises TokenRefused for a token that no header can hold."""
+        """The headers of every request to the endpoint.
+
+        Raises TokenRefused for a token that no header can hold, and TokenUnencrypted for one that would be sent over
+        http to another machine.
+        """
         headers = build_hf_headers(token=self._token, library_name="hf-catalog", library_version=package_version())
         if self._endpoint.authorization is not None:  # what stands before the Hub needs it; there is one such header
             headers["authorization"] = self._endpoint.authorization
         token = headers.get("authorization", "")
         if not (token.isascii() and token.isprintable()):
             raise TokenRefused(self.endpoint)  # here, since the HTTP client's own error would contain the token
+        if token and not (self.has_password or self.origin[0] == "https" or self.is_local):
+            raise TokenUnencrypted(self.endpoint)
         return headers
 
     @property
     def has_token(self) -> bool:
         return "authorization" in self.headers
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the endpoint is on this machine."""
+        return is_loopback(self.origin[1])
 
     @property
     def has_password(self) -> bool:

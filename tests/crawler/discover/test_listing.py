@@ -13,8 +13,9 @@ import pytest
 
 from crawler.discover.bounds import StopAfterTopDownloads, StopAtDate
 from crawler.discover.listing import ListingPage, ListingWalk
+from crawler.discover.order import is_same_order
 from crawler.errors import HubServerError, InvalidResponse, ListingIncomplete, OrderIgnored, RequestRefused
-from crawler.sources.source import ListingQuery, RawPage, Source
+from crawler.sources.source import Capabilities, ListingQuery, RawPage, Source
 from db.records import ListingPosition, RepoFilter, RepoRecord, Skipped
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,6 +49,10 @@ class ListedNumbers:
     endpoint: str = HUB
     tries: int = 5
     pacer: Pauses = field(default_factory=Pauses)
+    capabilities: Capabilities = field(default_factory=Capabilities)
+
+    def use_capabilities(self, known: Capabilities) -> None:
+        self.capabilities = known
 
     def list_page(self, query: ListingQuery, cursor: str | None) -> RawPage:
         self.queries.append(query)
@@ -367,3 +372,105 @@ def test_errors_of_the_first_page_are_the_hubs() -> None:
     with pytest.raises(HubServerError):
         ids(walk(source))
     assert len(source.queries) < 10
+
+
+# ---- an order by modification that is the order of creation too -----------------------------------------------------
+
+
+class UnchangedSince(ListedNumbers):
+    """Repos that were modified when they were created, in a Hub that lists by `default` where no order is asked for."""
+
+    default = "ascending"
+
+    def parse_row(self, row: Any, now: datetime) -> RepoRecord | Skipped:
+        found = super().parse_row(row, now)
+        assert isinstance(found, RepoRecord)
+        return replace(found, last_modified=found.created_at)
+
+    def list_page(self, query: ListingQuery, cursor: str | None) -> RawPage:
+        ascending = self.default == "ascending" if query.order is None else query.order == "createdAt"
+        return super().list_page(replace(query, ascending=ascending), cursor)
+
+
+@pytest.mark.parametrize(("default", "is_heeded"), [("ascending", True), ("descending", False)])
+def test_one_request_without_an_order_shows_whether_the_order_is_heeded(default: str, is_heeded: bool) -> None:
+    source = UnchangedSince(100)
+    source.default = default
+    changes = walk(source, order="lastModified", stop=StopAtDate("lastModified", CREATED + timedelta(days=95)))
+    if not is_heeded:
+        with pytest.raises(OrderIgnored, match="lastModified"):
+            ids(changes)
+        return
+    assert ids(changes) == [99, 98, 97, 96, 95]
+    assert len(source.queries) == 2
+
+
+def test_rows_that_come_or_go_between_two_requests_do_not_matter() -> None:
+    page = [str(number) for number in range(20)]
+    assert is_same_order(page, ["new", *page[:-1]])
+    assert is_same_order(page, [*page[:7], *page[8:]])
+    assert not is_same_order(page, list(reversed(page)))
+    assert not is_same_order(page, [f"other {number}" for number in range(20)])
+
+
+# ---- cursors that are numbers of rows -------------------------------------------------------------------------------
+
+
+class ListedByOffset(ListedNumbers):
+    """A Hub whose cursors are numbers of rows and whose rows have no dates."""
+
+    def write_cursor(self, at: int, rows: Sequence[int]) -> str:
+        return str(at)
+
+    def read_cursor(self, cursor: str, *, ascending: bool) -> int:
+        return int(cursor)
+
+    def parse_created_at(self, row: Any) -> datetime | None:
+        return None
+
+
+def test_a_row_that_breaks_every_page_is_passed_by_its_number() -> None:
+    broken = walk(ListedByOffset(100, fails_with(37)))
+    assert ids(broken) == [number for number in range(100) if number != 37]
+    assert [note.partition(":")[0] for note in broken.notes] == ["row 38 of the listing could not be read"]
+
+
+def test_rows_that_can_not_be_passed_make_the_listing_incomplete() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        if start + query.limit > 37:
+            raise HubServerError(HUB, "the listing", 500)
+        return None
+
+    found: list[int] = []
+    with pytest.raises(ListingIncomplete):
+        for page in walk(ListedByOffset(100, respond)).pages():
+            found += ids_of([page])
+    assert found[:37] == list(range(37))
+
+
+# ---- what is learned of a Hub ---------------------------------------------------------------------------------------
+
+
+def test_the_largest_page_of_a_hub_is_asked_for_from_then_on() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        rows = list(range(100))[start : start + min(query.limit, 20)]
+        return RawPage(rows, f"c{start + len(rows)}" if start + len(rows) < 100 else None)
+
+    source = ListedNumbers(100, respond)
+    assert ids(walk(source, page_size=40)) == list(range(100))
+    assert source.capabilities.max_rows == 20
+    source.queries.clear()
+    assert ids(walk(source, page_size=40)) == list(range(100))
+    assert [query.limit for query in source.queries[:3]] == [20, 20, 20]
+
+
+def test_a_hub_without_links_is_known_as_one() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        return RawPage(list(range(100))[: query.limit], None)
+
+    source = ListedNumbers(100, respond)
+    for requests in (3, 2):
+        source.queries.clear()
+        assert ids(walk(source)) == list(range(100))
+        assert len(source.queries) == requests
+    assert source.capabilities.has_links is False
