@@ -11,6 +11,7 @@ All sizes are bytes, contexts are tokens.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analysis.fit.geometry import CACHE_PADDING_TOKENS, KV_BYTES, UBATCH_TOKENS, Geometry, pad_tokens
@@ -41,38 +42,97 @@ class Estimate:
         return self.weights + self.cache + self.compute + self.runtime
 
 
-def estimate_cache_without_header(parameters: int, context: int, kv_type: str) -> int:
+def estimate_cache_without_header(parameters: int, context: int, kv_type: str, active: int | None = None) -> int:
     """Bytes of the cache where no header gives the geometry.
 
     The median of 3B to 70B models with grouped-query attention is about 12 KiB per token and billion parameters, and
-    above 32B the cache does not grow further (Llama 3.1 8B: 16 KiB, 70B: 4.6 KiB).
+    above 32B the cache does not grow further (Llama 3.1 8B: 16 KiB, 70B: 4.6 KiB). A mixture of experts counts as the
+    geometric mean of its active and total parameters (Qwen3 30B-A3B: 9.5B, which gives 114 KiB a token; it has 96).
     """
-    billions = min(parameters / 1e9, 32.0)
-    return round(12_288 * billions * pad_tokens(context) * KV_BYTES[kv_type] / 2)
+    size = (parameters * min(active, parameters)) ** 0.5 if active else parameters
+    return round(12_288 * min(size / 1e9, 32.0) * pad_tokens(context) * KV_BYTES[kv_type] / 2)
 
 
-def compute_buffer_bytes(shape: Geometry | None, context: int, *, flash_attention: bool = True) -> int:
-    """Bytes of the compute buffer for one batch.
+def compute_buffer_bytes(
+    shape: Geometry | None, context: int, *, flash_attention: bool = True, ubatch: int = UBATCH_TOKENS
+) -> int:
+    """Bytes of llama.cpp's compute buffers for a batch of `ubatch` tokens, on the device and in RAM.
 
-    The logits of a batch and its widest activations in F32, and the attention mask (F32 and F16); without
-    flash attention the scores of all heads too: cells x batch x heads x 4. Llama 3 8B with 512 tokens at once:
-    512 x (128,256 + 4,096) x 4 = 266 MiB, of which llama.cpp reports 258.5 as `CUDA0 compute buffer size`.
+    What a layer's attention needs is free again when the logits are computed, so the larger of both counts. Llama 3 8B,
+    512 tokens at once, as llama.cpp reports it: 258.5 MiB with flash attention (logits); without, 296 MiB at 4,096
+    tokens and 560 at 8,192 (attention); in RAM 24 MiB at 8,192.
     """
     if shape is None:
         return COMPUTE_WITHOUT_HEADER_BYTES
+    attention = attention_bytes(shape, context, flash_attention=flash_attention, ubatch=ubatch)
+    return max(logits_bytes(shape, ubatch), attention) + input_bytes(shape, context, ubatch)
+
+
+def logits_bytes(shape: Geometry, ubatch: int = UBATCH_TOKENS) -> int:
+    """The logits of a batch and its activations, in F32."""
+    return ubatch * (shape.vocabulary + shape.embedding) * 4
+
+
+def attention_bytes(shape: Geometry, context: int, *, flash_attention: bool = True, ubatch: int = UBATCH_TOKENS) -> int:
+    """The mask and the activations of one layer's attention, in F32: residual, query, key and value.
+
+    Flash attention has a copy of the mask in F16; without it there are the scores of all heads.
+    """
     cells = shape.cells(context)
-    scores = 0 if flash_attention else cells * UBATCH_TOKENS * shape.heads * 4
-    return logits_bytes(shape) + mask_bytes(cells, flash_attention=flash_attention) + scores
+    scores = cells * ubatch * (2 if flash_attention else 4 * shape.heads)
+    return cells * ubatch * 4 + scores + 4 * ubatch * shape.embedding * 4
 
 
-def logits_bytes(shape: Geometry) -> int:
-    """The logits of a batch and its widest activations, in F32."""
-    return UBATCH_TOKENS * (shape.vocabulary + shape.embedding) * 4
+def input_bytes(shape: Geometry, context: int, ubatch: int = UBATCH_TOKENS) -> int:
+    """The inputs of a batch that are kept in RAM: the mask and the embeddings of its tokens, in F32."""
+    return ubatch * (shape.cells(context) + shape.embedding) * 4
 
 
-def mask_bytes(cells: int, *, flash_attention: bool) -> int:
-    """The attention mask of a batch: F32, and a copy in F16 for flash attention (gguf-parser counts neither)."""
-    return cells * UBATCH_TOKENS * (4 + 2 if flash_attention else 4)
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What a runtime needs besides weights and cache.
+
+    `program`: process, libraries, driver's context; `graphs`: captured CUDA graphs; `prefill`: tokens of a prompt that
+    are computed at once; `sequences`: for which logits are reserved; `reserves`: the share of a card that it takes at
+    the start, whatever a model needs, so that its cache can hold more.
+    """
+
+    name: str
+    program: int = RUNTIME_OVERHEAD_BYTES
+    graphs: int = 0
+    prefill: int = UBATCH_TOKENS
+    sequences: int = 1
+    reserves: float | None = None
+
+
+LLAMA_CPP = Engine("llama.cpp")
+ENGINES: Mapping[str, Engine] = {
+    each.name: each
+    for each in (
+        LLAMA_CPP,
+        Engine("vllm", 600 * MIB, graphs=GIB, prefill=2048, sequences=256, reserves=0.9),
+        Engine("sglang", 600 * MIB, graphs=GIB, prefill=2048, sequences=160, reserves=0.9),
+        Engine("transformers", 600 * MIB, prefill=2048),
+        Engine("mlx", prefill=2048),
+    )
+}
+"""By name. Batches and shares are the programs' defaults (vLLM: max_num_batched_tokens, max_num_seqs,
+gpu_memory_utilization; mlx-lm: prefill_step_size); program and graphs are typical of their logs, not calibrated."""
+
+LAYER_WIDTHS = 16
+"""Activations of one layer, in widths of the embedding: residual, query, key, value, and twice the feed-forward's."""
+
+
+def find_engine(name: str) -> Engine:
+    """The runtime of this name; llama.cpp for programs that run its engine, and for unknown ones."""
+    return ENGINES.get(name.lower(), LLAMA_CPP)
+
+
+def engine_compute_bytes(shape: Geometry | None, engine: Engine) -> int:
+    """Activations of a part of the prompt, in 16 bits, and the logits of the sequences, in F32; attention is fused."""
+    if shape is None:
+        return COMPUTE_WITHOUT_HEADER_BYTES
+    return engine.prefill * shape.embedding * LAYER_WIDTHS * 2 + engine.sequences * shape.vocabulary * 4
 
 
 def estimate_memory(
@@ -82,21 +142,35 @@ def estimate_memory(
     context: int,
     kv_type: str = "f16",
     parameters: int | None = None,
+    active: int | None = None,
     flash_attention: bool = True,
-    runtime: int = RUNTIME_OVERHEAD_BYTES,
+    runtime: int | None = None,
+    engine: str = "llama.cpp",
+    ubatch: int = UBATCH_TOKENS,
+    sequences: int = 1,
+    projector: int = 0,
 ) -> Estimate:
     """The memory needed to run a model; `weights` are the bytes of all files that it loads.
 
-    Without a geometry the cache is estimated from the number of parameters, and `estimated` says so. Quantized caches
-    need flash attention (llama.cpp refuses them without).
+    `engine` is the runtime, `ubatch` the tokens that llama.cpp computes at once; `sequences` of `context` tokens each
+    are kept. `projector`: bytes of the vision tower's file (mmproj), whose buffers take about as much again. Without a
+    geometry the cache is estimated from the number of parameters (`active` of them), and `estimated` says so. Quantized
+    caches need flash attention (llama.cpp refuses them without).
     """
+    program = find_engine(engine)
+    estimated: tuple[str, ...] = ()
     if shape is not None:
-        cache, estimated = shape.cache_bytes(context, kv_type), ()
+        cache = sequences * shape.cache_bytes(context, kv_type)
     else:
-        cache = estimate_cache_without_header(parameters or round(weights / 0.6), context, kv_type)
-        estimated = ("cache", "compute")  # type: ignore[assignment]
-    compute = compute_buffer_bytes(shape, context, flash_attention=flash_attention)
-    return Estimate(weights, cache, compute, runtime, context, kv_type, estimated)
+        cache = sequences * estimate_cache_without_header(parameters or round(weights / 0.6), context, kv_type, active)
+        estimated = ("cache", "compute")
+    if program is LLAMA_CPP:
+        compute = compute_buffer_bytes(shape, context, flash_attention=flash_attention, ubatch=ubatch)
+    else:
+        compute = engine_compute_bytes(shape, program)
+        estimated = (*(part for part in estimated if part != "compute"), "compute", "runtime")
+    overhead = program.program + program.graphs if runtime is None else runtime
+    return Estimate(weights + projector, cache, compute + projector, overhead, context, kv_type, estimated)
 
 
 def find_largest_context(
