@@ -78,12 +78,8 @@ def build_safetensors_header(
     base_parameters: int | None = None,
     requests: int = 0,
     bytes_read: int = 0,
-    format_: str = "safetensors",
 ) -> Header:
-    """The Header of an artifact from the tensors of all its shards and the repo's configuration.
-
-    `format_`: the container, where it is another one whose tensors have the same names, types and shapes.
-    """
+    """The Header of an artifact from the tensors of all its shards and the repo's configuration."""
     quantization = find_quantization_config(config, metadata) or QuantizationConfig()
     packed = measure(tensors, quantization)
     parameters, inferred = count_safetensors_parameters(packed, tensors, config, base_parameters)
@@ -94,7 +90,7 @@ def build_safetensors_header(
     scheme, share = find_safetensors_scheme(packed, parameters)
     experts = find_experts(packed, config)
     return Header(
-        format=format_,
+        format="safetensors",
         version=None,
         architecture=configs.read_architecture(config),
         parameters=parameters,
