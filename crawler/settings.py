@@ -41,6 +41,18 @@ class CrawlSettings:
         return scope.limit is None and scope.min_downloads is None and scope.since is None and not scope.repo_ids
 
 
+def default_depth(scope: RepoFilter) -> Depth:
+    """How deep a crawl reads that does not say: headers of some models, files of the whole Hub.
+
+    The headers of 2,000 models cost an anonymous account no more time than their files: file requests have a quota of
+    their own. Those of the whole Hub would be millions of downloads. Datasets and spaces have no headers.
+    """
+    is_limited = bool(
+        scope.authors or scope.search or scope.tags or scope.repo_ids or scope.limit or scope.min_downloads
+    )
+    return "headers" if scope.type == "model" and is_limited else "files"
+
+
 def scope_text(scope: RepoFilter) -> str:
     """The scope in a canonical form, under which its cursors are stored; empty for the whole Hub."""
     words = [] if scope.type == "model" else [f"type={scope.type}"]

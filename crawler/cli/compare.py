@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crawler.cli.coverage import print_gap
 from crawler.cli.options import CONTEXT, LAPTOP_RAM_BYTES, SIZE, db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text, size_text
 
@@ -39,6 +40,7 @@ def compare(ids: tuple[str, ...], context: int, ram: int, db: str, out: Printer)
     room = Machine(ram=ram).ram_for_models
     with CatalogReader(db) as reader:
         sides = compare_models(reader, ids, context=context, memory=room)
+        print_gap(out, reader, db)
     if not out.is_human_output:
         out.rows([side.row() for side in sides], id_key="repo_id")
         return

@@ -22,9 +22,8 @@ def crawl_options(command: Command) -> Command:
         click.option(
             "--depth",
             type=click.Choice(["listing", "files", "headers"]),
-            default="files",
-            show_default=True,
-            help="listing: metadata only; files: each repo's files, one request each; headers: also file headers.",
+            help="listing: metadata only; files: each repo's files, one request each; headers: also file headers."
+            " Default: headers where the crawl is limited to some models, else files.",
         ),
         repo_type_option("Which repos; labels and headers are of models only."),
         click.option("--full", is_flag=True, help="Read the whole listing again, to find vanished repos."),
@@ -68,7 +67,7 @@ def crawl_options(command: Command) -> Command:
 
 def settings_of(given: dict[str, Any]) -> Any:
     """CrawlSettings of the options, removed from `given`; `endpoint` stays."""
-    from crawler.settings import CrawlSettings
+    from crawler.settings import CrawlSettings, default_depth
     from crawler.sources.huggingface.parse import REPO_ID
     from db.records import RepoFilter
 
@@ -84,18 +83,19 @@ def settings_of(given: dict[str, Any]) -> Any:
         raise click.UsageError(f"--depth headers: a {repo_type} has no headers to read", click.get_current_context())
     if repo_type == "space" and least:
         raise click.UsageError("--min-downloads: spaces have no downloads", click.get_current_context())
+    scope = RepoFilter(
+        authors=author,
+        search=search,
+        tags=tags,
+        min_downloads=least,
+        repo_ids=repo_ids,
+        since=since,
+        limit=limit,
+        type=repo_type,
+    )
     return CrawlSettings(
-        depth=given.pop("depth"),
-        scope=RepoFilter(
-            authors=author,
-            search=search,
-            tags=tags,
-            min_downloads=least,
-            repo_ids=repo_ids,
-            since=since,
-            limit=limit,
-            type=repo_type,
-        ),
+        depth=given.pop("depth") or default_depth(scope),
+        scope=scope,
         full=given.pop("full"),
         workers=given.pop("workers"),
         budget=given.pop("budget"),

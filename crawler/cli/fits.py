@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crawler.cli.coverage import print_coverage
 from crawler.cli.errors import CommandError
 from crawler.cli.options import BANDWIDTH, CONTEXT, MEMORY, complete_scheme, db_option, output_options
 from crawler.cli.printer import Column, Printer, count_text, size_text
@@ -224,8 +225,7 @@ def print_answer(
     if out.is_human_output:
         print_use(out, answer, used)
         print_method(out, machine, request, answer)
-    if not answer.coverage.is_complete or not answer.fits:
-        print_coverage(out, answer, db)
+    print_coverage(out, answer.coverage, db)
 
 
 def print_use(out: Printer, answer: FitAnswer, used: dict[str, str]) -> None:
@@ -238,13 +238,6 @@ def print_use(out: Printer, answer: FitAnswer, used: dict[str, str]) -> None:
         for line in lines_text(used):
             out.line(f"  {line}")
         out.line()
-
-
-def print_coverage(out: Printer, answer: FitAnswer, db: str) -> None:
-    """How much of the catalog the answer could use, and what would read the rest."""
-    out.message(f"Coverage: {answer.coverage.text}.")
-    if not answer.coverage.is_complete:
-        out.message(f"To read what is missing: {answer.coverage.command(db)}")
 
 
 def print_method(out: Printer, machine: Machine, request: FitRequest, answer: FitAnswer) -> None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.options import LAPTOP_RAM_BYTES, MODEL_SIZE, complete_scheme, db_option, output_options
-from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text, size_text
+from crawler.cli.coverage import print_gap
+from crawler.cli.known_values import check_families, check_formats, check_schemes
+from crawler.cli.options import MODEL_SIZE, complete_scheme, db_option, output_options
+from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text
 
 if TYPE_CHECKING:
-    from analysis.catalog.compare import CostText
     from analysis.catalog.lineage import Node
-    from analysis.catalog.models import ModelInfo
-    from analysis.catalog.quantization_signals import Signal
 
 SORTS = ["downloads", "likes", "trending", "created", "modified", "size", "parameters", "name", "first-seen"]
-CONTEXT = 8192
-SAYS = {True: "yes", False: "no", None: "unknown"}
 
 
 @click.group()
@@ -94,12 +90,17 @@ def ls(
         gone=gone,
     )
     with CatalogReader(db) as reader:
-        out.rows(
+        check_families(family, reader)
+        check_schemes(quant, reader)
+        check_formats(formats)
+        printed = out.rows(
             list_models(reader, wanted, sort=sort, limit=limit or None),
             LISTED,
             id_key="repo_id",
             empty="No model matches.",
         )
+        if printed == 0 or quant or formats or min_size or max_size:
+            print_gap(out, reader, db)
 
 
 def parameters(row: Mapping[str, Any]) -> int | None:
@@ -128,211 +129,26 @@ LISTED = (
 
 @models.command()
 @click.argument("repo_id", metavar="ID")
+@click.option("--all", "whole", is_flag=True, help="Every file, signal, relative, evaluation and change.")
 @db_option
 @output_options(table=False)
-def info(repo_id: str, db: str, out: Printer) -> None:
-    """One model: what it is, claimed and measured values, files, lineage, history.
+def info(repo_id: str, whole: bool, db: str, out: Printer) -> None:
+    """One model on one screen: what it is, claimed and measured values, quantizations, lineage, how to run it.
 
     \b
-    Example:
+    Examples:
       hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf
+      hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf --all
     """
-    from analysis.catalog.compare import assess_costs, load_deltas
-    from analysis.catalog.geometries import GeometryLookup
-    from analysis.catalog.models import load_info
-    from analysis.catalog.quantization_signals import SignalInput, evaluate_signals
-    from analysis.fit.memory import estimate_memory
     from analysis.query.reader import CatalogReader
+    from crawler.cli.model_info import load_description, show_long, show_short
 
     with CatalogReader(db) as reader:
-        found = load_info(reader, repo_id)
-        shapes = GeometryLookup(reader)
-        costs = assess_costs(found.model, load_deltas(reader, found.model["repo_id"]))
-        needs = {
-            row["artifact"]: estimate_memory(
-                row["total_size"], shapes.find(row), context=CONTEXT, parameters=row["parameters_measured"]
-            ).total
-            for row in found.artifacts
-            if row["role"] == "weights" and row["total_size"]
-        }
+        found = load_description(reader, repo_id)
     if out.quiet:
         out.line(found.model["repo_id"])
         return
-    verdicts = evaluate_signals(
-        SignalInput.of_row(found.model, found.evidence, found.evaluations, found.base_evaluations)
-    )
-    whole = {
-        **found.model,
-        "artifacts": [{**row, "needs": needs.get(row["artifact"])} for row in found.artifacts],
-        "signals": [asdict(signal) for signal in verdicts],
-        "conflicts": found.conflicts,
-        "evidence": found.evidence,
-        "parents": found.parents,
-        "relatives": found.relatives,
-        "evaluations": found.evaluations,
-        "costs": [asdict(cost) for cost in costs],
-        "changes": found.changes,
-        "skips": found.skips,
-    }
-    out.object(whole, human=lambda: show(found, needs, costs, verdicts, out))
-
-
-def show(
-    found: ModelInfo, needs: Mapping[str, int], costs: Sequence[CostText], signals: Sequence[Signal], out: Printer
-) -> None:
-    model = found.model
-    out.heading(model["repo_id"])
-    out.line(f"https://huggingface.co/{model['repo_id']}")
-    out.line(what_it_is(model))
-    out.line()
-    claims_and_measurements(model, out)
-    of_files = {row["field"] for row in found.conflicts if row["artifact"]}
-    for row in found.conflicts:
-        if not row["artifact"] and row["field"] in of_files:
-            continue  # the repo's labels are rolled up from its artifacts': shown once
-        where = f" of {row['artifact']}" if row["artifact"] else ""
-        claim, found_out = f"{row['claimed_by']} says {row['claimed']}", f"{row['measured_by']} {row['measured']}"
-        out.line(f"! {row['field']}{where}: {claim}, {found_out}")
-    if signals:
-        out.line()
-        out.heading("Is it quantized?")
-    for signal in signals:
-        out.paragraph(f"{signal.name}: {SAYS[signal.verdict]}; {signal.reason}")
-    show_artifacts(found, needs, out)
-    show_rows(out, "Base models", found.parents, [Column("parent", clip=False), Column("relation"), Column("source")])
-    show_rows(
-        out,
-        "The same weights by others",
-        found.relatives,
-        [
-            Column("repo_id", "repo"),
-            Column("format"),
-            Column("quant", "quantization"),
-            Column("total_size", "files", text=size_text, right=True),
-            Column("downloads", text=count_text, right=True),
-        ],
-    )
-    show_quality(costs, found.evaluations, out)
-    show_rows(
-        out,
-        "History",
-        found.changes,
-        [
-            Column("seen_at", "when", text=day_text),
-            Column("kind"),
-            Column("subject"),
-            Column("before"),
-            Column("after"),
-        ],
-    )
-    show_rows(out, "Skipped", found.skips, [Column("reason"), Column("detail")])
-
-
-def what_it_is(model: Mapping[str, Any]) -> str:
-    """One sentence: family, publisher, task, licence, popularity."""
-    family = " ".join(str(part) for part in (model["family"], model["version"], model["size"]) if part)
-    tuned = ", ".join((model["tuning"] or []) + (model["specialty"] or []))
-    parts = [
-        f"{family or 'a model of unknown family'}{f' ({tuned})' if tuned else ''}",
-        f"by {model['author']}" if model["author"] else None,
-        model["pipeline_tag"],
-        f"licence {model['license']}" if model["license"] else None,
-        f"access on request ({model['gated']})" if model["gated"] else None,
-        None if model["status"] in ("available", "gated") else f"now {model['status']}",
-        f"{count_text(model['downloads'])} downloads per month" if model["downloads"] is not None else None,
-        f"{count_text(model['likes'])} likes" if model["likes"] is not None else None,
-        f"updated {day_text(model['last_modified'])}" if model["last_modified"] else None,
-    ]
-    return "; ".join(str(part) for part in parts if part)
-
-
-def claims_and_measurements(model: Mapping[str, Any], out: Printer) -> None:
-    """Two columns: claimed by names, cards and tags, and measured in files."""
-    from analysis.schemes.quality import loss_text, trained_for
-
-    count = f"{model['parameters']:,}" if model["parameters"] else ""
-    measured = f"{model['parameters_measured']:,}" if model["parameters_measured"] else ""
-    active, active_measured = model["active_parameters"], model["active_parameters_measured"]
-    if active_measured == model["parameters_measured"]:
-        active_measured = None  # all parameters are active: no mixture of experts
-    bits = model["bits"]
-    rows = [
-        ("parameters", f"{'about ' if model['approximate'] and count else ''}{count}", measured),
-        ("active parameters", f"{active:,}" if active else "", f"{active_measured:,}" if active_measured else ""),
-        ("quantization", model["quant"], model["quant_measured"]),
-        ("bits per weight", bits, round(model["bits_per_weight"], 2) if model["bits_per_weight"] else None),
-        ("context", cell_count(model["context"]), cell_count(model["context_measured"])),
-        ("architecture", None, model["architecture"]),
-        ("format", model["format"], None),
-        ("files", None, size_text(model["total_size"])),
-    ]
-    said = [{"": name, "claimed": claim, "measured": found} for name, claim, found in rows if claim or found]
-    out.rows(said, ["", "claimed", "measured"])
-    how = ", ".join(word for word in ("qat", "imatrix", "dynamic") if model[word])
-    if model["quantized"]:
-        qat = trained_for(model["qat"], bits)
-        lost = loss_text(model["quant"], qat=qat, imatrix=bool(model["imatrix"]))
-        out.line(f"quantized{f' ({how})' if how else ''}: {lost}")
-
-
-def cell_count(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else ""
-
-
-def show_artifacts(found: ModelInfo, needs: Mapping[str, int], out: Printer) -> None:
-    """The artifacts to download, smallest first, and whether each fits a 16 GB laptop."""
-    from analysis.files.artifacts import LOADABLE_ROLES
-    from analysis.fit.machines import Machine
-
-    room = Machine(ram=LAPTOP_RAM_BYTES).ram_for_models
-    rows = [
-        {
-            **row,
-            "needs": needs.get(row["artifact"]),
-            "fits": None if row["artifact"] not in needs else needs[row["artifact"]] <= room,
-        }
-        for row in found.artifacts
-        if row["role"] in LOADABLE_ROLES
-    ]
-    show_rows(
-        out,
-        f"Files (memory needed at a context of {CONTEXT:,})",
-        rows,
-        [
-            Column("artifact"),
-            Column("role"),
-            Column("quant", "quantization"),
-            Column("bits_per_weight", "bits", text=lambda value: f"{value:.2f}" if value else "", right=True),
-            Column("total_size", "size", text=size_text, right=True, clip=False),
-            Column("needs", "memory needed", text=size_text, right=True, clip=False),
-            Column("fits", "in 16 GB", clip=False),
-        ],
-    )
-
-
-def show_quality(costs: Sequence[CostText], evaluations: Sequence[Mapping[str, Any]], out: Printer) -> None:
-    """The cost of quantization: published figures of the scheme, and evaluations of both models' cards."""
-    from analysis.catalog.compare import TITLES
-
-    if costs:
-        out.line()
-        out.heading("Cost of quantization")
-    for cost in costs:
-        source = f" [{cost.source}]" if cost.source else ""
-        out.paragraph(f"{TITLES[cost.cost]}: {'measured: ' if cost.measured else ''}{cost.text}{source}")
-    show_rows(
-        out,
-        "Evaluations of its card",
-        evaluations[:20],
-        [Column("task"), Column("dataset"), Column("metric"), Column("value", text=lambda value: f"{value:g}")],
-    )
-
-
-def show_rows(out: Printer, title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column | str]) -> None:
-    if rows:
-        out.line()
-        out.heading(title)
-        out.rows(rows, columns)
+    out.object(found.row(), human=lambda: (show_long if whole else show_short)(found, out))
 
 
 @models.command()

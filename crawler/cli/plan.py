@@ -11,7 +11,9 @@ from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Column, Printer
 
 if TYPE_CHECKING:
-    from crawler.estimate import PlannedWork
+    from collections.abc import Sequence
+
+    from crawler.estimate import CostEstimate, PlannedWork
     from crawler.settings import CrawlSettings
 
 SHOWN = ("anonymous", "free", "pro", "enterprise")
@@ -35,8 +37,9 @@ def plan(settings: CrawlSettings, endpoint: str | None, db: str, out: Printer) -
     from crawler.estimate import PLANS, estimate_cost
 
     work, known = work_of(settings, db)
+    costs = estimate_cost(work)
     rows: list[dict[str, Any]] = []
-    for cost in estimate_cost(work):
+    for cost in costs:
         row = {"depth": cost.depth, "repos": cost.repos, "api_requests": cost.api_requests}
         row |= {"resolver_requests": cost.resolver_requests}
         rows.append(row | {f"{name}_seconds": round(cost.seconds[name]) for name in PLANS})
@@ -50,7 +53,17 @@ def plan(settings: CrawlSettings, endpoint: str | None, db: str, out: Printer) -
     out.rows(rows, columns, names=list(rows[0]), id_key="depth")
     if out.is_human_output:
         out.message(known)
+        out.message(default_text(settings, costs))
         out.message("The figures of a depth include those of the depths above it. Stored data is not requested again.")
+
+
+def default_text(settings: CrawlSettings, costs: Sequence[CostEstimate]) -> str:
+    """To which depth this crawl reads, and what that costs without an account."""
+    cost = next(each for each in costs if each.depth == settings.depth)
+    return (
+        f"This crawl reads to the depth {settings.depth}: {cost.api_requests:,} API and {cost.resolver_requests:,} file"
+        f" requests, {duration_text(cost.seconds['anonymous'])} without a token. --depth chooses another."
+    )
 
 
 def duration_text(seconds: Any) -> str:

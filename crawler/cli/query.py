@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from crawler.cli.coverage import print_gap
 from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, size_text
 
@@ -47,7 +48,8 @@ def query(
       hf-catalog query "select family, count(*) as repos from models group by family order by repos desc limit 5"
       hf-catalog query "select * from models where family = :family" -p family gemma --csv > gemma.csv
     """
-    from analysis.query.reader import run_query
+    from analysis.query.reader import CatalogReader, run_query
+    from analysis.query.saved import is_query_name
 
     if listed:
         list_saved_queries(out)
@@ -64,6 +66,9 @@ def query(
     with run_query(db, sql, dict(params), limit=most or None, timeout=timeout.total_seconds()) as rows:
         columns = [Column(name, text=text_of(name)) for name in rows.columns]
         printed = out.rows(rows.dicts(), columns, names=rows.columns)
+    if printed == 0 and is_query_name(sql):
+        with CatalogReader(db) as reader:
+            print_gap(out, reader, db)
     if rows.truncated:
         out.message(f"The first {printed:,} rows; --limit 0 for all.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from crawler.cli.coverage import print_gap
 from crawler.cli.models import LISTED
 from crawler.cli.options import db_option, output_options, repo_type_option
 from crawler.cli.printer import Column, Printer
@@ -40,6 +41,8 @@ def search(text: tuple[str, ...], limit: int, repo_type: RepoType, db: str, out:
         marks = {f"v{place}": repo_id for place, repo_id in enumerate(scores)}
         named = ", ".join(f":{name}" for name in marks)
         rows = reader.all(f"select * from {repo_type}s where repo_id in ({named})", marks) if marks else []
+        if not rows and repo_type == "model":
+            print_gap(out, reader, db)
     names = NAMES if repo_type == "model" else OTHER_NAMES
     ranked = sorted(rows, key=lambda row: list(scores).index(row["repo_id"]))
     out.rows(

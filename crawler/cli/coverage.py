@@ -1,0 +1,27 @@
+"""How much of a catalog an answer could use, for people: one line, and the command that reads the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crawler.cli.printer import Printer
+
+if TYPE_CHECKING:
+    from analysis.catalog.coverage import Coverage
+    from analysis.query.reader import CatalogReader
+
+
+def print_coverage(out: Printer, coverage: Coverage, db: str) -> None:
+    """The coverage, and what would complete it."""
+    out.message(f"Coverage: {coverage.text}.")
+    if not coverage.is_complete:
+        out.message(f"To read what is missing: {coverage.command(db)}")
+
+
+def print_gap(out: Printer, reader: CatalogReader, db: str) -> None:
+    """The coverage of a catalog with a gap, where an answer depends on files or headers; nothing where it has none."""
+    from analysis.catalog.coverage import measure_coverage
+
+    coverage = measure_coverage(reader)
+    if not coverage.is_complete:
+        print_coverage(out, coverage, db)
