@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 
 from crawler.discover.bounds import StopAtDate, StopCondition, matching_search
 from crawler.discover.order import direction_of, is_same_order, is_sorted, values_of
-from crawler.discover.pass_row import cursor_past, offset_past
+from crawler.discover.pass_row import cursor_past, rows_past
 from crawler.discover.read_page import PAGES_REMEMBERED, PageReader, PageUnreadable
 from crawler.errors import HubServerError, InvalidResponse, ListingIncomplete, OrderIgnored, RequestRefused
 from crawler.settings import LISTING_LAG, LISTING_PAGE_SIZE
@@ -220,10 +220,10 @@ class ListingWalk:
         if position is None and self._stop_at is None:
             raise error
         if position is not None and self._detours <= MAX_DETOURS:
-            following = offset_past(self._reader, position.cursor)
-            if following is not None:
-                self.notes.append(f"row {int(position.cursor) + 1:,} of the listing could not be read: {error}")
-                self._position = replace(position, cursor=following)
+            passage = rows_past(self._reader, position.cursor)
+            if passage is not None:
+                self.notes.append(f"a row of the listing after row {self.rows_read:,} could not be read: {error}")
+                self._position = replace(position, cursor=passage.cursor)
                 return
             if self.order == "createdAt" and position.ascending:
                 self._leave_ascending(position, error)

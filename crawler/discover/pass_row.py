@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from crawler.discover.cursors import cursor_after
+from crawler.discover.cursors import cursor_after, cursor_of_row
 from crawler.discover.read_page import SAME_REQUESTS, PageReader
 from crawler.errors import HubServerError, InvalidResponse, RequestRefused
 from crawler.sources.source import RawPage
@@ -22,8 +22,8 @@ STEP_FACTOR = 4
 MAX_STEPS = 14
 """The row is looked for up to FIRST_STEP x STEP_FACTOR^MAX_STEPS, some eight years, after the last one."""
 
-MAX_OFFSET_DIGITS = 12
-"""Of a cursor that is the number of a row."""
+MAX_ROWS_PASSED = 16
+"""Rows in a row that can't be read and are passed by their numbers."""
 
 PRECISION = timedelta(milliseconds=1)
 """To which the moment after the row is found: that of the Hub's dates."""
@@ -54,13 +54,21 @@ def cursor_past(reader: PageReader, cursor: str, read_to: datetime, *, may_rerea
     return _search_bound(reader, template, read_to)
 
 
-def offset_past(reader: PageReader, cursor: str) -> str | None:
-    """The cursor after the row at `cursor`, of a Hub whose cursors are numbers of rows; None for any other cursor, and
-    where the next row can't be read either."""
-    if len(cursor) > MAX_OFFSET_DIGITS or not (cursor.isascii() and cursor.isdecimal()):
+def rows_past(reader: PageReader, cursor: str) -> Passage | None:
+    """The cursor after the rows from `cursor` on that can't be read, of a Hub whose cursors count rows; None for any
+    other.
+
+    That they count rows is seen from the row before, which must be one that was just read.
+    """
+    before = cursor_of_row(cursor, -1)
+    page = None if before is None else request_one(reader, before, 1)
+    if page is None or len(page.rows) != 1 or not reader.has_just_read(page.rows[0]):
         return None
-    following = str(int(cursor) + 1)
-    return None if request_one(reader, following, 1) is None else following
+    for distance in range(1, MAX_ROWS_PASSED + 1):
+        following = cursor_of_row(cursor, distance)
+        if following is not None and request_one(reader, following, 1) is not None:
+            return Passage(following, skips_rows=True)
+    return None
 
 
 def _search_bound(reader: PageReader, template: str, read_to: datetime) -> Passage | None:

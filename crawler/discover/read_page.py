@@ -190,6 +190,11 @@ class PageReader:
         recent = frozenset().union(*self._recent_keys)
         return all(key is None or key in recent for key in keys)
 
+    def has_just_read(self, row: object) -> bool:
+        """Whether a row was on one of the last pages."""
+        key = self.source.row_key(row)
+        return key is not None and any(key in keys for keys in self._recent_keys)
+
     def _newest_of(self, page: RawPage) -> datetime | None:
         dates = (self.source.parse_created_at(row) for row in page.rows)
         return max((date for date in (*dates, self.newest) if date is not None), default=None)

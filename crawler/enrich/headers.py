@@ -71,14 +71,18 @@ def read_missing_headers(
     # The selection depends on the repo alone, so that the catalog does not depend on the order of enrichment.
     selected = select_headers(repo, fetched.artifacts)
     config: Json = {}
+    lacks_config = False
     configured = next((artifact for artifact in selected if find_reader(artifact).uses_config), None)
     if configured is not None:
         fetched_config = source.fetch_config(fetched, configured)
         config, headers.repo = fetched_config.values, fetched_config.repo
         headers.skips += fetched_config.skipped
+        lacks_config = any(skip.reason in TRANSIENT_REASONS for skip in fetched_config.skipped)
     for artifact in selected:
         if artifact.artifact in headers.by_artifact:
             continue
+        if lacks_config and find_reader(artifact).uses_config:
+            continue  # a header is read once for its bytes: the next attempt reads it with the configuration
         if any(skip.reason == "gated" for skip in headers.skips):
             break
         try:

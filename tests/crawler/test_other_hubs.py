@@ -80,6 +80,17 @@ def test_a_changed_repo_is_found(dialect: Dialect, db: Path) -> None:
         assert ("new.txt",) in rows(db, f"select path from files where repo_id = '{name}'")
 
 
+def test_a_row_that_breaks_every_page_is_passed_by_its_number(db: Path) -> None:
+    bad = "acme/Gemma-1-4B-it-30"
+    fault = Fault(Kind.POISONED_ROW, on="listing", name=bad, status=500, times=None)
+    with SampleHub(catalog=small_catalog(40), dialect=Dialect.MATRIX, faults=[fault]) as sample:
+        run = run_crawl(db, sample, depth="listing")
+        wanted = [name for name in repo_ids(sample) if name != bad]
+    assert run.outcome == "complete", run.detail
+    assert "a row of the listing after row" in str(run.detail)
+    assert [repo for (repo,) in rows(db, "select repo_id from repos order by repo_id")] == wanted
+
+
 def test_what_is_known_of_a_hub_is_kept_and_not_asked_again(db: Path) -> None:
     with SampleHub(catalog=small_catalog(60), dialect=Dialect.KOHAKU) as sample:
         run_crawl(db, sample, depth="listing")

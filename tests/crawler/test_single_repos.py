@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from crawler.errors import HubUnreachable, TokenNeeded
+from db.records import RepoFilter
 from db.write.store import Store
 from samplehub import MEMBER, Fault, Kind, SampleHub
 from tests.crawler.dump import dump
@@ -185,3 +186,18 @@ def test_a_repo_that_ended_the_process_is_not_the_first_of_the_next_run(sample: 
             assert first.repo_id == REAL[1]
         with Store.open(db) as store, store.crawling():  # the process that claimed it has ended
             assert store.claim(1, "headers")[0].repo_id != REAL[1]
+
+
+def test_a_header_is_not_read_without_its_configuration(sample: SampleHub, db: Path, truth: Path) -> None:
+    """Headers are read once for their bytes: one that was read without the configuration would stay so for good."""
+    name = REAL[3]
+    sample.faults.add(Fault(Kind.RESPONSE, on="resolve", match="config.json", status=500, times=None))
+    header = f"select a.header is null from artifacts a join repos r on r.id = a.repo where repo_id = '{name}'"
+    with sample:
+        run_crawl(db, sample, depth="headers", token=MEMBER)
+        assert (1,) in rows(db, header)
+        sample.faults.clear()
+        run_crawl(db, sample, depth="headers", token=MEMBER, scope=RepoFilter(repo_ids=(name,)))
+    for table in ("labels", "evidence", "conflicts", "facts"):
+        known, wanted = ({row for row in dump(each)[table] if row[0] == name} for each in (db, truth))
+        assert known == wanted

@@ -432,7 +432,32 @@ class ListedByOffset(ListedNumbers):
 def test_a_row_that_breaks_every_page_is_passed_by_its_number() -> None:
     broken = walk(ListedByOffset(100, fails_with(37)))
     assert ids(broken) == [number for number in range(100) if number != 37]
-    assert [note.partition(":")[0] for note in broken.notes] == ["row 38 of the listing could not be read"]
+    assert [note.partition(":")[0] for note in broken.notes] == ["a row of the listing after row 37 could not be read"]
+
+
+def test_neighbours_that_break_every_page_are_passed_together() -> None:
+    def respond(query: ListingQuery, start: int) -> RawPage | None:
+        if start < 40 and start + query.limit > 37:
+            raise HubServerError(HUB, "the listing", 500)
+        return None
+
+    assert ids(walk(ListedByOffset(100, respond))) == [*range(37), *range(40, 100)]
+
+
+class ListedByPage(ListedByOffset):
+    """A Hub whose cursors are numbers of pages."""
+
+    def list_page(self, query: ListingQuery, cursor: str | None) -> RawPage:
+        page = 0 if cursor is None else int(cursor)
+        rows = list(range(self.count))[page * query.limit : (page + 1) * query.limit]
+        if 37 in rows:
+            raise HubServerError(HUB, "the listing", 500)
+        return RawPage(rows, str(page + 1) if (page + 1) * query.limit < self.count else None)
+
+
+def test_numbers_of_pages_are_not_taken_for_numbers_of_rows() -> None:
+    with pytest.raises(ListingIncomplete):
+        ids(walk(ListedByPage(100)))
 
 
 def test_rows_that_can_not_be_passed_make_the_listing_incomplete() -> None:
