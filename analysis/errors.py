@@ -13,8 +13,10 @@ AnalysisError
 ├── ExportRefused         a folder that an export may not replace, or that is not an export
 ├── HeaderError           a file's header can't be read: the position, what was expected, what was found
 │   ├── NotThisFormat     the file is something else: a pointer, a web page, nothing
+│   │   └── OlderPickle   it is a pickle of torch before 1.6
 │   ├── HeaderTruncated   the file ends before its header does
 │   ├── HeaderMalformed   the header contradicts itself or its format
+│   │   └── NoTensors     it is sound and describes no tensors
 │   ├── HeaderBeyondLimits  it is larger than the limits for a valid header
 │   ├── HeaderTooCostly   reading it takes more time or memory than any valid header
 │   └── UnreadableFormat  the file is in a format whose headers are not read
@@ -149,12 +151,24 @@ class NotThisFormat(HeaderError):
     """The file is of another kind than its name says: a Git LFS pointer, a web page, an older format, nothing."""
 
 
+class OlderPickle(NotThisFormat):
+    """The file is a pickle as torch wrote it before 1.6, which describes its tensors only to who unpickles it."""
+
+    hint = "convert it to safetensors, or save it again with a current torch"
+
+
 class HeaderTruncated(HeaderError):
     """The file ends before its header does."""
 
 
 class HeaderMalformed(HeaderError):
     """The header contradicts itself, its format or the size of its file."""
+
+
+class NoTensors(HeaderMalformed):
+    """The file is what its name says, but describes no tensors."""
+
+    hint = "the file holds no weights; name one that does"
 
 
 class HeaderBeyondLimits(HeaderError):
@@ -189,7 +203,7 @@ class UnreadableFormat(HeaderError):
         self.format, self.known = format, known
 
     def __str__(self) -> str:
-        known = " and ".join(self.known)
+        known = f"{', '.join(self.known[:-1])} and {self.known[-1]}" if self.known else "no"
         return f"{self.name}: its format is {self.format or 'unknown'}; headers are read of {known} files"
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -2,12 +2,12 @@
 
     python bench/fuzz.py [--minutes 1] [--seed 1] [--seeds FOLDER]
 
-Readers: GGUF with and without known array lengths, safetensors with a configuration, the Hub's answer about shards, and
-configurations with the packings that they describe. Any bytes must give a header that both databases can hold, or a
-HeaderError whose text can be printed, within MAX_SECONDS of processor time; the process may grow by MAX_MEMORY_BYTES
-at most. Mutations write, insert and remove bytes, cut the file, and repeat a piece of it up to a few megabytes, which
-finds readers whose time does not grow with the bytes alone. An input that violates this is written to crash-<digest>
-in the current folder, and the exit status is 1.
+Readers: GGUF with and without known array lengths, safetensors with a configuration, the Hub's answer about shards,
+configurations with the packings that they describe, PyTorch archives, their pickles, NeMo, ONNX, OpenVINO, LiteRT. Any
+bytes must give a header that both databases can hold, or a HeaderError whose text can be printed, within MAX_SECONDS of
+processor time; the process may grow by MAX_MEMORY_BYTES at most. Mutations write, insert and remove bytes, cut the
+file, and repeat a piece of it up to a few megabytes, which finds readers whose time does not grow with the bytes alone.
+An input that violates this is written to crash-<digest> in the current folder, and the exit status is 1.
 
 Last figures (28 Nov 2026, two busy cores): seeds 1 and 2, 15 minutes each, 158,776 inputs, no finding; 143 MiB at most
 """
@@ -38,6 +38,20 @@ from analysis.formats.readers import read_answer, read_artifact  # noqa: E402
 from analysis.formats.source import BytesSource  # noqa: E402
 from analysis.untrusted import MAX_CONTEXT, MAX_PARAMETERS, parse_json_text  # noqa: E402
 from db.records import ArrayLength, ArtifactRecord, Header  # noqa: E402
+from tests.analysis.formats.container_files import (  # noqa: E402
+    attribute,
+    dictionary,
+    number,
+    onnx_model,
+    onnx_node,
+    onnx_tensor,
+    openvino,
+    pickled,
+    rebuilt,
+    tar,
+    tflite,
+    torch_zip,
+)
 from tests.analysis.formats.gguf_file import LAYERS, Form, gguf, model  # noqa: E402
 from tests.analysis.formats.safetensors_file import entries, framed  # noqa: E402
 
@@ -112,6 +126,30 @@ def read_shards(data: bytes) -> Header:
 def read_config(data: bytes, header: bytes) -> Header:
     values = parse_json_text(data)
     return read_safetensors(header, merge_configs({"config.json": values, "adapter_config.json": values}))
+
+
+def read_container(kind: str, data: bytes) -> Header:
+    source = BytesSource(data, "fuzzed")
+    return read_artifact(artifact(kind, len(data)), {}, lambda _: source, config=CONFIG)[0]
+
+
+def container_targets() -> list[tuple[Callable[[bytes], Header], list[bytes]]]:
+    """The readers of other containers, and the pickle within a PyTorch archive."""
+    tensors = {f"a.{at}.weight": rebuilt("FloatStorage", str(at), (4, 8)) for at in range(4)}
+    pickles = [pickled(tensors), pickled({"state_dict": dictionary(tensors), "optimizer": dictionary(tensors)})]
+    archives = [torch_zip(each, compressed=each is pickles[0]) for each in pickles]
+    nodes = [onnx_node("MatMulNBits", ["x", "w", "s"], attribute("bits", number(3, 4)))]
+    weights = [[onnx_tensor(name, 2, (4, 8), bytes(32), packed) for name in "wst"] for packed in (True, False)]
+    graphs = [onnx_model(nodes, each) for each in weights]
+    lite = [tflite([("w", 9, (16, 8), 128), ("b", 2, (8,), 32), ("x", 0, (1, 8), 0)])]
+    return [
+        (lambda data: read_container("pytorch", data), archives),
+        (lambda data: read_container("pytorch", torch_zip(data)), pickles),
+        (lambda data: read_container("nemo", data), [tar({"a.yaml": b"a: 1", "w.ckpt": each}) for each in archives]),
+        (lambda data: read_container("onnx", data), graphs),
+        (lambda data: read_container("tflite", data), lite),
+        (lambda data: read_container("openvino", data), [openvino([("w", "u4", "4, 8"), ("w/scale", "f16", "4, 1")])]),
+    ]
 
 
 def check_header(header: Header) -> None:
@@ -189,6 +227,7 @@ def make_targets(folder: Path | None) -> list[tuple[Callable[[bytes], Header], l
         (lambda data: read_gguf(data, lengths), ggufs),
         (lambda data: read_safetensors(data, chance.choice(configs)), tensors + more),
         (read_shards, answers),
+        *container_targets(),
         (lambda data: read_config(data, chance.choice(tensors)), [json.dumps(each).encode() for each in configs]),
     ]
 

@@ -92,10 +92,10 @@ def target_from_folder(folder: Path) -> Target:
     """The artifact of a folder that `select_headers` selects first."""
     repo = local_repo(folder.resolve().name)
     artifacts = group_artifacts(list_folder(folder), repo)
-    chosen = select_headers(repo, artifacts)
-    if not chosen:
+    chosen = _select_first(repo, artifacts)
+    if chosen is None:
         raise SourceError(str(folder), f"holds no {' or '.join(READERS)} file")
-    return _local_target(folder, chosen[0], _other_readable(artifacts, chosen[0]))
+    return _local_target(folder, chosen, _other_readable(artifacts, chosen))
 
 
 def _local_target(folder: Path, artifact: ArtifactRecord, others: tuple[str, ...] = ()) -> Target:
@@ -187,18 +187,28 @@ def select_artifact(repo: RepoRecord, artifacts: Sequence[ArtifactRecord], name:
             names = ", ".join(a.artifact for a in close[:5]) or f"{len(artifacts)} others"
             raise FileError(name, "unreadable", f"{repo.repo_id} holds no such file; there are {names}")
         return found[0]
-    chosen = select_headers(repo, artifacts)
-    if not chosen:
+    chosen = _select_first(repo, artifacts)
+    if chosen is None:
         raise RepoError("unreadable", f"it holds no {' or '.join(READERS)} file")
-    return chosen[0]
+    return chosen
+
+
+def _select_first(repo: RepoRecord, artifacts: Sequence[ArtifactRecord]) -> ArtifactRecord | None:
+    """The artifact that a crawl would read first, else the largest one that can be read."""
+    chosen = select_headers(repo, artifacts)
+    others = [each for each in artifacts if each.role == "weights" and has_reader(each)]
+    return chosen[0] if chosen else max(others, key=lambda each: each.total_size or 0, default=None)
 
 
 # ---- helpers ---------------------------------------------------------------------------------------------------------
 
 
 def single_file_artifact(path: str, source: ByteSource) -> ArtifactRecord:
-    """An artifact of one file. Its first bytes say the format where its extension is none that can be read."""
-    format_ = format_of_path(path) if is_readable(path) else recognize_format(source) or format_of_path(path)
+    """An artifact of one file. Its first bytes say the format unless its extension is one that crawls read."""
+    format_ = format_of_path(path)
+    reader = READERS.get(format_ or "")
+    if reader is None or not reader.crawled:
+        format_ = recognize_format(source) or format_
     return ArtifactRecord(path, role_of(path), format_, (path,), source.size)
 
 

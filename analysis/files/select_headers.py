@@ -8,7 +8,7 @@ from statistics import median
 
 from analysis.files.artifacts import missing_parts
 from analysis.formats.formats import find_format
-from analysis.formats.readers import has_reader
+from analysis.formats.readers import is_crawled
 from analysis.schemes.schemes import usual_file_bits
 from db.records import ArtifactRecord, RepoRecord
 
@@ -44,7 +44,7 @@ def _has_header(artifact: ArtifactRecord) -> bool:
 
     Files cut at any byte, which only concatenation makes whole (X.gguf.part1of2), end in the part, not in an extension.
     """
-    return has_reader(artifact) and missing_parts(artifact) == 0
+    return is_crawled(artifact) and missing_parts(artifact) == 0
 
 
 def _cost(artifact: ArtifactRecord) -> tuple[int, int, str]:

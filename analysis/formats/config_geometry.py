@@ -31,11 +31,15 @@ UNKNOWN = Architecture(name="", defaults={})
 NAMES: Mapping[str, tuple[str, ...]] = {
     "layers": LAYERS,
     "embedding": EMBEDDING,
-    "heads": ("num_attention_heads", "n_head", "num_heads", "n_heads", "decoder_attention_heads", "num_query_heads"),
+    "heads": (
+        "num_attention_heads", "n_head", "num_heads", "n_heads", "decoder_attention_heads", "num_query_heads",
+        "attention_heads", "decoder_num_attention_heads",
+    ),
     "kv_heads": (
         "num_key_value_heads", "num_kv_heads", "n_kv_heads", "n_head_kv", "kv_n_heads", "num_attention_groups",
+        "decoder_num_key_value_heads",
     ),
-    "key_length": ("head_dim", "kv_channels", "attention_head_dim", "d_kv"),
+    "key_length": ("head_dim", "kv_channels", "attention_head_dim", "d_kv", "hidden_size_per_head"),
     "value_length": ("v_head_dim",),
     "vocabulary": ("vocab_size", "padded_vocab_size", "n_vocab"),
     "feed_forward": ("intermediate_size", "n_inner", "ffn_hidden_size", "d_ff", "ffn_dim", "hidden_dim"),
@@ -49,18 +53,22 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "short_conv_length": ("conv_L_cache",),
     "ssm_state_size": ("mamba_d_state", "ssm_state_size", "state_size", "linear_key_head_dim"),
     "ssm_conv_kernel": ("mamba_d_conv", "conv_kernel", "conv_kernel_size", "linear_conv_kernel_dim", "conv1d_width"),
-    "ssm_group_count": ("mamba_n_groups", "n_groups", "linear_num_key_heads"),
+    "ssm_group_count": ("mamba_n_groups", "mamba_ngroups", "n_groups", "linear_num_key_heads"),
 }  # fmt: skip
 """Names that analysis/fit reads -> keys that hold them."""
 
-DECODER_LAYERS = ("decoder_layers", "num_decoder_layers", *NAMES["layers"])
+DECODER_LAYERS = ("decoder_layers", "num_decoder_layers", "decoder_num_hidden_layers", *NAMES["layers"])
 """Of models with an encoder, whose `num_hidden_layers` may count the encoder's."""
 
 STATE_SPACE_HEADS = (
-    ("mamba_num_heads", "mamba_head_dim"), ("mamba_n_heads", "mamba_d_head"),
-    ("linear_num_value_heads", "linear_value_head_dim"),
+    ("mamba_num_heads", "mamba_head_dim"), ("mamba_num_heads", "hidden_size_per_head"),
+    ("mamba_n_heads", "mamba_d_head"), ("linear_num_value_heads", "linear_value_head_dim"),
 )  # fmt: skip
 """Keys of the count and the length of a state space's heads."""
+
+RWKV = frozenset({"rwkv5", "rwkv6", "rwkv7"})
+RWKV_HEAD_SIZE = 64
+"""Versions of RWKV whose state is a matrix a head, and the head's length where it is not stated (rwkv's own code)."""
 
 MLLAMA_IMAGE = {"image_size": 448, "patch_size": 14, "max_num_tiles": 4}
 """Defaults of transformers' MllamaVisionConfig."""
@@ -89,7 +97,7 @@ def read_config_geometry(config: Json) -> dict[str, Any]:
         found["layer_kinds"] = mark_shared_layers(kinds, inner, found)
         found["latent"] = found.get("latent") or bool({"C", "H"} & set(kinds)) or None  # DeepSeek-V4 keeps keys alone
         read_local_heads(inner, found)
-        read_images(config, inner, found)
+        read_images(config, inner, found, architecture)
     except UnknownGeometry as unknown:
         found["unknown_layers"] = unknown.reason
     if not found.get("sliding_window") or not {"W", "V", "C", "H"} & set(found.get("layer_kinds", "")):
@@ -188,6 +196,8 @@ def read_state(inner: Mapping[str, Any], found: dict[str, Any], architecture: Ar
         found["ssm_conv_kernel"] = parse_count(linear.get("short_conv_kernel_size"), 1000)
     if architecture.lightning and found["heads"] and found["embedding"]:
         found["linear_head_length"] = found["key_length"] or found["embedding"] // found["heads"]
+    if architecture.name in RWKV:
+        found["wkv_head_size"] = first_count(inner, ("head_size", "head_dim"), MAX_HEAD_LENGTH) or RWKV_HEAD_SIZE
     width = parse_count(inner.get("lru_width"), 10**7)
     if width or architecture.name == "recurrent_gemma":
         found["ssm_inner_size"], found["ssm_state_size"] = width or found["embedding"], 1
@@ -215,7 +225,7 @@ def read_inner_size(inner: Mapping[str, Any], found: Mapping[str, Any], architec
     return expand * found["embedding"] if found["embedding"] else None
 
 
-def read_images(config: Json, inner: Mapping[str, Any], found: dict[str, Any]) -> None:
+def read_images(config: Json, inner: Mapping[str, Any], found: dict[str, Any], architecture: Architecture) -> None:
     """Tokens of an image that cross-attention layers keep (Llama 3.2 Vision), or of the encoder's output (Whisper)."""
     if "X" in found["layer_kinds"]:
         vision = config.get("vision_config")
@@ -225,4 +235,5 @@ def read_images(config: Json, inner: Mapping[str, Any], found: dict[str, Any]) -
         )
         found["image_tokens"] = tiles * ((size // patch) ** 2 + 1)
     if "D" in found["layer_kinds"]:
-        found["image_tokens"] = parse_count(inner.get("max_source_positions"), 10**6)
+        stated = parse_count(inner.get("max_source_positions"), 10**6)
+        found["image_tokens"] = stated or architecture.defaults.get("encoder_tokens")

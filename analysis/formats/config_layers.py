@@ -96,7 +96,7 @@ def read_names(inner: Mapping[str, Any], found: Mapping[str, Any], layers: int) 
         if len(kinds) < layers and key != "block_types":
             raise UnknownGeometry(f"{key} lists {len(names)} layers, not {layers}")
         kinds = (kinds * (layers // len(kinds) + 1))[:layers]
-        return kinds.replace("F", "W") if key == "block_types" and inner.get("attention_window_size") else kinds
+        return kinds.replace("F", "W") if key == "block_types" and found.get("sliding_window") else kinds
     return ""
 
 
@@ -124,6 +124,7 @@ NUMBERED: tuple[tuple[str, Mapping[int, str]], ...] = (
     ("hybrid_layer_pattern", {0: "F", -1: "W"}),
     ("compress_ratios", {4: "C", 128: "H", -1: "W"}),
     ("no_rope_layers", {0: "F", -1: "W"}),
+    ("sliding_window_layout", {0: "F", -1: "W"}),
 )
 """Keys of lists of numbers -> the kind of a layer by its number; -1: of any other number."""
 
@@ -165,6 +166,11 @@ def read_intervals(inner: Mapping[str, Any], found: Mapping[str, Any], layers: i
         every = parse_count(inner.get(key), layers)
         if every:
             return "".join(kind if at % every == (0 if first else every - 1) else other for at in range(layers))
+    if group := parse_count(inner.get("layer_group_size"), layers):  # Ring, Ling: also the layers behind the last group
+        whole = layers // group * group
+        return "".join("F" if (at + 1) % group == 0 or at >= whole else "S" for at in range(layers))
+    if step := parse_count(inner.get("mamba_step"), 1000):  # PLaMo 2 (llama.cpp, conversion/plamo.py)
+        return "".join("F" if at % step == step // 2 else "S" for at in range(layers))
     period, offset = parse_count(inner.get("attn_layer_period"), 1000), inner.get("attn_layer_offset")
     if period and type(offset) is int:  # Jamba
         return "".join("F" if at % period == offset else "S" for at in range(layers))
@@ -176,7 +182,6 @@ INTERVALS = (
     ("_sliding_window_pattern", "W", "F", False),
     ("global_attn_every_n_layers", "W", "F", True),
     ("full_attention_interval", "S", "F", False),
-    ("layer_group_size", "S", "F", False),
     ("no_rope_layer_interval", "W", "F", False),
 )
 """Keys of an interval, the kind of most layers, that of the last one of every interval, or of the first one (True)."""

@@ -21,7 +21,8 @@ names, tags, artifacts, headers, signals of quantization and `fits` read it.
 
 - **Files**: extensions; `.bin` belongs to pytorch unless the path says otherwise. "Tagged safetensors files": those
   of a repo whose tags, library or `quant_method` name the format.
-- **Header**: read by `hf-catalog header` and by a crawl at `--depth headers`. Other files have a size and no more.
+- **Header**: *read* by `hf-catalog header` and by a crawl at `--depth headers`; *on request*: by `hf-catalog header`
+  alone. Other files have a size and no more.
 - **Quantized**: *only*: it holds nothing else; *either*: the scheme decides; *no*: full precision, unless a
   `quant_method` is named.
 
@@ -43,10 +44,15 @@ def _describe(format_: Format) -> tuple[str, ...]:
         format_.about,
         _files(format_),
         ", ".join(format_.words),
-        "read" if format_.container in READERS else "",
+        _header(format_),
         format_.quantized or "",
         ", ".join(format_.runtimes),
     )
+
+
+def _header(format_: Format) -> str:
+    reader = READERS.get(format_.container)
+    return "" if reader is None else "read" if reader.crawled else "on request"
 
 
 def _files(format_: Format) -> str:

@@ -106,3 +106,32 @@ MAX_SAFETENSORS_MEMORY_BYTES = 250_000_000
 
 MAX_METADATA_KEYS = 10_000
 """Entries of `__metadata__` beyond one per tensor, which torchao keeps."""
+
+# ---- Other containers -----------------------------------------------------------------------------------------------
+
+CONTAINER_READ_BYTES = 64 * KIB
+"""One read of a container whose descriptions are spread over the file."""
+
+MAX_CONTAINER_BYTES = 128 * MIB
+"""Bytes of one container that are read, in all."""
+
+MAX_CONTAINER_READS = 2000
+"""Reads of one container."""
+
+MAX_CONTAINER_STEPS = 600_000
+"""Fields, opcodes or tables of one container; a PyTorch archive has about 30 opcodes a tensor."""
+
+MAX_PICKLE_BYTES = 32 * MIB
+"""The description of a PyTorch archive; that of 1,000 tensors takes 150 kB."""
+
+MAX_OPENVINO_XML_BYTES = 64 * MIB
+"""The XML of an OpenVINO model; that of a large language model takes 10 MB."""
+
+MAX_ZIP_MEMBERS = 200_000
+"""Files of a zip archive."""
+
+MAX_ZIP_DIRECTORY_BYTES = 32 * MIB
+"""Its central directory."""
+
+MAX_TAR_MEMBERS = 10_000
+"""Files of a tar archive before the one that is looked for."""

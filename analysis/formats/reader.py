@@ -52,5 +52,28 @@ class Reader:
     read: ReadHeader
     read_answer: ReadAnswer | None = None
     """Where the Hub gives the headers of all shards in one answer: what reads it."""
+    crawled: bool = True
+    """Whether a crawl reads it too. Where tensors are described all over a file, reading it takes many requests."""
     uses_config: bool = False
     """Whether the repo's JSON files are needed to know architecture, context and packing."""
+
+
+ReadContainer = Callable[[ArtifactRecord, Mapping[str, int | None], Callable[[str], ByteSource], Json], Header]
+"""Reads the header of a container that teaches no lengths: artifact, sizes, open_source, config."""
+
+
+def container_reader(read: ReadContainer, recognize: Callable[[bytes], bool]) -> Reader:
+    """The reader of a container whose tensors are described all over its file: on request, not by a crawl."""
+
+    def read_header(
+        artifact: ArtifactRecord,
+        sizes: Mapping[str, int | None],
+        open_source: Callable[[str], ByteSource],
+        *,
+        array_lengths: Sequence[ArrayLength] | ArrayLengths,
+        config: Json,
+        base_parameters: int | None,
+    ) -> tuple[Header, tuple[ArrayLength, ...]]:
+        return read(artifact, sizes, open_source, config), ()
+
+    return Reader(recognize, read_header, crawled=False, uses_config=True)

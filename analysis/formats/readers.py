@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from analysis.errors import UnreadableFormat
-from analysis.formats import gguf, safetensors
+from analysis.formats import gguf, nemo, onnx, openvino, pytorch_zip, safetensors, tflite
 from analysis.formats.array_lengths import ArrayLengths
 from analysis.formats.facts import limit_header
-from analysis.formats.formats import FORMAT_BY_EXTENSION, extension_of, find_container
+from analysis.formats.formats import FORMAT_BY_EXTENSION, extension_of, find_container, find_format
 from analysis.formats.reader import FIRST_BYTES, Reader
 from analysis.formats.source import ByteSource
 from db.record_base import Json
@@ -20,6 +20,11 @@ from db.records import ArrayLength, ArtifactRecord, Header
 READERS: Mapping[str, Reader] = {
     "gguf": gguf.READER,
     "safetensors": safetensors.READER,
+    "pytorch": pytorch_zip.READER,
+    "onnx": onnx.READER,
+    "tflite": tflite.READER,
+    "nemo": nemo.READER,
+    "openvino": openvino.READER,
 }
 """Readers by the format of the files (`Format.container`)."""
 
@@ -31,7 +36,15 @@ def is_readable(path: str) -> bool:
 
 def has_reader(artifact: ArtifactRecord) -> bool:
     """Whether all files of an artifact have headers that can be read."""
-    return find_container(artifact.format) in READERS and all(is_readable(path) for path in artifact.paths)
+    format_ = find_format(artifact.format)
+    return find_container(artifact.format) in READERS and all(
+        is_readable(path) or extension_of(path) in format_.paired_extensions for path in artifact.paths
+    )
+
+
+def is_crawled(artifact: ArtifactRecord) -> bool:
+    """Whether a crawl reads the header of an artifact."""
+    return has_reader(artifact) and find_reader(artifact).crawled
 
 
 def find_reader(artifact: ArtifactRecord) -> Reader:

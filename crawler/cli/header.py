@@ -34,7 +34,9 @@ WIDE = 14  # of the names on the left
 @output_options(table=False)
 @click.pass_context
 def header(ctx: click.Context, target: str, context: int | None, db: str, out: Printer) -> None:
-    """Read the header of a GGUF or safetensors model: a file here, behind a URL, or in a repo.
+    """Read the header of a model: a file here, behind a URL, or in a repo.
+
+    GGUF, safetensors, PyTorch archives (without unpickling), ONNX, OpenVINO, LiteRT and NeMo.
 
     Tokenizers that the catalog knows are skipped, so that a header of megabytes costs kilobytes.
 

@@ -78,8 +78,12 @@ def build_safetensors_header(
     base_parameters: int | None = None,
     requests: int = 0,
     bytes_read: int = 0,
+    format_: str = "safetensors",
 ) -> Header:
-    """The Header of an artifact from the tensors of all its shards and the repo's configuration."""
+    """The Header of an artifact from the tensors of all its shards and the repo's configuration.
+
+    `format_`: the container, where it is another one whose tensors have the same names, types and shapes.
+    """
     quantization = find_quantization_config(config, metadata) or QuantizationConfig()
     packed = measure(tensors, quantization)
     parameters, inferred = count_safetensors_parameters(packed, tensors, config, base_parameters)
@@ -90,7 +94,7 @@ def build_safetensors_header(
     scheme, share = find_safetensors_scheme(packed, parameters)
     experts = find_experts(packed, config)
     return Header(
-        format="safetensors",
+        format=format_,
         version=None,
         architecture=configs.read_architecture(config),
         parameters=parameters,

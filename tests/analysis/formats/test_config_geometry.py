@@ -39,8 +39,10 @@ WINDOWED = [
     ("a pattern as text", model("exaone4", 8, sliding_window=512, sliding_window_pattern="LLLG"), 2),
     ("the first of three", model("modernbert-decoder", 7, sliding_window=512, global_attn_every_n_layers=3), 3),
     ("chunks", model("llama4_text", 8, attention_chunk_size=512), 2),
+    ("the class's chunks of 8,192", model("llama4_text", 8, attention_chunk_size=512, layer_types=None), 2),
     ("layers without rotation", model("llama4_text", 4, attention_chunk_size=512, no_rope_layers=[1, 0, 1, 0]), 2),
     ("numbers", model("mimo_v2_flash", 4, sliding_window=512, hybrid_layer_pattern=[0, 1, 1, 0]), 2),
+    ("a layout", model("smallthinker", 4, sliding_window_size=512, sliding_window_layout=[1, 0, 1, 0]), 2),
     ("all", model("mistral", 4, sliding_window=512), 0),
     ("all, but it is switched off", model("mistral", 4, sliding_window=512, use_sliding_window=False), 4),
     ("no window", model("mistral", 4, sliding_window=None), 4),
@@ -72,7 +74,9 @@ ATTENDING = [
     ("indices counted from 1", model("kimi_linear", 4, linear_attn_config={
         "full_attn_layers": [4], "kda_layers": [1, 2, 3], "num_heads": 2, "head_dim": 8, "short_conv_kernel_size": 4,
     }, kv_lora_rank=None), 1),
-    ("the group's last", model("bailing_moe_linear", 10, layer_group_size=5), 2),
+    ("the group's last, and what is behind the groups", model("bailing_moe_linear", 12, layer_group_size=5), 4),
+    ("every second one of PLaMo 2", model("plamo2", 4, mamba_step=2, mamba_num_heads=64, hidden_size_per_head=128,
+                                          mamba_d_state=64, mamba_d_conv=4), 2),
 ]  # fmt: skip
 
 
@@ -118,9 +122,21 @@ def test_images_and_the_encoders_output_do_not_grow_with_the_text() -> None:
     assert geometry(vision).cache_bytes(1024) == 2 * A_CELL * (3 * 1024 + 4 * 1601)
     whisper = {
         "model_type": "whisper", "d_model": 1280, "encoder_layers": 32, "num_hidden_layers": 32, "decoder_layers": 4,
-        "decoder_attention_heads": 20, "max_source_positions": 1500,
+        "decoder_attention_heads": 20,
     }  # fmt: skip
-    assert geometry({**whisper, "num_key_value_heads": 20}).cache_bytes(256) == 4 * 2 * 2 * 1280 * (256 + 1500)
+    assert geometry(whisper).cache_bytes(256) == 4 * 2 * 2 * 1280 * (256 + 1500)
+
+
+def test_defaults_of_classes_that_no_key_states() -> None:
+    """Llama 4: three of four layers in chunks of 8,192. Llama 3.2 Vision: of 40 layers 8 look at the image."""
+    llama = geometry(model("llama4_text", 8))
+    assert {cache.window: cache.layers for cache in llama.caches} == {8192: 6, None: 2}
+    gemma = geometry(model("recurrent_gemma", 6, lru_width=4096))
+    assert [(cache.layers, cache.window) for cache in gemma.caches] == [(2, 2048)]
+    jamba = geometry(model("jamba", 16, mamba_d_state=16, mamba_expand=2, mamba_d_conv=4))
+    assert [cache.layers for cache in jamba.caches] == [2]
+    vision = geometry(model("mllama_text_model", 40))
+    assert [cache.layers for cache in vision.caches if cache.image_tokens is None] == [32]
 
 
 def test_encoders_keep_nothing_and_decoders_of_their_kind_do() -> None:
@@ -216,6 +232,8 @@ STATES = [
         "full_attn_layers": [2], "num_heads": 32, "head_dim": 64, "short_conv_kernel_size": 4}),
      3 * 3 * 32 * 64 + 32 * 64 * 64),
     ("MiniMax-01", model("minimax_text_01", 1, attn_type_list=[0]), 32 * 128 * 128),
+    ("RWKV 6", {"model_type": "rwkv6", "hidden_size": 2048, "num_hidden_layers": 1, "head_size": 64},
+     2 * 2048 + 2048 * 64),
     ("LFM2", model("lfm2", 1, layer_types=["conv"], conv_L_cache=3), 2 * 4096),
 ]  # fmt: skip
 

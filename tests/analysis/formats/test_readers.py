@@ -35,7 +35,8 @@ def test_models_stored_in_another_formats_files_get_its_reader() -> None:
 
 def test_which_files_have_headers_that_can_be_read() -> None:
     assert is_readable("x/Model-Q4_K_M.gguf") and is_readable("model.SAFETENSORS")
-    assert not is_readable("pytorch_model.bin") and not is_readable("README")
+    assert is_readable("pytorch_model.bin") and is_readable("onnx/model.onnx")
+    assert not is_readable("model.mlmodel") and not is_readable("README")
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,7 @@ def test_which_files_have_headers_that_can_be_read() -> None:
     [
         (b"GGUF\x03\x00\x00\x00" + bytes(8), "gguf"),
         (struct.pack("<Q", 64) + b'{"weight', "safetensors"),
+        (b"\x1c\x00\x00\x00TFL3" + bytes(8), "tflite"),
         (b"PK\x03\x04" + bytes(12), None),
         (b"", None),
     ],
@@ -53,9 +55,9 @@ def test_a_files_first_bytes_show_its_format(first: bytes, format_: str | None) 
 
 def test_a_file_in_another_format_is_refused_by_its_name() -> None:
     with pytest.raises(UnreadableFormat) as raised:
-        read_artifact(artifact("model.onnx", "onnx"), {}, lambda path: BytesSource(b""))
-    assert str(raised.value) == "model.onnx: its format is onnx; headers are read of gguf and safetensors files"
-    assert raised.value.known == ("gguf", "safetensors") and isinstance(raised.value, HeaderError)
+        read_artifact(artifact("model.mlmodel", "coreml"), {}, lambda path: BytesSource(b""))
+    assert str(raised.value).startswith("model.mlmodel: its format is coreml; headers are read of gguf, safetensors, ")
+    assert raised.value.known == tuple(READERS) and isinstance(raised.value, HeaderError)
 
 
 def test_a_file_in_an_unknown_format_is_refused() -> None:

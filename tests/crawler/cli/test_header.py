@@ -14,6 +14,7 @@ from analysis.formats.source import BytesSource
 from crawler.cli import cli, errors
 from db.write.store import Store
 from samplehub import SampleHub
+from tests.analysis.formats.container_files import onnx_model, onnx_tensor, openvino, pickled, rebuilt, torch_zip
 from tests.analysis.formats.gguf_file import LAYERS, Tensor, Typed, gguf, model, q4
 from tests.crawler.ranged import Flaw, serving
 from tests.db.made import enrichment, page
@@ -91,6 +92,31 @@ def test_the_memory_of_an_architecture_that_is_not_known(run: Any, tmp_path: Pat
     assert "'tomorrow'" in found["memory_unknown"]
     assert "unknown: what the layers" in run(path, "--context", 1000).out
     assert run(path, "--context", 0).status == 2
+
+
+def test_the_containers_of_other_programs(run: Any, tmp_path: Path) -> None:
+    """By their extension, whatever else the folder holds; of a folder the largest."""
+    weights = {"a.weight": rebuilt("HalfStorage", "0", (4, 8))}
+    (tmp_path / "pytorch_model.bin").write_bytes(torch_zip(pickled(weights)))
+    (tmp_path / "model.onnx").write_bytes(onnx_model([], [onnx_tensor("w", 1, (2, 3), None)]))
+    (tmp_path / "model.onnx_data").write_bytes(bytes(24))
+    found = run(tmp_path / "model.onnx", "--json").json
+    assert (found["format"], found["parameters"], found["quant"]) == ("onnx", 6, "F32")
+    (tmp_path / "openvino_model.xml").write_bytes(openvino([("w", "i8", "3, 3")]))
+    (tmp_path / "openvino_model.bin").write_bytes(bytes(9))
+    found = run(tmp_path / "openvino_model.xml", "--json").json
+    assert (found["format"], found["parameters"], found["quant"]) == ("openvino", 9, "INT8")
+    found = run(tmp_path, "--json").json
+    assert (found["format"], found["parameters"], found["quant"]) == ("pytorch", 32, "F16")
+
+
+def test_a_file_of_another_format_is_named(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "model.mlmodel").write_bytes(b"\x08\x06" + bytes(50))
+    (tmp_path / "old.pt").write_bytes(b"\x80\x02}q\x00.")
+    ran = run(tmp_path / "model.mlmodel")
+    assert ran.status == 1 and "its format is coreml" in ran.err
+    ran = run(tmp_path / "old.pt")
+    assert ran.status == 1 and "convert it to safetensors" in ran.err
 
 
 def test_a_page_for_people(run: Any, file: Path) -> None:
