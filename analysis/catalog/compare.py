@@ -187,8 +187,10 @@ def cost_text(cost: Cost, row: Mapping[str, Any], deltas: Sequence[BenchmarkDelt
     if deltas:
         return CostText(cost, "; ".join(each.text for each in deltas), measured=True)
     if cost == "precision":
-        known = quality_loss(row["quant"], imatrix=bool(row["imatrix"]), parameters=row["parameters"])
-        text = loss_sentence(row["quant"], qat=trained_for(row["qat"], row["bits"]), imatrix=bool(row["imatrix"]))
+        size = row.get("parameters_measured") or row.get("parameters")
+        imatrix, qat = bool(row["imatrix"]), trained_for(row["qat"], row["bits"])
+        known = quality_loss(row["quant"], imatrix=imatrix, parameters=size)
+        text = loss_sentence(row["quant"], qat=qat, imatrix=imatrix, parameters=size)
         figures = known.figures if known else None
         return CostText(cost, f"{text} ({figures})" if figures else text, False, known.source.url if known else None)
     found = find_published(cost, row["bits_per_weight"] or row["bits"])

@@ -225,11 +225,13 @@ def loss_text(
     return found.text if found else NOT_MEASURED
 
 
-def loss_sentence(quant: str | None, *, qat: bool = False, imatrix: bool = False) -> str:
-    """The loss as a sentence."""
+def loss_sentence(
+    quant: str | None, *, qat: bool = False, imatrix: bool = False, parameters: float | None = None
+) -> str:
+    """The loss as a sentence, for a model of so many parameters (None: 8B)."""
     if quant and is_full_precision(quant):
         return "not quantized: nothing is lost"
-    found = quality_loss(quant, imatrix=imatrix)
+    found = quality_loss(quant, imatrix=imatrix, parameters=parameters)
     grade = found.grade if found else None
     what = SENTENCES[grade] if grade else (found.note if found else None)
     if qat:

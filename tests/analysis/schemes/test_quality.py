@@ -129,3 +129,11 @@ def test_a_large_model_has_no_perplexity_of_an_8b() -> None:
     assert loss_text("Q2_K", parameters=70e9) == "KL divergence 0.21"
     assert loss_text("Q4_0", qat=True, parameters=70e9) == "QAT: under half of KL divergence 0.036"
     assert loss_text("Q4_K_XL", parameters=70e9) == "not measured", "estimates are no published figures"
+
+
+def test_a_sentence_goes_by_the_size_of_the_model() -> None:
+    """IQ2_XXS: 1.54 nats up to 9B, 0.434 above; IQ3_XXS: published as 0.18 for an 8B, 0.108 above."""
+    assert "close to unusable" in loss_sentence("IQ2_XXS") and "often wrong" in loss_sentence(
+        "IQ2_XXS", parameters=70e9
+    )
+    assert "often wrong" in loss_sentence("IQ3_XXS") and "visibly weaker" in loss_sentence("IQ3_XXS", parameters=70e9)
