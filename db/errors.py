@@ -7,7 +7,8 @@
     ├── CatalogOutdated    an earlier version made it, and a reader must not change it
     ├── CatalogLocked      another crawl holds it
     ├── CatalogBusy        another program kept it locked for longer than we wait
-    └── CatalogUnreachable the server of a catalog given by URL does not answer
+    ├── CatalogUnreachable the server of a catalog given by URL does not answer
+    └── PrivilegedRole     a person's SQL would run as a role that may do more than read
     QueryError
     ├── QueryRefused       the statement is not a reading one, or is no SQL
     ├── QueryTimeout       the statement ran for longer than it may
@@ -87,6 +88,16 @@ class CatalogUnreachable(CatalogError):
         super().__init__(db, f"{db} does not answer: {why}", "check the URL, the server and its password")
 
 
+class PrivilegedRole(CatalogError):
+    def __init__(self, db: str, role: str, what: str) -> None:
+        super().__init__(
+            db,
+            f"the role {role} of {db} {what}: SQL that a person gives runs as a role that may only read",
+            f"make one with: hf-catalog db grant-reader NAME --db {db}   (or allow this one: --allow-privileged-role)",
+        )
+        self.role = role
+
+
 class QueryError(Exception):
     """A statement was not answered. `sql` is the statement, `hint` says what to do."""
 
@@ -101,6 +112,8 @@ class QueryError(Exception):
 
 class QueryRefused(QueryError):
     """Not a statement that reads, or not SQL that the engine understands."""
+
+    hint = "queries only read: one select, with, values, table, explain or show, without functions that do more"
 
 
 class QueryTimeout(QueryError):

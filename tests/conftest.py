@@ -105,7 +105,7 @@ def small(build_once: BuildOnce) -> str:
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def small_on_both(request: pytest.FixtureRequest) -> str:
-    """The catalog of tests/small_catalog.py, once on SQLite, once on PostgreSQL; to be read and never written."""
+    """The catalog of tests/small_catalog.py, on SQLite and on PostgreSQL, as a role that may only read."""
     from tests.small_catalog import build
 
     if request.param == "sqlite":
@@ -114,7 +114,7 @@ def small_on_both(request: pytest.FixtureRequest) -> str:
     server: PostgreSQL = request.getfixturevalue("postgresql")
     url = server.create("catalog_template")
     build(url)
-    return url
+    return server.reader_url(url)
 
 
 @pytest.fixture(scope="session")

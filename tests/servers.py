@@ -34,6 +34,13 @@ class PostgreSQL:
         self.execute(f"create database {name} template {template} encoding 'UTF8' locale 'C'")
         return self.url(name)
 
+    def reader_url(self, url: str) -> str:
+        """URL of the same database for a role that may read its catalog and nothing else."""
+        from db.maintain.grant_reader import grant_reader
+
+        grant_reader(url, "reader", apply=True)
+        return url.replace("//postgres@", "//reader@")
+
     def execute(self, sql: str, database: str = "postgres") -> Any:
         import psycopg
 

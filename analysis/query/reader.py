@@ -3,7 +3,8 @@
 The engine itself enforces that a statement only reads. SQLite opens the file with `mode=ro`; an authorizer
 (analysis/query/guard.py) refuses everything but reading, values are limited in size, and a progress handler ends what
 takes too long; SQL that a person gives runs in a process that can be killed (analysis/query/guarded.py). On PostgreSQL
-the transaction is READ ONLY with a statement_timeout.
+the program's own SQL runs in a READ ONLY transaction with a statement_timeout, a person's as analysis/query/postgres.py
+says.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ MISSING_NAME = re.compile(r"no such (table|column)|(relation|column) .+ does not
 
 
 class QueryResult(RowStream):
-    """A streamed result of an engine, which holds one of its connections."""
+    """A streamed result of the program's own SQL, which holds a connection of an engine.
+
+    Where a table or column of it is missing, the catalog is wrong.
+    """
 
     def __init__(
         self,
@@ -47,20 +51,13 @@ class QueryResult(RowStream):
         limits: QueryLimits,
         max_rows: int | None,
         *,
-        owns_engine: bool = False,
         held: Connection | None = None,
-        is_own_sql: bool = False,
     ) -> None:
-        """`held` is the connection of a snapshot, which stays open; `owns_engine` disposes the engine at the end.
-
-        `is_own_sql`: the statement is the program's, so the catalog is wrong where a table or column of it is missing.
-        """
+        """`held` is the connection of a snapshot, which stays open."""
         self._engine = engine
         self._limits = limits
         self._max_rows = max_rows
-        self._owns_engine = owns_engine
         self._held = held
-        self._is_own_sql = is_own_sql
         self._connection: Connection | None = None
         self._result: CursorResult[Any] | None = None
 
@@ -101,12 +98,12 @@ class QueryResult(RowStream):
         cause = getattr(error, "orig", None) or error
         if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF in FILE_ERRORS:
             return to_catalog_error(cause, catalog_name(self._engine))
-        if self._is_own_sql and MISSING_NAME.search(str(cause)):
+        if MISSING_NAME.search(str(cause)):
             return CatalogDamaged(catalog_name(self._engine), str(cause).splitlines()[0])
         return self._limits.to_query_error(error)
 
     def close(self) -> None:
-        """Release the connection and remove its authorizer; dispose the engine that belongs to this result."""
+        """Release the connection and remove its authorizer."""
         connection, self._connection = self._connection, None
         if connection is not None:
             raw = connection.connection.driver_connection
@@ -115,8 +112,6 @@ class QueryResult(RowStream):
                 raw.set_progress_handler(None, 0)
             if connection is not self._held:
                 connection.close()
-            if self._owns_engine:
-                self._engine.dispose()
 
 
 class CatalogReader:
@@ -156,7 +151,7 @@ class CatalogReader:
 
     def rows(self, sql: str, values: Mapping[str, Any] | None = None, *, limit: int | None = None) -> QueryResult:
         """At most `limit` rows of the result, as a stream. Raises as `QueryResult.execute` does."""
-        result = QueryResult(self._engine, QueryLimits(sql, self.timeout), limit, held=self._held, is_own_sql=True)
+        result = QueryResult(self._engine, QueryLimits(sql, self.timeout), limit, held=self._held)
         return result.execute(sql, values or {})
 
     def all(self, sql: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -203,22 +198,23 @@ def run_query(
     *,
     limit: int | None = None,
     timeout: float | None = DEFAULT_TIMEOUT_SECONDS,
+    any_role: bool = False,
 ) -> RowStream:
     """Query the catalog: a saved query by name, or SQL that only reads; parameters are texts as the user wrote them.
 
-    On SQLite the statement runs in a process that can be killed (analysis/query/guarded.py).
+    On SQLite the statement runs in a process that can be killed (analysis/query/guarded.py). On PostgreSQL the role of
+    the connection must be one that may only read, unless `any_role` (analysis/query/postgres.py).
     Raises UnknownSavedQuery, BadParameter; QueryRefused, QueryTimeout (seconds), QueryTooCostly, QueryError;
-    CatalogError.
+    CatalogError, among them PrivilegedRole.
     """
     path = sqlite_path(db)
     sql, values = parse_query(sql_or_name, parameters or {}, "sqlite" if path else "postgresql")
     if path is not None:
         check_catalog(path)
         return run_guarded(path, QueryRequest(sql, to_sqlite_values(values), timeout, limit))
-    from db.engine import open_engine
+    from analysis.query.postgres import run_on_postgres
 
-    engine = open_engine(db, read_only=True)
-    return QueryResult(engine, QueryLimits(sql, timeout), limit, owns_engine=True).execute(sql, values)
+    return run_on_postgres(db, QueryLimits(sql, timeout), values, limit, any_role=any_role)
 
 
 def parse_query(sql_or_name: str, texts: Mapping[str, str], dialect: Dialect) -> tuple[str, dict[str, Any]]:

@@ -2,8 +2,7 @@
 
 Used for saved queries, for the parameters of ad-hoc SQL, and to hand `:name` parameters to psycopg. SQLite's rules are
 those of its tokenizer (https://sqlite.org/lang_expr.html, https://sqlite.org/lang_comment.html), PostgreSQL's those of
-https://www.postgresql.org/docs/current/sql-syntax-lexical.html: escape strings (`E'\\''`), dollar quotes
-(`$tag$ ... $tag$`) and nested comments.
+analysis/query/tokens.py.
 """
 
 from __future__ import annotations
@@ -14,43 +13,24 @@ from datetime import datetime
 from typing import Any, Literal
 
 from analysis.errors import BadParameter
+from analysis.query.tokens import tokens
 
 Dialect = Literal["sqlite", "postgresql"]
 
 _SQLITE_LITERAL = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?(?:\*/|\Z)""", re.DOTALL
 )
-_POSTGRES_LITERAL = re.compile(
-    r"""(?<!\w)[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*"""
-    r"""|(?<![\w$])\$(?P<tag>(?:[A-Za-z_]\w*)?)\$.*?\$(?P=tag)\$""",
-    re.DOTALL,
-)
-_COMMENT_MARK = re.compile(r"/\*|\*/")
 _PARAMETER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
 
 
 def strip_literals(sql: str, dialect: Dialect = "sqlite") -> str:
     """The statement with every string, quoted name and comment replaced by spaces; its length stays the same."""
-    pattern = _SQLITE_LITERAL if dialect == "sqlite" else _POSTGRES_LITERAL
-    parts: list[str] = []
-    position = 0
-    while found := pattern.search(sql, position):
-        end = found.end()
-        if dialect == "postgresql" and found[0] == "/*":
-            end = _nested_comment_end(sql, found.start())
-        parts += [sql[position : found.start()], " " * (end - found.start())]
-        position = end
-    return "".join([*parts, sql[position:]])
-
-
-def _nested_comment_end(sql: str, start: int) -> int:
-    """Where the comment that begins at `start` ends; comments inside it have ends of their own."""
-    depth = 0
-    for mark in _COMMENT_MARK.finditer(sql, start):
-        depth += 1 if mark[0] == "/*" else -1
-        if depth == 0:
-            return mark.end()
-    return len(sql)
+    if dialect == "postgresql":
+        return "".join(
+            " " * len(token.text) if token.kind in ("comment", "string", "quoted") else token.text
+            for token in tokens(sql)
+        )
+    return _SQLITE_LITERAL.sub(lambda found: " " * len(found[0]), sql)
 
 
 def parameter_spans(sql: str, dialect: Dialect = "sqlite") -> list[tuple[int, int]]:

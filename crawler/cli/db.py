@@ -231,3 +231,27 @@ def copy_(source: str, target: str, out: Printer) -> None:
     rows: list[dict[str, Any]] = [asdict(each) for each in done]
     out.rows(rows, (Column("table"), Column("rows", right=True), Column("checksum", clip=False)), id_key="table")
     out.message(f"{sum(each.rows for each in done):,} rows copied; checksums are equal.")
+
+
+@db.command(name="grant-reader")
+@click.argument("role", metavar="ROLE")
+@click.option("--apply", is_flag=True, help="Execute the statements instead of printing them.")
+@db_option
+@output_options(table=False)
+def grant_reader_(role: str, apply: bool, db: str, out: Printer) -> None:
+    """Print SQL that makes a PostgreSQL role which may read the catalog and nothing else, for queries.
+
+    The role has no password: set one with \\password in psql, or let the server know its users otherwise.
+
+    \b
+    Examples:
+      hf-catalog db grant-reader catalog_reader --db postgresql:///catalog | psql catalog
+      hf-catalog db grant-reader catalog_reader --apply --db postgresql:///catalog
+    """
+    from db.maintain.grant_reader import grant_reader
+
+    made = grant_reader(db, role, apply=apply)
+    if made.applied:
+        out.object(asdict(made), lambda: out.line(f"The role {role} may read the catalog and nothing else."))
+    else:
+        out.object(asdict(made), lambda: out.line("".join(f"{each};\n" for each in made.statements).rstrip()))

@@ -28,6 +28,12 @@ MAX_TABLE_ROWS = 1000
 @click.option(
     "--timeout", type=SPAN_OF_TIME, default="5m", show_default=True, help="Stop a query that runs for longer: 30s, 5m."
 )
+@click.option(
+    "--allow-privileged-role",
+    "any_role",
+    is_flag=True,
+    help="PostgreSQL: allow a role that may do more than read (an owner, a superuser).",
+)
 @db_option
 @output_options
 def query(
@@ -36,6 +42,7 @@ def query(
     params: tuple[tuple[str, str], ...],
     limit: int | None,
     timeout: timedelta,
+    any_role: bool,
     db: str,
     out: Printer,
 ) -> None:
@@ -63,7 +70,8 @@ def query(
     if not sql.strip():
         raise click.UsageError("the SQL is empty", click.get_current_context())
     most = limit if limit is not None else MAX_TABLE_ROWS if out.is_human_output else 0
-    with run_query(db, sql, dict(params), limit=most or None, timeout=timeout.total_seconds()) as rows:
+    seconds = timeout.total_seconds()
+    with run_query(db, sql, dict(params), limit=most or None, timeout=seconds, any_role=any_role) as rows:
         columns = [Column(name, text=text_of(name)) for name in rows.columns]
         printed = out.rows(rows.dicts(), columns, names=rows.columns)
     if printed == 0 and is_query_name(sql):

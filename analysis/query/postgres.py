@@ -1,0 +1,183 @@
+"""A person's SQL on PostgreSQL: one statement that only reads, ended at its deadline, its rows one at a time.
+
+What holds it, from the outside to the inside: the role of the connection may do no more than read (db/reader_role.py;
+a superuser that is allowed nevertheless becomes one that may not), the transaction is read-only, the statement is sent
+by the extended protocol as the query of a cursor, which takes one query only and nothing that writes, functions with
+side effects are refused (analysis/query/calls.py), and another connection cancels it at the deadline
+(analysis/query/watch.py). Rows arrive singly, so that memory holds one, whatever their size.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from analysis.query.calls import CURSOR_STATEMENTS, read_statement, refuse_side_effects
+from analysis.query.guard import QueryLimits
+from analysis.query.statement import to_psycopg
+from analysis.query.stream import RowStream
+from analysis.query.values import to_number, unique_names
+from analysis.query.watch import DeadlineWatch
+from db.errors import CatalogUnreachable, PrivilegedRole, QueryError, QueryRefused, QueryTimeout
+from db.reader_role import MIN_RESTRICTED_VERSION, RESTRICTED_ROLE, SUPERUSER, rights_beyond_reading
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+MARGIN_SECONDS = 2.0
+"""How much later than our own deadline the server's limits end a statement or an idle transaction."""
+
+MAX_FETCH_ROWS = 500
+"""Rows of one FETCH: the server computes all of them before it sends the first, so that the first FETCH wants one."""
+
+ALIVE_CHECK_SECONDS = 1
+"""How often the server looks whether this process is still there while it computes."""
+
+WRITES = re.compile(r'"(insert|update|delete|merge)"|data-modifying', re.IGNORECASE)
+"""How the server says that the query of a cursor is none."""
+
+SESSION_SETTINGS = """
+    select pg_catalog.set_config(s.name, s.value, true)
+    from (values ('search_path', (select string_agg(quote_ident(s), ', ') from unnest(current_schemas(false)) s)),
+                 ('standard_conforming_strings', 'on'), ('cursor_tuple_fraction', '1'), ('client_encoding', 'UTF8'),
+                 ('statement_timeout', %(limit)s), ('idle_in_transaction_session_timeout', %(limit)s),
+                 ('client_connection_check_interval', %(check)s)) as s (name, value)
+    where s.name <> 'client_connection_check_interval'
+       or current_setting('server_version_num')::int >= 140000 and version() like '%%linux%%'
+"""
+"""Settings of the transaction. All rows of a cursor are read, so it is planned for all of them."""
+
+
+class PostgresResult(RowStream):
+    """The rows of a statement, which has a connection of its own."""
+
+    def __init__(self, connection: Connection, catalog: str, limits: QueryLimits, max_rows: int | None) -> None:
+        """`catalog` is its name for messages; `limits` has the statement and the deadline of all of it."""
+        self._connection = connection
+        self._catalog = catalog
+        self._limits = limits
+        self._max_rows = max_rows
+        self._rows: Iterator[tuple[Any, ...]] = iter(())
+        self._watch = DeadlineWatch(connection, limits.deadline)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        try:
+            for count, row in enumerate(self._rows):
+                if count == self._max_rows:
+                    self.truncated = True
+                    break
+                if self._limits.is_expired():
+                    raise QueryTimeout(self._limits.sql, self._limits.timeout or 0.0)
+                yield tuple(map(to_number, row))
+        except Exception as error:
+            raise self._to_error(error) from error
+        finally:
+            self.close()
+
+    def execute(self, values: Mapping[str, Any], *, any_role: bool) -> Self:
+        """Run the statement. Raises what `run_on_postgres` does."""
+        sql = self._limits.sql
+        try:
+            statement = read_statement(sql)
+            with self._connection.cursor() as cursor:
+                self._prepare_transaction(cursor, any_role=any_role)
+                refuse_side_effects(cursor, sql, statement)
+            self._send(*to_psycopg(sql, values), declares_cursor=statement.first_word in CURSOR_STATEMENTS)
+        except Exception as error:
+            self.close()
+            raise self._to_error(error) from error
+        return self
+
+    def _prepare_transaction(self, cursor: Any, *, any_role: bool) -> None:
+        deadline = self._limits.deadline
+        seconds = 0.0 if deadline is None else max(deadline - time.monotonic(), 0.0) + MARGIN_SECONDS
+        times = {"limit": str(int(seconds * 1000)), "check": str(ALIVE_CHECK_SECONDS * 1000)}
+        cursor.execute(SESSION_SETTINGS, times)
+        rights = rights_beyond_reading(cursor)
+        if rights and not any_role:
+            raise PrivilegedRole(self._catalog, self._connection.info.user, rights[0])
+        if self._connection.info.parameter_status("is_superuser") == "on":
+            if self._connection.info.server_version < MIN_RESTRICTED_VERSION:
+                raise PrivilegedRole(self._catalog, self._connection.info.user, SUPERUSER)
+            cursor.execute(f"set local role {RESTRICTED_ROLE}")
+
+    def _send(self, statement: str, values: Mapping[str, Any], *, declares_cursor: bool) -> None:
+        query: Any = statement
+        cursor: Any
+        if declares_cursor:
+            cursor = self._connection.cursor(name="rows")
+            cursor.execute(query, values)
+            self._rows = self._fetch()
+        else:
+            cursor = self._connection.cursor()
+            self._rows = iter(cursor.execute(query, values, prepare=True))  # prepared: by the extended protocol
+        self.columns = unique_names([column.name for column in cursor.description])
+
+    def _fetch(self) -> Iterator[tuple[Any, ...]]:
+        """The rows of the cursor `rows`, and one more than are wanted, which tells that there are more."""
+        wanted = math.inf if self._max_rows is None else self._max_rows + 1
+        size = 1
+        while wanted > 0:
+            size, fetched = int(min(size, wanted)), 0
+            for row in self._connection.cursor().stream(f"fetch {size} from rows"):
+                fetched += 1
+                yield row
+            if fetched < size:
+                return
+            wanted -= fetched
+            size = min(size * 8, MAX_FETCH_ROWS)
+
+    def _to_error(self, error: Exception) -> Exception:
+        """An error of psycopg as one of the query or of the catalog; any other unchanged."""
+        from psycopg import Error, errors
+
+        sql = self._limits.sql
+        if not isinstance(error, Error):
+            return error
+        message = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
+        if self._limits.is_expired():
+            return QueryTimeout(sql, self._limits.timeout or 0.0)
+        if isinstance(error, errors.ReadOnlySqlTransaction | errors.InsufficientPrivilege):
+            return QueryRefused(sql, message)
+        if isinstance(error, errors.SyntaxError) and "multiple commands" in message:
+            return QueryRefused(sql, "it is more than one statement")
+        if isinstance(error, errors.SyntaxError | errors.FeatureNotSupported) and WRITES.search(message):
+            return QueryRefused(sql, "it writes after or in its with clause")
+        if error.sqlstate is None or error.sqlstate.startswith(("08", "57P")):
+            return CatalogUnreachable(self._catalog, message)
+        return QueryError(sql, message)
+
+    def close(self) -> None:
+        """End the statement if it still runs, and the connection."""
+        connection = self._connection
+        if not connection.closed:
+            if connection.info.transaction_status.name == "ACTIVE":
+                with suppress(Exception):
+                    connection.cancel_safe(timeout=MARGIN_SECONDS)
+            connection.close()
+        self._watch.stop()
+
+
+def run_on_postgres(
+    db: str | Path, limits: QueryLimits, values: Mapping[str, Any], max_rows: int | None, *, any_role: bool
+) -> PostgresResult:
+    """The result of `limits.sql`, at most `max_rows` of its rows.
+
+    Raises PrivilegedRole where the role may do more than read and `any_role` does not allow that; QueryRefused,
+    QueryTimeout, QueryError, BadParameter, CatalogError.
+    """
+    from db.engine import catalog_name, open_engine
+
+    engine = open_engine(db, read_only=True)
+    name = catalog_name(engine)
+    pooled = engine.raw_connection()
+    connection: Any = pooled.driver_connection
+    pooled.detach()
+    engine.dispose()
+    connection.read_only = True
+    return PostgresResult(connection, name, limits, max_rows).execute(values, any_role=any_role)
