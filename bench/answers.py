@@ -14,6 +14,10 @@ Last figures (2 cores shared with eight other programs, Python 3.11, SQLite 3.40
     export csv            13 s   137 MB        34 s   183 MB     566,000 and 1,350,000 rows
     export parquet        13 s   164 MB        33 s   191 MB
     report                13 s   187 MB        15 s   202 MB
+
+`fits` on 100,000 repos, 80,000 with files: 0.42 s of processor time for the answer (1.7 s with start-up while 30
+other processes ran), 172 MB at the peak. It evaluates at most 3,000 repos, in the order of the index on downloads, so
+that its time does not grow with the catalog.
 """
 
 from __future__ import annotations
@@ -30,6 +34,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "models ls": ("models", "ls", "--json"),
     "models info": ("models", "info", "{model}", "--json"),
     "compare": ("compare", "{model}", "{model}", "--json"),
+    "fits": ("fits", "--ram", "16GB", "--json"),
+    "fits, family": ("fits", "--ram", "16GB", "--family", "gemma", "--json"),
     "fits, all": ("fits", "--ram", "16GB", "--json", "--limit", "0"),
     "changes": ("changes", "--since", "3650d", "--limit", "0", "--nl"),
     "query of all models": ("query", "select * from models", "--csv"),

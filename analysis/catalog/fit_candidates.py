@@ -28,6 +28,10 @@ from analysis.schemes.schemes import find_scheme, scheme_table
 MAX_REPOS = 3000
 """If more repos may fit, only this many are evaluated: the most downloaded ones."""
 
+MAX_INDEX_MATCHES = 10_000
+"""Repos of the requested families up to which they are looked up by family. More are met soon enough in the order of
+downloads, and only as many of them are read as are evaluated."""
+
 IDS_PER_QUERY = 1000
 
 REPOS = """
@@ -159,7 +163,7 @@ def find_candidates(reader: CatalogReader, machine: Machine, request: FitRequest
 
 def load_repos(reader: CatalogReader, request: FitRequest, room: int) -> tuple[list[dict[str, Any]], bool]:
     """The most downloaded repos that match the request and may fit, and whether there are more."""
-    conditions, values = repo_conditions(request)
+    conditions, values = repo_conditions(reader, request)
     values["room"] = room
     rows: list[dict[str, Any]] = []
     for known in ("r.downloads is not null", "r.downloads is null"):  # nulls last, and still in the index's order
@@ -170,7 +174,7 @@ def load_repos(reader: CatalogReader, request: FitRequest, room: int) -> tuple[l
     return rows[:MAX_REPOS], len(rows) > MAX_REPOS
 
 
-def repo_conditions(request: FitRequest) -> tuple[list[str], dict[str, Any]]:
+def repo_conditions(reader: CatalogReader, request: FitRequest) -> tuple[list[str], dict[str, Any]]:
     """SQL conditions on repos r and repo_labels l, and their values."""
     values: dict[str, Any] = {}
     statuses = ["available"] + ["gated"] * request.gated + ["gone"] * request.gone
@@ -180,7 +184,10 @@ def repo_conditions(request: FitRequest) -> tuple[list[str], dict[str, Any]]:
     if request.families:
         names = bind(values, "family", request.families)
         selects = (f"select repo from repo_labels where {column} in ({names})" for column in ("family", "base_family"))
-        conditions.append(f"r.id in ({' union all '.join(selects)})")
+        matches = " union all ".join(selects)
+        count = f"select count(*) as n from (select 1 from ({matches}) as m limit {MAX_INDEX_MATCHES + 1}) as c"
+        is_common = reader.all(count, values)[0]["n"] > MAX_INDEX_MATCHES
+        conditions.append(f"{'+' * is_common}r.id in ({matches})")  # +: SQLite uses no index for it
     if request.authors:
         conditions.append(f"lower(r.author) in ({bind(values, 'author', request.authors)})")
     if request.repo_ids:

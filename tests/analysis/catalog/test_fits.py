@@ -119,6 +119,12 @@ def test_only_the_most_downloaded_of_many_repos_are_evaluated(
     assert not narrower.narrowed and {fit.author for fit in narrower.fits} == {"bartowski"}
 
 
+def test_a_common_family_is_found_without_its_index(reader: CatalogReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_index = found(reader, families=("gemma",), every_artifact=True)
+    monkeypatch.setattr("analysis.catalog.fit_candidates.MAX_INDEX_MATCHES", 0)
+    assert found(reader, families=("gemma",), every_artifact=True) == by_index
+
+
 def test_cuda_methods_are_not_listed_without_a_card(reader: CatalogReader) -> None:
     def schemes(machine: Machine, **fields: Any) -> set[str | None]:
         return {fit.quant for fit in found(reader, machine, every_artifact=True, **fields)}
