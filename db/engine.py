@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event,
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from db import sqlite_file
-from db.errors import CatalogError, CatalogUnreachable
+from db.errors import CatalogError, CatalogMissing, CatalogUnreachable
 from db.extras import install_command
 from db.secret_url import mask_database_url, reveal
 from db.sqlite_file import is_url, to_catalog_error
@@ -63,7 +63,7 @@ def open_engine(db: str | Path, *, read_only: bool, create: bool = False, check:
     if url.get_backend_name() == "sqlite":
         engine = _sqlite(url, read_only=read_only, create=create)
     else:
-        engine = _postgresql(url, read_only=read_only)
+        engine = _postgresql(url, read_only=read_only, create=create)
     if check:
         try:
             _check_revision(engine)
@@ -95,24 +95,61 @@ def _begin_read(connection: Connection) -> None:
     connection.exec_driver_sql("begin")
 
 
-def _postgresql(url: URL, *, read_only: bool) -> Engine:
-    options: dict[str, Any] = {
-        "options": "-c timezone=UTC" + (" -c default_transaction_read_only=on" if read_only else "")
-    }
+def _postgresql(url: URL, *, read_only: bool, create: bool) -> Engine:
+    name = masked_url(url)
+    schema = _one_value(url, "schema")
+    options = {"options": _startup_options(url, schema, read_only=read_only), "connect_timeout": 10}
     try:
-        engine = create_engine(url, connect_args={**options, "connect_timeout": 10}, pool_pre_ping=True)
+        server = url.difference_update_query(["schema", "options"])
+        engine = create_engine(server, connect_args=options, pool_pre_ping=True)
     except (ModuleNotFoundError, NoSuchModuleError):
         hint = f"install it with: {install_command('postgres')}"
-        raise CatalogError(masked_url(url), f"{masked_url(url)} needs the PostgreSQL driver", hint) from None
-    engine = engine.execution_options(catalog=masked_url(url), read_only=read_only)
+        raise CatalogError(name, f"{name} needs the PostgreSQL driver", hint) from None
+    engine = engine.execution_options(catalog=name, read_only=read_only)
     event.listen(engine, "connect", _plain_numbers)
     try:
-        with engine.connect():
-            pass
+        with engine.begin() as connection:
+            if schema is not None:
+                _require_schema(connection, name, schema, create=create and not read_only)
     except OperationalError as error:
         engine.dispose()
-        raise CatalogUnreachable(masked_url(url), str(error.orig).strip().splitlines()[0]) from None
+        raise CatalogUnreachable(name, str(error.orig).strip().splitlines()[0]) from None
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
+
+
+def _startup_options(url: URL, schema: str | None, *, read_only: bool) -> str:
+    """The URL's own `options` and ours, as libpq passes them to the server when a session starts
+    (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS)."""
+    given = url.query.get("options", ())
+    options = [*((given,) if isinstance(given, str) else given), "-c timezone=UTC"]
+    if read_only:
+        options.append("-c default_transaction_read_only=on")
+    if schema is not None:  # public too, where pg_trgm usually is
+        path = f"{quote_name(schema)},public"
+        options.append("-c search_path=" + path.replace("\\", "\\\\").replace(" ", "\\ "))
+    return " ".join(options)
+
+
+def _one_value(url: URL, parameter: str) -> str | None:
+    value = url.query.get(parameter)
+    return value if value is None or isinstance(value, str) else value[-1]
+
+
+def _require_schema(connection: Connection, name: str, schema: str, *, create: bool) -> None:
+    """Raises CatalogMissing where the schema that holds the catalog does not exist, unless it is to be created."""
+    if connection.exec_driver_sql("select 1 from pg_namespace where nspname = %s", (schema,)).first():
+        return
+    if not create:
+        raise CatalogMissing(name)
+    connection.exec_driver_sql(f"create schema if not exists {quote_name(schema).replace('%', '%%')}")
+
+
+def quote_name(name: str) -> str:
+    """A name as SQL writes it, whatever its characters."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _plain_numbers(connection: Any, _: Any) -> None:

@@ -10,6 +10,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from db import revisions
 from db.errors import (
     CatalogBusy,
     CatalogDamaged,
@@ -18,7 +19,6 @@ from db.errors import (
     CatalogNewer,
     CatalogOutdated,
 )
-from db.revisions import known_revisions
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one."""
@@ -136,7 +136,7 @@ def check_revision(db: str, found: str | None, *, is_foreign: bool) -> None:
 
     `is_foreign`: the database has tables, of which no revision (None) makes somebody else's.
     """
-    known = known_revisions()
+    known = revisions.known_revisions()
     if found == known[-1]:
         return
     if found is None and is_foreign:

@@ -145,7 +145,9 @@ def _definitions(engine: Engine) -> str | None:
     if engine.dialect.name != "sqlite":
         sql = "select count(*) from pg_trigger t join pg_class c on c.oid = t.tgrelid where not t.tgisinternal"
         with engine.connect() as connection:
-            count = connection.exec_driver_sql(f"{sql} and c.relnamespace = current_schema()::regnamespace").scalar()
+            count = connection.exec_driver_sql(
+                f"{sql} and c.relnamespace = quote_ident(current_schema())::regnamespace"
+            ).scalar()
         return f"{count} triggers that are not the catalog's" if count else None
     with TemporaryDirectory() as folder:
         fresh = open_engine(Path(folder) / "fresh.db", read_only=False, create=True, check=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from db.engine import catalog_name, open_engine
+from db.engine import catalog_name, open_engine, quote_name
 from db.errors import CatalogError, PrivilegedRole
 from db.reader_role import rights_beyond_reading
 from db.schema.tables import metadata
@@ -46,7 +46,7 @@ def grant_reader(db: str | Path, role: str, *, apply: bool) -> ReaderGrant:
             statements = tuple(grant_statements(connection, role))
             if apply:
                 for statement in statements:
-                    connection.exec_driver_sql(statement)
+                    connection.exec_driver_sql(statement.replace("%", "%%"))  # psycopg takes % as a placeholder
                 refuse_privileged(connection, role)
         return ReaderGrant(role, statements, apply)
     except DBAPIError as error:
@@ -99,8 +99,3 @@ def refuse_privileged(connection: Connection, role: str) -> None:
         rights = rights_beyond_reading(cursor, role)
     if rights:
         raise PrivilegedRole(catalog_name(connection), role, rights[0])
-
-
-def quote_name(name: str) -> str:
-    """A name as SQL writes it, whatever its characters."""
-    return '"' + name.replace('"', '""') + '"'

@@ -95,6 +95,6 @@ def _sqlite_sizes(connection: Connection) -> dict[str, int]:
 def _postgresql_sizes(connection: Connection) -> dict[str, int]:
     sql = (
         "select relname, pg_total_relation_size(oid) from pg_class"
-        " where relkind = 'r' and relnamespace = current_schema()::regnamespace"
+        " where relkind = 'r' and relnamespace = quote_ident(current_schema())::regnamespace"
     )
     return {name: int(size) for name, size in connection.exec_driver_sql(sql)}

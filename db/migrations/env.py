@@ -17,11 +17,15 @@ def is_ours(name: str | None, kind: str, parent_names: object) -> bool:
 
 
 def run(connection: Connection) -> None:
+    is_sqlite = connection.dialect.name == "sqlite"
+    # Named, because a schema further along the search path may hold a catalog of its own.
+    schema = None if is_sqlite else connection.exec_driver_sql("select current_schema()").scalar_one()
     context.configure(
         connection=connection,
         target_metadata=metadata,
         include_name=is_ours,
-        render_as_batch=connection.dialect.name == "sqlite",
+        render_as_batch=is_sqlite,
+        version_table_schema=schema,
         transaction_per_migration=False,
     )
     with context.begin_transaction():

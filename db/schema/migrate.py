@@ -28,9 +28,9 @@ from db.engine import (
     read_revision,
     revision,
 )
-from db.errors import CatalogDamaged, CatalogNewer
+from db.errors import CatalogDamaged, CatalogError, CatalogNewer
 from db.schema.tables import metadata
-from db.schema.views import create_views, drop_views
+from db.schema.views import create_views, drop_views, view_names
 from db.sqlite_file import to_catalog_error
 
 if TYPE_CHECKING:
@@ -79,6 +79,10 @@ def downgrade(db: str | Path, target: str) -> None:
         engine.dispose()
 
 
+DEPENDENT_OBJECTS = "2BP01"
+"""PostgreSQL's code for what can't be dropped, because others depend on it."""
+
+
 def migrate_engine(engine: Engine, target: str, *, forward: bool = True) -> None:
     """Runs the migrations up or down to the revision `target`, without views meanwhile, in one transaction."""
     from alembic import command
@@ -88,15 +92,26 @@ def migrate_engine(engine: Engine, target: str, *, forward: bool = True) -> None
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext('hf-catalog migrate'))")
             _refuse_foreign_database(connection)
-            drop_views(connection)
+            others = drop_views(connection)
             (command.upgrade if forward else command.downgrade)(alembic_config(connection), target)
             if target == revisions.head():
                 create_indexes(connection)
                 create_views(connection)
                 write_comments(connection)
+            for view in others:
+                connection.exec_driver_sql(view)
             _check_foreign_keys(connection)
     except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == DEPENDENT_OBJECTS:
+            raise _dependent_objects(error.orig, catalog_name(engine)) from None
         raise to_catalog_error(error, catalog_name(engine)) from error
+
+
+def _dependent_objects(error: Any, catalog: str) -> CatalogError:
+    """Which views of others are in the way of an upgrade that makes ours anew."""
+    details = (error.diag.message_detail or error.diag.message_primary or "").splitlines()
+    hint = "keep its definition (pg_dump --schema-only), drop it, upgrade, and create it again"
+    return CatalogError(catalog, f"{catalog} can't be upgraded: {'; '.join(details)}", hint)
 
 
 def alembic_config(connection: Connection) -> Config:
@@ -139,11 +154,22 @@ def _check_foreign_keys(connection: Connection) -> None:
 
 
 def _refuse_foreign_database(connection: Connection) -> None:
-    """Never adds a catalog's tables to a database that another program made. Raises CatalogDamaged."""
-    if connection.dialect.name != "sqlite" or read_revision(connection) is not None:
+    """Never adds a catalog's tables to what another program made. Raises CatalogDamaged, CatalogError."""
+    if read_revision(connection) is not None:
         return
-    if has_tables(connection):
-        raise CatalogDamaged(catalog_name(connection), "it is a database, but not a catalog")
+    if connection.dialect.name == "sqlite":
+        if has_tables(connection):
+            raise CatalogDamaged(catalog_name(connection), "it is a database, but not a catalog")
+        return
+    sql = (
+        "select relname, current_schema() from pg_class where relname = any(%s)"
+        " and relnamespace = quote_ident(current_schema())::regnamespace order by relname"
+    )
+    found = connection.exec_driver_sql(sql, (sorted(view_names() | set(metadata.tables)),)).all()
+    if found:
+        name, names = catalog_name(connection), ", ".join(relation for relation, _ in found[:5])
+        hint = "keep the catalog in a schema of its own: --db 'postgresql://.../DATABASE?schema=catalog'"
+        raise CatalogError(name, f"the schema {found[0][1]} has {names} of another program", hint)
 
 
 def _back_up(db: str | Path, found: str) -> Path:

@@ -8,6 +8,7 @@ from importlib.resources import files
 
 from sqlalchemy import Connection
 
+from db.engine import quote_name
 from db.labels import ARTIFACT_LABEL_NAMES, LABEL_NAMES
 
 POSTGRESQL_FUNCTIONS = (
@@ -63,16 +64,35 @@ def view_dependencies(text: str) -> set[str]:
     return {name for line in lines for name in line.removeprefix("-- needs:").split()}
 
 
-def drop_views(connection: Connection) -> None:
-    """Drops every view of the database, whatever version created it."""
+FORMER_VIEWS = frozenset({"growth"})
+"""Views of earlier versions that this one does not have."""
+
+
+def view_names() -> frozenset[str]:
+    """Names of this version's views."""
+    return frozenset(name for name, _ in view_sources())
+
+
+def drop_views(connection: Connection) -> list[str]:
+    """Drops the catalog's views, whatever version created them, and no others.
+
+    Returns the statements that create the other views of a SQLite file again: they are set aside, because SQLite
+    refuses to rename a table while a view refers to what is missing. On PostgreSQL a view that depends on one of the
+    catalog's stays in its way (the driver's DependentObjectsStillExist).
+    """
+    ours = view_names() | FORMER_VIEWS
     if connection.dialect.name == "sqlite":
-        names = "select name from sqlite_master where type = 'view'"
-        drop = 'drop view "{}"'
-    else:
-        names = "select table_name from information_schema.views where table_schema = current_schema()"
-        drop = 'drop view if exists "{}" cascade'
-    for name in connection.exec_driver_sql(names).scalars().all():
-        connection.exec_driver_sql(drop.format(name))
+        found = connection.exec_driver_sql("select name, sql from sqlite_master where type = 'view'").all()
+        for name, _ in found:
+            connection.exec_driver_sql(f"drop view {quote_name(name)}")
+        return [sql for name, sql in found if name not in ours]
+    names = connection.exec_driver_sql(
+        "select table_name from information_schema.views where table_schema = current_schema()"
+    )
+    dropped = sorted(ours & set(names.scalars()))
+    if dropped:
+        connection.exec_driver_sql(f"drop view {', '.join(dropped)}")  # at once, because they need each other
+    return []
 
 
 def create_views(connection: Connection) -> None:

@@ -392,6 +392,11 @@ def test_a_role_that_may_do_more_is_not_made_a_reader(roles: Target) -> None:
     assert roles.rows("select rolconfig from pg_roles where rolname = 'files'") == [(None,)]
 
 
+def test_a_role_may_have_any_characters(target: Target) -> None:
+    assert grant_reader(target.superuser, '100% "sure"; --', apply=True).applied
+    assert target.rows("select count(*) from pg_roles where rolname = '100% \"sure\"; --'") == [(1,)]
+
+
 @pytest.mark.parametrize("role", ["", "pg_reader", "x" * 64, "a\nb"])
 def test_a_name_that_no_role_can_have_is_an_error(role: str, target: Target) -> None:
     with pytest.raises(CatalogError, match="can't be the name of a role"):
