@@ -3,9 +3,10 @@
     python bench/soak.py [--minutes 30] [--seeds 5] [--first-seed 1] [--dir FOLDER]
 
 For `--minutes` with each seed, on loopback: the sample Hub adds, changes, renames, gates, hides and removes repos,
-fails at random in every way it supports (bench/random_faults.py), and is restarted; crawls (some full) and the
-scheduler run against it, half of them are ended by SIGKILL or SIGTERM at a random moment, and the clock of some is
-wrong or jumps while they run (bench/shifted_clock.py); two readers query the catalog without a pause.
+changes their tags and base models without a commit, fails at random in every way it supports (bench/random_faults.py),
+and is restarted; crawls (some full) and the scheduler run against it, half of them are ended by SIGKILL or SIGTERM at a
+random moment, and the clock of some is wrong or jumps while they run (bench/shifted_clock.py); two readers query the
+catalog without a pause.
 
 Then the faults end and the last crawls run, each at a later time, because what failed is not tried again at once. The
 catalog must equal the Hub, and all that it holds of the Hub's repos must equal what a single crawl into a new catalog
@@ -78,7 +79,8 @@ class Churn:
         catalog, rng = self.hub.catalog, self.rng
         repo = rng.choice([each for each in catalog if not each.private])
         act = rng.choices(
-            ("count", "commit", "add", "rename", "gate", "hide", "disable", "remove"), (40, 20, 12, 6, 5, 3, 2, 6)
+            ("count", "commit", "add", "rename", "gate", "hide", "disable", "remove", "tag", "base"),
+            (40, 20, 12, 6, 5, 3, 2, 6, 8, 6),
         )[0]
         self.counts[act] += 1
         if act == "count":
@@ -97,6 +99,12 @@ class Churn:
             catalog.rename(repo.id, new)
         elif act == "gate":
             catalog.modify(repo.id, gated=False if repo.gated else "auto")
+        elif act == "tag":
+            tags = ("license:mit", "gptq", "merge", "text-to-speech", "de", "lora", "conversational")
+            catalog.modify(repo.id, tags=(*repo.tags[:3], *rng.sample(tags, 2)))
+        elif act == "base":
+            relation = rng.choice(("finetune", "quantized", "adapter", "merge", None))
+            catalog.modify(repo.id, base=(rng.choice(list(catalog)).id,), relation=relation)
         elif act == "hide":
             catalog.modify(repo.id, private=True)
         elif act == "disable":

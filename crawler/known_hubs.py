@@ -58,9 +58,10 @@ def parse_capabilities(text: str) -> Capabilities:
 
 def describe_capabilities(known: Capabilities) -> str:
     """How a hub's API differs from huggingface.co's, in words; empty if it does not, as far as is known."""
-    orders = ", ".join(f"{order} is {name or 'not offered'}" for order, name in sorted(known.orders.items()))
+    renamed = sorted((order, name) for order, name in known.orders.items() if name != order)
+    orders = ", ".join(f"{order} is {name or 'not offered'}" for order, name in renamed)
     differences = (
-        (bool(known.orders), f"orders: {orders}"),
+        (bool(renamed), f"orders: {orders}"),
         (bool(known.unknown_keys), f"does not know {', '.join(sorted(known.unknown_keys))}"),
         (known.has_hub_ids is False, "repos have no _id"),
         (known.max_rows is not None, f"pages of at most {known.max_rows or 0:,} rows"),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from analysis.names import version
 from analysis.names.name_labels import NameLabels, TokenSequence
-from analysis.names.tokens import FAMILY, MIX, PUBLISHER, ROLE, SHORT, SIZE, TUNING
+from analysis.names.tokens import FAMILY, MIX, PUBLISHER, ROLE, SHORT, SIZE, TUNING, VERSION, Lexeme
 from analysis.vocabulary.vocabulary import Entry, vocabulary
 
 RECOGNIZED_KINDS = FAMILY | SHORT
@@ -50,7 +50,7 @@ def recognize_family(tokens: TokenSequence, labels: NameLabels) -> None:
 def inherit_purposes(labels: NameLabels, entry: Entry) -> None:
     """Add what all models of a family are for, or are trained to do."""
     for word in entry.facts.get("for", ()):
-        if word == "reasoning":
+        if word in ("instruct", "reasoning"):
             labels.tuning = (word,)
         elif word not in labels.specialty:
             labels.specialty = (*labels.specialty, word)
@@ -83,8 +83,15 @@ def entry_of(tokens: TokenSequence, at: int) -> Entry:
 
 
 def is_named_here(tokens: TokenSequence, index: int) -> bool:
-    """Whether a word names a family here: common words do so only at the beginning of the name."""
-    if "first" not in entry_of(tokens, index).facts or is_introduced(tokens, index):
+    """Whether a word names a family here.
+
+    Common words do so only at the beginning of the name; short ones (`sd`) also where a version is glued to them.
+    """
+    lexemes, facts = tokens.lexemes, entry_of(tokens, index).facts
+    short = lexemes[index].text.lower() in facts.get("short", ())
+    if not (short or "first" in facts) or is_introduced(tokens, index):
+        return True
+    if short and index + 1 < len(lexemes) and lexemes[index + 1].kind & VERSION and not tokens.before(index + 1):
         return True
     tokens.claims[index] = ("noise", tokens.lexemes[index].text, "a common word here")
     return False
@@ -122,6 +129,8 @@ def find_foundation(tokens: TokenSequence) -> int | None:
 
 def choose_family(tokens: TokenSequence, places: list[int]) -> tuple[int | None, int | None]:
     """The positions of the model's own family and of its foundation, among all families in the name."""
+    if len(places) > 1:
+        places = leave_out_weak(tokens, places)
     if len(places) == 1:
         return (places[0] if entry_of(tokens, places[0]).facts["kind"] != "teachers" else None), None
     lines: list[int] = []
@@ -147,6 +156,29 @@ def choose_family(tokens: TokenSequence, places: list[int]) -> tuple[int | None,
     if (tokens.mask & TUNING and is_distilled_after(tokens, other)) or is_sized_before(tokens, first, other):
         return first, None
     return first, other
+
+
+def leave_out_weak(tokens: TokenSequence, places: list[int]) -> list[int]:
+    """Without words that name a family only where no other line is named, and without the subjects of an adapter.
+
+    `nemo` beside `parakeet` is NVIDIA's format, not Mistral Nemo. What follows `LoRA` in the name of an image or video
+    model is what the adapter shows: a camera's `dolly`.
+    """
+    lexemes = tokens.lexemes
+    strong = [at for at in places if lexemes[at].text.lower() not in entry_of(tokens, at).facts.get("weak", ())]
+    if any(entry_of(tokens, at).facts["kind"] == "lines" for at in strong):
+        places = strong
+    if not tokens.mask & TUNING or SEEN.isdisjoint(entry_of(tokens, places[0]).facts.get("for", ())):
+        return places
+    adapter = next((index for index, lexeme in enumerate(lexemes) if lexeme.kind & TUNING and is_adapter(lexeme)), None)
+    return places if adapter is None else [at for at in places if at < adapter] or places
+
+
+SEEN = {"image", "video"}  # what such models make
+
+
+def is_adapter(lexeme: Lexeme) -> bool:
+    return lexeme.entry is not None and lexeme.entry.value == "lora"
 
 
 def is_sized_before(tokens: TokenSequence, first: int, other: int) -> bool:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 
+from analysis.names.patterns import DATE_PATTERN, DIGITS_PATTERN, UNITS
 from analysis.names.tokens import (
     ACTIVE,
     BITS,
     CODE,
+    CONTEXT,
     DATE,
     EFFECTIVE,
     EMPTY,
@@ -45,7 +47,7 @@ from analysis.names.tokens import (
     make_size_lexeme,
     parse_count,
 )  # fmt: skip
-from analysis.vocabulary.vocabulary import Entry, Vocabulary
+from analysis.vocabulary.vocabulary import PRODUCTS, Entry, Vocabulary
 
 _KINDS = {
     "family": FAMILY,
@@ -78,58 +80,12 @@ _CLAIMS = {
 }
 
 
-UNITS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
-_COUNT = r"[0-9]{1,3}(?:[._][0-9]{1,3})?|[0-9]{4}(?=[km])|[0-9]{1,3}[pd][0-9]{1,2}"
-_PATTERNS = (  # tried in this order; the first that matches the whole lower-case word wins
-    ("number", r"[0-9]+(?:[._][0-9]+)*n?"),
-    ("sees", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)v"),
-    ("size", rf"({_COUNT})([kmbt])(?:n|illion|params?)?"),
-    ("version", r"(?:v|ver|version|rev)\.?([0-9]{1,4}(?:[._][0-9]{1,4})*[a-e]?)(?:final|beta|alpha|fix|rc[0-9]?|it)?"),
-    ("lettered", rf"[cdf-rtuw-z]({_COUNT})(b)|p([0-9]{{2,3}})(m)"),
-    ("mix", rf"([0-9]{{1,3}})[x×]({_COUNT})([bm])"),
-    ("active", rf"a({_COUNT})([bm])"),
-    ("effective", r"e([0-9]{1,3}(?:\.[0-9]{1,2})?)b"),
-    ("xim", rf"({_COUNT})([bm])x([0-9]{{1,2}})"),
-    ("bloom", r"([0-9]{1,2})([bm])([0-9])"),
-    ("pair", rf"({_COUNT})ba?({_COUNT})b"),
-    ("bpw", r"([0-9]{1,2}(?:[._][0-9]{1,4})?)bpw(?:h[0-9])?|bpw([0-9]{1,2}(?:\.[0-9]{1,4})?)"),
-    ("bits", r"([0-9]{1,2}(?:\.[0-9]{1,3})?)-?bits?(?:mlx|awq)?"),
-    ("activation", r"w([0-9]{1,2})a([0-9]{1,2})(?:fp|o)?(?:g([0-9]{1,4}))?(?:kv[0-9]+)?"),
-    ("grouped", r"w([1-8])(?:bits?)?g(16|32|64|128|256|512|1024)"),
-    ("web", r"q([0-9])(f16|f32|bf16)"),
-    ("mlx", r"oq([2-8])(?:e|plus)?|mx([2-8])|([2-8])b?it-?mlx|mlx-?([2-8])(?:bit)?"),
-    (
-        "group",
-        r"(?:gs?(16|32|64|128|256|512|1024)|group(?:size)?(32|64|128|256|512|1024)|(16|32|64|128|256|512|1024)g)",
-    ),
-    ("share", r"([0-9]{2})(i?q[0-9].*|b?f16|f32)"),
-    ("times", r"x([0-9]{1,2})|([0-9]{1,2})x"),
-    ("experts", r"([0-9]{1,3})e"),
-    ("short", r"(l|q|g|mn|ms|ml|y)([0-9](?:\.[0-9])?)"),
-    ("letter", r"([a-z])([0-9]{1,2}(?:\.[0-9]{1,2})?)"),
-    (
-        "noise",
-        r"(?:e|ep|epochs?|steps?|ckpts?|cp|checkpoints?|iters?|iteration|lr|bs|batch|batchsize|seed|wd|seq|len|maxlen|rank"
-        r"|r|alpha|runs?|fold|layers?|[lnhtdfksp]|top|topk|stage|phase|part|split|set|exp|trial|num|b|beta|gen|round|level"
-        r"|day|lora|dim|c|m|sm|cu|cuda|sp|drop|warmup|kl|eps|temp|ctx|patch|gpu|pct|chunk|bin|idx|id|no|hz|samples?)"
-        r"[0-9]+(?:[._][0-9]+)?[kmbh]?|lr[0-9.]+e[0-9]*|hb[0-9]|[0-9]+p[0-9]+|[0-9]+i|[0-9]{1,4}x[0-9]{1,4}"
-        r"|[0-9]+(?:[._][0-9]+)?(?:ep|epochs?|steps?|ksteps?|h|hrs?|hours?|hz|khz|px|ms|gb|mb|kb|tb|shots?|way|th|nd|st|rd"
-        r"|s|d|layers?|l|experts?|pct|percent|p|c|n|w|v|alp|lam|lr|iters?|it|ctx|tokens?|tok|samples?|k?examples|kn|fps"
-        r"|min|class|classes|labels|ways|hop|days?|y|yr|epo|r|heads?|gpus?|batch|bs|e[0-9]*)"
-        r"|(?=[0-9a-f]{0,64}[0-9])(?=[0-9a-f]{0,64}[a-f])[0-9a-f]{7,64}|0x[0-9a-f]+",
-    ),
-)
-# `2507`, `240806`, `20240806`, `202408`, `0528`; 1024 and 1212 count more often than they date.
-_DATE = re.compile(
-    r"(?!1024\Z|1212\Z)"
-    r"(?:(?:20)?2[0-9](?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])|2[0-9](?:0[1-9]|1[0-2])|20[12][0-9](?:0[1-9]|1[0-2])"
-    r"|(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]))"
-)
-_DIGITS = re.compile("|".join(f"(?P<{name}>(?:{pattern})\\Z)" for name, pattern in _PATTERNS))
 _HAS_DIGIT = re.compile(r"[0-9]").search
 _HEAD = re.compile(r"[a-z]+(?![a-z])")
 _HEAD_DIGITS = re.compile(r"[a-z]+[0-9]+(?=[a-z])")
 _AFTER_FAMILY = re.compile(r"v?([0-9]{1,2}(?:[._dp][0-9]{1,2})*(?:n(?![a-z]))?)(?=[A-Z]|[a-z]{3}|[aeAE][0-9]|\Z)")
+_VERSION_LETTERS = "0123456789."
+_LETTERED = re.compile(r"[A-Za-z][0-9]{1,2}(?:\.[0-9]{1,2})?(?![0-9.])")
 _SIZE_THEN_WORD = re.compile(
     r"[0-9]{1,3}(?:\.[0-9]{1,2})?[bB](?=[A-Z][A-Za-z])|[0-9]{2,3}M(?=[A-Z][a-z])|[0-9]{1,3}(?:\.[0-9])?[bB](?=[a-z]{4})"
 )
@@ -265,7 +221,7 @@ class Lexicon(dict[str, Lexeme]):
             return [(0, Lexeme(word, BITS, ("bits", lower, "ternary weights"), number=1.58, unit="bits"))]
         if found := _BARE_BITS.match(lower):
             return [(0, Lexeme(word, BITS, ("bits", found[1], "bits"), number=float(found[1]), unit="q"))]
-        match = _DIGITS.match(lower)
+        match = DIGITS_PATTERN.match(lower)
         if match is None:
             return None
         if match.lastgroup == "pair":
@@ -282,12 +238,14 @@ class Lexicon(dict[str, Lexeme]):
         name = match.lastgroup or ""
         values = [value for value in match.groups()[match.lastindex or 0 :] if value is not None]
         if name == "number":
-            if _DATE.fullmatch(word):
+            if DATE_PATTERN.fullmatch(word):
                 return Lexeme(word, DATE, ("release", word, "date"), unit=word)
             kind = NUMBER | YEAR if "2019" < word < "2030" and len(word) == 4 else NUMBER
             return Lexeme(word, kind, None, unit=word.lower().replace("_", "."))
         if name == "sees":
             return Lexeme(word, VERSION | SEES, None, unit=values[0])
+        if name == "size" and values[0][0] == "0" and values[0].isdigit() and len(values[0]) > 2:
+            return Lexeme(word, NOISE, ("noise", word, "number"))  # `024b`: 0.24B, 2.4B, or a counter and 4B
         if name in ("size", "lettered"):
             return make_size_lexeme(word, parse_count(values[0]) * UNITS[values[1]], values[1])
         if name == "version":
@@ -330,6 +288,8 @@ class Lexicon(dict[str, Lexeme]):
         if name == "short":
             family = self.vocabulary.words.get(_SHORTHAND[values[0]])
             return Lexeme(word, SHORT | LETTER, None, entry=family, unit=values[1])
+        if name == "window":
+            return Lexeme(word, CONTEXT, ("context", values[0], "context"), number=float(values[0]))
         if name == "letter":
             return Lexeme(word, LETTER, None, unit=word.upper())
         return Lexeme(word, NOISE, ("noise", word, "training or measure"))
@@ -341,20 +301,37 @@ class Lexicon(dict[str, Lexeme]):
             head = pattern.match(lower)
             if head is not None and 1 < head.end() < len(word):
                 entry = words.get(head[0])
+                if entry is None and (lettered := self.split_lettered(word, head[0])) is not None:
+                    return lettered
                 if entry is None:
                     continue
                 if entry.label in ("family", "publisher"):
                     return [(0, make_lexeme(word[: head.end()], entry)), *self._rest(word, head.end())]
-                if lower[head.end() :].isdigit():
-                    return self._split(word, head.end())  # `instruct2`, `chat3`: the word and its number
+                rest = lower[head.end() :]
+                if rest.isdigit() or (entry.value == PRODUCTS and rest.replace(".", "", 1).isdigit()):
+                    return self._split(word, head.end())  # `instruct2`, `Transfer2.5`: the word and its number
         found = _SIZE_THEN_WORD.match(word) or _WORD_THEN_SIZE.match(word)
         return self._split(word, found.end()) if found else None
+
+    def split_lettered(self, word: str, head: str) -> list[tuple[int, Lexeme]] | None:
+        """A family and a version that begins with a letter: `KimiK2`, `EasyAnimateV5.1`."""
+        entry, at = self.vocabulary.words.get(head[:-1]), len(head) - 1
+        if entry is None or entry.label != "family" or head[-1] not in ("v", *entry.facts.get("letters", "")):
+            return None
+        version = _LETTERED.match(word, at)
+        if version is None:
+            return None
+        lexeme = self._number(version[0], found) if (found := DIGITS_PATTERN.match(version[0].lower())) else None
+        if lexeme is None:
+            return None
+        end = version.end()
+        return [(0, make_lexeme(word[:at], entry)), (at, lexeme), *self._shift(end, word[end:])]
 
     def _rest(self, word: str, at: int) -> list[tuple[int, Lexeme]]:
         """What follows a family inside its word: a version and the rest, or the rest alone."""
         rest = word[at:]
         found = _AFTER_FAMILY.match(rest)
-        size = _DIGITS.match(rest.lower())
+        size = DIGITS_PATTERN.match(rest.lower())
         if found is None or (size is not None and size.lastgroup in ("size", "mix", "bloom")):
             return self._shift(at, rest)
         said = found[1].translate(_POINTS)
@@ -434,16 +411,28 @@ class Lexicon(dict[str, Lexeme]):
         if opener is None:
             return None
         seconds, skip = opener
-        for length in seconds.get(words[at + 1].lower(), ()):
+        second = words[at + 1].lower()
+        for length in seconds.get(second, ()) or seconds.get(second.rstrip(_VERSION_LETTERS), ()):
             if at + length <= len(words):
                 end = start + sum(map(len, words[at : at + length])) + length - 1
                 said = text[start + skip : end]
                 if said not in self.phrase_lexemes:
-                    self.phrase_lexemes[said] = self.make_phrase_lexeme(said)
+                    self.phrase_lexemes[said] = self.make_phrase_lexeme(said) or self.make_versioned_phrase(said)
                 lexeme = self.phrase_lexemes[said]
                 if lexeme is not None:
                     return self.lexemes(word[:skip]) if skip else (), lexeme, skip, length
         return None
+
+    def make_versioned_phrase(self, text: str) -> Lexeme | None:
+        """A family of several words and the version glued to it: `GOT-OCR2`, `mPLUG-Owl2.1`."""
+        stem = text.rstrip(_VERSION_LETTERS)
+        meaning = self.phrases.get(stem.lower().translate(_HYPHENS)) if stem != text and stem[-2:].isalpha() else None
+        if not isinstance(meaning, Entry) or meaning.label != "family":
+            return None
+        lexeme = make_lexeme(stem, meaning)
+        version = text[len(stem) :]
+        lexeme.more = ((len(stem), Lexeme(version, VERSION, None, unit=version, number=1)),)
+        return lexeme
 
     def make_phrase_lexeme(self, text: str) -> Lexeme | None:
         """The lexeme that several words make together; None if they are not a phrase."""

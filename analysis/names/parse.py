@@ -162,6 +162,8 @@ def apply_recognizers(labels: NameLabels, tokens: TokenSequence) -> None:
 
 def token_sequence_of(text: str) -> TokenSequence:
     """The lexemes of a text; phrases and decimals split by `_` are joined."""
+    if "___" in text and (dotted := _MODELSCOPE_DOT.sub(".", text)) != text:
+        return restore_dots(text, token_sequence_of(dotted))
     words = split_words(text)
     known = load_lexicon()
     lexemes = list(map(known.__getitem__, words))
@@ -177,6 +179,26 @@ def token_sequence_of(text: str) -> TokenSequence:
     if mask & NUMBER and "_" in text:
         mask = join_decimals(text, lexemes, starts)
     return TokenSequence(text, lexemes, starts, mask)
+
+
+_MODELSCOPE_DOT = re.compile("(?<=[0-9])___(?=[0-9])")
+
+
+def restore_dots(text: str, tokens: TokenSequence) -> TokenSequence:
+    """The sequence of a name whose dots ModelScope wrote as `___`, with its places in the text as given."""
+    origin: list[int] = []  # position in the dotted text -> position in the text as given
+    at = 0
+    for dot in _MODELSCOPE_DOT.finditer(text):
+        origin.extend(range(at, dot.start() + 1))
+        at = dot.end()
+    origin.extend(range(at, len(text) + 1))
+    lexemes, places = [], []
+    for lexeme, start in zip(tokens.lexemes, tokens.offsets, strict=True):
+        said = lexeme.copy(lexeme.kind)
+        said.text = text[origin[start] : origin[start + len(lexeme.text)]]
+        lexemes.append(said)
+        places.append(origin[start])
+    return TokenSequence(text, lexemes, places, tokens.mask)
 
 
 JOINED_KINDS = EMPTY | NUMBER | OPENS  # kinds of lexemes that may have to be joined with their neighbours or dropped
@@ -197,7 +219,8 @@ def tokenize(text: str, words: list[str], firsts: list[Lexeme], known: Lexicon) 
             skipped -= 1
         elif lexeme.kind & OPENS and at + 1 < len(words) and (found := known.find_phrase(text, words, at, start)):
             head, joined, skip, length = found
-            for offset, other in (*head, (skip, joined)):
+            more = ((skip + offset, other) for offset, other in joined.more)
+            for offset, other in (*head, (skip, joined), *more):
                 lexemes.append(other)
                 starts.append(start + offset)
                 mask |= other.kind

@@ -60,6 +60,12 @@ def stands_alone(tokens: TokenSequence, index: int) -> bool:
     return index == len(lexemes) - 1 or any(lexeme.kind & (BITS | FLOAT | SCHEME) for lexeme in beside)
 
 
+def is_version_of(before: Lexeme, lexeme: Lexeme) -> bool:
+    """The `I1` of `HiDream-I1`: a version of the family before it, no importance matrix."""
+    facts = before.entry.facts if before.entry is not None else {}
+    return lexeme.text[0].lower() in facts.get("letters", "") and lexeme.text[1:].isdigit()
+
+
 def is_unsloth_account(tokens: TokenSequence, index: int) -> bool:
     """`unsloth-bnb-4bit` is the account's dynamic kind, which leaves some layers at 16 bits."""
     lexeme = tokens.lexemes[index]
@@ -132,7 +138,8 @@ class QuantizationClaims:
             self.group = int(lexeme.number)
         elif kind & FLAG:
             assert lexeme.entry is not None
-            self.flag(lexeme.entry.value)
+            if not (index and is_version_of(tokens.lexemes[index - 1], lexeme)):
+                self.flag(lexeme.entry.value)
         elif lexeme.entry is not None and lexeme.entry.value == "imatrix":
             self.imatrix = True
 
@@ -194,7 +201,7 @@ class QuantizationClaims:
             labels.quant_method = labels.format
         if labels.quantized:
             labels.group_size = self.group
-            if self.method is not None and labels.quant_method not in METHODS:
+            if self.method is not None and labels.quant_method in REPLACED_METHODS:
                 labels.quant_method = self.method
         labels.dynamic = self.dynamic and labels.quant_method not in ("fp8", "compressed-tensors")
 
@@ -254,6 +261,12 @@ def apply_mlx_scheme(labels: NameLabels) -> None:
 
 
 NUMBER_FORMAT_METHODS = {"fp8", "modelopt", "mxfp4", "mxfp6", "mxfp8"}  # where no other quantizer is named
+REPLACED_METHODS = {
+    *NUMBER_FORMAT_METHODS,
+    "autoround",
+    "compressed-tensors",
+    None,
+}  # where the name says who packed it
 METHODS = {"gguf", "ggml", "mlx", "onnx", "openvino", "mlc"}
 
 

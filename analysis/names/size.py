@@ -7,6 +7,7 @@ import re
 from analysis.names.name_labels import NameLabels, TokenSequence
 from analysis.names.tokens import (
     ACTIVE,
+    CONTEXT,
     EFFECTIVE,
     EXPERTS,
     FAMILY,
@@ -17,6 +18,7 @@ from analysis.names.tokens import (
     ROLE,
     SIZE,
     SIZE_WORD,
+    SPECIALTY,
     TIMES,
     TUNING,
     VERSION,
@@ -25,7 +27,7 @@ from analysis.names.tokens import (
     canonical_size,
 )  # fmt: skip
 
-RECOGNIZED_KINDS = ACTIVE | EFFECTIVE | EXPERTS | MIX | SIZE | SIZE_WORD | TIMES
+RECOGNIZED_KINDS = ACTIVE | CONTEXT | EFFECTIVE | EXPERTS | MIX | SIZE | SIZE_WORD | TIMES
 
 # Context lengths that occur in names, in thousands of tokens.
 CONTEXT_THOUSANDS = {
@@ -71,6 +73,8 @@ def recognize_size(tokens: TokenSequence, labels: NameLabels) -> None:
         return
     if counts:
         counts = [index for index in counts if counts_parameters(tokens, labels, index, counts, found)]
+    if CONTEXT in found:
+        labels.context = round(tokens.lexemes[found[CONTEXT]].number)
     if MIX in found:
         claim_mixture(tokens, labels, found[MIX], counts)
     elif counts:
@@ -111,8 +115,12 @@ def counts_parameters(
     if index and tokens.lexemes[index - 1].kind & FLAG and unit == "m":
         rule = "profile of a quantizer"
     elif unit == "k":
+        if is_sample_rate(tokens, index):
+            tokens.claims[index] = ("noise", lexeme.text, "sample rate")
+            return False
         if is_beside_context_word(tokens, index) or (
-            number / 1e3 in CONTEXT_THOUSANDS and not counts_training_steps(tokens, index)
+            (number / 1e3 in CONTEXT_THOUSANDS or (number <= 2e3 and is_last_context(tokens, labels, index)))
+            and not counts_training_steps(tokens, index)
         ):
             return claim_context(tokens, labels, index, context_tokens(number))
         if number >= 1e5 and not billions and lexeme.text[-1] == "K" and index == len(tokens.lexemes) - 1:
@@ -198,6 +206,34 @@ def counts_training_steps(tokens: TokenSequence, index: int) -> bool:
         return True
     return any(
         lexeme.kind & FAMILY and lexeme.entry is not None and "base" in lexeme.entry.facts for lexeme in tokens.lexemes
+    )
+
+
+SAMPLE_RATES = {8, 16, 22, 24, 32, 44, 48}  # thousands of samples per second
+SOUND = {"audio", "asr", "tts"}
+
+
+def is_sample_rate(tokens: TokenSequence, index: int) -> bool:
+    """`16k` in the name of a model of sound: samples per second."""
+    if tokens.lexemes[index].number / 1e3 not in SAMPLE_RATES:
+        return False
+    return any(
+        lexeme.entry is not None
+        and (
+            (lexeme.kind & SPECIALTY and lexeme.entry.value in SOUND)
+            or (lexeme.kind & FAMILY and not SOUND.isdisjoint(lexeme.entry.facts.get("for", ())))
+        )
+        for lexeme in tokens.lexemes
+    )
+
+
+def is_last_context(tokens: TokenSequence, labels: NameLabels, index: int) -> bool:
+    """`-1k` and `-2k` at the end of a name with a size: a context. Elsewhere they count examples."""
+    return (
+        index == len(tokens.lexemes) - 1
+        and bool(tokens.mask & SIZE)
+        and labels.family is not None
+        and any(lexeme.kind & SIZE and lexeme.unit == "b" for lexeme in tokens.lexemes)
     )
 
 

@@ -29,8 +29,8 @@ Claim = tuple[str, str, str]  # label, value, rule
 (
     FAMILY, SHORT, NUMBER, VERSION, LETTER, SIZE, ACTIVE, EFFECTIVE, MIX, EXPERTS, TIMES, TUNING, SPECIALTY, FORMAT,
     SCHEME, GGUF, FLOAT, BITS, GROUP, FLAG, ROLE, CODE, LANGUAGE, SIZE_WORD, PUBLISHER, DATE, YEAR, OPENS, NOISE,
-    EMPTY, SEES,
-) = (1 << bit for bit in range(31))  # fmt: skip
+    EMPTY, SEES, CONTEXT,
+) = (1 << bit for bit in range(32))  # fmt: skip
 WORD = 0
 
 
@@ -98,7 +98,7 @@ _COUNTED = re.compile(r"([AE]?)([0-9]+(?:[._PD][0-9]+)?)([KMBT])([0-9]?)")
 
 def canonical_size(text: str) -> str:
     """`1_8b`, `0p6b`, `05b` and `1b5` as 1.8B, 0.6B, 0.5B and 1.5B; letters around them are dropped."""
-    found = _COUNTED.search(text.upper())
+    found = _COUNTED.search(text.upper().replace("___", "."))
     if found is None:
         return text.upper()
     mark, number, unit, after = found.groups()

@@ -8,6 +8,8 @@ from analysis.names.tokens import (
     CODE,
     EFFECTIVE,
     FAMILY,
+    FORMAT,
+    GGUF,
     LANGUAGE,
     MIX,
     SEES,
@@ -34,7 +36,9 @@ def recognize_tuning(tokens: TokenSequence, labels: NameLabels) -> None:
             elif value not in labels.tuning:
                 labels.tuning += (value,)
         elif kind & SPECIALTY:
-            if value not in labels.specialty:
+            if lexeme.text.lower() == "cpp" and is_runtime(tokens, index):
+                tokens.claims[index] = ("noise", lexeme.text, "a program that runs it")
+            elif value not in labels.specialty:
                 labels.specialty += (value,)
         elif kind & LANGUAGE:
             if value not in labels.languages:
@@ -44,6 +48,15 @@ def recognize_tuning(tokens: TokenSequence, labels: NameLabels) -> None:
             recognize_language_code(tokens, labels, index, traits)
     if tokens.mask & SEES and "vision" not in labels.specialty:
         labels.specialty += ("vision",)  # `GLM-4.5V` is the version with vision
+
+
+def is_runtime(tokens: TokenSequence, index: int) -> bool:
+    """`whisper.cpp` and `parakeet-cpp-gguf`: programs are named after the family that they run."""
+    lexemes = tokens.lexemes
+    if tokens.before(index) == ".":
+        return True
+    named = bool(index) and bool(lexemes[index - 1].kind & FAMILY)
+    return named and (index + 1 == len(lexemes) or bool(lexemes[index + 1].kind & (FORMAT | GGUF)))
 
 
 class Traits:
@@ -64,6 +77,10 @@ class Traits:
             elif lexeme.kind & CODE:
                 self.codes += 1
         self.speaks = self.speaks or self.base_is_size
+        if any(lexeme.kind & SIZE and lexeme.unit == "b" for lexeme in tokens.lexemes):
+            self.base_is_size = False  # `ERNIE-4.5-0.3B-Base`: the size is stated
+        elif "ggml" in tokens.text.lower():
+            self.base_is_size = True  # whisper.cpp's `ggml-base.en.bin`
 
 
 SPEECH_PURPOSES = {"audio", "asr", "tts", "translation"}  # of families whose names end in a language

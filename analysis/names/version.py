@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from analysis.names.name_labels import NameLabels, TokenSequence
 from analysis.names.tokens import (
     ACTIVE,
     DATE,
     EFFECTIVE,
+    FLAG,
     FORMAT,
     GGUF,
     LETTER,
     MIX,
     NUMBER,
+    PUBLISHER,
     ROLE,
     SCHEME,
     SHORT,
@@ -26,8 +29,9 @@ from analysis.names.tokens import (
     YEAR,
     Lexeme,
 )
+from analysis.vocabulary.vocabulary import PRODUCTS
 
-RECOGNIZED_KINDS = DATE | LETTER | NUMBER | SHORT | VERSION | YEAR
+RECOGNIZED_KINDS = DATE | FLAG | LETTER | NUMBER | SHORT | VERSION | YEAR
 
 
 def recognize_version(tokens: TokenSequence, labels: NameLabels, own: Sequence[int], base: Sequence[int]) -> None:
@@ -73,54 +77,97 @@ SKIPPED_KINDS = SIZE_WORD | SPECIALTY | TUNING
 
 
 def find_version_after(tokens: TokenSequence, at: int, label: str) -> str | None:
-    """The version that follows a family: `Qwen2.5`, `Llama-3.1`, `DeepSeek-R1`, `Mistral-Small-3.2`."""
+    """The version that follows a family: `Qwen2.5`, `Llama-3.1`, `DeepSeek-R1`, `Devstral-Small-2`."""
     lexemes, claims = tokens.lexemes, tokens.claims
     lexeme = lexemes[at]
     if lexeme.kind & SHORT:
         return lexeme.unit or None
     entry = lexeme.entry
     facts = entry.facts if entry is not None else {}
-    letters = facts.get("letters", "")
+    versions = facts.get("versions", ())
     for index in range(at + 1, min(at + 4, len(lexemes))):
         lexeme = lexemes[index]
         kind = lexeme.kind
         if kind & DATE or (claims[index] or ("",))[0] == "release":
             return None
-        if kind & LETTER and lexeme.text[0].lower() in letters:
+        if not kind & VERSION and is_lettered_version(lexeme, facts.get("letters", "")):
             claims[index] = (label, lexeme.text.upper(), "version")
             return lexeme.text.upper()
         if kind & (NUMBER | VERSION):
-            if kind & NUMBER and not is_plausible_version(lexeme, index == at + 1):
+            if kind & NUMBER and not is_version_number(tokens, index, at, facts):
                 return None
-            if kind & NUMBER and facts.get("base") and lexeme.unit not in facts.get("versions", ()):
-                return None  # encoders count their runs so
-            if lexeme.unit.startswith("0.") and "versions" in facts and lexeme.unit not in facts["versions"]:
-                return None  # `Qwen_0.5` is 0.5B without its B
-            value = lexeme.unit
-            if kind & VERSION and lexeme.number and value.isdigit() and int(value) > 9:
-                if f"{value[0]}.{value[1:]}" in facts.get("versions", ()):
-                    value = f"{value[0]}.{value[1:]}"  # `qwen25` is Qwen 2.5
-                elif int(value) > 15:
-                    return None  # `resnet50`
-            if kind & NUMBER and is_hyphenated_decimal(tokens, index, facts.get("versions", ())):
-                value = f"{value}.{lexemes[index + 1].unit}"
-                claims[index + 1] = (label, value, "version")
-            claims[index] = (label, value, "version")
-            return value
-        if not kind & SKIPPED_KINDS:
+            value = glued_version(lexeme, versions)
+            return None if value is None else claim_version(tokens, index, value, versions, label)
+        if not (kind & SKIPPED_KINDS or names_product(lexeme) or is_size_letter(tokens, index, at)):
             return None
     return None
 
 
-def is_hyphenated_decimal(tokens: TokenSequence, index: int, versions: Sequence[str]) -> bool:
-    """`Llama-3-1-8B`: a known version with a hyphen for its point, and a size after it."""
+def is_lettered_version(lexeme: Lexeme, letters: str) -> bool:
+    """`R1`, `K2`, `I1` of a line whose versions begin with such a letter."""
+    text = lexeme.text
+    return bool(letters) and text[0].lower() in letters and text[1:].replace(".", "", 1).isdigit()
+
+
+def names_product(lexeme: Lexeme) -> bool:
+    """Whether a word names a model within a line: the `Cascade` of `Nemotron-Cascade-2`."""
+    return lexeme.entry is not None and lexeme.entry.value == PRODUCTS
+
+
+def is_size_letter(tokens: TokenSequence, index: int, at: int) -> bool:
+    """The `S` of `Laguna-S-2.1`: a letter between a family and a decimal."""
     lexemes = tokens.lexemes
     return (
-        index + 2 < len(lexemes)
-        and bool(lexemes[index + 1].kind & NUMBER)
-        and bool(lexemes[index + 2].kind & SIZED)
-        and f"{lexemes[index].unit}.{lexemes[index + 1].unit}" in versions
+        index == at + 1
+        and lexemes[index].text in ("S", "M", "L")
+        and index + 1 < len(lexemes)
+        and "." in lexemes[index + 1].unit
     )
+
+
+def is_version_number(tokens: TokenSequence, index: int, at: int, facts: Mapping[str, Any]) -> bool:
+    """Whether a bare number near its family is a version.
+
+    After a word of size or purpose a whole number is one if it is known, or if a size or date follows it:
+    `Mistral-Small-4-119B`, `DeepSeek-OCR-2`. Encoders count their runs so.
+    """
+    lexeme, versions = tokens.lexemes[index], facts.get("versions", ())
+    if facts.get("base") and lexeme.unit not in versions:
+        return False
+    if lexeme.unit.startswith("0.") and versions and lexeme.unit not in versions:
+        return False  # `Qwen_0.5` is 0.5B without its B
+    after = tokens.lexemes[index + 1] if index + 1 < len(tokens.lexemes) else None
+    followed = after is not None and (bool(after.kind & (SIZED | DATE)) or after.unit == "0")
+    near = index == at + 1 or lexeme.unit in versions or followed
+    return is_plausible_version(lexeme, near)
+
+
+def glued_version(lexeme: Lexeme, versions: Sequence[str]) -> str | None:
+    """A version glued to its family: `qwen25` is 2.5, `acestep15` as written, `resnet50` none."""
+    value = lexeme.unit
+    if lexeme.kind & VERSION and lexeme.number and value.isdigit() and int(value) > 9:
+        if f"{value[0]}.{value[1:]}" in versions:
+            return f"{value[0]}.{value[1:]}"
+        if int(value) > 15:
+            return None
+    return value
+
+
+def claim_version(tokens: TokenSequence, index: int, value: str, versions: Sequence[str], label: str) -> str:
+    """Claim a version with the numbers that a hyphen separates from it: `v1-5`, `2-1`, `v1-5-3`. Returns it whole."""
+    lexemes, claims = tokens.lexemes, tokens.claims
+    end = index + 1
+    marked = bool(lexemes[index].kind & VERSION) and lexemes[index].text[0] in "vV"
+    while end < len(lexemes) and lexemes[end].kind & NUMBER and claims[end] is None:
+        part = lexemes[end].unit
+        known = f"{value}.{part}" in versions
+        if not (
+            known or (len(part) == 1 and part.isdigit() and "." not in lexemes[index].unit and (marked or part == "0"))
+        ):
+            break
+        value, end = f"{value}.{part}", end + 1
+    claims[index:end] = [(label, value, "version")] * (end - index)
+    return value
 
 
 def is_plausible_version(lexeme: Lexeme, adjacent: bool) -> bool:
@@ -149,16 +196,11 @@ def find_lone_version(
             and claims[index] is None
             and (lexeme.text[0] in "vVrR" or (not known and index == 1 and (tokens.mask & SIZED or "." in lexeme.unit)))
         ):
-            value = lexeme.unit
             if own and not may_be_family_version(tokens, index, own):
                 continue
-            if own and index + 1 < len(lexemes) and lexemes[index + 1].kind & NUMBER:
-                entry = lexemes[own[0]].entry
-                joined = f"{value}.{lexemes[index + 1].unit}"
-                if entry is not None and joined in entry.facts.get("versions", ()):
-                    value, claims[index + 1] = joined, (label, joined, "version")  # `V1-5`
-            claims[index] = (label, value, "version")
-            return value
+            entry = lexemes[own[0]].entry if own else None
+            versions = entry.facts.get("versions", ()) if entry is not None else ()
+            return claim_version(tokens, index, lexeme.unit, versions, label)
         if kind & NUMBER and decimal is None and claims[index] is None and is_version_decimal(tokens, index, own):
             decimal = index
     if not known and len(lexemes) > 1 and lexemes[1].kind & NUMBER and claims[1] is None:
@@ -168,8 +210,8 @@ def find_lone_version(
             and (tokens.mask & SIZED or "." in lexemes[1].unit)
         ):
             decimal = 1
-    elif not known or decimal is None or lexemes[decimal].unit[0] == "0":
-        return None
+    elif not known or decimal is None or (lexemes[decimal].unit[0] == "0" and not tokens.mask & SIZE):
+        return None  # `0.5` may be a size where no other is stated
     if decimal is None:
         return None
     claims[decimal] = (label, lexemes[decimal].unit, "number by itself")
@@ -179,16 +221,23 @@ def find_lone_version(
 def may_be_family_version(tokens: TokenSequence, index: int, own: Sequence[int]) -> bool:
     """Whether a version that does not directly follow the family can be the family's.
 
-    It must come after the family; after unknown words it must be a known version of the family: the `v1.1` of
-    `Mistral-Small-22B-Custom-v1.1` is that of the fine-tune.
+    It must come after the family, with no publisher and no word of role play between; after unknown words it must be
+    a known version of the family: the `v1.1` of `Mistral-Small-22B-Custom-v1.1` is that of the fine-tune.
     """
     if index < own[0]:
         return False
-    entry = tokens.lexemes[own[0]].entry
+    entry, between = tokens.lexemes[own[0]].entry, tokens.lexemes[own[0] + 1 : index]
+    if any(lexeme.kind & PUBLISHER or is_tuners_word(lexeme) for lexeme in between):
+        return False
     versions = entry.facts.get("versions") if entry is not None else None
     if not versions or tokens.lexemes[index].unit in versions:
         return True
-    return all(lexeme.kind for lexeme in tokens.lexemes[own[0] : index])
+    return all(lexeme.kind for lexeme in between)
+
+
+def is_tuners_word(lexeme: Lexeme) -> bool:
+    """Words of role play name tunes, never a foundation: the `RPMax` of `Mistral-Small-22B-ArliAI-RPMax-v1.1`."""
+    return bool(lexeme.kind & SPECIALTY) and lexeme.entry is not None and lexeme.entry.value == "roleplay"
 
 
 def is_version_decimal(tokens: TokenSequence, index: int, own: Sequence[int]) -> bool:

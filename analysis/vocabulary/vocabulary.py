@@ -18,6 +18,8 @@ from analysis.errors import VocabularyError
 from analysis.formats.formats import Format, read_formats
 from analysis.schemes.schemes import Scheme, SchemeTable, read_schemes
 
+PRODUCTS = "products"
+"""The entry of words.toml whose words name models within a line: a version may follow them."""
 FILES = ("families", "tuning", "specialty", "formats", "languages", "schemes", "words")
 """Names of the files, without extension."""
 _PACKAGES = {"formats": "analysis.formats", "schemes": "analysis.schemes"}
@@ -68,6 +70,9 @@ _FAMILY: dict[str, type | tuple[type, ...]] = {
     "it": bool,
     "tunes": bool,
     "minor": bool,
+    "short": list,
+    "weak": list,
+    "slug": str,
 }
 _TABLES: dict[tuple[str, str], tuple[str, dict[str, type | tuple[type, ...]]]] = {
     ("families", "lines"): ("family", _FAMILY),
@@ -152,7 +157,8 @@ def _entries(name: str, table: str, rows: Mapping[str, Any]) -> Iterator[Entry]:
             if key not in keys or not isinstance(fact, keys[key]):
                 raise VocabularyError(file, value, f"`{key}` is not a key of such an entry, or of another type")
         if label == "family":
-            words = [value, *words]
+            value = facts.pop("slug", value)
+            words = [value, *words] if "slug" not in row else words
             facts["kind"] = table
         yield Entry(label, value, about, file, tuple(dict.fromkeys(words)), facts)
 

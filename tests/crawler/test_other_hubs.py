@@ -19,7 +19,7 @@ from crawler.errors import InvalidResponse, RequestRefused
 from crawler.known_hubs import describe_capabilities, format_capabilities, parse_capabilities
 from crawler.sources.huggingface.client import HubClient
 from crawler.sources.huggingface.source import HuggingFaceSource
-from crawler.sources.source import Capabilities, ListingQuery
+from crawler.sources.source import Capabilities, ListingQuery, Order
 from db.records import RepoFilter
 from samplehub import MEMBER, Dialect, Fault, Kind, RecordedRequest, SampleHub
 from samplehub.server.http_server import Listener, Response
@@ -157,7 +157,8 @@ def test_what_a_hub_refuses_to_tell_stays_as_it_was(db: Path) -> None:
 
 def test_what_is_known_of_a_hub_is_said_in_words() -> None:
     assert describe_capabilities(Capabilities(has_hub_ids=True, has_links=True, sends_ranges=True)) == ""
-    known = Capabilities({"createdAt": "recent", "downloads": ""}, frozenset({"gguf"}), False, 1000, False, False)
+    orders: dict[Order, str] = {"createdAt": "recent", "downloads": "", "lastModified": "lastModified"}
+    known = Capabilities(orders, frozenset({"gguf"}), False, 1000, False, False)
     assert describe_capabilities(known) == (
         "orders: createdAt is recent, downloads is not offered; does not know gguf; repos have no _id;"
         " pages of at most 1,000 rows; no links between pages; files are sent whole, though ranges are asked for"

@@ -148,6 +148,26 @@ def test_changes_are_recorded(store: Store, run: RunRecord, clock: Clock, ask: A
     assert ask("select status, quant from models") == [{"status": "gated", "quant": "Q8_0"}]
 
 
+def test_a_commit_is_read_again_where_nobody_makes_its_labels_again(store: Store, run: RunRecord) -> None:
+    """`refresh` is what makes them again from the listing and the catalog."""
+    store.save_page(run, "", page([1]))
+    store.save_enrichments(run, [(enrichment(1), 0)])
+    assert store.claim(9, "files") == []
+    store.save_page(run, "", Page(((repo(1, tags=("merge",)), labelled()),), (), None))
+    assert [leased.hub_id for leased in store.claim(9, "files")] == [repo(1).hub_id]
+
+
+def test_an_enrichment_stores_the_digest_of_what_it_was_told(store: Store, run: RunRecord, ask: Ask) -> None:
+    store.save_page(run, "", page([1]))
+    before = ask("select digest from repos")
+    store.save_enrichments(run, [(replace(enrichment(1), listed_digest=7), 0)])
+    assert ask("select r.digest, l.digest as of_labels from repos r join repo_labels l on l.repo = r.id") == [
+        {"digest": 7, "of_labels": 7}
+    ]
+    assert store.save_page(run, "", page([1])).changed == 1, "the listing says something else"
+    assert ask("select digest from repos") == before
+
+
 def test_an_id_that_changed_hands(store: Store, run: RunRecord, ask: Ask) -> None:
     """A repo is deleted and another made under its name: two repos, the first of them gone."""
     store.save_page(run, "", page([1]))
