@@ -64,7 +64,7 @@ def recognize_role(tokens: TokenSequence, labels: NameLabels) -> None:
     if labels.role is None and (extension == "dat" or (labels.imatrix and labels.quant is None)):
         labels.role = "imatrix"
     if labels.role is None:
-        labels.role = find_sidecar_role(stem, tokens.mask)
+        labels.role = find_sidecar_role(stem, tokens.mask, labels.family)
     if labels.role in ("draft", "mmproj", "tokenizer"):
         labels.parameters = labels.active_parameters = labels.experts = None
         labels.approximate = False
@@ -73,11 +73,12 @@ def recognize_role(tokens: TokenSequence, labels: NameLabels) -> None:
         labels.role = "adapter" if plain and _ADAPTER.search(stem) else "weights" if labels.format else "other"
 
 
-def find_sidecar_role(stem: str, mask: int) -> str | None:
+def find_sidecar_role(stem: str, mask: int, family: str | None) -> str | None:
     """The role of a file beside a model's weights; None for weights."""
     if "proj" in stem and _PROJECTOR.search(stem):
         return "mmproj"
-    if mask & (ROLE | TUNING) and _DRAFT.search(stem):
+    named = mask & (ROLE | TUNING) or ("eagle" in stem and family not in (None, "eagle", "valley"))
+    if named and _DRAFT.search(stem):
         return "draft"
     return "tokenizer" if stem.startswith("ggml-vocab-") else None
 

@@ -84,7 +84,7 @@ _HAS_DIGIT = re.compile(r"[0-9]").search
 _HEAD = re.compile(r"[a-z]+(?![a-z])")
 _HEAD_DIGITS = re.compile(r"[a-z]+[0-9]+(?=[a-z])")
 _AFTER_FAMILY = re.compile(r"v?([0-9]{1,2}(?:[._dp][0-9]{1,2})*(?:n(?![a-z]))?)(?=[A-Z]|[a-z]{3}|[aeAE][0-9]|\Z)")
-_VERSION_LETTERS = "0123456789."
+_GLUED_VERSION = re.compile(r"[vV]?[0-9][0-9.]*\Z")
 _LETTERED = re.compile(r"[A-Za-z][0-9]{1,2}(?:\.[0-9]{1,2})?(?![0-9.])")
 _SIZE_THEN_WORD = re.compile(
     r"[0-9]{1,3}(?:\.[0-9]{1,2})?[bB](?=[A-Z][A-Za-z])|[0-9]{2,3}M(?=[A-Z][a-z])|[0-9]{1,3}(?:\.[0-9])?[bB](?=[a-z]{4})"
@@ -249,7 +249,7 @@ class Lexicon(dict[str, Lexeme]):
         if name in ("size", "lettered"):
             return make_size_lexeme(word, parse_count(values[0]) * UNITS[values[1]], values[1])
         if name == "version":
-            return Lexeme(word, VERSION, None, unit=values[0].replace("_", "."))
+            return Lexeme(word, VERSION, None, unit=values[0].replace("_", ".").replace("p", "."))
         if name == "mix":
             return Lexeme(word, MIX, None, number=parse_count(values[1]) * UNITS[values[2]], unit=values[0])
         if name == "xim":
@@ -412,7 +412,7 @@ class Lexicon(dict[str, Lexeme]):
             return None
         seconds, skip = opener
         second = words[at + 1].lower()
-        for length in seconds.get(second, ()) or seconds.get(second.rstrip(_VERSION_LETTERS), ()):
+        for length in seconds.get(second, ()) or seconds.get(_GLUED_VERSION.sub("", second), ()):
             if at + length <= len(words):
                 end = start + sum(map(len, words[at : at + length])) + length - 1
                 said = text[start + skip : end]
@@ -425,13 +425,13 @@ class Lexicon(dict[str, Lexeme]):
 
     def make_versioned_phrase(self, text: str) -> Lexeme | None:
         """A family of several words and the version glued to it: `GOT-OCR2`, `mPLUG-Owl2.1`."""
-        stem = text.rstrip(_VERSION_LETTERS)
+        stem = _GLUED_VERSION.sub("", text)
         meaning = self.phrases.get(stem.lower().translate(_HYPHENS)) if stem != text and stem[-2:].isalpha() else None
         if not isinstance(meaning, Entry) or meaning.label != "family":
             return None
         lexeme = make_lexeme(stem, meaning)
         version = text[len(stem) :]
-        lexeme.more = ((len(stem), Lexeme(version, VERSION, None, unit=version, number=1)),)
+        lexeme.more = ((len(stem), Lexeme(version, VERSION, None, unit=version.lstrip("vV"), number=1)),)
         return lexeme
 
     def make_phrase_lexeme(self, text: str) -> Lexeme | None:

@@ -10,7 +10,7 @@ _PATTERNS = (  # tried in this order; the first that matches the whole lower-cas
     ("number", r"[0-9]+(?:[._][0-9]+)*n?"),
     ("sees", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)v"),
     ("size", rf"({_COUNT})([kmbt])(?:n|illion|params?)?"),
-    ("version", r"(?:v|ver|version|rev)\.?([0-9]{1,4}(?:[._][0-9]{1,4})*[a-e]?)(?:final|beta|alpha|fix|rc[0-9]?|it)?"),
+    ("version", r"(?:v|ver|version|rev)\.?([0-9]{1,4}(?:[._p][0-9]{1,4})*[a-e]?)(?:final|beta|alpha|fix|rc[0-9]?|it)?"),
     ("lettered", rf"[cdf-rtuw-z]({_COUNT})(b)|p([0-9]{{2,3}})(m)"),
     ("mix", rf"([0-9]{{1,3}})[x×]({_COUNT})([bm])"),
     ("active", rf"a({_COUNT})([bm])"),

@@ -90,7 +90,7 @@ def recognize_size(tokens: TokenSequence, labels: NameLabels) -> None:
         assert entry is not None
         labels.size = entry.value
         tokens.claims[found[SIZE_WORD]] = ("size", entry.value, entry.file)
-    if names_another_model(tokens):
+    if names_another_model(tokens) or drafts_for(tokens.text, labels.family):
         labels.parameters = labels.active_parameters = labels.experts = None
         labels.approximate = False
 
@@ -98,7 +98,10 @@ def recognize_size(tokens: TokenSequence, labels: NameLabels) -> None:
 def recognize_plain_size(tokens: TokenSequence, labels: NameLabels, index: int) -> bool:
     """The usual case: one size in billions and nothing that gives it another meaning. False otherwise."""
     lexeme = tokens.lexemes[index]
-    if lexeme.unit != "b" or tokens.mask & ROLE or not lexeme.number or "for" in tokens.text or "ok" in tokens.text:
+    text = tokens.text
+    if lexeme.unit != "b" or tokens.mask & ROLE or not lexeme.number or "for" in text or "ok" in text:
+        return False
+    if "agle" in text or "AGLE" in text:
         return False
     assert lexeme.claim is not None
     labels.parameters, labels.size = int(lexeme.number), lexeme.claim[1]
@@ -348,6 +351,11 @@ def claim_active(tokens: TokenSequence, labels: NameLabels, index: int) -> None:
     text = canonical_size(lexeme.text)
     labels.size = text if labels.size is None else f"{labels.size}-{text}"
     tokens.claims[index] = ("active_parameters", str(labels.active_parameters), "active parameters")
+
+
+def drafts_for(text: str, family: str | None) -> bool:
+    """Whether `eagle` stands beside the family that it drafts for: `EAGLE-LLaMA3-8B`; NVIDIA's Eagle stands alone."""
+    return family not in (None, "eagle", "valley") and "eagle" in text.lower()
 
 
 def names_another_model(tokens: TokenSequence) -> bool:

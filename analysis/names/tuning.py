@@ -91,7 +91,10 @@ def recognize_ambiguous_tuning(tokens: TokenSequence, labels: NameLabels, index:
     lexeme, claims = tokens.lexemes[index], tokens.claims
     assert lexeme.entry is not None
     word = lexeme.text.lower()
-    if word == "base" and traits.base_is_size:
+    if word == "it" and is_locale(tokens, index):
+        labels.languages = append_unique(labels.languages, "it")
+        claims[index] = ("languages", "it", "locale")
+    elif word == "base" and traits.base_is_size:
         labels.size = labels.size or "base"
         claims[index] = ("size", "base", "size word")
     elif word == "it" and not (traits.it_is_tuning or tokens.mask & (SIZE | ACTIVE | EFFECTIVE | MIX)):
@@ -113,17 +116,106 @@ def recognize_language_code(tokens: TokenSequence, labels: NameLabels, index: in
     """Two letters are a language code only beside another code, in a speech or translation model, or if unambiguous."""
     lexeme = tokens.lexemes[index]
     assert lexeme.entry is not None
-    if traits.it_is_tuning and lexeme.text.lower() == "pt":
+    if lexeme.text.isupper() and index and is_locale(tokens, index - 1):
+        tokens.claims[index] = ("noise", lexeme.text, "region of a locale")
+    elif traits.it_is_tuning and lexeme.text.lower() == "pt":
         labels.tuning = append_unique(labels.tuning, "base")
         tokens.claims[index] = ("tuning", "base", "pretrained")
     elif (
         lexeme.entry.facts.get("bare")
         or traits.translates
+        or is_locale(tokens, index)
         or is_beside_code(tokens, index)
         or (traits.speaks and index == len(tokens.lexemes) - 1)
     ):
         labels.languages = append_unique(labels.languages, lexeme.entry.value)
         tokens.claims[index] = ("languages", lexeme.entry.value, "language code")
+
+
+REGIONS = frozenset(
+    [
+        "AE",
+        "AR",
+        "AT",
+        "AU",
+        "BE",
+        "BG",
+        "BR",
+        "CA",
+        "CH",
+        "CL",
+        "CN",
+        "CO",
+        "CZ",
+        "DE",
+        "DK",
+        "EE",
+        "EG",
+        "ES",
+        "FI",
+        "FR",
+        "GB",
+        "GR",
+        "HK",
+        "HR",
+        "HU",
+        "ID",
+        "IE",
+        "IL",
+        "IN",
+        "IR",
+        "IS",
+        "IT",
+        "JO",
+        "JP",
+        "KE",
+        "KR",
+        "KZ",
+        "LT",
+        "LU",
+        "LV",
+        "MA",
+        "MX",
+        "MY",
+        "NG",
+        "NL",
+        "NO",
+        "NP",
+        "NZ",
+        "PE",
+        "PH",
+        "PK",
+        "PL",
+        "PT",
+        "RO",
+        "RS",
+        "RU",
+        "SA",
+        "SE",
+        "SG",
+        "SI",
+        "SK",
+        "TH",
+        "TN",
+        "TR",
+        "TW",
+        "UA",
+        "UK",
+        "US",
+        "VE",
+        "VN",
+        "ZA",
+    ]
+)
+"""Countries in locales (ISO 3166-1); `-it-UD-` is none."""
+
+
+def is_locale(tokens: TokenSequence, index: int) -> bool:
+    """`it_IT`, `pt-BR`, `en_US`: a language in small letters and a region in capitals."""
+    lexemes = tokens.lexemes
+    if index + 1 >= len(lexemes) or len(lexemes[index].text) != 2 or not lexemes[index].text.islower():
+        return False
+    return lexemes[index + 1].text in REGIONS and tokens.before(index + 1) in ("_", "-")
 
 
 def is_beside_code(tokens: TokenSequence, index: int) -> bool:

@@ -10,6 +10,7 @@ from analysis.names.tokens import (
     ACTIVE,
     DATE,
     EFFECTIVE,
+    FAMILY,
     FLAG,
     FORMAT,
     GGUF,
@@ -187,6 +188,8 @@ def find_lone_version(
     decimal = None
     for index, lexeme in enumerate(lexemes[:end]):
         kind = lexeme.kind
+        if own and index < own[0]:
+            continue
         if kind & QUANTIZED_COPY_KINDS or (
             kind & TUNING and lexeme.entry is not None and lexeme.entry.value in UNCENSORED_TUNINGS
         ):
@@ -229,6 +232,8 @@ def may_be_family_version(tokens: TokenSequence, index: int, own: Sequence[int])
     entry, between = tokens.lexemes[own[0]].entry, tokens.lexemes[own[0] + 1 : index]
     if any(lexeme.kind & PUBLISHER or is_tuners_word(lexeme) for lexeme in between):
         return False
+    if tokens.lexemes[own[0]].kind & SHORT and any(not lexeme.kind or lexeme.kind & FAMILY for lexeme in between):
+        return False  # tunes are named so: `MN-12B-Lyra-v4` is version 4 of Lyra
     versions = entry.facts.get("versions") if entry is not None else None
     if not versions or tokens.lexemes[index].unit in versions:
         return True

@@ -53,6 +53,7 @@ class Vocabulary:
     endings: tuple[tuple[str, Entry], ...]  # families recognized at the end of longer words, longest first
     codes: Mapping[str, Entry]  # ISO 639-1 code -> language
     owners: Mapping[str, Entry]  # lower-case account -> what it implies for its repos
+    families: Mapping[str, Entry]  # slug -> family
     entries: tuple[Entry, ...]
 
     def find(self, label: str, value: str) -> Entry | None:
@@ -73,6 +74,7 @@ _FAMILY: dict[str, type | tuple[type, ...]] = {
     "short": list,
     "weak": list,
     "slug": str,
+    "on": dict,
 }
 _TABLES: dict[tuple[str, str], tuple[str, dict[str, type | tuple[type, ...]]]] = {
     ("families", "lines"): ("family", _FAMILY),
@@ -218,5 +220,6 @@ def _compile(digest: str, entries: tuple[Entry, ...], schemes: SchemeTable) -> V
         tuple(sorted(endings, key=lambda item: -len(item[0]))),
         {entry.value: entry for entry in entries if entry.label == "language"},
         owners,
+        {entry.value: entry for entry in entries if entry.label == "family"},
         entries,
     )

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from analysis.formats.formats import SIDECAR_ROLES, find_container, find_format
 from analysis.labels.evidence.formats import artifact_container
+from analysis.labels.evidence.fuzzy import architecture_evidence
+from analysis.labels.evidence.names import parse_name_or_none
 from analysis.labels.evidence.tags import BITS_TAG_WEIGHT
 from analysis.labels.resolve.claimed_measured import make_conflict, strongest_claim, strongest_measurement
 from analysis.labels.resolve.scheme import find_scheme_conflict
 from analysis.labels.resolve.select import SIZES, Best, is_scheme_tag
+from analysis.names import NameLabels
 from db.labels import MEASURED_BY
 from db.records import ArtifactRecord, ConflictRecord, Header, Labelled, LabelRecord
 
@@ -40,6 +43,25 @@ def find_conflicts(
         find_format_conflict(pieces, artifacts),
     ]
     return tuple([each for each in found if each])
+
+
+def find_parent_conflict(name: NameLabels, best: Best) -> ConflictRecord | None:
+    """A base model of which this can't be a copy or tune: name and configuration agree on another family.
+
+    Families are compared by their foundations; a name or an architecture without one is no evidence.
+    """
+    parent, relation, architecture = best.get("base_model"), best.get("base_model_relation"), best.get("architecture")
+    if parent is None or relation is None or relation.value not in ("quantized", "finetune") or architecture is None:
+        return None
+    theirs = parse_name_or_none(parent.value)
+    built = {
+        each.value for each in architecture_evidence(architecture.value, architecture.source) if "family" in each.field
+    }
+    own = {name.family, name.base_family} - {None}
+    other = {theirs.family, theirs.base_family} - {None} if theirs is not None else set()
+    if not other or not own & built or other & (own | built) or architecture.value == "llama":
+        return None
+    return make_conflict("base_model", parent, architecture)
 
 
 def find_count_conflict(claims: Iterable[LabelRecord], best: Best, field: str) -> ConflictRecord | None:

@@ -28,12 +28,18 @@ def inherited_evidence(
     without = set()
     if name.parameters or name.active_parameters or {"pruned", "lora"} & set(name.tuning):
         without |= {"size", "parameters", "active_parameters", "experts", "approximate"}
+    if name.tuning or not TRAINED_FURTHER.isdisjoint(name.specialty):
+        found = tuple([each for each in found if (each.field, each.value) != ("tuning", "base")])
     if name.version and name.family:
         without.add("version")
     if name.family and "family" in theirs and theirs["family"].value != name.family:
         without |= {"family", "version", "release"}
         found = (*found, *foundation_version(theirs, name))
     return tuple([each for each in found if each.field not in without and not is_claimed_by(name, each)])
+
+
+TRAINED_FURTHER = {"embedding", "reranker", "reward", "guard"}
+"""What a model is only after training beyond its base: a copy of such a model is no base model."""
 
 
 def foundation_version(theirs: Best, name: NameLabels) -> Evidence:

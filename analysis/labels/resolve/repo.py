@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from analysis.formats.formats import SIDECAR_ROLES
 from analysis.labels.evidence.card import card_evidence
 from analysis.labels.evidence.config import config_evidence
+from analysis.labels.evidence.foundations import foundation_evidence
 from analysis.labels.evidence.fuzzy import architecture_evidence, fuzzy_evidence
 from analysis.labels.evidence.make import make_evidence
 from analysis.labels.evidence.names import name_evidence, parse_name_or_none
@@ -14,7 +15,7 @@ from analysis.labels.evidence.owners import owner_evidence
 from analysis.labels.evidence.tags import tag_evidence, task_evidence
 from analysis.labels.resolve.api_counts import summary_evidence
 from analysis.labels.resolve.artifact import label_artifact
-from analysis.labels.resolve.conflicts import find_conflicts
+from analysis.labels.resolve.conflicts import find_conflicts, find_parent_conflict
 from analysis.labels.resolve.inheritance import inherited_evidence
 from analysis.labels.resolve.parents import choose_parent, edges_of, infer_relation
 from analysis.labels.resolve.rollup import roll_up
@@ -62,6 +63,7 @@ def label_repo(
     pieces += task_evidence(repo.pipeline_tag)
     lineage = inherited_evidence(edges, parent, relation, name)
     pieces += lineage
+    pieces += foundation_evidence(name)
     packed = config_evidence(repo.config)
     pieces += packed
     pieces += summary_evidence(repo, name, packed, lineage)
@@ -84,6 +86,8 @@ def label_repo(
     drop_foreign_version(pieces, best)
     silent = is_sidecar(repo, name, relation, artifacts)
     conflicts = find_conflicts(pieces, best, silent=silent, artifacts=artifacts)
+    if name is not None and (impossible := find_parent_conflict(name, best)) is not None:
+        conflicts = (*conflicts, impossible)
     labels, evidence = build_labels(pieces, best, drop=(*(SIZES if silent else ()), *disputed))
     return Labelled(labels, evidence, conflicts, edges, name.unclaimed if name else (), vocabulary().digest)
 

@@ -135,6 +135,59 @@ def test_a_brand_keeps_its_name_and_gets_its_foundation_from_the_base_model() ->
     assert basis(found, "base_version") == ("lineage",)
 
 
+@pytest.mark.parametrize(
+    ("repo_id", "foundation"),
+    [
+        ("lmsys/vicuna-7b-v1.5", "llama"),
+        ("WizardLM/WizardLM-2-8x22B", "mixtral"),
+        ("WizardLM/WizardLM-2-7B", "mistral"),
+        ("openchat/openchat-3.6-8b", "llama"),
+        ("HuggingFaceH4/zephyr-7b-beta", "mistral"),
+        ("someone/dolphin-9b", None),
+    ],
+)
+def test_the_foundation_of_a_brand_is_known_by_version_or_size(repo_id: str, foundation: str | None) -> None:
+    assert label_repo(repo(repo_id)).labels.base_family == foundation
+
+
+def test_a_base_model_outweighs_what_is_known_of_a_brand() -> None:
+    edges = (EdgeRecord("Qwen/Qwen2.5-7B", "finetune", "api"),)
+    assert label_repo(repo("someone/vicuna-7b", edges=edges)).labels.base_family == "qwen"
+
+
+@pytest.mark.parametrize(
+    ("repo_id", "tuning"),
+    [
+        ("someone/Qwen3-8B-Instruct-GGUF", ("instruct",)),
+        ("someone/Qwen3-Embedding-8B-GGUF", ()),
+        ("someone/Qwen3-8B-GGUF", ("base",)),
+    ],
+)
+def test_what_was_trained_further_does_not_inherit_that_its_parent_is_a_base(
+    repo_id: str, tuning: tuple[str, ...]
+) -> None:
+    edges = (EdgeRecord("Qwen/Qwen3-8B-Base", "quantized", "api"),)
+    assert label_repo(repo(repo_id, edges=edges)).labels.tuning == tuning
+
+
+@pytest.mark.parametrize(
+    ("parent", "architecture", "conflict"),
+    [
+        ("OpenGVLab/InternVL3-8B", "gemma3", True),
+        ("google/gemma-3-4b-pt", "gemma3", False),
+        ("someone/unknown-words", "gemma3", False),
+        ("OpenGVLab/InternVL3-8B", "llama", False),
+        ("OpenGVLab/InternVL3-8B", "qwen2", False),
+    ],
+)
+def test_a_base_model_of_another_family_than_name_and_configuration_is_a_conflict(
+    parent: str, architecture: str, conflict: bool
+) -> None:
+    edges = (EdgeRecord(parent, "finetune", "card"),)
+    found = label_repo(repo("someone/gemma-3-4b-tuned", config={"model_type": architecture}, edges=edges))
+    assert ("base_model" in conflicts(found)) is conflict
+
+
 def test_a_silent_copy_takes_family_version_and_size_from_its_base() -> None:
     found = label_repo(repo("someone/roci-maxx-GGUF", "gguf", "base_model:quantized:mistralai/Mistral-Nemo-12B-v1.1"))
     assert fields(found.labels, "family", "parameters", "quantized") == ("mistral", 12 * B, True)
