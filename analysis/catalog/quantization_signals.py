@@ -18,7 +18,6 @@ from typing import Any, Literal
 from analysis.fit.memory import weight_bytes
 from analysis.fit.speed import tokens_per_second
 from analysis.formats.formats import find_format
-from analysis.labels.evidence.headers import header_evidence
 from analysis.labels.evidence.sizes import MAX_QUANTIZED_BITS, MIN_FULL_PRECISION_BITS
 from analysis.schemes.schemes import FULL_PRECISION, scheme_table
 from analysis.units import size_text
@@ -56,6 +55,8 @@ class SignalInput:
 
     @classmethod
     def of_header(cls, header: Header, evidence: Sequence[LabelRecord] = ()) -> SignalInput:
+        from analysis.labels.evidence.headers import header_evidence  # here: it needs the vocabulary, rows do not
+
         return cls(
             format=header.format,
             quant=header.quant,

@@ -10,21 +10,19 @@ says.
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from analysis.errors import BadParameter
-from analysis.query.guard import DEADLINE_CHECK_STEPS, FILE_ERRORS, QueryLimits, limit_connection, make_authorizer
+from analysis.query.guard import QueryLimits
 from analysis.query.guarded import run_guarded
 from analysis.query.process import QueryRequest
 from analysis.query.saved import find_saved_query, is_query_name
+from analysis.query.sqlite_result import SqliteCatalog, to_sqlite_values
 from analysis.query.statement import Dialect, can_stream, parameter_names, to_psycopg
 from analysis.query.stream import RowStream
 from analysis.query.values import normalize_row, parse_parameter_value, to_number, unique_names
-from analysis.units import iso
 from db.errors import CatalogDamaged, QueryRefused
 from db.sqlite_file import check_catalog, sqlite_path
 
@@ -32,15 +30,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, CursorResult, Engine
 
 DEFAULT_TIMEOUT_SECONDS = 300.0
-SNAPSHOT_CACHE_KIB = 16_384
-"""SQLite's page cache while whole tables are read, each page once: a larger one would only cost memory."""
 
-MISSING_NAME = re.compile(r"no such (table|column)|(relation|column) .+ does not exist")
-"""How SQLite and PostgreSQL say that a table, view or column is missing."""
+MISSING_NAME = re.compile(r"(relation|column) .+ does not exist")
+"""How PostgreSQL says that a table, view or column is missing."""
 
 
 class QueryResult(RowStream):
-    """A streamed result of the program's own SQL, which holds a connection of an engine.
+    """A streamed result of the program's own SQL on PostgreSQL, which holds a connection of an engine.
 
     Where a table or column of it is missing, the catalog is wrong.
     """
@@ -64,13 +60,12 @@ class QueryResult(RowStream):
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         if self._result is None:
             return
-        sqlite = dialect_of(self._engine) == "sqlite"
         try:
             for count, row in enumerate(self._result, 1):
                 if self._max_rows is not None and count > self._max_rows:
                     self.truncated = True
                     break
-                yield tuple(row) if sqlite else tuple(to_number(value) for value in row)
+                yield tuple(to_number(value) for value in row)
         except Exception as error:
             raise self._to_error(error) from error
         finally:
@@ -80,8 +75,7 @@ class QueryResult(RowStream):
         """Run the statement. Raises QueryRefused, QueryTimeout, QueryError; CatalogError where the file is damaged."""
         try:
             self._connection = self._held or self._engine.connect()
-            execute = execute_sqlite if dialect_of(self._engine) == "sqlite" else execute_postgres
-            self._result = execute(self._connection, sql, values, self._limits)
+            self._result = execute_postgres(self._connection, sql, values, self._limits)
             if not self._result.returns_rows:
                 raise QueryRefused(sql, "it returns no rows")
             self.columns = unique_names(list(self._result.keys()))
@@ -93,25 +87,39 @@ class QueryResult(RowStream):
     def _to_error(self, error: Exception) -> Exception:
         """An error of the catalog's file as a CatalogError, one of the query as a QueryError."""
         from db.engine import catalog_name
-        from db.sqlite_file import to_catalog_error
 
         cause = getattr(error, "orig", None) or error
-        if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF in FILE_ERRORS:
-            return to_catalog_error(cause, catalog_name(self._engine))
         if MISSING_NAME.search(str(cause)):
             return CatalogDamaged(catalog_name(self._engine), str(cause).splitlines()[0])
         return self._limits.to_query_error(error)
 
     def close(self) -> None:
-        """Release the connection and remove its authorizer."""
+        """Release the connection."""
         connection, self._connection = self._connection, None
-        if connection is not None:
-            raw = connection.connection.driver_connection
-            if isinstance(raw, sqlite3.Connection):
-                raw.set_authorizer(None)
-                raw.set_progress_handler(None, 0)
-            if connection is not self._held:
-                connection.close()
+        if connection is not None and connection is not self._held:
+            connection.close()
+
+
+class PostgresCatalog:
+    """The engine of a catalog on PostgreSQL."""
+
+    def __init__(self, url: str | Path, *, snapshot: bool) -> None:
+        """`snapshot`: every result shows the same moment. Raises CatalogError."""
+        from db.engine import open_engine
+
+        self._engine = open_engine(url, read_only=True)
+        self._held = self._engine.connect() if snapshot else None
+        if self._held is not None:
+            self._held.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def rows(self, sql: str, values: Mapping[str, Any], limits: QueryLimits, max_rows: int | None) -> QueryResult:
+        """At most `max_rows` rows, as a stream. Raises as `QueryResult.execute` does."""
+        return QueryResult(self._engine, limits, max_rows, held=self._held).execute(sql, values)
+
+    def close(self) -> None:
+        if self._held is not None:
+            self._held.close()
+        self._engine.dispose()
 
 
 class CatalogReader:
@@ -125,60 +133,29 @@ class CatalogReader:
         self, db: str | Path, *, timeout: float | None = DEFAULT_TIMEOUT_SECONDS, snapshot: bool = False
     ) -> None:
         """`timeout` in seconds for each query, None for no limit."""
-        from db.engine import open_engine
-
         self.timeout = timeout
-        self._engine = open_engine(db, read_only=True)
-        self._held = self._engine.connect() if snapshot else None
-        if self._held is not None and self.dialect == "postgresql":
-            self._held.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        elif self._held is not None:
-            raw = self._held.connection.driver_connection
-            assert isinstance(raw, sqlite3.Connection)
-            raw.execute(f"pragma cache_size=-{SNAPSHOT_CACHE_KIB}")
-
-    @property
-    def dialect(self) -> Dialect:
-        return dialect_of(self._engine)
+        path = sqlite_path(db)
+        self.dialect: Dialect = "postgresql" if path is None else "sqlite"
+        self._catalog = (
+            PostgresCatalog(db, snapshot=snapshot) if path is None else SqliteCatalog(path, snapshot=snapshot)
+        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._held is not None:
-            self._held.close()
-        self._engine.dispose()
+        self._catalog.close()
 
-    def rows(self, sql: str, values: Mapping[str, Any] | None = None, *, limit: int | None = None) -> QueryResult:
-        """At most `limit` rows of the result, as a stream. Raises as `QueryResult.execute` does."""
-        result = QueryResult(self._engine, QueryLimits(sql, self.timeout), limit, held=self._held)
-        return result.execute(sql, values or {})
+    def rows(self, sql: str, values: Mapping[str, Any] | None = None, *, limit: int | None = None) -> RowStream:
+        """At most `limit` rows of the result, as a stream.
+
+        Raises QueryRefused, QueryTimeout, QueryError; CatalogError where the catalog is damaged or lacks what is read.
+        """
+        return self._catalog.rows(sql, values or {}, QueryLimits(sql, self.timeout), limit)
 
     def all(self, sql: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Every row as a normalized mapping (`normalize_row`). Raises QueryRefused, QueryTimeout, QueryError."""
         return [normalize_row(row) for row in self.rows(sql, values).dicts()]
-
-
-def dialect_of(engine: Engine) -> Dialect:
-    return "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
-
-
-def execute_sqlite(
-    connection: Connection, sql: str, values: Mapping[str, Any], limits: QueryLimits
-) -> CursorResult[Any]:
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
-    if not connection.in_transaction():
-        connection.begin()  # before the authorizer is set, which refuses to begin or end a transaction
-    limit_connection(raw)
-    raw.set_authorizer(make_authorizer(limits))
-    raw.set_progress_handler(lambda: int(limits.is_expired()), DEADLINE_CHECK_STEPS)
-    return connection.exec_driver_sql(sql, to_sqlite_values(values))
-
-
-def to_sqlite_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as SQLite stores them: times are texts."""
-    return {name: iso(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 def execute_postgres(

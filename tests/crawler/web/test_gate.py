@@ -53,6 +53,23 @@ def test_a_client_that_does_not_read_loses_its_connection() -> None:
     assert gate.open_requests == 0
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("192.168.1.7:8001", 200), ("[2001:db8::7]", 421), ("192.168.1.8", 421), ("attacker.example", 421)],
+)
+def test_the_address_that_the_client_connected_to_is_a_known_host(host: str, status: int) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", host.encode()), (b"x-forwarded-host", b"localhost")]
+    asyncio.run(
+        Gate(answer, [], WebLimits())({**SCOPE, "server": ("192.168.1.7", 8001), "headers": headers}, nothing, send)
+    )
+    assert sent[0]["status"] == status
+
+
 class Pages(DataView):  # type: ignore[misc]
     """A view whose later pages end in these errors, one after the other."""
 
