@@ -141,10 +141,13 @@ def check_request(request: FitRequest, reader: CatalogReader) -> None:
 def machine_of(
     ram: int | None, vram: int | None, bandwidth: int | None, this_machine: bool, preset: str | None
 ) -> Machine:
-    """The machine that the options describe; given values override detected ones."""
+    """The machine that the options describe, else that of config.toml; given values override detected ones."""
     from analysis.fit.detect import detect_machine
     from analysis.fit.machines import Machine, find_preset
+    from crawler.cli.user_config import user_config
 
+    if ram is None and vram is None and not this_machine:
+        preset = preset or user_config().machine
     machine = find_preset(preset) if preset else detect_machine() if this_machine else Machine()
     if ram is not None:
         machine = replace(machine, ram=ram)

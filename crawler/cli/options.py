@@ -94,14 +94,21 @@ class CatalogName(click.ParamType[str]):
 CATALOG_NAME = CatalogName()
 
 
+def default_catalog() -> str:
+    """The catalog that the user's configuration names, else catalog.db of the current folder."""
+    from crawler.cli.user_config import user_config
+
+    return user_config().database or DEFAULT_DB
+
+
 def db_option(command: Command) -> Command:
     """`--db PATH|URL`: the catalog to read or write."""
     return click.option(
         "--db",
         metavar="PATH|URL",
         envvar="HF_CATALOG_DB",
-        default=DEFAULT_DB,
-        show_default=True,
+        default=default_catalog,
+        show_default=DEFAULT_DB,
         show_envvar=True,
         type=CATALOG_NAME,
         help="The catalog: a SQLite file, or the URL of a PostgreSQL database.",
@@ -148,6 +155,7 @@ def output_options(command: Command | None = None, *, table: bool = True) -> Com
     @functools.wraps(command)
     def printing(*args: Any, **options: Any) -> Any:
         from crawler.cli.printer import Printer
+        from crawler.cli.user_config import configured_columns
 
         out = Printer(
             mode=options.pop("mode", None) or "human",
@@ -155,7 +163,7 @@ def output_options(command: Command | None = None, *, table: bool = True) -> Com
             quiet=options.pop("quiet"),
             verbose=options.pop("verbose"),
             progress=not options.pop("no_progress"),
-            picked=options.pop("columns", None) or (),
+            picked=options.pop("columns", None) or (configured_columns(click.get_current_context()) if table else ()),
             truncate=not options.pop("no_truncate", False),
             vertical=options.pop("vertical", False),
         )
