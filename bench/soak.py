@@ -12,6 +12,11 @@ Then the faults end and the last crawls run, each at a later time, because what 
 catalog must equal the Hub, and all that it holds of the Hub's repos must equal what a single crawl into a new catalog
 finds. Of gated repos, whose headers may be known from an earlier time, only what the listing shows is compared. Exit
 status 0: equal, with every seed.
+
+Last figures (28 Nov 2026, seeds 1 to 5, 6 minutes each, three at a time on two cores beside thirty other programs;
+4,300 changes and 400 faults in all): seeds 1, 3 and 5 end without a difference. Seeds 2 and 4 differ in three repos of
+many shards: their headers took longer than 20 s on the busy machine and counted as unreadable for good. Such headers
+are tried again since; this was not run again.
 """
 
 from __future__ import annotations

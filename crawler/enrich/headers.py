@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 
-from analysis.errors import HeaderError
+from analysis.errors import HeaderError, HeaderTooCostly
 from analysis.files.select_headers import select_headers
 from analysis.formats.readers import find_reader
 from analysis.labels.resolve import label_repo_and_artifacts
@@ -19,7 +19,7 @@ from crawler.skips import TRANSIENT_REASONS, make_skip, make_skip_by_id
 from crawler.sources.source import FetchedRepo, Source
 from db.derive.digest import facts_of, repo_digest
 from db.derive.record import derived
-from db.record_base import Depth, Json
+from db.record_base import Depth, Json, SkipReason
 from db.records import ArrayLength, ArtifactRecord, Enrichment, Header, RepoRecord, Skipped
 
 LayoutKey = tuple[str, int, str]
@@ -127,4 +127,6 @@ def header_skip(fetched: FetchedRepo, artifact: ArtifactRecord, error: HeaderErr
     repo = fetched.repo
     if isinstance(error, RepoError):
         return make_skip_by_id(repo.repo_id, repo.hub_id, error.reason, f"{artifact.artifact}: {error.detail}")
-    return make_skip_by_id(repo.repo_id, repo.hub_id, "unreadable", str(error))
+    # A busy machine takes longer: what exceeded a limit is tried again, at growing intervals.
+    reason: SkipReason = "failed" if isinstance(error, HeaderTooCostly) else "unreadable"
+    return make_skip_by_id(repo.repo_id, repo.hub_id, reason, str(error))

@@ -306,15 +306,13 @@ def sample() -> Iterator[SampleHub]:
         yield hub
 
 
-def test_a_crawl_skips_a_header_that_costs_and_does_not_read_it_again(
-    sample: SampleHub, processes: HeaderProcesses, tmp_path: Path
-) -> None:
+def test_a_crawl_skips_a_header_that_costs(sample: SampleHub, processes: HeaderProcesses, tmp_path: Path) -> None:
     processes.arguments, processes.seconds = program(FOREVER), 0.2
     db = tmp_path / "catalog.db"
     run = run_crawl(db, sample, depth="headers")
     assert run.outcome == "complete"
     skips = rows(db, "select reason, detail from skips order by repo_id")
-    assert skips == [("unreadable", "model.gguf: reading its header took longer than 0.2 s")] * 2
+    assert skips == [("failed", "model.gguf: reading its header took longer than 0.2 s")] * 2
     assert requested_paths(sample, "model.gguf") == []
     processes.arguments = program(BUG)  # would be seen if a header was read again
     again = run_crawl(db, sample, depth="headers")
