@@ -87,7 +87,10 @@ def is_named_here(tokens: TokenSequence, index: int) -> bool:
 
     Common words do so only at the beginning of the name; short ones (`sd`) also where a version is glued to them.
     """
-    lexemes, facts = tokens.lexemes, entry_of(tokens, index).facts
+    facts = entry_of(tokens, index).facts
+    if "first" not in facts and "short" not in facts:
+        return True
+    lexemes = tokens.lexemes
     short = lexemes[index].text.lower() in facts.get("short", ())
     if not (short or "first" in facts) or is_introduced(tokens, index):
         return True
