@@ -14,6 +14,7 @@
     └── ClusterError         the Dask cluster can't be used: `cluster` is its address
     ScheduleError            the service can't run as configured
     ├── ConfigError          its file is invalid: `path`, `place` in it, `why`
+    ├── StateDamaged         its health file holds something else: `path`, `why`
     └── ServiceAlreadyRunning  `state` is its health file, `pid` its process
     RepoError                one repo can't be read: `reason` and `detail` become a Skipped row, the run continues
     └── FileError            one file can't be read (also a SourceError, which readers of headers handle)
@@ -180,6 +181,19 @@ class ConfigError(ScheduleError):
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[str, str, str]]:
         return type(self), (self.path, self.place, self.why)
+
+
+class StateDamaged(ScheduleError):
+    """The health file at `path` is not one that this version writes; `why` says what is wrong."""
+
+    hint = "move it away: the jobs then run as if they had never run"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path} is not the health file of a service: {why}")
+        self.path, self.why = path, why
+
+    def __reduce__(self) -> tuple[type[StateDamaged], tuple[str, str]]:
+        return type(self), (self.path, self.why)
 
 
 class ServiceAlreadyRunning(ScheduleError):

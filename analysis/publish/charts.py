@@ -19,6 +19,7 @@ import pandas as pd
 from analysis.errors import MissingExtra
 from analysis.publish.summaries import SIZE_CLASSES
 from analysis.query.reader import CatalogReader
+from db.new_file import new_file
 
 Theme = Literal["light", "dark"]
 
@@ -429,7 +430,6 @@ def write_charts(reader: CatalogReader, folder: Path, theme: Theme = "light") ->
             continue
         for suffix, content in ((".svg", figure.svg(theme).encode("utf-8")), (".png", figure.png(theme))):
             path = folder / f"{figure.name}{suffix}"
-            draft = path.with_name(path.name + ".part")
-            draft.write_bytes(content)
-            draft.replace(path)
+            with new_file(path) as draft:
+                draft.write_bytes(content)
             yield path

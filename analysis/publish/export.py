@@ -8,8 +8,6 @@ Rows and columns have the same order every time, so that two exports can be comp
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +30,7 @@ from analysis.query.reader import CatalogReader
 from analysis.query.saved import RENAMED_SAVED_QUERIES, SavedQuery, find_saved_query, saved_queries
 from analysis.query.values import normalize_row, parse_list
 from analysis.units import iso
-from db.new_file import draft_path, remove_abandoned_drafts, remove_draft, sync, sync_folder
+from db.new_file import draft_folder, sync, sync_folder
 
 INTERNAL_COLUMNS = frozenset({"header"})  # ids of this catalog, which another catalog of the same Hub does not share
 HEX_COLUMNS = frozenset({"content"})  # hashes that the views hold as bytes
@@ -70,10 +68,9 @@ def export_catalog(
     selected = select_tables(only)
     refuse_foreign_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned_drafts(folder)
-    draft = draft_path(folder)
-    draft.mkdir(mode=0o700)
-    try:
+    with draft_folder(folder) as holder:
+        draft = holder / "new"
+        draft.mkdir(mode=0o700)
         with CatalogReader(db, timeout=None, snapshot=True) as reader:
             manifest = {**describe_catalog(reader), "format": form, "raw": raw, "since": iso(since) if since else None}
             files = []
@@ -89,10 +86,9 @@ def export_catalog(
         write_manifest(draft, manifest)
         for path in draft.iterdir():
             sync(path)
+        sync_folder(draft)
         draft.chmod(0o777 & ~get_umask())
         replace_folder(draft, folder)
-    finally:
-        remove_draft(draft)
     return manifest
 
 
@@ -206,20 +202,17 @@ def refuse_foreign_folder(folder: Path) -> None:
 
 
 def replace_folder(draft: Path, folder: Path) -> None:
-    """Rename a complete draft to `folder`; an earlier export there is deleted once the new one has its name."""
-    if not folder.exists():
-        draft.rename(folder)
-        sync_folder(folder.parent)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-    folder.rename(old / "export")
+    """Rename a complete draft to `folder`; an earlier export there moves beside the draft, where it is deleted."""
+    old = draft.with_name("old")
+    if folder.exists():
+        folder.rename(old)
     try:
         draft.rename(folder)
     except OSError:
-        (old / "export").rename(folder)
+        if old.exists():
+            old.rename(folder)
         raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    sync_folder(folder.parent)
 
 
 def get_umask() -> int:

@@ -5,8 +5,6 @@ The page loads nothing: no network, no script, no font. The template escapes all
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +22,7 @@ from analysis.publish.charts import NARROW_PIXELS, WIDE_PIXELS, Figure, make_fig
 from analysis.query.reader import CatalogReader
 from analysis.text import escape_control_characters
 from analysis.units import count_text, iso, size_text
+from db.new_file import new_file
 
 MEMORY_SIZES_GB = (8, 16, 24, 48, 80)
 MAX_LAPTOP_GB = 16  # up to here memory is a laptop's RAM, above it a graphics card's VRAM
@@ -184,14 +183,7 @@ def format_cell(value: Any) -> str:
 
 
 def write_report(page: str, path: Path) -> None:
-    """Write the page to a temporary file and rename it, so that `path` never holds half a page."""
+    """Write the page to a file, which holds the earlier page or the new one at every moment. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(page)
-        Path(draft).chmod(0o644)
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    with new_file(path) as draft:
+        draft.write_text(page, encoding="utf-8", errors="backslashreplace", newline="\n")

@@ -78,6 +78,7 @@ ERROR_MESSAGES: dict[str, ErrorMessage] = {
         HUB, "set HF_TOKEN to a token that still works, or unset it: hf auth whoami"
     ),
     "crawler.errors.QuotaSpent": ErrorMessage(HUB, "run the same command later: it resumes"),
+    "crawler.errors.StateDamaged": ErrorMessage(NO, "move the health file away"),
     "crawler.errors.ScheduleError": ErrorMessage(USAGE, "see: hf-catalog schedule --help"),
     "crawler.errors.CrawlError": ErrorMessage(HUB, "what is stored is safe: run the same command again"),
     "sqlalchemy.exc.OperationalError": ErrorMessage(CATALOG, "check it with: hf-catalog db check"),

@@ -106,7 +106,7 @@ def find_service_problems(service: Mapping[str, Any]) -> Iterator[Problem]:
     if not service:
         return
     if service.get("problem"):
-        yield Problem("service", str(service["problem"]), "correct it; catalog.example.toml shows a complete one")
+        yield Problem("service", service["problem"], service["remedy"])
     elif not service["alive"]:
         yield Problem("service", "the service is not running", "hf-catalog schedule --config catalog.toml")
     for name, job in service["jobs"].items():

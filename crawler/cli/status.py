@@ -48,7 +48,7 @@ def status(config: Path, db: str, out: Printer) -> None:
 
 def read_service_status(config: Path, db: str) -> dict[str, Any] | None:
     """The contents of the service's health file; None where no service is configured for this catalog."""
-    from crawler.errors import ConfigError
+    from crawler.errors import ScheduleError
     from crawler.service.config import read_config
     from crawler.service.state import read_state
 
@@ -59,11 +59,11 @@ def read_service_status(config: Path, db: str) -> dict[str, Any] | None:
         return None
     try:
         settings = read_config(config)
-    except ConfigError as error:
-        return {"alive": False, "problem": str(error), "jobs": {}}
-    if "://" not in db and Path(settings.db).resolve() != Path(db).resolve():
-        return None
-    state = read_state(settings.state)
+        if "://" not in db and Path(settings.db).resolve() != Path(db).resolve():
+            return None
+        state = read_state(settings.state)
+    except ScheduleError as error:
+        return {"alive": False, "problem": str(error), "remedy": error.hint, "jobs": {}}
     jobs = {
         name: {"last_success": job.last_success, "next_run": job.next_run, "errors": job.errors, "detail": job.detail}
         for name, job in state.jobs.items()

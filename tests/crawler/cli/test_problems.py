@@ -124,6 +124,9 @@ def test_the_service_and_its_jobs_are_reported(db: Path, hf_catalog: Ask) -> Non
     assert "renewed" in found["the quota of api requests was spent when the last crawl ended"]
     write_state(db.with_name("catalog.state.json"), State(1, alive_at="2020-01-01T00:00:00.000Z"))
     assert "schedule" in read_problems(hf_catalog, db)["the service is not running"]
+    db.with_name("catalog.state.json").write_text("nonsense", encoding="utf-8")
+    ((problem, remedy),) = [each for each in read_problems(hf_catalog, db).items() if "health file" in each[0]]
+    assert str(db.with_name("catalog.state.json")) in problem and remedy.startswith("move it away")
 
 
 def test_missing_and_partial_repos_are_reported() -> None:

@@ -282,12 +282,12 @@ def test_what_a_killed_copy_left_is_removed_by_the_next(sqlite_db: str, tmp_path
     fill(sqlite_db)
     folder = tmp_path / "target"
     folder.mkdir()
-    running = [folder / f".other.db.{os.getpid()}.part", folder / f".copy.db.{os.getppid()}.part"]
-    left = [folder / f".copy.db.{2**22 + 1}.part{end}" for end in ("", "-wal")]
-    for path in (*running, *left):
-        path.write_bytes(b"part")
+    kept = [folder / name for name in (f".hf-catalog.{os.getppid()}.b_1.part", ".hf-catalog.1.a.b.part", ".part")]
+    for path in (*kept, *(folder / f".hf-catalog.{pid}.c.part" for pid in (2**22 + 1, os.getpid()))):
+        path.mkdir()
+        (path / "other.db").write_bytes(b"part")
     copy(sqlite_db, folder / "copy.db")
-    assert sorted(folder.iterdir()) == sorted([*running, folder / "copy.db"])
+    assert sorted(folder.iterdir()) == sorted([*kept, folder / "copy.db"])
 
 
 def test_foreign_triggers_and_altered_views_are_found(sqlite_db: str) -> None:
