@@ -14,8 +14,12 @@ from typing import Any
 
 from analysis.units import iso
 
-# C0, DEL and C1 controls; line and paragraph separators; marks and isolates of text direction; lone surrogates.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+# C0, DEL and C1 controls; soft hyphens; line and paragraph separators; marks and isolates of text direction; other
+# signs without a shape, except joiners, which scripts and emoji need; lone surrogates; tags, which spell hidden text.
+UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
+)
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -49,7 +53,7 @@ def jsonable(value: Any) -> Any:
 def to_json(value: Any, indent: int | None = None) -> str:
     """JSON that keeps letters of every script and escapes control characters."""
     text = json.dumps(value, ensure_ascii=False, default=jsonable, indent=indent)
-    return UNPRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
+    return UNPRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else json.dumps(found[0])[1:-1], text)
 
 
 def csv_cell(value: Any, *, raw: bool = False) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from db import sqlite_file
 from db.errors import CatalogError, CatalogMissing, CatalogUnreachable
@@ -28,10 +28,14 @@ def catalog_url(db: str | Path) -> URL:
     """The catalog's URL. A bare path is a SQLite file; `postgresql://` means psycopg."""
     if not is_url(db):
         return URL.create("sqlite", database=str(db))
+    text = reveal(str(db) if isinstance(db, Path) else db)
+    name = mask_database_url(text)
+    if text.count("@") > 1:  # a part of a password would be taken for the host, and shown
+        hint = "write @ / ? # in a user, a password or a parameter as %40 %2F %3F %23"
+        raise CatalogError(name, f"{name} is no database URL: it has more than one @", hint)
     try:
-        url = make_url(reveal(str(db) if isinstance(db, Path) else db))
+        url = make_url(text)
     except (ArgumentError, ValueError):
-        name = mask_database_url(str(db))
         raise CatalogError(name, f"{name} is no database URL", "give a path or postgresql://...") from None
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
@@ -111,7 +115,7 @@ def _postgresql(url: URL, *, read_only: bool, create: bool) -> Engine:
         with engine.begin() as connection:
             if schema is not None:
                 _require_schema(connection, name, schema, create=create and not read_only)
-    except OperationalError as error:
+    except DBAPIError as error:
         engine.dispose()
         raise CatalogUnreachable(name, str(error.orig).strip().splitlines()[0]) from None
     except BaseException:

@@ -49,12 +49,20 @@ def webhook_url(url: str) -> SecretUrl:
 
 
 def mask_database_url(url: str) -> str:
-    """The text of a database's URL without its password: what stands before the last @, and parameters of that name."""
+    """The text of a database's URL without its password: what stands before the last @, and parameters of that name.
+
+    In a URL without @, a port that is no number is taken for a password whose host was forgotten.
+    """
     scheme, separator, rest = url.partition("://")
     before, at, after = rest.rpartition("@")
     if at:
         user, colon, _ = before.partition(":")
         rest = f"{user}{colon and ':' + HIDDEN}@{after}"
+    else:
+        authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+        host, colon, port = authority.rpartition(":")
+        if colon and not port.isdigit() and not port.endswith("]"):
+            rest = f"{host}:{HIDDEN}{rest[len(authority) :]}"
     return scheme + separator + SECRET_PARAMETERS.sub(rf"\1={HIDDEN}", rest)
 
 

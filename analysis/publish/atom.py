@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from analysis.text import escape_control_characters
 from analysis.units import iso
 
 ATOM = "http://www.w3.org/2005/Atom"
@@ -41,11 +42,9 @@ def make_feed(rows: Sequence[Mapping[str, Any]], *, db: str) -> str:
 
 
 def add_text(parent: ET.Element, name: str, text: str) -> None:
-    """Add a child element with text; characters that XML 1.0 does not allow are dropped."""
+    """Add a child element with text; control characters are escaped, and others that XML 1.0 does not allow dropped."""
     child = ET.SubElement(parent, f"{{{ATOM}}}{name}")
-    child.text = "".join(
-        letter for letter in text if letter in "\t\n" or (letter >= " " and letter not in NON_XML_CHARACTERS)
-    )
+    child.text = "".join(letter for letter in escape_control_characters(text) if letter not in NON_XML_CHARACTERS)
 
 
 def stable_id(*parts: str) -> str:

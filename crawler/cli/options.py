@@ -102,7 +102,16 @@ def default_catalog() -> str:
 
 
 def db_option(command: Command) -> Command:
-    """`--db PATH|URL`: the catalog to read or write."""
+    """`--db PATH|URL`: the catalog to read or write. An internal error is the catalog's if its values are invalid."""
+
+    @functools.wraps(command)
+    def reading(*args: Any, db: str, **options: Any) -> Any:
+        try:
+            return command(*args, db=db, **options)
+        except Exception as error:
+            raise_if_damaged(db, error)
+            raise
+
     return click.option(
         "--db",
         metavar="PATH|URL",
@@ -112,7 +121,34 @@ def db_option(command: Command) -> Command:
         show_envvar=True,
         type=CATALOG_NAME,
         help="The catalog: a SQLite file, or the URL of a PostgreSQL database.",
-    )(command)
+    )(reading)
+
+
+def raise_if_damaged(db: str, error: Exception) -> None:
+    """Raises CatalogDamaged where an error is internal and a SQLite catalog has values that it can't hold."""
+    from crawler.cli.errors import explain
+
+    if explain(error) is not None or "://" in db:
+        return
+    from sqlalchemy.exc import DBAPIError
+
+    from db.engine import open_engine
+    from db.errors import CatalogDamaged, CatalogError
+    from db.maintain.values import find_invalid_values
+
+    try:
+        engine = open_engine(db, read_only=True)
+    except CatalogError:
+        return
+    try:
+        with engine.connect() as connection:
+            found = next(find_invalid_values(connection), None)
+    except DBAPIError as unreadable:
+        found = str(unreadable.orig)
+    finally:
+        engine.dispose()
+    if found is not None:
+        raise CatalogDamaged(db, f"it has invalid values: {found}") from error
 
 
 def repo_type_option(help_text: str) -> Callable[[Command], Command]:

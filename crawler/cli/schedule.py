@@ -43,7 +43,7 @@ def schedule(config: Path, once: bool, check: bool, log_format: str) -> None:
     settings = read_config(config)
     if check:
         for job in settings.jobs.values():
-            click.echo(f"{job.name}: {job.when}: hf-catalog {' '.join(job.run)}")
+            click.echo(f"{job.name}: {job.when}: hf-catalog {job.command_line}")
         return
     from crawler.service.scheduler import Service, serve
 

@@ -56,7 +56,7 @@ class Column:
         return self.value(row) if self.value else row.get(self.key)
 
     def cell(self, row: Mapping[str, Any]) -> str:
-        return self.text(self.of(row))
+        return escape_control_characters(self.text(self.of(row)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,11 @@ class Job:
         return self.run[0] == "crawl"
 
     @property
+    def command_line(self) -> str:
+        """Its arguments as text, without passwords in URLs of databases."""
+        return " ".join(database_url(word) if "://" in word else word for word in self.run)
+
+    @property
     def when(self) -> str:
         """When it runs, as text."""
         if self.every is not None:

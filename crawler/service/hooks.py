@@ -60,14 +60,21 @@ def run_hook(hook: JobHook, result: JobResult) -> None:
         log.error("hook failed", extra={"facts": facts})
 
 
+class RefuseRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: its status is an HTTPError then."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
 def post(url: str, text: str) -> None:
     """Posts JSON to a URL; a user and password in it are sent as Basic authentication. Raises OSError, ValueError and
-    HTTPException."""
+    HTTPException; a redirect is an error, since it would carry the password and the result to another host."""
     target, authorization = split_credentials(url)
     headers = {"Content-Type": "application/json", "User-Agent": "hf-catalog"}
     headers |= {} if authorization is None else {"Authorization": authorization}
     request = urllib.request.Request(target, text.encode(), headers, method="POST")
-    with urllib.request.urlopen(request, timeout=HOOK_TIMEOUT_SECONDS) as response:
+    with urllib.request.build_opener(RefuseRedirects).open(request, timeout=HOOK_TIMEOUT_SECONDS) as response:
         response.read(MAX_OUTPUT_CHARS)
 
 

@@ -7,6 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from analysis.text import escape_control_characters
 from analysis.units import iso
 
 log = logging.getLogger("hf-catalog.schedule")
@@ -24,12 +25,16 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Time, level, event, and the event's facts as key=value."""
+    """Time, level, event, and the event's facts as key=value, their control characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%d %H:%M:%S}"
         facts = getattr(record, "facts", {})
-        words = [f"{key}={value}" for key, value in facts.items() if value not in (None, {}, "")]
+        words = [
+            f"{key}={escape_control_characters(str(value))}"
+            for key, value in facts.items()
+            if value not in (None, {}, "")
+        ]
         return " ".join([at, record.levelname.lower(), record.getMessage(), *words])
 
 

@@ -196,7 +196,7 @@ class Service:
         before = self._state.jobs.get(job.name, JobState())
         start = {"running": True, "last_start": started_at, "runs": before.runs + 1}
         self._update_state(lambda state: state.with_job(job.name, **start))
-        log.info("job started", extra={"facts": {"job": job.name, "run": " ".join(job.run)}})
+        log.info("job started", extra={"facts": {"job": job.name, "run": job.command_line}})
         status, out, err = self._run_process(job)
         outcome: Outcome = "stopped" if self._stopping.is_set() else "done" if status == 0 else "failed"
         detail = None if outcome == "done" else last_error_lines(err)

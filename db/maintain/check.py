@@ -15,6 +15,7 @@ from db import revisions
 from db.derive.digest import evidence_key
 from db.engine import catalog_name, open_engine, revision
 from db.errors import CatalogDamaged, CatalogNewer
+from db.maintain.values import find_invalid_values
 from db.rows import Rows
 from db.schema.migrate import upgrade_engine
 from db.schema.tables import metadata
@@ -93,6 +94,8 @@ def _looks(engine: Engine) -> Iterator[tuple[str, Callable[[], str | None]]]:
         yield "bytes", partial(_integrity, engine)
         yield "foreign keys", partial(_foreign_keys, engine)
     yield "tables", partial(_tables, engine)
+    if engine.dialect.name == "sqlite":
+        yield "values", partial(_values, engine)
     yield "views", partial(_views, engine)
     yield "definitions", partial(_definitions, engine)
     yield "evidence", partial(_evidence, engine)
@@ -123,6 +126,13 @@ def _tables(engine: Engine) -> str | None:
             columns = ", ".join(f'"{column.name}"' for column in table.columns)
             connection.exec_driver_sql(f"select {columns} from {table.name} limit 1").all()
     return None
+
+
+def _values(engine: Engine) -> str | None:
+    """Every value is one that its column can hold."""
+    with engine.connect() as connection:
+        found = list(find_invalid_values(connection))
+    return f"invalid: {', '.join(found)}" if found else None
 
 
 def _views(engine: Engine) -> str | None:

@@ -23,8 +23,8 @@ def test_a_feed_is_valid_atom_with_stable_ids(small: str) -> None:
     assert all(entry.findtext(f"{{{ATOM}}}updated", "").endswith("Z") for entry in entries)
 
 
-def test_characters_that_xml_does_not_allow_are_dropped() -> None:
+def test_control_characters_are_escaped_and_others_that_xml_does_not_allow_dropped() -> None:
     row = {"seen_at": "2026-11-01T00:00:00.000Z", "repo_id": "a/b\x00\x1b<&>", "kind": "label", "subject": "x",
            "before": "\ufffe", "after": "]]>"}  # fmt: skip
     entry = ET.fromstring(make_feed([row], db="x")).find(f"{{{ATOM}}}entry")
-    assert entry is not None and entry.findtext(f"{{{ATOM}}}title") == "a/b<&>: label x"
+    assert entry is not None and entry.findtext(f"{{{ATOM}}}title") == "a/b\\x00\\x1b<&>: label x"
