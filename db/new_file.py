@@ -23,8 +23,10 @@ def new_file(path: Path) -> Iterator[Path]:
     """Yields the path to write to; once the block has ended well, the file is on the disk and then takes its name.
 
     After an error nothing is left. What a killed process left is removed by the next one that makes a file there.
-    A symbolic link at `path` is replaced, its target is not. Raises OSError.
+    A symbolic link at `path` is replaced, its target is not; a device or a pipe is refused. Raises OSError.
     """
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "is no file that can be replaced", str(path))
     with draft_folder(path) as folder:
         draft = folder / path.name
         yield draft

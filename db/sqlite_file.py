@@ -71,7 +71,9 @@ def check_file(path: Path, *, create: bool) -> None:
 
 
 def check_magic(path: Path) -> None:
-    """Raises CatalogDamaged for a file that is no SQLite database."""
+    """Raises CatalogDamaged for what is no SQLite database: a pipe, too, which would never end."""
+    if not path.is_file():
+        raise CatalogDamaged(str(path), "it is no file")
     try:
         with path.open("rb") as file:
             start = file.read(16)

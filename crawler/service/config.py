@@ -95,6 +95,8 @@ def read_config(path: Path) -> ServiceConfig:
 
     Raises ConfigError, with the place in the file, for what is missing, unknown or invalid.
     """
+    if path.exists() and not path.is_file():  # a pipe would never end
+        raise ConfigError(str(path), "", "is no file")
     try:
         with path.open("rb") as file:
             data = tomllib.load(file)

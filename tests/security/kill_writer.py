@@ -38,7 +38,7 @@ def kill(*_: object, **__: object) -> None:
 
 def kill_at_draft() -> None:
     make = tempfile.mkdtemp
-    tempfile.mkdtemp = lambda *arguments, **named: kill(make(*arguments, **named))
+    vars(tempfile)["mkdtemp"] = lambda *arguments, **named: kill(make(*arguments, **named))
 
 
 def kill_at_sync() -> None:
@@ -80,7 +80,8 @@ def run_all(words: Sequence[str]) -> dict[str, tuple[int, list[str]]]:
 
 def main() -> None:
     make_figures = charts.make_figures
-    charts.make_figures = report.make_figures = lambda reader: islice(make_figures(reader), 1)  # each takes a second
+    for module in (charts, report):
+        vars(module)["make_figures"] = lambda reader: islice(make_figures(reader), 1)  # each takes a second
     print(json.dumps({name: run_all(words) for name, words in json.load(sys.stdin).items()}))
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from crawler.service import scheduler
 from crawler.service.config import read_config
 from crawler.service.logging import configure_log
 from crawler.service.scheduler import Service
@@ -254,7 +253,7 @@ def test_a_jobs_process_gets_the_database_by_its_environment(
         started.append((command, env))
         raise OSError("not in this test")
 
-    monkeypatch.setattr(scheduler.subprocess, "Popen", refuse)
+    monkeypatch.setattr("crawler.service.scheduler.subprocess.Popen", refuse)
     service = Service(read_config(config))
     service.run_job(service.config.jobs["other"])
     ((command, env),) = started
