@@ -13,7 +13,7 @@ from analysis.query.guard import DEADLINE_CHECK_STEPS, FILE_ERRORS, QueryLimits,
 from analysis.query.stream import RowStream
 from analysis.query.values import unique_names
 from analysis.units import iso
-from db.errors import CatalogDamaged, QueryRefused
+from db.errors import CatalogDamaged, QueryError, QueryRefused
 from db.sqlite_file import check_catalog, connect, to_catalog_error
 
 SNAPSHOT_CACHE_KIB = 16_384
@@ -116,7 +116,10 @@ class SqliteResult(RowStream):
             return to_catalog_error(error, str(self._catalog.path))
         if MISSING_NAME.search(str(error)):
             return CatalogDamaged(str(self._catalog.path), str(error).splitlines()[0])
-        return self._limits.to_query_error(error)
+        found = self._limits.to_query_error(error)
+        if isinstance(error, sqlite3.Error) and type(found) is QueryError:  # the program's SQL suits the program's rows
+            return CatalogDamaged(str(self._catalog.path), str(found))
+        return found
 
 
 def to_sqlite_values(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -130,23 +130,10 @@ def raise_if_damaged(db: str, error: Exception) -> None:
 
     if explain(error) is not None or "://" in db:
         return
-    from sqlalchemy.exc import DBAPIError
+    from db.errors import CatalogDamaged
+    from db.maintain.values import find_damage
 
-    from db.engine import open_engine
-    from db.errors import CatalogDamaged, CatalogError
-    from db.maintain.values import find_invalid_values
-
-    try:
-        engine = open_engine(db, read_only=True)
-    except CatalogError:
-        return
-    try:
-        with engine.connect() as connection:
-            found = next(find_invalid_values(connection), None)
-    except DBAPIError as unreadable:
-        found = str(unreadable.orig)
-    finally:
-        engine.dispose()
+    found = find_damage(db)
     if found is not None:
         raise CatalogDamaged(db, f"it has invalid values: {found}") from error
 

@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Column, Connection
+from sqlalchemy.exc import DBAPIError
 
+from db.engine import open_engine
+from db.errors import CatalogError
 from db.schema.tables import metadata
 from db.schema.types import BigInt, Bool, Day, Real, UtcDateTime
 
@@ -32,6 +35,24 @@ _SQLITE: Mapping[type, str] = {
     UtcDateTime: f"typeof({{0}}) <> 'text' or {{0}} not like '{TIME}' or julianday({{0}}) is null",
 }
 """Conditions on a column of each type that hold for invalid values; NULL is always valid here."""
+
+
+def find_damage(db: str) -> str | None:
+    """The first column of a SQLite catalog with invalid values, or why they can't be read.
+
+    None where all are valid, and where the file can't be opened, which is another error.
+    """
+    try:
+        engine = open_engine(db, read_only=True)
+    except CatalogError:
+        return None
+    try:
+        with engine.connect() as connection:
+            return next(find_invalid_values(connection), None)
+    except DBAPIError as error:
+        return str(error.orig)
+    finally:
+        engine.dispose()
 
 
 def find_invalid_values(connection: Connection) -> Iterator[str]:
