@@ -412,7 +412,10 @@ class Lexicon(dict[str, Lexeme]):
             return None
         seconds, skip = opener
         second = words[at + 1].lower()
-        for length in seconds.get(second, ()) or seconds.get(_GLUED_VERSION.sub("", second), ()):
+        lengths = seconds.get(second, ())
+        if not lengths and second[-1:].isdigit():
+            lengths = seconds.get(_GLUED_VERSION.sub("", second), ())
+        for length in lengths:
             if at + length <= len(words):
                 end = start + sum(map(len, words[at : at + length])) + length - 1
                 said = text[start + skip : end]
