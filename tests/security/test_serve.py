@@ -22,7 +22,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-pytest.importorskip("datasette", reason="datasette is not installed: pip install 'hf-catalog[serve]'")
+pytest.importorskip("datasette", reason="datasette is not installed: pip install '.[serve]'")
 
 import uvicorn
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("datasette", reason="datasette is not installed: pip install 'hf-catalog[serve]'")
+pytest.importorskip("datasette", reason="datasette is not installed: pip install '.[serve]'")
 
 from datasette.views.base import DataView
 
