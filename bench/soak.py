@@ -15,9 +15,9 @@ status 0: equal, with every seed.
 
 Last figures (28 Nov 2026, seeds 1 to 5, 6 minutes each, three at a time on two cores beside thirty other programs;
 4,300 changes and 400 faults in all): seeds 1 and 3 end without a difference. Seed 5 had one, a header that was read
-without its configuration; with the correction it has none. Seeds 2 and 4 differed in repos of many shards: the headers of
-two took longer than 20 s on the busy machine and counted as unreadable for good, the cause of a third was not found.
-Such headers are tried again since.
+without its configuration; with the correction it has none. Seeds 2 and 4 differed in repos of many shards: headers of
+two took longer than 20 s on the busy machine and counted as unreadable for good; such headers are tried again since.
+The cause of a third difference was not found.
 """
 
 from __future__ import annotations
