@@ -66,7 +66,6 @@ def build_container_header(
             schemes[each.scheme] += each.weights
     parameters = sum(schemes.values())
     scheme = find_scheme(schemes)
-    known = [sizes.get(path) for path in artifact.paths]
     data = sum(each.bytes for each in tensors if each.type in SCHEME_BY_TYPE)
     return Header(
         format=format_,
@@ -81,7 +80,7 @@ def build_container_header(
         quant_share=schemes[scheme] / parameters if scheme else None,
         bits_per_weight=8 * data / parameters if parameters else None,
         context=configs.read_context(config),
-        size=sum(size or 0 for size in known) if None not in known else None,
+        size=total_size(artifact, sizes),
         size_verified=None,
         content=artifact.content,
         requests=source.requests,
@@ -92,6 +91,12 @@ def build_container_header(
             **{key: clean_text(value) if isinstance(value, str) else value for key, value in facts.items()},
         }),
     )  # fmt: skip
+
+
+def total_size(artifact: ArtifactRecord, sizes: Mapping[str, int | None]) -> int | None:
+    """Bytes of an artifact's files; None where one is unknown."""
+    known = [sizes.get(path) for path in artifact.paths]
+    return sum(size or 0 for size in known) if None not in known else None
 
 
 def find_scheme(schemes: Counter[str]) -> str | None:

@@ -11,6 +11,7 @@ from math import prod
 
 from analysis.errors import HeaderBeyondLimits, NoTensors, NotThisFormat, OlderPickle
 from analysis.formats import limits
+from analysis.formats.containers import total_size
 from analysis.formats.cursor import Cursor
 from analysis.formats.pickled_tensors import Pickle, TensorView, collect_tensors
 from analysis.formats.reader import container_reader
@@ -50,9 +51,8 @@ def read_pytorch(
     tensors = drop_repeated(artifact.artifact, views)
     if not tensors:
         raise NoTensors(artifact.artifact, 0, f"tensors in {WHAT}", "none")
-    known = [sizes.get(path) for path in artifact.paths]
     return build_safetensors_header(
-        artifact, tensors, {}, size=sum(size or 0 for size in known) if None not in known else None,
+        artifact, tensors, {}, size=total_size(artifact, sizes),
         size_verified=None, config=config, requests=requests, bytes_read=fetched,
         format_="pytorch",
     )  # fmt: skip

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import click
@@ -33,6 +33,14 @@ class CommandError(Exception):
         self.message = message
         self.hint = hint
         self.status = status
+
+
+def name_nearest(word: str, words: Iterable[str]) -> str:
+    """`; perhaps A, B` for a message about a mistyped word; empty where none of the words is like it."""
+    from difflib import get_close_matches
+
+    similar = get_close_matches(word, list(words), n=3)
+    return f"; perhaps {', '.join(similar)}" if similar else ""
 
 
 class ErrorMessage(NamedTuple):

@@ -13,13 +13,12 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from difflib import get_close_matches
 from itertools import chain, islice
 from typing import IO, Any, Literal
 
 from analysis.text import csv_cell, escape_control_characters, jsonable, to_json
 from analysis.units import count_text, size_text
-from crawler.cli.errors import USAGE, CommandError
+from crawler.cli.errors import USAGE, CommandError, name_nearest
 from crawler.cli.table import Column, cell_text, lay_out
 
 __all__ = [
@@ -168,9 +167,8 @@ class Printer:
         known |= {column.key: column for column in columns}
         unknown = next((name for name in self.picked if name not in known), None)
         if unknown is not None:
-            similar = get_close_matches(unknown, known, n=3)
-            meant = f"; perhaps {', '.join(similar)}" if similar else ""
-            raise CommandError(f"no column {unknown!r}{meant}", f"the columns are {', '.join(keys)}", USAGE)
+            message = f"no column {unknown!r}{name_nearest(unknown, known)}"
+            raise CommandError(message, f"the columns are {', '.join(keys)}", USAGE)
         return [known[name] for name in self.picked]
 
     def _ids(self, rows: Iterator[Mapping[str, Any]], key: str) -> int:

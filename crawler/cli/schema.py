@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 
 import click
 
-from crawler.cli.errors import USAGE, CommandError
+from crawler.cli.errors import USAGE, CommandError, name_nearest
 from crawler.cli.options import output_options
 from crawler.cli.printer import Printer
 
@@ -32,9 +31,8 @@ def schema(table: str | None, out: Printer) -> None:
         return
     found = relations.get(table.lower())
     if found is None:
-        similar = get_close_matches(table.lower(), relations, n=3)
-        meant = f"; perhaps {', '.join(similar)}" if similar else ""
-        raise CommandError(f"no table or view {table!r}{meant}", "list them with: hf-catalog schema", USAGE)
+        message = f"no table or view {table!r}{name_nearest(table.lower(), relations)}"
+        raise CommandError(message, "list them with: hf-catalog schema", USAGE)
     if out.mode == "human" and not out.quiet:
         out.paragraph(f"{found.name}, a {found.kind}. {found.about}", indent=0)
         out.line()

@@ -1,4 +1,4 @@
-"""A catalog.db that somebody else made, opened by a user: no command hangs, runs what is in it, or ends as a bug."""
+"""A catalog.db that somebody else made, opened by a user: no command hangs, runs what is in it, or fails internally."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 
 def check_answer(answer: Answer, name: str) -> None:
-    """Fails where a command ended as a bug, or wrote what a terminal would run."""
+    """Fails where a command ended in an internal error, or wrote what a terminal would run."""
     assert answer.status in (0, 1, 3), (name, answer)
     assert "internal error" not in answer.err and "Traceback" not in answer.err, (name, answer.err)
     for line in (answer.out + answer.err).replace("\r\n", "\n").split("\n"):

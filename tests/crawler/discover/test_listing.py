@@ -179,7 +179,7 @@ def test_a_hub_that_can_send_small_pages_only_is_asked_for_these_with_all_keys()
 
     source = ListedNumbers(20_000, respond)
     assert ids(walk(source, page_size=1000)) == list(range(20_000))
-    assert not any(query.thin for query in source.queries), "no key is given up"
+    assert not any(query.thin for query in source.queries), "no key is abandoned"
     assert sum(query.limit > 100 for query in source.queries) < 20, "what failed is tried more and more rarely"
 
 
