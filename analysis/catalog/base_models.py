@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.query.reader import CatalogReader
+from analysis.query.statement import name_values
 
 MAX_GENERATIONS = 3
 """Base models that are followed upwards: a copy of a quantized copy of a finetune."""
@@ -98,5 +99,5 @@ def load_base_models(reader: CatalogReader, rows: Iterable[Mapping[str, Any]]) -
 
 def load_bases(reader: CatalogReader, ids: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of repos by their ids in lower case."""
-    values = {f"id_{at}": repo_id for at, repo_id in enumerate(ids)}
-    return reader.all(BASES.format(ids=", ".join(f":{name}" for name in values)), values)
+    listed, values = name_values("id", ids)
+    return reader.all(BASES.format(ids=listed), values)

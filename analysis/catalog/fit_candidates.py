@@ -23,6 +23,7 @@ from analysis.formats.architectures import load_architectures
 from analysis.formats.formats import find_format
 from analysis.labels.resolve.conflicts import is_far_apart
 from analysis.query.reader import CatalogReader
+from analysis.query.statement import name_values
 from analysis.schemes.schemes import find_scheme, scheme_table
 
 MAX_REPOS = 3000
@@ -200,9 +201,9 @@ def repo_conditions(reader: CatalogReader, request: FitRequest) -> tuple[list[st
 
 def bind(values: dict[str, Any], name: str, texts: Sequence[str]) -> str:
     """The parameters that stand for texts in lower case, which are added to `values`."""
-    names = [f"{name}_{at}" for at in range(len(texts))]
-    values.update(zip(names, (text.lower() for text in texts), strict=True))
-    return ", ".join(f":{each}" for each in names)
+    listed, named = name_values(name, [text.lower() for text in texts])
+    values.update(named)
+    return listed
 
 
 def load_artifacts(reader: CatalogReader, models: Mapping[int, Any], room: int) -> Iterator[dict[str, Any]]:

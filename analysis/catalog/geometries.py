@@ -9,6 +9,7 @@ from typing import Any
 
 from analysis.fit.geometry import Geometry, parse_geometry
 from analysis.query.reader import CatalogReader
+from analysis.query.statement import name_values
 
 IDS_PER_QUERY = 500
 MAX_SUBSTITUTES = 3
@@ -80,8 +81,7 @@ class GeometryLookup:
         """Ids of headers by the repo that they may stand for; their geometries are loaded."""
         found: dict[str, list[int]] = defaultdict(list)
         for at in range(0, len(ids), IDS_PER_QUERY):
-            values = {f"id_{number}": each for number, each in enumerate(ids[at : at + IDS_PER_QUERY])}
-            listed = ", ".join(f":{name}" for name in values)
+            listed, values = name_values("id", ids[at : at + IDS_PER_QUERY])
             limit = MAX_COPIES * len(values)
             for row in self._reader.rows(f"{sql.format(ids=listed)} limit {limit}", values).dicts():
                 numbers = found[row["key"]]

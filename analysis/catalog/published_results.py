@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from statistics import fmean
 
 from analysis.query.reader import CatalogReader
+from analysis.query.statement import name_values
 from analysis.schemes.quality import cost_of
 
 MIN_MODELS = 3
@@ -31,8 +32,8 @@ def load_results(reader: CatalogReader, repo_ids: Iterable[str]) -> dict[str, fl
     ids = sorted({repo_id.lower() for repo_id in repo_ids})
     results: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for at in range(0, len(ids), IDS_PER_QUERY):
-        values = {f"id_{number}": each for number, each in enumerate(ids[at : at + IDS_PER_QUERY])}
-        for row in reader.all(RESULTS.format(ids=", ".join(f":{name}" for name in values)), values):
+        listed, values = name_values("id", ids[at : at + IDS_PER_QUERY])
+        for row in reader.all(RESULTS.format(ids=listed), values):
             if cost_of(row["dataset"], row["metric"]) == "accuracy":
                 results[row["dataset"].lower(), row["metric"].lower()][row["id"]] = row["value"]
     places: dict[str, list[float]] = defaultdict(list)

@@ -13,6 +13,7 @@ from typing import Any
 
 from analysis.names.family import Likeness, find_closest_family
 from analysis.query.reader import CatalogReader
+from analysis.query.statement import name_values
 
 _TOKENS = """
 select lower(u.token) as token, count(distinct r.id) as repos, count(distinct r.author) as authors,
@@ -71,9 +72,8 @@ def may_be_name(token: str) -> bool:
 def collect_unclaimed(reader: CatalogReader, tokens: Sequence[str]) -> Mapping[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     if tokens:
-        names = {f"t{index}": token for index, token in enumerate(tokens)}
-        sql = _EVIDENCE.format(tokens=", ".join(f":{name}" for name in names))
-        for row in reader.all(sql, names):
+        listed, values = name_values("token", tokens)
+        for row in reader.all(_EVIDENCE.format(tokens=listed), values):
             found.setdefault(row["token"], []).append(row)
     return found
 

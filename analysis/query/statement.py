@@ -8,7 +8,7 @@ analysis/query/tokens.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -77,3 +77,9 @@ def to_psycopg(sql: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]
         parts += [sql[position:start].replace("%", "%%"), placeholder]
         position = end
     return "".join([*parts, sql[position:].replace("%", "%%")]), used
+
+
+def name_values(prefix: str, values: Sequence[Any]) -> tuple[str, dict[str, Any]]:
+    """The parameters of an `in (...)`, as SQL and with their values by name: `:id_0, :id_1`."""
+    named = {f"{prefix}_{at}": value for at, value in enumerate(values)}
+    return ", ".join(f":{name}" for name in named), named

@@ -86,8 +86,9 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in self.entries:
-            meant = ", ".join(suggest_commands(args[0], self.entries))
-            raise click.UsageError(f"no command {args[0]!r}{f'; perhaps {meant}' if meant else ''}", ctx)
+            from crawler.cli.errors import name_nearest
+
+            raise click.UsageError(f"no command {args[0]!r}{name_nearest(args[0], self.entries)}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -100,13 +101,6 @@ class LazyGroup(click.Group):
             CompletionItem(name, help=entry.help) for name, entry in self.entries.items() if name.startswith(incomplete)
         ]
         return named or click.Command.shell_complete(self, ctx, incomplete)
-
-
-def suggest_commands(word: str, words: Sequence[str] | dict[str, Entry]) -> list[str]:
-    """Close matches of a mistyped word."""
-    from difflib import get_close_matches
-
-    return get_close_matches(word, list(words), n=3)
 
 
 @click.group(

@@ -30,6 +30,7 @@ def search(text: tuple[str, ...], limit: int, repo_type: RepoType, db: str, out:
       hf-catalog search question answering --type dataset
     """
     from analysis.query.reader import CatalogReader
+    from analysis.query.statement import name_values
     from db.read.search import find, search_terms
 
     asked = " ".join(text)
@@ -38,9 +39,8 @@ def search(text: tuple[str, ...], limit: int, repo_type: RepoType, db: str, out:
     found = find(db, asked, limit, repo_type)
     scores = {hit.repo_id: hit.score for hit in found.hits}
     with CatalogReader(db) as reader:
-        marks = {f"v{place}": repo_id for place, repo_id in enumerate(scores)}
-        named = ", ".join(f":{name}" for name in marks)
-        rows = reader.all(f"select * from {repo_type}s where repo_id in ({named})", marks) if marks else []
+        listed, values = name_values("id", list(scores))
+        rows = reader.all(f"select * from {repo_type}s where repo_id in ({listed})", values) if values else []
         if not rows and repo_type == "model":
             print_gap(out, reader, db)
     names = NAMES if repo_type == "model" else OTHER_NAMES
