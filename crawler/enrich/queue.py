@@ -83,10 +83,20 @@ class EnrichmentQueue:
                 self.recorder.report_progress("enrich", self.done, max(total, self.done))
         finally:
             self._finish()
+        self._report_others()
         if self.depth == "headers":
             store.link_headers(self.recorder.run, relabel_repo)
         if self.end_cause is not None:
             raise self.end_cause
+
+    def _report_others(self) -> None:
+        """A run is not complete while other crawlers visit repos of its scope: they may end before they have."""
+        if self.named or self.end_cause is not None:
+            return
+        count = self.recorder.store.count_held_by_others(self.depth, self.recorder.settings.scope)
+        if count:
+            are = "1 repo is" if count == 1 else f"{count:,} repos are"
+            self.recorder.missing_parts.append(f"{are} being visited by another crawler")
 
     def _fill(self) -> bool:
         """Gives the workers more repos, unless the run is to end. False when nothing is in flight any more."""

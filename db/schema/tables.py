@@ -398,6 +398,7 @@ enrichments = _table(
     _col("visited_at", UtcDateTime, "when the repo was last read, or the attempt failed"),
     _col("lease", BigInt, "fencing token: only the holder of the latest lease may write", must=True),
     _col("leased_until", UtcDateTime, "when the lease expires; unknown without a lease"),
+    _col("holder", Text, "crawler that holds the lease, the first word of crawl_locks.token; unknown without a lease"),
     _col("failures", Integer, "attempts in a row that failed", must=True),
     _col("attempts", Integer, "attempts in a row that did not even end, as their process did; unknown means none"),
 )

@@ -416,11 +416,11 @@ def _close_leases(rows: Rows, items: Sequence[EnrichedRepo], at: datetime) -> No
 
     A commit that was read deeper before keeps that depth.
     """
-    columns = ("repo", "sha", "depth", "visited_at", "lease", "leased_until", "failures", "attempts")
+    columns = ("repo", "sha", "depth", "visited_at", "lease", "leased_until", "holder", "failures", "attempts")
     values = []
     for item in items:
         depth: str = item.enrichment.depth
         if item.earlier.sha == item.record.sha and item.earlier.depth is not None:
             depth = max(depth, item.earlier.depth, key=_DEPTHS.__getitem__)
-        values.append((item.repo, item.record.sha, depth, at, item.earlier.lease, None, 0, None))
+        values.append((item.repo, item.record.sha, depth, at, item.earlier.lease, None, None, 0, None))
     rows.upsert(enrichments, ("repo",), columns, values)

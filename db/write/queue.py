@@ -11,7 +11,8 @@
 A lease is a number that grows with each lease of its repo: a fencing token. When a crawler stores a result after its
 lease ran out and another crawler leased the repo, the numbers differ and the result is dropped, so that two crawlers
 never write one repo twice. On PostgreSQL leases are claimed with SKIP LOCKED, so that crawlers never wait for each
-other.
+other. A lease names its holder, so that the leases of a crawler that died (db.write.lock) are freed before they run
+out.
 """
 
 from __future__ import annotations
@@ -141,6 +142,7 @@ class LeaseQueue:
     """The repos that are worth enriching, best first: ranked RANKED_BATCH at a time, leased a few at a time."""
 
     def __init__(self) -> None:
+        self.holder: str | None = None  # this crawler's name in its leases (db.write.lock); None outside a crawl
         self._ranked: deque[int] = deque()
         self._ranked_for: tuple[Depth, RepoFilter | None] | None = None
 
@@ -153,6 +155,13 @@ class LeaseQueue:
         if depth == "listing":
             return 0
         statement = select(func.count()).select_from(_JOINED).where(_conditions(depth, scope, None))
+        return int(rows.connection.execute(statement).scalar_one())
+
+    def count_held_by_others(self, rows: Rows, depth: Depth, scope: RepoFilter | None, now: datetime) -> int:
+        """How many repos of the scope, to be enriched to this depth, other crawlers hold leases of."""
+        moment = literal(now, enrichments.c.leased_until.type)
+        held = (enrichments.c.leased_until >= moment, enrichments.c.holder != self.holder)
+        statement = select(func.count()).select_from(_JOINED).where(_conditions(depth, scope, None), *held)
         return int(rows.connection.execute(statement).scalar_one())
 
     def claim(self, rows: Rows, n: int, depth: Depth, scope: RepoFilter | None, now: datetime) -> list[LeasedRepo]:
@@ -203,8 +212,8 @@ class LeaseQueue:
         new_rows = [(repo, lease, until, 0) for repo, lease in leases.items()]
         rows.insert_new(enrichments, ("repo", "lease", "leased_until", "failures"), new_rows)
         attempts = {row.id: (row.attempts or 0) + 1 for row in found}
-        values = [(lease, until, attempts[repo], repo) for repo, lease in leases.items()]
-        rows.update(enrichments, ("lease", "leased_until", "attempts"), "repo", values)
+        values = [(lease, until, self.holder, attempts[repo], repo) for repo, lease in leases.items()]
+        rows.update(enrichments, ("lease", "leased_until", "holder", "attempts"), "repo", values)
         return [
             LeasedRepo(
                 row.hub_id,
@@ -219,7 +228,10 @@ class LeaseQueue:
     @staticmethod
     def count_unended_attempts(rows: Rows, now: datetime) -> list[Skipped]:
         """Makes failures of repos whose attempts ended with their process MAX_ATTEMPTS times; returns their skips."""
-        sql = "select r.id, r.repo_id, r.hub_id from enrichments v join repos r on r.id = v.repo where v.attempts >= ?"
+        sql = (
+            "select r.id, r.repo_id, r.hub_id from enrichments v join repos r on r.id = v.repo"
+            " where v.attempts >= ? and v.leased_until is null"
+        )
         found = rows.select(sql, (MAX_ATTEMPTS,))
         for repo, _, _ in found:
             rows.execute("update enrichments set failures = failures + 1, attempts = null where repo = ?", (repo,))
@@ -233,14 +245,22 @@ class LeaseQueue:
         by_hub_id = {leased.hub_id: leased.lease for leased in leases}
         sql = "select r.hub_id, v.repo, v.lease from repos r join enrichments v on v.repo = r.id where r.hub_id in ({})"
         held = [
-            (None, None, repo) for hub_id, repo, lease in rows.select_in(sql, by_hub_id) if by_hub_id[hub_id] == lease
+            (None, None, None, repo)
+            for hub_id, repo, lease in rows.select_in(sql, by_hub_id)
+            if by_hub_id[hub_id] == lease
         ]
-        rows.update(enrichments, ("leased_until", "attempts"), "repo", held)
+        rows.update(enrichments, ("leased_until", "holder", "attempts"), "repo", held)
 
     @staticmethod
     def release_all(rows: Rows) -> None:
         """Frees every lease, for when no other crawl runs. A result that arrives late still has an outdated lease."""
-        rows.execute("update enrichments set leased_until = null where leased_until is not null")
+        rows.execute("update enrichments set leased_until = null, holder = null where leased_until is not null")
+
+    @staticmethod
+    def release_held_by(rows: Rows, holders: Iterable[str]) -> None:
+        """Frees the leases of crawlers that have ended. Their attempts stay: one of these repos may have ended them."""
+        for holder in holders:
+            rows.execute("update enrichments set leased_until = null, holder = null where holder = ?", (holder,))
 
     @staticmethod
     def record_failure(
@@ -256,8 +276,8 @@ class LeaseQueue:
         stored = rows.first(sql, (hub_id,))
         if stored is None or (lease and stored.lease != lease):
             return
-        columns: tuple[str, ...] = ("repo", "lease", "leased_until", "attempts", "visited_at", "failures")
-        values: tuple[Any, ...] = (stored.id, stored.lease or 0, None, None, now)
+        columns: tuple[str, ...] = ("repo", "lease", "leased_until", "holder", "attempts", "visited_at", "failures")
+        values: tuple[Any, ...] = (stored.id, stored.lease or 0, None, None, None, now)
         if settled is not None:
             columns += ("sha", "depth")
             values += (0, stored.sha, settled)

@@ -175,9 +175,9 @@ def reject_listing(rows: Rows, run: RunRecord, scope: str) -> None:
 
 def has_rejected_listing(rows: Rows, scope: str) -> bool:
     """Whether the latest run of a scope was a full walk that left something out."""
-    sql = "select kind, outcome from crawl_runs where scope = ? and outcome is not null order by id desc limit 1"
-    latest = rows.first(sql, (scope,))
-    return latest is not None and (latest.kind, latest.outcome) == ("full", "incomplete")
+    sql = "select kind, outcome, swept_from from crawl_runs where scope = ? and outcome is not null"
+    latest = rows.first(f"{sql} order by id desc limit 1", (scope,))
+    return latest is not None and tuple(latest) == ("full", "incomplete", None)
 
 
 def restart_listing(rows: Rows, scope: str, kind: str) -> None:

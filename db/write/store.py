@@ -43,6 +43,7 @@ from db.rows import Rows
 from db.schema.migrate import upgrade_engine
 from db.sqlite_file import to_catalog_error
 from db.write import enrichments, leaderboard, listing, lock, relabel, runs, skips, status
+from db.write.heartbeat import heartbeat
 from db.write.label_rows import InternedIds
 from db.write.queue import LeaseQueue
 from db.write.relabel import RelabelCounts
@@ -149,15 +150,18 @@ class Store:
     def crawling(self) -> Iterator[None]:
         """Holds the catalog's lock for a crawl. Raises CatalogLocked if another crawl holds it."""
         with self._writing() as rows:
+            self._release_ended(rows)
             token = lock.acquire_lock(rows, self.db, utc_now())
             if rows.dialect.name == "sqlite":  # no other crawl runs: the holder of a lease has ended
                 self._queue.release_all(rows)
-                skips.save_skips(rows, None, self._queue.count_unended_attempts(rows, self._clock()))
+            skips.save_skips(rows, None, self._queue.count_unended_attempts(rows, self._clock()))
         self._lock_token, self._lock_refreshed = token, monotonic()
+        self._queue.holder = lock.holder_of(token)
         try:
-            yield
+            with heartbeat(self._engine, token):
+                yield
         finally:
-            self._lock_token = None
+            self._lock_token = self._queue.holder = None
             # If it can't be released (the disk is full), the next crawl takes it over from a process that has ended.
             with suppress(CatalogError), self._writing() as rows:
                 lock.release_lock(rows, token)
@@ -317,7 +321,21 @@ class Store:
     def claim(self, n: int, depth: Depth, scope: RepoFilter | None = None) -> list[LeasedRepo]:
         """Leases up to n repos: those of the highest priority that are to be enriched to this depth."""
         with self._writing(assigns_ids=False) as rows:
-            return self._queue.claim(rows, n, depth, scope, self._clock())
+            leased = self._queue.claim(rows, n, depth, scope, self._clock())
+            if not leased and self._release_ended(rows):
+                leased = self._queue.claim(rows, n, depth, scope, self._clock())
+            return leased
+
+    def _release_ended(self, rows: Rows) -> bool:
+        """Frees the leases of crawls that have ended; False if there were none."""
+        ended = lock.remove_ended(rows, utc_now())
+        self._queue.release_held_by(rows, ended)
+        return bool(ended)
+
+    def count_held_by_others(self, depth: Depth, scope: RepoFilter | None = None) -> int:
+        """How many repos that are to be enriched to this depth other crawlers are enriching."""
+        with self._reading() as rows:
+            return self._queue.count_held_by_others(rows, depth, scope, self._clock())
 
     def release(self, leases: Iterable[LeasedRepo]) -> None:
         """Frees leases that were not used."""

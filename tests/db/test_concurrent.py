@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,14 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from analysis.query.reader import CatalogReader
+from db.engine import open_engine
 from db.maintain.check import check
 from db.records import ListingPosition
-from db.write.queue import LEASE_DURATION
+from db.rows import Rows
+from db.write.heartbeat import heartbeat
+from db.write.lock import HEARTBEAT_TIMEOUT, LockHolder, acquire_lock
 from db.write.store import Store
 from tests.db.made import enrichment, page, repo
 from tests.db.writer import REPOS
+
+LIVING = HEARTBEAT_TIMEOUT - timedelta(seconds=2)
+SILENT = timedelta(seconds=60)
+"""Within a minute the leases of a dead machine are free."""
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -97,21 +106,79 @@ def test_two_crawlers_never_wait_for_each_others_claims(server_db: str) -> None:
 def test_a_killed_hosts_work_returns_and_none_is_done_twice(server_db: str) -> None:
     with crawl(server_db, "hold", "15") as dead:
         held = dict(line.split() for line in lines(dead, 15))
+        move_crawlers(server_db, age=-timedelta(hours=1))
     with crawl(server_db, "visits", "4") as one, crawl(server_db, "visits", "4") as other:
         done = [process.communicate(timeout=300)[0].split("\n") for process in (one, other)]
     visited = [line.split()[0] for output in done for line in output if line]
     assert len(visited) == len(set(visited)) == 45
     assert not set(visited) & held.keys()
-    later = datetime.now(UTC) + LEASE_DURATION + timedelta(minutes=1)
-    with Store.open(server_db, clock=lambda: later) as store:
+    with Store.open(server_db) as store:
+        assert (store.claim(60, "headers"), store.count_held_by_others("headers")) == ([], 15)
+        move_crawlers(server_db, age=SILENT)
         run = store.start_run("repos", "", "https://hub.example")
         returned = store.claim(60, "headers")
         assert {wanted.hub_id for wanted in returned} == held.keys()
+        assert store.count_held_by_others("headers") == 0
         number = int(returned[0].hub_id, 16)
         late = (enrichment(number), int(held[returned[0].hub_id]))  # the dead host was only slow
         assert store.save_enrichments(run, [late]) == 0
         assert store.save_enrichments(run, [(enrichment(number), returned[0].lease)]) == 1
     assert [finding for finding in check(server_db) if not finding.ok] == []
+
+
+def move_crawlers(db: str, age: timedelta) -> None:
+    """Makes every crawler of the catalog one of another machine, whose last heartbeat was this long ago."""
+    engine = open_engine(db, read_only=False)
+    with engine.begin() as connection:
+        connection.execute(text("update crawl_locks set host = 'elsewhere', seen_at = now() - :age"), {"age": age})
+    engine.dispose()
+
+
+def test_the_leases_of_a_crawler_that_was_killed_on_this_machine_are_free_at_once(server_db: str) -> None:
+    with crawl(server_db, "hold", "15") as dead:
+        held = {line.split()[0] for line in lines(dead, 15)}
+        with Store.open(server_db) as store:
+            assert len(store.claim(60, "headers")) == 45  # while it lives
+    with Store.open(server_db) as store, store.crawling():
+        assert {wanted.hub_id for wanted in store.claim(60, "headers")} == held
+
+
+def test_a_crawler_that_dies_while_another_one_crawls_leaves_it_its_leases(server_db: str) -> None:
+    with Store.open(server_db) as store, store.crawling():
+        with crawl(server_db, "hold", "15") as other:
+            held = {line.split()[0] for line in lines(other, 15)}
+            assert len(store.claim(60, "headers")) == 45
+            assert (store.claim(60, "headers"), store.count_held_by_others("headers")) == ([], 15)
+        assert {wanted.hub_id for wanted in store.claim(60, "headers")} == held
+
+
+def test_a_crawl_sends_heartbeats_while_it_writes_nothing(server_db: str) -> None:
+    engine = open_engine(server_db, read_only=False)
+    with engine.begin() as connection:
+        token = acquire_lock(Rows(connection), server_db, datetime.now(UTC))
+        connection.execute(text("update crawl_locks set seen_at = now() - interval '1 hour'"))
+    with heartbeat(engine, token, seconds=0.01), CatalogReader(server_db) as reader:
+        while not reader.all("select 1 from crawl_locks where seen_at > now() - interval '1 minute'"):
+            pass  # the test's time limit ends it
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("host", "pid", "age", "has_ended"),
+    [
+        ("elsewhere", 1, LIVING, False),
+        ("elsewhere", 1, SILENT, True),
+        (socket.gethostname(), os.getpid(), SILENT, False),
+        (socket.gethostname(), 2**22 + 1, timedelta(0), True),
+    ],
+    ids=["elsewhere", "elsewhere, silent", "here, silent", "here, ended"],
+)
+def test_a_crawler_has_ended_with_its_process_or_where_that_can_not_be_seen_with_its_heartbeats(
+    host: str, pid: int, age: timedelta, has_ended: bool
+) -> None:
+    now = datetime.now(UTC)
+    holder = LockHolder("crawl", pid, host, now, now - age, "0123 ")
+    assert holder.has_ended(now, HEARTBEAT_TIMEOUT) is has_ended
 
 
 def test_a_lease_that_was_given_back_is_free_at_once(db: str) -> None:
