@@ -19,6 +19,7 @@ from db import sqlite_file
 from db.errors import CatalogError, CatalogMissing, CatalogUnreachable
 from db.extras import install_command
 from db.secret_url import mask_database_url, reveal
+from db.session_settings import quote_name, session_settings
 from db.sqlite_file import is_url, to_catalog_error
 
 APPLICATION_ID = 0x68666361  # "hfca": `file catalog.db` and we know ours
@@ -102,15 +103,21 @@ def _begin_read(connection: Connection) -> None:
 def _postgresql(url: URL, *, read_only: bool, create: bool) -> Engine:
     name = masked_url(url)
     schema = _one_value(url, "schema")
-    options = {"options": _startup_options(url, schema, read_only=read_only), "connect_timeout": 10}
+    settings = session_settings(url, schema)
+    arguments: dict[str, Any] = {"connect_timeout": 10}
+    if settings.startup_options:
+        arguments["options"] = settings.startup_options
     try:
         server = url.difference_update_query(["schema", "options"])
-        engine = create_engine(server, connect_args=options, pool_pre_ping=True)
+        engine = create_engine(server, connect_args=arguments, pool_pre_ping=True)
     except (ModuleNotFoundError, NoSuchModuleError):
         hint = f"install it with: {install_command('postgres')}"
         raise CatalogError(name, f"{name} needs the PostgreSQL driver", hint) from None
-    engine = engine.execution_options(catalog=name, read_only=read_only)
+    begin = "; ".join([*settings.statements, *(["set transaction read only"] if read_only else [])])
+    engine = engine.execution_options(catalog=name, read_only=read_only, begin=begin)
     event.listen(engine, "connect", _plain_numbers)
+    event.listen(engine, "connect", _adapt_to_pooler)
+    event.listen(engine, "begin", _begin_postgresql)
     try:
         with engine.begin() as connection:
             if schema is not None:
@@ -124,17 +131,23 @@ def _postgresql(url: URL, *, read_only: bool, create: bool) -> Engine:
     return engine
 
 
-def _startup_options(url: URL, schema: str | None, *, read_only: bool) -> str:
-    """The URL's own `options` and ours, as libpq passes them to the server when a session starts
-    (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS)."""
-    given = url.query.get("options", ())
-    options = [*((given,) if isinstance(given, str) else given), "-c timezone=UTC"]
-    if read_only:
-        options.append("-c default_transaction_read_only=on")
-    if schema is not None:  # public too, where pg_trgm usually is
-        path = f"{quote_name(schema)},public"
-        options.append("-c search_path=" + path.replace("\\", "\\\\").replace(" ", "\\ "))
-    return " ".join(options)
+def begin_statements(engine: Engine) -> str:
+    """What a transaction on PostgreSQL begins with, for connections that are used without SQLAlchemy."""
+    return str(engine.get_execution_options()["begin"])
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    connection.exec_driver_sql(begin_statements(connection.engine))
+
+
+def _adapt_to_pooler(connection: Any, _: Any) -> None:
+    """Behind pgbouncer each transaction may have another connection to the server, which does not know the statements
+    that were prepared on the last one. A pooler invents the process number that it reports.
+    """
+    (pid,) = connection.execute("select pg_catalog.pg_backend_pid()").fetchone()
+    connection.rollback()
+    if pid != connection.info.backend_pid:
+        connection.prepare_threshold = None
 
 
 def _one_value(url: URL, parameter: str) -> str | None:
@@ -149,11 +162,6 @@ def _require_schema(connection: Connection, name: str, schema: str, *, create: b
     if not create:
         raise CatalogMissing(name)
     connection.exec_driver_sql(f"create schema if not exists {quote_name(schema).replace('%', '%%')}")
-
-
-def quote_name(name: str) -> str:
-    """A name as SQL writes it, whatever its characters."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _plain_numbers(connection: Any, _: Any) -> None:

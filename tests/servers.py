@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -76,6 +77,39 @@ def running_postgresql() -> Iterator[PostgreSQL]:
             yield PostgreSQL(folder)
         finally:
             run(binaries / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop", user=user)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running_pgbouncer(server: PostgreSQL) -> Iterator[PostgreSQL]:
+    """pgbouncer in transaction mode before a server, with two connections for all clients and no settings of ours."""
+    program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
+    if program is None:
+        pytest.skip("no pgbouncer on this machine: apt-get install pgbouncer")
+    user = "postgres" if hasattr(os, "geteuid") and os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="hf-catalog-pool-"))
+    try:
+        users, settings = folder / "users.txt", folder / "pgbouncer.ini"
+        users.write_text('"postgres" ""\n', encoding="utf-8")
+        settings.write_text(
+            f"[databases]\n* = host={server.folder}\n[pgbouncer]\nunix_socket_dir = {folder}\nlisten_port = 5432\n"
+            f"auth_type = trust\nauth_file = {users}\npool_mode = transaction\ndefault_pool_size = 2\n",
+            encoding="utf-8",
+        )
+        if user is not None:
+            shutil.chown(folder, user)
+        process = subprocess.Popen(
+            [program, "-q", settings], user=user, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            while not (folder / ".s.PGSQL.5432").exists():
+                assert process.poll() is None, "pgbouncer did not start"
+                time.sleep(0.01)
+            yield PostgreSQL(folder)
+        finally:
+            process.terminate()
+            process.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

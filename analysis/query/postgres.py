@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -56,9 +57,13 @@ SESSION_SETTINGS = """
 class PostgresResult(RowStream):
     """The rows of a statement, which has a connection of its own."""
 
-    def __init__(self, connection: Connection, catalog: str, limits: QueryLimits, max_rows: int | None) -> None:
-        """`catalog` is its name for messages; `limits` has the statement and the deadline of all of it."""
+    def __init__(
+        self, connection: Connection, begin: str, catalog: str, limits: QueryLimits, max_rows: int | None
+    ) -> None:
+        """`begin` are the statements that a transaction begins with, `catalog` is the catalog's name for messages;
+        `limits` has the statement and the deadline of all of it."""
         self._connection = connection
+        self._begin = begin
         self._catalog = catalog
         self._limits = limits
         self._max_rows = max_rows
@@ -97,6 +102,7 @@ class PostgresResult(RowStream):
         deadline = self._limits.deadline
         seconds = 0.0 if deadline is None else max(deadline - time.monotonic(), 0.0) + MARGIN_SECONDS
         times = {"limit": str(int(seconds * 1000)), "check": str(ALIVE_CHECK_SECONDS * 1000)}
+        cursor.execute(self._begin)
         cursor.execute(SESSION_SETTINGS, times)
         rights = rights_beyond_reading(cursor)
         if rights and not any_role:
@@ -115,7 +121,9 @@ class PostgresResult(RowStream):
             self._rows = self._fetch()
         else:
             cursor = self._connection.cursor()
-            self._rows = iter(cursor.execute(query, values, prepare=True))  # prepared: by the extended protocol
+            rows = cursor.stream(query, values)  # always by the extended protocol
+            first = next(rows, None)
+            self._rows = chain(() if first is None else (first,), rows)
         self.columns = unique_names([column.name for column in cursor.description])
 
     def _fetch(self) -> Iterator[tuple[Any, ...]]:
@@ -171,13 +179,13 @@ def run_on_postgres(
     Raises PrivilegedRole where the role may do more than read and `any_role` does not allow that; QueryRefused,
     QueryTimeout, QueryError, BadParameter, CatalogError.
     """
-    from db.engine import catalog_name, open_engine
+    from db.engine import begin_statements, catalog_name, open_engine
 
     engine = open_engine(db, read_only=True)
-    name = catalog_name(engine)
+    name, begin = catalog_name(engine), begin_statements(engine)
     pooled = engine.raw_connection()
     connection: Any = pooled.driver_connection
     pooled.detach()
     engine.dispose()
     connection.read_only = True
-    return PostgresResult(connection, name, limits, max_rows).execute(values, any_role=any_role)
+    return PostgresResult(connection, begin, name, limits, max_rows).execute(values, any_role=any_role)

@@ -8,11 +8,12 @@ from pathlib import Path
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from db.engine import catalog_name, open_engine, quote_name
+from db.engine import catalog_name, open_engine
 from db.errors import CatalogError, PrivilegedRole
 from db.reader_role import rights_beyond_reading
 from db.schema.tables import metadata
 from db.schema.views import view_sources
+from db.session_settings import quote_name
 
 MAX_CONNECTIONS = 20
 """Connections that the role may have at once, so that readers leave some to the crawlers."""

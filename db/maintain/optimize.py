@@ -12,7 +12,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
 from db.engine import catalog_name, open_engine
+from db.schema.tables import metadata
+from db.session_settings import quote_name
 from db.sqlite_file import to_catalog_error
+
+SCHEMA = (
+    "select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = 'repos'::regclass"
+)
+"""The schema that holds the catalog."""
 
 
 def update_statistics(engine: Engine) -> None:
@@ -22,7 +29,7 @@ def update_statistics(engine: Engine) -> None:
             run("pragma analysis_limit=1000")
             run("pragma optimize")
         else:
-            run("analyze")
+            run(f"analyze {_our_tables(engine)}")
 
 
 def optimize(db: str | Path, *, vacuum: bool = False) -> None:
@@ -42,11 +49,18 @@ def optimize(db: str | Path, *, vacuum: bool = False) -> None:
                     run("vacuum")
                 run("pragma wal_checkpoint(truncate)")
             else:
-                run("vacuum (full, analyze)" if vacuum else "vacuum (analyze)")
+                run(f"vacuum ({'full, ' if vacuum else ''}analyze) {_our_tables(engine)}")
     except DatabaseError as error:
         raise to_catalog_error(error, catalog_name(engine)) from error
     finally:
         engine.dispose()
+
+
+def _our_tables(engine: Engine) -> str:
+    """The catalog's tables on PostgreSQL, for statements outside of a transaction, where no search path is set."""
+    with engine.connect() as connection:
+        schema = connection.exec_driver_sql(SCHEMA).scalar_one()
+    return ", ".join(f"{quote_name(schema)}.{quote_name(table)}" for table in metadata.tables)
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from importlib.resources import files
 
 from sqlalchemy import Connection
 
-from db.engine import quote_name
 from db.labels import ARTIFACT_LABEL_NAMES, LABEL_NAMES
+from db.session_settings import quote_name
 
 POSTGRESQL_FUNCTIONS = (
     "create or replace function hex(bytea) returns text language sql immutable strict parallel safe"
