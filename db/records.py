@@ -140,6 +140,8 @@ class Header:
     requests: int = 0
     bytes_read: int = 0
     facts: Json = field(default_factory=dict)  # bounded: attention geometry, base models, tokenizer, quantizer, ...
+    tensor_layout: int | None = None  # 64-bit digest of all tensors' names, shapes and types
+    tensor_shapes: int | None = None  # of their names and shapes
 
 
 @dataclass(frozen=True, slots=True)

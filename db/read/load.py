@@ -15,7 +15,7 @@ from db.schema.tables import artifacts, header_layouts, headers, repos
 HEADER_COLUMNS = (
     "content", "format", "version", "architecture", "parameters", "active_parameters", "tensor_count", "types",
     "quant", "quant_method", "quant_share", "bits_per_weight", "context", "size", "size_verified", "inferred",
-    "requests", "bytes_read", "facts",
+    "tensor_layout", "tensor_shapes", "requests", "bytes_read", "facts",
 )  # fmt: skip
 """The columns of `headers` that are fields of db.records.Header."""
 

@@ -169,6 +169,19 @@ repo_files = _table(
     linked=True,
 )
 
+former_files = _table(
+    "former_files",
+    "Contents that files had in commits read earlier, so that an old download is recognized; see replaced_files.",
+    _repo(),
+    _key("path", Text, "path in the repo"),
+    _key("sha256", Hash, "sha256 of the former content"),
+    _col("size", BigInt, "bytes", index=True),
+    _col("sha", Text, "the last commit that was read with it; unknown for changes that an older version recorded"),
+    _col("until", UtcDateTime, "when the catalog noticed that it was replaced or removed", must=True),
+    Index("ix_former_files_sha256", "sha256"),
+    linked=True,
+)
+
 # ---- what was made of it --------------------------------------------------------------------------------------------
 
 vocabularies = _table(
@@ -224,6 +237,8 @@ headers = _table(
     _col("size", BigInt, "bytes of all files as the header implies them"),
     _col("size_verified", Bool, "the implied size is the files' size"),
     _col("inferred", Bool, "the parameter count was taken from elsewhere, not from tensors", must=True),
+    _col("tensor_layout", BigInt, "64-bit digest of the names, shapes and types of all tensors", index=True),
+    _col("tensor_shapes", BigInt, "64-bit digest of their names and shapes: equal in other quantizations", index=True),
     _col("requests", Integer, "requests that reading took", must=True),
     _col("bytes_read", BigInt, "bytes that reading took", must=True),
     _col("facts", Text, "JSON object: attention geometry, tokenizer, base models, quantizer ...", must=True),
@@ -247,6 +262,7 @@ artifacts = _table(
     UniqueConstraint("repo", "artifact"),
     Index("ix_artifacts_content", "content"),
     Index("ix_artifacts_quant", "quant", "total_size"),
+    Index("ix_artifacts_total_size", "total_size"),
 )
 
 evidence = _table(

@@ -18,6 +18,7 @@ from db.schema.tables import (
     artifacts,
     conflicts,
     enrichments,
+    former_files,
     label_evidence,
     partial_repos,
     repo_files,
@@ -45,6 +46,7 @@ _ARTIFACT_COLUMNS = ("repo", "artifact", "role", "file_count", "paths", "total_s
 _OPTIONAL_COLUMNS = ("pipeline_tag", "library_name", "license", "used_storage")
 _REPO_COLUMNS = ("status", "sha", "gated", *_OPTIONAL_COLUMNS, "last_seen")
 _SIZE_COLUMNS = ("total_size", "file_count")
+_FORMER_COLUMNS = ("repo", "path", "sha256", "size", "sha", "until")
 
 
 Refresh = Callable[[RepoRecord, StoredRepo, Sequence[FileRecord]], Refreshed]
@@ -158,7 +160,7 @@ def _save(rows: Rows, interned: InternedIds, run: RunRecord, items: Sequence[Enr
     replace_base_models(rows, [item for item in items if item.is_as_listed])
     deep = [item for item in items if item.enrichment.depth != "listing"]
     read = save_headers(rows, [header for item in deep for header in item.enrichment.headers], at)
-    record_events(rows, run, at, [*save_files(rows, deep), *save_artifacts(rows, interned, deep, read)])
+    record_events(rows, run, at, [*save_files(rows, deep, at), *save_artifacts(rows, interned, deep, read)])
     _save_labels(rows, interned, items, at)
     save_array_lengths(rows, [length for item in items for length in item.enrichment.layouts])
     replace_skips(rows, run, {item.record.repo_id: item.enrichment.skipped for item in items})
@@ -256,12 +258,13 @@ def _sizes(files: Sequence[FileRecord]) -> tuple[int | None, int]:
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
-def save_files(rows: Rows, items: Sequence[EnrichedRepo]) -> list[RepoEvent]:
-    """Stores the files of repos; returns events of what changed since an earlier commit."""
+def save_files(rows: Rows, items: Sequence[EnrichedRepo], at: datetime) -> list[RepoEvent]:
+    """Stores the files of repos and what replaced ones held; returns events of changes since an earlier commit."""
     stored = load_files(rows, [item.repo for item in items if not item.earlier.is_first])
     removed: list[Row] = []
     new: list[Row] = []
     changed: list[Row] = []
+    former: list[Row] = []
     events: list[RepoEvent] = []
     for item in items:
         before, repo = stored.get(item.repo, {}), item.repo
@@ -272,12 +275,18 @@ def save_files(rows: Rows, items: Sequence[EnrichedRepo]) -> list[RepoEvent]:
         now = {path: FileValues(file.size, file.blob_id, file.sha256) for path, file in files.items()}
         removed += [(repo, path) for path in before if path not in now]
         changed += [(*values, repo, path) for path, values in now.items() if before.get(path, values) != values]
+        former += [
+            (repo, path, old.sha256, old.size, item.earlier.sha, at)
+            for path, old in before.items()
+            if old.sha256 is not None and (path not in now or now[path].sha256 != old.sha256)
+        ]
         if item.is_new_commit:
             events += _file_events(repo, before, now)
     rows.delete(repo_files, ("repo", "path"), removed)
     new.sort()  # in the order of the table, so that its pages are filled one after the other
     rows.insert(repo_files, ("repo", "path", *FileValues._fields), new, ready=True)
     rows.update(repo_files, FileValues._fields, ("repo", "path"), changed)
+    rows.upsert(former_files, ("repo", "path", "sha256"), _FORMER_COLUMNS, former)
     return events
 
 

@@ -142,6 +142,7 @@ def skipped(number: int, reason: Any = "gated", detail: str = "ask first") -> Sk
 
 def fill(db: str) -> None:
     """A catalog with rows in every table, all but the lock and the queue of search through the store's own calls."""
+    from db.schema.tables import former_files
     from db.write import lock
     from db.write.store import Store
 
@@ -163,5 +164,6 @@ def fill(db: str) -> None:
             rows.execute("insert into search_pending (repo) values (2)")
             rows.execute("insert into partial_repos (repo) values (2)")
             rows.execute("insert into repo_links (repo, target_type, target) values (2, 'model', 'acme/model')")
+            rows.insert(former_files, ("repo", "path", "sha256", "until"), [(2, "a.gguf", content("old"), moment)])
             rows.execute("insert into leaderboards values (2, 0, 'acme/model', 1, 61.5, ?, null)", (True,))
         store.save_capabilities("https://hub.example", "{}")

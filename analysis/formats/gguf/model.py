@@ -28,6 +28,7 @@ from analysis.formats.gguf.parameters import count_active_gguf_parameters, count
 from analysis.formats.gguf.reader import read_file
 from analysis.formats.gguf.scheme import find_gguf_scheme, type_names
 from analysis.formats.source import ByteSource
+from analysis.formats.tensor_digests import digest_tensors
 from analysis.schemes.schemes import FULL_PRECISION
 from analysis.untrusted import MAX_CONTEXT, check_count
 from db.records import ArrayLength, ArtifactRecord, Header
@@ -88,6 +89,7 @@ def build_gguf_header(
     for name, tensor in zip(names, tensors, strict=True):
         types[name] += tensor.elements
     stored = sum(types.values())
+    digests = digest_tensors((each.name, each.shape, name) for name, each in zip(names, tensors, strict=True))
     role = find_header_role(first, architecture, artifact)
     parameters = count_gguf_parameters(tensors, architecture) if tensors and role != "imatrix" else None
     total = None if None in weights else sum(size for size in weights if size is not None)
@@ -108,6 +110,8 @@ def build_gguf_header(
         size=sum_implied_sizes(files, actual),
         size_verified=verify_sizes(files, actual),
         content=artifact.content,
+        tensor_layout=digests.layout,
+        tensor_shapes=digests.shapes,
         requests=requests,
         bytes_read=bytes_read,
         facts=collect_gguf_facts(files, architecture, role),

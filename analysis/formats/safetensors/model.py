@@ -26,6 +26,7 @@ from analysis.formats.facts import clean_text, drop_missing
 from analysis.formats.safetensors.packing.codebooks import parameters_from_shapes
 from analysis.formats.safetensors.packing.measure import Module, Packed, measure
 from analysis.formats.safetensors.tensors import FLOATS, Tensor
+from analysis.formats.tensor_digests import digest_tensors
 from analysis.schemes.quantization_config import QuantizationConfig, find_quantization_config
 from db.record_base import Json
 from db.records import ArtifactRecord, Header
@@ -92,6 +93,7 @@ def build_safetensors_header(
         types[tensor.dtype] += tensor.elements
     data = sum(tensor.size for tensor in tensors.values()) - count_repeated_bytes(tensors, config) - packed.buffer_bytes
     scheme, share = find_safetensors_scheme(packed, parameters)
+    digests = digest_tensors((name, tensor.shape, tensor.dtype) for name, tensor in tensors.items())
     experts = find_experts(packed, config)
     return Header(
         format=format_,
@@ -110,6 +112,8 @@ def build_safetensors_header(
         size_verified=size_verified,
         content=artifact.content,
         inferred=inferred,
+        tensor_layout=digests.layout,
+        tensor_shapes=digests.shapes,
         requests=requests,
         bytes_read=bytes_read,
         facts=collect_safetensors_facts(artifact, packed, tensors, metadata, config, quantization, experts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import sqlite3
 import sys
@@ -23,7 +24,7 @@ from db.maintain.check import check
 from db.schema import migrate
 from db.schema.tables import metadata
 from db.write.store import Store
-from tests.db.made import fill
+from tests.db.made import NOON, fill
 
 NEXT = """
 import sqlalchemy as sa
@@ -63,7 +64,7 @@ def engine(db: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-LATER_TABLES = ("endpoints", "leaderboards", "partial_repos", "repo_links")
+LATER_TABLES = ("endpoints", "former_files", "leaderboards", "partial_repos", "repo_links")
 """Tables that the first release did not have."""
 
 
@@ -157,6 +158,33 @@ def test_the_standard_names_are_taken_back_and_given_again_with_every_row(engine
         assert constraints(connection, "missing_repos") == {"pk_missing_repos", "fk_missing_repos_repo"}
         assert constraints(connection, "listing_pages") == {"pk_listing_pages"}
         assert constraints(connection, "header_layouts") == {"pk_header_layouts"}
+
+
+def test_former_contents_are_taken_from_the_changes_that_were_recorded(engine: Engine, db: str) -> None:
+    old, new = ({"size": size, "blob_id": None, "sha256": text * 64} for size, text in ((5, "a"), (6, "b")))
+    git = {"size": 5, "blob_id": "c" * 40, "sha256": None}
+    changes = [
+        ("changed file", old, new),  # counts
+        ("changed file", new, {**new, "blob_id": "d" * 40}),  # the same content
+        ("changed file", git, {**git, "size": 7}),  # a small file of git
+        ("removed file", new, None),  # counts
+        ("new file", None, old),
+    ]
+    values = [
+        {"id": 100 + at, "repo": 1, "at": NOON, "kind": kind, "subject": "m.gguf", "before": before, "after": after}
+        for at, (kind, *texts) in enumerate(changes)
+        for before, after in [[text and json.dumps(text) for text in texts]]
+    ]
+    with engine.begin() as connection:
+        connection.execute(metadata.tables["events"].insert(), values)
+    migrate.downgrade(db, "0009_lease_holders")
+    migrate.upgrade(db, backup=False)
+    with engine.connect() as connection:
+        rows = connection.execute(select(metadata.tables["former_files"])).all()
+    assert {(row.repo, row.path, row.sha256, row.size, row.until) for row in rows} == {
+        (1, "m.gguf", "a" * 64, 5, NOON),
+        (1, "m.gguf", "b" * 64, 6, NOON),
+    }
 
 
 def constraints(connection: Connection, table: str) -> set[str | None]:

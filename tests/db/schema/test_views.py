@@ -27,6 +27,7 @@ PROMISED = {
     "quantized_models": "repo_id author family version size format quant quant_measured quant_method bits"
     " bits_per_weight qat imatrix dynamic parameters total_size downloads base_model base_downloads",
     "files": "repo_id path size blob_id sha256",
+    "replaced_files": "repo_id path size sha256 sha until current_size current_sha256",
     "label_conflicts": "repo_id artifact field claimed claimed_by measured measured_by",
     "repo_schemes": "repo_id quant quantized artifacts total_size author downloads family base_model",
     "labels": "repo_id artifact field value source rule weight resolved",

@@ -12,7 +12,7 @@ import pytest
 from analysis.query.reader import CatalogReader
 from db.errors import CatalogLocked, CatalogMissing
 from db.read.load import Relabelled
-from db.records import EdgeRecord, ListingPosition, Page, RepoFilter, RunRecord, Skipped
+from db.records import EdgeRecord, FileRecord, ListingPosition, Page, RepoFilter, RunRecord, Skipped
 from db.write import runs
 from db.write.relabel import LabelDifference
 from db.write.store import Store
@@ -240,6 +240,33 @@ def test_a_later_commit_records_which_files_changed(store: Store, run: RunRecord
         "c.gguf",
     ]
     assert ask("select count(*) as n from headers") == [{"n": 3}]  # what was read once stays known
+    assert ask("select repo_id, path, size, sha256, sha, current_sha256 from replaced_files") == [
+        {
+            "repo_id": moved.repo_id,
+            "path": "a.gguf",
+            "size": 1001,
+            "sha256": content("a.gguf"),
+            "sha": repo(1).sha,
+            "current_sha256": None,
+        }
+    ]
+
+
+def test_a_replaced_content_stays_known_with_its_last_day(store: Store, run: RunRecord, clock: Clock, ask: Ask) -> None:
+    first = enrichment(1)
+    store.save_page(run, "", page([1]))
+    store.save_enrichments(run, [(first, 0)])
+    clock.pass_(days=1)
+    moved = repo(1, sha="e" * 40)
+    again = FileRecord("a-Q4_0.gguf", 1005, "f" * 40, content("fixed upload"))
+    store.save_enrichments(run, [(replace(first, repo=moved, files=(again,)), 0)])
+    clock.pass_(days=1)
+    unchanged = replace(first, repo=repo(1, sha="d" * 40), files=(replace(again, blob_id="c" * 40),))
+    store.save_enrichments(run, [(unchanged, 0)])  # the same content: nothing was replaced
+    [row] = ask("select sha256, size, until, current_sha256, current_size from replaced_files")
+    assert (row["sha256"], row["size"]) == (content("a-Q4_0.gguf"), 1001)
+    assert (row["current_sha256"], row["current_size"]) == (content("fixed upload"), 1005)
+    assert row["until"].startswith("2026-06-02")
 
 
 def test_what_a_visit_measured_outlives_the_next_listing(store: Store, run: RunRecord, ask: Ask) -> None:
