@@ -11,15 +11,18 @@ A crawl may be interrupted at any moment, even by a power failure: the next one 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from crawler.discover.discover import discover
 from crawler.discover.plan import choose_run_kind, split_by_author
 from crawler.enrich.enrich import enrich
+from crawler.errors import CrawlStopped
 from crawler.execute.executor import open_executor, open_threads
 from crawler.execute.gc_tuning import tuned_gc
 from crawler.known_hubs import kept_capabilities
 from crawler.run_recorder import Progress, ProgressCallback, RunRecorder, recorded_run
 from crawler.settings import CrawlSettings
+from crawler.sources.pacer import Pacer
 from crawler.sources.source import Source
 from db.records import RunRecord
 from db.write.store import Store
@@ -31,6 +34,15 @@ def ignore_progress(progress: Progress) -> None:
     """The callback of a crawl whose progress is not shown."""
 
 
+def wait_for_server(pacer: Pacer, seconds: float) -> bool:
+    """Waits for the catalog's server, unless the crawl is to end meanwhile."""
+    try:
+        pacer.pause(seconds, "the server of the catalog")
+    except CrawlStopped:
+        return False
+    return True
+
+
 def crawl(
     store: Store, source: Source, settings: CrawlSettings, callback: ProgressCallback = ignore_progress
 ) -> list[RunRecord]:
@@ -40,6 +52,7 @@ def crawl(
     found until then is stored.
     """
     runs = []
+    store.wait_for_server = partial(wait_for_server, source.pacer)
     with (
         store.crawling(),
         kept_capabilities(store, source),

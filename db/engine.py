@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event,
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from db import sqlite_file
-from db.errors import CatalogError, CatalogMissing, CatalogUnreachable
+from db.errors import CatalogError, CatalogMissing
 from db.extras import install_command
 from db.secret_url import mask_database_url, reveal
 from db.session_settings import quote_name, session_settings
@@ -104,7 +104,7 @@ def _postgresql(url: URL, *, read_only: bool, create: bool) -> Engine:
     name = masked_url(url)
     schema = _one_value(url, "schema")
     settings = session_settings(url, schema)
-    arguments: dict[str, Any] = {"connect_timeout": 10}
+    arguments: dict[str, Any] = {"connect_timeout": 10, "client_encoding": "utf8"}
     if settings.startup_options:
         arguments["options"] = settings.startup_options
     try:
@@ -120,11 +120,13 @@ def _postgresql(url: URL, *, read_only: bool, create: bool) -> Engine:
     event.listen(engine, "begin", _begin_postgresql)
     try:
         with engine.begin() as connection:
+            if not read_only:
+                _require_utf8(connection, name)
             if schema is not None:
                 _require_schema(connection, name, schema, create=create and not read_only)
     except DBAPIError as error:
         engine.dispose()
-        raise CatalogUnreachable(name, str(error.orig).strip().splitlines()[0]) from None
+        raise to_catalog_error(error, name) from None
     except BaseException:
         engine.dispose()
         raise
@@ -153,6 +155,14 @@ def _adapt_to_pooler(connection: Any, _: Any) -> None:
 def _one_value(url: URL, parameter: str) -> str | None:
     value = url.query.get(parameter)
     return value if value is None or isinstance(value, str) else value[-1]
+
+
+def _require_utf8(connection: Connection, name: str) -> None:
+    """Raises CatalogError where texts of the Hub, of any language, can't be stored."""
+    encoding = connection.exec_driver_sql("show server_encoding").scalar_one()
+    if encoding != "UTF8":
+        hint = "make a database with: createdb --encoding=UTF8 --template=template0 NAME"
+        raise CatalogError(name, f"the database {name} has the encoding {encoding}; a catalog needs UTF8", hint)
 
 
 def _require_schema(connection: Connection, name: str, schema: str, *, create: bool) -> None:

@@ -149,8 +149,12 @@ def check_revision(db: str, found: str | None, *, is_foreign: bool) -> None:
 
 
 def to_catalog_error(error: Exception, db: str) -> CatalogError:
-    """The catalog's own error for one of the driver, or for SQLAlchemy's that holds it."""
+    """The catalog's own error for one of a driver, or for SQLAlchemy's that holds it."""
     cause = getattr(error, "orig", None) or error
+    if hasattr(cause, "sqlstate"):
+        from db.postgres_errors import postgres_error
+
+        return postgres_error(cause, db)
     lines = str(cause).strip().splitlines()
     why = lines[0] if lines else type(cause).__name__
     if "locked" in why or "busy" in why:

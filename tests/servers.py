@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -22,8 +22,10 @@ OPTIONS = "-c listen_addresses='' -c fsync=off -c full_page_writes=off -c shared
 class PostgreSQL:
     """A running server that listens on a socket in `folder`, and creates a new database for each test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, control: Callable[[str], None] = lambda action: None) -> None:
+        """`control` starts or stops the server: `start`, `stop`."""
         self.folder = folder
+        self.control = control
         self._names = (f"test{number}" for number in count())
 
     def url(self, database: str) -> str:
@@ -72,11 +74,16 @@ def running_postgresql() -> Iterator[PostgreSQL]:
             shutil.chown(folder, user)
         run(binaries / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N", user=user)
         options = f"{OPTIONS} -c unix_socket_directories='{folder}'"
-        run(binaries / "pg_ctl", "-D", folder / "data", "-l", folder / "log", "-w", "-o", options, "start", user=user)
+
+        def control(action: str) -> None:
+            words = ("-o", options, "-l", folder / "log") if action == "start" else ("-m", "immediate")
+            run(binaries / "pg_ctl", "-D", folder / "data", "-w", *words, action, user=user)
+
+        control("start")
         try:
-            yield PostgreSQL(folder)
+            yield PostgreSQL(folder, control)
         finally:
-            run(binaries / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop", user=user)
+            control("stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

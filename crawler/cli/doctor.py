@@ -80,12 +80,14 @@ def check_catalog(db: str) -> Iterator[Finding]:
     from analysis.vocabulary.vocabulary import vocabulary
     from crawler.known_hubs import describe_capabilities, parse_capabilities
     from db.errors import CatalogMissing
+    from db.maintain.search_index import HAS_INDEX, NO_INDEX, NO_INDEX_REMEDY
 
     try:
         with CatalogReader(db) as reader:
             repos = reader.all("select count(*) as n from repos")[0]["n"]
             held = reader.all("select pid, host from crawl_locks")
             stale = reader.all(COUNT_STALE, {"now": vocabulary().digest})[0]["n"]
+            has_index = reader.dialect == "sqlite" or reader.all(HAS_INDEX)[0]["has_index"]
             hubs = reader.all("select endpoint, capabilities, found_at from endpoints order by endpoint")
     except CatalogMissing as error:
         yield Finding("catalog", "note", str(error), error.hint)
@@ -94,6 +96,8 @@ def check_catalog(db: str) -> Iterator[Finding]:
         yield bad_finding("catalog", error, "hf-catalog db check")
         return
     yield Finding("catalog", "good", f"{db}, {repos:,} repos")
+    if not has_index:
+        yield Finding("search", "note", NO_INDEX, NO_INDEX_REMEDY)
     if stale:
         yield Finding("labels", "note", f"{stale:,} repos have labels of an older vocabulary", "hf-catalog relabel")
     for holder in held:

@@ -15,6 +15,7 @@ from db import revisions
 from db.derive.digest import evidence_key
 from db.engine import catalog_name, open_engine, revision
 from db.errors import CatalogDamaged, CatalogNewer
+from db.maintain.search_index import NO_INDEX, NO_INDEX_REMEDY, has_index
 from db.maintain.values import find_invalid_values
 from db.rows import Rows
 from db.schema.migrate import upgrade_engine
@@ -62,6 +63,7 @@ def check(db: str | Path) -> list[Finding]:
             for name, look in _looks(engine):
                 found.append(_guarded(name, look))
             found.append(Finding("vocabulary", True, _vocabulary(engine)))
+            found.append(Finding("search index", True, _search_index(engine)))
         return found
     finally:
         engine.dispose()
@@ -101,6 +103,11 @@ def _looks(engine: Engine) -> Iterator[tuple[str, Callable[[], str | None]]]:
     yield "evidence", partial(_evidence, engine)
     for name, sql in ORPHANS.items():
         yield name, partial(_none, engine, sql)
+
+
+def _search_index(engine: Engine) -> str:
+    with engine.connect() as connection:
+        return "" if has_index(connection) else f"{NO_INDEX}; {NO_INDEX_REMEDY}"
 
 
 def _integrity(engine: Engine) -> str | None:

@@ -7,6 +7,7 @@ unchanged. A SQLite catalog of an older schema is copied to a backup file next t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ from db.engine import (
     read_revision,
     revision,
 )
-from db.errors import CatalogDamaged, CatalogError, CatalogNewer
+from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogNewer
 from db.schema.tables import metadata
 from db.schema.views import create_views, drop_views, view_names
 from db.sqlite_file import to_catalog_error
@@ -83,13 +84,37 @@ DEPENDENT_OBJECTS = "2BP01"
 """PostgreSQL's code for what can't be dropped, because others depend on it."""
 
 
+LOCK_TIMEOUT_SECONDS = 2
+"""How long a migration waits for locks on PostgreSQL. Whoever wants to read queues behind it meanwhile."""
+
+LOCK_ATTEMPTS = 20
+
+LOCK_PAUSE_SECONDS = 3.0
+"""Between two attempts, so that the readers that queued are served."""
+
+
 def migrate_engine(engine: Engine, target: str, *, forward: bool = True) -> None:
-    """Runs the migrations up or down to the revision `target`, without views meanwhile, in one transaction."""
+    """Runs the migrations up or down to the revision `target`, without views meanwhile, in one transaction.
+
+    Where a long query on PostgreSQL holds what is to be changed it tries again for about a minute and a half.
+    Raises CatalogBusy if that query still runs then, and what `upgrade` does.
+    """
+    for attempt in range(LOCK_ATTEMPTS):
+        try:
+            return _migrate(engine, target, forward=forward)
+        except CatalogBusy:
+            if engine.dialect.name == "sqlite" or attempt == LOCK_ATTEMPTS - 1:
+                raise
+            time.sleep(LOCK_PAUSE_SECONDS)
+
+
+def _migrate(engine: Engine, target: str, *, forward: bool) -> None:
     from alembic import command
 
     try:
         with engine.connect() as connection, _without_foreign_keys(connection), connection.begin():
             if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"set local lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
                 connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext('hf-catalog migrate'))")
             _refuse_foreign_database(connection)
             others = drop_views(connection)

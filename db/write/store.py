@@ -22,6 +22,7 @@ from db.engine import catalog_name, open_engine, revision
 from db.errors import CatalogError, CatalogMissing
 from db.maintain import optimize, prune
 from db.maintain.prune import Pruned
+from db.postgres_errors import is_server_error
 from db.read import load, search
 from db.read.load import Relabelled, StoredRepo
 from db.record_base import Depth, RepoType, Status
@@ -47,7 +48,8 @@ from db.write.heartbeat import heartbeat
 from db.write.label_rows import InternedIds
 from db.write.queue import LeaseQueue
 from db.write.relabel import RelabelCounts
-from db.write.runs import ReassignedRepo
+from db.write.resume import WaitForServer, give_up, resumed
+from db.write.runs import MissingBatch, ReassignedRepo
 
 WRITE_LOCK_KEY = 0x68666361
 """Of PostgreSQL's advisory lock: one writer at a time assigns new numbers."""
@@ -72,6 +74,7 @@ class Store:
         self._queue = LeaseQueue()
         self._lock_token: str | None = None
         self._lock_refreshed = 0.0  # monotonic seconds
+        self.wait_for_server: WaitForServer = give_up
 
     @classmethod
     def open(cls, db: str | Path, *, create: bool = False, clock: Callable[[], datetime] = utc_now) -> Self:
@@ -112,7 +115,8 @@ class Store:
         except BaseException as error:
             self._interned.forget()
             self._queue.forget()
-            if isinstance(error, OperationalError) or type(error) is DatabaseError:
+            if isinstance(error, OperationalError) or type(error) is DatabaseError or is_server_error(error):
+                assert isinstance(error, Exception)
                 raise to_catalog_error(error, self.db) from error
             raise
 
@@ -130,7 +134,7 @@ class Store:
         try:
             with self._reader.connect() as connection:
                 yield Rows(connection)
-        except (OperationalError, DatabaseError) as error:
+        except DatabaseError as error:
             raise to_catalog_error(error, self.db) from error
 
     @contextmanager
@@ -166,16 +170,19 @@ class Store:
             with suppress(CatalogError), self._writing() as rows:
                 lock.release_lock(rows, token)
 
+    @resumed
     def start_run(self, kind: str, scope: str, endpoint: str) -> RunRecord:
         """Adds a run. `scope` is the canonical text of its filters, empty for the whole Hub."""
         with self._writing() as rows:
             return runs.start_run(rows, kind, scope, endpoint, self._clock())
 
+    @resumed
     def update_run(self, run: RunRecord) -> None:
         """Writes a run's counters; `save_page` counts its pages in the row, not in the record."""
         with self._writing() as rows:
             runs.update_run(rows, run)
 
+    @resumed
     def finish_run(self, run: RunRecord) -> None:
         """Writes a run that has ended; a `complete` one closes its walk of the listing."""
         with self._writing() as rows:
@@ -183,16 +190,19 @@ class Store:
         self.index()
         optimize.update_statistics(self._engine)
 
+    @resumed
     def load_capabilities(self, endpoint: str, since: datetime) -> str | None:
         """What crawls found of a Hub's API at `since` or later, as `save_capabilities` stored it."""
         with self._reading() as rows:
             return runs.load_capabilities(rows, endpoint, since)
 
+    @resumed
     def save_capabilities(self, endpoint: str, capabilities: str) -> None:
         """Stores what was found of a Hub's API, as JSON."""
         with self._writing() as rows:
             runs.save_capabilities(rows, endpoint, capabilities, self._clock())
 
+    @resumed
     def save_page(
         self, run: RunRecord, scope: str, page: Page, refresh: enrichments.Refresh | None = None
     ) -> PageCounts:
@@ -209,6 +219,7 @@ class Store:
         self.index(2 * max(len(page.repos), 500))
         return counts
 
+    @resumed
     def index(self, limit: int | None = None) -> int:
         """Updates the search index for repos that changed, at most `limit`, in batches. Returns how many."""
         done = 0
@@ -221,11 +232,13 @@ class Store:
                 break
         return done
 
+    @resumed
     def save_skips(self, run: RunRecord | None, skipped: Sequence[Skipped]) -> int:
         """Stores what was skipped; returns how many are new."""
         with self._writing() as rows:
             return skips.save_skips(rows, run, skipped)
 
+    @resumed
     def set_status(self, run: RunRecord | None, hub_id: str, value: Status) -> bool:
         """Stores the status that a request for the repo itself found, with an event; False if it is not new."""
         with self._writing() as rows:
@@ -233,52 +246,69 @@ class Store:
 
     # ---- walks of the listing ---------------------------------------------------------------------------------------
 
+    @resumed
     def position(self, scope: str, kind: str) -> ListingPosition | None:
         """Where an unfinished walk continues; None if there is none."""
         with self._reading() as rows:
             return runs.load_position(rows, scope, kind)
 
+    @resumed
     def restart(self, scope: str, kind: str) -> None:
         """Deletes the state of an unfinished walk: the next page starts a new one."""
         with self._writing() as rows:
             runs.restart_listing(rows, scope, kind)
 
+    @resumed
     def watermark(self, scope: str) -> datetime | None:
         """The greatest last_modified of a walk that reached its end: incremental crawls go back to it."""
         with self._reading() as rows:
             return runs.load_watermark(rows, scope)
 
+    @resumed
     def has_full_listing(self, scope: str) -> bool:
         """Whether a full walk of the scope ever reached its end."""
         with self._reading() as rows:
             return runs.load_full_listing_time(rows, scope) is not None
 
+    @resumed
     def has_unchecked_listing(self, scope: str) -> bool:
         """Whether a full walk reached its end and the repos that it missed were not looked for yet."""
         with self._reading() as rows:
             return runs.has_unchecked_listing(rows, scope)
 
+    @resumed
     def repos_in_last_listing(self, scope: str) -> int:
         """How many repos the last full walk saw."""
-        with self._reading() as rows:
-            return sum(runs.load_listed_repos(rows, scope))
+        return sum(self._load_listed_repos(scope))
 
     def missing(self, scope: str, scope_filter: RepoFilter | None = None) -> Iterator[LeasedRepo]:
         """Repos of the scope that the last full walk did not see. The caller may write between two of them."""
-        with self._reading() as rows:
-            listed = runs.load_listed_repos(rows, scope)
+        listed = self._load_listed_repos(scope)
         after: int | None = 0
         while after is not None:
-            with self._reading() as rows:
-                batch = runs.load_missing_batch(rows, scope, scope_filter, listed, after)
+            batch = self._load_missing_batch(scope, scope_filter, listed, after)
             yield from batch.repos
             after = batch.last
 
+    @resumed
+    def _load_listed_repos(self, scope: str) -> bytearray:
+        with self._reading() as rows:
+            return runs.load_listed_repos(rows, scope)
+
+    @resumed
+    def _load_missing_batch(
+        self, scope: str, scope_filter: RepoFilter | None, listed: bytearray, after: int
+    ) -> MissingBatch:
+        with self._reading() as rows:
+            return runs.load_missing_batch(rows, scope, scope_filter, listed, after)
+
+    @resumed
     def record_missing(self, scope: str, hub_ids: Iterable[str]) -> None:
         """Stores that the last full walk of this scope did not see these repos."""
         with self._writing() as rows:
             runs.record_missing(rows, scope, hub_ids, self._clock())
 
+    @resumed
     def unconfirmed_missing(
         self, before: datetime, limit: int = 1_000_000, *, type_: RepoType = "model"
     ) -> list[LeasedRepo]:
@@ -286,31 +316,37 @@ class Store:
         with self._reading() as rows:
             return runs.unconfirmed_missing(rows, type_, limit, before, self._clock())
 
+    @resumed
     def reject_listing(self, run: RunRecord, scope: str) -> None:
         """Makes a full walk that reached its end count as none: the next run starts another."""
         with self._writing() as rows:
             runs.reject_listing(rows, run, scope)
 
+    @resumed
     def has_rejected_listing(self, scope: str) -> bool:
         """Whether the latest run of a scope was a full walk that left something out."""
         with self._reading() as rows:
             return runs.has_rejected_listing(rows, scope)
 
+    @resumed
     def partial_repos(self, limit: int, *, type_: RepoType = "model") -> list[LeasedRepo]:
         """At most `limit` repos that were listed without their details."""
         with self._reading() as rows:
             return runs.load_partial_repos(rows, type_, limit)
 
+    @resumed
     def save_leaderboard(self, hub_id: str, entries: Sequence[LeaderboardEntry]) -> None:
         """Makes these all the results of a benchmark's leaderboard."""
         with self._writing(assigns_ids=False) as rows:
             leaderboard.save_leaderboard(rows, hub_id, entries)
 
+    @resumed
     def record_probe(self, hub_id: str, *, found: bool, at: datetime) -> int:
         """Stores what a request for a missing repo itself found; returns how many in a row did not find it."""
         with self._writing() as rows:
             return runs.record_probe(rows, hub_id, found=found, at=at)
 
+    @resumed
     def reassigned_repos(self, run: RunRecord) -> list[ReassignedRepo]:
         """Repos that this run marked as gone because another repo has their id."""
         with self._reading() as rows:
@@ -318,6 +354,7 @@ class Store:
 
     # ---- enrichment -------------------------------------------------------------------------------------------------
 
+    @resumed
     def claim(self, n: int, depth: Depth, scope: RepoFilter | None = None) -> list[LeasedRepo]:
         """Leases up to n repos: those of the highest priority that are to be enriched to this depth."""
         with self._writing(assigns_ids=False) as rows:
@@ -332,21 +369,25 @@ class Store:
         self._queue.release_held_by(rows, ended)
         return bool(ended)
 
+    @resumed
     def count_held_by_others(self, depth: Depth, scope: RepoFilter | None = None) -> int:
         """How many repos that are to be enriched to this depth other crawlers are enriching."""
         with self._reading() as rows:
             return self._queue.count_held_by_others(rows, depth, scope, self._clock())
 
+    @resumed
     def release(self, leases: Iterable[LeasedRepo]) -> None:
         """Frees leases that were not used."""
         with self._writing(assigns_ids=False) as rows:
             self._queue.release(rows, leases)
 
+    @resumed
     def backlog(self, depth: Depth, scope: RepoFilter | None = None) -> int:
         """How many repos are to be enriched to this depth, leased ones among them."""
         with self._reading() as rows:
             return self._queue.count(rows, depth, scope)
 
+    @resumed
     def save_enrichments(self, run: RunRecord, items: Sequence[tuple[Enrichment, int]]) -> int:
         """Stores enrichments, each with its lease (0: none). Those with an outdated lease are dropped.
 
@@ -357,6 +398,7 @@ class Store:
         self.index(2 * len(items))
         return saved
 
+    @resumed
     def record_failure(
         self,
         leased: LeasedRepo,
@@ -376,11 +418,13 @@ class Store:
             self._queue.record_failure(rows, leased.hub_id, leased.lease, now, settled=settled, repeat=repeat)
             skips.save_skips(rows, run, skipped)
 
+    @resumed
     def headers(self, contents: Iterable[str]) -> dict[str, Header]:
         """Headers that were read before, by content."""
         with self._reading() as rows:
             return load.load_headers(rows, "content", contents)
 
+    @resumed
     def layouts(self) -> tuple[ArrayLength, ...]:
         """Lengths of tokenizer arrays that reading headers taught."""
         with self._reading() as rows:
@@ -388,6 +432,7 @@ class Store:
 
     # ---- maintenance ------------------------------------------------------------------------------------------------
 
+    @resumed
     def prune(self, *, daily: timedelta, events: timedelta | None = None, dry_run: bool = False) -> Pruned:
         """Reduces metrics older than `daily` to one row a week; deletes events older than `events`, and evidence and
         tags that nothing refers to.
@@ -409,6 +454,7 @@ class Store:
 
     # ---- relabelling from stored data -------------------------------------------------------------------------------
 
+    @resumed
     def load_repos(self, hub_ids: Iterable[str]) -> dict[str, RepoRecord]:
         """The repos that the catalog holds, by hub_id, as a listing would give them."""
         with self._reading() as rows:
@@ -428,6 +474,7 @@ class Store:
             if batch.repos:
                 yield batch.repos
 
+    @resumed
     def link_headers(self, run: RunRecord | None, label: Callable[[StoredRepo], Relabelled]) -> int:
         """Links artifacts to the headers of their content that enriching another repo read, and relabels their repos.
 
@@ -443,6 +490,7 @@ class Store:
             if not batch:
                 return done
 
+    @resumed
     def save_labels(
         self, run: RunRecord | None, batch: Sequence[Relabelled], *, dry_run: bool = False
     ) -> RelabelCounts:
