@@ -56,6 +56,28 @@ def to_json(value: Any, indent: int | None = None) -> str:
     return UNPRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else json.dumps(found[0])[1:-1], text)
 
 
+def cell_text(value: Any) -> str:
+    """Any value in a table's cell."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e15 and value != int(value) else f"{value:.0f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(cell_text(part) for part in value)
+    if isinstance(value, Mapping):
+        return to_json(value)
+    if isinstance(value, datetime | date | bytes):
+        return str(jsonable(value))
+    return escape_control_characters(str(value))
+
+
+def day_text(moment: Any) -> str:
+    """The date of a time."""
+    return "" if moment is None else str(jsonable(moment) if isinstance(moment, datetime | date) else moment)[:10]
+
+
 def csv_cell(value: Any, *, raw: bool = False) -> Any:
     """A value for CSV: exact numbers, `true` and `false`, JSON for lists, text with formulas escaped unless `raw`."""
     if value is None:

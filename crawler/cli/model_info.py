@@ -3,102 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
-from analysis.catalog.base_models import load_base_models
-from analysis.catalog.compare import TITLES, CostText, assess_costs, load_deltas
-from analysis.catalog.fit_request import FitRequest
-from analysis.catalog.fits import find_fits
-from analysis.catalog.geometries import GeometryLookup
-from analysis.catalog.models import ModelInfo, load_info
-from analysis.catalog.quantization_signals import Signal, SignalInput, evaluate_signals
-from analysis.catalog.use_lines import lines_text, load_use_lines
+from analysis.catalog.compare import TITLES, CostText
+from analysis.catalog.description import CONTEXT, Description, claims_and_measurements, what_it_is
+from analysis.catalog.models import ModelInfo
+from analysis.catalog.use_lines import lines_text
 from analysis.files.artifacts import LOADABLE_ROLES
 from analysis.fit.machines import Machine
-from analysis.fit.memory import estimate_memory
-from analysis.query.reader import CatalogReader
 from analysis.schemes.quality import NOT_MEASURED, loss_text, trained_for
 from crawler.cli.options import LAPTOP_RAM_BYTES
 from crawler.cli.printer import Column, Printer, count_text, day_text, size_text
 
-CONTEXT = 8192
 MAX_FILES = 8  # of the short form
 MAX_CONFLICTS = 3
 MAX_COPIES = 3
 SAYS = {True: "yes", False: "no", None: "unknown"}
 LAPTOP = Machine(ram=LAPTOP_RAM_BYTES)
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What is shown of one model. `needs`: bytes by artifact; `best`: the artifact that `fits` would choose for LAPTOP.
-
-    `inherited`: values that the model lacks and its base model has; `use`: program -> command.
-    """
-
-    info: ModelInfo
-    needs: Mapping[str, int]
-    costs: Sequence[CostText]
-    signals: Sequence[Signal]
-    inherited: Mapping[str, Any]
-    best: str | None
-    chosen: str | None  # the artifact of `use`; None where the files are unknown
-    use: Mapping[str, str]
-
-    @property
-    def model(self) -> dict[str, Any]:
-        return self.info.model
-
-    def row(self) -> dict[str, Any]:
-        """As a JSON object."""
-        info = self.info
-        return {
-            **info.model,
-            "artifacts": [{**row, "needs": self.needs.get(row["artifact"])} for row in info.artifacts],
-            "best_in_16gb": self.best,
-            "use": self.use,
-            "inherited": {name: {"value": value, "source": "base"} for name, value in self.inherited.items()},
-            "signals": [asdict(signal) for signal in self.signals],
-            "conflicts": info.conflicts,
-            "evidence": info.evidence,
-            "parents": info.parents,
-            "relatives": info.relatives,
-            "evaluations": info.evaluations,
-            "costs": [asdict(cost) for cost in self.costs],
-            "changes": info.changes,
-            "skips": info.skips,
-        }
-
-
-def load_description(reader: CatalogReader, repo_id: str) -> Description:
-    """Raises UnknownModel."""
-    found = load_info(reader, repo_id)
-    model = found.model
-    whole, taken = load_base_models(reader, [model]).inherit(model)
-    weights = [row for row in found.artifacts if row["role"] == "weights" and row["total_size"]]
-    geometries = GeometryLookup(reader).find_all(weights)
-    parameters = whole["parameters_measured"] or whole["parameters"]
-    needs = {
-        row["artifact"]: estimate_memory(
-            row["total_size"], shape, context=CONTEXT, parameters=row["parameters_measured"] or parameters
-        ).total
-        for row, shape in zip(weights, geometries, strict=True)
-    }
-    request = FitRequest(repo_ids=(model["repo_id"],), gated=True, gone=True, limit=1, context=CONTEXT)
-    fits = find_fits(reader, LAPTOP, request).fits
-    main = next((row["artifact"] for row in weights if row["main"]), None)
-    chosen = fits[0].artifact if fits else main
-    return Description(
-        info=found,
-        needs=needs,
-        costs=assess_costs(model, load_deltas(reader, model["repo_id"])),
-        signals=evaluate_signals(SignalInput.of_row(model, found.evidence, found.evaluations, found.base_evaluations)),
-        inherited={name: whole[name] for name in taken},
-        best=fits[0].artifact if fits else None,
-        chosen=chosen,
-        use=load_use_lines(reader, model["repo_id"], chosen),
-    )
 
 
 def show_short(found: Description, out: Printer) -> None:
@@ -160,7 +81,7 @@ def show_head(found: Description, out: Printer) -> None:
     out.line(f"https://huggingface.co/{model['repo_id']}")
     out.paragraph(what_it_is({**model, "license": model["license"] or found.inherited.get("license")}))
     out.line()
-    claims_and_measurements(model, out)
+    show_claims(model, out)
     shown = {name: value for name, value in found.inherited.items() if name not in ("license", "pipeline_tag")}
     if shown:
         values = (f"{label_text(name)} {inherited_text(value)}" for name, value in shown.items())
@@ -217,54 +138,16 @@ def show_cost_lines(found: Description, out: Printer) -> None:
         out.paragraph(f"{TITLES[cost.cost]}: {'measured: ' if cost.measured else ''}{cost.text}")
 
 
-def what_it_is(model: Mapping[str, Any]) -> str:
-    """One sentence: family, publisher, task, licence, popularity."""
-    family = " ".join(str(part) for part in (model["family"], model["version"], model["size"]) if part)
-    tuned = ", ".join((model["tuning"] or []) + (model["specialty"] or []))
-    parts = [
-        f"{family or 'a model of unknown family'}{f' ({tuned})' if tuned else ''}",
-        f"by {model['author']}" if model["author"] else None,
-        model["pipeline_tag"],
-        f"licence {model['license']}" if model["license"] else None,
-        f"access on request ({model['gated']})" if model["gated"] else None,
-        None if model["status"] in ("available", "gated") else f"now {model['status']}",
-        f"{count_text(model['downloads'])} downloads per month" if model["downloads"] is not None else None,
-        f"{count_text(model['likes'])} likes" if model["likes"] is not None else None,
-        f"updated {day_text(model['last_modified'])}" if model["last_modified"] else None,
-    ]
-    return "; ".join(str(part) for part in parts if part)
-
-
-def claims_and_measurements(model: Mapping[str, Any], out: Printer) -> None:
-    """Two columns: claimed by names, cards and tags, and measured in files."""
-    count = f"{model['parameters']:,}" if model["parameters"] else ""
-    measured = f"{model['parameters_measured']:,}" if model["parameters_measured"] else ""
-    active, active_measured = model["active_parameters"], model["active_parameters_measured"]
-    if active_measured == model["parameters_measured"]:
-        active_measured = None  # all parameters are active: no mixture of experts
-    bits = model["bits"]
-    rows = [
-        ("parameters", f"{'about ' if model['approximate'] and count else ''}{count}", measured),
-        ("active parameters", f"{active:,}" if active else "", f"{active_measured:,}" if active_measured else ""),
-        ("quantization", model["quant"], model["quant_measured"]),
-        ("bits per weight", bits, round(model["bits_per_weight"], 2) if model["bits_per_weight"] else None),
-        ("context", cell_count(model["context"]), cell_count(model["context_measured"])),
-        ("architecture", None, model["architecture"]),
-        ("format", model["format"], None),
-        ("files", None, size_text(model["total_size"])),
-    ]
-    said = [{"": name, "claimed": claim, "measured": found} for name, claim, found in rows if claim or found]
+def show_claims(model: Mapping[str, Any], out: Printer) -> None:
+    """Two columns: claimed and measured."""
+    said = [{"": name, "claimed": claim, "measured": found} for name, claim, found in claims_and_measurements(model)]
     out.rows(said, ["", "claimed", "measured"])
     how = ", ".join(word for word in ("qat", "imatrix", "dynamic") if model[word])
     if model["quantized"]:
-        qat = trained_for(model["qat"], bits)
+        qat = trained_for(model["qat"], model["bits"])
         lost = loss_text(model["quant"], qat=qat, imatrix=bool(model["imatrix"]))
         figures = "no published figures for its scheme" if lost == NOT_MEASURED else lost
         out.line(f"quantized{f' ({how})' if how else ''}; quality loss: {figures}")
-
-
-def cell_count(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else ""
 
 
 def show_artifacts(found: Description, out: Printer, most: int | None) -> None:

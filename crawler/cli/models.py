@@ -140,11 +140,12 @@ def info(repo_id: str, whole: bool, db: str, out: Printer) -> None:
       hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf
       hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf --all
     """
+    from analysis.catalog.description import load_description
     from analysis.query.reader import CatalogReader
-    from crawler.cli.model_info import load_description, show_long, show_short
+    from crawler.cli.model_info import LAPTOP, show_long, show_short
 
     with CatalogReader(db) as reader:
-        found = load_description(reader, repo_id)
+        found = load_description(reader, repo_id, LAPTOP)
     if out.quiet:
         out.line(found.model["repo_id"])
         return

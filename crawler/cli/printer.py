@@ -12,14 +12,13 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from itertools import chain, islice
 from typing import IO, Any, Literal
 
-from analysis.text import csv_cell, escape_control_characters, jsonable, to_json
+from analysis.text import cell_text, csv_cell, day_text, escape_control_characters, to_json
 from analysis.units import count_text, size_text
 from crawler.cli.errors import USAGE, CommandError, name_nearest
-from crawler.cli.table import Column, cell_text, lay_out
+from crawler.cli.table import Column, lay_out
 
 __all__ = [
     "Column",
@@ -41,11 +40,6 @@ MAX_NAMED_COLUMNS = 6
 
 WIDTH_SAMPLE = 500  # rows that decide the column widths; the rest streams
 WIDTH_SAMPLE_CHARACTERS = 1 << 20  # fewer rows where they are long, because they are held in memory
-
-
-def day_text(moment: Any) -> str:
-    """The date of a time."""
-    return "" if moment is None else str(jsonable(moment) if isinstance(moment, datetime | date) else moment)[:10]
 
 
 @dataclass(slots=True)

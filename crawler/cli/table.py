@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any
 
-from analysis.text import escape_control_characters, jsonable, to_json
+from analysis.text import cell_text, escape_control_characters
 
 Format = Callable[[Any], str]
 
@@ -18,23 +17,6 @@ MAX_KEY_SHARE = 0.7
 """Share of the terminal's width up to which the first column is never cut."""
 
 GAP = "  "
-
-
-def cell_text(value: Any) -> str:
-    """Any value in a table's cell."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e15 and value != int(value) else f"{value:.0f}"
-    if isinstance(value, list | tuple):
-        return ", ".join(cell_text(part) for part in value)
-    if isinstance(value, Mapping):
-        return to_json(value)
-    if isinstance(value, datetime | date | bytes):
-        return str(jsonable(value))
-    return escape_control_characters(str(value))
 
 
 @dataclass(frozen=True, slots=True)
