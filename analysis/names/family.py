@@ -8,7 +8,20 @@ from typing import NamedTuple
 
 from analysis.names import version
 from analysis.names.name_labels import NameLabels, TokenSequence
-from analysis.names.tokens import FAMILY, MIX, PUBLISHER, ROLE, SHORT, SIZE, TUNING, VERSION, Lexeme
+from analysis.names.tokens import (
+    FAMILY,
+    LINE,
+    MIX,
+    PLACED,
+    PUBLISHER,
+    PURPOSED,
+    ROLE,
+    SHORT,
+    SIZE,
+    TUNING,
+    VERSION,
+    Lexeme,
+)
 from analysis.vocabulary.vocabulary import Entry, vocabulary
 
 RECOGNIZED_KINDS = FAMILY | SHORT
@@ -19,9 +32,14 @@ def recognize_family(tokens: TokenSequence, labels: NameLabels) -> None:
     places = [
         index
         for index, lexeme in enumerate(lexemes)
-        if lexeme.kind & FAMILY and (not index or is_named_here(tokens, index))
+        if (kind := lexeme.kind) & FAMILY and (not kind & PLACED or not index or is_named_here(tokens, index))
     ]
-    own, base = choose_family(tokens, places)
+    own: int | None
+    base: int | None
+    if len(places) == 1 and lexemes[places[0]].kind & LINE:
+        own, base = places[0], None
+    else:
+        own, base = choose_family(tokens, places)
     if mask & SHORT:
         own, base = expand_abbreviation(tokens, own, base)
     if own is None:
@@ -30,14 +48,14 @@ def recognize_family(tokens: TokenSequence, labels: NameLabels) -> None:
         return
     entry = entry_of(tokens, own)
     labels.family = entry.value
-    if "for" in entry.facts:
+    if lexemes[own].kind & (PURPOSED | SHORT):
         inherit_purposes(labels, entry)
     if base is not None:
         foundation = entry_of(tokens, base)
         labels.base_family = foundation.value
         tokens.claims[base] = ("base_family", foundation.value, lexemes[base].unit or foundation.file)
         inherit_purposes(labels, foundation)
-    elif entry.facts["kind"] == "lines":
+    elif lexemes[own].kind & LINE or entry.facts["kind"] == "lines":
         labels.base_family = entry.value
     if mask & version.RECOGNIZED_KINDS:
         version.recognize_version(
@@ -53,7 +71,7 @@ def inherit_purposes(labels: NameLabels, entry: Entry) -> None:
         if word in ("instruct", "reasoning"):
             labels.tuning = (word,)
         elif word not in labels.specialty:
-            labels.specialty = (*labels.specialty, word)
+            labels.specialty += (word,)
 
 
 def expand_abbreviation(tokens: TokenSequence, own: int | None, base: int | None) -> tuple[int | None, int | None]:
@@ -68,12 +86,14 @@ def expand_abbreviation(tokens: TokenSequence, own: int | None, base: int | None
     return own, base
 
 
-def find_mentions(tokens: TokenSequence, places: list[int], at: int | None) -> list[int]:
+def find_mentions(tokens: TokenSequence, places: list[int], at: int | None) -> Sequence[int]:
     """All positions of one family: `Qwen_Qwen3-4B` names it twice, its version once."""
     if at is None:
-        return []
+        return ()
+    if len(places) < 2:
+        return (at,)
     entry = tokens.lexemes[at].entry
-    return [place for place in places if tokens.lexemes[place].entry is entry] if len(places) > 1 else [at]
+    return [place for place in places if tokens.lexemes[place].entry is entry]
 
 
 def entry_of(tokens: TokenSequence, at: int) -> Entry:
@@ -87,10 +107,7 @@ def is_named_here(tokens: TokenSequence, index: int) -> bool:
 
     Common words do so only at the beginning of the name; short ones (`sd`) also where a version is glued to them.
     """
-    facts = entry_of(tokens, index).facts
-    if "first" not in facts and "short" not in facts:
-        return True
-    lexemes = tokens.lexemes
+    facts, lexemes = entry_of(tokens, index).facts, tokens.lexemes
     short = lexemes[index].text.lower() in facts.get("short", ())
     if not (short or "first" in facts) or is_introduced(tokens, index):
         return True
@@ -105,7 +122,7 @@ def is_introduced(tokens: TokenSequence, index: int) -> bool:
     lexemes = tokens.lexemes
     if all(lexeme.kind & (PUBLISHER | ROLE) for lexeme in lexemes[:index]):
         return True
-    return index == 1 and not lexemes[0].kind and tokens.before(1) == "_" and "-" in tokens.text
+    return index == 1 and lexemes[0].unknown and tokens.before(1) == "_" and "-" in tokens.text
 
 
 def find_shorthand(tokens: TokenSequence) -> int | None:
@@ -132,10 +149,8 @@ def find_foundation(tokens: TokenSequence) -> int | None:
 
 def choose_family(tokens: TokenSequence, places: list[int]) -> tuple[int | None, int | None]:
     """The positions of the model's own family and of its foundation, among all families in the name."""
-    if len(places) > 1:
+    if places:
         places = leave_out_weak(tokens, places)
-    if len(places) == 1:
-        return (places[0] if entry_of(tokens, places[0]).facts["kind"] != "teachers" else None), None
     lines: list[int] = []
     brands: list[int] = []
     minor: list[int] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from analysis.names.known_words import gguf_spellings, make_gguf_lexeme, make_lexeme
 from analysis.names.patterns import DATE_PATTERN, DIGITS_PATTERN, UNITS
 from analysis.names.tokens import (
     ACTIVE,
@@ -19,26 +20,19 @@ from analysis.names.tokens import (
     EMPTY,
     EXPERTS,
     FAMILY,
-    FLAG,
-    FLOAT,
-    FORMAT,
+    FOLLOWS,
     GGUF,
+    GLUED,
     GROUP,
-    LANGUAGE,
     LETTER,
     MIX,
     NOISE,
     NUMBER,
     OPENS,
-    PUBLISHER,
-    ROLE,
     SCHEME,
     SEES,
     SHORT,
-    SIZE_WORD,
-    SPECIALTY,
     TIMES,
-    TUNING,
     VERSION,
     WORD,
     YEAR,
@@ -48,37 +42,6 @@ from analysis.names.tokens import (
     parse_count,
 )  # fmt: skip
 from analysis.vocabulary.vocabulary import PRODUCTS, Entry, Vocabulary
-
-_KINDS = {
-    "family": FAMILY,
-    "tuning": TUNING,
-    "specialty": SPECIALTY,
-    "format": FORMAT,
-    "language": LANGUAGE,
-    "float": FLOAT,
-    "scheme": SCHEME,
-    "size word": SIZE_WORD,
-    "role": ROLE,
-    "flag": FLAG,
-    "publisher": PUBLISHER,
-    "noise": NOISE,
-}
-# The label that a word of this kind claims if no recognizer decides otherwise.
-_CLAIMS = {
-    "family": "family",
-    "tuning": "tuning",
-    "specialty": "specialty",
-    "format": "format",
-    "language": "languages",
-    "scheme": "quant",
-    "float": "quant",
-    "size word": "noise",
-    "flag": "how",
-    "role": "role",
-    "publisher": "publisher",
-    "noise": "noise",
-}
-
 
 _HAS_DIGIT = re.compile(r"[0-9]").search
 _HEAD = re.compile(r"[a-z]+(?![a-z])")
@@ -121,17 +84,18 @@ class Lexicon(dict[str, Lexeme]):
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.vocabulary = vocabulary
+        self.kinds: dict[int, int] = {}  # one object for each union of kinds: fewer places in memory to read
         self.gguf = gguf_spellings(vocabulary)
         self.phrases: dict[str, Entry | str] = {}
         self.phrase_starts: dict[str, dict[str, tuple[int, ...]]] = {}  # first word -> second -> lengths, long first
-        # word as written -> (the phrases that may begin in it, the offset at which they begin)
-        self.openings: dict[str, tuple[dict[str, tuple[int, ...]], int]] = {}
         self.phrase_lexemes: dict[str, Lexeme | None] = {}  # results of `make_phrase_lexeme`
         for scheme, canonical in self.gguf.items():
             self._add_phrase(scheme.lower().replace("_", "-"), canonical)
         for found in vocabulary.phrases.values():
             for parts, entry in found:
                 self._add_phrase("-".join(parts), entry)
+        self.seconds = {second for seconds in self.phrase_starts.values() for second in seconds}
+        self._add_versioned_seconds()
         self.anywhere = dict(vocabulary.anywhere)
         self.endings = dict(vocabulary.endings)
         self._inside = re.compile("|".join(map(re.escape, self.anywhere)) or r"(?!)").search
@@ -144,32 +108,42 @@ class Lexicon(dict[str, Lexeme]):
             seconds = self.phrase_starts.setdefault(words[0], {})
             seconds[words[1]] = tuple(sorted({len(words), *seconds.get(words[1], ())}, reverse=True))
 
+    def _add_versioned_seconds(self) -> None:
+        """A phrase also goes on with a version glued to its second word, where that makes the second of another."""
+        versioned: dict[str, list[str]] = {}
+        for second in self.seconds:
+            if second[-1].isdigit():
+                versioned.setdefault(_GLUED_VERSION.sub("", second), []).append(second)
+        for seconds in self.phrase_starts.values():
+            for stem in versioned.keys() & seconds.keys():
+                for second in versioned[stem]:
+                    seconds.setdefault(second, seconds[stem])
+
     def __missing__(self, word: str) -> Lexeme:
         if len(self) >= MAX_CACHED_WORDS:
             self.clear()
-            self.openings.clear()
             self.phrase_lexemes.clear()
-        lexemes = self.lexemes_of_word(word, word.lower())
+        lower = word.lower()
+        lexemes = self.recognize_word(word, lower)
         first = lexemes[0][1]
-        if len(lexemes) > 1:
-            first = first.copy(first.kind)
+        if len(lexemes) > 1:  # a copy: the first part may be remembered as a word by itself
+            first = first.copy(first.kind & ~(FOLLOWS | OPENS) | GLUED)
             first.more = tuple(lexemes[1:])
+        at = self.phrase_offset(word, lower)
+        if at is not None:
+            first.kind |= OPENS
+            opener = lower[at:]
+            first.opens = self.phrase_starts[opener if opener in self.phrase_starts else opener[2:]]
+        if follows := self.follower(lower):
+            first.kind |= FOLLOWS
+            first.follows = follows
+        first.kind = self.kinds.setdefault(first.kind, first.kind)
         self[word] = first
         return first
 
     def lexemes(self, word: str) -> Lexemes:
         first = self[word]
-        return ((0, first.copy(first.kind) if first.more else first), *first.more)
-
-    def lexemes_of_word(self, word: str, lower: str) -> list[tuple[int, Lexeme]]:
-        """The lexemes of one word; the first has the kind OPENS if a phrase may begin in the word."""
-        lexemes = self.recognize_word(word, lower)
-        at = self.phrase_offset(word, lower)
-        if at is not None:
-            lexemes[0] = (0, lexemes[0][1].copy(lexemes[0][1].kind | OPENS))
-            first = lower[at:]
-            self.openings[word] = self.phrase_starts[first if first in self.phrase_starts else first[2:]], at
-        return lexemes
+        return ((0, first.copy(first.kind & ~GLUED) if first.more else first), *first.more)
 
     def phrase_offset(self, word: str, lower: str) -> int | None:
         """The offset at which a phrase may begin: 0, after a share (`55IQ2`), at a scheme (`devstralQ4`)."""
@@ -179,8 +153,16 @@ class Lexicon(dict[str, Lexeme]):
             return None
         if lower[:2].isdigit() and lower[2:] in self.phrase_starts:
             return 0
-        glued = _GLUED_SCHEME.search(word)
+        glued = _GLUED_SCHEME.search(word) if lower[-2:-1] == "q" else None
         return glued.start() if glued and lower[glued.start() :] in self.phrase_starts else None
+
+    def follower(self, lower: str) -> str:
+        """The word as the second of some phrase: itself, or without a version glued to it; empty if it is in none."""
+        if lower in self.seconds:
+            return lower
+        if lower[-1:].isdigit() and (stem := _GLUED_VERSION.sub("", lower)) in self.seconds:
+            return stem
+        return ""
 
     def recognize_word(self, word: str, lower: str) -> list[tuple[int, Lexeme]]:
         """The lexemes of one word. An unknown word is one lexeme of kind WORD."""
@@ -400,21 +382,17 @@ class Lexicon(dict[str, Lexeme]):
         number = word[found.end() :]
         return [(0, Lexeme(found[0])), (found.end(), Lexeme(number, VERSION, None, unit=number, number=1))]
 
-    def find_phrase(self, text: str, words: list[str], at: int, start: int) -> tuple[Lexemes, Lexeme, int, int] | None:
+    def find_phrase(
+        self, text: str, words: list[str], at: int, start: int, lengths: tuple[int, ...]
+    ) -> tuple[Lexemes, Lexeme, int, int] | None:
         """The longest phrase that begins in the word `at`, which starts at position `start` of the text.
 
+        `lengths` are the numbers of words of the phrases that its first two words may begin, the largest first.
         Returns the lexemes before the phrase in that word, the phrase's lexeme, its offset in the word, and the number
         of words that it spans.
         """
         word = words[at]
-        opener = self.openings.get(word)
-        if opener is None:
-            return None
-        seconds, skip = opener
-        second = words[at + 1].lower()
-        lengths = seconds.get(second, ())
-        if not lengths and second[-1:].isdigit():
-            lengths = seconds.get(_GLUED_VERSION.sub("", second), ())
+        skip = self.phrase_offset(word, word.lower()) or 0
         for length in lengths:
             if at + length <= len(words):
                 end = start + sum(map(len, words[at : at + length])) + length - 1
@@ -448,33 +426,3 @@ class Lexicon(dict[str, Lexeme]):
         if said[:2].isdigit() and isinstance(scheme := self.phrases.get(said[2:]), str):
             return Lexeme(text, GGUF, ("quant", scheme, "share of a mix"), number=float(said[:2]), unit=scheme)
         return None
-
-
-def make_lexeme(text: str, entry: Entry, rule: str = "") -> Lexeme:
-    """The lexeme of a word of the vocabulary."""
-    label = _CLAIMS.get(entry.label)
-    claim = None if label is None else (label, entry.value, rule or entry.file)
-    scheme = entry.scheme
-    number = (scheme.nominal_bits or 0) if scheme is not None else 0
-    if scheme is not None and scheme.bits_in_alias:
-        number = float(next((letter for letter in text if letter.isdigit()), 0))
-    return Lexeme(text, _KINDS[entry.label], claim, entry=entry, number=number, unit=rule)
-
-
-def make_gguf_lexeme(text: str, scheme: str) -> Lexeme:
-    return Lexeme(text, GGUF, ("quant", scheme, "schemes.toml"), unit=scheme)
-
-
-def gguf_spellings(vocabulary: Vocabulary) -> dict[str, str]:
-    """Spelling in capitals -> GGUF scheme: with suffixes, and without underscores where letters make it plain."""
-    table = vocabulary.schemes
-    schemes = {scheme.name: scheme.name for scheme in table.schemes.values() if scheme.kind == "gguf"}
-    for scheme in tuple(schemes):
-        for suffix in table.suffixes:
-            schemes.setdefault(f"{scheme}_{suffix}", f"{scheme}_{suffix}")
-    for scheme in tuple(schemes):
-        head, *tail = scheme.split("_")
-        if tail and not tail[0][0].isdigit():
-            schemes.setdefault(head + "".join(tail), scheme)
-            schemes.setdefault("_".join([head + tail[0], *tail[1:]]), scheme)
-    return schemes

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import accumulate
 
 from analysis.errors import InvalidName
 from analysis.names import family, files, size, tuning, version
@@ -14,7 +15,19 @@ from analysis.names import quantization as quant
 from analysis.names.lexicon import Lexicon
 from analysis.names.name_labels import NameLabels, TokenSequence
 from analysis.names.references import Reference, find_reference, may_refer
-from analysis.names.tokens import EMPTY, NUMBER, OPENS, SIZE, VERSION, Lexeme, Token, make_size_lexeme, split_words
+from analysis.names.tokens import (
+    EMPTY,
+    FOLLOWS,
+    GLUED,
+    NUMBER,
+    OPENS,
+    SIZE,
+    VERSION,
+    Lexeme,
+    Token,
+    make_size_lexeme,
+    split_words,
+)  # fmt: skip
 from analysis.vocabulary.vocabulary import vocabulary
 
 MAX_NAME_BYTES = 512
@@ -30,10 +43,13 @@ def parse_name(text: str) -> NameLabels:
 
     Raises InvalidName for a text that is empty, longer than MAX_NAME_BYTES, or contains control characters.
     """
-    if not text.isprintable() or not 0 < len(text) <= MAX_NAME_BYTES or not text.isascii() or text[0] == " ":
-        validate_name(text)
     labels = NameLabels(text)
-    if may_refer(text) and (found := find_reference(text)) is not None:
+    if _PLAIN(text) is None or len(text) > MAX_NAME_BYTES or "--" in text:
+        validate_name(text)
+        found = find_reference(text) if may_refer(text) else None
+    else:
+        found = None
+    if found is not None:
         parse_reference(labels, found)
     elif "." in text and files.is_file(text):
         labels.kind = "file"
@@ -46,6 +62,10 @@ def parse_name(text: str) -> NameLabels:
         labels.name = name
         parse_repo_name(labels, owner, name, len(text) - len(name))
     return labels
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)?\Z").match
+"""Names that are neither invalid nor references, but for their length and `--`."""
 
 
 def validate_name(text: str) -> None:
@@ -148,16 +168,21 @@ _ALPHANUMERIC = re.compile(r"[^\W_]+")
 def apply_recognizers(labels: NameLabels, tokens: TokenSequence) -> None:
     """Run one recognizer per label, in the order that resolves conflicts; skip those whose kinds are absent."""
     mask = tokens.mask
-    if mask & quant.RECOGNIZED_KINDS:
+    if mask & _QUANTIZATION:
         quant.recognize_quantization(tokens, labels)
-    if mask & family.RECOGNIZED_KINDS:
+    if mask & _FAMILY:
         family.recognize_family(tokens, labels)
-    elif mask & version.RECOGNIZED_KINDS:
+    elif mask & _VERSION:
         version.recognize_version(tokens, labels, (), ())
-    if mask & size.RECOGNIZED_KINDS:
+    if mask & _SIZE:
         size.recognize_size(tokens, labels)
-    if mask & tuning.RECOGNIZED_KINDS:
+    if mask & _TUNING:
         tuning.recognize_tuning(tokens, labels)
+
+
+_QUANTIZATION, _FAMILY, _VERSION, _SIZE, _TUNING = (
+    module.RECOGNIZED_KINDS for module in (quant, family, version, size, tuning)
+)
 
 
 def token_sequence_of(text: str) -> TokenSequence:
@@ -168,17 +193,32 @@ def token_sequence_of(text: str) -> TokenSequence:
     known = load_lexicon()
     lexemes = list(map(known.__getitem__, words))
     mask = 0
-    glued = False
     for lexeme in lexemes:
         mask |= lexeme.kind
-        if lexeme.more:
-            glued = True
-    if not glued and not mask & JOINED_KINDS:
+    if mask & OPENS and mask & FOLLOWS and may_hold_phrase(lexemes):
+        lexemes, starts, mask = tokenize(text, words, lexemes, known)
+    elif mask & (EMPTY | GLUED):
+        lexemes, starts, mask = unfold(words, lexemes)
+    elif mask & NUMBER and "_" in text and _DIGITS_JOINED(text):
+        starts = list(accumulate((len(word) + 1 for word in words[:-1]), initial=0))
+    else:
         return TokenSequence(text, lexemes, None, mask)
-    lexemes, starts, mask = tokenize(text, words, lexemes, known)
-    if mask & NUMBER and "_" in text:
+    if mask & NUMBER and "_" in text and _DIGITS_JOINED(text):
         mask = join_decimals(text, lexemes, starts)
     return TokenSequence(text, lexemes, starts, mask)
+
+
+_DIGITS_JOINED = re.compile("[0-9]_[0-9]").search
+
+
+def may_hold_phrase(lexemes: list[Lexeme]) -> bool:
+    """Whether two neighbouring words may begin a phrase."""
+    opens = None
+    for lexeme in lexemes:
+        if opens is not None and lexeme.follows in opens:
+            return True
+        opens = lexeme.opens
+    return False
 
 
 _MODELSCOPE_DOT = re.compile("(?<=[0-9])___(?=[0-9])")
@@ -201,7 +241,23 @@ def restore_dots(text: str, tokens: TokenSequence) -> TokenSequence:
     return TokenSequence(text, lexemes, places, tokens.mask)
 
 
-JOINED_KINDS = EMPTY | NUMBER | OPENS  # kinds of lexemes that may have to be joined with their neighbours or dropped
+def unfold(words: list[str], firsts: list[Lexeme]) -> tuple[list[Lexeme], list[int], int]:
+    """All lexemes of all words, their positions, and the union of their kinds, where no words make a phrase."""
+    lexemes: list[Lexeme] = []
+    starts: list[int] = []
+    mask = start = 0
+    for word, lexeme in zip(words, firsts, strict=True):
+        if word:
+            lexemes.append(lexeme)
+            starts.append(start)
+            mask |= lexeme.kind
+            if lexeme.kind & GLUED:
+                for offset, other in lexeme.more:
+                    lexemes.append(other)
+                    starts.append(start + offset)
+                    mask |= other.kind
+        start += len(word) + 1
+    return lexemes, starts, mask
 
 
 def tokenize(text: str, words: list[str], firsts: list[Lexeme], known: Lexicon) -> tuple[list[Lexeme], list[int], int]:
@@ -212,12 +268,16 @@ def tokenize(text: str, words: list[str], firsts: list[Lexeme], known: Lexicon) 
     lexemes: list[Lexeme] = []
     starts: list[int] = []
     mask = start = skipped = 0
-    for at, lexeme in enumerate(firsts):
-        word = words[at]
+    for at, (word, lexeme) in enumerate(zip(words, firsts, strict=True)):
         end = start + len(word)
         if skipped:
             skipped -= 1
-        elif lexeme.kind & OPENS and at + 1 < len(words) and (found := known.find_phrase(text, words, at, start)):
+        elif (
+            (opens := lexeme.opens) is not None
+            and at + 1 < len(words)
+            and (lengths := opens.get(firsts[at + 1].follows)) is not None
+            and (found := known.find_phrase(text, words, at, start, lengths))
+        ):
             head, joined, skip, length = found
             more = ((skip + offset, other) for offset, other in joined.more)
             for offset, other in (*head, (skip, joined), *more):
@@ -229,10 +289,11 @@ def tokenize(text: str, words: list[str], firsts: list[Lexeme], known: Lexicon) 
             lexemes.append(lexeme)
             starts.append(start)
             mask |= lexeme.kind
-            for offset, other in lexeme.more:
-                lexemes.append(other)
-                starts.append(start + offset)
-                mask |= other.kind
+            if lexeme.kind & GLUED:
+                for offset, other in lexeme.more:
+                    lexemes.append(other)
+                    starts.append(start + offset)
+                    mask |= other.kind
         start = end + 1
     return lexemes, starts, mask
 

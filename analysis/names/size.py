@@ -22,7 +22,6 @@ from analysis.names.tokens import (
     TIMES,
     TUNING,
     VERSION,
-    WORD,
     Lexeme,
     canonical_size,
 )  # fmt: skip
@@ -60,8 +59,16 @@ MIN_EXPERTS_FOR_ACTIVE_SIZE = 16
 
 
 def recognize_size(tokens: TokenSequence, labels: NameLabels) -> None:
+    kinds = tokens.mask & RECOGNIZED_KINDS
+    if kinds == SIZE_WORD:
+        claim_size_word(tokens, labels)
+        return
+    if kinds == SIZE:
+        counts = [index for index, lexeme in enumerate(tokens.lexemes) if lexeme.kind & SIZE]
+        if len(counts) == 1 and recognize_plain_size(tokens, labels, counts[0]):
+            return
     found: dict[int, int] = {}
-    counts: list[int] = []
+    counts = []
     for index, lexeme in enumerate(tokens.lexemes):
         kind = lexeme.kind & RECOGNIZED_KINDS
         if kind:
@@ -69,8 +76,6 @@ def recognize_size(tokens: TokenSequence, labels: NameLabels) -> None:
                 counts.append(index)
             else:
                 found.setdefault(kind, index)
-    if not found and len(counts) == 1 and recognize_plain_size(tokens, labels, counts[0]):
-        return
     if counts:
         counts = [index for index in counts if counts_parameters(tokens, labels, index, counts, found)]
     if CONTEXT in found:
@@ -86,13 +91,18 @@ def recognize_size(tokens: TokenSequence, labels: NameLabels) -> None:
         labels.size, labels.active_parameters = lexeme.text.upper(), round(lexeme.number)
         tokens.claims[found[EFFECTIVE]] = ("size", labels.size, "effective parameters")
     if labels.size is None and SIZE_WORD in found:
-        entry = tokens.lexemes[found[SIZE_WORD]].entry
-        assert entry is not None
-        labels.size = entry.value
-        tokens.claims[found[SIZE_WORD]] = ("size", entry.value, entry.file)
+        claim_size_word(tokens, labels)
     if names_another_model(tokens) or drafts_for(tokens.text, labels.family):
         labels.parameters = labels.active_parameters = labels.experts = None
         labels.approximate = False
+
+
+def claim_size_word(tokens: TokenSequence, labels: NameLabels) -> None:
+    """The first word of size (`large`, `mini`) is the size of a name that states none in numbers."""
+    index, lexeme = next((index, each) for index, each in enumerate(tokens.lexemes) if each.kind & SIZE_WORD)
+    assert lexeme.entry is not None
+    labels.size = lexeme.entry.value
+    tokens.claims[index] = ("size", labels.size, lexeme.entry.file)
 
 
 def recognize_plain_size(tokens: TokenSequence, labels: NameLabels, index: int) -> bool:
@@ -132,7 +142,7 @@ def counts_parameters(
     elif unit == "m":
         if number / 1e6 in CONTEXT_MILLIONS and is_context_window(tokens, labels, index, counts, billions):
             return claim_context(tokens, labels, index, round(number / 1e6 * (1 << 20)))
-        if index and not tokens.before(index) and tokens.lexemes[index - 1].kind == WORD and is_vision_line(tokens):
+        if index and not tokens.before(index) and tokens.lexemes[index - 1].unknown and is_vision_line(tokens):
             rule = "data"  # the `lvd142m` of a vision model
         elif not billions or (number >= 5e7 and not has_family_between(tokens, index, counts)):
             return True

@@ -29,9 +29,10 @@ Claim = tuple[str, str, str]  # label, value, rule
 (
     FAMILY, SHORT, NUMBER, VERSION, LETTER, SIZE, ACTIVE, EFFECTIVE, MIX, EXPERTS, TIMES, TUNING, SPECIALTY, FORMAT,
     SCHEME, GGUF, FLOAT, BITS, GROUP, FLAG, ROLE, CODE, LANGUAGE, SIZE_WORD, PUBLISHER, DATE, YEAR, OPENS, NOISE,
-    EMPTY, SEES, CONTEXT,
-) = (1 << bit for bit in range(32))  # fmt: skip
+    EMPTY, SEES, CONTEXT, FOLLOWS, GLUED, PLACED, LINE, PURPOSED,
+) = (1 << bit for bit in range(37))  # fmt: skip
 WORD = 0
+JOINTS = OPENS | FOLLOWS | GLUED | PLACED  # kinds that say how a word joins its neighbours, not what it means
 
 
 class Lexeme:
@@ -39,9 +40,11 @@ class Lexeme:
 
     `claim` is what it claims if no recognizer decides otherwise. `number` and `unit` are its measure: parameters and
     their letter, bits, a group size, or a version as `unit`. `more` are the lexemes that follow in the same word.
+    `opens` are the phrases that may begin in the word: second word -> numbers of words, the largest first. `follows` is
+    the word as the second of a phrase, without a version glued to it; empty if no phrase has such a second word.
     """
 
-    __slots__ = ("claim", "entry", "kind", "more", "number", "text", "unit")
+    __slots__ = ("claim", "entry", "follows", "kind", "more", "number", "opens", "text", "unit")
 
     def __init__(
         self,
@@ -55,6 +58,13 @@ class Lexeme:
     ) -> None:
         self.text, self.kind, self.claim, self.entry, self.number, self.unit = text, kind, claim, entry, number, unit
         self.more: Lexemes = ()
+        self.opens: dict[str, tuple[int, ...]] | None = None
+        self.follows = ""
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it means nothing by itself."""
+        return not self.kind & ~JOINTS
 
     def copy(self, kind: int) -> Lexeme:
         """The same lexeme with this kind and without `more`."""

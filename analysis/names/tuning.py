@@ -62,25 +62,30 @@ def is_runtime(tokens: TokenSequence, index: int) -> bool:
 class Traits:
     """How the families of a name change the meaning of its words: `it` and `pt`, `base`, and language codes."""
 
-    __slots__ = ("base_is_size", "codes", "it_is_tuning", "speaks", "translates")
+    __slots__ = ("encodes", "it_is_tuning", "speaks", "tokens", "translates")
 
     def __init__(self, tokens: TokenSequence) -> None:
-        self.base_is_size = self.it_is_tuning = self.speaks = self.translates = False
-        self.codes = 0
+        self.tokens = tokens
+        self.encodes = self.it_is_tuning = self.speaks = self.translates = False
+        if not tokens.mask & FAMILY:
+            return
         for lexeme in tokens.lexemes:
             if lexeme.kind & FAMILY and lexeme.entry is not None:
                 facts = lexeme.entry.facts
-                self.base_is_size = self.base_is_size or bool(facts.get("base"))
-                self.it_is_tuning = self.it_is_tuning or bool(facts.get("it"))
-                self.translates = self.translates or "translation" in facts.get("for", ())
-                self.speaks = self.speaks or not SPEECH_PURPOSES.isdisjoint(facts.get("for", ()))
-            elif lexeme.kind & CODE:
-                self.codes += 1
-        self.speaks = self.speaks or self.base_is_size
-        if any(lexeme.kind & SIZE and lexeme.unit == "b" for lexeme in tokens.lexemes):
-            self.base_is_size = False  # `ERNIE-4.5-0.3B-Base`: the size is stated
-        elif "ggml" in tokens.text.lower():
-            self.base_is_size = True  # whisper.cpp's `ggml-base.en.bin`
+                self.encodes = self.encodes or "base" in facts
+                self.it_is_tuning = self.it_is_tuning or "it" in facts
+                if "for" in facts:
+                    self.translates = self.translates or "translation" in facts["for"]
+                    self.speaks = self.speaks or not SPEECH_PURPOSES.isdisjoint(facts["for"])
+        self.speaks = self.speaks or self.encodes
+
+    @property
+    def base_is_size(self) -> bool:
+        """Whether `base` is a size, as of encoders: not where another is stated (`ERNIE-4.5-0.3B-Base`)."""
+        tokens = self.tokens
+        if tokens.mask & SIZE and any(lexeme.kind & SIZE and lexeme.unit == "b" for lexeme in tokens.lexemes):
+            return False
+        return self.encodes or "ggml" in tokens.text.lower()  # whisper.cpp's `ggml-base.en.bin`
 
 
 SPEECH_PURPOSES = {"audio", "asr", "tts", "translation"}  # of families whose names end in a language
@@ -98,7 +103,7 @@ def recognize_ambiguous_tuning(tokens: TokenSequence, labels: NameLabels, index:
         labels.size = labels.size or "base"
         claims[index] = ("size", "base", "size word")
     elif word == "it" and not (traits.it_is_tuning or tokens.mask & (SIZE | ACTIVE | EFFECTIVE | MIX)):
-        if traits.codes or traits.speaks:
+        if tokens.mask & CODE or traits.speaks:
             labels.languages = append_unique(labels.languages, "it")
             claims[index] = ("languages", "it", "language code")
         elif index and index == len(claims) - 1:

@@ -16,6 +16,7 @@ from analysis.names.tokens import (
     GGUF,
     LETTER,
     MIX,
+    NOISE,
     NUMBER,
     PUBLISHER,
     ROLE,
@@ -26,7 +27,6 @@ from analysis.names.tokens import (
     SPECIALTY,
     TUNING,
     VERSION,
-    WORD,
     YEAR,
     Lexeme,
 )
@@ -83,23 +83,24 @@ def find_version_after(tokens: TokenSequence, at: int, label: str) -> str | None
     lexeme = lexemes[at]
     if lexeme.kind & SHORT:
         return lexeme.unit or None
-    entry = lexeme.entry
-    facts = entry.facts if entry is not None else {}
-    versions = facts.get("versions", ())
+    facts: Mapping[str, Any] = lexeme.entry.facts if lexeme.entry is not None else {}
     for index in range(at + 1, min(at + 4, len(lexemes))):
         lexeme = lexemes[index]
         kind = lexeme.kind
-        if kind & DATE or (claims[index] or ("",))[0] == "release":
+        if kind & DATE or (tokens.mask & YEAR and (claims[index] or ("",))[0] == "release"):
             return None
-        if not kind & VERSION and is_lettered_version(lexeme, facts.get("letters", "")):
-            claims[index] = (label, lexeme.text.upper(), "version")
-            return lexeme.text.upper()
         if kind & (NUMBER | VERSION):
             if kind & NUMBER and not is_version_number(tokens, index, at, facts):
                 return None
+            versions = facts.get("versions", ())
             value = glued_version(lexeme, versions)
             return None if value is None else claim_version(tokens, index, value, versions, label)
-        if not (kind & SKIPPED_KINDS or names_product(lexeme) or is_size_letter(tokens, index, at)):
+        if lexeme.text[-1].isdigit() and is_lettered_version(lexeme, facts.get("letters", "")):
+            claims[index] = (label, lexeme.text.upper(), "version")
+            return lexeme.text.upper()
+        if not (
+            kind & SKIPPED_KINDS or (kind & NOISE and (names_product(lexeme) or is_size_letter(tokens, index, at)))
+        ):
             return None
     return None
 
@@ -107,7 +108,7 @@ def find_version_after(tokens: TokenSequence, at: int, label: str) -> str | None
 def is_lettered_version(lexeme: Lexeme, letters: str) -> bool:
     """`R1`, `K2`, `I1` of a line whose versions begin with such a letter."""
     text = lexeme.text
-    return bool(letters) and text[0].lower() in letters and text[1:].replace(".", "", 1).isdigit()
+    return text[0].lower() in letters and text[1:].replace(".", "", 1).isdigit()
 
 
 def names_product(lexeme: Lexeme) -> bool:
@@ -186,9 +187,10 @@ def find_lone_version(
     """
     lexemes, claims, known = tokens.lexemes, tokens.claims, bool(own)
     decimal = None
-    for index, lexeme in enumerate(lexemes[:end]):
+    start = own[0] if own else 0
+    for index, lexeme in enumerate(lexemes[start:end], start):
         kind = lexeme.kind
-        if own and index < own[0]:
+        if not kind & LONE_KINDS:
             continue
         if kind & QUANTIZED_COPY_KINDS or (
             kind & TUNING and lexeme.entry is not None and lexeme.entry.value in UNCENSORED_TUNINGS
@@ -204,11 +206,17 @@ def find_lone_version(
             entry = lexemes[own[0]].entry if own else None
             versions = entry.facts.get("versions", ()) if entry is not None else ()
             return claim_version(tokens, index, lexeme.unit, versions, label)
-        if kind & NUMBER and decimal is None and claims[index] is None and is_version_decimal(tokens, index, own):
+        if (
+            kind & NUMBER
+            and "." in lexeme.unit
+            and decimal is None
+            and claims[index] is None
+            and is_version_decimal(tokens, index)
+        ):
             decimal = index
     if not known and len(lexemes) > 1 and lexemes[1].kind & NUMBER and claims[1] is None:
         if (
-            lexemes[0].kind == WORD
+            lexemes[0].unknown
             and is_plausible_version(lexemes[1], True)
             and (tokens.mask & SIZED or "." in lexemes[1].unit)
         ):
@@ -224,20 +232,18 @@ def find_lone_version(
 def may_be_family_version(tokens: TokenSequence, index: int, own: Sequence[int]) -> bool:
     """Whether a version that does not directly follow the family can be the family's.
 
-    It must come after the family, with no publisher and no word of role play between; after unknown words it must be
-    a known version of the family: the `v1.1` of `Mistral-Small-22B-Custom-v1.1` is that of the fine-tune.
+    No publisher and no word of role play may stand between; after unknown words it must be a known version of the
+    family: the `v1.1` of `Mistral-Small-22B-Custom-v1.1` is that of the fine-tune.
     """
-    if index < own[0]:
-        return False
     entry, between = tokens.lexemes[own[0]].entry, tokens.lexemes[own[0] + 1 : index]
     if any(lexeme.kind & PUBLISHER or is_tuners_word(lexeme) for lexeme in between):
         return False
-    if tokens.lexemes[own[0]].kind & SHORT and any(not lexeme.kind or lexeme.kind & FAMILY for lexeme in between):
+    if tokens.lexemes[own[0]].kind & SHORT and any(lexeme.unknown or lexeme.kind & FAMILY for lexeme in between):
         return False  # tunes are named so: `MN-12B-Lyra-v4` is version 4 of Lyra
     versions = entry.facts.get("versions") if entry is not None else None
     if not versions or tokens.lexemes[index].unit in versions:
         return True
-    return all(lexeme.kind for lexeme in between)
+    return not any(lexeme.unknown for lexeme in between)
 
 
 def is_tuners_word(lexeme: Lexeme) -> bool:
@@ -245,17 +251,16 @@ def is_tuners_word(lexeme: Lexeme) -> bool:
     return bool(lexeme.kind & SPECIALTY) and lexeme.entry is not None and lexeme.entry.value == "roleplay"
 
 
-def is_version_decimal(tokens: TokenSequence, index: int, own: Sequence[int]) -> bool:
-    """Whether a number like 1.4 after the family is a version: the word before it is not a training detail."""
-    if own and index < own[0]:
-        return False
+def is_version_decimal(tokens: TokenSequence, index: int) -> bool:
+    """Whether a decimal like 1.4 after the family is a version: the word before it is not a training detail."""
     unit = tokens.lexemes[index].unit
     whole = unit.partition(".")[0]
     before = tokens.claims[index - 1] if index else None
     trained = before is not None and before[0] == "noise"
-    return "." in unit and len(unit) <= 5 and whole.isdigit() and int(whole) < 20 and not trained
+    return len(unit) <= 5 and whole.isdigit() and int(whole) < 20 and not trained
 
 
 SIZED = ACTIVE | EFFECTIVE | MIX | SIZE
 QUANTIZED_COPY_KINDS = FORMAT | GGUF | ROLE | SCHEME
+LONE_KINDS = NUMBER | QUANTIZED_COPY_KINDS | TUNING | VERSION
 UNCENSORED_TUNINGS = {"abliterated", "uncensored"}
