@@ -103,6 +103,14 @@ def small(build_once: BuildOnce) -> str:
     return str(build_once("small", lambda folder: build(folder / "catalog.db")) / "catalog.db")
 
 
+@pytest.fixture(scope="session")
+def local_models(build_once: BuildOnce) -> str:
+    """The catalog of tests/local_models.py as a SQLite file, to be read and never written."""
+    from tests.local_models import crawl_with_history
+
+    return str(build_once("local-models", lambda folder: crawl_with_history(folder / "catalog.db")) / "catalog.db")
+
+
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def small_on_both(request: pytest.FixtureRequest) -> str:
     """The catalog of tests/small_catalog.py, on SQLite and on PostgreSQL, as a role that may only read."""

@@ -177,7 +177,7 @@ def _make_artifact(
         format=format_,
         paths=tuple(file.path for file in group.files),
         total_size=sum(size or 0 for size in sizes) if whole and None not in sizes else None,
-        content=_digest_content(group.files) if whole else None,
+        content=digest_content(group.files) if whole else None,
     )
 
 
@@ -187,7 +187,7 @@ def _is_named_by_rule(format_: str, group: Group) -> bool:
     return bool(rule.paired_extensions) or any(file.path.rpartition("/")[2] == rule.folder_file for file in group.files)
 
 
-def _digest_content(files: Sequence[FileRecord]) -> str | None:
+def digest_content(files: Sequence[FileRecord]) -> str | None:
     """What identifies the bytes: one file's sha256, else the sha256 over those of all, in order, as text."""
     digests = [file.sha256 for file in files]
     if None in digests:

@@ -54,7 +54,7 @@ def can_stream(sql: str) -> bool:
 
 
 _POSTGRES_TYPES: Mapping[type, str] = {
-    bool: "boolean", int: "bigint", float: "double precision", datetime: "timestamptz",
+    bool: "boolean", int: "bigint", float: "double precision", datetime: "timestamptz", bytes: "bytea",
 }  # fmt: skip
 
 

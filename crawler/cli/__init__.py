@@ -50,6 +50,9 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "query": Entry("crawler.cli.query:query", "Run read-only SQL, or a saved query by name."),
         "schema": Entry("crawler.cli.schema:schema", "The views and tables that SQL can read, and their columns."),
     },
+    "Local files": {
+        "identify": Entry("crawler.cli.identify:identify", "Which repo and revision local model files are from."),
+    },
     "Publish": {
         "export": Entry("crawler.cli.export:export", "Write summaries and tables as CSV, Parquet or JSON lines."),
         "report": Entry("crawler.cli.report:report", "Write a self-contained HTML report."),

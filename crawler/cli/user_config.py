@@ -2,6 +2,7 @@
 
     database = "/srv/catalog.db"            # instead of catalog.db in the current folder
     machine = "rtx-4090-24gb"               # for fits without --ram, --vram, --preset and --this-machine
+    folders = ["/data/models"]              # of model files, beside those that identify knows
 
     [columns]                               # instead of a command's own columns
     "models ls" = ["repo_id", "license", "downloads"]
@@ -31,6 +32,7 @@ class UserConfig:
 
     database: str | None = None
     machine: str | None = None
+    folders: tuple[str, ...] = ()
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "models ls" -> keys
 
 
@@ -70,6 +72,9 @@ def parse_user_config(text: str, path: Path) -> UserConfig:
     for key in ("database", "machine"):
         if not isinstance(data.get(key, ""), str):
             raise wrong(path, f"{key} is no text")
+    folders = data.get("folders", [])
+    if not isinstance(folders, list) or not all(isinstance(folder, str) and folder for folder in folders):
+        raise wrong(path, "folders is no list of paths")
     columns = data.get("columns", {})
     if not isinstance(columns, dict):
         raise wrong(path, "columns is no table")
@@ -80,6 +85,7 @@ def parse_user_config(text: str, path: Path) -> UserConfig:
     return UserConfig(
         str(Path(database).expanduser()) if database and "://" not in database else database,
         data.get("machine"),
+        tuple(str(Path(folder).expanduser()) for folder in folders),
         {command: tuple(keys) for command, keys in columns.items()},
     )
 
