@@ -36,8 +36,10 @@ def test_fits_takes_the_configured_machine(small: str, tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("database = ", "Invalid value"),
-        ("databse = 'x'", "unknown key 'databse'; there are database, machine, columns"),
+        ("databse = 'x'", "unknown key 'databse'; there are database, machine, folders, columns"),
         ("machine = 4", "machine is no text"),
+        ("folders = '/data'", "folders is no list of paths"),
+        ("folders = [4]", "folders is no list of paths"),
         ("columns = 4", "columns is no table"),
         ("[columns]\nsearch = 'repo_id'", "columns of 'search' is no list of names"),
         ("[columns]\nsearch = []", "columns of 'search' is no list of names"),
