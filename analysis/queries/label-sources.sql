@@ -11,7 +11,7 @@ select
     e.source,
     sum(c.pieces) as pieces,
     sum(c.decided) as decided,
-    round(cast(sum(e.weight * c.pieces) as numeric) / sum(c.pieces), 1) as mean_weight
+    round(cast(1.0 * sum(e.weight * c.pieces) / sum(c.pieces) as numeric), 1) as mean_weight
 from counted as c
 join evidence as e on e.id = c.evidence
 group by e.field, e.source
