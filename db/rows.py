@@ -18,6 +18,9 @@ from db.schema.types import binder
 Row = tuple[Any, ...]
 Convert = Callable[[Any], Any]
 
+MIN_COPIED_ROWS = 10
+"""Rows of one insert from which PostgreSQL gets them by COPY."""
+
 CHUNK = 1000
 """How many values one `IN (...)` takes."""
 
@@ -192,6 +195,8 @@ class Rows:
 
     def _put(self, table: Table, columns: Sequence[str], values: list[Row], end: str = "") -> int:
         """Inserts rows of the driver's own values; returns how many were written."""
+        if not end and self.dialect.name == "postgresql" and len(values) >= MIN_COPIED_ROWS:
+            return self._copy_in(table, columns, values)
         start, row = f"insert into {table.name} ({_names(columns)}) values ", f"({self._marks(len(columns))})"
         written, at = 0, 0
         for size in BUNDLES if self.dialect.name == "sqlite" else ():
@@ -201,6 +206,14 @@ class Rows:
             written += self._many_converted(f"{start}{', '.join([row] * size)} {end}", bundles)
             at = until
         return written + self._many_converted(f"{start}{row} {end}", values[at:])
+
+    def _copy_in(self, table: Table, columns: Sequence[str], values: list[Row]) -> int:
+        """Inserts by COPY, which costs PostgreSQL a fifth of as many statements."""
+        driver: Any = self.connection.connection.driver_connection
+        with driver.cursor() as cursor, cursor.copy(f"copy {table.name} ({_names(columns)}) from stdin") as copy:
+            for row in values:
+                copy.write_row(row)
+        return len(values)
 
     def _many(self, table: Table, columns: Sequence[str], rows: Iterable[Row], sql: str) -> int:
         return self._many_converted(sql, self._converted(table, tuple(columns), rows))

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from db.engine import open_engine
 from db.errors import CatalogError
 from db.maintain import optimize
+from db.maintain.bulk_load import without_keys_and_indexes
 from db.new_file import new_file
 from db.read import search
 from db.rows import Row, Rows
@@ -83,7 +84,8 @@ def _copy(reader: Engine, writer: Engine, target: str | Path, name: str, tell: P
                 origin.exec_driver_sql("set transaction isolation level repeatable read, read only")
             if connection.execute(select(func.count()).select_from(repos)).scalar_one():
                 raise CatalogError(name, f"{name} holds a catalog already", "name a new one, or an empty database")
-            done = [_copy_table(origin, connection, table, tell) for table in TABLES]
+            with without_keys_and_indexes(connection):
+                done = [_copy_table(origin, connection, table, tell) for table in TABLES]
             search.rebuild(connection)
             for copied, table in zip(done, TABLES, strict=True):
                 found = _summed(connection, table)
