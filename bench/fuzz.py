@@ -3,9 +3,10 @@
     python bench/fuzz.py [--minutes 1] [--seed 1] [--seeds FOLDER]
 
 Readers: GGUF with and without known array lengths, safetensors with a configuration, the Hub's answer about shards,
-configurations with the packings that they describe, PyTorch archives, their pickles, NeMo, ONNX, OpenVINO, LiteRT. Any
-bytes must give a header that both databases can hold, or a HeaderError whose text can be printed, within MAX_SECONDS of
-processor time; the process may grow by MAX_MEMORY_BYTES at most. Mutations write, insert and remove bytes, cut the
+configurations with the packings that they describe, PyTorch archives, their pickles, NeMo, ONNX, OpenVINO, LiteRT,
+names of repos, files and references, and rows of the Hub's listing with their cards, which are labelled. Any bytes must
+give a header that both databases can hold, or a HeaderError whose text can be printed, within MAX_SECONDS of processor
+time; the process may grow by MAX_MEMORY_BYTES at most. Mutations write, insert and remove bytes, cut the
 file, and repeat a piece of it up to a few megabytes, which finds readers whose time does not grow with the bytes alone.
 An input that violates this is written to crash-<digest> in the current folder, and the exit status is 1.
 
@@ -22,6 +23,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,15 +31,19 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from analysis.errors import HeaderError  # noqa: E402
+from analysis.errors import HeaderError, InvalidName  # noqa: E402
 from analysis.formats.array_lengths import learn_lengths  # noqa: E402
 from analysis.formats.facts import MAX_FACT  # noqa: E402
 from analysis.formats.gguf.reader import read_file  # noqa: E402
 from analysis.formats.model_config import merge_configs  # noqa: E402
 from analysis.formats.readers import read_answer, read_artifact  # noqa: E402
 from analysis.formats.source import BytesSource  # noqa: E402
-from analysis.untrusted import MAX_CONTEXT, MAX_PARAMETERS, parse_json_text  # noqa: E402
-from db.records import ArrayLength, ArtifactRecord, Header  # noqa: E402
+from analysis.labels.resolve.repo import label_repo  # noqa: E402
+from analysis.names.explain import explain  # noqa: E402
+from analysis.names.parse import parse_name  # noqa: E402
+from analysis.untrusted import MAX_BASE_MODELS, MAX_CONTEXT, MAX_PARAMETERS, MAX_TAGS, parse_json_text  # noqa: E402
+from crawler.sources.huggingface.parse import parse_repo  # noqa: E402
+from db.records import ArrayLength, ArtifactRecord, Header, RepoRecord  # noqa: E402
 from tests.analysis.formats.container_files import (  # noqa: E402
     attribute,
     dictionary,
@@ -97,6 +103,36 @@ PACKED = (
     {"trellis": ("I16", (1, 1, 64)), "suh": ("F16", (16,)), "svh": ("F16", (16,))},
 )
 
+NAMES = (
+    "google/gemma-3-4b-it-qat-q4_0-gguf", "hf.co/unsloth/Qwen3-30B-A3B-Instruct-2507-GGUF:UD-Q4_K_XL",
+    "a/b::c/d-Q4_K_M.gguf", "turboderp/Llama-3.1-70B-exl2-4.65bpw", "BF16/model-00001-of-00002.gguf",
+    "https://huggingface.co/mistralai/Mixtral-8x7B-v0.1/resolve/main/model-00001-of-00019.safetensors?download=true",
+    "pkg:huggingface/distilbert-base-uncased@043235d6088ecd3dd5fb5ca3592b6913fd516027",
+    "lmstudio-community/Meta-Llama-3.1-8B-Instruct-GPTQ-Int4-32g",
+)  # fmt: skip
+CARD: dict[str, Any] = {
+    "license": "other", "license_name": "gemma", "license_link": "https://ai.google.dev/gemma/terms",
+    "language": ["en"], "base_model": ["google/gemma-3-4b-it"], "tags": ["gguf"],
+    "base_model_relation": "quantized", "datasets": ["a/b"], "pipeline_tag": "text-generation",
+    "library_name": "gguf", "quantized_by": "google",
+    "model-index": [{"name": "x", "results": [{"task": {"type": "t"}, "dataset": {"type": "d", "name": "D"},
+                                               "metrics": [{"type": "acc", "value": 0.5}]}]}],
+}  # fmt: skip
+ROWS: tuple[dict[str, Any], ...] = tuple(
+    {
+        "_id": f"{at:024x}", "id": name, "author": "google", "sha": "0" * 40, "createdAt": "2025-03-01T00:00:00.000Z",
+        "lastModified": "2025-03-02T00:00:00.000Z", "downloads": 7, "likes": 2, "trendingScore": 0.5, "gated": "auto",
+        "private": False, "tags": ["gguf", "license:gemma", "base_model:quantized:google/gemma-3-4b-it", "region:us"],
+        "cardData": CARD, "config": {**CONFIG, "quantization_config": QUANTIZATIONS[at]},
+        "safetensors": {"parameters": {"BF16": 10**9}, "total": 10**9},
+        "gguf": {"total": 10**9, "architecture": "gemma3", "context_length": 131072, "chat_template": "{{ a }}"},
+        "baseModels": {"relation": "quantized", "models": [{"_id": "0" * 24, "id": "google/gemma-3-4b-it"}]},
+        "usedStorage": 10**9, "pipeline_tag": "text-generation", "library_name": "transformers",
+        "evalResults": [{"dataset": {"id": "a/b", "task_id": "t"}, "value": 0.25}], "spaces": ["a/b"],
+    }
+    for at, name in enumerate(["google/gemma-3-4b-it-qat-q4_0-gguf", "a/Llama-3.1-8B-Instruct-MLX-4bit"])
+)  # fmt: skip
+
 
 # ---- the readers -----------------------------------------------------------------------------------------------------
 
@@ -133,7 +169,37 @@ def read_container(kind: str, data: bytes) -> Header:
     return read_artifact(artifact(kind, len(data)), {}, lambda _: source, config=CONFIG)[0]
 
 
-def container_targets() -> list[tuple[Callable[[bytes], Header], list[bytes]]]:
+def read_name(data: bytes) -> None:
+    """Parses a name and explains it. One that is refused is named in printable text."""
+    try:
+        assert explain(parse_name(data.decode("utf-8", "surrogateescape"))).replace("\n", "").isprintable()
+    except InvalidName as error:
+        assert str(error).isprintable() and len(str(error)) < 600, "an error that is not printable"
+
+
+def read_row(data: bytes) -> None:
+    """Parses a row of the listing and labels the repo, both of which a database can hold."""
+    found = parse_repo(parse_json_text(data))
+    if not isinstance(found, RepoRecord):
+        assert found.detail.isprintable() and len(found.detail) < 1000, "a reason that is not printable"
+        return
+    assert len(found.tags) <= MAX_TAGS and len(found.edges) <= MAX_BASE_MODELS
+    stored = [found.card, found.config, found.safetensors, found.gguf, found.extra, found.tags, found.languages]
+    text = json.dumps(stored, allow_nan=False, ensure_ascii=False)
+    assert text.isprintable() and len(text) < 200_000, f"{len(text):,} characters of a card"
+    labels = label_repo(found).labels
+    assert all(value is None or value == value for value in vars_of(labels)), "a label is not a number"
+
+
+def vars_of(record: Any) -> Iterator[Any]:
+    """The values of a dataclass."""
+    return (getattr(record, each.name) for each in fields(record))
+
+
+Read = Callable[[bytes], Header | None]
+
+
+def container_targets() -> list[tuple[Read, list[bytes]]]:
     """The readers of other containers, and the pickle within a PyTorch archive."""
     tensors = {f"a.{at}.weight": rebuilt("FloatStorage", str(at), (4, 8)) for at in range(4)}
     pickles = [pickled(tensors), pickled({"state_dict": dictionary(tensors), "optimizer": dictionary(tensors)})]
@@ -174,11 +240,12 @@ def numbers_of(value: Any) -> Iterator[float]:
         yield value
 
 
-def check_read(read: Callable[[bytes], Header], data: bytes, memory_before: int) -> None:
+def check_read(read: Read, data: bytes, memory_before: int) -> None:
     """Reads one input. Fails where it ends in another way than it may, or costs too much."""
     start = time.process_time()
     try:
-        check_header(read(data))
+        if (header := read(data)) is not None:
+            check_header(header)
     except HeaderError as error:
         assert str(error).isprintable() and len(str(error)) < 600, "an error that is not printable"
     except ValueError as error:  # of parse_json_text
@@ -214,7 +281,7 @@ def safetensors_seeds() -> list[bytes]:
     return [framed(json.dumps(entries({**plain, **layer}, {"format": "pt"})).encode()) for layer in layers]
 
 
-def make_targets(folder: Path | None) -> list[tuple[Callable[[bytes], Header], list[bytes]]]:
+def make_targets(folder: Path | None) -> list[tuple[Read, list[bytes]]]:
     """Each reader, with the inputs that it starts from."""
     ggufs, tensors = gguf_seeds(), safetensors_seeds()
     lengths = learn_lengths(read_file(BytesSource(gguf(model(1100, merges=1100), LAYERS))).runs)
@@ -228,6 +295,8 @@ def make_targets(folder: Path | None) -> list[tuple[Callable[[bytes], Header], l
         (lambda data: read_safetensors(data, chance.choice(configs)), tensors + more),
         (read_shards, answers),
         *container_targets(),
+        (read_name, [name.encode() for name in NAMES]),
+        (read_row, [json.dumps(row).encode() for row in ROWS]),
         (lambda data: read_config(data, chance.choice(tensors)), [json.dumps(each).encode() for each in configs]),
     ]
 
