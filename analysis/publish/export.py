@@ -1,7 +1,8 @@
 """The catalog as files: summaries and tables in a folder, with a manifest that describes them.
 
 All files show the same moment. They are streamed from the catalog a row at a time into a temporary folder beside the
-requested one, which is renamed when everything is written: the folder holds either the earlier export or the new one.
+requested one, which takes its name when everything is written (db/new_file.py: `replace_folder`): the folder is the
+earlier export or the new one, also after a kill at any moment.
 Rows and columns have the same order every time, so that two exports can be compared line by line.
 """
 
@@ -30,7 +31,7 @@ from analysis.query.reader import CatalogReader
 from analysis.query.saved import RENAMED_SAVED_QUERIES, SavedQuery, find_saved_query, saved_queries
 from analysis.query.values import normalize_row, parse_list
 from analysis.units import iso
-from db.new_file import draft_folder, sync, sync_folder
+from db.new_file import draft_folder, replace_folder, sync, sync_folder
 
 INTERNAL_COLUMNS = frozenset({"header"})  # ids of this catalog, which another catalog of the same Hub does not share
 HEX_COLUMNS = frozenset({"content"})  # hashes that the views hold as bytes
@@ -199,20 +200,6 @@ def refuse_foreign_folder(folder: Path) -> None:
         raise ExportRefused(str(folder), f"it holds other things than an export: {', '.join(foreign[:3])}")
     if foreign:
         raise ExportRefused(str(folder), f"it holds files that the export did not write: {', '.join(foreign[:3])}")
-
-
-def replace_folder(draft: Path, folder: Path) -> None:
-    """Rename a complete draft to `folder`; an earlier export there moves beside the draft, where it is deleted."""
-    old = draft.with_name("old")
-    if folder.exists():
-        folder.rename(old)
-    try:
-        draft.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    sync_folder(folder.parent)
 
 
 def get_umask() -> int:

@@ -3,8 +3,9 @@
     python -m tests.security.kill_writer < COMMANDS.json > ANSWERS.json
 
 COMMANDS: {name: words}. ANSWERS: {name: {moment: [exit status, the names in `out` afterwards]}}; the folder is emptied
-before each command. The modules are imported once; each run is a fork, whose own functions are replaced by ones that
-send SIGKILL to itself.
+before each command. Under the name "replaced" the answers are of an export that replaces another one: {moment: [exit
+status, files of the export `out/new`, the same after the next run]}. The modules are imported once; each run is a fork,
+whose own functions are replaced by ones that send SIGKILL to itself.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from itertools import islice
 from pathlib import Path
 
@@ -24,7 +26,8 @@ import jinja2  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 
 import db.maintain.backup
-import db.maintain.copy  # noqa: F401
+import db.maintain.copy
+import db.new_file
 from analysis.publish import charts, export, report  # noqa: F401
 from crawler.cli import cli
 from crawler.cli.errors import run_command
@@ -49,12 +52,45 @@ def kill_at_rename() -> None:
     os.replace = os.rename = kill
 
 
+def kill_at_exchange() -> None:
+    vars(db.new_file)["exchange_names"] = kill
+
+
+def kill_after_exchange() -> None:
+    exchange = db.new_file.exchange_names
+    vars(db.new_file)["exchange_names"] = lambda *names: kill(exchange(*names))
+
+
+def kill_between_renames(done: int) -> Callable[[], None]:
+    """For a system that can't exchange names: a kill after this many of the renames that replace a folder."""
+
+    def change() -> None:
+        rename, left = os.rename, iter(range(done))
+        vars(db.new_file)["exchange_names"] = lambda *names: False
+        os.rename = lambda *names: kill() if next(left, None) is None else rename(*names)
+        if done == 2:
+            vars(db.new_file)["sync_folder"] = kill
+
+    return change
+
+
 MOMENTS: dict[str, Callable[[], None]] = {
     "the draft is made": kill_at_draft,
     "the draft is written": kill_at_sync,
     "before it is renamed": kill_at_rename,
     "never": lambda: None,
 }
+REPLACEMENTS: dict[str, Callable[[], None]] = {
+    "the draft is made": kill_at_draft,
+    "the draft is written": kill_at_sync,
+    "before the names are exchanged": kill_at_exchange,
+    "after the names are exchanged": kill_after_exchange,
+    "before the earlier one is moved away": kill_between_renames(0),
+    "after the earlier one is moved away": kill_between_renames(1),
+    "after the draft has its name": kill_between_renames(2),
+    "never": lambda: None,
+}
+EARLIER, LATER = ("export", "out/new", "--only", "models"), ("export", "out/new", "--only", "files")
 
 
 def run(words: Sequence[str]) -> int:
@@ -78,11 +114,25 @@ def run_all(words: Sequence[str]) -> dict[str, tuple[int, list[str]]]:
     return {moment: fork(change, words) for moment, change in MOMENTS.items()}
 
 
+def replace_export(change: Callable[[], None]) -> tuple[int, list[str], list[str]]:
+    """The exit status of an export over another one, its files, and those after the next run, which writes nothing."""
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir()
+    run([*EARLIER, "--db", "catalog.db"])
+    status, _ = fork(change, [*LATER, "--db", "catalog.db"])
+    left = sorted(path.name for path in OUT.glob("new/*"))
+    fork(kill_at_draft, [*LATER, "--db", "catalog.db"])
+    return status, left, sorted(path.name for path in OUT.glob("new/*"))
+
+
 def main() -> None:
     make_figures = charts.make_figures
     for module in (charts, report):
         vars(module)["make_figures"] = lambda reader: islice(make_figures(reader), 1)  # each takes a second
-    print(json.dumps({name: run_all(words) for name, words in json.load(sys.stdin).items()}))
+    answers: dict[str, object] = {name: run_all(words) for name, words in json.load(sys.stdin).items()}
+    with Path(os.devnull).open("w", encoding="utf-8") as nothing, redirect_stdout(nothing):
+        answers["replaced"] = {moment: replace_export(change) for moment, change in REPLACEMENTS.items()}
+    print(json.dumps(answers))
 
 
 if __name__ == "__main__":

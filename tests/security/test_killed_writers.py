@@ -15,7 +15,7 @@ import pytest
 from analysis.publish.export import export_catalog
 from crawler.service.state import State, write_state
 from db.maintain.backup import backup
-from db.new_file import new_file
+from db.new_file import draft_folder, new_file, remove_abandoned_drafts, replace_folder
 from tests.conftest import BuildOnce
 from tests.environment import user_environment
 
@@ -34,8 +34,11 @@ WRITERS: dict[str, tuple[str, ...]] = {
 FINAL: dict[str, list[str]] = {"charts": ["families-over-time.png", "families-over-time.svg"]}
 
 
+Answers = dict[str, dict[str, tuple[int, list[str], list[str]]]]
+
+
 @pytest.fixture(scope="session")
-def killed(build_once: BuildOnce, small: str) -> dict[str, dict[str, tuple[int, list[str]]]]:
+def killed(build_once: BuildOnce, small: str) -> Answers:
     """What each run of each command left (tests/security/kill_writer.py)."""
 
     def run(folder: Path) -> None:
@@ -48,22 +51,58 @@ def killed(build_once: BuildOnce, small: str) -> dict[str, dict[str, tuple[int, 
         (folder / "answers.json").write_text(done.stdout, encoding="utf-8")
 
     path = build_once("killed", run) / "answers.json"
-    answers: dict[str, dict[str, tuple[int, list[str]]]] = json.loads(path.read_text(encoding="utf-8"))
+    answers: Answers = json.loads(path.read_text(encoding="utf-8"))
     return answers
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_killed_writer_leaves_nothing_under_the_final_name_and_nothing_at_all_after_the_next_run(
-    name: str, killed: dict[str, dict[str, tuple[int, list[str]]]]
+    name: str, killed: Answers
 ) -> None:
     final = FINAL.get(name, ["new"])
-    for moment, (status, left) in killed[name].items():
+    for moment, (status, left, *_) in killed[name].items():
         if moment == "never":
             assert (status, left) == (0, final), "what the killed runs left is removed"
             continue
         assert status == -9, moment
         assert not set(left) & set(final), f"{left} after a kill: {moment}"
         assert len(left) == 1, "each run removed what the one before it had left"
+
+
+def test_an_export_that_replaces_another_one_loses_none_whenever_it_is_killed(killed: Answers) -> None:
+    earlier, later = ["manifest.json", "models.csv"], ["files.csv", "manifest.json"]
+    answers = killed["replaced"]
+    assert list(answers.pop("never")) == [0, later, later]
+    assert all(status == -9 for status, *_ in answers.values())
+    assert {moment: left for moment, (_, *left) in answers.items()} == {
+        "the draft is made": [earlier, earlier],
+        "the draft is written": [earlier, earlier],
+        "before the names are exchanged": [earlier, earlier],
+        "after the names are exchanged": [later, later],
+        "before the earlier one is moved away": [earlier, earlier],
+        "after the earlier one is moved away": [[], earlier],  # where names can't be exchanged
+        "after the draft has its name": [later, later],
+    }
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_folder_that_can_not_be_replaced_stays(
+    exchanges: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not exchanges:
+        monkeypatch.setattr("db.new_file.exchange_names", lambda *names: False)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "file").write_text("earlier", encoding="utf-8")
+    with pytest.raises(FileNotFoundError), draft_folder(tmp_path / "out") as holder:
+        replace_folder(holder / "never written", tmp_path / "out")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "file"]
+
+
+def test_what_another_user_left_like_a_draft_gets_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / f".hf-catalog.{2**22 + 1}.a.part" / "earlier" / "out").mkdir(parents=True)
+    monkeypatch.setattr("db.new_file.is_own", lambda path: False)
+    remove_abandoned_drafts(tmp_path)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture
@@ -110,7 +149,7 @@ def test_every_file_of_an_export_is_on_the_disk_before_the_folder_takes_its_name
     assert events[len(files) :] == [("sync", "new"), ("rename", "out"), ("sync", tmp_path.name)]
     events.clear()
     export_catalog(small, tmp_path / "out", only=["models"])
-    assert events[-3:] == [("rename", "old"), ("rename", "out"), ("sync", tmp_path.name)]
+    assert events[-2:] == [("sync", "new"), ("sync", tmp_path.name)], "the names are exchanged between the two"
 
 
 def test_nobody_else_can_reach_a_draft_or_choose_where_it_is_written(tmp_path: Path) -> None:
