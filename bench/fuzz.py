@@ -41,6 +41,7 @@ from analysis.formats.source import BytesSource  # noqa: E402
 from analysis.labels.resolve.repo import label_repo  # noqa: E402
 from analysis.names.explain import explain  # noqa: E402
 from analysis.names.parse import parse_name  # noqa: E402
+from analysis.text import UNPRINTABLE, escape_control_characters  # noqa: E402
 from analysis.untrusted import MAX_BASE_MODELS, MAX_CONTEXT, MAX_PARAMETERS, MAX_TAGS, parse_json_text  # noqa: E402
 from crawler.sources.huggingface.parse import parse_repo  # noqa: E402
 from db.records import ArrayLength, ArtifactRecord, Header, RepoRecord  # noqa: E402
@@ -170,11 +171,13 @@ def read_container(kind: str, data: bytes) -> Header:
 
 
 def read_name(data: bytes) -> None:
-    """Parses a name and explains it. One that is refused is named in printable text."""
+    """Parses a name and explains it. What is said of it is short, and no terminal runs it."""
     try:
-        assert explain(parse_name(data.decode("utf-8", "surrogateescape"))).replace("\n", "").isprintable()
+        said = explain(parse_name(data.decode("utf-8", "surrogateescape"))).replace("\n", " ")
     except InvalidName as error:
-        assert str(error).isprintable() and len(str(error)) < 600, "an error that is not printable"
+        said = str(error)
+    shown = escape_control_characters(said)
+    assert not UNPRINTABLE.search(shown) and len(shown) < 100_000, f"{len(shown):,} characters about a name"
 
 
 def read_row(data: bytes) -> None:

@@ -4,7 +4,8 @@ What holds it, from the outside to the inside: the role of the connection may do
 a superuser that is allowed nevertheless becomes one that may not), the transaction is read-only, the statement is sent
 by the extended protocol as the query of a cursor, which takes one query only and nothing that writes, functions with
 side effects are refused (analysis/query/calls.py), and another connection cancels it at the deadline
-(analysis/query/watch.py). Rows arrive singly, so that memory holds one, whatever their size.
+(analysis/query/watch.py). Rows arrive singly, and the server sends none of more than MAX_ROW_BYTES, so that memory
+holds one of at most that size.
 """
 
 from __future__ import annotations
@@ -22,9 +23,18 @@ from analysis.query.calls import CURSOR_STATEMENTS, read_statement, refuse_side_
 from analysis.query.guard import QueryLimits
 from analysis.query.statement import to_psycopg
 from analysis.query.stream import RowStream
+from analysis.query.tokens import tokens
 from analysis.query.values import to_number, unique_names
 from analysis.query.watch import DeadlineWatch
-from db.errors import CatalogUnreachable, PrivilegedRole, QueryError, QueryRefused, QueryTimeout
+from analysis.units import MIB
+from db.errors import (
+    CatalogUnreachable,
+    PrivilegedRole,
+    QueryError,
+    QueryRefused,
+    QueryTimeout,
+    QueryTooCostly,
+)
 from db.reader_role import MIN_RESTRICTED_VERSION, RESTRICTED_ROLE, SUPERUSER, rights_beyond_reading
 
 if TYPE_CHECKING:
@@ -38,6 +48,22 @@ MAX_FETCH_ROWS = 500
 
 ALIVE_CHECK_SECONDS = 1
 """How often the server looks whether this process is still there while it computes."""
+
+MAX_ROW_BYTES = 16 * MIB
+"""One row as text. The driver receives a row as a whole, in four times its size at most."""
+
+ROW_TOO_LARGE = "a row takes bytes: "
+"""What the server says before the size of a row that it does not send."""
+
+BOUNDED_ROWS = """
+    select r.*, case when pg_catalog.octet_length((r.*)::pg_catalog.text) operator(pg_catalog.>) {limit}
+        then pg_catalog.concat('{marker}', pg_catalog.octet_length((r.*)::pg_catalog.text))::pg_catalog.int4 end
+    from (select * from (
+{sql}
+    ) s offset 0) r
+"""
+"""A query with one more column, whose conversion fails at a row that is too large, on the server. `offset 0` keeps
+PostgreSQL from merging the two queries and computing each value twice."""
 
 WRITES = re.compile(r'"(insert|update|delete|merge)"|data-modifying', re.IGNORECASE)
 """How the server says that the query of a cursor is none."""
@@ -116,15 +142,19 @@ class PostgresResult(RowStream):
         query: Any = statement
         cursor: Any
         if declares_cursor:
-            cursor = self._connection.cursor(name="rows")
-            cursor.execute(query, values)
-            self._rows = self._fetch()
+            with self._connection.cursor(name="statement") as cursor:
+                cursor.execute(query, values)  # what is a whole query is one in parentheses too
+                names = [column.name for column in cursor.description or ()]
+            query = BOUNDED_ROWS.format(sql=strip_end(statement), limit=MAX_ROW_BYTES, marker=ROW_TOO_LARGE)
+            self._connection.cursor(name="rows").execute(query, values)
+            self._rows = (row[:-1] for row in self._fetch())
         else:
             cursor = self._connection.cursor()
             rows = cursor.stream(query, values)  # always by the extended protocol
             first = next(rows, None)
+            names = [column.name for column in cursor.description]
             self._rows = chain(() if first is None else (first,), rows)
-        self.columns = unique_names([column.name for column in cursor.description])
+        self.columns = unique_names(names)
 
     def _fetch(self) -> Iterator[tuple[Any, ...]]:
         """The rows of the cursor `rows`, and one more than are wanted, which tells that there are more."""
@@ -150,6 +180,11 @@ class PostgresResult(RowStream):
         message = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
         if self._limits.is_expired():
             return QueryTimeout(sql, self._limits.timeout or 0.0)
+        if isinstance(error, errors.InvalidTextRepresentation) and ROW_TOO_LARGE in message:
+            size = int("".join(filter(str.isdigit, message)))
+            return QueryTooCostly(sql, f"a row has {size // MIB} MiB; at most {MAX_ROW_BYTES // MIB} are received")
+        if isinstance(error, errors.ProgramLimitExceeded | errors.OutOfMemory):
+            return QueryTooCostly(sql, message)
         if isinstance(error, errors.ReadOnlySqlTransaction | errors.InsufficientPrivilege):
             return QueryRefused(sql, message)
         if isinstance(error, errors.SyntaxError) and "multiple commands" in message:
@@ -169,6 +204,14 @@ class PostgresResult(RowStream):
                     connection.cancel_safe(timeout=MARGIN_SECONDS)
             connection.close()
         self._watch.stop()
+
+
+def strip_end(sql: str) -> str:
+    """A statement without the semicolon, spaces and comments at its end."""
+    parts = list(tokens(sql))
+    while parts and (parts[-1].kind in ("space", "comment") or parts[-1].text == ";"):
+        parts.pop()
+    return "".join(part.text for part in parts)
 
 
 def run_on_postgres(

@@ -16,7 +16,7 @@ import pytest
 
 from analysis.query import watch
 from analysis.query.reader import run_query
-from db.errors import CatalogError, PrivilegedRole, QueryError, QueryRefused, QueryTimeout
+from db.errors import CatalogError, PrivilegedRole, QueryError, QueryRefused, QueryTimeout, QueryTooCostly
 from db.maintain.grant_reader import grant_reader
 from tests.environment import user_environment
 from tests.servers import PostgreSQL
@@ -195,6 +195,10 @@ def test_an_allowed_superuser_becomes_a_role_that_only_reads(sql: str, target: T
         ("show standard_conforming_strings", ("on",)),
         ("table tags", (1, "kept")),
         ("-- a comment first\nwith x as (select 3 as n) select n from x", (3,)),
+        ("select 1, 2 as one, 3 as one; -- the end\n /* of it */", (1, 2, 3)),
+        ("select r, 2 as s from (select 1 as r) s order by r desc", (1, 2)),
+        ("select length(repeat('x', 40000000))", (40_000_000,)),
+        ("select length(repeat('x', 16000000)), repeat('x', 3)", (16_000_000, "xxx")),
         ("select n.tag, t.id from tags t join tags n on n.id = t.id", ("kept", 1)),
     ],
 )
@@ -270,6 +274,36 @@ def test_memory_holds_one_row_at_a_time(target: Target) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * size
+
+
+LARGE_ROWS = {
+    "a value": "select 1, repeat('x', 40000000)",
+    "a value of 1 GB": "select repeat('x', 1000000000)",
+    "values together": "select repeat('x', 9000000), repeat('y', 9000000)",
+    "a list": "select array_agg(i) from generate_series(1, 4000000) i",
+    "JSON": "select jsonb_agg(i) from generate_series(1, 4000000) i",
+    "numbers of few bytes": "select array_agg('1e100000'::numeric) from generate_series(1, 200)",
+    "a row of rows": "select t, t, t, t, t from (select repeat('x', 4000000)) t",
+    "a value under the name of the guard's": "select r, r as s, 2 as r from (select repeat('x', 20000000)) r",
+    "a value after a comment": "select repeat('x', 40000000) -- ) r; select 1",
+    "the second row": "select repeat('x', 39999999 * (i - 1)) from generate_series(1, 2) i",
+}
+
+
+@pytest.mark.parametrize("sql", LARGE_ROWS.values(), ids=LARGE_ROWS)
+def test_a_row_that_is_too_large_is_not_received(sql: str, target: Target) -> None:
+    tracemalloc.start()
+    with pytest.raises(QueryTooCostly), run_query(target.reader, sql) as rows:
+        list(rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4_000_000
+
+
+def test_the_error_for_a_row_that_is_too_large_names_its_size(target: Target) -> None:
+    sql = "select repeat('x', 30000000)"
+    with pytest.raises(QueryTooCostly, match="a row has 28 MiB; at most 16"), run_query(target.reader, sql) as rows:
+        list(rows)
 
 
 def test_a_limit_reads_no_more_rows_than_it_prints(target: Target) -> None:
