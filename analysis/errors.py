@@ -8,6 +8,7 @@ AnalysisError
 ├── UnknownModel          the catalog holds no model of this id
 ├── UnknownPreset         no machine has this name
 ├── UnknownScheme         no quantization scheme has this name
+├── UnknownValue          a filter's value that nothing has
 ├── MissingExtra          an optional package is not installed
 ├── UnknownTable          an export has no table of this name
 ├── ExportRefused         a folder that an export may not replace, or that is not an export
@@ -102,6 +103,15 @@ class UnknownScheme(AnalysisError):
     def __init__(self, name: str, close: tuple[str, ...] = ()) -> None:
         super().__init__(f"unknown scheme {name!r}" + (f"; perhaps {' or '.join(close)}" if close else ""))
         self.name, self.close = name, close
+
+
+class UnknownValue(AnalysisError):
+    """Nothing has this value of a filter (`kind`: family, quantization, format, task); `close` are similar ones."""
+
+    def __init__(self, kind: str, value: str, close: tuple[str, ...] = ()) -> None:
+        super().__init__(f"no {kind} is named {value!r}")
+        self.kind, self.value, self.close = kind, value, close
+        self.hint = f"did you mean {' or '.join(close)}?" if close else "hf-catalog vocabulary ls lists the known names"
 
 
 class UnknownTable(AnalysisError):

@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 GB = 10**9
 
+MIN_MEMORY_BYTES = 10**8
+"""Less memory than this runs no model: `--ram 16` is a forgotten unit."""
+
 NUMBER = r"(?P<number>\d+(?:\.\d+)?(?:e\d{1,2})?|\.\d+)"
 BYTES = re.compile(rf"{NUMBER}\s*(?P<unit>[kmgtp]?)(?P<binary>i?)b?", re.IGNORECASE)
 PARAMETERS = re.compile(rf"{NUMBER}\s*(?P<unit>[KMBT])")
@@ -25,6 +28,14 @@ def parse_size(text: str) -> int:
         raise ValueError(text)
     unit = found["unit"].lower()
     return round(float(found["number"]) * (BINARY[unit] if found["binary"] else DECIMAL[unit]))
+
+
+def parse_memory(text: str) -> int:
+    """Bytes of a machine's memory; less than MIN_MEMORY_BYTES is a forgotten unit. Raises ValueError."""
+    size = parse_size(text)
+    if size < MIN_MEMORY_BYTES:
+        raise ValueError(text)
+    return size
 
 
 def parse_model_size(text: str) -> tuple[str, int]:

@@ -31,7 +31,7 @@ LINKING = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
 ]
-SERVICES = ("serve", "schedule", "sample-hub")  # they run until a signal ends them
+SERVICES = ("serve", "schedule", "sample-hub", "mcp")  # they run until a signal ends them
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 

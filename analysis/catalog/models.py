@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from analysis.errors import UnknownModel
@@ -44,6 +45,7 @@ class ModelFilter:
     tunings: Sequence[str] = ()
     licenses: Sequence[str] = ()
     tasks: Sequence[str] = ()
+    repo_ids: Sequence[str] = ()
     least: tuple[str, int] | None = None
     most: tuple[str, int] | None = None
     quantized: bool | None = None
@@ -110,6 +112,8 @@ def filter_conditions(reader: CatalogReader, model_filter: ModelFilter) -> Where
     where.add_any_of("lower(author) {}", model_filter.authors)
     where.add_any_of("lower(license) {}", model_filter.licenses)
     where.add_any_of("lower(pipeline_tag) {}", model_filter.tasks)
+    if model_filter.repo_ids:
+        where.conditions.append(f"repo_id in ({', '.join(where.bind(each) for each in model_filter.repo_ids)})")
     for tuning in model_filter.tunings:  # lists are JSON text
         pattern = '%"' + tuning.lower() + '"%'
         where.conditions.append(f"lower(tuning) like {where.bind(pattern)}")
@@ -172,8 +176,13 @@ def find_model(reader: CatalogReader, repo_id: str) -> dict[str, Any]:
     raise UnknownModel(requested, find_similar_ids(reader, requested))
 
 
+MAX_OWNED = 2000
+"""Repos of an owner among which the ones with similar names are looked for, the most downloaded first."""
+
+
 def find_similar_ids(reader: CatalogReader, repo_id: str) -> tuple[str, ...]:
-    """Up to three ids that may have been meant: the same name of another owner, then names that begin with it."""
+    """Up to three ids that may have been meant: the same name of another owner, names that begin with it, else the
+    nearest names of the same owner."""
     name = repo_id.rpartition("/")[2].lower()
     escaped = name.replace("!", "!!").replace("%", "!%").replace("_", "!_")
     rows = reader.all(
@@ -182,6 +191,11 @@ def find_similar_ids(reader: CatalogReader, repo_id: str) -> tuple[str, ...]:
         " order by length(repo_id), downloads desc nulls last, repo_id limit 3",
         {"same": f"%/{escaped}", "begins": f"%{escaped}%"},
     )
+    if not rows:
+        owner = repo_id.rpartition("/")[0]
+        sql = "select repo_id from models where author = :owner order by downloads desc nulls last limit :most"
+        owned = [row["repo_id"] for row in reader.all(sql, {"owner": owner, "most": MAX_OWNED})] if owner else []
+        return tuple(get_close_matches(repo_id, owned, n=3))
     return tuple(row["repo_id"] for row in rows)
 
 

@@ -58,6 +58,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "report": Entry("crawler.cli.report:report", "Write a self-contained HTML report."),
         "charts": Entry("crawler.cli.charts:charts", "Write the report's charts as PNG and SVG."),
         "serve": Entry("crawler.cli.serve:serve", "Serve the catalog to a browser, with Datasette."),
+        "mcp": Entry("crawler.cli.mcp:mcp", "Serve the catalog to agents (Model Context Protocol)."),
     },
     "Maintain": {
         "db": Entry("crawler.cli.db:db", "upgrade, check, current, stats, backup, restore, optimize, prune, copy."),

@@ -74,6 +74,7 @@ ERROR_MESSAGES: dict[str, ErrorMessage] = {
     "analysis.errors.HeaderError": ErrorMessage(NO, "the file is not what its name says, or its upload is incomplete"),
     "analysis.errors.SavedQueryError": ErrorMessage(NO, "list the saved queries with: hf-catalog query --list"),
     "analysis.errors.UnknownPreset": ErrorMessage(USAGE, "list the machines with: hf-catalog fits --preset list"),
+    "analysis.errors.UnknownValue": ErrorMessage(USAGE, "list the known names with: hf-catalog vocabulary ls"),
     "analysis.errors.UnknownScheme": ErrorMessage(
         USAGE, "list the schemes with: hf-catalog vocabulary ls --label scheme"
     ),
@@ -104,6 +105,7 @@ EXTRAS = {
     "altair": "charts",
     "vl_convert": "charts",
     "datasette": "serve",
+    "mcp": "mcp",
 }
 """Optional packages and the extra that installs each."""
 

@@ -129,8 +129,8 @@ def fits(
 
 
 def check_request(request: FitRequest, reader: CatalogReader) -> None:
-    """Raises CommandError for a family, scheme, format or task that nothing has."""
-    from crawler.cli.known_values import check_families, check_formats, check_schemes, check_task
+    """Raises UnknownValue for a family, scheme, format or task that nothing has."""
+    from analysis.catalog.known_values import check_families, check_formats, check_schemes, check_task
 
     check_families(request.families, reader)
     check_schemes(request.quants, reader)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.catalog.known_values import check_families, check_formats, check_schemes
 from crawler.cli.coverage import print_gap
-from crawler.cli.known_values import check_families, check_formats, check_schemes
 from crawler.cli.options import MODEL_SIZE, complete_scheme, db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text
 

@@ -8,7 +8,15 @@ from typing import Any, get_args, overload
 
 import click
 
-from analysis.units import parse_bandwidth, parse_context, parse_model_size, parse_size, parse_span, parse_when
+from analysis.units import (
+    parse_bandwidth,
+    parse_context,
+    parse_memory,
+    parse_model_size,
+    parse_size,
+    parse_span,
+    parse_when,
+)
 from db.record_base import RepoType
 
 Command = Callable[..., Any]
@@ -16,9 +24,6 @@ Command = Callable[..., Any]
 DEFAULT_DB = "catalog.db"
 LAPTOP_RAM_BYTES = 16 * 10**9
 """Memory of the machine that answers refer to where none is named."""
-
-MIN_MEMORY_BYTES = 10**8
-"""Less memory than this runs no model: `--ram 16` is a forgotten unit."""
 
 
 class Read(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
@@ -51,14 +56,6 @@ def parse_words(text: str) -> tuple[str, ...]:
     if not all(words):
         raise ValueError(text)
     return words
-
-
-def parse_memory(text: str) -> int:
-    """Bytes of a machine's memory; less than MIN_MEMORY_BYTES is a forgotten unit. Raises ValueError."""
-    size = parse_size(text)
-    if size < MIN_MEMORY_BYTES:
-        raise ValueError(text)
-    return size
 
 
 MEMORY = Read("machine's memory", parse_memory, "16GB or 16GiB, with the unit")

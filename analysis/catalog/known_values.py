@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from crawler.cli.errors import USAGE, CommandError
+from analysis.errors import UnknownValue
 
 if TYPE_CHECKING:
     from analysis.query.reader import CatalogReader
@@ -15,17 +15,17 @@ MAX_NEAREST = 3
 
 
 def check_families(names: Sequence[str], reader: CatalogReader) -> None:
-    """Raises CommandError for a family that neither the vocabulary nor the catalog has. `*` stands for any text."""
+    """Raises UnknownValue for a family that neither the vocabulary nor the catalog has. `*` stands for any text."""
 
     def is_in_catalog(name: str) -> bool:
         sql = "select 1 as found from repo_labels where {} = :name limit 1"
         return any(reader.all(sql.format(column), {"name": name}) for column in ("family", "base_family"))
 
-    check("--family", names, lambda: vocabulary_values("family"), is_in_catalog)
+    check("family", names, lambda: vocabulary_values("family"), is_in_catalog)
 
 
 def check_schemes(names: Sequence[str], reader: CatalogReader) -> None:
-    """Raises CommandError for a scheme that neither the table of schemes nor the catalog has."""
+    """Raises UnknownValue for a scheme that neither the table of schemes nor the catalog has."""
     from analysis.schemes.schemes import find_scheme, find_scheme_by_alias, scheme_table
 
     def is_known(name: str) -> bool:
@@ -37,19 +37,19 @@ def check_schemes(names: Sequence[str], reader: CatalogReader) -> None:
     for name in names:
         meant = find_scheme_by_alias(name)
         if meant is not None and "*" not in name and meant.name != name.upper() and not is_known(name):
-            raise refusal("--quant", name, [meant.name])
-    check("--quant", names, lambda: [each.lower() for each in scheme_table().schemes], is_known, shown=str.upper)
+            raise UnknownValue("quantization", name, (meant.name,))
+    check("quantization", names, lambda: [each.lower() for each in scheme_table().schemes], is_known, shown=str.upper)
 
 
 def check_formats(names: Sequence[str]) -> None:
-    """Raises CommandError for a format that the table of formats does not have."""
+    """Raises UnknownValue for a format that the table of formats does not have."""
     from analysis.formats.formats import FORMATS
 
-    check("--format", names, lambda: FORMATS, lambda name: False)
+    check("format", names, lambda: FORMATS, lambda name: False)
 
 
 def check_task(name: str | None, reader: CatalogReader) -> None:
-    """Raises CommandError for a word that is no specialty, no tuning and no task of a repo of the catalog."""
+    """Raises UnknownValue for a word that is no specialty, no tuning and no task of a repo of the catalog."""
     if name is None:
         return
 
@@ -57,29 +57,24 @@ def check_task(name: str | None, reader: CatalogReader) -> None:
         return bool(reader.all("select 1 as found from repos where pipeline_tag = :name limit 1", {"name": task}))
 
     known = [*vocabulary_values("specialty"), *vocabulary_values("tuning")]
-    check("--task", [name], lambda: known, is_in_catalog)
+    check("task", [name], lambda: known, is_in_catalog)
 
 
 def check(
-    option: str,
+    kind: str,
     names: Iterable[str],
     known: Callable[[], Iterable[str]],
     is_known: Callable[[str], bool],
     shown: Callable[[str], str] = str,
 ) -> None:
-    """Raises CommandError for a name that is neither among `known`, in lower case, nor accepted by `is_known`."""
+    """Raises UnknownValue for a name that is neither among `known`, in lower case, nor accepted by `is_known`."""
     for name in names:
         word = name.lower()
         if "*" in word:
             continue
         words = list(known())
         if word not in words and not is_known(word):
-            raise refusal(option, name, [shown(each) for each in get_close_matches(word, words, n=MAX_NEAREST)])
-
-
-def refusal(option: str, name: str, nearest: Sequence[str]) -> CommandError:
-    meant = f"did you mean {' or '.join(nearest)}?" if nearest else "hf-catalog vocabulary ls lists the known names"
-    return CommandError(f"{option}: nothing is named {name!r}", meant, USAGE)
+            raise UnknownValue(kind, name, tuple(map(shown, get_close_matches(word, words, n=MAX_NEAREST))))
 
 
 def vocabulary_values(label: str) -> list[str]:
