@@ -116,7 +116,9 @@ class ModelSearch:
         )  # fmt: skip
 
 
-def search_models(db: str, search: ModelSearch, limit: int, cursor: str | None) -> results.ModelList:
+def search_models(db: str, wanted: Mapping[str, Any], limit: int, cursor: str | None) -> results.ModelList:
+    """A page of models; `wanted` has the fields of ModelSearch."""
+    search = ModelSearch(**wanted)
     asked = [getattr(search, each.name) for each in fields(search)]
     with open_reader(db) as reader:
         check_families(search.family, reader)
@@ -252,7 +254,13 @@ def choose_machine(ram: str, vram: str, preset: str, this_machine: bool) -> Mach
     return Machine(**sizes)
 
 
-def find_models_that_fit(db: str, machine: Machine, request: FitRequest) -> results.FitList:
+def find_models_that_fit(
+    db: str, described: Mapping[str, Any], context: str, wanted: Mapping[str, Any]
+) -> results.FitList:
+    """What runs on the machine that `described` gives to choose_machine; `wanted` has fields of FitRequest."""
+    machine = choose_machine(**described)
+    tokens = parse_argument("context", context, parse_context, "8192 or 32k")
+    request = FitRequest(context=tokens, **wanted)
     with open_reader(db) as reader:
         check_families(request.families, reader)
         check_schemes(request.quants, reader)

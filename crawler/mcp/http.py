@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -77,4 +78,5 @@ def serve_http(server: MCPServer[Any], listener: socket.socket, token: str, *, v
         application, log_level="info" if verbose else "warning", server_header=False, ws="none",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again when it has ended
+        uvicorn.Server(config).run(sockets=[listener])

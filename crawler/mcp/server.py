@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import anyio
 from mcp.server import MCPServer
@@ -14,10 +13,8 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import Field
 
-from analysis.catalog.fit_request import READING_SPEED, FitRequest
 from analysis.text import to_json
-from analysis.units import parse_context
-from crawler.mcp import answers, results
+from crawler.mcp import results
 from crawler.mcp.errors import EXPECTED, describe_error
 from crawler.mcp.limits import DEFAULT_ROWS, MAX_COMPARED, MAX_ROWS, MAX_TEXT, PARALLEL_CALLS
 
@@ -33,7 +30,6 @@ ANY: list[str] = []
 NONE: dict[str, str] = {}
 """Defaults of arguments, which are read only."""
 
-Answer = TypeVar("Answer", bound=results.Result)
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Word = Annotated[str, Field(max_length=MAX_TEXT)]
 Words = Annotated[list[Word], Field(max_length=20)]
@@ -46,6 +42,14 @@ ContextLength = Annotated[Word, Field(description="Tokens: 8192, 32k.")]
 Sort = Literal["downloads", "likes", "trending", "created", "modified", "size", "parameters", "name", "first-seen"]
 
 
+def call_answer(function: str, *arguments: Any) -> results.Result:
+    """Calls a function of `answers`, which the first call imports: the server starts without what it needs."""
+    from crawler.mcp import answers
+
+    found: results.Result = getattr(answers, function)(*arguments)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """The tools over the catalog `db`. Each method is one tool; its docstring is what agents read of it."""
@@ -53,12 +57,12 @@ class Tools:
     db: str
     limiter: anyio.CapacityLimiter
 
-    async def run(self, answer: Callable[..., Answer], *arguments: Any) -> CallToolResult:
-        """The answer of a function that reads the catalog, as short text and as a structure. Raises ToolError.
+    async def run(self, function: str, *arguments: Any) -> CallToolResult:
+        """What a function of `answers` says of the catalog, as short text and as a structure. Raises ToolError.
 
         A cancelled call ends at once; its statement ends at its time limit, and counts until then.
         """
-        call = functools.partial(answer, *arguments)
+        call = functools.partial(call_answer, function, *arguments)
         try:
             result = await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self.limiter)
         except EXPECTED as error:
@@ -86,16 +90,23 @@ class Tools:
         cursor: Cursor = None,
     ) -> Annotated[CallToolResult, results.ModelList]:
         """Find models by words and by filters on their labels."""
-        search = answers.ModelSearch(
-            text.strip(), tuple(family), tuple(quant), tuple(format), tuple(author), tuple(tuning), tuple(license),
-            tuple(task), min_size, max_size, sort,
-        )  # fmt: skip
-        return await self.run(answers.search_models, self.db, search, limit, cursor)
+        filters = {
+            "family": family, "quant": quant, "format": format, "author": author, "tuning": tuning,
+            "license": license, "task": task,
+        }  # fmt: skip
+        sizes = {"min_size": min_size, "max_size": max_size}
+        search = {
+            "text": text.strip(),
+            **{name: tuple(words) for name, words in filters.items()},
+            **sizes,
+            "sort": sort,
+        }
+        return await self.run("search_models", self.db, search, limit, cursor)
 
     async def get_model(self, repo_id: RepoId) -> Annotated[CallToolResult, results.Model]:
         """One model: its labels with their evidence, claims that measurements contradict, its quantizations, base
         models, other repos with the same weights, licence, and the commands that run it."""
-        return await self.run(answers.get_model, self.db, repo_id)
+        return await self.run("get_model", self.db, repo_id)
 
     async def find_models_that_fit(
         self,
@@ -111,16 +122,9 @@ class Tools:
     ) -> Annotated[CallToolResult, results.FitList]:
         """Models that run in a machine's memory, best first: memory needed, expected speed, quality loss."""
 
-        def answer() -> results.FitList:
-            tokens = answers.parse_argument("context", context, parse_context, "8192 or 32k")
-            machine = answers.choose_machine(ram, vram, preset, this_machine)
-            request = FitRequest(
-                context=tokens, families=tuple(family), quants=tuple(quant), task=task or None,
-                min_speed=READING_SPEED, limit=limit,
-            )  # fmt: skip
-            return answers.find_models_that_fit(self.db, machine, request)
-
-        return await self.run(answer)
+        machine = {"ram": ram, "vram": vram, "preset": preset, "this_machine": this_machine}
+        wanted = {"families": tuple(family), "quants": tuple(quant), "task": task or None, "limit": limit}
+        return await self.run("find_models_that_fit", self.db, machine, context, wanted)
 
     async def compare_models(
         self,
@@ -132,13 +136,13 @@ class Tools:
         memory: Annotated[Word, Field(description="Of the machine, for the largest context: 16GB.")] = "16GB",
     ) -> Annotated[CallToolResult, results.Comparison]:
         """Models side by side: labels, sizes, memory needed, largest context, and what quantization costs."""
-        return await self.run(answers.compare, self.db, repo_ids, context, memory)
+        return await self.run("compare", self.db, repo_ids, context, memory)
 
     async def decode_name(
         self, name: Annotated[Text, Field(description="A repo id, a file name or an address.")]
     ) -> Annotated[CallToolResult, results.DecodedName]:
         """What a model's name claims: family, size, tuning, quantization, format. Nothing is looked up."""
-        return await self.run(answers.decode_name, name)
+        return await self.run("decode_name", name)
 
     async def list_changes(
         self,
@@ -152,7 +156,7 @@ class Tools:
         cursor: Cursor = None,
     ) -> Annotated[CallToolResult, results.ChangeList]:
         """New, renamed, changed and vanished models, newest first."""
-        return await self.run(answers.list_recent_changes, self.db, since, family, quant, kind, limit, cursor)
+        return await self.run("list_recent_changes", self.db, since, family, quant, kind, limit, cursor)
 
     async def query_sql(
         self,
@@ -161,13 +165,13 @@ class Tools:
         limit: Limit = DEFAULT_ROWS,
     ) -> Annotated[CallToolResult, results.QueryRows]:
         """Run read-only SQL on the catalog, with limits on time, memory and rows. describe_schema names the columns."""
-        return await self.run(answers.query_sql, self.db, sql, parameters, limit)
+        return await self.run("query_sql", self.db, sql, parameters, limit)
 
     async def describe_schema(
         self, name: Annotated[Word, Field(description="A view, table or saved query; empty: all names.")] = ""
     ) -> Annotated[CallToolResult, results.Schema]:
         """The views and tables that query_sql can read, their columns with meanings, and the saved queries."""
-        return await self.run(answers.describe_schema, name)
+        return await self.run("describe_schema", name)
 
 
 TITLES = {
@@ -200,28 +204,29 @@ def make_server(db: str, *, verbose: bool = False) -> MCPServer[Any]:
 def add_resources(server: MCPServer[Any], tools: Tools) -> None:
     """The schema, the saved queries and single models, as JSON."""
 
-    async def read(answer: Callable[..., results.Result], *arguments: Any) -> str:
+    async def read(function: str, *arguments: Any) -> str:
+        call = functools.partial(call_answer, function, *arguments)
         try:
-            result = await anyio.to_thread.run_sync(functools.partial(answer, *arguments), limiter=tools.limiter)
+            result = await anyio.to_thread.run_sync(call, limiter=tools.limiter)
         except EXPECTED as error:
             raise ResourceNotFoundError(describe_error(error)) from error
         return to_json(result.model_dump(mode="json"))
 
     @server.resource("catalog://schema", title="Tables, views and saved queries", mime_type="application/json")
     async def schema() -> str:
-        return await read(answers.describe_schema)
+        return await read("describe_schema")
 
     @server.resource("catalog://schema/{name}", title="Columns of a table or view", mime_type="application/json")
     async def relation(name: str) -> str:
-        return await read(answers.describe_schema, name)
+        return await read("describe_schema", name)
 
     @server.resource("catalog://queries/{name}", title="Rows of a saved query", mime_type="application/json")
     async def saved_query(name: str) -> str:
-        return await read(answers.query_saved, tools.db, name)
+        return await read("query_saved", tools.db, name)
 
     @server.resource("catalog://model/{owner}/{name}", title="One model", mime_type="application/json")
     async def model(owner: str, name: str) -> str:
-        return await read(answers.get_model, tools.db, f"{owner}/{name}")
+        return await read("get_model", tools.db, f"{owner}/{name}")
 
 
 def add_prompts(server: MCPServer[Any]) -> None:
