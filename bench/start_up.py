@@ -3,8 +3,8 @@
     python bench/start_up.py --db demo.db
 
 Each command runs in turn with the import, which any program needs that asks the Hub instead. Last figures (medians of 7
-pairs, 2 cores, Python 3.11, huggingface_hub 2.4): models ls 0.36, models info 0.53, status 0.37, query 0.38. On a machine
-shared with eight other programs: mcp 2.3, which was 1.4 s of processor time; the import of the SDK alone takes 1.0 s.
+pairs, 2 cores, Python 3.11, huggingface_hub 2.4): models ls 0.36, models info 0.53, status 0.37, query 0.38.
+With eight other programs beside it: mcp 2.3, which was 1.4 s of processor time, the import of the SDK alone 1.0 s.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from analysis.catalog.changes import list_changes
@@ -30,6 +31,7 @@ from crawler.mcp.errors import BadArgument
 from crawler.mcp.limits import (
     CALL_SECONDS,
     MAX_DETAILS,
+    MAX_HASHED_BYTES,
     MAX_OFFSET,
     MAX_RESULT_CHARACTERS,
     MAX_ROWS,
@@ -327,6 +329,57 @@ def list_recent_changes(
         next_steps=["Pass next_cursor as cursor for more."] if following else [],
         basis=basis,
     )
+
+
+# ---- files of this machine ------------------------------------------------------------------------------------------
+
+
+def identify_file(db: str, path: str, hashed: bool) -> results.IdentifiedFile:
+    """What a local file is, by its name and size, or by its content if it is hashed."""
+    from analysis.local.find import find_artifact, find_place
+    from analysis.local.hash_cache import HashCache
+    from analysis.local.identify import identify_artifacts
+    from analysis.local.known import Known
+    from analysis.local.roots import System, find_roots
+    from analysis.local.scan import Scan
+
+    file = Path(path).expanduser()
+    artifact = find_artifact(Scan(), file, find_place(file, find_roots(System()))) if is_file(file) else None
+    if artifact is None:
+        raise BadArgument("path", path, "Pass the absolute path of a model file of this machine.")
+    if hashed and artifact.size > MAX_HASHED_BYTES:
+        raise BadArgument("hash", "true", f"The file has more than {size_text(MAX_HASHED_BYTES)}: pass false.")
+    with open_reader(db) as reader, HashCache() as cache:
+        (found,) = identify_artifacts(Known(reader), [artifact], cache if hashed else None).identities
+        basis = measure_basis(reader)
+    artifact, verdict, repo = found.artifact, found.verdict, found.verdict.repo
+    known = repo.repo_id if repo else None
+    return results.IdentifiedFile(
+        summary=clean(f"{artifact.path.name}: {verdict.state}{f', of {known}' if known else ''}."),
+        path=clean(str(artifact.path)),
+        state=verdict.state,
+        evidence=verdict.evidence,
+        repo_id=clean(known),
+        revision=verdict.revision,
+        file=clean(verdict.file),
+        quant=clean(verdict.quant),
+        license=clean(repo.license) if repo else None,
+        size=artifact.size,
+        sha256=artifact.files[0].sha256 if len(artifact.files) == 1 else None,
+        repos=[clean(each.repo_id) for each in verdict.holders[:MAX_DETAILS]],
+        changes=clean(verdict.changes),
+        detail=clean(verdict.detail),
+        next_steps=[] if hashed or verdict.evidence == "sha256" else ["Pass hash=true to compare its content."],
+        basis=basis,
+    )
+
+
+def is_file(path: Path) -> bool:
+    """Whether a path is a regular file; false for one that can't be looked at."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 # ---- SQL ------------------------------------------------------------------------------------------------------------

@@ -26,3 +26,6 @@ MAX_DETAILS = 25
 
 MAX_REQUEST_BYTES = 256 * 1024
 """Size of a request over HTTP."""
+
+MAX_HASHED_BYTES = 8 * 10**9
+"""Size of a local file whose content a call hashes: a second for each 100 MB."""

@@ -185,6 +185,24 @@ class ChangeList(Result):
     next_cursor: NextCursor = None
 
 
+class IdentifiedFile(Result):
+    """What a file of this machine is."""
+
+    path: str
+    state: Annotated[str, Field(description="current, outdated, modified, gone or unknown")]
+    evidence: Annotated[str | None, Field(description="What it rests on: name, size, sha256 or tensors.")]
+    repo_id: str | None
+    revision: str | None
+    file: Annotated[str | None, Field(description="Its path in the repo.")]
+    quant: str | None
+    license: str | None
+    size: Bytes
+    sha256: str | None
+    repos: Annotated[list[str], Field(description="All repos of the catalog that hold this content.")]
+    changes: Annotated[list[str], Field(description="How it differs from what the repo holds now.")]
+    detail: str
+
+
 class QueryRows(Result):
     """The rows of a statement."""
 

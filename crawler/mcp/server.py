@@ -158,6 +158,16 @@ class Tools:
         """New, renamed, changed and vanished models, newest first."""
         return await self.run("list_recent_changes", self.db, since, family, quant, kind, limit, cursor)
 
+    async def identify_file(
+        self,
+        path: Annotated[str, Field(max_length=4096, description="Absolute path on the machine of this server.")],
+        hash: Annotated[  # noqa: A002
+            bool, Field(description="Read the content too, a second for each 100 MB; else by name and size.")
+        ] = False,
+    ) -> Annotated[CallToolResult, results.IdentifiedFile]:
+        """Which repo, revision and quantization a local model file is, and whether the repo has a newer one."""
+        return await self.run("identify_file", self.db, path, hash)
+
     async def query_sql(
         self,
         sql: Annotated[str, Field(min_length=1, description="One statement that reads, or the name of a saved query.")],
@@ -181,6 +191,7 @@ TITLES = {
     "compare_models": "Compare models",
     "decode_name": "Decode a name",
     "list_changes": "Recent changes",
+    "identify_file": "Identify a local file",
     "query_sql": "Read-only SQL",
     "describe_schema": "Tables and columns",
 }

@@ -27,6 +27,8 @@ PROGRAM = str(Path(sys.executable).with_name("hf-catalog"))
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "mcp.md").read_text(encoding="utf-8")
 CONFIGURATIONS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)]
 TOKEN = "a token of the tests"
+PATIENCE = 300.0
+"""Seconds that a client waits on a busy machine."""
 QAT = "google/gemma-3-4b-it-qat-q4_0-gguf"
 
 
@@ -141,7 +143,10 @@ def running_server(db: str, **environment: str) -> Iterator[tuple[str, list[str]
 
 @asynccontextmanager
 async def http_client(url: str, headers: dict[str, str]) -> AsyncIterator[Client]:
-    async with httpx2.AsyncClient(headers=headers) as http, Client(streamable_http_client(url, http_client=http)) as c:
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http,
+        Client(streamable_http_client(url, http_client=http)) as c,
+    ):
         yield c
 
 
@@ -170,13 +175,16 @@ def test_http_answers_who_has_the_token(url: str) -> None:
 def test_http_refuses_others(url: str, headers: dict[str, str], status: int) -> None:
     message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     kinds = {"Accept": "application/json, text/event-stream"}
-    assert httpx2.post(url, json=message, headers={**kinds, **headers}).status_code == status
+    assert httpx2.post(url, json=message, headers={**kinds, **headers}, timeout=PATIENCE).status_code == status
 
 
 def test_http_makes_a_token_where_none_is_set(small: str) -> None:
     with running_server(small, HF_CATALOG_MCP_TOKEN="") as (address, lines):
         assert re.fullmatch(r"Authorization: Bearer [\w-]{43}\n", lines[0])
-        assert httpx2.post(address, json={}, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 401
+        assert (
+            httpx2.post(address, json={}, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=PATIENCE).status_code
+            == 401
+        )
 
 
 def test_a_short_token_and_a_missing_catalog_are_refused(small: str, tmp_path: Path) -> None:

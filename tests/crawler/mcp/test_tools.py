@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,18 @@ def test_list_changes_since_a_moment(call: Call) -> None:
     assert {change["kind"] for change in gone} == {"gone"} and len(gone) < len(changes)
 
 
+def test_identify_file_by_its_name_and_by_its_content(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_CATALOG_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"no model of the catalog")
+    found = call("identify_file", path=str(file), hash=True).structure
+    assert found["state"] == "unknown" and found["size"] == 23 and found["repo_id"] is None
+    assert found["sha256"] == sha256(file.read_bytes()).hexdigest()
+    assert call("identify_file", path=str(file)).structure["sha256"] is None
+
+
 def test_query_sql_runs_statements_and_saved_queries(call: Call) -> None:
     statement = "select repo_id from models where family = :family order by repo_id"
     rows = call("query_sql", sql=statement, parameters={"family": "gemma"}, limit=2).structure
@@ -140,6 +153,8 @@ def test_describe_schema_explains_columns(call: Call) -> None:
         ("find_models_that_fit", {"preset": "RTX 4099"}, "4090"),
         ("find_models_that_fit", {"ram": "16GB", "task": "embeding"}, "embedding"),
         ("list_changes", {"since": "yesterday"}, "7d"),
+        ("identify_file", {"path": "/no/such/model.gguf"}, "absolute path"),
+        ("identify_file", {"path": "/dev/zero"}, "absolute path"),
         ("describe_schema", {"name": "modls"}, "models"),
         ("query_sql", {"sql": "select wrong from models"}, "Describe_schema"),
         ("query_sql", {"sql": "quantised-copies"}, "quantized-copies"),
