@@ -52,6 +52,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
     },
     "Local files": {
         "identify": Entry("crawler.cli.identify:identify", "Which repo and revision local model files are from."),
+        "sbom": Entry("crawler.cli.sbom:sbom", "A bill of materials of models or local files: CycloneDX, SPDX."),
     },
     "Publish": {
         "export": Entry("crawler.cli.export:export", "Write summaries and tables as CSV, Parquet or JSON lines."),
