@@ -122,7 +122,9 @@ def is_introduced(tokens: TokenSequence, index: int) -> bool:
     lexemes = tokens.lexemes
     if all(lexeme.kind & (PUBLISHER | ROLE) for lexeme in lexemes[:index]):
         return True
-    return index == 1 and lexemes[0].unknown and tokens.before(1) == "_" and "-" in tokens.text
+    if index == 1:
+        return lexemes[0].unknown and tokens.before(1) == "_" and "-" in tokens.text
+    return index == 2 and is_part_of_publisher(tokens, 0)
 
 
 def find_shorthand(tokens: TokenSequence) -> int | None:
@@ -183,6 +185,8 @@ def leave_out_weak(tokens: TokenSequence, places: list[int]) -> list[int]:
     model is what the adapter shows: a camera's `dolly`.
     """
     lexemes = tokens.lexemes
+    if len(places) > 1 and is_part_of_publisher(tokens, places[0]):
+        places = places[1:]
     strong = [at for at in places if lexemes[at].text.lower() not in entry_of(tokens, at).facts.get("weak", ())]
     if any(entry_of(tokens, at).facts["kind"] == "lines" for at in strong):
         places = strong
@@ -190,6 +194,19 @@ def leave_out_weak(tokens: TokenSequence, places: list[int]) -> list[int]:
         return places
     adapter = next((index for index, lexeme in enumerate(lexemes) if lexeme.kind & TUNING and is_adapter(lexeme)), None)
     return places if adapter is None else [at for at in places if at < adapter] or places
+
+
+def is_part_of_publisher(tokens: TokenSequence, at: int) -> bool:
+    """Whether a name begins with a longer word that `_` sets apart: the `OrionLLM` of `OrionLLM_LRM-3.2`."""
+    lexemes = tokens.lexemes
+    return (
+        at == 0
+        and len(lexemes) > 2
+        and "-" in tokens.text
+        and not tokens.before(1)
+        and lexemes[1].text.isalpha()
+        and tokens.before(2) == "_"
+    )
 
 
 SEEN = {"image", "video"}  # what such models make

@@ -47,6 +47,8 @@ _HAS_DIGIT = re.compile(r"[0-9]").search
 _HEAD = re.compile(r"[a-z]+(?![a-z])")
 _HEAD_DIGITS = re.compile(r"[a-z]+[0-9]+(?=[a-z])")
 _AFTER_FAMILY = re.compile(r"v?([0-9]{1,2}(?:[._dp][0-9]{1,2})*(?:n(?![a-z]))?)(?=[A-Z]|[a-z]{3}|[aeAE][0-9]|\Z)")
+_SIZE_AT_END = re.compile(r"[-_. ]([0-9]{1,3}(?:\.[0-9]{1,2})?[bB])\Z")
+_GLUED_SIZE = re.compile(r"([0-9]{1,2}[0-9.]*[0-9])[bB](?![a-z])")
 _GLUED_VERSION = re.compile(r"[vV]?[0-9][0-9.]*\Z")
 _LETTERED = re.compile(r"[A-Za-z][0-9]{1,2}(?:\.[0-9]{1,2})?(?![0-9.])")
 _SIZE_THEN_WORD = re.compile(
@@ -288,7 +290,7 @@ class Lexicon(dict[str, Lexeme]):
                 if entry is None:
                     continue
                 if entry.label in ("family", "publisher"):
-                    return [(0, make_lexeme(word[: head.end()], entry)), *self._rest(word, head.end())]
+                    return [(0, make_lexeme(word[: head.end()], entry)), *self._rest(word, head.end(), entry)]
                 rest = lower[head.end() :]
                 if rest.isdigit() or (entry.value == PRODUCTS and rest.replace(".", "", 1).isdigit()):
                     return self._split(word, head.end())  # `instruct2`, `Transfer2.5`: the word and its number
@@ -309,9 +311,11 @@ class Lexicon(dict[str, Lexeme]):
         end = version.end()
         return [(0, make_lexeme(word[:at], entry)), (at, lexeme), *self._shift(end, word[end:])]
 
-    def _rest(self, word: str, at: int) -> list[tuple[int, Lexeme]]:
+    def _rest(self, word: str, at: int, family: Entry) -> list[tuple[int, Lexeme]]:
         """What follows a family inside its word: a version and the rest, or the rest alone."""
         rest = word[at:]
+        if "sizes" in family.facts and (version := version_before_size(rest, family)) is not None:
+            return [(at, version), *self._shift(at + len(version.text), rest[len(version.text) :])]
         found = _AFTER_FAMILY.match(rest)
         size = DIGITS_PATTERN.match(rest.lower())
         if found is None or (size is not None and size.lastgroup in ("size", "mix", "bloom")):
@@ -361,12 +365,14 @@ class Lexicon(dict[str, Lexeme]):
         if found := self._inside(lower):
             at, end = found.span()
             head = self._head(word[:at]) if at else []
-            tail = self._rest(word, end) if end < len(word) else []
-            return [*head, (at, make_lexeme(word[at:end], self.anywhere[found[0]], "inside a word")), *tail]
+            entry = self.anywhere[found[0]]
+            tail = self._rest(word, end, entry) if end < len(word) else []
+            return [*head, (at, make_lexeme(word[at:end], entry, "inside a word")), *tail]
         if (found := self._ending(lower)) and found.start() >= 2:
             end = found.end(1)
-            tail = self._rest(word, end) if end < len(word) else []
-            return [(0, make_lexeme(word[:end], self.endings[found[1]], "end of a word")), *tail]
+            entry = self.endings[found[1]]
+            tail = self._rest(word, end, entry) if end < len(word) else []
+            return [(0, make_lexeme(word[:end], entry, "end of a word")), *tail]
         return None
 
     def _head(self, text: str) -> list[tuple[int, Lexeme]]:
@@ -421,8 +427,28 @@ class Lexicon(dict[str, Lexeme]):
         if _HYPHEN_DIGIT.match(text):
             return None  # `q4-2` is a number of something
         meaning = self.phrases.get(said)
+        if isinstance(meaning, str):
+            return make_gguf_lexeme(text, meaning)
         if meaning is not None:
-            return make_gguf_lexeme(text, meaning) if isinstance(meaning, str) else make_lexeme(text, meaning)
+            sized = _SIZE_AT_END.search(text) if meaning.label == "family" else None
+            lexeme = make_lexeme(text if sized is None else text[: sized.start()], meaning)
+            if sized is not None:  # `neo-7b`: the family's spelling states the size too
+                lexeme.more = tuple(self._shift(sized.start(1), sized[1]))
+            return lexeme
         if said[:2].isdigit() and isinstance(scheme := self.phrases.get(said[2:]), str):
             return Lexeme(text, GGUF, ("quant", scheme, "share of a mix"), number=float(said[:2]), unit=scheme)
         return None
+
+
+def version_before_size(text: str, family: Entry) -> Lexeme | None:
+    """The version in digits that hold it and a size of the family: the `3` of `38b` after Llama, which has no 38B."""
+    found = _GLUED_SIZE.match(text)
+    if found is None or found[1] in (sizes := family.facts["sizes"]):
+        return None
+    digits, versions = found[1], family.facts.get("versions", ())
+    for end in range(1, len(digits)):
+        said = digits[:end]
+        version = said if said in versions else f"{said[0]}.{said[1:]}"
+        if version in versions and digits[end:] in sizes:
+            return Lexeme(said, VERSION, None, unit=version, number=1)
+    return None

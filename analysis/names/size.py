@@ -343,8 +343,17 @@ SHRINKING_TUNINGS = {"distill", "pruned"}
 
 
 def choose_own_size(tokens: TokenSequence, counts: list[int]) -> int:
-    """The position of the model's own size: after `distill`, `pruned` or `dense` the smaller one, else the first."""
+    """The position of the model's own size: after `distill`, `pruned` or `dense` the smaller one, else the first.
+
+    A size at the beginning, or after a data set with its year, is not that of the family which follows with its own:
+    `WASSA2024-3B-LLAMA3-7B`.
+    """
     own = counts[0]
+    before = tokens.lexemes[own - 1] if own else None
+    if (before is None or (before.unknown and before.text[-1].isdigit())) and any(
+        lexeme.kind & FAMILY for lexeme in tokens.lexemes[own : counts[1]]
+    ):
+        own = counts[1]
     for later in counts[1:]:
         if tokens.lexemes[later].number < tokens.lexemes[own].number and any(
             (lexeme.kind & TUNING and lexeme.entry is not None and lexeme.entry.value in SHRINKING_TUNINGS)
@@ -353,6 +362,28 @@ def choose_own_size(tokens: TokenSequence, counts: list[int]) -> int:
         ):
             own = later
     return own
+
+
+_BILLIONS = re.compile(r"(?:([0-9]{1,2})_)?([0-9]{1,4}(?:\.[0-9]{1,3})?)[bB](?![a-z])")
+
+
+def find_counts(text: str) -> tuple[int, ...]:
+    """Every number of billions in a name, in each way it can be read, as parameters.
+
+    `024b`: 24B, 0.24B; `llama38b`: 38B, or 8B after version 3; `x1_78B`: 78B, 1.78B. The name alone can't tell them
+    apart: `recognize_size` claims the usual reading or none.
+    """
+    found: dict[float, None] = {}
+    for match in _BILLIONS.finditer(text):
+        whole, digits = match.groups()
+        found[float(digits)] = None
+        if whole is not None and digits.isdigit():
+            found[float(f"{whole}.{digits}")] = None
+        if digits[0] == "0" and digits.isdigit():
+            found[float(f"0.{digits[1:] or 0}")] = None
+        elif len(digits) > 1 and text[: match.start()][-1:].isalpha():
+            found[float(digits[1:].lstrip(".") or 0)] = None
+    return tuple(round(number * 1e9) for number in found if number)
 
 
 def claim_active(tokens: TokenSequence, labels: NameLabels, index: int) -> None:

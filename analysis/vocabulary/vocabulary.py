@@ -64,6 +64,7 @@ class Vocabulary:
 _FAMILY: dict[str, type | tuple[type, ...]] = {
     "for": list,
     "versions": list,
+    "sizes": list,
     "letters": str,
     "first": bool,
     "suffix": str,

@@ -9,6 +9,7 @@ from analysis.labels.evidence.formats import artifact_container
 from analysis.labels.evidence.fuzzy import architecture_evidence
 from analysis.labels.evidence.names import parse_name_or_none
 from analysis.labels.evidence.tags import BITS_TAG_WEIGHT
+from analysis.labels.resolve.byte_counts import ByteCount, find_byte_conflict
 from analysis.labels.resolve.claimed_measured import make_conflict, strongest_claim, strongest_measurement
 from analysis.labels.resolve.scheme import find_scheme_conflict
 from analysis.labels.resolve.select import SIZES, Best, is_scheme_tag
@@ -24,8 +25,12 @@ def find_conflicts(
     silent: bool,
     header: Header | None = None,
     artifacts: Sequence[tuple[ArtifactRecord, Labelled]] = (),
+    counted: ByteCount | None = None,
 ) -> tuple[ConflictRecord, ...]:
-    """Claims and measurements that can't both be true. Sets the claimed scheme in `best`."""
+    """Claims and measurements that can't both be true; `counted`: the parameters that the bytes allow.
+
+    Sets the claimed scheme in `best`, and removes inherited counts that are refuted.
+    """
     container = best.get("format")
     claims: Sequence[LabelRecord] = pieces
     if container and find_format(container.value).holds_quants:
@@ -33,7 +38,12 @@ def find_conflicts(
     # relations, publishers and tags such as `8-bit` are too vague for a conflict
     firm = [each for each in claims if each.source not in ("lineage", "owner") and each.weight > BITS_TAG_WEIGHT]
     found = (
-        [] if silent else [find_count_conflict(claims, best, field) for field in ("parameters", "active_parameters")]
+        []
+        if silent
+        else [
+            find_count_conflict(claims, best, "parameters", counted),
+            find_count_conflict(claims, best, "active_parameters"),
+        ]
     )
     found += [
         find_count_conflict(claims, best, "context"),
@@ -64,11 +74,22 @@ def find_parent_conflict(name: NameLabels, best: Best) -> ConflictRecord | None:
     return make_conflict("base_model", parent, architecture)
 
 
-def find_count_conflict(claims: Iterable[LabelRecord], best: Best, field: str) -> ConflictRecord | None:
-    """A claimed count more than a factor of two from the measured one. An inherited count is removed."""
+def find_count_conflict(
+    claims: Iterable[LabelRecord], best: Best, field: str, by_bytes: ByteCount | None = None
+) -> ConflictRecord | None:
+    """A claimed count more than a factor of two from the measured one, or where none is, one that bytes do not allow.
+
+    An inherited count is removed.
+    """
+    said_ = strongest_claim(claims, field)
+    if said_ is None:
+        return None
     counted = best.get(MEASURED_BY[field])
-    said_ = strongest_claim(claims, field) if counted else None
-    if said_ is None or counted is None or not is_far_apart(int(said_.value), int(counted.value)):
+    if counted is not None:
+        conflict = make_conflict(field, said_, counted) if is_far_apart(int(said_.value), int(counted.value)) else None
+    else:
+        conflict = find_byte_conflict(said_, by_bytes) if by_bytes is not None else None
+    if conflict is None:
         return None
     if field == "active_parameters" and "size" in best and best["size"].value.startswith("E"):
         return None  # effective parameters leave embeddings out
@@ -78,7 +99,7 @@ def find_count_conflict(claims: Iterable[LabelRecord], best: Best, field: str) -
         for each in ("size", *SIZES):
             if each in best and best[each].source == "lineage":
                 del best[each]
-    return make_conflict(field, said_, counted)
+    return conflict
 
 
 def is_far_apart(one: float, other: float) -> bool:

@@ -15,6 +15,7 @@ from analysis.labels.evidence.owners import owner_evidence
 from analysis.labels.evidence.tags import tag_evidence, task_evidence
 from analysis.labels.resolve.api_counts import summary_evidence
 from analysis.labels.resolve.artifact import label_artifact
+from analysis.labels.resolve.byte_counts import count_repo_by_bytes, reread_count
 from analysis.labels.resolve.conflicts import find_conflicts, find_parent_conflict
 from analysis.labels.resolve.inheritance import inherited_evidence
 from analysis.labels.resolve.parents import choose_parent, edges_of, infer_relation
@@ -83,9 +84,12 @@ def label_repo(
     if "family" not in best and name is not None:
         pieces += fuzzy_evidence(name.unclaimed)
         best = select_strongest(pieces)
-    drop_foreign_version(pieces, best)
     silent = is_sidecar(repo, name, relation, artifacts)
-    conflicts = find_conflicts(pieces, best, silent=silent, artifacts=artifacts)
+    by_bytes = count_repo_by_bytes(artifacts)
+    if not silent and reread_count(pieces, best, name, "name", by_bytes):
+        best = select_strongest(pieces)
+    drop_foreign_version(pieces, best)
+    conflicts = find_conflicts(pieces, best, silent=silent, artifacts=artifacts, counted=by_bytes)
     if name is not None and (impossible := find_parent_conflict(name, best)) is not None:
         conflicts = (*conflicts, impossible)
     labels, evidence = build_labels(pieces, best, drop=(*(SIZES if silent else ()), *disputed))
