@@ -15,6 +15,10 @@ OPTION_WORDS = re.compile(r"(?:[^\s\\]|\\.)+")
 """Words of `options`: a backslash keeps a space in one
 (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS)."""
 
+OURS = {"timezone": "UTC", "jit": "off"}
+"""What every transaction has, unless the URL says otherwise. Compiling a query that reads wide views takes seconds
+where its rows take milliseconds."""
+
 SETTING = re.compile(r"(?:-c\s*|--)([a-zA-Z_][\w.-]*)=(.*)", re.DOTALL)
 
 IDENTIFIERS = re.compile(r'"((?:[^"]|"")*)"|([^,\s"]+)')
@@ -33,7 +37,7 @@ def session_settings(url: URL, schema: str | None) -> SessionSettings:
     """The settings for a catalog in `schema`; None: wherever the search path leads."""
     given = url.query.get("options", ())
     words = OPTION_WORDS.findall(" ".join((given,) if isinstance(given, str) else given))
-    settings, rest = {"timezone": "UTC"}, []
+    settings, rest = dict(OURS), []
     while words:
         word = words.pop(0)
         if word == "-c" and words:

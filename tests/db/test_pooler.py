@@ -89,5 +89,5 @@ def test_options_of_a_url_are_set_in_the_transaction(
 ) -> None:
     url = make_url("postgresql+psycopg:///test").update_query_pairs([("options", options)] if options else [])
     settings = session_settings(url, schema)
-    assert settings.statements == ("set local \"timezone\" to 'UTC'", *statements)
+    assert settings.statements == ("set local \"timezone\" to 'UTC'", "set local \"jit\" to 'off'", *statements)
     assert settings.startup_options == rest
