@@ -23,7 +23,7 @@ from statistics import median
 from typing import Any
 
 from analysis.fit.cards import find_card
-from analysis.fit.geometry import KV_BYTES, Geometry, parse_geometry
+from analysis.fit.geometry import KV_TYPES, Geometry, parse_geometry
 from analysis.fit.memory import compute_buffer_bytes, estimate_memory, input_bytes, weight_bytes
 from analysis.formats.gguf.facts import GEOMETRY_KEYS
 from analysis.names.parse import parse_name
@@ -104,7 +104,7 @@ def compare_peaks(rows: Iterable[dict[str, Any]]) -> Iterator[Compared]:
         scheme = find_scheme_by_alias((row["quant"] or "").removeprefix("UD-"))
         kv_type = "f16" if row["kv"] in (None, "auto", "fp16") else row["kv"]
         usable = row["engine"] in ("llama.cpp", "ollama", "lmstudio") and row["gpus"] == 1 and not row["spec"]
-        if not usable or row["offload"] or not peak or peak < 0.1 or kv_type not in KV_BYTES:
+        if not usable or row["offload"] or not peak or peak < 0.1 or kv_type not in KV_TYPES:
             continue
         if card is None or card.memory is None or peak * 1e9 > FULL_CARD * card.memory:
             continue

@@ -19,7 +19,7 @@ from analysis.catalog.fit_request import TEXT_TASKS, FitRequest, generates_text,
 from analysis.files.shards import missing_of
 from analysis.fit.machines import Machine
 from analysis.fit.memory import weight_bytes
-from analysis.formats.architectures import load_architectures
+from analysis.formats.architectures import load_architectures, load_mixtures
 from analysis.formats.formats import find_format
 from analysis.labels.resolve.conflicts import is_far_apart
 from analysis.query.reader import CatalogReader
@@ -62,11 +62,6 @@ from artifacts a left join headers h on h.id = a.header
 where a.repo in ({ids}) and a.role = 'weights' and a.main and a.total_size between 1 and :room
 order by a.repo, a.artifact
 """
-
-MIXTURES = frozenset({
-    "arctic", "dbrx", "deepseek2", "grok", "kimi-k3", "llama4", "mimo2", "qwen3next", "smallthinker", "step35",
-})  # fmt: skip
-"""Architectures of mixtures of experts that only llama.cpp names so (src/llama-arch.cpp)."""
 
 MIXTURE_NAME = re.compile(r"moe", re.IGNORECASE)
 
@@ -323,7 +318,7 @@ def is_mixture(architecture: str | None, experts: int | None, parameters: int | 
     name = (architecture or "").lower()
     known = load_architectures().get(name.replace("-", "_"))
     claimed = experts or (known.defaults.get("experts", 0) if known else 0)
-    return claimed > 1 or name in MIXTURES or MIXTURE_NAME.search(name) is not None
+    return claimed > 1 or name in load_mixtures() or MIXTURE_NAME.search(name) is not None
 
 
 def find_reason(candidate: Candidate, row: Mapping[str, Any], machine: Machine, request: FitRequest) -> Reason | None:

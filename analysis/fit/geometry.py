@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from analysis.fit.layers import LAYER_KINDS, MAX_HEAD_LENGTH, MAX_LAYERS, UnknownGeometry, bounded_int, per_layer
 from analysis.fit.llama_cpp import describe_gguf_layers
+from analysis.schemes.schemes import find_scheme
 
-# Bytes per element of the cache: bytes of a block / its elements (ggml-common.h).
-KV_BYTES: Mapping[str, float] = {
-    "f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q5_1": 24 / 32, "q5_0": 22 / 32, "q4_1": 20 / 32,
-    "q4_0": 18 / 32, "iq4_nl": 18 / 32,
-}  # fmt: skip
+KV_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+"""Schemes that llama.cpp can keep the cache in (common/arg.cpp, --cache-type-k)."""
 
 UBATCH_TOKENS = 512  # computed at once by llama.cpp (n_ubatch)
 CACHE_PADDING_TOKENS = 256  # llama.cpp rounds the cells of a cache up to this
@@ -35,7 +34,7 @@ class Cache:
     """Tokens that a sliding window sees; None: all."""
     tokens_per_cell: int = 1
     image_tokens: int | None = None
-    """Tokens of an image or of the encoder's output, whatever the context is."""
+    """Tokens of an image or of the encoder's output, whatever the context is; None: as many as the context."""
 
     def cells(self, context: int) -> int:
         """Cells of one layer. A window holds its tokens and one batch (llama-kv-cache-iswa.cpp), padded."""
@@ -64,9 +63,17 @@ class Geometry:
         return max((cache.cells(context) for cache in self.caches), default=0)
 
     def cache_bytes(self, context: int, kv_type: str = "f16") -> int:
-        """Bytes of the cache at this context, states included; `kv_type` is a key of KV_BYTES."""
+        """Bytes of the cache at this context, states included; `kv_type` is one of KV_TYPES."""
         elements = sum(cache.layers * cache.elements * cache.cells(context) for cache in self.caches)
-        return round(elements * KV_BYTES[kv_type]) + self.state_bytes
+        return round(elements * kv_element_bytes(kv_type)) + self.state_bytes
+
+
+@cache
+def kv_element_bytes(kv_type: str) -> float:
+    """Bytes that an element of the cache takes in a scheme of KV_TYPES."""
+    scheme = find_scheme(kv_type.upper())
+    assert scheme is not None and scheme.block_bits is not None, kv_type
+    return scheme.block_bits / 8
 
 
 def pad_tokens(tokens: int, to: int = CACHE_PADDING_TOKENS) -> int:
@@ -130,7 +137,7 @@ def build_caches(facts: Mapping[str, Any], kinds: list[str], head_length: int) -
             counted[Cache(1, heads * whole + (indexer if parts.indexer else 0))] += 1
         if parts.window:
             counted[Cache(1, heads * local, window)] += 1
-        if parts.image and image:
+        if parts.image and (image or parts.context):  # an encoder of texts may be given as many tokens as a context has
             counted[Cache(1, heads * whole, image_tokens=image)] += 1
         if parts.compression:
             kept = heads * local + (indexer if parts.indexer else 0)
@@ -163,7 +170,8 @@ def state_bytes(facts: Mapping[str, Any], embedding: int, heads: int) -> int:
 
     Mamba, gated delta nets and RG-LRU: (conv - 1) x (inner + 2 x groups x state) + state x inner. RWKV: token shift x
     width + width x head size. Short convolutions: (conv - 1) x width. Delta attention: three convolutions, and
-    heads x head length squared; lightning attention: the latter alone.
+    heads x head length squared; lightning attention: the latter alone. xLSTM (arXiv 2405.04517, mLSTM): a matrix of
+    key x value, a vector of key and a scalar for each head.
     """
 
     def number(name: str, most: int = 10**7) -> int:
@@ -173,6 +181,8 @@ def state_bytes(facts: Mapping[str, Any], embedding: int, heads: int) -> int:
         return 4 * ((number("token_shift_count", 16) or 2) * embedding + embedding * head)
     if kept := number("short_conv_length", 1000):
         return 4 * (kept - 1) * embedding
+    if key := number("mlstm_key_length", MAX_HEAD_LENGTH):
+        return 4 * heads * (key * number("mlstm_value_length", MAX_HEAD_LENGTH) + key + 1)
     conv = max(0, number("ssm_conv_kernel", 1000) - 1)
     if head := number("kda_head_length", MAX_HEAD_LENGTH):
         many = number("kda_heads", MAX_HEAD_LENGTH) or heads

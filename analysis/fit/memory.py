@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analysis.fit.geometry import CACHE_PADDING_TOKENS, KV_BYTES, UBATCH_TOKENS, Geometry, pad_tokens
+from analysis.fit.geometry import CACHE_PADDING_TOKENS, UBATCH_TOKENS, Geometry, kv_element_bytes, pad_tokens
 from analysis.units import GIB as GIB
 from analysis.units import MIB
 
@@ -50,7 +50,7 @@ def estimate_cache_without_header(parameters: int, context: int, kv_type: str, a
     geometric mean of its active and total parameters (Qwen3 30B-A3B: 9.5B, which gives 114 KiB a token; it has 96).
     """
     size = (parameters * min(active, parameters)) ** 0.5 if active else parameters
-    return round(12_288 * min(size / 1e9, 32.0) * pad_tokens(context) * KV_BYTES[kv_type] / 2)
+    return round(12_288 * min(size / 1e9, 32.0) * pad_tokens(context) * kv_element_bytes(kv_type) / 2)
 
 
 def compute_buffer_bytes(

@@ -47,9 +47,21 @@ SWITCHES = frozenset({"kinds", "exact", "sublayers", "multi_query", "optional_wi
 
 
 @cache
+def load_table() -> Mapping[str, Any]:
+    """architectures.toml as it is."""
+    return tomllib.loads(files("analysis.formats").joinpath("architectures.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def load_mixtures() -> frozenset[str]:
+    """llama.cpp's names of architectures that are mixtures of experts, but for those that say `moe`."""
+    return frozenset(load_table()["mixtures"])
+
+
+@cache
 def load_architectures() -> Mapping[str, Architecture]:
     """Architectures by model type."""
-    table = tomllib.loads(files("analysis.formats").joinpath("architectures.toml").read_text(encoding="utf-8"))
+    table = load_table()
     marked = {key: frozenset(table[key]) for key in ("encoders", "offset_positions", "whole_heads", "without_cache")}
     rows: dict[str, Mapping[str, Any]] = {**table["own_code"], **table["models"]}
     found = {}

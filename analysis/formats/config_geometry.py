@@ -198,12 +198,24 @@ def read_state(inner: Mapping[str, Any], found: dict[str, Any], architecture: Ar
         found["linear_head_length"] = found["key_length"] or found["embedding"] // found["heads"]
     if architecture.name in RWKV:
         found["wkv_head_size"] = first_count(inner, ("head_size", "head_dim"), MAX_HEAD_LENGTH) or RWKV_HEAD_SIZE
+    if architecture.name == "xlstm" and found["heads"] and found["embedding"]:
+        found["mlstm_key_length"], found["mlstm_value_length"] = read_matrix_memory(inner, found)
     width = parse_count(inner.get("lru_width"), 10**7)
     if width or architecture.name == "recurrent_gemma":
         found["ssm_inner_size"], found["ssm_state_size"] = width or found["embedding"], 1
     elif found["ssm_state_size"]:
         found["ssm_inner_size"] = read_inner_size(inner, found, architecture)
     found["indexer_elements"] = found.pop("indexer_key_length")
+
+
+def read_matrix_memory(inner: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[int, int]:
+    """The lengths of a head's key and value in xLSTM: shares of the embedding, in steps of 64 (models/xlstm)."""
+    lengths = []
+    for key, usual in (("qk_dim_factor", 0.5), ("v_dim_factor", 1.0)):
+        share = inner.get(key)
+        valid = isinstance(share, int | float) and not isinstance(share, bool) and 0 < share <= 16
+        lengths.append(-(-int(found["embedding"] * (share if valid else usual)) // 64) * 64 // found["heads"])
+    return lengths[0], lengths[1]
 
 
 def read_inner_size(inner: Mapping[str, Any], found: Mapping[str, Any], architecture: Architecture) -> int | None:

@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from analysis.errors import VocabularyError
+from analysis.schemes.schemes import scheme_table
 from db.record_base import Role
 
 FORMATS_FILE = "formats.toml"
@@ -52,13 +53,19 @@ class Format:
     mixed_types: bool = False
     imatrix: bool = False
     always_tagged: bool = False
-    runtimes: tuple[str, ...] = ()
+    own_runtimes: tuple[str, ...] = ()
     machines: Machines | None = None
 
     @property
     def container(self) -> str:
         """The format of its files: safetensors for MLX models, its own for most."""
         return self.stored_as or self.name
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """Programs that load it, the best known first: its own, or those of its method."""
+        method = scheme_table().methods.get(self.quant_method or "")
+        return self.own_runtimes or (method.runtimes if method is not None else ())
 
     @property
     def holds_quants(self) -> bool:
@@ -102,7 +109,8 @@ def read_formats(data: bytes) -> Mapping[str, Format]:
 def _read_format(name: str, row: Any) -> Format:
     if not isinstance(row, dict) or not row.get("about") or "words" not in row:
         raise VocabularyError(FORMATS_FILE, name, "a format is a table with `about`, a line, and `words`, a list")
-    return Format(name, **{key: _read_value(name, key, value) for key, value in row.items()})
+    values = {key: _read_value(name, key, value) for key, value in row.items()}
+    return Format(name, own_runtimes=values.pop("runtimes", ()), **values)
 
 
 def _read_value(name: str, key: str, value: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.fit.geometry import KV_BYTES, UBATCH_TOKENS, Cache, Geometry, parse_geometry
+from analysis.fit.geometry import KV_TYPES, UBATCH_TOKENS, Cache, Geometry, kv_element_bytes, parse_geometry
 from analysis.fit.machines import Machine
 from analysis.fit.memory import (
     ENGINES,
@@ -22,7 +22,7 @@ from analysis.fit.memory import (
     weight_bytes,
 )
 from analysis.fit.speed import tokens_per_second
-from analysis.schemes.schemes import find_scheme, scheme_table
+from analysis.schemes.schemes import scheme_table
 from analysis.units import GIB, MIB
 
 LLAMA_8B = {"layers": 32, "embedding": 4096, "heads": 32, "kv_heads": 8, "vocabulary": 128256, "context": 131072}
@@ -261,10 +261,10 @@ def test_a_smaller_cache_type_is_smaller_by_its_block() -> None:
     assert shape.cache_bytes(8192, "q8_0") == shape.cache_bytes(8192, "f16") * (34 / 32) / 2
 
 
-@pytest.mark.parametrize("kv_type", KV_BYTES)
-def test_cache_types_agree_with_the_table_of_schemes(kv_type: str) -> None:
-    scheme = find_scheme(kv_type.upper())
-    assert scheme is not None and scheme.block_bits == 8 * KV_BYTES[kv_type]
+def test_bytes_of_an_element_in_each_type_of_cache() -> None:
+    found = {kv_type: kv_element_bytes(kv_type) for kv_type in KV_TYPES}
+    blocks = {"q8_0": 34 / 32, "q5_1": 24 / 32, "q5_0": 22 / 32, "q4_1": 20 / 32, "q4_0": 18 / 32, "iq4_nl": 18 / 32}
+    assert found == {"f32": 4, "f16": 2, "bf16": 2, **blocks}
 
 
 @pytest.mark.parametrize(

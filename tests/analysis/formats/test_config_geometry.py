@@ -127,6 +127,14 @@ def test_images_and_the_encoders_output_do_not_grow_with_the_text() -> None:
     assert geometry(whisper).cache_bytes(256) == 4 * 2 * 2 * 1280 * (256 + 1500)
 
 
+def test_cross_attention_keeps_a_text_as_long_as_the_context() -> None:
+    t5 = {"model_type": "t5", "d_model": 768, "num_layers": 12, "num_decoder_layers": 12, "num_heads": 12, "d_kv": 64}
+    assert geometry(t5).cache_bytes(512) == 12 * 2 * 768 * 2 * (512 + 512)
+    bart = {"model_type": "bart", "d_model": 1024, "encoder_layers": 3, "decoder_layers": 12,
+            "decoder_attention_heads": 16}  # fmt: skip
+    assert geometry(bart).cache_bytes(1024) == 12 * 2 * 1024 * 2 * (1024 + 1024)
+
+
 def test_defaults_of_classes_that_no_key_states() -> None:
     """Llama 4: three of four layers in chunks of 8,192. Llama 3.2 Vision: of 40 layers 8 look at the image."""
     llama = geometry(model("llama4_text", 8))
@@ -235,6 +243,11 @@ STATES = [
     ("RWKV 6", {"model_type": "rwkv6", "hidden_size": 2048, "num_hidden_layers": 1, "head_size": 64},
      2 * 2048 + 2048 * 64),
     ("LFM2", model("lfm2", 1, layer_types=["conv"], conv_L_cache=3), 2 * 4096),
+    ("xLSTM 7B", {"model_type": "xlstm", "hidden_size": 4096, "num_hidden_layers": 1, "num_heads": 8},
+     8 * (256 * 512 + 256 + 1)),
+    ("xLSTM, other shares", {"model_type": "xlstm", "hidden_size": 1000, "num_hidden_layers": 1, "num_heads": 4,
+                             "qk_dim_factor": 0.25, "v_dim_factor": 2}, 4 * (64 * 512 + 64 + 1)),
+    ("RWKV 4", {"model_type": "rwkv", "hidden_size": 2048, "num_hidden_layers": 1}, 5 * 2048),
 ]  # fmt: skip
 
 
@@ -263,7 +276,6 @@ UNKNOWN = [
     (model("nemotron_h", 4, hybrid_override_pattern="M-*?"), "hybrid_override_pattern"),
     (model("mimo_v2_flash", 7), "does not list"),
     ({"model_type": "chatglm", "num_layers": 4, "hidden_size": 4096}, "heads are not stated"),
-    (model("xlstm", 4), "state"),
 ]
 
 
