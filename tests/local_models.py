@@ -18,7 +18,7 @@ from tests.analysis.formats.gguf_file import LAYERS, Tensor, gguf, model, q4
 from tests.analysis.formats.safetensors_file import entries, framed
 from tests.crawler.hubs import run_crawl
 
-DAYS = [datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 9)]
+DAYS = [datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 11)]
 
 
 class WholeFile(SmallFile):
@@ -65,6 +65,7 @@ FILES: Mapping[str, Mapping[str, bytes]] = {
         "Fixed-Q2_K.gguf": quantized("Q2"),
     },
     "acme/Old": {"Old-Q4_K_M.gguf": quantized("Old", (*LAYERS, q4("output.weight", 300)))},
+    "acme/In-Git": {"git-Q8_0.gguf": gguf(model(60), [q4("a", 9)])},
     "acme/Vanished": {"Vanished-Q4_K_M.gguf": quantized("Vanished", (*LAYERS, q4("output.weight", 600)))},
 }  # fmt: skip
 """What the repos hold at the first crawl."""
@@ -82,7 +83,8 @@ def digest(data: bytes) -> str:
 def make_hub() -> Catalog:
     catalog = Catalog()
     for at, (repo_id, files) in enumerate(FILES.items()):
-        contents = {path: whole(data) if not path.endswith(".json") else data for path, data in files.items()}
+        in_git = repo_id == "acme/In-Git"
+        contents = {p: data if in_git or p.endswith(".json") else whole(data) for p, data in files.items()}
         base = {"base": ("acme/Tiny-1B",), "relation": "quantized"} if "Tiny-1B-GGUF" in repo_id else {}
         tags = ("gguf", *([f"license:{LICENSES[repo_id]}"] if repo_id in LICENSES else []))
         catalog.add(repo_id, contents, created=DAYS[at], downloads=100 - at, tags=tags, **base)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha1
 from typing import Any
 
 from analysis.errors import AnalysisError
@@ -55,7 +56,7 @@ def identify_artifacts(
         advance = report_hashing(len(wanted), sum(file.size for file in wanted))
         digests, problems = hash_files(wanted, cache, advance)
         artifacts = [with_hashes(artifact, digests) for artifact in artifacts]
-    judge = Judge(known, read_local_header, hashed=cache is not None)
+    judge = Judge(known, read_local_header, read_git_blob, hashed=cache is not None)
     verdicts = judge.judge(artifacts)
     found = [
         Identity(artifact, verdict, judge.headers.get(at))
@@ -114,6 +115,16 @@ def read_local_header(artifact: LocalArtifact) -> Header | None:
     except (AnalysisError, OSError):
         return None
     return header
+
+
+def read_git_blob(artifact: LocalArtifact) -> str | None:
+    """Git's sha1 of an artifact's only file, as `git hash-object` computes it; None where it can't be read."""
+    source = FileSource(artifact.files[0].path)
+    try:
+        data = source.read(0, artifact.size)
+    except AnalysisError:
+        return None
+    return sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def read_configs(artifact: LocalArtifact, record: ArtifactRecord) -> Json:

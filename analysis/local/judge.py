@@ -1,11 +1,11 @@
 """Decides what local artifacts are. The strongest evidence comes first:
 
-    1. the content is one that a repo holds now                         current
-    2. it is one that a repo held                                       outdated, since when and what replaced it
-    3. the store or a folder's name tells the repo and the file         outdated; modified if its tensors are the same
-    4. without hashes: the size, and the file's name                    current
-    5. the header describes the same tensors as a known one             modified
-    6. the same shapes in other types, or what the header states        unknown, with the base model
+    1. the content is one that a repo holds now, by sha256 or git's sha1 current
+    2. it is one that a repo held                                        outdated, since when and what replaced it
+    3. the store or a folder's name tells the repo and the file          outdated; modified if its tensors are the same
+    4. without hashes: the size, and the file's name                     current
+    5. the header describes the same tensors as a known one              modified
+    6. the same shapes in other types, or what the header states         unknown, with the base model
 
 Whatever the repo is: one that vanished, or has another id than the one the store knows, makes the state `gone`.
 """
@@ -24,6 +24,12 @@ from db.records import Header
 ReadHeader = Callable[[LocalArtifact], Header | None]
 """The header of a local artifact; None where it has none that can be read."""
 
+ReadBlob = Callable[[LocalArtifact], str | None]
+"""Git's sha1 of a local artifact of one file; None where it can't be read."""
+
+MAX_GIT_FILE_BYTES = 10_000_000
+"""Files above this size are in LFS or Xet on the Hub, with a sha256."""
+
 MAX_CANDIDATES = 5
 MIN_SIZE_ALONE = 1 << 20
 """Bytes below which an equal size alone says nothing."""
@@ -37,11 +43,12 @@ class Judge:
     """Judges artifacts together, so that each look-up is made once for all of them.
 
     `hashed`: contents were hashed where their size made it worthwhile, so that an artifact without a hash is none that
-    the catalog knows. `read_header` is called for artifacts that nothing else identifies.
+    the catalog knows. `read_header` and `read_blob` are called for artifacts that nothing else identifies.
     """
 
     known: Known
     read_header: ReadHeader
+    read_blob: ReadBlob
     hashed: bool = True
     headers: dict[int, Header | None] = field(default_factory=dict)  # by the artifact's place
     _by_content: Mapping[str, Sequence[KnownArtifact]] = field(default_factory=dict)
@@ -57,6 +64,9 @@ class Judge:
             self._by_current_content(each) or self._by_former_content(each) for each in artifacts
         ]
         rest = [at for at, verdict in enumerate(found) if verdict is None]
+        for at, kept_in_git in self._by_git_blob(rest, artifacts).items():
+            found[at] = kept_in_git
+        rest = [at for at in rest if found[at] is None]
         self._look_up_claims([artifacts[at] for at in rest])
         for at in rest:
             found[at] = self._by_origin(at, artifacts[at])
@@ -87,7 +97,7 @@ class Judge:
         self._repos = self.known.repos(each.origin.repo_id for each in artifacts if each.origin and each.origin.repo_id)
         shards = {file.sha256 for each in artifacts if len(each.files) > 1 for file in each.files if file.sha256}
         split = {former.repo.repo_id for digest in shards for former in self._former.get(digest, ())}
-        self._files = self.known.files_by_path(split)
+        self._files = self.known.hashes_by_path(split, "sha256")
 
     def _look_up_claims(self, artifacts: Iterable[LocalArtifact]) -> None:
         claimed = {repo.repo_id for each in artifacts if (repo := self._claimed(each)) is not None}
@@ -101,10 +111,29 @@ class Judge:
     # ---- by content -------------------------------------------------------------------------------------------------
 
     def _by_current_content(self, artifact: LocalArtifact) -> Verdict | None:
-        """A content that repos hold. One that the named repo has replaced is not current, whoever else holds it."""
+        """A content that repos hold."""
         found = self._by_content.get(artifact.content or "", ())
-        if not found:
-            return None
+        return self._held(artifact, found) if found else None
+
+    def _by_git_blob(self, places: Sequence[int], artifacts: Sequence[LocalArtifact]) -> dict[int, Verdict]:
+        """Small files that repos keep in git, without a sha256: by git's own hash, of those of equal size."""
+        small = [at for at in places if len(artifacts[at].files) == 1 and 0 < artifacts[at].size <= MAX_GIT_FILE_BYTES]
+        sized = self.known.by_size({artifacts[at].size for at in small})
+        in_git = {size: [each for each in found if each.content is None] for size, found in sized.items()}
+        repos = {each.repo.repo_id for found in in_git.values() for each in found}
+        blobs = self.known.hashes_by_path(repos, "blob_id")
+        verdicts = {}
+        for at in small:
+            candidates, file = in_git.get(artifacts[at].size, ()), artifacts[at].files[0]
+            own = file.blob_id or (self.read_blob(artifacts[at]) if candidates and self.hashed else None)
+            found = [each for each in candidates if own and blobs[each.repo.repo_id].get(each.paths[0]) == own]
+            if found:
+                evidence: Evidence = "name" if file.blob_id else "sha256"
+                verdicts[at] = replace(self._held(artifacts[at], found), evidence=evidence)
+        return verdicts
+
+    def _held(self, artifact: LocalArtifact, found: Sequence[KnownArtifact]) -> Verdict:
+        """A content that repos hold. One that the named repo has replaced is not current, whoever else holds it."""
         claimed = self._claimed(artifact)
         own = [each for each in found if claimed and each.repo.repo_id == claimed.repo_id]
         holders = tuple({each.repo.repo_id: each.repo for each in found}.values())
@@ -347,18 +376,23 @@ def same_tensors(header: Header, found: Sequence[KnownArtifact]) -> Verdict | No
 
 
 def same_shapes(header: Header, found: Sequence[KnownArtifact]) -> Verdict:
-    """A file of unknown origin: its base model by models of the same shapes, else what its header states."""
+    """A file of unknown origin: its base model by models of the same shapes, else what the header states.
+
+    Finetunes have the shapes of their base. So the models whose tokenizer and metadata agree most decide.
+    """
     stated = [base["repo"] for base in header.facts.get("base_models", ()) if base.get("repo")]
-    made_from = Counter(each.repo.base_model or each.repo.repo_id for each in found)
+    best = max((similarity(header, each) for each in found), default=0.0)
+    alike = [each for each in found if similarity(header, each) == best]
+    made_from = Counter(each.repo.base_model or each.repo.repo_id for each in alike)
     what = f"{header.architecture or header.format}, {header.parameters or 0:,} parameters"
     if not made_from:
         base = stated[0] if stated else None
         detail = f"{what}; its header names {base}" if base else what
         return Verdict("unknown", None, quant=header.quant, base_model=base, detail=detail)
     base, count = next(((each, made_from[each]) for each in stated if each in made_from), made_from.most_common(1)[0])
-    candidates = tuple(dict.fromkeys(each.repo.repo_id for each in found))[:MAX_CANDIDATES]
+    candidates = tuple(dict.fromkeys(each.repo.repo_id for each in alike))[:MAX_CANDIDATES]
     return Verdict(
         "unknown", "tensors", quant=header.quant, base_model=base, candidates=candidates,
-        confidence=round(count / made_from.total(), 2),
+        confidence=round(best * count / made_from.total(), 2),
         detail=f"{what}; tensors of the same names and shapes as {base}",
     )  # fmt: skip

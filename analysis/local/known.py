@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from analysis.query.reader import CatalogReader
 from analysis.query.statement import name_values
@@ -148,15 +148,17 @@ class Known:
             now.size if now else None, now.content if now else None, now.artifact if now else None,
         )  # fmt: skip
 
-    def files_by_path(self, repo_ids: Iterable[str]) -> dict[str, dict[str, str]]:
-        """The sha256 of the files of repos, by repo id and path; for shards, whose own hashes artifacts do not show."""
+    def hashes_by_path(
+        self, repo_ids: Iterable[str], column: Literal["sha256", "blob_id"]
+    ) -> dict[str, dict[str, str]]:
+        """The hashes of the files of repos by repo id and path: those of shards and of files in git."""
         sql = (
-            "select r.repo_id, f.path, lower(hex(f.sha256)) as sha256 from repos r join repo_files f on f.repo = r.id"
-            " where r.repo_id in ({}) and r.type = 'model' and f.sha256 is not null"
+            f"select r.repo_id, f.path, lower(hex(f.{column})) as hash from repos r join repo_files f on f.repo = r.id"
+            f" where r.repo_id in ({{}}) and r.type = 'model' and f.{column} is not null"
         )
         found: dict[str, dict[str, str]] = defaultdict(dict)
         for row in self._rows(sql, sorted(set(repo_ids))):
-            found[row["repo_id"]][row["path"]] = row["sha256"]
+            found[row["repo_id"]][row["path"]] = row["hash"]
         return found
 
     # ---- by name and size -------------------------------------------------------------------------------------------

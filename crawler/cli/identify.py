@@ -204,11 +204,11 @@ def hash_progress(out: Printer) -> Iterator[ReportHashing]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (TextColumn("Hashing {task.fields[files]} files"), BarColumn(10), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("Hashing {task.fields[files]}"), BarColumn(10), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
 
         def start(files: int, size: int) -> Advance:
-            task = bar.add_task("", total=size, files=f"{files:,}")
+            task = bar.add_task("", total=size, files=f"{files:,} {'file' if files == 1 else 'files'}")
             return lambda count: bar.advance(task, count)
 
         yield start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from hashlib import sha1
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,26 @@ def test_copies_are_told_with_the_bytes_that_they_take(identify: Identify, tmp_p
         "a.gguf": 0, "hard.gguf": 0, "soft.gguf": 0, "b.gguf": len(data),
     }  # fmt: skip
     assert found["a.gguf"].copies == (str(tmp_path / "models" / "b" / "b.gguf"),)
+
+
+def test_a_small_file_in_git_is_known_by_gits_hash(identify: Identify, tmp_path: Path) -> None:
+    data = FILES["acme/In-Git"]["git-Q8_0.gguf"]
+    write(tmp_path / "models" / "x.gguf", data)
+    write(tmp_path / "models" / "y.gguf", bytes(len(data)))
+    same, other = (each.verdict for each in identify(tmp_path / "models"))
+    assert (same.state, same.evidence, same.file) == ("current", "sha256", "git-Q8_0.gguf")
+    assert other.state == "unknown"
+
+
+def test_a_git_blob_in_the_cache_is_known_by_its_name(identify: Identify, tmp_path: Path) -> None:
+    data = FILES["acme/In-Git"]["git-Q8_0.gguf"]
+    repo = tmp_path / "hub" / "models--acme--In-Git"
+    blob = write(repo / "blobs" / sha1(b"blob %d\0" % len(data) + data).hexdigest(), data)
+    link = repo / "snapshots" / COMMIT / "git-Q8_0.gguf"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(blob)
+    verdict = only(identify(tmp_path / "hub", "huggingface", hashed=False)).verdict
+    assert (verdict.state, verdict.evidence, verdict.revision) == ("current", "name", COMMIT)
 
 
 # ---- modified and unknown -------------------------------------------------------------------------------------------

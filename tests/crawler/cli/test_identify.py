@@ -171,3 +171,14 @@ def test_better_quantizations_for_this_machine_are_named(hf_catalog: Ask, demo: 
     assert advice["quality"]["text"].endswith("less quality loss, and it runs on this machine")
     assert advice["quality"]["command"].startswith("hf download ")
     assert "Q3_K_S" not in advice["quality"]["text"]
+
+
+def test_hashing_shows_its_progress_on_a_terminal(
+    hf_catalog: Ask, local_models: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "x.gguf", FILES["acme/Tiny-1B-GGUF"]["Tiny-1B-Q6_K.gguf"])
+    monkeypatch.setattr("crawler.cli.printer.Printer.shows_progress", True)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # rich draws as on a terminal
+    shown = hf_catalog("identify", str(path), "--db", local_models, "-q").err
+    assert "Hashing 1 file " in shown
+    assert "801.2/801.2 kB" in shown and "0:00:00" in shown
