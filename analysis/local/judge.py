@@ -357,11 +357,10 @@ def same_tensors(header: Header, found: Sequence[KnownArtifact]) -> Verdict | No
     """A header that describes the same tensors as known ones: the one whose metadata agree most."""
     if not found:
         return None
-    ranked = sorted(found, key=lambda each: -similarity(header, each))  # stable: publishers first
-    best = similarity(header, ranked[0])
-    equal = {each.content for each in ranked if similarity(header, each) == best}
+    best, ranked = most_similar(header, found)
+    equal = {each.content for each in ranked}
     chosen = ranked[0]
-    others = dict.fromkeys(each.repo.repo_id for each in ranked if each.repo.repo_id != chosen.repo.repo_id)
+    others = dict.fromkeys(each.repo.repo_id for each in found if each.repo.repo_id != chosen.repo.repo_id)
     return settle(
         Verdict(
             "modified", "tensors", chosen.repo, chosen.artifact, None, header.quant or chosen.quant,
@@ -375,14 +374,20 @@ def same_tensors(header: Header, found: Sequence[KnownArtifact]) -> Verdict | No
     )  # fmt: skip
 
 
+def most_similar(header: Header, found: Sequence[KnownArtifact]) -> tuple[float, list[KnownArtifact]]:
+    """The greatest similarity of metadata, 0 to 1, and the artifacts that have it, in their order."""
+    scores = [similarity(header, each) for each in found]
+    best = max(scores, default=0.0)
+    return best, [each for each, score in zip(found, scores, strict=True) if score == best]
+
+
 def same_shapes(header: Header, found: Sequence[KnownArtifact]) -> Verdict:
     """A file of unknown origin: its base model by models of the same shapes, else what the header states.
 
     Finetunes have the shapes of their base. So the models whose tokenizer and metadata agree most decide.
     """
     stated = [base["repo"] for base in header.facts.get("base_models", ()) if base.get("repo")]
-    best = max((similarity(header, each) for each in found), default=0.0)
-    alike = [each for each in found if similarity(header, each) == best]
+    best, alike = most_similar(header, found)
     made_from = Counter(each.repo.base_model or each.repo.repo_id for each in alike)
     what = f"{header.architecture or header.format}, {header.parameters or 0:,} parameters"
     if not made_from:

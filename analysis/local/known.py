@@ -16,6 +16,9 @@ from analysis.query.statement import name_values
 
 VALUES_PER_QUERY = 400
 
+MAX_ALIKE = 300
+"""Artifacts with equal tensors that are compared: of a popular model there are thousands of finetunes."""
+
 T = TypeVar("T")
 
 
@@ -214,16 +217,19 @@ class Known:
 
     # ---- by tensors -------------------------------------------------------------------------------------------------
 
-    def by_tensors(self, column: str, digests: Iterable[int]) -> dict[int, list[KnownArtifact]]:
-        """The artifacts whose headers have these digests in `tensor_layout` or `tensor_shapes`."""
-        found = self._artifacts(
-            f"found.{column} in ({{}})",
-            sorted(set(digests)),
-            source="headers found join artifacts a on a.content = found.content",
+    def by_tensors(
+        self, column: Literal["tensor_layout", "tensor_shapes"], digests: Iterable[int]
+    ) -> dict[int, list[KnownArtifact]]:
+        """The artifacts whose headers have these digests: of each the MAX_ALIKE most downloaded, publishers first."""
+        ranked = (
+            "(select a.*,"
+            f" row_number() over (partition by t.{column} order by d.downloads desc nulls last, d.id) as place"
+            " from headers t join artifacts a on a.content = t.content join repos d on d.id = a.repo"
+            f" where t.{column} in ({{}})) a"
         )
-        return {
-            key: publishers_first(each) for key, each in group(found, lambda each: int(getattr(each, column))).items()
-        }
+        found = self._artifacts(f"a.place <= {MAX_ALIKE}", sorted(set(digests)), source=ranked)
+        grouped = group(found, lambda each: int(getattr(each, column)))
+        return {key: publishers_first(each) for key, each in grouped.items()}
 
     # ---- rows -------------------------------------------------------------------------------------------------------
 

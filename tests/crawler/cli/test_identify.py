@@ -155,9 +155,31 @@ def test_the_hub_is_asked_for_what_the_catalog_lacks(
     assert (row["state"], row["repo_id"], row["quant"]) == ("current", "new/Model-GGUF", "Q4_0")
 
 
-def test_better_quantizations_for_this_machine_are_named(hf_catalog: Ask, demo: Path, tmp_path: Path) -> None:
-    repo_id, path = "unsloth/Qwen3-8B-GGUF", "Qwen3-8B-Q3_K_S.gguf"
-    repo = read_catalog(None)[repo_id]
+@pytest.mark.parametrize(
+    ("path", "ram", "kind", "text"),
+    [
+        (
+            "Qwen3-8B-Q3_K_S.gguf",
+            16,
+            "quality",
+            "Q8_0 of Qwen/Qwen3-8B-GGUF, 8.71 GB: less quality loss, and it runs on",
+        ),
+        (
+            "Qwen3-8B-Q2_K_L.gguf",
+            16,
+            "size",
+            "IQ2_M of bartowski/Qwen_Qwen3-8B-GGUF, 3.05 GB: no more loss in 0.838 GB",
+        ),
+        ("Qwen3-8B-BF16.gguf", 8, "fit", "Q4_K_S of unsloth/Qwen3-8B-GGUF, 4.8 GB: the local file does not fit"),
+        ("Qwen3-8B-Q4_K_M.gguf", 8, None, ""),
+    ],
+)
+def test_what_would_be_better_on_this_machine_is_named(
+    path: str, ram: int, kind: str | None, text: str, hf_catalog: Ask, demo: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("crawler.cli.identify.this_machine", lambda: Machine(ram=ram * 10**9))
+    repo = read_catalog(None)["unsloth/Qwen3-8B-GGUF"]
     content = repo.files[path]
     cached = tmp_path / "hub" / "models--unsloth--Qwen3-8B-GGUF"
     blob = write(cached / "blobs" / content.digest, content.head())
@@ -166,11 +188,13 @@ def test_better_quantizations_for_this_machine_are_named(hf_catalog: Ask, demo: 
     link.parent.mkdir(parents=True)
     link.symlink_to(blob)
     [row] = hf_catalog("identify", str(tmp_path / "hub"), "--db", str(demo), "--json").json
-    advice: dict[str, Any] = {each["kind"]: each for each in row["advice"]}
+    advice: dict[str | None, Any] = {each["kind"]: each for each in row["advice"]}
     assert row["state"] == "current"
-    assert advice["quality"]["text"].endswith("less quality loss, and it runs on this machine")
-    assert advice["quality"]["command"].startswith("hf download ")
-    assert "Q3_K_S" not in advice["quality"]["text"]
+    if kind is None:
+        assert advice == {}
+    else:
+        assert advice[kind]["text"].startswith(text)
+        assert advice[kind]["command"].startswith("hf download ")
 
 
 def test_hashing_shows_its_progress_on_a_terminal(
