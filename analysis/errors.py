@@ -6,6 +6,7 @@ AnalysisError
 │   ├── BadParameter      a parameter is missing, unknown or not of its type
 │   └── InvalidSavedQuery the file of a saved query is invalid
 ├── UnknownModel          the catalog holds no model of this id
+├── UnknownGroup          the catalog holds no model of this family or publisher
 ├── UnknownPreset         no machine has this name
 ├── UnknownScheme         no quantization scheme has this name
 ├── UnknownValue          a filter's value that nothing has
@@ -84,6 +85,16 @@ class UnknownModel(AnalysisError):
         super().__init__(f"the catalog holds no model {repo_id!r}")
         self.repo_id, self.close = repo_id, close
         self.hint = f"perhaps {' or '.join(close)}" if close else f"search for it with: hf-catalog search {repo_id!r}"
+
+
+class UnknownGroup(AnalysisError):
+    """No model of the catalog is of this family or by this publisher (`kind`); `close` are similar names."""
+
+    hint = "list the families with: hf-catalog query top-families; the publishers with: hf-catalog query publishers"
+
+    def __init__(self, kind: str, name: str, close: tuple[str, ...] = ()) -> None:
+        super().__init__(f"the catalog holds no model of the {kind} {name!r}")
+        self.kind, self.name, self.close = kind, name, close
 
 
 class UnknownPreset(AnalysisError):

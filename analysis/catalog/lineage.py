@@ -45,18 +45,26 @@ class Node:
 def load_tree(reader: CatalogReader, repo_id: str) -> Node:
     """The lineage of a model, from its most distant known ancestor down. Raises UnknownModel."""
     start = find_model(reader, repo_id)["repo_id"]
-    root, seen = start, {start}
-    while len(seen) <= MAX_TREE_DEPTH:
+    ancestors = load_ancestors(reader, start)
+    return load_node(reader, ancestors[-1][0] if ancestors else start, None, 0, set())
+
+
+def load_ancestors(reader: CatalogReader, repo_id: str) -> list[tuple[str, str]]:
+    """(id, relation of its child to it) of the most likely parent, of its parent, and so on; a cycle ends it."""
+    found: list[tuple[str, str]] = []
+    child, seen = repo_id, {repo_id}
+    while len(found) < MAX_TREE_DEPTH:
         parents = reader.all(
             "select coalesce(parent_id, parent) as parent, relation from parents where repo_id = :id"
             " order by declared desc, case relation when 'unknown' then 1 else 0 end, parent limit 1",
-            {"id": root},
+            {"id": child},
         )
         if not parents or parents[0]["parent"] in seen:
             break
-        root = parents[0]["parent"]
-        seen.add(root)
-    return load_node(reader, root, None, 0, set())
+        child = parents[0]["parent"]
+        found.append((child, parents[0]["relation"]))
+        seen.add(child)
+    return found
 
 
 def load_node(reader: CatalogReader, repo_id: str, relation: str | None, depth: int, seen: set[str]) -> Node:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -21,22 +22,58 @@ def make_feed(rows: Sequence[Mapping[str, Any]], *, db: str) -> str:
 
     Ids are stable, so that a feed reader shows an entry once. `db` is the catalog's file or URL.
     """
+    entries = []
+    for row in rows:
+        parts = [str(row[key] or "") for key in ("seen_at", "repo_id", "kind", "subject", "before", "after")]
+        summary = f"{row['before'] or 'nothing'} -> {row['after'] or 'nothing'}"
+        title = f"{row['repo_id']}: {row['kind']} {row['subject'] or ''}".rstrip()
+        text = summary if row["before"] or row["after"] else None
+        entries.append(Entry(stable_id(*parts), title, str(row["seen_at"]), str(row["repo_id"]), text))
+    return write_feed("Changes of the Hugging Face Hub", stable_id(db), entries)
+
+
+def make_models_feed(rows: Sequence[Mapping[str, Any]], *, title: str, key: str) -> str:
+    """An Atom document with an entry for each row of the view `models`, which a new commit makes a new entry.
+
+    `key` tells this feed from others.
+    """
+    entries = []
+    for row in rows:
+        updated = str(row["last_modified"] or row["first_seen"])
+        summary = ", ".join(str(row[name]) for name in ("family", "quant", "format", "license") if row[name])
+        repo_id = str(row["repo_id"])
+        entries.append(Entry(stable_id(str(row["hub_id"]), updated), repo_id, updated, repo_id, summary or None))
+    return write_feed(title, stable_id(key), entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: its stable id, the time as ISO 8601 text, and the repo that it links to."""
+
+    id: str
+    title: str
+    updated: str
+    repo_id: str
+    summary: str | None
+
+
+def write_feed(title: str, feed_id: str, entries: Sequence[Entry]) -> str:
+    """The document; it was updated when its latest entry was."""
     ET.register_namespace("", ATOM)
     feed = ET.Element(f"{{{ATOM}}}feed")
-    add_text(feed, "id", f"urn:hf-catalog:{stable_id(db)}")
-    add_text(feed, "title", "Changes of the Hugging Face Hub")
-    add_text(feed, "updated", str(rows[0]["seen_at"]) if rows else iso(datetime.now(UTC)))
+    add_text(feed, "id", f"urn:hf-catalog:{feed_id}")
+    add_text(feed, "title", title)
+    add_text(feed, "updated", max((entry.updated for entry in entries), default=iso(datetime.now(UTC))))
     author = ET.SubElement(feed, f"{{{ATOM}}}author")
     add_text(author, "name", "hf-catalog")
-    for row in rows:
+    for each in entries:
         entry = ET.SubElement(feed, f"{{{ATOM}}}entry")
-        parts = [str(row[key] or "") for key in ("seen_at", "repo_id", "kind", "subject", "before", "after")]
-        add_text(entry, "id", f"urn:hf-catalog:{stable_id(*parts)}")
-        add_text(entry, "title", f"{row['repo_id']}: {row['kind']} {row['subject'] or ''}".rstrip())
-        add_text(entry, "updated", str(row["seen_at"]))
-        ET.SubElement(entry, f"{{{ATOM}}}link", href=f"https://huggingface.co/{quote(str(row['repo_id']))}")
-        if row["before"] or row["after"]:
-            add_text(entry, "summary", f"{row['before'] or 'nothing'} -> {row['after'] or 'nothing'}")
+        add_text(entry, "id", f"urn:hf-catalog:{each.id}")
+        add_text(entry, "title", each.title)
+        add_text(entry, "updated", each.updated)
+        ET.SubElement(entry, f"{{{ATOM}}}link", href=f"https://huggingface.co/{quote(each.repo_id)}")
+        if each.summary:
+            add_text(entry, "summary", each.summary)
     ET.indent(feed)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(feed, encoding="unicode") + "\n"
 

@@ -11,17 +11,16 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from analysis.catalog.fit_request import FitRequest
 from analysis.catalog.fits import Fit, find_fits
 from analysis.catalog.lineage import Branch, largest_family, lineage_trees
-from analysis.errors import MissingExtra
+from analysis.catalog.overview import load_runs
 from analysis.fit.machines import GB, Machine
 from analysis.publish.charts import NARROW_PIXELS, WIDE_PIXELS, Figure, make_figures
+from analysis.publish.pages import make_environment, page_style
 from analysis.query.reader import CatalogReader
-from analysis.text import escape_control_characters
-from analysis.units import count_text, iso, size_text
+from analysis.units import iso
 from db.new_file import new_file
 
 MEMORY_SIZES_GB = (8, 16, 24, 48, 80)
@@ -29,7 +28,6 @@ MAX_LAPTOP_GB = 16  # up to here memory is a laptop's RAM, above it a graphics c
 CONTEXT_TOKENS = 8192
 BEST_PER_MEMORY = 5  # models listed for each memory
 MAX_TABLE_ROWS = 100  # of the table behind a chart
-TEMPLATES = Path(__file__).with_name("templates")
 
 COUNTS = """
 select
@@ -43,11 +41,6 @@ select
     sum(case when depth = 'files' then 1 else 0 end) as files,
     sum(case when depth = 'headers' then 1 else 0 end) as headers
 from models
-"""
-RUNS = """
-select started_at, finished_at, kind, scope, outcome, repos_seen, repos_new, repos_changed, repos_skipped,
-    repos_enriched, api_requests + resolver_requests as requests, bytes_read, seconds_waited
-from crawl_runs order by id desc limit 10
 """
 SKIPS = """
 select reason, count(*) as entries, min(repo_id) as example from skips group by reason order by entries desc, reason
@@ -104,7 +97,7 @@ def build_report(db: str | Path, *, family: str | None = None) -> Report:
             family=selected,
             trees=lineage_trees(reader, selected) if selected else (),
             conflicts=reader.all(CONFLICTS),
-            runs=reader.all(RUNS),
+            runs=load_runs(reader),
             skips=reader.all(SKIPS),
             stale=stale["stale"],
         )
@@ -128,23 +121,13 @@ def find_fits_by_memory(reader: CatalogReader) -> list[MemoryFits]:
 
 def render_report(report: Report) -> str:
     """The page as HTML. Raises MissingExtra without Jinja."""
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtra("charts", "jinja2") from error
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {
-        "size": size_text, "count": count_text, "hub_url": hub_url, "minute": format_minute, "cell": format_cell,
-        "exact": format_exact,
-    }  # fmt: skip
+    environment = make_environment("charts")
     pictures = [(figure, inline_pictures(figure)) for figure in report.figures]
-    return environment.get_template("report.html").render(
+    page: str = environment.get_template("report.html").render(
         report=report, pictures=pictures, table_rows=MAX_TABLE_ROWS, version=version("hf-catalog"),
-        context=CONTEXT_TOKENS, made_at=iso(report.made_at),
+        context=CONTEXT_TOKENS, made_at=iso(report.made_at), style=page_style(),
     )  # fmt: skip
+    return page
 
 
 def inline_pictures(figure: Figure) -> str | None:
@@ -152,34 +135,6 @@ def inline_pictures(figure: Figure) -> str | None:
     if figure.draw is None:
         return None
     return figure.inline_svg(WIDE_PIXELS, "wide") + figure.inline_svg(NARROW_PIXELS, "narrow")
-
-
-def hub_url(repo_id: str) -> str:
-    """The repo's page on the Hub."""
-    return f"https://huggingface.co/{quote(repo_id)}"
-
-
-def format_minute(moment: str | None) -> str:
-    return "" if moment is None else str(moment)[:16].replace("T", " ")
-
-
-def format_exact(number: float | None) -> str:
-    return "" if number is None else f"{number:,.0f}"
-
-
-def format_cell(value: Any) -> str:
-    """Any value of a table as text: yes and no, numbers with separators, text with control characters escaped."""
-    if value is None or value != value:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:,.2f}"
-    return f"{value:,.0f}" if isinstance(value, int | float) else escape_control_characters(str(value))
 
 
 def write_report(page: str, path: Path) -> None:

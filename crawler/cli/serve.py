@@ -32,7 +32,7 @@ from crawler.cli.printer import Printer
 @db_option
 @output_options(table=False)
 def serve(port: int, host: str, names: tuple[str, ...], timeout: timedelta, db: str, out: Printer) -> None:
-    """The catalog in a browser, read-only, with Datasette: tables, facets, saved queries as forms, search, the report.
+    """The catalog in a browser, read-only: search, a page for each model, what fits, comparisons, changes, SQL.
 
     Ctrl-C stops it. A crawl may write meanwhile. Only addresses with localhost, the address of this machine, --host or
     --allow-host are answered, so that no other web page can read the catalog.
@@ -50,6 +50,7 @@ def serve(port: int, host: str, names: tuple[str, ...], timeout: timedelta, db: 
         hint = f"copy it to a file first: hf-catalog db copy {db} catalog.db"
         raise CommandError("Datasette serves SQLite files, not PostgreSQL", hint, CATALOG)
     check_catalog(path)
+    from crawler.cli.user_config import user_config
     from crawler.execute.end_process import exit_at_once  # here, because Datasette is a heavy import
     from crawler.web.gate import Gate
     from crawler.web.limits import WEB_LIMITS
@@ -58,7 +59,7 @@ def serve(port: int, host: str, names: tuple[str, ...], timeout: timedelta, db: 
 
     limits = replace(WEB_LIMITS, query_seconds=timeout.total_seconds())
     limits = replace(limits, request_seconds=max(limits.request_seconds, 2 * limits.query_seconds))
-    site = make_application(path, lambda: make_report(path), limits)
+    site = make_application(path, lambda: make_report(path), limits, user_config().machine)
 
     def end() -> None:
         site.hf_catalog_pool.close()
@@ -72,7 +73,7 @@ def serve(port: int, host: str, names: tuple[str, ...], timeout: timedelta, db: 
 
 
 def make_report(db: Path) -> str:
-    """The HTML of the home page."""
+    """The HTML of the report."""
     from analysis.publish.report import build_report, render_report  # here, so that the server starts before pandas
 
     return render_report(build_report(db))

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from datasette.app import Datasette
 from datasette.database import QueryInterrupted
 from datasette.utils.asgi import Base400, Request, Response
 from datasette.views.base import DatasetteError
 
+from crawler.web.failures import Failure
 from crawler.web.gate import RETRY_SECONDS
 from crawler.web.pool import ServerBusy
 
 LOG = logging.getLogger(__name__)
 
+TITLES = {400: "Invalid request", 403: "Refused", 404: "No such page", 405: "Refused"}
+
 
 async def show_error(site: Datasette, request: Request, error: Exception) -> Response:
     """The page, or JSON where JSON was requested, for an error of a view."""
     status, title, message = describe_error(site, error)
-    content: dict[str, Any] = {"ok": False, "error": message, "status": status, "title": title}
-    headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else {}
-    if request.path.partition("?")[0].endswith(".json"):
-        return Response.json(content, status=status, headers=headers)
-    template = site.jinja_env.select_template([f"{status}.html", "error.html"])
-    context = {**content, "urls": site.urls, "app_css_hash": site.app_css_hash(), "menu_links": list}
-    return Response.html(await template.render_async(context), status=status, headers=headers)
+    headers = {"retry-after": str(RETRY_SECONDS)} if status == 503 else {}
+    hint = "Look for it from the home page." if status == 404 else "Change the address or the query."
+    failure = Failure(status, title or TITLES.get(status, "Error"), message, hint, (), headers)
+    response: Response = site.hf_catalog_site.show_failure(failure, request.path.endswith(".json"))
+    return response
 
 
 def describe_error(site: Datasette, error: Exception) -> tuple[int, str | None, str]:

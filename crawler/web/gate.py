@@ -25,12 +25,18 @@ LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::\d{1,5})?")
 
 PAGES_OF_DATASETTE = re.compile(
-    r"/-/(static|static-plugins)/.*|/-/hf-catalog\.css|/-/(metadata|databases|versions|settings|plugins)(\.json)?"
+    r"/-/(static|static-plugins)/.*|/-/hf-catalog(-tables)?\.(css|js)|/-/(metadata|databases|versions|settings|plugins)(\.json)?"
 )
 """Pages below `/-/` that are served. The others (threads, permissions, messages, tokens) are for developers."""
 
-PAGES_THAT_WAIT = frozenset({"/", "/report"})
+PAGES_THAT_WAIT = frozenset({"/report"})
 """Pages that may wait for the report, which one thread makes for all of them."""
+
+STRICT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of pages without a script or a style of their own. They ask for it by this header."""
 
 RETRY_SECONDS = 5
 
@@ -174,9 +180,15 @@ def is_loaded_by_another_site(headers: Mapping[bytes, list[str]]) -> bool:
 
 def with_security_headers(headers: Iterable[tuple[bytes, bytes]], nonce: str) -> list[tuple[bytes, bytes]]:
     """The headers of a response with those that every response has, in place of its own ones of these names."""
+    headers = list(headers)
+    is_strict = (b"content-security-policy", STRICT_POLICY.encode()) in headers
     policy = (
-        f"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline';"
-        " img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        STRICT_POLICY
+        if is_strict
+        else (
+            f"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline';"
+            " img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        )
     )
     own = {
         b"content-security-policy": policy.encode(),

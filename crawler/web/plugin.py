@@ -1,8 +1,8 @@
 """The catalog in a browser, by Datasette (https://docs.datasette.io): read-only, with descriptions of its columns.
 
 Statements run in processes that only read, within limits (crawler/web/database.py, pool.py); requests and responses
-pass crawler/web/gate.py. The database is not opened as immutable, so a crawl may write meanwhile. The report is the
-home page; it is built in the background and built again after a crawl.
+pass crawler/web/gate.py. The database is not opened as immutable, so a crawl may write meanwhile. The pages of the
+catalog itself are crawler/web/site.py's; the report is built when it is asked for, and built again after a crawl.
 
 Saved queries (`analysis/queries`) are canned queries; `parse_size(:size, '4GB')` stands in place of `:size`
 (crawler/web/parameters.py).
@@ -21,11 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import MissingExtra
+from analysis.publish.pages import model_url
 from analysis.query.guard import QueryLimits, limit_connection, make_authorizer
+from analysis.query.reader import CatalogReader
 from analysis.query.saved import SavedQuery, saved_queries
 from analysis.query.statement import parameter_spans
 from analysis.text import escape_control_characters
 from analysis.units import count_text, size_text
+from crawler.web.answers import read_stamp
 from crawler.web.gate import NONCE
 from crawler.web.limits import WEB_LIMITS, WebLimits
 from crawler.web.parameters import parameter_sql
@@ -36,7 +39,7 @@ try:
     from datasette.app import Datasette
     from datasette.filters import FilterArguments
     from datasette.plugins import pm
-    from datasette.utils.asgi import Request, Response
+    from datasette.utils.asgi import NotFound, Request, Response
     from jinja2 import BaseLoader, Environment
     from markupsafe import Markup, escape
 except ImportError as error:
@@ -45,6 +48,7 @@ except ImportError as error:
 from crawler.web.csv_views import csv_routes  # these need Datasette too
 from crawler.web.database import CatalogDatabase
 from crawler.web.errors import show_error
+from crawler.web.site import NAVIGATION, Site, page_routes
 
 DATABASE = "catalog"  # in URLs, whatever the file is called
 SETTINGS: Mapping[str, Any] = {
@@ -97,7 +101,7 @@ WELCOME = (
     )
     + ', see <a href="/report">the report</a>, or run one of the saved queries below.</p>'
 )
-STYLESHEET = "/-/hf-catalog.css"
+STYLESHEET = "/-/hf-catalog-tables.css"
 STYLE = """
 .column-descriptions { max-height: 8rem; overflow-y: auto; columns: 22rem; font-size: .85rem; border: 1px solid #ccc;
   border-radius: .3rem; padding: .5rem; }
@@ -108,8 +112,13 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def make_application(db: Path, report: Callable[[], str] | None = None, limits: WebLimits = WEB_LIMITS) -> Datasette:
-    """Datasette on a catalog's file; `report` builds the HTML of the home page.
+def make_application(
+    db: Path,
+    report: Callable[[], str] | None = None,
+    limits: WebLimits = WEB_LIMITS,
+    machine: str | None = None,
+) -> Datasette:
+    """Datasette on a catalog's file; `report` builds the HTML of the report, `machine` is the preset of forms.
 
     To be served behind `crawler.web.gate.Gate`; `site.hf_catalog_pool.close()` ends its processes.
     """
@@ -122,6 +131,7 @@ def make_application(db: Path, report: Callable[[], str] | None = None, limits: 
     site.hf_catalog_limits = limits
     site.hf_catalog_pool = QueryPool(db, limits)
     site.hf_catalog_report = ReportPage(db, report) if report else None
+    site.hf_catalog_site = Site.of(db, site.hf_catalog_pool, limits, machine)
     site.add_database(CatalogDatabase(site, db, site.hf_catalog_pool), name=DATABASE)
     return site
 
@@ -133,7 +143,7 @@ def make_metadata(db: Path) -> dict[str, Any]:
     """Titles, descriptions of columns, facets, and the saved queries as canned queries."""
     return {
         "title": "hf-catalog",
-        "description_html": '<p>Models of the Hugging Face Hub in SQL. See <a href="/">the report</a>, or browse '
+        "description_html": '<p>Models of the Hugging Face Hub in SQL. See <a href="/">the catalog</a>, or browse '
         f'<a href="/{DATABASE}/models">models</a> and <a href="/{DATABASE}/artifacts_wide">their files</a>.</p>',
         "databases": {
             DATABASE: {
@@ -260,8 +270,8 @@ class Plugin:
 
     @hookimpl
     def register_routes(self, datasette: Datasette) -> list[tuple[str, Any]]:
-        own = [(r"^/$", show_report), (r"^/report$", show_report), (rf"^{STYLESHEET}$", show_stylesheet)]
-        return [*own, *csv_routes(datasette)]
+        own = [(r"^/report$", show_report), (rf"^{STYLESHEET}$", show_stylesheet)]
+        return [*own, *page_routes(), *csv_routes(datasette)]
 
     @hookimpl
     def extra_css_urls(self, datasette: Datasette) -> list[str]:
@@ -269,15 +279,15 @@ class Plugin:
 
     @hookimpl
     def menu_links(self, datasette: Datasette) -> list[dict[str, str]]:
-        return [{"href": datasette.urls.path("/report"), "label": "Report"}]
+        return [{"href": datasette.urls.path(path), "label": title} for path, title in NAVIGATION]
 
     @hookimpl
     def render_cell(self, value: Any, column: str, database: str) -> Any:
-        """Repo ids link to the Hub, sizes and counts are formatted; CSV and JSON keep the exact values."""
+        """Repo ids link to their pages, sizes and counts are formatted; CSV and JSON keep the exact values."""
         if database != DATABASE:
             return None
         if isinstance(value, str) and column in REPO_ID_COLUMNS and REPO_ID.fullmatch(value):
-            return Markup('<a href="https://huggingface.co/{0}" rel="noreferrer">{0}</a>').format(value)
+            return Markup('<a href="{}">{}</a>').format(model_url(value), value)
         if isinstance(value, bytes):  # hashes; Datasette can't link to bytes in a view
             return Markup("<code>{0}</code>").format(value.hex()[:64])
         if isinstance(value, str):
@@ -341,7 +351,7 @@ def search_clause(text: str) -> tuple[str, dict[str, str]]:
     return clause, values
 
 
-# ---- the report at the root -----------------------------------------------------------------------------------------
+# ---- the report ------------------------------------------------------------------------------------------------------
 
 
 class ReportPage:
@@ -354,14 +364,14 @@ class ReportPage:
         self.stamp: Any = None
         self.task: asyncio.Task[None] | None = None
 
-    async def current(self, wait: bool) -> str | None:
-        """The last page built; starts a new build if the catalog has changed. `wait`: until the first is complete."""
+    async def current(self) -> str:
+        """The last page built; starts a new build if the catalog has changed, and waits for the first one."""
         stamp = await asyncio.to_thread(self.read_stamp)
         if stamp != self.stamp and self.task is None:
             self.task = asyncio.create_task(self.rebuild(stamp))
-        if self.page is None and wait and self.task is not None:
+        if self.page is None and self.task is not None:
             await asyncio.shield(self.task)
-        return self.page
+        return self.page or ""
 
     async def rebuild(self, stamp: Any) -> None:
         try:
@@ -370,21 +380,17 @@ class ReportPage:
             self.task = None
 
     def read_stamp(self) -> Any:
-        """A value that changes when a crawl begins or ends."""
-        from db.engine import raw
-
-        with raw(self.db) as connection:
-            return connection.execute("select max(id), count(finished_at) from crawl_runs").fetchone()
+        with CatalogReader(self.db) as reader:
+            return read_stamp(reader)
 
 
 async def show_report(request: Any, datasette: Datasette) -> Response:
-    """The report; while the first one is built, the home page redirects to the tables and /report waits."""
-    report: ReportPage | None = getattr(datasette, "hf_catalog_report", None)
-    page = await report.current(wait=request.path.endswith("report")) if report else None
-    if page is None:
-        return Response.redirect(datasette.urls.database(DATABASE))
-    browse = Markup('<nav aria-label="Catalog"><ul><li><a href="{0}">Tables and saved queries</a></li></ul></nav>')
-    return Response.html(page.replace("<header>", f"<header>\n{browse.format(datasette.urls.database(DATABASE))}", 1))
+    """The report; the first request waits until it is built."""
+    report: ReportPage | None = datasette.hf_catalog_report
+    if report is None:
+        raise NotFound("this server makes no report")
+    browse = Markup('<nav aria-label="Catalog"><ul><li><a href="/">The catalog</a></li></ul></nav>')
+    return Response.html((await report.current()).replace("<header>", f"<header>\n{browse}", 1))
 
 
 async def show_stylesheet() -> Response:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from analysis.publish.charts import PALETTE, make_figures, write_charts
-from analysis.publish.report import build_report, format_cell, render_report, write_report
+from analysis.publish.pages import format_cell
+from analysis.publish.report import build_report, render_report, write_report
 from analysis.query.reader import CatalogReader
 from tests.browser import running_browser
 from tests.small_catalog import SCRIPT

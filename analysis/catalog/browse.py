@@ -1,0 +1,146 @@
+"""Models that match words and filters, a page at a time, with the values that narrow the result further (facets)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analysis.catalog.models import SORTS, ModelFilter, WhereClause, filter_conditions
+from analysis.query.reader import CatalogReader
+from analysis.query.statement import name_values
+from analysis.query.values import normalize_row
+
+PAGE_ROWS = 25
+
+MAX_COUNTED = 2000
+"""Matches up to which is counted: reading more would take longer than the page itself."""
+
+MAX_RANKED = 400
+"""Matches of words that are ranked: as many as the search ranks of a common word."""
+
+MAX_FACET_VALUES = 8
+
+FACETS: Mapping[str, str] = {
+    "family": "family",
+    "quant": "quant",
+    "format": "format",
+    "license": "license",
+    "task": "pipeline_tag",
+    "author": "author",
+}
+"""Filter -> column of the view `models` whose values it takes."""
+
+RANK = "match"
+"""The order of matches of words: the best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrowseRequest:
+    """What is looked for. `memory`: bytes that the weights of at least one artifact must fit in.
+
+    `sort` is RANK (where there is text) or a key of `analysis.catalog.models.SORTS`; `page` counts from 1.
+    """
+
+    text: str = ""
+    filter: ModelFilter = field(default_factory=ModelFilter)
+    memory: int | None = None
+    sort: str = "downloads"
+    page: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BrowseAnswer:
+    """One page of the result, as normalized rows of `models`.
+
+    `total`: matches, at most MAX_COUNTED of which were counted (`is_total`: all of them); `facets`: values by filter
+    with their number among the counted matches; `unknown`: words that no model has.
+    """
+
+    rows: Sequence[dict[str, Any]]
+    total: int
+    is_total: bool
+    facets: Mapping[str, Sequence[tuple[str, int]]]
+    unknown: Sequence[str] = ()
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.total // PAGE_ROWS))
+
+
+def browse(reader: CatalogReader, db: str | Path, request: BrowseRequest) -> BrowseAnswer:
+    """The page of the result that the request names."""
+    ranked, unknown = rank_words(db, request.text)
+    where = match_conditions(reader, request, ranked)
+    columns = ", ".join(("repo_id", *FACETS.values()))
+    matches = reader.all(f"select {columns} from models{where} limit {MAX_COUNTED + 1}", where.values)
+    counted = matches[:MAX_COUNTED]
+    first = (request.page - 1) * PAGE_ROWS
+    if ranked is not None and request.sort == RANK:
+        found = {row["repo_id"] for row in counted}
+        rows = load_rows(reader, [repo_id for repo_id in ranked if repo_id in found][first : first + PAGE_ROWS])
+    else:
+        rows = sorted_rows(reader, where, request.sort, PAGE_ROWS, first)
+    return BrowseAnswer(rows, len(counted), len(matches) <= MAX_COUNTED, count_facets(counted), unknown)
+
+
+def browse_all(reader: CatalogReader, db: str | Path, request: BrowseRequest, limit: int) -> list[dict[str, Any]]:
+    """At most `limit` rows of the whole result, in its order."""
+    ranked, _ = rank_words(db, request.text)
+    where = match_conditions(reader, request, ranked)
+    if ranked is None or request.sort != RANK:
+        return sorted_rows(reader, where, request.sort, limit, 0)
+    found = {row["repo_id"] for row in reader.all(f"select repo_id from models{where}", where.values)}
+    return load_rows(reader, [repo_id for repo_id in ranked if repo_id in found][:limit])
+
+
+def rank_words(db: str | Path, text: str) -> tuple[list[str] | None, Sequence[str]]:
+    """The ids of repos that hold the words, the best match first (None where there are none), and the unknown words."""
+    from db.read.search import find, search_terms
+
+    if not search_terms(text):
+        return None, ()
+    found = find(db, text, MAX_RANKED)
+    return [hit.repo_id for hit in found.hits], found.unknown
+
+
+def match_conditions(reader: CatalogReader, request: BrowseRequest, ranked: Sequence[str] | None) -> WhereClause:
+    where = filter_conditions(reader, request.filter)
+    if request.memory is not None:
+        where.conditions.append(
+            "exists (select 1 from artifacts_wide as a where a.repo_id = models.repo_id and a.role = 'weights'"
+            f" and a.total_size <= {where.bind(request.memory)})"
+        )
+    if ranked is not None:
+        listed, values = name_values("match", ranked)
+        where.conditions.append(f"repo_id in ({listed})" if ranked else "1 = 0")
+        where.values.update(values)
+    return where
+
+
+def sorted_rows(reader: CatalogReader, where: WhereClause, sort: str, limit: int, offset: int) -> list[dict[str, Any]]:
+    """Rows of the view in a stable order. Their ids are selected first: its columns are expensive to compute."""
+    order = f"order by {SORTS[sort]} nulls last, repo_id"
+    sql = f"select repo_id from models{where} {order} limit {int(limit)} offset {int(offset)}"
+    return load_rows(reader, [row["repo_id"] for row in reader.all(sql, where.values)])
+
+
+def load_rows(reader: CatalogReader, repo_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of these repos, in this order."""
+    if not repo_ids:
+        return []
+    listed, values = name_values("id", repo_ids)
+    found = reader.rows(f"select * from models where repo_id in ({listed})", values).dicts()
+    by_id = {row["repo_id"]: normalize_row(row) for row in found}
+    return [by_id[repo_id] for repo_id in repo_ids if repo_id in by_id]
+
+
+def count_facets(matches: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str, int]]]:
+    """The most frequent values of each facet, as (value, number)."""
+    facets = {}
+    for name, column in FACETS.items():
+        counts = Counter(row[column] for row in matches if row[column])
+        facets[name] = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:MAX_FACET_VALUES]
+    return facets

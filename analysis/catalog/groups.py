@@ -1,0 +1,117 @@
+"""A family and a publisher: how many models, since when, of which sizes, in which quantizations, by whom."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from analysis.catalog.browse import load_rows
+from analysis.errors import UnknownGroup
+from analysis.query.reader import CatalogReader
+
+MAX_GROUPS = 12
+MAX_MODELS = 10
+
+SCAN = """
+select r.id, r.repo_id, r.author, r.created_at, r.last_modified, r.downloads, r.license, l.family, l.version, l.size,
+    l.quant, l.quantized
+from repos r join repo_labels l on l.repo = r.id
+where r.type = 'model' and r.status <> 'gone' and {condition}
+"""
+CONDITIONS = {"family": "l.family = :name", "publisher": "lower(r.author) = :name"}
+NAMES = {
+    "family": "select distinct family as name from repo_labels where family is not null",
+    "publisher": "select distinct lower(author) as name from repos where lower(author) like :like escape '!' limit 200",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Models with one value of one column. `first`: when the earliest was created on the Hub."""
+
+    name: str
+    models: int
+    downloads: int
+    first: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelGroup:
+    """All models of a family or a publisher. `months`: (yyyy-mm, models created) in order, without gaps."""
+
+    name: str
+    models: int
+    quantized: int
+    downloads: int
+    first: str | None
+    last: str | None
+    families: Sequence[Group]
+    versions: Sequence[Group]
+    sizes: Sequence[Group]
+    quants: Sequence[Group]
+    publishers: Sequence[Group]
+    licenses: Sequence[Group]
+    months: Sequence[tuple[str, int]]
+    top: Sequence[dict[str, Any]]
+
+    def row(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self)
+
+
+def load_group(reader: CatalogReader, kind: str, name: str) -> ModelGroup:
+    """`kind` is `family` or `publisher`; the name in any case. Raises UnknownGroup with similar names."""
+    rows = reader.all(SCAN.format(condition=CONDITIONS[kind]), {"name": name.lower()})
+    if not rows:
+        raise UnknownGroup(kind, name, similar_names(reader, kind, name))
+    ranked = sorted(rows, key=lambda row: (-(row["downloads"] or 0), row["repo_id"]))
+    created = sorted(str(row["created_at"]) for row in rows if row["created_at"])
+    return ModelGroup(
+        name=rows[0]["author"] if kind == "publisher" else name.lower(),
+        models=len(rows),
+        quantized=sum(bool(row["quantized"]) for row in rows),
+        downloads=sum(row["downloads"] or 0 for row in rows),
+        first=created[0] if created else None,
+        last=created[-1] if created else None,
+        families=group_by(rows, "family"),
+        versions=sorted(group_by(rows, "version"), key=lambda group: (group.first or "", group.name)),
+        sizes=group_by(rows, "size"),
+        quants=group_by(rows, "quant"),
+        publishers=group_by(rows, "author"),
+        licenses=group_by(rows, "license"),
+        months=count_months(created),
+        top=load_rows(reader, [row["repo_id"] for row in ranked[:MAX_MODELS]]),
+    )
+
+
+def group_by(rows: Sequence[Mapping[str, Any]], column: str) -> list[Group]:
+    """The largest groups by downloads; rows without a value belong to none."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row[column]:
+            groups.setdefault(str(row[column]), []).append(row)
+    found = []
+    for name, members in groups.items():
+        first = min((str(row["created_at"]) for row in members if row["created_at"]), default=None)
+        found.append(Group(name, len(members), sum(row["downloads"] or 0 for row in members), first))
+    return sorted(found, key=lambda group: (-group.downloads, -group.models, group.name))[:MAX_GROUPS]
+
+
+def count_months(times: Sequence[str]) -> list[tuple[str, int]]:
+    """(yyyy-mm, number) for each month from the first of these sorted ISO 8601 times to the last."""
+    if not times:
+        return []
+    counts = Counter(time[:7] for time in times)
+    first, last = (int(time[:4]) * 12 + int(time[5:7]) - 1 for time in (times[0], times[-1]))
+    months = [f"{number // 12:04}-{number % 12 + 1:02}" for number in range(first, last + 1)]
+    return [(month, counts[month]) for month in months]
+
+
+def similar_names(reader: CatalogReader, kind: str, name: str) -> tuple[str, ...]:
+    """Up to three names that may have been meant."""
+    escaped = name.lower()[:2].replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    values = {"like": f"{escaped}%"} if kind == "publisher" else {}
+    return tuple(get_close_matches(name.lower(), [row["name"] for row in reader.all(NAMES[kind], values)], n=3))

@@ -1,0 +1,112 @@
+"""The catalog at a glance: how much it holds and how old it is, what is new, and how labels agree with measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from analysis.catalog.browse import load_rows
+from analysis.catalog.coverage import Coverage, measure_coverage
+from analysis.query.reader import CatalogReader
+from analysis.units import iso
+
+NEW_DAYS = 7
+MAX_NEW = 8
+MAX_VALUES = 10
+
+CHOICES: Mapping[str, str] = {
+    "family": "select l.family as value, count(*) as n from repo_labels l where l.family is not null group by l.family",
+    "quant": "select l.quant as value, count(*) as n from repo_labels l where l.quant is not null group by l.quant",
+    "format": "select l.format as value, count(*) as n from repo_labels l where l.format is not null group by l.format",
+    "license": "select r.license as value, count(*) as n from repos r"
+    " where r.license is not null and r.type = 'model' group by r.license",
+    "task": "select r.pipeline_tag as value, count(*) as n from repos r"
+    " where r.pipeline_tag is not null and r.type = 'model' group by r.pipeline_tag",
+    "author": "select r.author as value, count(*) as n from repos r"
+    " where r.author is not null and r.type = 'model' group by r.author",
+}
+"""Filter -> select of its values with the number of models that have them."""
+
+TIMES = """
+select max(coalesce(finished_at, started_at)) as crawled, max(started_at) as started from crawl_runs
+"""
+NEW = """
+select r.repo_id from repos r where r.type = 'model' and r.status <> 'gone' and r.created_at >= :since
+order by r.downloads desc nulls last, r.repo_id limit {limit}
+"""
+RUNS = """
+select started_at, finished_at, kind, scope, outcome, repos_seen, repos_new, repos_changed, repos_skipped,
+    repos_enriched, api_requests + resolver_requests as requests, bytes_read, seconds_waited
+from crawl_runs order by id desc limit 10
+"""
+CHECKED: Mapping[str, str] = {
+    "quant": "select count(*) as n from artifacts where quant is not null and quant_measured is not null",
+    "parameters": "select count(*) as n from repo_labels where parameters is not null"
+    " and parameters_measured is not null",
+    "context": "select count(*) as n from repo_labels where context is not null and context_measured is not null",
+}
+"""Label -> how many claims of it a measurement of the same thing can confirm or contradict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """`choices`: the most frequent values of each filter with their number; `new`: rows of `models`.
+
+    `crawled`: when the last crawl ended, or the running one began.
+    """
+
+    coverage: Coverage
+    crawled: str | None
+    choices: Mapping[str, Sequence[tuple[str, int]]]
+    new: Sequence[dict[str, Any]]
+
+    def row(self, db: str) -> dict[str, Any]:
+        """As a JSON object."""
+        return {**asdict(self), "coverage": self.coverage.row(db)}
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How many claims of a label could be compared with a measurement, and how many of them it contradicts."""
+
+    label: str
+    checked: int
+    contradicted: int
+
+    @property
+    def share(self) -> float | None:
+        """The share that agrees, 0 to 1; None where none could be compared."""
+        return None if not self.checked else max(0.0, 1 - self.contradicted / self.checked)
+
+
+def load_overview(reader: CatalogReader) -> Overview:
+    (times,) = reader.all(TIMES)
+    since = None
+    if times["crawled"]:
+        since = iso(datetime.fromisoformat(str(times["crawled"]).replace("Z", "+00:00")) - timedelta(days=NEW_DAYS))
+    new = reader.all(NEW.format(limit=MAX_NEW), {"since": since}) if since else []
+    return Overview(
+        coverage=measure_coverage(reader),
+        crawled=times["crawled"],
+        choices={name: top_values(reader, sql) for name, sql in CHOICES.items()},
+        new=load_rows(reader, [row["repo_id"] for row in new]),
+    )
+
+
+def top_values(reader: CatalogReader, sql: str) -> list[tuple[str, int]]:
+    rows = reader.all(f"select value, n from ({sql}) as v order by n desc, value limit {MAX_VALUES}")
+    return [(row["value"], row["n"]) for row in rows]
+
+
+def measure_agreement(reader: CatalogReader) -> list[Agreement]:
+    """How often claims agree with measurements, for the labels that files measure."""
+    conflicts = reader.all("select field, count(*) as n from conflicts group by field")
+    contradicted = {row["field"]: row["n"] for row in conflicts}
+    return [Agreement(label, reader.all(sql)[0]["n"], contradicted.get(label, 0)) for label, sql in CHECKED.items()]
+
+
+def load_runs(reader: CatalogReader) -> list[dict[str, Any]]:
+    """The last crawls, newest first."""
+    return reader.all(RUNS)

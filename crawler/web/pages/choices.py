@@ -1,0 +1,24 @@
+"""What the lists of forms hold."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from analysis.catalog.overview import Overview, load_overview
+from analysis.fit.machines import presets
+from crawler.web.page import THIS_MACHINE, Visit
+
+CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
+KV_TYPES = ("f16", "q8_0", "q4_0", "bf16", "f32", "q5_1", "q5_0", "q4_1", "iq4_nl")
+
+
+@cache
+def machine_choices() -> tuple[tuple[str, str], ...]:
+    """(value, title) of each machine that a form offers."""
+    listed = [(name, f"{machine.title}: {machine.describe()}") for name, machine in presets().items()]
+    return (*listed, (THIS_MACHINE, "the computer that serves this page"))
+
+
+def load_choices(visit: Visit) -> Overview:
+    """The most frequent values of each filter, and what the home page shows, as of the last crawl."""
+    return visit.answers.get(visit.reader, "overview", lambda: load_overview(visit.reader))
