@@ -110,8 +110,8 @@ def match_conditions(reader: CatalogReader, request: BrowseRequest, ranked: Sequ
     where = filter_conditions(reader, request.filter)
     if request.memory is not None:
         where.conditions.append(
-            "exists (select 1 from artifacts_wide as a where a.repo_id = models.repo_id and a.role = 'weights'"
-            f" and a.total_size <= {where.bind(request.memory)})"
+            "exists (select 1 from repos as o join artifacts as a on a.repo = o.id where o.hub_id = models.hub_id"
+            f" and a.role = 'weights' and a.total_size <= {where.bind(request.memory)})"
         )
     if ranked is not None:
         listed, values = name_values("match", ranked)

@@ -58,6 +58,10 @@ class Coverage:
         return {**asdict(self), "text": self.text, "command": None if self.is_complete else self.command(db)}
 
 
+UNMEASURED = Coverage(0, 0, 0)
+"""Stands for the coverage where it is not shown."""
+
+
 def counted(number: int) -> str:
     return f"over {MAX_COUNTED:,}" if number > MAX_COUNTED else f"{number:,}"
 

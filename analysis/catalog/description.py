@@ -8,6 +8,7 @@ from typing import Any
 
 from analysis.catalog.base_models import load_base_models
 from analysis.catalog.compare import CostText, assess_costs, load_deltas
+from analysis.catalog.coverage import UNMEASURED
 from analysis.catalog.fit_request import FitRequest
 from analysis.catalog.fits import find_fits
 from analysis.catalog.geometries import GeometryLookup
@@ -86,7 +87,7 @@ def load_description(reader: CatalogReader, repo_id: str, machine: Machine) -> D
         for context in (CONTEXT, LONG_CONTEXT)
     )
     request = FitRequest(repo_ids=(model["repo_id"],), gated=True, gone=True, limit=1, context=CONTEXT)
-    fits = find_fits(reader, machine, request).fits
+    fits = find_fits(reader, machine, request, coverage=UNMEASURED).fits
     main = next((row["artifact"] for row in weights if row["main"]), None)
     chosen = fits[0].artifact if fits else main
     return Description(

@@ -127,8 +127,17 @@ def order_of(is_usable: bool | None, points: Score, named: Candidate | Fit) -> t
     return (tier, -round(points.total, 6), -(named.downloads or 0), named.repo_id, named.artifact or "")
 
 
-def find_fits(reader: CatalogReader, machine: Machine, request: FitRequest, sort: str = "rank") -> FitAnswer:
-    """What runs on the machine, best first; `sort` is `rank` or a key of SORTS."""
+def find_fits(
+    reader: CatalogReader,
+    machine: Machine,
+    request: FitRequest,
+    sort: str = "rank",
+    coverage: Coverage | None = None,
+) -> FitAnswer:
+    """What runs on the machine, best first; `sort` is `rank` or a key of SORTS.
+
+    `coverage` is measured unless the caller gives it: that takes longer than the fits of one repo.
+    """
     room = machine.vram_for_models + machine.ram_for_models - RUNTIME_OVERHEAD_BYTES
     candidates = find_candidates(reader, machine, request, room)
     context = Context(
@@ -146,7 +155,9 @@ def find_fits(reader: CatalogReader, machine: Machine, request: FitRequest, sort
     shown = found[: request.limit]
     groups = len(ranked) if request.every_artifact else len({each.candidate.base_model.lower() for each in ranked})
     more = len(found) - len(shown) if wanted is None or len(found) < wanted else max(0, groups - len(shown))
-    return FitAnswer(shown, more, dict(left_out), candidates.repos, candidates.narrowed, measure_coverage(reader))
+    return FitAnswer(
+        shown, more, dict(left_out), candidates.repos, candidates.narrowed, coverage or measure_coverage(reader)
+    )
 
 
 def rank(candidate: Candidate, machine: Machine, request: FitRequest, context: Context) -> Ranked:

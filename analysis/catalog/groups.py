@@ -15,11 +15,14 @@ from analysis.query.reader import CatalogReader
 MAX_GROUPS = 12
 MAX_MODELS = 10
 
+MAX_SCANNED = 50_000
+"""Models of a group that are counted: more would take longer than a visitor waits."""
+
 SCAN = """
 select r.id, r.repo_id, r.author, r.created_at, r.last_modified, r.downloads, r.license, l.family, l.version, l.size,
     l.quant, l.quantized
 from repos r join repo_labels l on l.repo = r.id
-where r.type = 'model' and r.status <> 'gone' and {condition}
+where r.type = 'model' and r.status <> 'gone' and {condition} limit {limit}
 """
 CONDITIONS = {"family": "l.family = :name", "publisher": "lower(r.author) = :name"}
 NAMES = {
@@ -40,10 +43,14 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class ModelGroup:
-    """All models of a family or a publisher. `months`: (yyyy-mm, models created) in order, without gaps."""
+    """The models of a family or a publisher, at most MAX_SCANNED (`is_whole`: all of them).
+
+    `months`: (yyyy-mm, models created) in order, without gaps.
+    """
 
     name: str
     models: int
+    is_whole: bool
     quantized: int
     downloads: int
     first: str | None
@@ -64,7 +71,7 @@ class ModelGroup:
 
 def load_group(reader: CatalogReader, kind: str, name: str) -> ModelGroup:
     """`kind` is `family` or `publisher`; the name in any case. Raises UnknownGroup with similar names."""
-    rows = reader.all(SCAN.format(condition=CONDITIONS[kind]), {"name": name.lower()})
+    rows = reader.all(SCAN.format(condition=CONDITIONS[kind], limit=MAX_SCANNED), {"name": name.lower()})
     if not rows:
         raise UnknownGroup(kind, name, similar_names(reader, kind, name))
     ranked = sorted(rows, key=lambda row: (-(row["downloads"] or 0), row["repo_id"]))
@@ -72,6 +79,7 @@ def load_group(reader: CatalogReader, kind: str, name: str) -> ModelGroup:
     return ModelGroup(
         name=rows[0]["author"] if kind == "publisher" else name.lower(),
         models=len(rows),
+        is_whole=len(rows) < MAX_SCANNED,
         quantized=sum(bool(row["quantized"]) for row in rows),
         downloads=sum(row["downloads"] or 0 for row in rows),
         first=created[0] if created else None,

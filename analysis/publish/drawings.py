@@ -29,10 +29,10 @@ def clip(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def svg(width: float, height: float, title: str, parts: Iterable[Markup], css: str) -> Markup:
-    """The picture; it scales with the page up to its own width."""
-    picture = '<svg class="{0}" role="img" aria-label="{1}" viewBox="0 0 {2:g} {3:g}" width="{2:g}">{4}</svg>'
-    return Markup(picture).format(css, title, width, height, Markup("").join(parts))
+def svg(width: float, height: float, title: str, parts: Iterable[Markup], css: str, role: str = "img") -> Markup:
+    """The picture; it scales with the page up to its own width. `role` is `group` where it holds links."""
+    picture = '<svg class="{0}" role="{5}" aria-label="{1}" viewBox="0 0 {2:g} {3:g}" width="{2:g}">{4}</svg>'
+    return Markup(picture).format(css, title, width, height, Markup("").join(parts), role)
 
 
 def draw_bars(
@@ -60,7 +60,8 @@ def draw_bars(
         parts.append(Markup('<a href="{}">{}</a>').format(link(label), bar) if link else bar)
     width = LABEL_PIXELS + PLOT_PIXELS + VALUE_PIXELS
     height = max(1, len(rows)) * (BAR_PIXELS + GAP_PIXELS)
-    return svg(width, height, f"{title}: {', '.join(f'{label} {text(value)}' for label, value in rows)}", parts, "bars")
+    name = f"{title}: {', '.join(f'{label} {text(value)}' for label, value in rows)}"
+    return svg(width, height, name, parts, "bars", "group" if link else "img")
 
 
 def draw_columns(rows: Sequence[tuple[str, float]], title: str) -> Markup:
@@ -148,9 +149,7 @@ def draw_tree(nodes: Sequence[TreeNode], title: str) -> Markup:
             parts.append(draw_edge(node.depth, above, at))
         last_at[node.depth] = at
         parts.append(draw_node(node, at))
-    return svg(TREE_PIXELS, max(1, len(nodes)) * ROW_PIXELS, title, parts, "tree-drawing").replace(
-        'role="img"', 'role="group"', 1
-    )
+    return svg(TREE_PIXELS, max(1, len(nodes)) * ROW_PIXELS, title, parts, "tree-drawing", "group")
 
 
 def draw_edge(depth: int, above: int, at: int) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
@@ -10,6 +11,9 @@ from typing import Any, TypeVar
 from analysis.query.reader import CatalogReader
 
 MAX_ANSWERS = 256
+
+CRAWL_SECONDS = 600
+"""How long answers are kept while a crawl writes."""
 
 Answer = TypeVar("Answer")
 
@@ -40,6 +44,7 @@ class AnswerCache:
 
 
 def read_stamp(reader: CatalogReader) -> tuple[Any, ...]:
-    """A value that changes when a crawl begins or ends."""
-    (row,) = reader.all("select max(id) as last, count(finished_at) as finished from crawl_runs")
-    return row["last"], row["finished"]
+    """A value that changes when a crawl begins or ends, and every CRAWL_SECONDS while one runs."""
+    (row,) = reader.all("select max(id) as last, count(finished_at) as finished, count(*) as runs from crawl_runs")
+    is_running = row["finished"] < row["runs"]
+    return row["last"], row["finished"], int(time.time() // CRAWL_SECONDS) if is_running else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any
 
 from analysis.catalog.changes import list_changes
@@ -24,15 +23,15 @@ def find_changes(visit: Visit) -> list[dict[str, Any]]:
     """The newest changes that the address selects. Raises BadRequest."""
     query = visit.query
     since = query.parsed("since", parse_when, "7d, 24h or 2026-11-01") or default_since(visit)
-    rows = list_changes(
-        visit.reader,
-        since=since,
-        families=tuple(name.lower() for name in query.texts("family")),
-        quants=tuple(name.lower() for name in query.texts("quant")),
-        kinds=query.texts("kind"),
-        limit=MAX_ROWS,
-    )
-    return list(islice(rows, MAX_ROWS))
+    families, quants = (tuple(text.lower() for text in query.texts(name)) for name in ("family", "quant"))
+    kinds = query.texts("kind")
+
+    def find() -> list[dict[str, Any]]:
+        rows = list_changes(visit.reader, since=since, families=families, quants=quants, kinds=kinds, limit=MAX_ROWS)
+        return list(rows)
+
+    key = ("changes", since.replace(second=0, microsecond=0), families, quants, kinds)
+    return visit.answers.get(visit.reader, key, find)
 
 
 def default_since(visit: Visit) -> datetime:

@@ -47,7 +47,8 @@ def load_query(visit: Visit) -> Content:
     request = QueryRequest(
         query.sql, to_sqlite_values(values), WEB_LIMITS.query_seconds, MAX_ROWS, WEB_LIMITS.result_bytes
     )
-    result = visit.run_query(request)
+    key = ("query", query.name, tuple(sorted(texts.items())))
+    result = visit.answers.get(visit.reader, key, lambda: visit.run_query(request))
     rows = [normalize_row(dict(zip(result.columns, row, strict=True))) for row in result.rows]
     data = {"name": query.name, "rows": rows, "truncated": result.truncated}
     context = {

@@ -59,6 +59,7 @@ def load_fits(visit: Visit) -> Content:
         "kv_types": KV_TYPES,
         "choices": load_choices(visit).choices,
         "command": command(chosen, request),
+        "left_out": [(reason.partition(" (--")[0], n) for reason, n in answer.left_out.items()],
     }
     return Content(f"What fits {chosen.title}", data, context)
 

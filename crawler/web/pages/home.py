@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from analysis.catalog.browse import rank_words
 from crawler.web.page import Content, Page, Visit
 from crawler.web.pages.choices import load_choices
 
-COMPLETIONS = """
-select repo_id from repos
-where type = 'model' and status <> 'gone' and lower(repo_id) >= :start and lower(repo_id) < :stop
-order by downloads desc nulls last limit 8
-"""
+MAX_COMPLETIONS = 8
 
 
 def load_home(visit: Visit) -> Content:
@@ -18,13 +15,13 @@ def load_home(visit: Visit) -> Content:
 
 
 def load_completions(visit: Visit) -> Content:
-    """Families and repo ids that begin with what was typed, for the search box."""
+    """Families that begin with what was typed, and the ids of the models that it finds, for the search box."""
     text = visit.query.text("q").lower()
     values: list[str] = []
-    if text:
+    if len(text) > 1:
         families = [name for name, _ in load_choices(visit).choices["family"]]
-        rows = visit.reader.all(COMPLETIONS, {"start": text, "stop": text + "\U0010ffff"})
-        values = [*(name for name in families if name.startswith(text)), *(row["repo_id"] for row in rows)]
+        ranked, _ = rank_words(visit.db, text)
+        values = [*(name for name in families if name.startswith(text)), *(ranked or ())[:MAX_COMPLETIONS]]
     return Content("Completions", {"values": values})
 
 

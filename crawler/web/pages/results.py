@@ -74,7 +74,8 @@ def exported_row(row: dict[str, Any]) -> dict[str, Any]:
 
 def load_results(visit: Visit) -> Content:
     request = read_request(visit)
-    answer = browse(visit.reader, visit.db, request)
+    key = ("results", request)
+    answer = visit.answers.get(visit.reader, key, lambda: browse(visit.reader, visit.db, request))
     text = request.text or "Models"
     data = {
         "rows": [exported_row(row) for row in answer.rows],

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,11 +76,12 @@ def test_pages_load_without_an_error(path: str, address: str, browser: Browser) 
     assert all(url.startswith((address, "data:")) for url in browser.requests), "nothing from anywhere else"
 
 
-def test_the_root_is_the_report_and_leads_to_the_tables(address: str, browser: Browser) -> None:
+def test_the_report_leads_to_the_catalog_and_that_to_the_tables(address: str, browser: Browser) -> None:
     browser.open(f"{address}/report")
-    browser.open(f"{address}/")
     assert browser.run("document.querySelector('h1').textContent") == "Models of the Hugging Face Hub"
-    browser.click(link("Tables and saved queries"))
+    browser.click(link("The catalog"))
+    assert browser.run("location.pathname") == "/"
+    browser.click(link("Tables and SQL"))
     assert browser.run("location.pathname") == "/catalog"
 
 
@@ -111,7 +111,7 @@ def test_search_finds(address: str, browser: Browser) -> None:
     browser.click("document.querySelector('form.filters input[type=submit]')")
     assert rows(browser) == 1
     target = browser.run("document.querySelector('table.rows-and-columns tbody a').href")
-    assert target == "https://huggingface.co/google/gemma-3-4b-it-qat-q4_0-gguf"
+    assert target == f"{address}/model/google/gemma-3-4b-it-qat-q4_0-gguf"
 
 
 def test_a_csv_downloads(address: str, browser: Browser) -> None:
@@ -122,14 +122,6 @@ def test_a_csv_downloads(address: str, browser: Browser) -> None:
         found = list(csv.DictReader(file))
     assert path.name == "models.csv" and len(found) == 5
     assert {row["family"] for row in found} == {"gemma"}
-
-
-def test_the_root_page_does_not_wait_for_a_report(small: str) -> None:
-    with serving(small) as address:
-        with urllib.request.urlopen(f"{address}/", timeout=300) as answer:
-            assert answer.url.endswith("/catalog") and answer.status == 200, "led on, while the report is made"
-        with urllib.request.urlopen(f"{address}/report", timeout=300) as answer:
-            assert b"Models of the Hugging Face Hub" in answer.read()
 
 
 def test_a_port_in_use_is_an_error(small: str, hf_catalog: Ask) -> None:

@@ -1,0 +1,74 @@
+"""The lineage around a model, groups of models, and their histories, on the small catalog."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.catalog.groups import MAX_GROUPS, count_months, group_by, load_group
+from analysis.catalog.history import Series, load_history
+from analysis.catalog.lineage import load_ancestors
+from analysis.catalog.neighbours import Neighbour, load_neighbourhood
+from analysis.catalog.overview import load_overview, measure_agreement
+from analysis.errors import UnknownGroup
+from analysis.query.reader import CatalogReader
+
+GEMMA = "google/gemma-3-4b-it"
+UNSLOTH = "unsloth/gemma-3-4b-it-GGUF"
+
+
+def test_a_model_stands_between_its_base_and_what_was_made_from_it(small_on_both: str) -> None:
+    with CatalogReader(small_on_both) as reader:
+        above = load_neighbourhood(reader, UNSLOTH)
+        below = load_neighbourhood(reader, GEMMA)
+        missing = load_neighbourhood(reader, "halfway/Qwen3-8B-GGUF")
+        ancestors = load_ancestors(reader, UNSLOTH)
+    assert above.ancestors == [Neighbour(GEMMA, "quantized", "BF16", 900_100)] and above.descendants == []
+    assert [(group.relation, group.count) for group in below.descendants] == [("quantized", 4)]
+    assert [each.downloads for each in below.descendants[0].shown] == [900_100, 120_100, 80_100, 9000]
+    assert missing.ancestors == [Neighbour("Qwen/Qwen3-8B", "quantized", None, None, known=False)]
+    assert ancestors == [(GEMMA, "quantized")]
+
+
+def test_the_history_of_a_model_has_a_series_of_what_was_counted(small_on_both: str) -> None:
+    with CatalogReader(small_on_both) as reader:
+        series = load_history(reader, GEMMA)
+    assert series[0] == Series("downloads", [("2026-11-01", 900_000), ("2026-11-02", 900_100)])
+    assert [each.name for each in series] == ["downloads", "likes"]
+
+
+def test_a_family_and_a_publisher_are_counted(small_on_both: str) -> None:
+    with CatalogReader(small_on_both) as reader:
+        family = load_group(reader, "family", "Gemma")
+        publisher = load_group(reader, "publisher", "redhatai")
+        with pytest.raises(UnknownGroup) as error:
+            load_group(reader, "publisher", "unslot")
+    assert (family.models, family.quantized, family.is_whole) == (5, 4, True)
+    assert [group.name for group in family.quants] == ["BF16", "Q4_0", "Q4_K_M", "Q4_K_XL", "W4A16"]
+    assert (publisher.name, publisher.downloads, publisher.quants[0].name) == ("RedHatAI", 9000, "W4A16")
+    assert error.value.close == ("unsloth",)
+
+
+def test_months_without_a_model_are_counted_too() -> None:
+    assert count_months(["2025-11-03", "2025-11-30", "2026-02-01"]) == [
+        ("2025-11", 2), ("2025-12", 0), ("2026-01", 0), ("2026-02", 1),
+    ]  # fmt: skip
+    assert count_months([]) == []
+
+
+def test_groups_are_ordered_by_downloads_and_few() -> None:
+    rows = [{"quant": f"Q{at}", "downloads": at, "created_at": f"2026-01-{at + 1:02}"} for at in range(MAX_GROUPS + 5)]
+    rows.append({"quant": "Q3", "downloads": 1000, "created_at": None})
+    groups = group_by(rows, "quant")
+    assert len(groups) == MAX_GROUPS
+    assert (groups[0].name, groups[0].models, groups[0].downloads, groups[0].first) == ("Q3", 2, 1003, "2026-01-04")
+    assert groups[1].name == f"Q{MAX_GROUPS + 4}"
+
+
+def test_the_overview_counts_what_can_be_found(small_on_both: str) -> None:
+    with CatalogReader(small_on_both) as reader:
+        found = load_overview(reader)
+        agreement = {each.label: each for each in measure_agreement(reader)}
+    assert found.choices["family"] == [("gemma", 5), ("llama", 3), ("qwen", 2), ("whisper", 1)]
+    assert found.choices["author"][0] == ("google", 2) and found.new == []
+    assert str(found.crawled) == "2026-11-02T08:00:00.000Z" and found.coverage.repos == 14
+    assert (agreement["quant"].checked, agreement["quant"].contradicted) == (13, 1)
