@@ -46,14 +46,17 @@ def find_required(name: str, seen: dict[str, Distribution]) -> None:
 
 
 def read_licence(package: Distribution) -> str:
-    """The licence that a package's metadata state; empty where they state none."""
+    """The licence that a package's metadata state, else the first line of its licence file; empty where it has none."""
     stated = package.metadata.json
     if stated.get("license_expression"):
         return str(stated["license_expression"])
     classifiers = [each for each in stated.get("classifier", ()) if each.startswith(LICENCE_CLASSIFIER)]
     if classifiers:
         return ", ".join(each.rpartition(" :: ")[2] for each in classifiers)
-    lines = str(stated.get("license") or "").strip().splitlines()
+    text = str(stated.get("license") or "")
+    for name in package.metadata.get_all("License-File") or ():
+        text = text or package.read_text(f"licenses/{name}") or ""  # where PEP 639 has them
+    lines = text.strip().splitlines()
     return lines[0][:MAX_LICENCE_CHARACTERS] if lines else ""
 
 

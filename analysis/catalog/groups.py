@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from analysis.catalog.browse import load_rows
+from analysis.catalog.history import count_months
 from analysis.errors import UnknownGroup
 from analysis.query.reader import CatalogReader
 
@@ -106,16 +106,6 @@ def group_by(rows: Sequence[Mapping[str, Any]], column: str) -> list[Group]:
         first = min((str(row["created_at"]) for row in members if row["created_at"]), default=None)
         found.append(Group(name, len(members), sum(row["downloads"] or 0 for row in members), first))
     return sorted(found, key=lambda group: (-group.downloads, -group.models, group.name))[:MAX_GROUPS]
-
-
-def count_months(times: Sequence[str]) -> list[tuple[str, int]]:
-    """(yyyy-mm, number) for each month from the first of these sorted ISO 8601 times to the last."""
-    if not times:
-        return []
-    counts = Counter(time[:7] for time in times)
-    first, last = (int(time[:4]) * 12 + int(time[5:7]) - 1 for time in (times[0], times[-1]))
-    months = [f"{number // 12:04}-{number % 12 + 1:02}" for number in range(first, last + 1)]
-    return [(month, counts[month]) for month in months]
 
 
 def similar_names(reader: CatalogReader, kind: str, name: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""Downloads, likes and size of one model over time."""
+"""Downloads, likes and changes of one model over time."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,9 +17,15 @@ where r.type = 'model' and r.repo_id = :id order by m.day desc limit {limit}
 """
 
 
+EVENTS = """
+select e.at from events e join repos r on r.id = e.repo
+where r.type = 'model' and r.repo_id = :id order by e.at desc limit {limit}
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One number by day: (yyyy-mm-dd, value), oldest first; a value holds until the next."""
+    """One number over time, oldest first: (yyyy-mm-dd, value), which holds until the next; of changes (yyyy-mm, n)."""
 
     name: str
     points: Sequence[tuple[str, int]]
@@ -36,10 +43,22 @@ def load_history(reader: CatalogReader, repo_id: str) -> list[Series]:
         points = [(day_of(row["day"]), row[name]) for row in rows if row[name] is not None]
         if len(points) > 1:
             found.append(Series(name, points))
-    return found
+    times = sorted(str(row["at"]) for row in reader.all(EVENTS.format(limit=MAX_POINTS), {"id": repo_id}))
+    months = count_months(times)
+    return [*found, Series("changes", months)] if len(months) > 1 else found
 
 
 def day_of(number: int) -> str:
     """2026-11-02 of 20261102."""
     text = str(number)
     return f"{text[:4]}-{text[4:6]}-{text[6:]}"
+
+
+def count_months(times: Sequence[str]) -> list[tuple[str, int]]:
+    """(yyyy-mm, number) for each month from the first of these sorted ISO 8601 times to the last."""
+    if not times:
+        return []
+    counts = Counter(time[:7] for time in times)
+    first, last = (int(time[:4]) * 12 + int(time[5:7]) - 1 for time in (times[0], times[-1]))
+    months = [f"{number // 12:04}-{number % 12 + 1:02}" for number in range(first, last + 1)]
+    return [(month, counts[month]) for month in months]

@@ -17,11 +17,11 @@ from edges e join repos r on r.id = e.repo and r.type = 'model' and r.status <> 
 where lower(e.parent) = lower(:id) and lower(r.repo_id) <> lower(:id) group by e.relation
 """
 LARGEST = """
-select r.repo_id, l.quant, max(r.downloads) as downloads
+select r.repo_id, r.license, l.quant, max(r.downloads) as downloads
 from edges e join repos r on r.id = e.repo and r.type = 'model' and r.status <> 'gone'
 join repo_labels l on l.repo = r.id
 where lower(e.parent) = lower(:id) and e.relation = :relation and lower(r.repo_id) <> lower(:id)
-group by r.repo_id, l.quant order by max(r.downloads) desc nulls last, r.repo_id limit {limit}
+group by r.repo_id, r.license, l.quant order by max(r.downloads) desc nulls last, r.repo_id limit {limit}
 """
 
 
@@ -33,6 +33,7 @@ class Neighbour:
     relation: str | None
     quant: str | None
     downloads: int | None
+    license: str | None
     known: bool = True
 
 
@@ -58,13 +59,13 @@ def load_neighbourhood(reader: CatalogReader, repo_id: str) -> Neighbourhood:
     """The lineage around a repo that is in the catalog, by its exact id."""
     ancestors = []
     for parent, relation in reversed(load_ancestors(reader, repo_id)):
-        found = reader.all("select quant, downloads from models where repo_id = :id", {"id": parent})
-        own = found[0] if found else {"quant": None, "downloads": None}
-        ancestors.append(Neighbour(parent, relation, own["quant"], own["downloads"], known=bool(found)))
+        found = reader.all("select quant, downloads, license from models where repo_id = :id", {"id": parent})
+        own = found[0] if found else dict.fromkeys(("quant", "downloads", "license"))
+        ancestors.append(Neighbour(parent, relation, known=bool(found), **own))
     counts = {row["relation"]: row["n"] for row in reader.all(COUNTS, {"id": repo_id})}
     groups = []
     for relation in sorted(counts, key=lambda each: RELATIONS.index(each) if each in RELATIONS else len(RELATIONS)):
         rows = reader.all(LARGEST.format(limit=MAX_PER_RELATION), {"id": repo_id, "relation": relation})
-        shown = [Neighbour(row["repo_id"], relation, row["quant"], row["downloads"]) for row in rows]
+        shown = [Neighbour(relation=relation, **row) for row in rows]
         groups.append(Descendants(relation, counts[relation], shown))
     return Neighbourhood(repo_id, ancestors, groups)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -69,6 +70,7 @@ def serve(port: int, host: str, names: tuple[str, ...], timeout: timedelta, db: 
     number = listener.getsockname()[1]
     shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::1", "::") else f"[{host}]" if ":" in host else host
     out.message(f"http://{shown}:{number}/  (Ctrl-C stops it)")
+    threading.Thread(target=site.hf_catalog_site.warm_up, daemon=True).start()
     serve_until_signal(Gate(site.app(), (host, *names), limits), listener, end, verbose=out.verbose)
 
 

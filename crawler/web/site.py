@@ -10,9 +10,10 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 from datasette.utils.asgi import Request, Response
@@ -36,8 +37,12 @@ from crawler.web.pages.model import MODEL
 from crawler.web.pages.results import RESULTS
 from crawler.web.pool import QueryPool, ServerBusy
 from crawler.web.query import Query
+from db.errors import CatalogError, QueryError
 
 PAGES = (HOME, RESULTS, MODEL, FITS, COMPARE, FAMILY, PUBLISHER, CHANGES, EXPLORE, QUERY, ABOUT, COMPLETE)
+WARMED = (HOME, CHANGES, FITS, ABOUT)
+"""Pages whose answers take long and are kept."""
+
 NAVIGATION = (
     ("/", "Home"),
     ("/search", "Models"),
@@ -127,6 +132,12 @@ class Site:
                 return Response(to_json(content.data), content_type="application/json; charset=utf-8")
             return self.html(page.template, visit, content)
 
+    def warm_up(self) -> None:
+        """Builds the answers that the first visitors would wait for. Errors are left to them."""
+        for page in WARMED:
+            with suppress(CatalogError, QueryError), CatalogReader(self.db) as reader:
+                page.load(Visit(reader, str(self.db), page.path, (), Query(""), self.answers, no_query, self.machine))
+
     def html(self, template: str, visit: Visit, content: Content) -> Response:
         text = self.render(
             template, **content.context, title=content.title, data=content.data, visit=visit, query=visit.query
@@ -168,6 +179,10 @@ def page_view(page: Page) -> Callable[..., Any]:
         return await site.respond(page, request)
 
     return show
+
+
+def no_query(statement: object) -> NoReturn:
+    raise RuntimeError("no page that is warmed up runs a saved query")
 
 
 def split_suffix(page: Page, request: Request, reader: CatalogReader) -> tuple[str, str]:

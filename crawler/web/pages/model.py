@@ -65,6 +65,7 @@ def load_model(visit: Visit) -> Content:
         "chosen": chosen,
         "machines": machine_choices(),
         "tree": draw_tree(tree_nodes(around), f"Lineage of {model['repo_id']}"),
+        "ancestors": around.ancestors[::-1],
         "pictures": [draw_series(series) for series in history],
         "evidence": explain_labels(found),
         "titles": TITLES,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.catalog.groups import MAX_GROUPS, count_months, group_by, load_group
-from analysis.catalog.history import Series, load_history
+from analysis.catalog.groups import MAX_GROUPS, group_by, load_group
+from analysis.catalog.history import Series, count_months, load_history
 from analysis.catalog.lineage import load_ancestors
 from analysis.catalog.neighbours import Neighbour, load_neighbourhood
 from analysis.catalog.overview import load_overview, measure_agreement
@@ -22,10 +22,10 @@ def test_a_model_stands_between_its_base_and_what_was_made_from_it(small_on_both
         below = load_neighbourhood(reader, GEMMA)
         missing = load_neighbourhood(reader, "halfway/Qwen3-8B-GGUF")
         ancestors = load_ancestors(reader, UNSLOTH)
-    assert above.ancestors == [Neighbour(GEMMA, "quantized", "BF16", 900_100)] and above.descendants == []
+    assert above.ancestors == [Neighbour(GEMMA, "quantized", "BF16", 900_100, "gemma")] and above.descendants == []
     assert [(group.relation, group.count) for group in below.descendants] == [("quantized", 4)]
     assert [each.downloads for each in below.descendants[0].shown] == [900_100, 120_100, 80_100, 9000]
-    assert missing.ancestors == [Neighbour("Qwen/Qwen3-8B", "quantized", None, None, known=False)]
+    assert missing.ancestors == [Neighbour("Qwen/Qwen3-8B", "quantized", None, None, None, known=False)]
     assert ancestors == [(GEMMA, "quantized")]
 
 

@@ -44,7 +44,7 @@ def page(address: str) -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         context = browser.new_context(base_url=address, permissions=["clipboard-read", "clipboard-write"])
-        page = context.new_page()
+        page: Any = context.new_page()
         page.set_default_timeout(60_000)
         page.problems = []
         page.on("console", lambda said: page.problems.append(said.text) if said.type == "error" else None)
