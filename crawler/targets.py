@@ -4,6 +4,7 @@ PATH           model-Q4_K_M.gguf                a local file; its other shards a
 URL            https://host/model.gguf          a remote file; of the Hub's own address, of that repo and revision
 REPO           google/gemma-3-4b-it             the artifact of a repo that `select_headers` selects first
 REPO::FILE     owner/name::path/in/repo.gguf    this file of a repo
+REFERENCE      hf.co/owner/name:Q4_K_M          what other programs call it (analysis.names.references)
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from analysis.formats.readers import (
     recognize_format,
 )
 from analysis.formats.source import ByteSource, FileSource
+from analysis.names.references import Reference, find_reference, may_refer
 from analysis.untrusted import MAX_CONFIG_BYTES, parse_json_text
 from crawler.errors import FileError, RepoError
 from crawler.read_headers import read_artifact
@@ -70,10 +72,12 @@ def resolve_target(target: str, hub: Callable[[str | None], HubClient]) -> Targe
     path = Path(target)
     if path.exists():
         return target_from_folder(path) if path.is_dir() else target_from_path(path)
-    repo_id, _, name = target.partition("::")
-    if not REPO.fullmatch(repo_id) or (not name and is_readable(repo_id)):
+    reference = find_reference(target) if may_refer(target) else None
+    if reference is not None:
+        return target_from_reference(reference, hub(None))
+    if not REPO.fullmatch(target) or is_readable(target):
         raise SourceError(target, "is neither a local file nor a URL nor a repo")
-    return target_from_repo(hub(None), repo_id, name)
+    return target_from_repo(hub(None), target, "")
 
 
 # ---- local files -----------------------------------------------------------------------------------------------------
@@ -130,6 +134,16 @@ def local_repo(name: str) -> RepoRecord:
 # ---- URLs and repos --------------------------------------------------------------------------------------------------
 
 
+def target_from_reference(reference: Reference, hub: HubClient) -> Target:
+    """The file or the quantization that a pasted reference names, else the artifact of its repo that is read first."""
+    repo_id, file, revision = reference.repo_id, reference.file, reference.revision
+    if revision is None or revision == "main":
+        return target_from_repo(hub, repo_id, file or (reference.tag if reference.tag != "latest" else "") or "")
+    if file is None:
+        raise SourceError(reference.text, f"names a revision but no file: {repo_id}/resolve/{revision}/FILE does")
+    return _remote_target(hub, RepoRecord(hub_id="", repo_id=repo_id), file, hub.open_file(repo_id, file, revision))
+
+
 def target_from_url(url: str, hub: Callable[[str | None], HubClient]) -> Target:
     """A file behind a URL; of the Hub's own address, the file of that repo at that revision."""
     parts = urlsplit(url)
@@ -140,6 +154,9 @@ def target_from_url(url: str, hub: Callable[[str | None], HubClient]) -> Target:
         client = default if at_endpoint else hub(f"https://{HUBS[0]}")
         source: ByteSource = client.open_file(found["repo"], found["path"], found["revision"])
         return _remote_target(client, RepoRecord(hub_id="", repo_id=found["repo"]), found["path"], source)
+    page = find_reference(url) if parts.hostname in HUBS else None
+    if page is not None and page.owner is not None:
+        return target_from_reference(page, default)
     source = default.open_url(url)
     return _remote_target(default, local_repo(parts.hostname or ""), source.name, source)
 

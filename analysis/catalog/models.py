@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from analysis.errors import UnknownModel
+from analysis.names.references import find_repo_id
 from analysis.query.reader import CatalogReader
 from analysis.query.statement import parameter_names
 from analysis.query.values import normalize_row
@@ -156,11 +157,12 @@ def add_label_condition(
 
 
 def find_model(reader: CatalogReader, repo_id: str) -> dict[str, Any]:
-    """One row of `models` by repo id in any letter case, by an earlier id of the repo, or by the Hub's `_id`.
+    """One row of `models` by repo id in any letter case, by a pasted reference to it (`analysis.names.references`), by
+    an earlier id of the repo, or by the Hub's `_id`.
 
     Raises UnknownModel with similar ids.
     """
-    requested = repo_id.strip().removeprefix("https://huggingface.co/").strip("/")
+    requested = find_repo_id(repo_id)
     for condition in (
         "repo_id = :id",
         "lower(repo_id) = lower(:id)",

@@ -119,6 +119,12 @@ def may_refer(text: str) -> bool:
     return ":" in text or "@" in text or " " in text or "--" in text or "\\" in text or text.count("/") > 1
 
 
+def find_repo_id(text: str) -> str:
+    """The repo id of what a person gives for a model: an id, or any reference to it."""
+    found = find_reference(text) if may_refer(text) else None
+    return text.strip().strip("/") if found is None else found.repo_id
+
+
 def find_reference(text: str) -> Reference | None:
     """The reference that a text is; None for a plain repo id, name or path, and for what refers to no model."""
     for pattern in (_PACKAGE, _OPENED, _CACHE, _LM_STUDIO_FOLDER):

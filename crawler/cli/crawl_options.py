@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +15,10 @@ from crawler.cli.options import CLUSTER, SPAN_OF_TIME, WHEN, repo_type_option
 Command = Callable[..., Any]
 
 NAMES = ("author", "search", "tags", "repo_ids", "since", "min_downloads", "limit", "repo_type")
+
+
+COMMENT = re.compile(r"(?:^|\s)#")
+"""Where a comment begins in a line of a file of repos; a `#` within an address does not begin one."""
 
 
 def crawl_options(command: Command) -> Command:
@@ -30,7 +36,7 @@ def crawl_options(command: Command) -> Command:
         click.option("--author", multiple=True, metavar="NAME", help="Only repos of this account; repeatable."),
         click.option("--search", multiple=True, metavar="TEXT", help="Only repos whose id contains this text."),
         click.option("--filter", "tags", multiple=True, metavar="TAG", help="Only repos with this tag: gguf, mlx."),
-        click.option("--repo", "repo_ids", multiple=True, metavar="ID", help="Only these repos."),
+        click.option("--repo", "repo_ids", multiple=True, metavar="ID", help="Only these repos; @FILE: one a line."),
         click.option("--since", type=WHEN, metavar="TIME", help="Only repos that changed since: 7d or 2026-11-01."),
         click.option(
             "--min-downloads", type=click.IntRange(min=1), metavar="N", help="Only repos with at least N downloads."
@@ -65,13 +71,32 @@ def crawl_options(command: Command) -> Command:
     return wrapped
 
 
+def named_repos(given: Sequence[str]) -> Iterator[str]:
+    """The repos of `--repo`; `@FILE` names a file with one on each line, where `#` begins a comment."""
+    for text in given:
+        if not text.startswith("@"):
+            yield text
+            continue
+        try:
+            lines = Path(text[1:]).read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"--repo: {text[1:]} can't be read: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}"
+            raise click.UsageError(message, click.get_current_context()) from None
+        names = [name for line in lines if (name := COMMENT.split(line, 1)[0].strip())]
+        if not names:
+            raise click.UsageError(f"--repo: {text[1:]} names no repos", click.get_current_context())
+        yield from names
+
+
 def settings_of(given: dict[str, Any]) -> Any:
     """CrawlSettings of the options, removed from `given`; `endpoint` stays."""
+    from analysis.names.references import find_repo_id
     from crawler.settings import CrawlSettings, default_depth
     from crawler.sources.huggingface.parse import REPO_ID
     from db.records import RepoFilter
 
     author, search, tags, repo_ids, since, least, limit, repo_type = (given.pop(name) for name in NAMES)
+    repo_ids = tuple(find_repo_id(name) for name in named_repos(repo_ids))
     wrong = next((name for name in repo_ids if not REPO_ID.fullmatch(name)), None)
     if wrong is not None:
         raise click.UsageError(f"--repo: {wrong!r} is no repo id like owner/name", click.get_current_context())

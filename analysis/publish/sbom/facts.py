@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import quote
 
 from analysis.catalog.models import find_model, load_evaluations
-from analysis.names.references import find_reference
 from analysis.query.reader import CatalogReader
 from analysis.untrusted import check_mapping
 
@@ -120,8 +119,7 @@ def purl(repo_id: str, sha: str | None, path: str | None = None) -> str | None:
 
 def load_bill_model(reader: CatalogReader, text: str, only: Collection[str] | None = None) -> BillModel:
     """The model of an id or a pasted reference; `only` are the files that are listed. Raises UnknownModel."""
-    named = find_reference(text)
-    model = find_model(reader, named.repo_id if named else text)
+    model = find_model(reader, text)
     values = {"id": model["repo_id"]}
     files = reader.all("select * from files where repo_id = :id order by path", values)
     if only is not None:

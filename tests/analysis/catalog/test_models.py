@@ -83,6 +83,14 @@ def test_a_model_is_found_by_what_people_have_of_it(reader: CatalogReader) -> No
         "google/gemma-3-4b-it",
         "Google/Gemma-3-4B-IT",
         "https://huggingface.co/google/gemma-3-4b-it/",
+        "https://huggingface.co/google/gemma-3-4b-it/blob/main/model.safetensors",
+        "hf.co/google/gemma-3-4b-it:Q4_K_M",
+        "google/gemma-3-4b-it::model.safetensors",
+        "google/gemma-3-4b-it@0123abc",
+        "pkg:huggingface/google/gemma-3-4b-it@0123abc",
+        "hf://google/gemma-3-4b-it",
+        "ollama run hf.co/google/gemma-3-4b-it",
+        "models--google--gemma-3-4b-it/snapshots/0123abc",
         "000000000000000000000001",
     ):
         assert find_model(reader, asked)["repo_id"] == "google/gemma-3-4b-it"

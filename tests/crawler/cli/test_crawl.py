@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from analysis.query.reader import CatalogReader
 from crawler.service.state import JobState, State, write_state
 from samplehub import SampleHub
 from tests.crawler.hubs import small_catalog
@@ -84,6 +85,8 @@ def test_a_catalog_is_of_one_hub(db: Path) -> None:
         (("--endpoint", "ftp://x"), {}, 4, "an endpoint is a URL"),
         (("--repo", "a b"), {}, 2, "no repo id"),
         (("--repo", "a/b", "--author", "c"), {}, 2, "be combined with other filters"),
+        (("--repo", "@no/such.txt"), {}, 2, "no/such.txt can't be read: No such file"),
+        (("--repo", "@/dev/null"), {}, 2, "/dev/null names no repos"),
         (("--max-time", "soon"), {}, 2, "write it as"),
     ],
 )
@@ -111,6 +114,20 @@ def test_named_repos_that_are_not_there_are_a_no(sample: SampleHub, tmp_path: Pa
     done = ran(*words, "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["repos_skipped"] == 1
+
+
+def test_named_repos_are_ids_or_pasted_references_also_of_a_file(sample: SampleHub, tmp_path: Path) -> None:
+    first, second, third = sorted(
+        repo.id for repo in sample.catalog if not (repo.gated or repo.private or repo.disabled)
+    )[:3]
+    names = tmp_path / "ids.txt"
+    lines = ("# what we run", f"https://huggingface.co/{first}/tree/main", "", f"pkg:huggingface/{second}@main # new")
+    names.write_text("\n".join(lines), encoding="utf-8")
+    words = ("crawl", "--db", tmp_path / "new.db", "--endpoint", sample.endpoint, "--depth", "listing")
+    done = ran(*words, "--repo", f"@{names}", "--repo", f"hf.co/{third}:Q4_K_M")
+    assert done.returncode == 0, done.stderr
+    with CatalogReader(tmp_path / "new.db") as reader:
+        assert {row["repo_id"] for row in reader.all("select repo_id from repos")} == {first, second, third}
 
 
 # ---- plan -----------------------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from analysis.catalog.other_relations import ABOUT
+from db.engine import open_engine
 from db.schema.tables import metadata
 from db.schema.views import view_sources
 from tests.crawler.cli.test_crawl import ran
@@ -30,6 +32,20 @@ def test_sentences_are_wrapped_not_cut() -> None:
     done = ran("schema", "repo_schemes", COLUMNS="60")
     assert max(map(len, done.stdout.splitlines())) <= 60 and "…" not in done.stdout
     assert "where only the" in " ".join(done.stdout.split())
+
+
+def test_what_others_made_in_a_catalog_is_listed_too(db: str) -> None:
+    engine = open_engine(db, read_only=False)
+    with engine.begin() as connection:
+        connection.exec_driver_sql('create view "My view" as select repo_id, downloads from repos')
+        connection.exec_driver_sql("create table notes (note text)")
+    engine.dispose()
+    rows = json.loads(ran("schema", "--db", db, "--json").stdout)
+    others = {row["name"]: row["kind"] for row in rows if row["about"] == ABOUT}
+    assert others == {"My view": "view", "notes": "table"}
+    columns = json.loads(ran("schema", "My view", "--db", db, "--json").stdout)
+    assert [row["column"] for row in columns] == ["repo_id", "downloads"]
+    assert ran("schema", "My view").returncode == 2
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
