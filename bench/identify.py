@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from analysis.local.find import find_artifacts, find_place
+from analysis.local.find import find_local_artifacts, find_place
 from analysis.local.hash_cache import HashCache
 from analysis.local.hash_files import hash_files
 from analysis.local.identify import identify_artifacts
@@ -55,7 +55,7 @@ def time_names_and_sizes(db: str, count: int) -> None:
         folder = Path(name)
         make_tree(folder, db, count)
         started, used = time.perf_counter(), time.process_time()
-        artifacts = list(find_artifacts(Scan(), folder, find_place(folder, [Root("lmstudio", folder)])))
+        artifacts = list(find_local_artifacts(Scan(), folder, find_place(folder, [Root("lmstudio", folder)])))
         found = time.perf_counter()
         with CatalogReader(db) as reader:
             identities = identify_artifacts(Known(reader), artifacts, None).identities

@@ -23,7 +23,7 @@ def ask_for_repos(client: HubClient, repo_ids: Iterable[str]) -> Iterator[AskedR
         found = fetch_repo(client, LeasedRepo("", repo_id, None, None, 0))
         if not isinstance(found, Skipped):
             repo = repo_of(found, repo_id)
-            yield AskedRepo(repo, tuple(artifacts_of(found, repo)))
+            yield AskedRepo(repo, tuple(known_artifacts(found, repo)))
         elif found.reason == "gone":
             yield AskedRepo(KnownRepo(repo_id, "gone", None, None, None, None, None, None))
 
@@ -44,7 +44,7 @@ def repo_of(found: FetchedRepo, asked: str) -> KnownRepo:
     )
 
 
-def artifacts_of(found: FetchedRepo, repo: KnownRepo) -> list[KnownArtifact]:
+def known_artifacts(found: FetchedRepo, repo: KnownRepo) -> list[KnownArtifact]:
     artifacts = []
     for each in found.artifacts:
         names = parse_name_or_none(each.artifact)

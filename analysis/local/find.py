@@ -11,7 +11,7 @@ from analysis.files.shards import part_of
 from analysis.formats.formats import format_of_path
 from analysis.local.records import LocalArtifact
 from analysis.local.roots import LAYOUTS, Layout, Root
-from analysis.local.scan import MAX_DEPTH, Found, Scan
+from analysis.local.scan import MAX_DEPTH, FoundFile, Scan
 from analysis.local.stores.folders import read_folder
 from analysis.local.stores.huggingface import is_cached_repo, read_cached_repo
 from analysis.local.stores.manifests import is_docker, is_ollama, read_docker, read_ollama
@@ -43,17 +43,17 @@ def find_place(path: Path, roots: Iterable[Root]) -> Place:
     return Place(max(found, key=lambda root: len(root.folder.parts), default=Root("folder", own)))
 
 
-def find_artifacts(scan: Scan, folder: Path, place: Place) -> Iterator[LocalArtifact]:
+def find_local_artifacts(scan: Scan, folder: Path, place: Place) -> Iterator[LocalArtifact]:
     """The artifacts below a folder of any layout: folders in it that a store has made are read as that store's."""
     if not scan.enter(folder):
         return
-    plain: list[Found] = []
+    plain: list[FoundFile] = []
     yield from _find_below(scan, folder, place.prefix(folder), place.root.store, plain, 0)
     yield from read_folder(scan, place.root.folder, place.root.store, place.layout, plain)
 
 
 def _find_below(
-    scan: Scan, folder: Path, prefix: str, store: str, plain: list[Found], depth: int
+    scan: Scan, folder: Path, prefix: str, store: str, plain: list[FoundFile], depth: int
 ) -> Iterator[LocalArtifact]:
     """The artifacts of stores' own layouts in a folder that was entered; all other files go to `plain`."""
     if is_cached_repo(folder):
@@ -64,13 +64,13 @@ def _find_below(
         yield from read_ollama(scan, folder, "ollama" if store == "folder" else store)
     else:
         for found in scan.walk_folder(folder, prefix):
-            if isinstance(found, Found):
+            if isinstance(found, FoundFile):
                 plain.append(found)
             elif depth < MAX_DEPTH and scan.enter(found):
                 yield from _find_below(scan, found, f"{prefix}{found.name}/", store, plain, depth + 1)
 
 
-def find_artifact(scan: Scan, path: Path, place: Place) -> LocalArtifact | None:
+def find_local_artifact(scan: Scan, path: Path, place: Place) -> LocalArtifact | None:
     """The artifact that a file belongs to, with its other shards beside it; None for what is no regular file."""
     file = scan.file(path)
     if file is None:
@@ -81,9 +81,9 @@ def find_artifact(scan: Scan, path: Path, place: Place) -> LocalArtifact | None:
             if file.identity in artifact.identities:
                 return artifact
     store, prefix = place.root.store, place.prefix(path.absolute().parent)
-    beside = [Found(f"{prefix}{path.name}", file)]
+    beside = [FoundFile(f"{prefix}{path.name}", file)]
     if part_of(path.name):
-        beside = [each for each in scan.walk_folder(path.absolute().parent, prefix) if isinstance(each, Found)]
+        beside = [each for each in scan.walk_folder(path.absolute().parent, prefix) if isinstance(each, FoundFile)]
     for artifact in read_folder(scan, place.root.folder, store, place.layout, beside):
         if file.identity in artifact.identities:
             return artifact

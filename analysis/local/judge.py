@@ -133,7 +133,7 @@ class Judge:
         return verdicts
 
     def _held(self, artifact: LocalArtifact, found: Sequence[KnownArtifact]) -> Verdict:
-        """A content that repos hold. One that the named repo has replaced is not current, whoever else holds it."""
+        """A content that repos hold. One that the named repo has replaced is outdated, even if other repos hold it."""
         claimed = self._claimed(artifact)
         own = [each for each in found if claimed and each.repo.repo_id == claimed.repo_id]
         holders = tuple({each.repo.repo_id: each.repo for each in found}.values())
@@ -144,7 +144,7 @@ class Judge:
         chosen = prefer_path((own or there or found), artifact)
         repo = claimed if claimed and not own and not claimed.is_there else chosen.repo
         own_revision = artifact.origin.revision if artifact.origin and (own or not claimed) else None
-        return settle(
+        return settle_gone(
             Verdict(
                 "current", evidence_of(artifact), repo, chosen.artifact, own_revision or repo.sha, chosen.quant,
                 holders, detail=f"in {len(holders)} repos" if len(holders) > 1 else "",
@@ -173,7 +173,7 @@ class Judge:
             (artifact.origin and artifact.origin.revision) or former.revision, since=former.until,
             holders=(former.repo,), detail=replaced,
         )  # fmt: skip
-        return settle(verdict, claimed if claimed and claimed.repo_id == former.repo.repo_id else None)
+        return settle_gone(verdict, claimed if claimed and claimed.repo_id == former.repo.repo_id else None)
 
     def _holds_or_held(self, repo_id: str, artifact: LocalArtifact) -> bool:
         """Whether all files of an artifact have, or had, a place in a repo."""
@@ -211,7 +211,7 @@ class Judge:
         else:
             known = f" when it was last read on {repo.visited_at[:10]}" if repo.visited_at else ""
             verdict = replace(verdict, detail=f"{repo.repo_id} had another file of this name{known}")
-        return settle(verdict, repo)
+        return settle_gone(verdict, repo)
 
     def _without_counterpart(self, artifact: LocalArtifact, repo: KnownRepo) -> Verdict | None:
         """A repo without such a file. Names of folders alone are no reason to believe that it ever had one."""
@@ -225,7 +225,7 @@ class Judge:
             verdict = replace(verdict, state=state, detail="the catalog has not read this repo's files")
         else:
             verdict = replace(verdict, detail=f"{repo.repo_id} has no such file any more")
-        return settle(verdict, repo)
+        return settle_gone(verdict, repo)
 
     def _has_same_tensors(self, at: int, artifact: LocalArtifact, other: KnownArtifact) -> bool:
         header = self.header(at, artifact)
@@ -247,7 +247,7 @@ class Judge:
         evidence: Evidence = "name" if named else "size"
         detail = "a file of this name and size" if named else "the only file of this size"
         holders = tuple({each.repo.repo_id: each.repo for each in chosen if each.content == there.content}.values())
-        return settle(
+        return settle_gone(
             Verdict(
                 "current", evidence, there.repo, there.artifact, there.repo.sha, there.quant, holders, detail=detail
             ),
@@ -339,7 +339,7 @@ def is_tagged(artifact: KnownArtifact, tag: str | None) -> bool:
     return tag is not None and tag.lower() in ((artifact.quant or "").lower(), artifact.file_name)
 
 
-def settle(verdict: Verdict, claimed: KnownRepo | None) -> Verdict:
+def settle_gone(verdict: Verdict, claimed: KnownRepo | None) -> Verdict:
     """The verdict with the state `gone` where its repo vanished, or is known under another id by the store."""
     repo = verdict.repo
     if claimed is not None and claimed.renamed_from is not None:
@@ -361,7 +361,7 @@ def same_tensors(header: Header, found: Sequence[KnownArtifact]) -> Verdict | No
     equal = {each.content for each in ranked}
     chosen = ranked[0]
     others = dict.fromkeys(each.repo.repo_id for each in found if each.repo.repo_id != chosen.repo.repo_id)
-    return settle(
+    return settle_gone(
         Verdict(
             "modified", "tensors", chosen.repo, chosen.artifact, None, header.quant or chosen.quant,
             changes=describe_changes(chosen.size or 0, header, chosen),

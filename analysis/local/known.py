@@ -131,10 +131,10 @@ class Known:
     def former(self, digests: Iterable[str]) -> dict[str, list[FormerFile]]:
         """The files that held these contents earlier, the last replaced ones first."""
         keys = [bytes.fromhex(each) for each in set(digests)]
-        found = list(map(read_former, self._rows(_FORMER.format(where="f.sha256 in ({})"), keys)))
+        found = list(map(former_from_row, self._rows(_FORMER.format(where="f.sha256 in ({})"), keys)))
         if self._asked_repos:  # what the catalog calls current may be replaced by now
             held = map(
-                read_artifact, self._rows(_ARTIFACTS.format(source="artifacts a", where="a.content in ({})"), keys)
+                artifact_from_row, self._rows(_ARTIFACTS.format(source="artifacts a", where="a.content in ({})"), keys)
             )
             found += [each for artifact in held for each in self._replaced_now(artifact)]
         found.sort(key=lambda each: (each.until, each.repo.downloads or 0), reverse=True)
@@ -176,7 +176,7 @@ class Known:
         )
         for row in self._rows(renamed, wanted):
             found[row["earlier"].lower()] = replace(
-                read_repo(row), renamed_from=row["earlier"], changed_at=row["gone_at"] or row["until"]
+                repo_from_row(row), renamed_from=row["earlier"], changed_at=row["gone_at"] or row["until"]
             )
         sql = (
             f"select {_REPO} from repos r join repo_labels l on l.repo = r.id"
@@ -184,7 +184,7 @@ class Known:
             " order by case when r.status = 'gone' then 0 else 1 end"  # of two that had this id the later one counts
         )
         for row in self._rows(sql, wanted):
-            found[row["repo_id"].lower()] = read_repo(row)
+            found[row["repo_id"].lower()] = repo_from_row(row)
         for name, asked in self._asked_repos.items():
             for asked_for in {name, (asked.repo.renamed_from or name).lower()} & set(wanted):
                 found[asked_for] = asked.repo
@@ -235,7 +235,7 @@ class Known:
 
     def _artifacts(self, where: str, values: Sequence[Any], source: str = "artifacts a") -> list[KnownArtifact]:
         sql = _ARTIFACTS.format(source=source, where=where)
-        rows = map(read_artifact, self._rows(sql, values))
+        rows = map(artifact_from_row, self._rows(sql, values))
         return [each for each in rows if each.repo.repo_id.lower() not in self._asked_repos]
 
     def _rows(self, sql: str, values: Sequence[Any]) -> Iterator[dict[str, Any]]:
@@ -270,14 +270,14 @@ _REPO_FIELDS = (
 )  # fmt: skip
 
 
-def read_repo(row: Mapping[str, Any]) -> KnownRepo:
+def repo_from_row(row: Mapping[str, Any]) -> KnownRepo:
     return KnownRepo(**{name: row[name] for name in _REPO_FIELDS}, changed_at=row["gone_at"])
 
 
-def read_artifact(row: Mapping[str, Any]) -> KnownArtifact:
+def artifact_from_row(row: Mapping[str, Any]) -> KnownArtifact:
     paths = (row["artifact"],) if row["paths"] is None else tuple(json.loads(row["paths"]))
     return KnownArtifact(
-        repo=read_repo(row),
+        repo=repo_from_row(row),
         artifact=row["artifact"],
         paths=paths,
         role=row["role"],
@@ -291,9 +291,9 @@ def read_artifact(row: Mapping[str, Any]) -> KnownArtifact:
     )
 
 
-def read_former(row: Mapping[str, Any]) -> FormerFile:
+def former_from_row(row: Mapping[str, Any]) -> FormerFile:
     return FormerFile(
-        repo=read_repo(row),
+        repo=repo_from_row(row),
         path=row["path"],
         sha256=row["sha256"],
         size=row["size"],

@@ -122,11 +122,11 @@ def ollama_folders(system: System) -> list[Path]:
 
 def lmstudio_folders(system: System) -> list[Path]:
     """Below LM Studio's home, which a pointer file names; or the folder that its settings name."""
-    pointer = read_text(system.home / ".lmstudio-home-pointer").strip()
+    pointer = read_settings_text(system.home / ".lmstudio-home-pointer").strip()
     home = Path(pointer) if pointer else system.home / ".lmstudio"
     settings: object = {}
     with contextlib.suppress(ValueError):
-        settings = parse_json_text(read_text(home / "settings.json").encode() or b"{}")
+        settings = parse_json_text(read_settings_text(home / "settings.json").encode() or b"{}")
     moved = settings.get("downloadsFolder") if isinstance(settings, dict) else None
     return [*([Path(moved)] if isinstance(moved, str) and moved else []), home / "models",
             system.home / ".cache" / "lm-studio" / "models"]  # fmt: skip
@@ -174,7 +174,7 @@ def extra_model_paths(path: Path, system: System) -> list[Path]:
     """
     found: list[Path] = []
     base = path.parent
-    for line in read_text(path).splitlines():
+    for line in read_settings_text(path).splitlines():
         text = line.split(" #")[0].rstrip()
         if not text or text.lstrip().startswith("#"):
             continue
@@ -204,7 +204,7 @@ def modelscope_folders(system: System) -> list[Path]:
     return [named / "models"] if named else [system.home / ".cache" / "modelscope" / "hub" / "models"]
 
 
-def read_text(path: Path) -> str:
+def read_settings_text(path: Path) -> str:
     """The text of a small settings file; empty where there is none."""
     try:
         if not path.is_file() or path.stat().st_size > MAX_SETTINGS_BYTES:

@@ -27,7 +27,7 @@ MAX_SIDECAR_BYTES = 1 << 20
 SKIPPED_FOLDERS = frozenset({".git", "node_modules", "__pycache__", ".no_exist", ".locks", "$RECYCLE.BIN"})
 
 
-class Found(NamedTuple):
+class FoundFile(NamedTuple):
     """A regular file: its path from the root of the walk, with slashes, and the file."""
 
     relative: str
@@ -99,7 +99,7 @@ class Scan:
         except (OSError, UnicodeDecodeError):
             return None
 
-    def walk_folder(self, folder: Path, prefix: str) -> Iterator[Found | Path]:
+    def walk_folder(self, folder: Path, prefix: str) -> Iterator[FoundFile | Path]:
         """The regular files of a folder, and the folders in it; paths of files start with `prefix`."""
         folders = []
         for entry in self.entries_of(folder):
@@ -111,15 +111,15 @@ class Scan:
             if is_folder and entry.name not in SKIPPED_FOLDERS:
                 folders.append(Path(entry.path))
             elif is_file and (file := self.file(Path(entry.path))) is not None:
-                yield Found(f"{prefix}{entry.name}", file)
+                yield FoundFile(f"{prefix}{entry.name}", file)
             elif not is_folder and not is_file and entry.is_symlink():
                 self.note(Path(entry.path), "a link to nothing or to no regular file")
         yield from folders
 
-    def walk(self, folder: Path, prefix: str = "", depth: int = 0) -> Iterator[Found]:
+    def walk(self, folder: Path, prefix: str = "", depth: int = 0) -> Iterator[FoundFile]:
         """The regular files below a folder, in the order of names, files before folders."""
         for found in self.walk_folder(folder, prefix):
-            if isinstance(found, Found):
+            if isinstance(found, FoundFile):
                 yield found
             elif depth < MAX_DEPTH and self.enter(found):
                 yield from self.walk(found, f"{prefix}{found.name}/", depth + 1)

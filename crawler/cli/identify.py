@@ -105,18 +105,18 @@ def identify(
 
 def find_local(scan: Scan, paths: Sequence[Path], roots: Sequence[Root]) -> list[LocalArtifact]:
     """The artifacts of the paths, or of all stores. Raises CommandError for a path that is not there."""
-    from analysis.local.find import Place, find_artifact, find_artifacts, find_place
+    from analysis.local.find import Place, find_local_artifact, find_local_artifacts, find_place
 
     known = local_roots(roots)
     if not paths:
-        return [each for root in known for each in find_artifacts(scan, root.folder, Place(root))]
+        return [each for root in known for each in find_local_artifacts(scan, root.folder, Place(root))]
     found: list[LocalArtifact] = []
     seen: set[frozenset[tuple[int, int]]] = set()
     for path in paths:
         if path.is_dir():
-            artifacts = list(find_artifacts(scan, path, find_place(path, known)))
+            artifacts = list(find_local_artifacts(scan, path, find_place(path, known)))
         else:
-            artifact = find_artifact(scan, path, find_place(path, known))
+            artifact = find_local_artifact(scan, path, find_place(path, known))
             if artifact is None:
                 what = "is no regular file" if path.exists() else "no such file or folder"
                 raise CommandError(f"{path}: {what}", "name a model file or a folder; without a path all stores", NO)
@@ -298,7 +298,7 @@ def print_identities(found: Identified, out: Printer) -> None:
     states = Counter(each.verdict.state for each in found.identities)
     out.line()
     out.line(
-        f"{len(rows):,} {'artifact' if len(rows) == 1 else 'artifacts'}, {size_text(total_size(found))}: "
+        f"{len(rows):,} {'artifact' if len(rows) == 1 else 'artifacts'}, {size_text(size_on_disk(found))}: "
         + ", ".join(f"{count:,} {state}" for state, count in states.most_common())
     )
     copies = [each for each in found.identities if each.savable_size]
@@ -309,7 +309,7 @@ def print_identities(found: Identified, out: Printer) -> None:
     print_advice(found, out)
 
 
-def total_size(found: Identified) -> int:
+def size_on_disk(found: Identified) -> int:
     """Bytes on disk, each file once."""
     sizes = {file.identity: file.size for each in found.identities for file in each.artifact.files}
     return sum(sizes.values())

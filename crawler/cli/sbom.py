@@ -69,7 +69,7 @@ def sbom(
             models, others = load_local(reader, targets, roots, out)
         else:
             models, others = [load_bill_model(reader, target) for target in dict.fromkeys(targets)], []
-    write_document(build_document(models, others, form, spec_version), path, out)
+    write_bill(build_document(models, others, form, spec_version), path, out)
 
 
 def load_local(
@@ -104,7 +104,7 @@ def document_time() -> datetime:
     return datetime.fromtimestamp(int(stated), UTC) if stated.isdigit() else datetime.now(UTC)
 
 
-def write_document(document: dict[str, Any], path: Path, out: Printer) -> None:
+def write_bill(document: dict[str, Any], path: Path, out: Printer) -> None:
     from analysis.text import to_json
     from db.new_file import new_file
 

@@ -336,7 +336,7 @@ def list_recent_changes(
 
 def identify_file(db: str, path: str, hashed: bool) -> results.IdentifiedFile:
     """What a local file is, by its name and size, or by its content if it is hashed."""
-    from analysis.local.find import find_artifact, find_place
+    from analysis.local.find import find_local_artifact, find_place
     from analysis.local.hash_cache import HashCache
     from analysis.local.identify import identify_artifacts
     from analysis.local.known import Known
@@ -344,7 +344,7 @@ def identify_file(db: str, path: str, hashed: bool) -> results.IdentifiedFile:
     from analysis.local.scan import Scan
 
     file = Path(path).expanduser()
-    artifact = find_artifact(Scan(), file, find_place(file, find_roots(System()))) if is_file(file) else None
+    artifact = find_local_artifact(Scan(), file, find_place(file, find_roots(System()))) if is_file(file) else None
     if artifact is None:
         raise BadArgument("path", path, "Pass the absolute path of a model file of this machine.")
     if hashed and artifact.size > MAX_HASHED_BYTES:

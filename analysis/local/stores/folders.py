@@ -18,7 +18,7 @@ from pathlib import Path
 
 from analysis.local.records import LocalArtifact, LocalFile, Origin
 from analysis.local.roots import Layout
-from analysis.local.scan import Found, Scan
+from analysis.local.scan import FoundFile, Scan
 from analysis.local.stores.group import group_local_files
 from analysis.local.stores.huggingface import SHA256, DownloadFolder
 from analysis.local.stores.manifests import parse_object
@@ -38,7 +38,9 @@ class WebuiFolder:
     digests: dict[str, str] = field(default_factory=dict)
 
 
-def read_folder(scan: Scan, folder: Path, store: str, layout: Layout, found: list[Found]) -> Iterator[LocalArtifact]:
+def read_folder(
+    scan: Scan, folder: Path, store: str, layout: Layout, found: list[FoundFile]
+) -> Iterator[LocalArtifact]:
     """The artifacts of files below a folder, with what sidecars and folder names say of them."""
     sidecars = Sidecars(scan, folder, {each.relative for each in found})
     origins: dict[str, Origin | None] = {}
@@ -46,7 +48,7 @@ def read_folder(scan: Scan, folder: Path, store: str, layout: Layout, found: lis
     for relative, file in found:
         known, origin = sidecars.describe(relative, file)
         origins[relative] = origin or origin_of_path(relative, layout, file)
-        described.append(Found(relative, known))
+        described.append(FoundFile(relative, known))
     yield from group_local_files(store, folder.resolve().name or "folder", described, origins.get)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from analysis.files.artifacts import group_artifacts, missing_parts
 from analysis.local.records import LocalArtifact, LocalFile, Origin
-from analysis.local.scan import Found
+from analysis.local.scan import FoundFile
 from db.records import FileRecord, RepoRecord
 
 FindOrigin = Callable[[str], Origin | None]
@@ -14,7 +14,7 @@ FindOrigin = Callable[[str], Origin | None]
 
 
 def group_local_files(
-    store: str, name: str, found: Iterable[Found], find_origin: FindOrigin = lambda path: None
+    store: str, name: str, found: Iterable[FoundFile], find_origin: FindOrigin = lambda path: None
 ) -> Iterator[LocalArtifact]:
     """The artifacts of files whose paths are those in their repo or below the folder. `name` is the repo's or folder's.
 

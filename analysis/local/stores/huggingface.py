@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from analysis.local.records import LocalArtifact, LocalFile, Origin
-from analysis.local.scan import Found, Scan
+from analysis.local.scan import FoundFile, Scan
 from analysis.local.stores.group import group_local_files
 
 REPO_FOLDER = re.compile(r"models--(?:(?P<owner>.+?)--)?(?P<name>(?:(?!--).)+)")
@@ -45,7 +45,9 @@ def read_cached_repo(scan: Scan, folder: Path, store: str) -> Iterator[LocalArti
     seen: set[frozenset[tuple[int, int]]] = set()
     for snapshot in snapshots:
         found = [
-            Found(path, cached_file(file, folder)) for path, file in scan.walk(snapshot) if scan_allows(file, folder)
+            FoundFile(path, cached_file(file, folder))
+            for path, file in scan.walk(snapshot)
+            if scan_allows(file, folder)
         ]
 
         def origin(path: str, commit: str = snapshot.name) -> Origin:

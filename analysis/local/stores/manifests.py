@@ -69,7 +69,7 @@ def read_ollama(scan: Scan, folder: Path, store: str) -> Iterator[LocalArtifact]
         origin = Origin(f"{namespace}/{model}", quant=tag, recorded=True) if on_hub else None
         layers = layers_of(scan, file.path)
         blobs = {digest: folder / "blobs" / f"sha256-{digest}" for digest in layers}
-        yield from artifacts_of(scan, store, name, origin, layers, blobs)
+        yield from layer_artifacts(scan, store, name, origin, layers, blobs)
 
 
 def read_docker(scan: Scan, folder: Path, store: str) -> Iterator[LocalArtifact]:
@@ -82,7 +82,7 @@ def read_docker(scan: Scan, folder: Path, store: str) -> Iterator[LocalArtifact]
         origin = Origin(found["repo"], quant=found["quant"], recorded=True) if found else None
         layers = layers_of(scan, Path(manifest.path))
         blobs = {digest: folder / "blobs" / "sha256" / digest for digest in layers}
-        yield from artifacts_of(scan, store, name, origin, layers, blobs)
+        yield from layer_artifacts(scan, store, name, origin, layers, blobs)
 
 
 def docker_tags(models: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -98,7 +98,7 @@ def docker_tags(models: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
-def artifacts_of(
+def layer_artifacts(
     scan: Scan, store: str, name: str, origin: Origin | None, layers: Mapping[str, Layer], blobs: Mapping[str, Path]
 ) -> Iterator[LocalArtifact]:
     """The artifacts of one manifest's layers, whose blobs may be missing."""

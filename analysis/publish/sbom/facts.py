@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from analysis.catalog.models import find_model, load_evaluations
 from analysis.query.reader import CatalogReader
-from analysis.untrusted import check_mapping
+from analysis.untrusted import check_mapping, check_text
 
 HUB = "https://huggingface.co"
 MAX_ANCESTORS = 50
@@ -30,7 +30,7 @@ SCANNERS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ScanFinding:
     """What one scanner of the Hub reports of a file. `scanner` is None where only the worst status is known."""
 
     path: str
@@ -82,7 +82,7 @@ class BillModel:
     ancestors: Sequence[Ancestor] = ()
     datasets: Sequence[str] = ()
     evaluations: Sequence[Mapping[str, Any]] = ()
-    findings: Sequence[Finding] = ()
+    findings: Sequence[ScanFinding] = ()
     evidence: Sequence[Said] = ()
     read_at: str | None = None  # when the catalog last read its files
 
@@ -173,7 +173,7 @@ def load_ancestors(reader: CatalogReader, repo_id: str) -> Iterator[Ancestor]:
         level = following
 
 
-def parse_findings(row: Mapping[str, Any]) -> Iterator[Finding]:
+def parse_findings(row: Mapping[str, Any]) -> Iterator[ScanFinding]:
     """What the Hub's scanners report of a file, where it is a finding: one for each scanner that has one."""
     worst = row.get("scan_status")
     if worst not in SEVERITIES:
@@ -188,13 +188,9 @@ def parse_findings(row: Mapping[str, Any]) -> Iterator[Finding]:
         if scan.get("status") in SEVERITIES:
             found = True
             report = scan.get("reportLink")
-            yield Finding(
-                row["path"], str(scan["status"]), scanner, text_of(scan.get("message")),
+            yield ScanFinding(
+                row["path"], str(scan["status"]), scanner, check_text(scan.get("message")),
                 report if isinstance(report, str) and report.startswith("https://") else None,
             )  # fmt: skip
     if not found:
-        yield Finding(row["path"], str(worst))
-
-
-def text_of(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+        yield ScanFinding(row["path"], str(worst))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.local.find import find_artifact, find_artifacts, find_place
+from analysis.local.find import find_local_artifact, find_local_artifacts, find_place
 from analysis.local.hash_cache import HashCache
 from analysis.local.identify import Identified, identify_artifacts
 from analysis.local.known import AskedRepo, Known, KnownArtifact, KnownRepo
@@ -29,7 +29,7 @@ def identify(local_models: str, tmp_path: Path) -> Identify:
 
     def run(folder: Path, store: str | None = None, *, hashed: bool = True) -> list[Identity]:
         roots = [Root(store, folder)] if store else []
-        artifacts = list(find_artifacts(Scan(), folder, find_place(folder, roots)))
+        artifacts = list(find_local_artifacts(Scan(), folder, find_place(folder, roots)))
         with CatalogReader(local_models) as reader, HashCache(tmp_path / "cache") as cache:
             found: Identified = identify_artifacts(Known(reader), artifacts, cache if hashed else None)
         return list(found.identities)
@@ -251,7 +251,7 @@ def test_what_the_hub_says_now_replaces_the_catalogs_knowledge(local_models: str
     path = write(tmp_path / "x.gguf", FILES["acme/Tiny-1B-GGUF"]["Tiny-1B-Q6_K.gguf"])
     now = KnownRepo("acme/Tiny-1B-GGUF", "available", "f" * 40, None, None, "2026-12-01T00:00:00.000Z", 1, None)
     newer = KnownArtifact(now, "Tiny-1B-Q6_K.gguf", ("Tiny-1B-Q6_K.gguf",), "weights", 5, "e" * 64, "Q6_K")
-    artifact = find_artifact(Scan(), path, find_place(path, []))
+    artifact = find_local_artifact(Scan(), path, find_place(path, []))
     assert artifact is not None
     with CatalogReader(local_models) as reader, HashCache(tmp_path / "cache") as cache:
         known = Known(reader, [AskedRepo(now, (newer,))])
@@ -275,7 +275,7 @@ def test_the_same_answers_come_from_postgresql(local_models: str, postgresql: ob
     answers = []
     for db in (local_models, url):
         shutil.rmtree(tmp_path / "cache", ignore_errors=True)
-        artifacts = list(find_artifacts(Scan(), tmp_path / "models", find_place(tmp_path / "models", [])))
+        artifacts = list(find_local_artifacts(Scan(), tmp_path / "models", find_place(tmp_path / "models", [])))
         with CatalogReader(db) as reader, HashCache(tmp_path / "cache") as cache:
             found = identify_artifacts(Known(reader), artifacts, cache).identities
         answers.append([(e.artifact.path, e.verdict.state, e.verdict.detail, e.verdict.changes) for e in found])

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from analysis.local.find import find_artifact, find_artifacts, find_place
+from analysis.local.find import find_local_artifact, find_local_artifacts, find_place
 from analysis.local.records import LocalArtifact
 from analysis.local.scan import MAX_DEPTH, MAX_SIDECAR_BYTES, Scan
 from tests.local_models import write
 
 
 def find(scan: Scan, folder: Path) -> list[LocalArtifact]:
-    return list(find_artifacts(scan, folder, find_place(folder, [])))
+    return list(find_local_artifacts(scan, folder, find_place(folder, [])))
 
 
 def names(artifacts: list[LocalArtifact]) -> list[str]:
@@ -36,7 +36,7 @@ def test_pipes_and_devices_are_never_opened(tmp_path: Path) -> None:
     write(tmp_path / "m.gguf", b"1")
     scan = Scan()
     assert names(find(scan, tmp_path)) == ["m.gguf"]
-    assert find_artifact(scan, tmp_path / "pipe.gguf", find_place(tmp_path / "pipe.gguf", [])) is None
+    assert find_local_artifact(scan, tmp_path / "pipe.gguf", find_place(tmp_path / "pipe.gguf", [])) is None
 
 
 def test_what_can_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,5 +101,5 @@ def test_the_other_shards_of_a_named_one_are_found(tmp_path: Path) -> None:
         write(tmp_path / f"m-0000{number}-of-00003.gguf", bytes(number))
     write(tmp_path / "unrelated.gguf", b"1")
     path = tmp_path / "m-00002-of-00003.gguf"
-    found = find_artifact(Scan(), path, find_place(path, []))
+    found = find_local_artifact(Scan(), path, find_place(path, []))
     assert found is not None and (found.size, len(found.files)) == (6, 3)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.local.find import Place, find_artifacts
+from analysis.local.find import Place, find_local_artifacts
 from analysis.local.hash_cache import HashCache
 from analysis.local.identify import identify_artifacts
 from analysis.local.known import Known
@@ -24,7 +24,7 @@ NAMED_BY_HASH = ("huggingface", "ollama", "docker", "mlx", "folder")
 
 def find(folder: Path, store: str) -> list[LocalArtifact]:
     scan = Scan()
-    found = list(find_artifacts(scan, folder, Place(Root(store, folder))))
+    found = list(find_local_artifacts(scan, folder, Place(Root(store, folder))))
     assert scan.problems == []
     return found
 
@@ -193,6 +193,6 @@ def test_comfyui_names_further_folders(tmp_path: Path) -> None:
 def test_paths_keep_their_place_in_a_store(tmp_path: Path) -> None:
     placed: list[Placed] = LAYOUTS["lmstudio"](tmp_path)
     place = Place(Root("lmstudio", tmp_path))
-    found = list(find_artifacts(Scan(), tmp_path / "acme" / "Tiny-1B", place))
+    found = list(find_local_artifacts(Scan(), tmp_path / "acme" / "Tiny-1B", place))
     assert [each.origin and each.origin.repo_id for each in found] == ["acme/Tiny-1B"]
     assert found[0].path == placed[0].path

@@ -19,8 +19,8 @@ from analysis.publish.sbom.facts import (
     Ancestor,
     BillFile,
     BillModel,
-    Finding,
     Said,
+    ScanFinding,
     load_bill_model,
     parse_findings,
     purl,
@@ -46,7 +46,7 @@ MODEL = BillModel(
     ],
     datasets=["acme/data"],
     evaluations=[{"task": "text-generation", "dataset": "MMLU", "metric": "accuracy", "value": 61.5, "source": "card"}],
-    findings=[Finding("sub dir/tiny-Q4_K_M.gguf", "unsafe", "JFrog", "runs os.system", "https://jfrog.example/1")],
+    findings=[ScanFinding("sub dir/tiny-Q4_K_M.gguf", "unsafe", "JFrog", "runs os.system", "https://jfrog.example/1")],
     evidence=[Said("architecture", "llama", "header", "general.architecture"), Said("size", "1B", "name", "size")],
     read_at="2026-11-27T12:00:00.000Z",
 )
@@ -213,13 +213,13 @@ def test_findings_are_those_of_each_scanner() -> None:
     }
     row = {"path": "m.bin", "scan_status": "unsafe", "scans": json.dumps(scans)}
     assert list(parse_findings(row)) == [
-        Finding("m.bin", "unsafe", "Hugging Face pickle import scan"),
-        Finding("m.bin", "suspicious", "JFrog", "odd"),
+        ScanFinding("m.bin", "unsafe", "Hugging Face pickle import scan"),
+        ScanFinding("m.bin", "suspicious", "JFrog", "odd"),
     ]
     assert list(parse_findings({"path": "m.bin", "scan_status": "caution", "scans": None})) == [
-        Finding("m.bin", "caution")
+        ScanFinding("m.bin", "caution")
     ]
     assert list(parse_findings({"path": "m.bin", "scan_status": "safe", "scans": "[]"})) == []
     assert list(parse_findings({"path": "m.bin", "scan_status": "unsafe", "scans": "{"})) == [
-        Finding("m.bin", "unsafe")
+        ScanFinding("m.bin", "unsafe")
     ]
