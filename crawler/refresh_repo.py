@@ -9,6 +9,7 @@ from analysis.files.artifacts import group_artifacts
 from analysis.files.branches import has_weights_on_branches
 from analysis.files.select_headers import select_headers
 from analysis.formats.readers import find_reader
+from analysis.labels.evidence.security import SCAN_FACT
 from analysis.labels.resolve import label_repo_and_artifacts
 from crawler.sources.huggingface.bounded_json import merge_config
 from db.derive.record import derived
@@ -45,11 +46,12 @@ def refresh_repo(listed: RepoRecord, stored: StoredRepo, files: Sequence[FileRec
 def keep_read_values(
     listed: RepoRecord, stored: StoredRepo, artifacts: Sequence[ArtifactRecord], selected: Sequence[ArtifactRecord]
 ) -> RepoRecord:
-    """The listed repo with what reading its commit added: keys of its configuration files, and its branches."""
+    """The listed repo with what reading its commit added: keys of its configuration files, its scans and branches."""
     repo = listed
     if any(find_reader(each).uses_config for each in selected):
         repo = replace(repo, config=merge_config(repo.config, stored.record.config))
+    kept = {SCAN_FACT: scan} if (scan := stored.record.extra.get(SCAN_FACT)) else {}
     branches = stored.record.extra.get("branches")
     if branches and has_weights_on_branches(listed, artifacts):
-        repo = replace(repo, extra={**repo.extra, "branches": branches})
-    return repo
+        kept["branches"] = branches
+    return replace(repo, extra={**repo.extra, **kept}) if kept else repo

@@ -23,13 +23,14 @@ from db.record_base import FastPickle, Relation, Source
 Kind = Literal["text", "integer", "real", "boolean", "list"]
 """What a label's values are. A list is of texts; tables keep it as JSON."""
 
-RollUp = Literal["model", "one scheme", "any", "all agree"]
+RollUp = Literal["model", "one scheme", "any", "all agree", "worst"]
 """How a repo takes a label from its weights:
 
     model       the label is the model's, the same for all its quants: that of the artifact that stands for the model
     one scheme  the value that all artifacts share, where they all have one quantization scheme
     any         true where one artifact has it
     all agree   the value of all artifacts where it is known; unknown where two differ
+    worst       the worst of all its artifacts, sidecars and copies too: of `levels` the last
 """
 
 
@@ -71,6 +72,7 @@ class Label:
     is_indexed: bool
     is_searched: bool
     is_event: bool
+    levels: tuple[str, ...]
 
     @property
     def is_flag(self) -> bool:
@@ -81,6 +83,10 @@ class Label:
     def is_claimed_by_names(self) -> bool:
         """Whether the name of a repo or a file may claim it: it is a key of `hf-catalog label` too."""
         return "file" in self.sources
+
+    def severity(self, value: str) -> int:
+        """The place of a value among `levels`; 0 for one that is none of them."""
+        return self.levels.index(value) if value in self.levels else 0
 
     def parse(self, text: str) -> Any:
         """The value of one piece of evidence, which is text. Raises ValueError for text that is no number."""
@@ -109,6 +115,7 @@ def label(
     indexed: bool = False,
     searched: bool = False,
     event: bool = False,
+    levels: tuple[str, ...] = (),
 ) -> Any:
     """A field of `Labels`. The type and None, False or () for "unknown" are the field's own.
 
@@ -124,6 +131,7 @@ def label(
     indexed    an index of the database holds it
     searched   full-text search finds repos by it
     event      a change is an event. Not for what is measured: it comes and goes with the depth of a crawl
+    levels     the values of a text that has an order of severity, the worst last
     """
     metadata = {
         "meaning": meaning,
@@ -138,6 +146,7 @@ def label(
         "is_indexed": indexed,
         "is_searched": searched,
         "is_event": event,
+        "levels": levels,
     }
     return field(default=default, metadata=metadata)
 
@@ -361,6 +370,42 @@ class Labels(FastPickle):
         "finetune, quantized, adapter, merge or unknown",
         sources=("api", "card", "tag", "header", "name"),
         event=True,
+    )
+    license_spdx: str | None = label(
+        "SPDX id of the licence that the card states; LicenseRef-... where SPDX has none",
+        sources=("card", "tag"),
+    )
+    license_kind: str | None = label(
+        "what the licence demands: permissive, share-alike, use-restricted, non-commercial, no-derivatives, bespoke",
+        sources=("card", "tag"),
+    )
+    custom_code: bool = label("loading it runs code of its repo", default=False, sources=("config", "tag"))
+    unsafe_format: bool = label(
+        "a format that can run code when it is loaded", default=False, scope=BOTH, sources=("file",), roll_up="worst"
+    )
+    scan_status: str | None = label(
+        "the worst status that the Hub's scanners report of its files; unknown where they report none",
+        sources=("api",),
+        levels=("safe", "unscanned", "queued", "error", "caution", "suspicious", "unsafe"),
+    )
+    pickle_verdict: str | None = label(
+        "the worst import that its pickle's opcodes name: innocuous, suspicious, dangerous",
+        scope=BOTH,
+        sources=("header",),
+        stated_by=(header("facts.pickle.verdict", rule="opcodes"),),
+        roll_up="worst",
+        levels=("innocuous", "suspicious", "dangerous"),
+    )
+    suspicious_template: str | None = label(
+        "a construct of the chat template that an honest one has no use for",
+        scope=BOTH,
+        sources=("header", "config", "api"),
+        stated_by=(
+            header("facts.tokenizer.template.suspicious", rule="tokenizer.chat_template"),
+            config("suspicious_template"),
+            api("gguf.suspicious_template"),
+        ),
+        roll_up="worst",
     )
 
 

@@ -98,6 +98,8 @@ class FileRecord:
     size: int | None = None
     blob_id: str | None = None  # git sha1
     sha256: str | None = None  # of LFS and Xet files only
+    scan_status: str | None = None  # the worst status of the Hub's scanners
+    scans: str | None = None  # JSON object: what each of them reports, where the file has an issue
 
 
 @dataclass(frozen=True, slots=True)

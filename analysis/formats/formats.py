@@ -55,6 +55,7 @@ class Format:
     always_tagged: bool = False
     own_runtimes: tuple[str, ...] = ()
     machines: Machines | None = None
+    runs_code: str | None = None
 
     @property
     def container(self) -> str:
@@ -75,7 +76,7 @@ class Format:
 
 # ---- Reading the table ----------------------------------------------------------------------------------------------
 
-_TEXTS = frozenset({"about", "stored_as", "folder_file", "quant_method"})
+_TEXTS = frozenset({"about", "stored_as", "folder_file", "quant_method", "runs_code"})
 _LISTS = frozenset({"words", "extensions", "folders", "paired_extensions", "runtimes"})
 _FLAGS = frozenset({"original", "described_by_config", "mixed_types", "imatrix", "always_tagged"})
 _NUMBERS = frozenset({"load_rank", "repo_rank", "tag_weight"})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import prod
 
 from analysis.errors import HeaderBeyondLimits, NoTensors, NotThisFormat, OlderPickle
@@ -19,6 +20,7 @@ from analysis.formats.safetensors.tensors import BITS, Tensor
 from analysis.formats.signatures import detect_other_format
 from analysis.formats.source import ByteSource
 from analysis.formats.zip_members import Member, find_data, read_members
+from analysis.security.pickles import PickleScan, merge_scans, scan_pickles
 from db.record_base import Json
 from db.records import ArtifactRecord, Header
 
@@ -42,24 +44,27 @@ def read_pytorch(
             artifact.artifact, 0, f"at most {limits.MAX_SHARDS:,} files", f"{len(artifact.paths):,}"
         )
     views: dict[str, TensorView] = {}
+    scans: list[PickleScan] = []
     requests = fetched = 0
     for path in artifact.paths:
         source = open_source(path)
-        views.update({name: view._replace(storage=f"{path}:{view.storage}") for name, view in
-                      read_archive(source, sizes.get(path)).items()})  # fmt: skip
+        found, scan = read_archive(source, sizes.get(path))
+        scans.append(scan)
+        views.update({name: view._replace(storage=f"{path}:{view.storage}") for name, view in found.items()})
         requests, fetched = requests + source.requests, fetched + source.bytes_read
     tensors = drop_repeated(artifact.artifact, views)
     if not tensors:
         raise NoTensors(artifact.artifact, 0, f"tensors in {WHAT}", "none")
-    return build_safetensors_header(
+    header = build_safetensors_header(
         artifact, tensors, {}, size=total_size(artifact, sizes),
         size_verified=None, config=config, requests=requests, bytes_read=fetched,
         format_="pytorch",
     )  # fmt: skip
+    return replace(header, facts={**header.facts, "pickle": merge_scans(scans).as_facts()})
 
 
-def read_archive(source: ByteSource, size: int | None = None) -> dict[str, TensorView]:
-    """The tensors of one archive by name. Raises HeaderError."""
+def read_archive(source: ByteSource, size: int | None = None) -> tuple[dict[str, TensorView], PickleScan]:
+    """The tensors of one archive by name, and what its pickle would import. Raises HeaderError."""
     cursor = Cursor(source, WHAT, size)
     start = source.read(0, 16)
     if not start.startswith(ZIP):
@@ -69,8 +74,9 @@ def read_archive(source: ByteSource, size: int | None = None) -> dict[str, Tenso
     described = [member for member in members if member.name.rpartition("/")[2] == DATA]
     if not described:
         raise cursor.malformed(0, f"a file {DATA}", f"{len(members):,} others")
-    value, _ = Pickle(cursor).run(read_member(cursor, described[0]))
-    return collect_tensors(value, cursor)
+    data = read_member(cursor, described[0])
+    value, _ = Pickle(cursor).run(data)
+    return collect_tensors(value, cursor), scan_pickles(data)
 
 
 def read_member(cursor: Cursor, member: Member) -> bytes:

@@ -166,6 +166,8 @@ repo_files = _table(
     _col("size", BigInt, "bytes"),
     _col("blob_id", Hash, "git's sha1 of the blob"),
     _col("sha256", Hash, "sha256 of the content; LFS and Xet files only"),
+    _col("scan_status", Text, "the worst status of the Hub's scanners; unknown where they reported none"),
+    _col("scans", Text, "JSON object: what each scanner of the Hub reports, where the file has an issue"),
     linked=True,
 )
 

@@ -59,6 +59,13 @@ class FileValues(NamedTuple):
     size: int | None
     blob_id: str | None
     sha256: str | None
+    scan_status: str | None = None
+    scans: str | None = None
+
+    @property
+    def content(self) -> dict[str, object]:
+        """What a commit changes. Scans come later, and do not change a file."""
+        return {"size": self.size, "blob_id": self.blob_id, "sha256": self.sha256}
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +279,10 @@ def save_files(rows: Rows, items: Sequence[EnrichedRepo], at: datetime) -> list[
         new += [_new_file_values(repo, file) for path, file in files.items() if path not in before]
         if item.earlier.is_first:
             continue
-        now = {path: FileValues(file.size, file.blob_id, file.sha256) for path, file in files.items()}
+        now = {
+            path: FileValues(file.size, file.blob_id, file.sha256, file.scan_status, file.scans)
+            for path, file in files.items()
+        }
         removed += [(repo, path) for path in before if path not in now]
         changed += [(*values, repo, path) for path, values in now.items() if before.get(path, values) != values]
         former += [
@@ -294,9 +304,9 @@ def load_files(rows: Rows, numbers: Sequence[int]) -> dict[int, dict[str, FileVa
     """The stored files of repos, by the repo's number and the path."""
     to_sha1, to_sha256 = rows.result(repo_files, "blob_id"), rows.result(repo_files, "sha256")
     found: dict[int, dict[str, FileValues]] = defaultdict(dict)
-    sql = "select repo, path, size, blob_id, sha256 from repo_files where repo in ({})"
-    for repo, path, size, blob_id, sha256 in rows.select_in(sql, numbers):
-        found[repo][path] = FileValues(size, to_sha1(blob_id), to_sha256(sha256))
+    sql = "select repo, path, size, blob_id, sha256, scan_status, scans from repo_files where repo in ({})"
+    for repo, path, size, blob_id, sha256, *scanned in rows.select_in(sql, numbers):
+        found[repo][path] = FileValues(size, to_sha1(blob_id), to_sha256(sha256), *scanned)
     return found
 
 
@@ -308,19 +318,21 @@ def _new_file_values(repo: int, file: FileRecord) -> Row:
         file.size,
         file.blob_id and hash_bytes(file.blob_id),
         file.sha256 and hash_bytes(file.sha256),
+        file.scan_status,
+        file.scans,
     )
 
 
 def _file_events(repo: int, before: Mapping[str, FileValues], now: Mapping[str, FileValues]) -> Iterator[RepoEvent]:
     for path in sorted(before.keys() | now.keys()):
         old, new = before.get(path), now.get(path)
-        if old != new:
+        if old is None or new is None or old.content != new.content:
             kind = "new file" if old is None else "removed file" if new is None else "changed file"
             yield RepoEvent(repo, kind, path, _file_text(old), _file_text(new))
 
 
 def _file_text(values: FileValues | None) -> str | None:
-    return None if values is None else to_json(values._asdict())
+    return None if values is None else to_json(values.content)
 
 
 # ---- artifacts ------------------------------------------------------------------------------------------------------

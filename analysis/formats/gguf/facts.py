@@ -12,6 +12,7 @@ from analysis.formats.formats import SIDECAR_ROLES
 from analysis.formats.gguf.file import GgufFile, SkippedArray
 from analysis.formats.gguf.parameters import largest_count
 from analysis.schemes import tensor_types as ggml
+from analysis.security.templates import find_construct
 from db.record_base import Json
 from db.records import ArtifactRecord
 
@@ -180,7 +181,7 @@ def describe_template(value: Any) -> dict[str, Any] | None:
     if not isinstance(value, str):
         return None
     raw = value.encode()
-    return {"bytes": len(raw), "sha256": sha256(raw).hexdigest()}
+    return drop_missing({"bytes": len(raw), "sha256": sha256(raw).hexdigest(), "suspicious": find_construct(value)})
 
 
 def read_base_models(file: GgufFile) -> list[dict[str, Any]]:

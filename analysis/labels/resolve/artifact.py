@@ -11,6 +11,7 @@ from analysis.labels.evidence.formats import artifact_container, is_stored_in
 from analysis.labels.evidence.headers import header_evidence
 from analysis.labels.evidence.make import Evidence, make_evidence, make_measured
 from analysis.labels.evidence.names import name_evidence, parse_name_or_none
+from analysis.labels.evidence.security import unsafe_format_evidence
 from analysis.labels.evidence.sizes import bits_per_weight_evidence, size_evidence
 from analysis.labels.evidence.tags import tag_evidence
 from analysis.labels.resolve.byte_counts import count_by_bytes, reread_count
@@ -46,6 +47,7 @@ def label_artifact(
     container = artifact_container(artifact)
     if container:
         pieces.append(make_evidence("format", container, "file", "extension", 70))
+        pieces += unsafe_format_evidence(artifact)
     if weights:
         pieces += repo_evidence(repo, artifact, file, name, siblings)
     if header:

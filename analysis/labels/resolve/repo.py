@@ -9,9 +9,11 @@ from analysis.labels.evidence.card import card_evidence
 from analysis.labels.evidence.config import config_evidence
 from analysis.labels.evidence.foundations import foundation_evidence
 from analysis.labels.evidence.fuzzy import architecture_evidence, fuzzy_evidence
+from analysis.labels.evidence.licences import licence_evidence
 from analysis.labels.evidence.make import make_evidence
 from analysis.labels.evidence.names import name_evidence, parse_name_or_none
 from analysis.labels.evidence.owners import owner_evidence
+from analysis.labels.evidence.security import security_evidence
 from analysis.labels.evidence.tags import tag_evidence, task_evidence
 from analysis.labels.resolve.api_counts import summary_evidence
 from analysis.labels.resolve.artifact import label_artifact
@@ -19,7 +21,7 @@ from analysis.labels.resolve.byte_counts import count_repo_by_bytes, reread_coun
 from analysis.labels.resolve.conflicts import find_conflicts, find_parent_conflict
 from analysis.labels.resolve.inheritance import inherited_evidence
 from analysis.labels.resolve.parents import choose_parent, edges_of, infer_relation
-from analysis.labels.resolve.rollup import roll_up
+from analysis.labels.resolve.rollup import find_worst, roll_up
 from analysis.labels.resolve.select import SIZES, build_labels, drop_foreign_version, select_strongest
 from analysis.names import NameLabels
 from analysis.untrusted import MAX_TAGS
@@ -70,6 +72,9 @@ def label_repo(
     pieces += summary_evidence(repo, name, packed, lineage)
     rolled_up, disputed = roll_up(artifacts, headers, name)
     pieces += rolled_up
+    pieces += find_worst(artifacts)
+    pieces += licence_evidence(repo)
+    pieces += security_evidence(repo)
     if parent:
         pieces.append(make_evidence("base_model", parent.parent, parent.source, f"edge {parent.source}", 60))
         if relation:

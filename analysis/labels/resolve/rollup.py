@@ -14,6 +14,7 @@ from db.records import ArtifactRecord, Header, Labelled, LabelRecord
 _ONE_SCHEME = tuple(each.name for each in LABELS if each.roll_up == "one scheme")
 _ANY = tuple(each.name for each in LABELS if each.roll_up == "any")
 _ALL_AGREE = tuple(each.name for each in LABELS if each.roll_up == "all agree")
+_WORST = tuple(each for each in LABELS if each.roll_up == "worst")
 
 
 Held = Sequence[tuple[ArtifactRecord, Labelled]]
@@ -67,6 +68,16 @@ def roll_up(
         if len(values) == 1 and None not in values:
             found.append(make_evidence(field, evidence_text(values.pop()), "file", "file names agree", 38))
     return tuple(found), tuple(disputed)
+
+
+def find_worst(artifacts: Held) -> Evidence:
+    """The evidence of the worst value among all artifacts, of each label that is rolled up so."""
+    found = []
+    for label in _WORST:
+        known = [each for _, labelled in artifacts if (each := deciding_evidence(labelled, label.name))]
+        if known:
+            found.append(max(known, key=lambda each: label.severity(each.value)))
+    return tuple(found)
 
 
 def is_model(artifact: ArtifactRecord, headers: Mapping[str, Header]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+from analysis.security.templates import find_construct
 from analysis.untrusted import MAX_TEXT_LENGTH
 from db.record_base import Json
 
@@ -27,8 +28,11 @@ MAX_INT64 = 2**63 - 1
 CHAT_TEMPLATE_DIGEST = "chat_template_digest"
 """Key of a parsed config or gguf block: sha256 of the chat template's text, in hexadecimal. The text is not kept."""
 
+SUSPICIOUS_TEMPLATE = "suspicious_template"
+"""Key beside it: the construct of the template that an honest one has no use for, where it has one."""
+
 IGNORED_KEYS = frozenset((
-    CHAT_TEMPLATE_DIGEST,  # set by this module alone
+    CHAT_TEMPLATE_DIGEST, SUSPICIOUS_TEMPLATE,  # set by this module alone
     "model-index", "widget", "extra_gated_prompt", "extra_gated_fields", "extra_gated_heading", "inference",
     "extra_gated_description", "extra_gated_button_content", "co2_eq_emissions", "chat_template", "chat_template_jinja",
     "tokenizer_config", "processor_config", "additional_chat_templates", "thumbnail",
@@ -55,8 +59,7 @@ def parse_config_block(config: Mapping[str, Any]) -> Json:
 def merge_config(known: Json, config: Json) -> Json:
     """A parsed config with the keys of the repo's own JSON files added, bounded again."""
     merged = dict(limit_object({**known, **config}))
-    if CHAT_TEMPLATE_DIGEST in known:
-        merged[CHAT_TEMPLATE_DIGEST] = known[CHAT_TEMPLATE_DIGEST]
+    merged |= {key: known[key] for key in (CHAT_TEMPLATE_DIGEST, SUSPICIOUS_TEMPLATE) if key in known}
     return merged
 
 
@@ -67,7 +70,9 @@ def with_template_digest(block: Json, template: Any) -> Json:
         template = next((each.get("template") for each in named), None)
     if type(template) is not str or not template:
         return block
-    return {**block, CHAT_TEMPLATE_DIGEST: sha256(template.encode("utf-8", "surrogatepass")).hexdigest()}
+    digest = sha256(template.encode("utf-8", "surrogatepass")).hexdigest()
+    construct = find_construct(template)
+    return {**block, CHAT_TEMPLATE_DIGEST: digest, **({SUSPICIOUS_TEMPLATE: construct} if construct else {})}
 
 
 # ---- bounded objects -------------------------------------------------------------------------------------------------

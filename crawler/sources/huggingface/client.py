@@ -287,7 +287,7 @@ class HubClient:
         """
         path = self.repo_path(repo_id) + ("" if revision is None else f"/revision/{quote(revision, safe='')}")
         expand = self.api.info_keys if expand is None else expand
-        blobs = [("blobs", "true")] if "siblings" in expand else []
+        blobs = [("blobs", "true"), *self.api.info_params] if "siblings" in expand else []
         unknown = self.unknown_keys
         try:
             keys = [("expand", name) for name in expand if name not in unknown]
@@ -340,6 +340,14 @@ class HubClient:
             yield from rows
             if cursor is None:
                 return
+
+    def list_scans(self, repo_id: str, revision: str, folder: str) -> list[Any]:
+        """The first page of a folder's entries with what the Hub's scanners report of its files."""
+        path = f"{self.repo_path(repo_id)}/tree/{quote(revision, safe='')}" + (f"/{quote(folder)}" if folder else "")
+        attempt = partial(self._get_list, "tree", path, [("recursive", "false"), ("expand", "true")], None, repo_id)
+        with refused_as_repo_error("its scans"):
+            rows, _ = self.transport.with_repo_retries(path, attempt, self.check_repos)
+        return rows
 
     def leaderboard(self, dataset: str) -> list[Any]:
         """The results that the Hub collects for a benchmark, as it sent them: one request. Raises RepoError."""

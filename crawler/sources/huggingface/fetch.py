@@ -15,12 +15,14 @@ from analysis.files.artifacts import group_artifacts
 from analysis.files.branches import has_weights_on_branches
 from analysis.formats.model_config import find_config_files, merge_configs
 from analysis.formats.readers import find_reader
+from analysis.labels.evidence.security import SCAN_FACT
 from analysis.untrusted import MAX_CONFIG_BYTES, parse_json_text
 from crawler.errors import FileError, HubUnreachable, RepoError
 from crawler.read_headers import read_answer, read_artifact
 from crawler.skips import make_skip, make_skip_by_id
 from crawler.sources.huggingface.bounded_json import merge_config
 from crawler.sources.huggingface.client import HubClient
+from crawler.sources.huggingface.scans import add_scans, parse_repo_scan
 from crawler.sources.source import FetchedConfig, FetchedRepo
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, FileRecord, Header, LeasedRepo, RepoRecord, Skipped
@@ -52,8 +54,12 @@ def fetch_repo(client: HubClient, leased: LeasedRepo) -> FetchedRepo | Skipped:
         files = parse_files(payload, client, listed)
         if listed.type != "model":
             return FetchedRepo(leased, listed, listed, files, (), bool(wrong_fields))
+        scan = parse_repo_scan(payload.get("securityRepoStatus"))
+        files = add_scans(client, listed, files, scan)
         artifacts = group_artifacts(files, listed)
         repo = note_quantized_branches(client, listed, artifacts)
+        if scan:
+            repo = replace(repo, extra={**repo.extra, SCAN_FACT: scan})
         return FetchedRepo(leased, listed, repo, files, artifacts, bool(wrong_fields))
     except RepoError as error:
         return make_skip(leased, error)

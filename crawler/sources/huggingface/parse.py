@@ -68,7 +68,9 @@ _PARSED_KEYS = (
 )
 
 KNOWN_KEYS: Mapping[RepoType, frozenset[str]] = {
-    "model": frozenset((*TYPE_APIS["model"].info_keys, "_id", "id", "modelId", "widgetData", "spaces")),
+    "model": frozenset(
+        (*TYPE_APIS["model"].info_keys, "_id", "id", "modelId", "widgetData", "spaces", "securityRepoStatus")
+    ),
     "dataset": frozenset((*_PARSED_KEYS, "_id", "id", "siblings", "citation", "key")),
     "space": frozenset((*_PARSED_KEYS, "_id", "id", "siblings", "sdk", "models", "datasets", "subdomain", "region")),
 }

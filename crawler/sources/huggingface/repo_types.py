@@ -22,6 +22,8 @@ class TypeApi:
         str, ...
     ]  # what it takes from the repo's files, or from other repos: not asked of one that fails
 
+    info_params: tuple[tuple[str, str], ...] = ()  # further ones of the request for one repo
+
     @property
     def keys(self) -> tuple[str, ...]:
         """What is requested of each listed repo."""
@@ -42,6 +44,7 @@ TYPE_APIS: Mapping[RepoType, TypeApi] = {
         "",
         tuple(sorted((*_COMMON, *_OF_FILES, "library_name", "pipeline_tag"), key=str.lower)),
         ("baseModels", "cardData", "config", "evalResults", "gguf", "model-index", "safetensors"),
+        (("securityStatus", "true"),),
     ),
     "dataset": TypeApi(
         "/api/datasets",

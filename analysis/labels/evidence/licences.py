@@ -1,0 +1,38 @@
+"""The licence of a repo, as its card states it."""
+
+from __future__ import annotations
+
+from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
+from analysis.licences.licences import Licence, find_licence, find_licence_of_link
+from analysis.untrusted import check_text
+from db.record_base import Source
+from db.records import RepoRecord
+
+
+def licence_evidence(repo: RepoRecord) -> Evidence:
+    """SPDX id and kind of the licence; nothing of a repo that states none."""
+    found = stated_licence(repo)
+    if found is None:
+        return ()
+    licence, source, rule = found
+    return (
+        make_evidence("license_spdx", licence.identifier, source, rule, WEIGHT[source]),
+        make_evidence("license_kind", licence.kind, source, rule, WEIGHT[source]),
+    )
+
+
+def stated_licence(repo: RepoRecord) -> tuple[Licence, Source, str] | None:
+    """The licence, who states it and under which key; None of a repo that states none.
+
+    Of `license`, `license_name` and `license_link` the first that names a licence of known terms; else the first.
+    """
+    card = repo.card
+    source: Source = "card" if card.get("license") else "tag"
+    named = find_licence(check_text(card.get("license_name")))
+    stated = [
+        (find_licence(repo.license), source, "license" if source == "card" else "license:"),
+        (named, "card", "license_name"),
+        (find_licence_of_link(check_text(card.get("license_link"))), "card", "license_link"),
+    ]
+    known: list[tuple[Licence, Source, str]] = [(each, who, key) for each, who, key in stated if each is not None]
+    return next((each for each in known if each[0].is_known), known[0] if known else None)
