@@ -97,6 +97,16 @@ class UnknownGroup(AnalysisError):
         self.kind, self.name, self.close = kind, name, close
 
 
+class InvalidPolicy(AnalysisError):
+    """`key` of the policy in the file `file` is invalid; `reason` says why."""
+
+    hint = "the keys of a policy are described in docs/audit.md"
+
+    def __init__(self, file: str, key: str, reason: str) -> None:
+        super().__init__(f"{file}{f', {key}' if key else ''}: {reason}")
+        self.file, self.key, self.reason = file, key, reason
+
+
 class UnknownPreset(AnalysisError):
     """No machine has this name; `close` are similar names, `known` all names."""
 

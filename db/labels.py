@@ -81,8 +81,8 @@ class Label:
 
     @property
     def is_claimed_by_names(self) -> bool:
-        """Whether the name of a repo or a file may claim it: it is a key of `hf-catalog label` too."""
-        return "file" in self.sources
+        """Whether names of repos and files may claim it: it is a key of `hf-catalog label` too."""
+        return set(NAMES) <= set(self.sources)
 
     def severity(self, value: str) -> int:
         """The place of a value among `levels`; 0 for one that is none of them."""

@@ -442,8 +442,8 @@ events = _table(
     _col(
         "kind",
         Text,
-        "renamed, commit, gated, ungated, private, disabled, gone, back, label, new file, changed file, removed file, "
-        "new artifact or removed artifact",
+        "renamed, commit, licence, gated, ungated, private, disabled, gone, back, label, new file, changed file, "
+        "removed file, new artifact or removed artifact",
         must=True,
     ),
     _col("subject", Text, "what changed: a path, an artifact, a label's name"),

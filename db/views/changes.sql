@@ -1,4 +1,4 @@
--- The changes of repos: kind is new, renamed, commit, gated, ungated, private, disabled, gone, back, label,
+-- The changes of repos: kind is new, renamed, commit, licence, gated, ungated, private, disabled, gone, back, label,
 -- new file, changed file, removed file, new artifact or removed artifact; subject is what changed.
 select
     e.at as seen_at,

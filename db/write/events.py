@@ -49,15 +49,17 @@ def record_events(rows: Rows, run: RunRecord | None, at: datetime, found: Sequen
 
 
 def repo_events(update: RepoUpdate) -> Iterator[RepoEvent]:
-    """Changes of the id, the commit and the status that a repo's record shows.
+    """Changes of the id, the commit, the licence and the status that a repo's record shows.
 
-    The first commit that becomes known of a repo, which some Hubs do not list, is no change.
+    The first commit or licence that becomes known of a repo, which some Hubs do not list, is no change.
     """
     stored, record = update.stored, update.record
     if stored.repo_id != record.repo_id:
         yield RepoEvent(stored.repo, "renamed", None, stored.repo_id, record.repo_id)
     if stored.sha is not None and record.sha not in (None, stored.sha):
         yield RepoEvent(stored.repo, "commit", None, stored.sha, record.sha)
+    if stored.license is not None and record.license not in (None, stored.license):
+        yield RepoEvent(stored.repo, "licence", None, stored.license, record.license)
     if stored.status != record.status:
         yield status_event(stored.repo, stored.status, record.status)
 

@@ -27,7 +27,7 @@ EVALUATION_COLUMNS = ("repo", "position", "task", "dataset", "metric", "value", 
 
 _STORED_STATES = (
     "select r.hub_id, r.id, r.repo_id, r.sha, r.digest, r.status, r.downloads, r.downloads_all_time, r.likes,"
-    " r.trending_score, l.depth, l.vocabulary, v.sha, r.last_modified,"
+    " r.trending_score, l.depth, l.vocabulary, v.sha, r.last_modified, r.license,"
     f" {', '.join(f'l.{name}' for name in INDEXED_LABELS)} from repos r"
     " left join repo_labels l on l.repo = r.id left join enrichments v on v.repo = r.id where r.hub_id in ({})"
 )
@@ -72,6 +72,7 @@ class StoredState:
     vocabulary: int | None  # that made its labels
     enriched_sha: str | None  # the commit that was enriched
     last_modified: Any  # the driver's own value
+    license: str | None
     indexed: tuple[str | None, ...]  # the labels of INDEXED_LABELS
 
     @property
@@ -105,7 +106,7 @@ def load_stored_states(rows: Rows, hub_ids: Iterable[str]) -> dict[str, StoredSt
     states = {}
     for (
         hub_id, repo, repo_id, sha, digest, status, downloads, all_time, likes, trending,
-        depth, vocabulary, enriched_sha, last_modified, *indexed,
+        depth, vocabulary, enriched_sha, last_modified, license_, *indexed,
     ) in rows.select_in(_STORED_STATES, hub_ids):  # fmt: skip
         states[hub_id] = StoredState(
             repo,
@@ -118,6 +119,7 @@ def load_stored_states(rows: Rows, hub_ids: Iterable[str]) -> dict[str, StoredSt
             vocabulary,
             enriched_sha,
             last_modified,
+            license_,
             tuple(indexed),
         )
     return states

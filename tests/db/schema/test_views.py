@@ -45,6 +45,8 @@ PROMISED = {
     "leaderboard_results": "dataset rank model value verified source",
     "other_files": "repo_id type path size blob_id sha256",
     "all_changes": "seen_at repo_id type kind subject before after run_id",
+    "security_findings": "repo_id kind subject value source at downloads",
+    "license_conflicts": "repo_id license_spdx base_model base_license relation reason family downloads",
 }
 TABLES = {
     "crawl_runs": "id started_at finished_at outcome repos_seen repos_changed repos_skipped api_requests"
@@ -53,7 +55,7 @@ TABLES = {
 }
 
 
-EMPTY = {"datasets", "spaces", "other_files"}
+EMPTY = {"datasets", "spaces", "other_files", "security_findings", "license_conflicts"}
 """Views without rows in a catalog of models."""
 
 

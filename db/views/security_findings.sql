@@ -1,0 +1,65 @@
+-- What speaks against trusting a repo, one row a finding: kind is scan, pickle, unsafe format, custom code, template,
+-- reused name or changed licence; subject is the file or the label. A repo without a row is not proved safe.
+select
+    r.repo_id,
+    'scan' as kind, -- text: scan, pickle, unsafe format, custom code, template, reused name, changed licence
+    f.path as subject, -- text: the file, artifact or label that it is about
+    f.scan_status as value, -- text: what was found
+    'the Hub''s scanners' as source, -- text: who says so
+    r.last_modified as at, -- time: when it came to be, as far as known
+    r.downloads
+from repo_files f
+join repos r on r.id = f.repo and r.type = 'model'
+where f.scan_status in ('caution', 'suspicious', 'unsafe', 'error')
+union all
+select r.repo_id, 'pickle', a.artifact, a.pickle_verdict, 'opcodes', r.last_modified, r.downloads
+from artifacts a
+join repos r on r.id = a.repo
+where a.pickle_verdict in ('suspicious', 'dangerous')
+union all
+select r.repo_id, 'unsafe format', a.artifact, a.format, 'file name', r.last_modified, r.downloads
+from artifacts a
+join repos r on r.id = a.repo
+where a.unsafe_format
+union all
+select r.repo_id, 'custom code', null, 'auto_map or the tag custom_code', 'configuration or tag', r.last_modified, r.downloads
+from repo_labels l
+join repos r on r.id = l.repo
+where l.custom_code
+union all
+select r.repo_id, 'custom code', f.path, 'Python file', 'file name', r.last_modified, r.downloads
+from repo_files f
+join repos r on r.id = f.repo and r.type = 'model'
+where lower(f.path) like '%.py'
+union all
+select r.repo_id, 'template', a.artifact, a.suspicious_template, 'header', r.last_modified, r.downloads
+from artifacts a
+join repos r on r.id = a.repo
+where a.suspicious_template is not null
+union all
+select r.repo_id, 'template', null, l.suspicious_template, 'configuration', r.last_modified, r.downloads
+from repo_labels l
+join repos r on r.id = l.repo
+where l.suspicious_template is not null
+    and not exists (select 1 from artifacts a where a.repo = r.id and a.suspicious_template is not null)
+union all
+select r.repo_id, 'template', a.artifact, 'differs from other quantizations', 'header', r.last_modified, r.downloads
+from artifacts a
+join repos r on r.id = a.repo
+where a.chat_template_digest is not null
+    and exists (
+        select 1
+        from artifacts o
+        where o.repo = a.repo and o.role = a.role and o.chat_template_digest <> a.chat_template_digest
+    )
+union all
+select r.repo_id, 'reused name', null, o.hub_id, 'the Hub''s _id', r.created_at, r.downloads
+from repos r
+join aliases a on lower(a.repo_id) = lower(r.repo_id) and a.repo <> r.id
+join repos o on o.id = a.repo and o.type = r.type
+where r.type = 'model' and r.status <> 'gone'
+union all
+select r.repo_id, 'changed licence', e.before, e.after, 'card', e.at, r.downloads
+from events e
+join repos r on r.id = e.repo and r.type = 'model'
+where e.kind = 'licence'
