@@ -59,7 +59,7 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
     """Start the sample Hub, crawl it with a token that may read gated repos, and stop it.
 
     Files are read for every repo; headers for the most downloaded ones and for one family with all its copies, which
-    takes seconds where all headers would take a minute.
+    takes seconds where all headers would take a minute. After the first step the Hub changes, as the real one does.
     """
     from crawler.cli.crawl import check_same_endpoint, sum_runs
     from crawler.cli.crawl import crawled as crawl_with_progress
@@ -68,7 +68,9 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
     from db.records import RepoFilter
     from db.write.store import Store
     from samplehub import MEMBER, SampleHub
+    from samplehub.content.later import apply_later_changes
 
+    is_second = db.exists()
     steps = (
         CrawlSettings(depth="files"),
         CrawlSettings(depth="headers", scope=RepoFilter(search=(FAMILY,))),
@@ -78,8 +80,12 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
         check_same_endpoint(str(db), sample.endpoint)
         out.message(f"A Hub with {len(sample.catalog):,} repos at {sample.endpoint}; crawling it into {db}.")
         hub = HubClient(sample.endpoint, MEMBER, offline=False)
+        runs: list[RunRecord] = []
         with Store.open(db, create=True) as store:
-            runs = [run for settings in steps for run in crawl_with_progress(store, hub, settings, out)]
+            for settings in steps:
+                if runs or is_second:
+                    apply_later_changes(sample.catalog)
+                runs += crawl_with_progress(store, hub, settings, out)
     return sum_runs(runs), len(sample.catalog)
 
 

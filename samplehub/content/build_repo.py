@@ -15,10 +15,12 @@ from samplehub.content.file_content import Content, SmallFile, SparseFile
 from samplehub.content.geometry import Geometry, Tensor
 from samplehub.content.gguf import GgufFile, Header, split
 from samplehub.content.gguf_models import CHAT_TEMPLATE, general_keys, gguf_header, imatrix_header, projector_header
+from samplehub.content.inert_pickles import inert_pickle
 from samplehub.content.model_facts import BuiltInFacts, Facts, parse_time
 from samplehub.content.quantization_config import quantization_config
 from samplehub.content.repo import Json, Repo, RepoParts, hub_time
 from samplehub.content.safetensors import Shards, filler_file
+from samplehub.content.scans import file_scan
 from samplehub.content.synthetic_header import HeaderSpec, fit_header
 from samplehub.content.tensor_plans import converted_parameters, parameters_of, plan_of
 from samplehub.content.weight_packing import Scheme, StoredTensor, is_packed, pack, store_tensors
@@ -71,6 +73,7 @@ class Builder:
             base=f.base,
             relation=(f.relation or ("quantized" if f.store == "gguf" or f.scheme else "finetune")) if f.base else None,
             parts=parts,
+            scans={path: file_scan(status, f.pickles.get(path, ())) for path, status in f.scans.items()},
         )
 
     # ---- what the API says of it -----------------------------------------------------------------------------------
@@ -197,6 +200,9 @@ class Builder:
         return files
 
     def _opaque(self, path: str, size: int) -> Content:
+        imports = self.facts.pickles.get(path)
+        if imports is not None:
+            return SparseFile(f"{self.facts.id} {path} {imports}", size, lambda: inert_pickle(imports))
         if size < 1_000_000 and not path.endswith((".safetensors", ".gguf", ".bin", ".onnx", ".pt", ".pth")):
             return SmallFile(lambda: bytes(size) if "." not in path else b" " * size)
         facts = f"{self.facts.copy_of or self.facts.id} {path} {size}"

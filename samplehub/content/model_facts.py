@@ -82,6 +82,12 @@ class Facts:
     # pipeline
     components: Mapping[str, str] = field(default_factory=dict)  # folder: geometry
     pipeline_class: str = ""
+    # what an audit finds
+    scans: Mapping[str, str] = field(default_factory=dict)  # file: status that the Hub's scanners give it
+    pickles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # file: names that its pickle imports
+    other_template: str = ""  # the quant whose chat template is another one than its siblings'
+    later_license: str = ""  # the card's licence once the Hub has changed
+    reused: bool = False  # once the Hub has changed, another repo has its name
     # any
     files: Mapping[str, int] = field(default_factory=dict)  # further files by size, whose bytes are zeros
 

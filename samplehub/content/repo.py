@@ -79,6 +79,7 @@ class Repo:
     hub_id: str = ""
     sha: str = ""
     parts: RepoParts = RepoParts()
+    scans: Mapping[str, Json] = field(default_factory=dict)  # securityFileStatus of files with issues
     revision: int = 0  # how often its files were changed since the Hub started
     edition: int = 0  # how often anything of it was
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -158,6 +159,7 @@ class Api:
         blobs = dict(query).get("blobs") in ("true", "1")
         expandable = EXPANDABLE[self.kind]
         shape = row_shape(query, INFOS[self.kind], blobs=blobs, revision=revision, expandable=expandable)
+        shape = replace(shape, scans=self.kind == "models" and dict(query).get("securityStatus") in ("true", "1"))
         commit, files = self.access.revision(repo, revision)
         return json_response(self.rows.row(repo, shape, commit, files))
 

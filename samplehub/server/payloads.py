@@ -10,6 +10,7 @@ from typing import Any
 from samplehub.content.catalog import Listing
 from samplehub.content.file_content import Content
 from samplehub.content.repo import Files, Json, Repo, commit_of
+from samplehub.content.scans import SAFE_FILE, repo_scan
 
 OF_MODELS = (
     "author",
@@ -138,12 +139,13 @@ POINTER_SIZE = 127  # of an LFS pointer, before the digits of the size
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Which keys a row has, and whether its files come with sizes and hashes."""
+    """Which keys a row has, whether its files come with sizes and hashes, and what scanners say."""
 
     keys: tuple[str, ...]
     model_id: bool = True
     blobs: bool = False
     revision: str | None = None
+    scans: bool = False  # with what scanners say of the repo
 
 
 def encode(value: Any) -> bytes:
@@ -175,6 +177,8 @@ class Rows:
         row: Json = {"_id": repo.hub_id, "id": repo.id}
         if shape.model_id:
             row["modelId"] = repo.id
+        if shape.scans:
+            row["securityRepoStatus"] = repo_scan(repo)
         for key in shape.keys:
             if key == "siblings":
                 row[key] = siblings(repo.files if files is None else files, shape.blobs)
@@ -289,14 +293,7 @@ def tree_entry(repo: Repo, path: str, content: Content, expand: bool) -> Json:
     if content.large:
         entry["lfs"] = {"oid": content.digest, "size": content.size, "pointerSize": pointer_size(content)}
     entry["path"] = path
-    return entry | expansion(repo) | {"securityFileStatus": SCAN_RESULT} if expand else entry
-
-
-SCAN_RESULT: Json = {
-    "status": "safe",
-    "avScan": {"status": "safe", "message": "No security issues found", "reportLink": "", "reportLabel": ""},
-    "pickleImportScan": {"status": "unscanned", "pickleImports": [], "version": "0.0.0"},
-}
+    return entry | expansion(repo) | {"securityFileStatus": repo.scans.get(path, SAFE_FILE)} if expand else entry
 
 
 def folder_entry(repo: Repo, path: str, expand: bool) -> Json:
