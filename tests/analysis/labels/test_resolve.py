@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analysis.labels.evidence.make import evidence_text
 from analysis.labels.resolve import label_repo, label_repo_and_artifacts
-from db.labels import Labels
+from db.labels import LABELS, Labels
 from db.records import ArtifactRecord, Header, Labelled, RepoRecord
 from tests.analysis.labels.sample_records import B, basis, conflicts, fields, gguf, header, repo, tensors
 
@@ -158,7 +158,7 @@ def test_every_label_rests_on_evidence_and_the_same_input_gives_the_same_labels(
         resolved_fields = {
             field for field in Labels.__dataclass_fields__ if getattr(labelled.labels, field) not in (None, ())
         }
-        for field in resolved_fields - {"qat", "imatrix", "dynamic", "approximate"}:
+        for field in resolved_fields - {each.name for each in LABELS if each.is_flag}:
             value = getattr(labelled.labels, field)
             for each in value if isinstance(value, tuple) else (value,):
                 assert (field, evidence_text(each)) in resolved
