@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from analysis.catalog.audit import Check, Result
-from analysis.errors import HeaderError, SourceError
+from analysis.catalog.audit import MAX_NAMED, Check, Result, audit_model
+from analysis.errors import HeaderError
 from analysis.formats.formats import find_format, format_of_path
 from analysis.formats.pickle_files import is_pickle_path, scan_pickle_file
+from analysis.formats.readers import is_readable
 from analysis.formats.source import ByteSource, FileSource
+from analysis.local.verdict import Identity
+from analysis.query.reader import CatalogReader
 from analysis.security.pickles import PickleScan
 from analysis.untrusted import MAX_CONFIG_BYTES, check_mapping, check_text, parse_json_text
-from crawler.errors import RepoError
 from crawler.read_headers import read_artifact
 from db.records import ArtifactRecord
 
 MAX_FILES = 100_000
 """Files of one folder that are looked at."""
-
-MAX_NAMED_IMPORTS = 3
 
 
 def find_files(path: Path) -> Iterator[Path]:
@@ -34,27 +35,19 @@ def find_files(path: Path) -> Iterator[Path]:
             yield each
 
 
-def audit_path(path: Path) -> tuple[Check, ...]:
-    """The checks of a file or a folder. Raises SourceError for a path that is not there."""
-    if not path.exists():
-        raise SourceError(str(path), "is neither a local file nor a folder")
-    files = list(find_files(path))
-    checks = [check for each in files for check in audit_file(each)]
-    return (*checks, custom_code_check(path, files))
-
-
-def audit_file(path: Path) -> Iterator[Check]:
-    """The checks of one file; none for a file that holds no model."""
-    format_ = format_of_path(path.as_posix())
+def audit_file(shown: Path, path: Path) -> Iterator[Check]:
+    """The checks of one file whose bytes are at `path`; none for a file that holds no model. Raises SourceError."""
+    format_ = format_of_path(shown.as_posix())
     if format_ is None:
         return
+    name = str(shown)
     means = find_format(format_).runs_code
     detail = f"{format_}: can run code when it is loaded ({means})" if means else str(format_)
-    yield Check(str(path), "format", "warn" if means else "pass", detail, "file name")
-    if is_pickle_path(path.as_posix()):
-        yield pickle_check(str(path), FileSource(path))
-    elif format_ == "gguf":
-        yield template_check(path)
+    yield Check(name, "format", "warn" if means else "pass", detail, "file name")
+    if is_pickle_path(shown.as_posix()):
+        yield pickle_check(name, FileSource(path))
+    elif is_readable(shown.as_posix()) and not find_format(format_).described_by_config:
+        yield template_check(shown, path)
 
 
 def pickle_check(name: str, source: ByteSource) -> Check:
@@ -65,6 +58,26 @@ def pickle_check(name: str, source: ByteSource) -> Check:
     return Check(name, "pickle", result_of(scan), describe_scan(scan), "opcodes")
 
 
+RESULT_OF_STATE: Mapping[str, Result] = {"current": "pass", "outdated": "warn", "modified": "warn", "gone": "warn"}
+"""State of an identified file -> the result of the check of its provenance; unknown for the others."""
+
+CHECKS_OF_REPO = ("licence", "scan")
+"""Checks of the repo that a local file is from which are checks of the file too."""
+
+
+def identity_checks(reader: CatalogReader, identity: Identity) -> Iterator[Check]:
+    """Where a local artifact is from, and what its repo tells of it."""
+    name, verdict = str(identity.artifact.path), identity.verdict
+    result = RESULT_OF_STATE.get(verdict.state, "unknown")
+    origin = verdict.repo.repo_id if verdict.repo else "no repo of the catalog"
+    detail = f"{verdict.state}: {origin}" + (f"; {verdict.detail}" if verdict.detail else "")
+    yield Check(name, "provenance", result, detail, f"by {verdict.evidence}" if verdict.evidence else "catalog")
+    if verdict.repo is not None:
+        for each in audit_model(reader, verdict.repo.repo_id):
+            if each.check in CHECKS_OF_REPO:
+                yield replace(each, repo_id=name)
+
+
 def result_of(scan: PickleScan) -> Result:
     results: dict[str, Result] = {"innocuous": "pass", "suspicious": "warn", "dangerous": "fail"}
     return results[scan.verdict]
@@ -73,34 +86,36 @@ def result_of(scan: PickleScan) -> Result:
 def describe_scan(scan: PickleScan) -> str:
     """Its worst imports and what could not be read, in one line."""
     bad = [str(each) for each in scan.imports if each.safety != "innocuous"]
-    named = ", ".join(bad[:MAX_NAMED_IMPORTS]) + (f" and {len(bad) - MAX_NAMED_IMPORTS} more" if len(bad) > 3 else "")
+    named = ", ".join(bad[:MAX_NAMED]) + (f" and {len(bad) - MAX_NAMED} more" if len(bad) > MAX_NAMED else "")
     parts = [f"{scan.verdict}: imports {named}" if bad else "", scan.problem or ""]
     return "; ".join(part for part in parts if part) or "it imports what tensors need"
 
 
-def template_check(path: Path) -> Check:
-    """Whether the chat template of a GGUF file has a suspicious construct."""
-    artifact = ArtifactRecord(path.name, "weights", "gguf", (path.name,), path.stat().st_size)
+def template_check(shown: Path, path: Path) -> Check:
+    """Whether the chat template in the header of a file has a suspicious construct."""
+    name = shown.name
+    artifact = ArtifactRecord(name, "weights", format_of_path(name), (name,), path.stat().st_size)
     try:
-        header, _ = read_artifact(artifact, {path.name: artifact.total_size}, lambda _: FileSource(path))
-    except (HeaderError, RepoError) as error:
-        return Check(str(path), "chat template", "unknown", str(error), "header")
+        header, _ = read_artifact(artifact, {name: artifact.total_size}, lambda _: FileSource(path))
+    except HeaderError as error:
+        return Check(str(shown), "chat template", "unknown", str(error), "header")
     template = check_mapping(check_mapping(header.facts.get("tokenizer")).get("template"))
     construct = check_text(template.get("suspicious"))
     if construct:
-        return Check(str(path), "chat template", "fail", construct, "header")
+        return Check(str(shown), "chat template", "fail", construct, "header")
     stated = "nothing suspicious" if template else "it has none"
-    return Check(str(path), "chat template", "pass", stated, "header")
+    return Check(str(shown), "chat template", "pass", stated, "header")
 
 
-def custom_code_check(path: Path, files: list[Path]) -> Check:
-    """Whether loading the files runs Python code that lies beside them."""
+def custom_code_check(path: Path) -> Check:
+    """Whether loading the files of a folder runs Python code that lies among them."""
+    files = list(find_files(path))
     found = [each.name for each in files if each.suffix == ".py"]
     for each in files:
         if each.name == "config.json" and each.stat().st_size <= MAX_CONFIG_BYTES and has_auto_map(each.read_bytes()):
             found.append(f"auto_map of {each.name}")
     if found:
-        return Check(str(path), "custom code", "warn", ", ".join(found[:3]), "files")
+        return Check(str(path), "custom code", "warn", ", ".join(found[:MAX_NAMED]), "files")
     return Check(str(path), "custom code", "pass", "no code of its own", "files")
 
 

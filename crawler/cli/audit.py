@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING
 import click
 
 from crawler.cli.errors import DONE, NO, USAGE, CommandError
+from crawler.cli.identify import find_local, identify_all, print_problems, root_option
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Column, Printer, to_json
 
 if TYPE_CHECKING:
     from analysis.catalog.audit import Check
     from analysis.catalog.policy import Policy
+    from analysis.local.roots import Root
     from analysis.query.reader import CatalogReader
 
 NAMES = ("repo_id", "check", "result", "detail", "source")
 
 
 @click.command()
-@click.argument("ids", metavar="[ID...]", nargs=-1)
-@click.option("--local", is_flag=True, help="The arguments are files and folders of this machine.")
+@click.argument("ids", metavar="[ID|PATH]...", nargs=-1)
+@click.option("--local", is_flag=True, help="The model files of this machine: all stores, or the paths named.")
+@root_option
 @click.option("--query", "query_name", metavar="NAME", help="Audit the models that a saved query finds.")
 @click.option(
     "--policy", "policy_file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
@@ -41,8 +44,8 @@ NAMES = ("repo_id", "check", "result", "detail", "source")
 @db_option
 @output_options
 def audit(
-    ids: tuple[str, ...], local: bool, query_name: str | None, policy_file: Path | None, form: str, online: bool,
-    db: str, out: Printer,
+    ids: tuple[str, ...], local: bool, roots: tuple[Root, ...], query_name: str | None, policy_file: Path | None,
+    form: str, online: bool, db: str, out: Printer,
 ) -> int:  # fmt: skip
     """Check models before they are used: format, scans, pickles, code, template, licence, provenance, age.
 
@@ -57,15 +60,14 @@ def audit(
     """
     from analysis.catalog.policy import read_policy
 
-    if not ids and query_name is None:
-        raise click.UsageError("nothing to audit: give ids, --query NAME, or --local with paths")
+    context = click.get_current_context()
+    if not ids and query_name is None and not local:
+        raise click.UsageError("nothing to audit: give ids, --query NAME, or --local", context)
     if local and (query_name is not None or online):
-        raise click.UsageError("--local takes paths, neither --query nor --online")
+        raise click.UsageError("--local takes paths, neither --query nor --online", context)
     policy = None if policy_file is None else read_policy(policy_file.read_bytes(), str(policy_file))
     if local:
-        from crawler.local_audit import audit_path
-
-        checks = [check for path in ids for check in audit_path(Path(path))]
+        checks = list(audit_local(db, [Path(path) for path in ids], roots, out))
     else:
         checks = list(audit_ids(db, ids, query_name, policy, online))
     print_checks(checks, form, out)
@@ -92,6 +94,31 @@ def audit_ids(
                 model = find_model(reader, repo_id)
                 checks = apply_policy(policy, checks, model, weight_formats(reader, model["repo_id"]), now)
             yield from checks
+
+
+def audit_local(db: str, paths: Sequence[Path], roots: Sequence[Root], out: Printer) -> Iterator[Check]:
+    """The checks of the files below the paths, or of all stores; what they are, where there is a catalog.
+
+    Files are identified by name and size: nothing is hashed.
+    """
+    from analysis.local.scan import Scan
+    from analysis.query.reader import CatalogReader
+    from crawler.local_audit import audit_file, custom_code_check, identity_checks
+    from db.sqlite_file import sqlite_path
+
+    scan = Scan()
+    artifacts = find_local(scan, paths, roots)
+    for file in (file for artifact in artifacts for file in artifact.files):
+        yield from audit_file(file.shown, file.path)
+    yield from (custom_code_check(path) for path in paths if path.is_dir())
+    print_problems(scan.problems, out)
+    path = sqlite_path(db)
+    if path is not None and not path.exists():
+        out.message(f"{db} is not there: origin and licence of the files stay unknown.")
+        return
+    with CatalogReader(db) as reader:
+        for identity in identify_all(reader, artifacts, no_hash=True, online=False, out=out).identities:
+            yield from identity_checks(reader, identity)
 
 
 def queried_ids(db: str, name: str) -> list[str]:
