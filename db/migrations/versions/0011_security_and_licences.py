@@ -5,6 +5,8 @@ All are unknown until a crawl or `relabel` finds them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -30,7 +32,7 @@ COLUMNS = {
 
 def upgrade() -> None:
     boolean = sa.Boolean().with_variant(sa.Integer(), "sqlite")  # STRICT tables know no BOOLEAN
-    kinds = {"text": sa.Text(), "boolean": boolean}
+    kinds: dict[str, sa.types.TypeEngine[Any]] = {"text": sa.Text(), "boolean": boolean}
     for table, columns in COLUMNS.items():
         for name, kind in columns.items():
             op.add_column(table, sa.Column(name, kinds[kind]))
