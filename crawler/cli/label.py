@@ -64,7 +64,7 @@ def decode(line: bytes) -> str:
 def as_json(name: str) -> str:
     """A name's JSON object on one line; with `error` for an invalid name."""
     try:
-        return encode(parse_name(name).as_dict()) + "\n"
+        return parse_name(name).as_json() + "\n"
     except InvalidName as error:
         return encode({"input": name, "error": str(error)}) + "\n"
 

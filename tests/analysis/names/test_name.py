@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pickle
 from typing import get_type_hints
 
@@ -95,3 +96,19 @@ def test_as_dict_has_the_contracts_order() -> None:
     assert plain["bits"] == 6 and isinstance(plain["bits"], int)
     assert plain["tokens"][0].keys() == {"text", "start", "end", "label", "value", "rule"}
     assert isinstance(plain["tuning"], list)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LoneStriker/Mixtral-8x7B-v0.1-6.0bpw-h6-exl2",
+        "mlx-community/Qwen3-30B-A3B-4.65bit",
+        "unsloth/gemma-3-4b-it-qat-UD-Q4_K_XL.gguf",
+        'who/é "quoted" \\ 名前-7B::x\\y-00001-of-00002.gguf',
+        "hf.co/someone/Llama-3.1-8B-GGUF:Q4_K_M",
+        "nothing",
+    ],
+)
+def test_the_json_of_a_name_is_that_of_its_plain_values(name: str) -> None:
+    found = parse_name(name)
+    assert found.as_json() == json.dumps(found.as_dict())
