@@ -7,7 +7,7 @@ account's series of runs says little. `--markdown` prints the table of docs/voca
 
 Last figures (170,264 repo ids of the Hub):
   family 66.8%, size 52.6%, version 26.1%, tuning 29.0%, specialty 39.0%, format 10.7%, quant 8.3%
-  171 unclaimed words occur in 50 names or more: data sets, runs, characters, ambiguous language codes
+  122 unclaimed words occur in 50 names or more: runs and experiments of one account, ambiguous abbreviations and codes
 """
 
 from __future__ import annotations

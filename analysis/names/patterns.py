@@ -43,6 +43,7 @@ _PATTERNS = (  # tried in this order; the first that matches the whole lower-cas
         r"|[0-9]+(?:[._][0-9]+)?(?:ep|epochs?|steps?|ksteps?|h|hrs?|hours?|hz|khz|px|ms|gb|mb|kb|tb|shots?|way|th|nd|st|rd"
         r"|s|d|layers?|l|experts?|pct|percent|p|c|n|w|v|alp|lam|lr|iters?|it|ctx|tokens?|tok|samples?|k?examples|kn|fps"
         r"|min|class|classes|labels|ways|hop|days?|y|yr|epo|r|heads?|gpus?|batch|bs|e[0-9]*)"
+        r"|20[0-9]{6}t[0-9]{4,6}"
         r"|(?=[0-9a-f]{0,64}[0-9])(?=[0-9a-f]{0,64}[a-f])[0-9a-f]{7,64}|0x[0-9a-f]+",
     ),
 )
