@@ -1,7 +1,7 @@
 """Pictures of the web catalog for docs/web.md: `python -m bench.pictures demo.db docs/web`.
 
-Serves the catalog on a free port, opens its pages in headless Chromium (Playwright) and saves each as a PNG file. With
-`--every` each page at 360, 768 and 1280 pixels and in dark mode, to look at while a page is changed.
+Serves the catalog on a free port, opens the pages that the document shows in headless Chromium (Playwright) and saves
+each as a PNG file. With `--every` all pages at 360, 768 and 1280 pixels and in dark mode, to look at after a change.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ PAGES = {
     "query": "/query/quantizations",
     "about": "/about",
 }
+SHOWN = ("home", "results", "model", "fits", "compare")
+"""Pages that docs/web.md shows."""
+
 WIDTHS = (360, 768, 1280)
 
 
@@ -52,12 +55,12 @@ def serving(db: str) -> Iterator[str]:
 
 def take_pictures(browser: Any, address: str, folder: Path, *, every: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    shown = [(width, scheme) for width in WIDTHS for scheme in ("light",)] + [(1280, "dark")]
-    for width, scheme in shown if every else [(1280, "light")]:
+    windows = [*((width, "light") for width in WIDTHS), (WIDTHS[-1], "dark")] if every else [(WIDTHS[-1], "light")]
+    for width, scheme in windows:
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        for name, path in PAGES.items():
-            page.goto(address + path)
-            suffix = f"-{width}{'-dark' if scheme == 'dark' else ''}" if every else ""
+        for name in PAGES if every else SHOWN:
+            page.goto(address + PAGES[name])
+            suffix = f"-{width}-{scheme}" if every else ""
             page.screenshot(path=folder / f"{name}{suffix}.png", full_page=every)
         page.close()
 

@@ -24,6 +24,12 @@ select r.id, r.repo_id, r.author, r.created_at, r.last_modified, r.downloads, r.
 from repos r join repo_labels l on l.repo = r.id
 where r.type = 'model' and r.status <> 'gone' and {condition} limit {limit}
 """
+SCHEMES = """
+select distinct a.repo as id, a.quant
+from repos r join repo_labels l on l.repo = r.id join artifacts a on a.repo = r.id
+where r.type = 'model' and r.status <> 'gone' and a.role = 'weights' and a.quant is not null and {condition}
+limit {limit}
+"""
 CONDITIONS = {"family": "l.family = :name", "publisher": "lower(r.author) = :name"}
 NAMES = {
     "family": "select distinct family as name from repo_labels where family is not null",
@@ -87,12 +93,23 @@ def load_group(reader: CatalogReader, kind: str, name: str) -> ModelGroup:
         families=group_by(rows, "family"),
         versions=sorted(group_by(rows, "version"), key=lambda group: (group.first or "", group.name)),
         sizes=group_by(rows, "size"),
-        quants=group_by(rows, "quant"),
+        quants=group_by(rows_by_scheme(reader, kind, name, rows), "quant"),
         publishers=group_by(rows, "author"),
         licenses=group_by(rows, "license"),
         months=count_months(created),
         top=load_rows(reader, [row["repo_id"] for row in ranked[:MAX_MODELS]]),
     )
+
+
+def rows_by_scheme(
+    reader: CatalogReader, kind: str, name: str, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Each model once for each quantization that its files hold; once for its own where no file says one."""
+    sql = SCHEMES.format(condition=CONDITIONS[kind], limit=MAX_SCANNED)
+    held: dict[int, list[str]] = {}
+    for row in reader.all(sql, {"name": name.lower()}):
+        held.setdefault(row["id"], []).append(row["quant"])
+    return [{**row, "quant": quant} for row in rows for quant in held.get(row["id"], [row["quant"]])]
 
 
 def group_by(rows: Sequence[Mapping[str, Any]], column: str) -> list[Group]:

@@ -34,6 +34,10 @@ TOP_FAMILIES = 7  # the eighth colour is for all others
 MAX_POINTS = 1_500  # of the scatter plot: more would make the page large and no clearer
 
 
+MARK = re.compile(r'<path aria-label="([^"]*)" role="graphics-symbol" aria-roledescription="[^"]*"([^>]*)/>')
+"""A bar or a point as vl-convert writes it; its label becomes a title, which browsers show under the pointer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One chart: its data (`table`), its text alternative (`description`) and `draw`, which makes the Altair chart.
@@ -73,6 +77,7 @@ class Figure:
         svg = re.sub(r"\b(?:clip|gradient_)\d+\b", lambda it: f"{name}-{numbers.setdefault(it[0], len(numbers))}", svg)
         for colour, variable in ((INK["light"], "currentColor"), (GRID["light"], "var(--grid)")):
             svg = svg.replace(f'"{colour}"', f'"{variable}"')
+        svg = MARK.sub(r"<path\2><title>\1</title></path>", svg)
         opening = (
             f'<svg class="{suffix}" role="img" aria-labelledby="{name}-title {name}-desc" '
             f'viewBox="0 0 {size[1]} {size[2]}" '  # type: ignore[index]

@@ -20,7 +20,7 @@ from datasette.utils.asgi import Forbidden
 from analysis.query.process import QueryRequest
 from crawler.web.pool import Page, QueryPool
 from db import sqlite_file
-from db.errors import CatalogError, QueryError, QueryTimeout
+from db.errors import CatalogError, QueryError, QueryTimeout, QueryTooCostly
 
 LOG = logging.getLogger(__name__)
 
@@ -56,6 +56,10 @@ class CatalogDatabase(Database):  # type: ignore[misc]
             return to_results(await self._pool.run(request))
         except QueryTimeout as error:
             raise QueryInterrupted(error, sql, params) from None
+        except QueryTooCostly as error:
+            if custom_time_limit is not None:  # of a part that a page can do without, such as a facet
+                raise QueryInterrupted(error, sql, params) from None
+            raise sqlite3.OperationalError(str(error)) from None
         except QueryError as error:
             raise sqlite3.OperationalError(str(error)) from None
         except CatalogError as error:

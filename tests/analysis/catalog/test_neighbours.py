@@ -43,7 +43,9 @@ def test_a_family_and_a_publisher_are_counted(small_on_both: str) -> None:
         with pytest.raises(UnknownGroup) as error:
             load_group(reader, "publisher", "unslot")
     assert (family.models, family.quantized, family.is_whole) == (5, 4, True)
-    assert [group.name for group in family.quants] == ["BF16", "Q4_0", "Q4_K_M", "Q4_K_XL", "W4A16"]
+    held = {group.name: (group.models, group.downloads) for group in family.quants}
+    assert held["Q8_0"] == (2, 200_200), "a scheme that a repo holds beside its own"
+    assert held["BF16"] == (1, 900_100) and held["W4A16"] == (1, 9000)
     assert (publisher.name, publisher.downloads, publisher.quants[0].name) == ("RedHatAI", 9000, "W4A16")
     assert error.value.close == ("unsloth",)
 

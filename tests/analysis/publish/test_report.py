@@ -111,6 +111,7 @@ def test_every_chart_has_a_text_alternative_and_a_table(html: str, page: Page) -
         assert picture["role"] == "img" and picture["viewbox"]
         assert all(name in ids for name in (picture["aria-labelledby"] or "").split())
     assert html.count("Show as a table") == len(CHARTS)
+    assert "<title>quantization: " in html.replace("; ", "<title>"), "a bar names its value under the pointer"
     for table in page.all("th"):
         assert table.get("scope") == "col"
 

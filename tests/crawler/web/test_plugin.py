@@ -8,16 +8,19 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 pytest.importorskip("datasette", reason="datasette is not installed: pip install '.[serve]'")
 
+from analysis.query.process import QueryRequest
 from analysis.query.saved import SavedQuery, find_saved_query, saved_queries
 from analysis.query.statement import parameter_spans
 from crawler.web.limits import WebLimits
 from crawler.web.plugin import DATABASE, sql_with_defaults
+from db.errors import QueryTooCostly
 from tests.crawler.web.site import Site
 from tests.small_catalog import SCRIPT
 
@@ -148,6 +151,19 @@ def test_a_query_beyond_the_time_limit_is_stopped(small: str) -> None:
     site = Site(small, limits=WebLimits(query_seconds=0.2))
     endless = "with recursive n (i) as (select 1 union all select i + 1 from n) select count(*) from n"
     assert "ran for more than 0.2 s" in site.get(f"/{DATABASE}?sql={quote(endless)}", status=400)
+
+
+def test_a_facet_that_needs_too_much_memory_is_left_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = site.app.hf_catalog_pool.run
+
+    async def run_or_refuse(request: QueryRequest) -> Any:
+        if "count(*)" in request.sql and "group by" in request.sql:
+            raise QueryTooCostly(request.sql, "it needs more memory than a query may use")
+        return await run(request)
+
+    monkeypatch.setattr(site.app.hf_catalog_pool, "run", run_or_refuse)
+    html = site.get(f"/{DATABASE}/models", _facet="family")
+    assert "google/gemma-3-4b-it" in html and "facet" in html
 
 
 def test_the_file_can_not_be_downloaded(site: Site) -> None:
