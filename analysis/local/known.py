@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from analysis.query.reader import CatalogReader
 from analysis.query.statement import name_values
+from analysis.untrusted import check_text
 
 VALUES_PER_QUERY = 400
 
@@ -167,8 +168,11 @@ class Known:
     # ---- by name and size -------------------------------------------------------------------------------------------
 
     def repos(self, repo_ids: Iterable[str]) -> dict[str, KnownRepo]:
-        """Repos by id in lower case, whichever case was asked for, also by ids that they had before."""
-        wanted = sorted({each.lower() for each in repo_ids})
+        """Repos by id in lower case, whichever case was asked for, also by ids that they had before.
+
+        Ids come from names of folders, which may hold anything: those that no repo can have are left out.
+        """
+        wanted = sorted({each.lower() for each in repo_ids if check_text(each)})
         found: dict[str, KnownRepo] = {}
         renamed = (
             f"select {_REPO}, x.repo_id as earlier, x.until from aliases x join repos r on r.id = x.repo"

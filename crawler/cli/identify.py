@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.untrusted import check_text
 from crawler.cli.errors import NO, CommandError
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Column, Printer, size_text
@@ -171,7 +172,7 @@ def stale_repo(identity: Identity) -> str | None:
     """The repo that the Hub is asked for; None where the catalog's knowledge is new enough or no repo is known."""
     repo, origin = identity.verdict.repo, identity.artifact.origin
     if repo is None:
-        return origin.repo_id if origin else None
+        return check_text(origin.repo_id) if origin else None
     since = (datetime.now(UTC) - STALE_AFTER).isoformat()
     return repo.repo_id if repo.visited_at is None or repo.visited_at < since else None
 

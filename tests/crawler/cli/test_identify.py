@@ -138,6 +138,19 @@ def test_hostile_names_do_not_reach_the_terminal(hf_catalog: Ask, local_models: 
     assert "red.gguf" in answer.out
 
 
+def test_names_that_are_no_text_are_no_error(hf_catalog: Ask, local_models: str, tmp_path: Path) -> None:
+    bad = os.fsdecode(b"caf\xe9")
+    data = FILES["acme/Tiny-1B-GGUF"]["Tiny-1B-Q6_K.gguf"]
+    write(tmp_path / "m" / bad / bad / f"{bad}.gguf", data)
+    write(tmp_path / "m" / f"models--{bad}--{bad}" / "snapshots" / bad / "x.gguf", b"unknown")
+    answer = hf_catalog("identify", str(tmp_path / "m"), "--db", local_models, "--json")
+    assert sorted((row["state"], row["repo_id"]) for row in answer.json if row["repo_id"]) == [
+        ("current", "acme/Tiny-1B-GGUF")
+    ]
+    assert len(answer.json) == 2
+    assert hf_catalog("identify", str(tmp_path / "m"), "--db", local_models, "--no-hash").status == 0
+
+
 def test_the_hub_is_asked_for_what_the_catalog_lacks(
     hf_catalog: Ask, local_models: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
