@@ -11,6 +11,7 @@
     ├── TokenUnencrypted     the token would be sent over http to another machine
     ├── TokenRefused         the Hub does not accept the token; nothing is concluded from its responses
     ├── QuotaSpent           no request is left, and there is no time to wait for more
+    ├── UnknownDataset       a data set that a snapshot is uploaded to or fetched from is not there
     └── ClusterError         the Dask cluster can't be used: `cluster` is its address
     ScheduleError            the service can't run as configured
     ├── ConfigError          its file is invalid: `path`, `place` in it, `why`
@@ -138,6 +139,17 @@ class TokenRefused(CrawlError):
 
     def __reduce__(self) -> tuple[type[TokenRefused], tuple[str]]:
         return type(self), (self.endpoint,)
+
+
+class UnknownDataset(CrawlError):
+    """No data set of the Hub is meant by `name`; `hint` says what to do."""
+
+    def __init__(self, name: str, hint: str) -> None:
+        super().__init__(f"{name} is no data set that can be used")
+        self.name, self.hint = name, hint
+
+    def __reduce__(self) -> tuple[type[UnknownDataset], tuple[str, str]]:
+        return type(self), (self.name, self.hint)
 
 
 class QuotaSpent(CrawlError):

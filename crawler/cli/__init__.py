@@ -57,13 +57,17 @@ COMMANDS: dict[str, dict[str, Entry]] = {
     },
     "Publish": {
         "export": Entry("crawler.cli.export:export", "Write summaries and tables as CSV, Parquet or JSON lines."),
+        "snapshot": Entry("crawler.cli.snapshot:snapshot", "Write the whole catalog as Parquet, an open data set."),
         "report": Entry("crawler.cli.report:report", "Write a self-contained HTML report."),
         "charts": Entry("crawler.cli.charts:charts", "Write the report's charts as PNG and SVG."),
         "serve": Entry("crawler.cli.serve:serve", "Serve the catalog to a browser, with Datasette."),
         "mcp": Entry("crawler.cli.mcp:mcp", "Serve the catalog to agents (Model Context Protocol)."),
     },
     "Maintain": {
-        "db": Entry("crawler.cli.db:db", "upgrade, check, current, stats, backup, restore, optimize, prune, copy."),
+        "db": Entry(
+            "crawler.cli.db:db",
+            "upgrade, check, backup, restore, optimize, prune, copy, from-snapshot ...",
+        ),
         "sample-hub": Entry("crawler.cli.sample_hub:sample_hub", "Serve the demo's sample Hub."),
         "completion": Entry("crawler.cli.completion:completion", "Print tab completion for bash, zsh or fish."),
     },

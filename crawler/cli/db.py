@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -231,6 +235,41 @@ def copy_(source: str, target: str, out: Printer) -> None:
     rows: list[dict[str, Any]] = [asdict(each) for each in done]
     out.rows(rows, (Column("table"), Column("rows", right=True), Column("checksum", clip=False)), id_key="table")
     out.message(f"{sum(each.rows for each in done):,} rows copied; checksums are equal.")
+
+
+@db.command(name="from-snapshot")
+@click.argument("source", metavar="URL|DIR")
+@db_option
+@output_options
+def from_snapshot(source: str, db: str, out: Printer) -> None:
+    """Make a catalog of a snapshot: a folder, or a data set of the Hub (hf://datasets/OWNER/NAME, or its address).
+
+    The catalog must be new or empty. Every file is compared with the sha256 of the manifest.
+
+    \b
+    Examples:
+      hf-catalog db from-snapshot snapshot --db new.db
+      hf-catalog db from-snapshot hf://datasets/me/hub-catalog --db new.db
+    """
+    from db.maintain.from_snapshot import restore_snapshot
+
+    with snapshot_folder(source) as folder:
+        done = restore_snapshot(folder, db, lambda table, rows: out.detail(f"{table}: {rows:,} rows"))
+    rows: list[dict[str, Any]] = [asdict(each) for each in done if each.rows]
+    out.rows(rows, (Column("table"), Column("rows", right=True)), id_key="table")
+    out.message(f"{sum(each.rows for each in done):,} rows; go on with: hf-catalog crawl --db {db}")
+
+
+@contextmanager
+def snapshot_folder(source: str) -> Iterator[Path]:
+    """The folder of a snapshot: the given one, or one into which a data set of the Hub is fetched for the time."""
+    if "://" not in source:
+        yield Path(source)
+        return
+    from crawler.sources.huggingface.datasets import download_dataset
+
+    with TemporaryDirectory(prefix="hf-catalog.") as folder:
+        yield download_dataset(source, Path(folder))
 
 
 @db.command(name="grant-reader")

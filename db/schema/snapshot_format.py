@@ -1,0 +1,60 @@
+"""What a snapshot holds: Parquet files of the catalog's tables, by which another catalog is made, and a manifest.
+
+analysis/publish/snapshot.py writes it, db/maintain/from_snapshot.py reads it. `FORMAT` grows when an earlier program
+could not read it; tables and columns that are added do not change it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from sqlalchemy import Column, Table
+
+from db.schema.tables import metadata
+from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+TABLES_FOLDER = "tables"
+CARD = "README.md"
+
+LEFT_OUT = frozenset({"crawl_locks", "cursors", "listing_pages", "search_documents", "search_pending"})
+"""Tables of crawls under way, and the search index, which is made again."""
+
+CLEARED: dict[tuple[str, str], Any] = {
+    ("crawl_runs", "pid"): 0,
+    ("crawl_runs", "host"): "",
+    ("enrichments", "leased_until"): None,
+    ("enrichments", "holder"): None,
+}
+"""Columns that say who crawled where, and the values that they have in a snapshot."""
+
+Kind = Literal["integer", "number", "boolean", "time", "bytes", "text"]
+
+KEYS_PER_FILE = 2**17
+"""Numbers of repos, artifacts, events ... that one file holds."""
+
+MONTHLY = "metrics"
+"""The table whose files are months: a month that has ended never changes."""
+
+
+def snapshot_tables() -> list[Table]:
+    """The tables of a snapshot, parents before children."""
+    return [table for table in metadata.sorted_tables if table.name not in LEFT_OUT]
+
+
+def column_kind(column: Column[Any]) -> Kind:
+    """How a column is stored in Parquet; a day is the number yyyymmdd."""
+    match column.type:
+        case Bool():
+            return "boolean"
+        case Real():
+            return "number"
+        case UtcDateTime():
+            return "time"
+        case Hash():
+            return "bytes"
+        case BigInt() | Day():
+            return "integer"
+        case kind:
+            return "integer" if "INT" in str(kind) else "text"
