@@ -18,8 +18,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table
-
 from analysis.errors import ExportRefused
 from analysis.publish.export import CONVERTERS, INTERNAL_COLUMNS
 from analysis.publish.manifest import column_kinds, file_sha256
@@ -36,6 +34,7 @@ from db.schema.snapshot_format import (
     MANIFEST,
     MONTHLY,
     TABLES_FOLDER,
+    CatalogTable,
     column_kind,
     snapshot_tables,
 )
@@ -171,7 +170,7 @@ class SnapshotWriter:
             columns = [ViewColumn(name, kinds[name]) for _, name in places]
             return self.write_files(view.name, columns, rows, partial(name_prefix, key, view.prefix))
 
-    def write_table(self, table: Table) -> Written:
+    def write_table(self, table: CatalogTable) -> Written:
         columns = [TableColumn(table, column.name) for column in table.columns]
         keys = [column.name for column in table.primary_key]
         name = f"{TABLES_FOLDER}/{table.name}"
@@ -190,7 +189,7 @@ class SnapshotWriter:
             places = [result.columns.index(column.name) for column in columns]
             return self.write_files(name, columns, ([row[at] for at in places] for row in result), part)
 
-    def condition(self, table: Table) -> str:
+    def condition(self, table: CatalogTable) -> str:
         """Which rows are public."""
         if not self.has_private:
             return ""
@@ -276,7 +275,7 @@ class ViewColumn:
 class TableColumn:
     """A column of a table, as it is stored."""
 
-    table: Table
+    table: CatalogTable
     name: str
 
     @property

@@ -29,6 +29,9 @@ CLEARED: dict[tuple[str, str], Any] = {
 }
 """Columns that say who crawled where, and the values that they have in a snapshot."""
 
+CatalogTable = Table
+"""For annotations where the database toolkit is not imported."""
+
 Kind = Literal["integer", "number", "boolean", "time", "bytes", "text"]
 
 KEYS_PER_FILE = 2**17
