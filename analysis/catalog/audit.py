@@ -100,7 +100,8 @@ def find_newer(reader: CatalogReader, model: Mapping[str, Any]) -> list[str]:
         return []
     rows = reader.all(
         "select repo_id, version, tuning, specialty, quant, format, size from models"
-        " where author = :author and family = :family and status <> 'gone' and version is not null and repo_id <> :id",
+        " where lower(author) = lower(:author) and family = :family and status <> 'gone'"
+        " and version is not null and repo_id <> :id",
         {"author": model["author"], "family": model["family"], "id": model["repo_id"]},
     )
     same = ("tuning", "specialty", "quant", "format", "size")

@@ -124,13 +124,20 @@ def add_foundations(claims: Sequence[Claim]) -> list[Claim]:
     """What publishers of foundation models chose, where a chain ends in a copy that claims less or nothing.
 
     By the family and version that the last model's name states: `huggyllama/llama-7b` is LLaMA, whoever uploaded it.
+    A name without a version is a hint only where the card names no licence of known terms.
     """
     last = max(claims, key=lambda each: each.depth)
     name = parse_name_or_none(last.repo_id)
-    chosen = find_foundation_licence(name.family, name.version) if name else None
-    if name is None or chosen is None or (last.licence is not None and last.licence.family == chosen.family):
+    stated = last.licence if last.licence is not None and last.licence.is_known else None
+    for family, version in ((name.family, name.version), (name.base_family, name.base_version)) if name else ():
+        chosen = find_foundation_licence(family, version) if version or stated is None else None
+        if chosen is not None:
+            break
+    else:
         return []
-    title = f"{name.family} {name.version or ''}".strip()
+    if last.licence is not None and last.licence.family == chosen.family:
+        return []
+    title = f"{family} {version or ''}".strip()
     return [Claim(title, chosen, f"the name of {last.repo_id}", None, None, "unknown", last.depth + 1)]
 
 
