@@ -177,4 +177,5 @@ def print_checks(checks: Sequence[Check], form: str, out: Printer) -> None:
             Column("detail", "why"),
             Column("source"),
         ]
-        out.rows([each.row() for each in checks], columns, names=NAMES)
+        shown = list({each.repo_id: each for each in checks}.values()) if out.quiet and out.mode == "human" else checks
+        out.rows([each.row() for each in shown], columns, names=NAMES)

@@ -35,6 +35,7 @@ def test_the_checks_come_in_every_form(db: str, hf_catalog: Ask) -> None:
     assert len(sarif["runs"][0]["results"]) == len(rows)
     assert hf_catalog("audit", MODEL, "--db", db, "--format", "markdown").out.count("\n") == len(rows) + 2
     assert "not legal advice" in hf_catalog("audit", MODEL, "--db", db).out
+    assert hf_catalog("audit", MODEL, "--db", db, "-q").out == f"{MODEL}\n"
 
 
 def test_a_saved_query_names_the_models(db: str, hf_catalog: Ask) -> None:
