@@ -33,13 +33,13 @@ class Place(NamedTuple):
 
 
 def find_place(path: Path, roots: Iterable[Root]) -> Place:
-    """The store that a folder or file lies in, by its place; a folder of its own where it lies in none."""
+    """The store that a folder, or the folder of a file, lies in; the folder itself where it lies in none."""
+    own = path if path.is_dir() else path.absolute().parent
     try:
-        where = path.resolve()
+        where = own.resolve()
         found = [root for root in roots if where.is_relative_to(root.folder.resolve())]
     except (OSError, RuntimeError):
         found = []
-    own = path if path.is_dir() else path.absolute().parent
     return Place(max(found, key=lambda root: len(root.folder.parts), default=Root("folder", own)))
 
 

@@ -329,7 +329,7 @@ def find_counterpart(artifact: LocalArtifact, there: Sequence[KnownArtifact]) ->
         [each for each in there if each.file_name in names],
         [each for each in there if each.role == artifact.role and is_tagged(each, origin.quant if origin else None)],
     ):
-        if len(matches) == 1 or (matches and matches[0].repo.repo_id and len({m.artifact for m in matches}) == 1):
+        if len(matches) == 1:
             return matches[0]
     return None
 

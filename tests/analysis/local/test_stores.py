@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.local.find import Place, find_local_artifacts
+from analysis.local.find import Place, find_local_artifact, find_local_artifacts, find_place
 from analysis.local.hash_cache import HashCache
 from analysis.local.identify import identify_artifacts
 from analysis.local.known import Known
@@ -196,3 +196,13 @@ def test_paths_keep_their_place_in_a_store(tmp_path: Path) -> None:
     found = list(find_local_artifacts(Scan(), tmp_path / "acme" / "Tiny-1B", place))
     assert [each.origin and each.origin.repo_id for each in found] == ["acme/Tiny-1B"]
     assert found[0].path == placed[0].path
+
+
+def test_a_link_into_a_store_is_looked_at_where_it_lies(tmp_path: Path) -> None:
+    placed = LAYOUTS["lmstudio"](tmp_path / "store")
+    link = tmp_path / "link.safetensors"
+    link.symlink_to(placed[0].path)
+    place = find_place(link, [Root("lmstudio", tmp_path / "store")])
+    found = find_local_artifact(Scan(), link, place)
+    assert found is not None
+    assert (found.store, found.path, found.size) == ("folder", link, placed[0].path.stat().st_size)
