@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -20,12 +21,13 @@ from analysis.errors import SourceError
 from analysis.files.artifacts import group_artifacts
 from analysis.files.roles import role_of
 from analysis.files.select_headers import select_headers
-from analysis.formats.formats import format_of_path
+from analysis.formats.formats import FOLDER_FORMATS, format_of_path
 from analysis.formats.model_config import find_config_files, merge_configs
 from analysis.formats.readers import (
     READERS,
     find_reader,
     has_reader,
+    is_crawled,
     is_readable,
     recognize_format,
 )
@@ -87,19 +89,31 @@ def target_from_path(path: Path) -> Target:
     """A local file, with its other shards."""
     found = group_artifacts(list_folder(path.parent), local_repo(path.parent.name))
     whole = next((artifact for artifact in found if path.name in artifact.paths), None)
-    if whole is None or not has_reader(whole):
+    if whole is None or not has_reader(whole) or (len(whole.paths) == 1 and not is_crawled(whole)):
         whole = single_file_artifact(path.name, FileSource(path))
     return _local_target(path.parent, whole)
 
 
 def target_from_folder(folder: Path) -> Target:
-    """The artifact of a folder that `select_headers` selects first."""
+    """The artifact of a folder that `select_headers` selects first, or the folder itself where a format is one."""
+    if (package := package_artifact(folder.resolve())) is not None:
+        return _local_target(folder.resolve().parent, package)
     repo = local_repo(folder.resolve().name)
     artifacts = group_artifacts(list_folder(folder), repo)
     chosen = _select_first(repo, artifacts)
     if chosen is None:
         raise SourceError(str(folder), f"holds no {' or '.join(READERS)} file")
     return _local_target(folder, chosen, _other_readable(artifacts, chosen))
+
+
+def package_artifact(folder: Path) -> ArtifactRecord | None:
+    """The artifact of a folder that is one by its name, like `Model.mlpackage`; None for others."""
+    format_ = next((name for ending, name in FOLDER_FORMATS.items() if folder.name.endswith(ending)), None)
+    if format_ is None:
+        return None
+    files = sorted(path for path in islice(folder.rglob("*"), MAX_FOLDER_FILES) if path.is_file())
+    paths = tuple(path.relative_to(folder.parent).as_posix() for path in files)
+    return ArtifactRecord(folder.name, "weights", format_, paths, sum(path.stat().st_size for path in files))
 
 
 def _local_target(folder: Path, artifact: ArtifactRecord, others: tuple[str, ...] = ()) -> Target:

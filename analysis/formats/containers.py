@@ -16,8 +16,8 @@ from db.records import ArtifactRecord, Header
 
 SCHEME_BY_TYPE: Mapping[str, str] = {
     "F64": "F64", "F32": "F32", "F16": "F16", "BF16": "BF16", "I8": "INT8", "U8": "UINT8", "I4": "INT4", "U4": "INT4",
-    "I2": "INT2", "U2": "INT2", "F4": "FP4", "F8_E4M3": "FP8", "F8_E5M2": "FP8", "F8_E4M3FNUZ": "FP8",
-    "F8_E5M2FNUZ": "FP8",
+    "I2": "INT2", "U2": "INT2", "U3": "INT3", "U6": "INT6", "F4": "FP4", "F8_E4M3": "FP8", "F8_E5M2": "FP8",
+    "F8_E4M3FNUZ": "FP8", "F8_E5M2FNUZ": "FP8",
 }  # fmt: skip
 """Types that weights have -> their scheme. Wider whole numbers are shapes, positions and counters."""
 

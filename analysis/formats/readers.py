@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from analysis.errors import UnreadableFormat
-from analysis.formats import gguf, nemo, onnx, openvino, pytorch_zip, safetensors, tflite
+from analysis.formats import coreml, gguf, nemo, onnx, openvino, pytorch_zip, safetensors, tflite
 from analysis.formats.array_lengths import ArrayLengths
 from analysis.formats.facts import limit_header
 from analysis.formats.formats import FORMAT_BY_EXTENSION, extension_of, find_container, find_format
@@ -25,6 +25,7 @@ READERS: Mapping[str, Reader] = {
     "tflite": tflite.READER,
     "nemo": nemo.READER,
     "openvino": openvino.READER,
+    "coreml": coreml.READER,
 }
 """Readers by the format of the files (`Format.container`)."""
 
@@ -37,9 +38,11 @@ def is_readable(path: str) -> bool:
 def has_reader(artifact: ArtifactRecord) -> bool:
     """Whether all files of an artifact have headers that can be read."""
     format_ = find_format(artifact.format)
-    return find_container(artifact.format) in READERS and all(
-        is_readable(path) or extension_of(path) in format_.paired_extensions for path in artifact.paths
-    )
+    if find_container(artifact.format) not in READERS:
+        return False
+    if format_.folders and artifact.artifact.endswith(format_.folders):  # the reader knows which of its files to read
+        return True
+    return all(is_readable(path) or extension_of(path) in format_.paired_extensions for path in artifact.paths)
 
 
 def is_crawled(artifact: ArtifactRecord) -> bool:

@@ -174,3 +174,17 @@ def openvino(constants: Sequence[tuple[str, str, str]]) -> bytes:
         for at, (name, kind, shape) in enumerate(constants)
     )
     return f'<?xml version="1.0"?>\n<net name="m" version="11">\n<layers>{layers}</layers></net>'.encode()
+
+
+# ---- Core ML --------------------------------------------------------------------------------------------------------
+
+
+def coreml_weights(blobs: Sequence[tuple[int, int]], *, version: int = 2, padding: int = 0) -> bytes:
+    """A weights file: blobs by type and bytes, the last one with bits of padding."""
+    made = bytearray(struct.pack("<II", len(blobs), version) + bytes(56))
+    for at, (kind, size) in enumerate(blobs):
+        start = len(made) + 64
+        unused = padding if at == len(blobs) - 1 else 0
+        made += struct.pack("<IIQQQ", 0xDEADBEEF, kind, size, start, unused) + bytes(32) + bytes(size)
+        made += bytes(-len(made) % 64)
+    return bytes(made)

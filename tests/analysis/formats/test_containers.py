@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from analysis.errors import HeaderBeyondLimits, HeaderError, HeaderMalformed, NotThisFormat, OlderPickle
 from analysis.formats import limits
-from analysis.formats.readers import READERS, is_crawled, read_artifact
+from analysis.formats.readers import READERS, has_reader, is_crawled, read_artifact, recognize_format
 from analysis.formats.source import BytesSource
 from db.records import ArtifactRecord, Header
 from tests.analysis.formats.container_files import (
     attribute,
+    coreml_weights,
     dictionary,
     message,
     number,
@@ -295,6 +296,46 @@ def test_xml_that_is_made_to_be_slow_is_read_once() -> None:
     for piece in (b"<layer ", b"<layer a", b'name="', b"<layer><data ", b" "):
         with pytest.raises(HeaderMalformed):
             read("openvino", {"m.xml": b"<net>" + piece * 200_000})
+
+
+# ---- Core ML --------------------------------------------------------------------------------------------------------
+
+PACKAGE = "M.mlpackage/Data/com.apple.CoreML"
+
+
+def test_a_core_ml_package_is_counted_by_the_blobs_of_its_weights() -> None:
+    """Indices of 4 bits of a palette of 16 halves, a bias of floats: 3 bits of the last byte are padding."""
+    weights = coreml_weights([(1, 32), (2, 400), (11, 1000)])
+    files = {"Manifest.json": b"{}", "model.mlmodel": b"", "weights/weight.bin": weights}
+    found = read("coreml", {f"{PACKAGE}/{path}": data for path, data in files.items()})
+    assert (found.parameters, found.tensor_count, found.quant) == (16 + 100 + 2000, 3, "INT4")
+    assert found.types == {"U4": 2000, "F32": 100, "F16": 16}
+    odd = read("coreml", {"weight.bin": coreml_weights([(12, 3)], padding=3)})
+    assert (odd.parameters, odd.quant, odd.bits_per_weight) == (7, "INT3", 24 / 7)
+
+
+@pytest.mark.parametrize(
+    ("error", "data"),
+    [
+        (NotThisFormat, b"\x08\x06" + bytes(100)),
+        (NotThisFormat, coreml_weights([(1, 32)], version=1)),
+        (HeaderMalformed, coreml_weights([(99, 32)])),
+        (HeaderMalformed, coreml_weights([(1, 32)])[:64] + bytes(128)),
+        (HeaderMalformed, coreml_weights([(1, 1000)])[:256]),
+        (HeaderMalformed, coreml_weights([])),
+        (HeaderMalformed, b"\xff\xff\xff\xff" + coreml_weights([(1, 32)])[4:]),
+    ],
+)
+def test_what_holds_no_core_ml_weights_is_refused(error: type[HeaderError], data: bytes) -> None:
+    with pytest.raises(error, match=r"weight\.bin"):
+        read("coreml", {"weight.bin": data})
+
+
+def test_the_weights_of_a_core_ml_package_are_recognized_and_the_whole_package_has_a_reader() -> None:
+    assert recognize_format(BytesSource(coreml_weights([(1, 32)]))) == "coreml"
+    paths = ("M.mlpackage/Manifest.json", f"{PACKAGE}/weights/weight.bin")
+    assert has_reader(ArtifactRecord("M.mlpackage", "weights", "coreml", paths, None))
+    assert not has_reader(ArtifactRecord("M.mlpackage", "weights", "tensorrt", paths, None))
 
 
 # ---- All ------------------------------------------------------------------------------------------------------------

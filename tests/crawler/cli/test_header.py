@@ -14,7 +14,15 @@ from analysis.formats.source import BytesSource
 from crawler.cli import cli, errors
 from db.write.store import Store
 from samplehub import SampleHub
-from tests.analysis.formats.container_files import onnx_model, onnx_tensor, openvino, pickled, rebuilt, torch_zip
+from tests.analysis.formats.container_files import (
+    coreml_weights,
+    onnx_model,
+    onnx_tensor,
+    openvino,
+    pickled,
+    rebuilt,
+    torch_zip,
+)
 from tests.analysis.formats.gguf_file import LAYERS, Tensor, Typed, gguf, model, q4
 from tests.crawler.ranged import Flaw, serving
 from tests.db.made import enrichment, page
@@ -110,11 +118,23 @@ def test_the_containers_of_other_programs(run: Any, tmp_path: Path) -> None:
     assert (found["format"], found["parameters"], found["quant"]) == ("pytorch", 32, "F16")
 
 
+def test_a_core_ml_package_is_read_whole_or_by_its_weights(run: Any, tmp_path: Path) -> None:
+    weights = tmp_path / "M.mlpackage" / "Data" / "com.apple.CoreML" / "weights" / "weight.bin"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(coreml_weights([(1, 32), (11, 100)]))
+    for target in (tmp_path / "M.mlpackage", weights):
+        found = run(target, "--json").json
+        assert (found["format"], found["parameters"], found["quant"]) == ("coreml", 16 + 200, "INT4")
+
+
 def test_a_file_of_another_format_is_named(run: Any, tmp_path: Path) -> None:
     (tmp_path / "model.mlmodel").write_bytes(b"\x08\x06" + bytes(50))
     (tmp_path / "old.pt").write_bytes(b"\x80\x02}q\x00.")
+    (tmp_path / "model.engine").write_bytes(bytes(50))
+    ran = run(tmp_path / "model.engine")
+    assert ran.status == 1 and "its format is tensorrt" in ran.err
     ran = run(tmp_path / "model.mlmodel")
-    assert ran.status == 1 and "its format is coreml" in ran.err
+    assert ran.status == 1 and "weights/weight.bin of a .mlpackage" in ran.err
     ran = run(tmp_path / "old.pt")
     assert ran.status == 1 and "convert it to safetensors" in ran.err
 
