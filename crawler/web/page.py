@@ -38,7 +38,6 @@ class Visit:
     answers: AnswerCache
     run_query: Callable[[QueryRequest], QueryResult]
     machine: str | None = None
-    suffix: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ except ImportError as error:
 from crawler.web.csv_views import csv_routes  # these need Datasette too
 from crawler.web.database import CatalogDatabase
 from crawler.web.errors import show_error
+from crawler.web.pages.explore import REPO_ID_COLUMNS
 from crawler.web.site import NAVIGATION, Site, page_routes
 
 DATABASE = "catalog"  # in URLs, whatever the file is called
@@ -79,9 +80,6 @@ SORT_COLUMNS: Mapping[str, str] = {
     "quantized_models": "downloads",
 }
 SHOWN_TABLES = frozenset({"crawl_runs", "skips", "evaluations", "headers", "repos"})  # every view is shown
-REPO_ID_COLUMNS = frozenset(
-    {"repo_id", "base_model", "parent", "parent_id", "ancestor", "example", "first_by_name", "last_by_name"}
-)
 SIZE_COLUMNS = frozenset(
     {"size", "bytes_read", "used_storage", "least_size", "most_size", "greatest_size", "mean_size"}
 )

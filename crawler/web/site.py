@@ -119,10 +119,8 @@ class Site:
             path, suffix = split_suffix(page, request, reader)
             found = re.fullmatch(page.path, path)
             parts = [unquote(part) for part in (found.groups() if found else ()) if part]
-            visit = Visit(
-                reader, str(self.db), path, parts, Query(request.query_string), self.answers, run_query, self.machine,
-                suffix,
-            )  # fmt: skip
+            query = Query(request.query_string)
+            visit = Visit(reader, str(self.db), path, parts, query, self.answers, run_query, self.machine)
             if suffix in page.forms:
                 file = page.forms[suffix](visit)
                 headers = {"content-disposition": f'inline; filename="{file.file_name}"'}

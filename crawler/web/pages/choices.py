@@ -9,7 +9,6 @@ from analysis.fit.machines import presets
 from crawler.web.page import THIS_MACHINE, Visit
 
 CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
-KV_TYPES = ("f16", "q8_0", "q4_0", "bf16", "f32", "q5_1", "q5_0", "q4_1", "iq4_nl")
 
 
 @cache

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from analysis.catalog.compare import TITLES, compare_models
 from analysis.catalog.comparison_lines import comparison_lines, title_of
+from analysis.catalog.description import CONTEXT
 from analysis.units import parse_context
 from crawler.web.page import Content, Page, Visit, choose_machine
 from crawler.web.pages.choices import machine_choices
 from crawler.web.query import BadRequest
 
 MAX_MODELS = 5
-CONTEXT = 8192  # tokens
 
 
 def load_compare(visit: Visit) -> Content:

@@ -18,6 +18,11 @@ from crawler.web.query import BadRequest
 
 MAX_ROWS = 100
 MAX_BARS = 12
+REPO_ID_COLUMNS = frozenset(
+    {"repo_id", "base_model", "parent", "parent_id", "ancestor", "example", "first_by_name", "last_by_name"}
+)
+"""Columns of repo ids, which become links."""
+
 TYPE_HINTS = {
     "text": "any text",
     "integer": "a whole number",
@@ -61,15 +66,9 @@ def load_query(visit: Visit) -> Content:
         "picture": draw_rows(query.title, result.columns, rows),
         "editor": f"/catalog/{query.name}?{urlencode(texts)}",
         "csv": f"/catalog/{query.name}.csv?{urlencode({**texts, '_size': 'max'})}",
-        "id_columns": ID_COLUMNS,
+        "id_columns": REPO_ID_COLUMNS,
     }
     return Content(query.title, data, context)
-
-
-ID_COLUMNS = frozenset(
-    {"repo_id", "base_model", "parent", "parent_id", "ancestor", "example", "first_by_name", "last_by_name"}
-)
-"""Columns of repo ids, which become links."""
 
 
 def parse_values(query: SavedQuery, texts: dict[str, str]) -> dict[str, Any]:

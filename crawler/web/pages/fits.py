@@ -8,11 +8,12 @@ from typing import Any
 from analysis.catalog.fit_request import FitRequest
 from analysis.catalog.fits import Fit, FitAnswer, find_fits
 from analysis.catalog.use_lines import load_use_lines
+from analysis.fit.geometry import KV_TYPES
 from analysis.fit.machines import Machine
 from analysis.publish.drawings import draw_memory
 from analysis.units import parse_context, size_text
 from crawler.web.page import ChosenMachine, Content, Page, Visit, choose_machine
-from crawler.web.pages.choices import CONTEXTS, KV_TYPES, load_choices, machine_choices
+from crawler.web.pages.choices import CONTEXTS, load_choices, machine_choices
 
 MAX_ROWS = 20
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
+from analysis.catalog.audit import audit_model
 from analysis.catalog.compare import TITLES
 from analysis.catalog.description import (
     CONTEXT,
@@ -45,6 +46,7 @@ def load_model(visit: Visit) -> Content:
     model = found.model
     around = load_neighbourhood(visit.reader, model["repo_id"])
     history = load_history(visit.reader, model["repo_id"])
+    checks = audit_model(visit.reader, model["repo_id"])
     loadable = [row for row in found.info.artifacts if row["role"] in LOADABLE_ROLES]
     others = [row for row in found.info.artifacts if row["role"] not in LOADABLE_ROLES]
     data = {
@@ -52,6 +54,7 @@ def load_model(visit: Visit) -> Content:
         "machine": {"title": chosen.title, "memory": chosen.room},
         "lineage": asdict(around),
         "history": [series.row() for series in history],
+        "checks": [asdict(check) for check in checks],
     }
     context = {
         "found": found,
@@ -65,6 +68,7 @@ def load_model(visit: Visit) -> Content:
         "chosen": chosen,
         "machines": machine_choices(),
         "tree": draw_tree(tree_nodes(around), f"Lineage of {model['repo_id']}"),
+        "checks": checks,
         "ancestors": around.ancestors[::-1],
         "pictures": [draw_series(series) for series in history],
         "evidence": explain_labels(found),

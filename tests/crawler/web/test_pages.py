@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("datasette", reason="datasette is not installed: pip install '.[serve]'")
 
+from analysis.catalog.audit import audit_model
 from analysis.catalog.fit_request import FitRequest
 from analysis.catalog.fits import find_fits
 from analysis.fit.machines import GB, Machine
@@ -199,6 +200,15 @@ def test_a_model_is_found_in_any_case_and_a_name_that_ends_in_json_is_a_name(sma
     assert "<h1>someone/model.json</h1>" in site.get("/model/someone/model.json")
     assert site.json("/model/someone/model.json.json")["repo_id"] == "someone/model.json"
     assert "<h1>google/gemma-3-4b-it</h1>" in site.get("/model/GOOGLE/Gemma-3-4B-it")
+
+
+def test_a_model_shows_the_checks_of_the_audit(site: Site, small: str) -> None:
+    with CatalogReader(small) as reader:
+        expected = audit_model(reader, UNSLOTH)
+    found = site.json(f"/model/{UNSLOTH}.json")["checks"]
+    assert [(row["check"], row["result"]) for row in found] == [(check.check, check.result) for check in expected]
+    html = site.get(f"/model/{UNSLOTH}")
+    assert all(f'<th scope="row">{check.check}</th>' in html for check in expected) and expected
 
 
 # ---- fits, compare --------------------------------------------------------------------------------------------------
