@@ -17,6 +17,10 @@
     ├── ConfigError          its file is invalid: `path`, `place` in it, `why`
     ├── StateDamaged         its health file holds something else: `path`, `why`
     └── ServiceAlreadyRunning  `state` is its health file, `pid` its process
+    WatchError               a watch can't be made or run
+    ├── UnknownWatch         no watch has this name
+    └── TargetInvalid        a message can't be sent to this target
+    DeliveryFailed           a message was not delivered; it is tried again
     RepoError                one repo can't be read: `reason` and `detail` become a Skipped row, the run continues
     └── FileError            one file can't be read (also a SourceError, which readers of headers handle)
     OrderIgnored             the Hub does not sort its listing by `order`: the caller lists in another way
@@ -257,6 +261,34 @@ class FileError(RepoError, SourceError):
 
     def __reduce__(self) -> tuple[type[FileError], tuple[str, SkipReason, str]]:  # type: ignore[override]
         return type(self), (self.name, self.reason, self.detail)
+
+
+class WatchError(Exception):
+    """A watch can't be made or run; `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UnknownWatch(WatchError):
+    """No watch has this name; `known` are the names that there are."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        hint = f"there are {', '.join(known)}" if known else "make one with: hf-catalog watch add"
+        super().__init__(f"no watch is named {name!r}", hint)
+
+
+class TargetInvalid(WatchError):
+    """A message can't be sent to `target`; `why` has no secret in it."""
+
+    def __init__(self, target: str, why: str) -> None:
+        hint = "print, atom:FILE, https://HOST/PATH, or env:VARIABLE or file:FILE (mode 0600) that holds the address"
+        super().__init__(f"target {target}: {why}", f"targets are {hint}")
+
+
+class DeliveryFailed(Exception):
+    """A message was not delivered; its text has no secret in it."""
 
 
 class CrawlStopped(Exception):

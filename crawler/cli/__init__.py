@@ -56,6 +56,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "sbom": Entry("crawler.cli.sbom:sbom", "A bill of materials of models or local files: CycloneDX, SPDX."),
     },
     "Publish": {
+        "watch": Entry("crawler.cli.watch:watch", "Saved conditions that notify: add, ls, show, test, rm, run."),
         "export": Entry("crawler.cli.export:export", "Write summaries and tables as CSV, Parquet or JSON lines."),
         "snapshot": Entry("crawler.cli.snapshot:snapshot", "Write the whole catalog as Parquet, an open data set."),
         "report": Entry("crawler.cli.report:report", "Write a self-contained HTML report."),

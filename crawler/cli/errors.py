@@ -90,6 +90,8 @@ ERROR_MESSAGES: dict[str, ErrorMessage] = {
     "crawler.errors.QuotaSpent": ErrorMessage(HUB, "run the same command later: it resumes"),
     "crawler.errors.StateDamaged": ErrorMessage(NO, "move the health file away"),
     "crawler.errors.ScheduleError": ErrorMessage(USAGE, "see: hf-catalog schedule --help"),
+    "crawler.errors.UnknownWatch": ErrorMessage(NO, "list the watches with: hf-catalog watch ls"),
+    "crawler.errors.WatchError": ErrorMessage(USAGE, "see: hf-catalog watch --help"),
     "crawler.errors.CrawlError": ErrorMessage(HUB, "what is stored is safe: run the same command again"),
     "sqlalchemy.exc.OperationalError": ErrorMessage(CATALOG, "check it with: hf-catalog db check"),
     "sqlalchemy.exc.DatabaseError": ErrorMessage(CATALOG, "check it with: hf-catalog db check"),
@@ -107,6 +109,7 @@ EXTRAS = {
     "vl_convert": "charts",
     "datasette": "serve",
     "mcp": "mcp",
+    "apprise": "notify",
 }
 """Optional packages and the extra that installs each."""
 

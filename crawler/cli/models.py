@@ -9,11 +9,13 @@ import click
 
 from analysis.catalog.known_values import check_families, check_formats, check_schemes
 from crawler.cli.coverage import print_gap
-from crawler.cli.options import MODEL_SIZE, complete_scheme, db_option, output_options
+from crawler.cli.model_filters import filter_options
+from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text
 
 if TYPE_CHECKING:
     from analysis.catalog.lineage import Node
+    from analysis.catalog.models import ModelFilter
 
 SORTS = ["downloads", "likes", "trending", "created", "modified", "size", "parameters", "name", "first-seen"]
 
@@ -24,41 +26,13 @@ def models() -> None:
 
 
 @models.command()
-@click.option("--family", multiple=True, metavar="NAME", help="gemma, llama, qwen; repeatable; * for any text.")
-@click.option(
-    "--quant",
-    multiple=True,
-    shell_complete=complete_scheme,
-    metavar="SCHEME",
-    help="Q4_K_M, AWQ, 'IQ2*': of the repo or of one of its files.",
-)
-@click.option("--format", "formats", multiple=True, metavar="NAME", help="gguf, safetensors, mlx.")
-@click.option("--author", multiple=True, metavar="NAME", help="The publisher.")
-@click.option("--tuning", multiple=True, metavar="WORD", help="instruct, base, merge, abliterated; all that are given.")
-@click.option("--license", "licenses", multiple=True, metavar="NAME", help="apache-2.0, gemma.")
-@click.option("--task", multiple=True, metavar="NAME", help="The Hub's task: text-generation.")
-@click.option("--min-size", type=MODEL_SIZE, metavar="SIZE", help="4B parameters; 3GB, 3GiB or 3e9 bytes of files.")
-@click.option("--max-size", type=MODEL_SIZE, metavar="SIZE", help="As --min-size.")
-@click.option("--quantized/--full-precision", default=None, help="Only quantized models, or only full-precision ones.")
-@click.option("--qat/--no-qat", default=None, help="With or without quantization-aware training.")
-@click.option("--gone", is_flag=True, help="Include models that have vanished from the Hub.")
+@filter_options
 @click.option("--sort", type=click.Choice(SORTS), default="downloads", show_default=True)
 @click.option("--limit", type=click.IntRange(min=0), default=30, show_default=True, metavar="N", help="0 for all.")
 @db_option
 @output_options
 def ls(
-    family: tuple[str, ...],
-    quant: tuple[str, ...],
-    formats: tuple[str, ...],
-    author: tuple[str, ...],
-    tuning: tuple[str, ...],
-    licenses: tuple[str, ...],
-    task: tuple[str, ...],
-    min_size: tuple[str, int] | None,
-    max_size: tuple[str, int] | None,
-    quantized: bool | None,
-    qat: bool | None,
-    gone: bool,
+    wanted: ModelFilter,
     sort: str,
     limit: int,
     db: str,
@@ -72,34 +46,20 @@ def ls(
       hf-catalog models ls --format gguf --min-size 7B --max-size 9B --sort likes
       hf-catalog models ls --author unsloth --json
     """
-    from analysis.catalog.models import ModelFilter, list_models
+    from analysis.catalog.models import list_models
     from analysis.query.reader import CatalogReader
 
-    wanted = ModelFilter(
-        families=family,
-        quants=quant,
-        formats=formats,
-        authors=author,
-        tunings=tuning,
-        licenses=licenses,
-        tasks=task,
-        least=min_size,
-        most=max_size,
-        quantized=quantized,
-        qat=qat,
-        gone=gone,
-    )
     with CatalogReader(db) as reader:
-        check_families(family, reader)
-        check_schemes(quant, reader)
-        check_formats(formats)
+        check_families(wanted.families, reader)
+        check_schemes(wanted.quants, reader)
+        check_formats(wanted.formats)
         printed = out.rows(
             list_models(reader, wanted, sort=sort, limit=limit or None),
             LISTED,
             id_key="repo_id",
             empty="No model matches.",
         )
-        if printed == 0 or quant or formats or min_size or max_size:
+        if printed == 0 or wanted.quants or wanted.formats or wanted.least or wanted.most:
             print_gap(out, reader, db)
 
 

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -38,6 +39,7 @@ from crawler.service.health_server import HealthServer
 from crawler.service.hooks import JobResult, last_error_lines, run_hook
 from crawler.service.logging import configure_log, log
 from crawler.service.state import JobState, Outcome, State, read_state, utc_now_iso, write_state
+from crawler.service.watches import has_watches
 from db.processes import is_running, start_time
 from db.secret_url import reveal
 
@@ -46,6 +48,10 @@ HEARTBEAT_INTERVAL_SECONDS = 30.0
 
 TERMINATE_TIMEOUT_SECONDS = 120.0
 """How long a job may take to end after SIGTERM before it is killed."""
+
+
+WATCHES_TIMEOUT = timedelta(minutes=30)
+"""How long the watches may take after a crawl."""
 
 
 class CronTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
@@ -167,10 +173,28 @@ class Service:
         for hook in self.config.hooks:
             if job.name in hook.after:
                 run_hook(hook, result)
+        if job.is_crawl and result.outcome != "stopped":
+            self._run_watches()
         if result.outcome == "done":
             for follower in self.config.jobs.values():
                 if job.name in follower.after:
                     self.run_job(follower)
+
+    def _run_watches(self) -> None:
+        """Lets the watches look at what a crawl has found, in a process of its own; an error is logged."""
+        try:
+            if self._stopping.is_set() or not has_watches(reveal(self.config.db)):
+                return
+        except sqlite3.DatabaseError as error:
+            log.error("watches can't be read", extra={"facts": {"error": str(error)}})
+            return
+        self._is_idle.clear()
+        try:
+            status, _, err = self._run_process(Job("watches", ("watch", "run", "--json"), max_time=WATCHES_TIMEOUT))
+        finally:
+            self._is_idle.set()
+        if status:
+            log.error("watches failed", extra={"facts": {"status": status, "error": last_error_lines(err)}})
 
     def _first_time(self, job: Job, now: datetime) -> datetime | None:
         trigger = make_trigger(job)

@@ -1,0 +1,55 @@
+"""The options that choose models, for the commands that have them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import click
+
+from crawler.cli.options import MODEL_SIZE, Command, complete_scheme
+
+OPTIONS = (
+    click.option("--family", multiple=True, metavar="NAME", help="gemma, llama, qwen; repeatable; * for any text."),
+    click.option(
+        "--quant",
+        multiple=True,
+        shell_complete=complete_scheme,
+        metavar="SCHEME",
+        help="Q4_K_M, AWQ, 'IQ2*': of the repo or of one of its files.",
+    ),
+    click.option("--format", "formats", multiple=True, metavar="NAME", help="gguf, safetensors, mlx."),
+    click.option("--author", multiple=True, metavar="NAME", help="The publisher."),
+    click.option("--tuning", multiple=True, metavar="WORD", help="instruct, base, merge, abliterated; all of them."),
+    click.option("--license", "licenses", multiple=True, metavar="NAME", help="apache-2.0, gemma."),
+    click.option("--task", multiple=True, metavar="NAME", help="The Hub's task: text-generation."),
+    click.option("--min-size", type=MODEL_SIZE, metavar="SIZE", help="4B parameters; 3GB, 3GiB or 3e9 bytes of files."),
+    click.option("--max-size", type=MODEL_SIZE, metavar="SIZE", help="As --min-size."),
+    click.option(
+        "--quantized/--full-precision", default=None, help="Only quantized models, or only full-precision ones."
+    ),
+    click.option("--qat/--no-qat", default=None, help="With or without quantization-aware training."),
+    click.option("--gone", is_flag=True, help="Include models that have vanished from the Hub."),
+)
+FIELDS = {
+    "family": "families", "quant": "quants", "formats": "formats", "author": "authors", "tuning": "tunings",
+    "licenses": "licenses", "task": "tasks", "min_size": "least", "max_size": "most", "quantized": "quantized",
+    "qat": "qat", "gone": "gone",
+}  # fmt: skip
+"""Option -> field of ModelFilter."""
+
+
+def filter_options(command: Command) -> Command:
+    """Adds the options and passes the command `wanted`, a ModelFilter, in their place."""
+
+    @functools.wraps(command)
+    def filtering(*args: Any, **options: Any) -> Any:
+        from analysis.catalog.models import ModelFilter
+
+        wanted = ModelFilter(**{field: options.pop(name) for name, field in FIELDS.items()})
+        return command(*args, wanted=wanted, **options)
+
+    wrapped: Command = filtering
+    for option in reversed(OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
