@@ -181,16 +181,14 @@ def test_an_spdx_document_is_valid_and_says_what_is_known() -> None:
     }
 
 
-def test_the_models_of_a_catalog_make_valid_documents(small: str) -> None:
+def test_models_of_a_catalog_make_valid_documents(small: str) -> None:
     with CatalogReader(small) as reader:
-        ids = [row["repo_id"] for row in reader.all("select repo_id from models where status <> 'gone'")]
-        models = [load_bill_model(reader, repo_id) for repo_id in ids]
-    assert len(models) > 5
-    for version in ("1.6", "1.7"):
-        check_cyclonedx(build_cyclonedx(models, version, "1.0", AT))
+        models = [
+            load_bill_model(reader, name) for name in ("bartowski/google_gemma-3-4b-it-GGUF", "google/gemma-3-4b-it")
+        ]
+    assert models[0].ancestors[0].repo_id == "google/gemma-3-4b-it"
+    check_cyclonedx(build_cyclonedx(models, "1.7", "1.0", AT))
     check_spdx(build_spdx(models, "1.0", AT))
-    [quantized] = [each for each in models if each.repo_id == "bartowski/google_gemma-3-4b-it-GGUF"]
-    assert next(each.repo_id for each in quantized.ancestors) == "google/gemma-3-4b-it"
 
 
 @pytest.mark.parametrize(
