@@ -22,6 +22,7 @@ from samplehub.server.file_routes import Cdn, Files
 from samplehub.server.http_server import Listener, RecordedRequest, Request, Response
 from samplehub.server.permissions import Access, Account, Moved, Refusal, error, sample_tokens
 from samplehub.server.rate_limits import Bucket, Quota, RateLimiter
+from samplehub.server.uploads import Uploads
 
 MAX_LOGGED_REQUESTS = 200_000  # requests
 COMMON = {"X-Powered-By": "huggingface-moon", "Access-Control-Allow-Origin": "https://huggingface.co"}
@@ -75,6 +76,7 @@ class SampleHub:
         self._apis = {"models": APIS[dialect](self.catalog, self._access)}
         for kind, others in (("datasets", self.datasets), ("spaces", self.spaces)):
             self._apis[kind] = Api(others, Access(others, self.tokens), kind)
+        self.uploads = Uploads(self._access.account)
         self._cdn = Cdn()
         self._files = Files(self._access, self._cdn)
         self._listeners: dict[str, Listener] = {}
@@ -150,6 +152,8 @@ class SampleHub:
         try:
             if not standing.allowed:
                 response = over_quota(bucket, standing.limit)
+            elif (uploaded := self.uploads.answer(heard, self.endpoint)) is not None:
+                response = uploaded
             elif cached:
                 response = self._cached(heard, segments[2:])
             elif at_api:
