@@ -50,11 +50,14 @@ def read_members(cursor: Cursor) -> list[Member]:
             "<10xH8xIIHHH8xI", raw[at : at + DIRECTORY_BYTES]
         )
         first = at + DIRECTORY_BYTES
+        following = first + name_bytes + extra_bytes + comment_bytes
+        if following > len(raw):
+            raise cursor.malformed(offset + at, "an entry within the zip directory", f"{following - at:,} bytes")
         name = raw[first : first + name_bytes].decode(errors="replace")
         extra = raw[first + name_bytes : first + name_bytes + extra_bytes]
         whole, packed, start = read_large_numbers(extra, [whole, packed, start])
         found.append(Member(name, start, packed, method == STORED))
-        at = first + name_bytes + extra_bytes + comment_bytes
+        at = following
     return found
 
 

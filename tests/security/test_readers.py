@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import struct
-import time
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -37,12 +36,7 @@ from analysis.untrusted import (
 from db.records import ArrayLength, ArtifactRecord, Header
 from tests.analysis.formats.gguf_file import LAYERS, Tensor, Typed, f32, gguf, model
 from tests.analysis.formats.safetensors_file import entries, framed
-
-MAX_SECONDS = 2.0
-"""Seconds of processor time that an attack may take."""
-
-MAX_MEMORY_BYTES = 300_000_000
-"""Memory that an attack may take."""
+from tests.security.costs import check_cost
 
 
 def read(data: bytes, *, config: Mapping[str, Any] | None = None, size: int | None = None) -> Header:
@@ -53,19 +47,6 @@ def read(data: bytes, *, config: Mapping[str, Any] | None = None, size: int | No
     if size is None:
         source.size = None
     return read_artifact(artifact, {}, lambda _: source, config=dict(config or {}))[0]
-
-
-def check_cost(work: Callable[[], object]) -> None:
-    """Fails where the work takes more than the allowed time, or than the allowed memory."""
-    start = time.process_time()
-    work()
-    assert time.process_time() - start < MAX_SECONDS
-    tracemalloc.start()
-    try:
-        work()
-        assert tracemalloc.get_traced_memory()[1] < MAX_MEMORY_BYTES
-    finally:
-        tracemalloc.stop()
 
 
 # ---- safetensors -----------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from socket import inet_aton
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from crawler.errors import HubUnreachable
@@ -75,3 +76,33 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+METADATA_HOSTS = frozenset({"100.100.100.200", "fd00:ec2::254", "metadata.google.internal", "metadata"})
+"""Where clouds keep a machine's credentials, beside the link-local addresses (Alibaba, Amazon by IPv6, Google)."""
+
+
+def is_forbidden_target(host: str) -> bool:
+    """Whether no file of a Hub can be at a host: link-local and multicast addresses, metadata services of clouds.
+
+    They answer who reaches them from this machine, which whoever redirects to them can't.
+    """
+    address = parse_address(host)
+    if address is None:
+        return host.rstrip(".") in METADATA_HOSTS
+    return address.is_link_local or address.is_multicast or address.is_unspecified or str(address) in METADATA_HOSTS
+
+
+def parse_address(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that a host is, in any form that systems connect to (`0xa9fea9fe`, `169.254.43518`); None for a name.
+
+    An IPv4 address within one of IPv6 is that IPv4 address.
+    """
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            return IPv4Address(inet_aton(host))
+        except (OSError, ValueError):
+            return None
+    return getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None) or address

@@ -47,7 +47,12 @@ from crawler.errors import (
     TokenUnencrypted,
 )
 from crawler.sources.huggingface.deadline import Deadline, deadline, enforce_deadlines
-from crawler.sources.huggingface.endpoint import is_loopback, parse_endpoint, parse_origin
+from crawler.sources.huggingface.endpoint import (
+    is_forbidden_target,
+    is_loopback,
+    parse_endpoint,
+    parse_origin,
+)
 from crawler.sources.huggingface.outage import FIRST_PAUSE_SECONDS, PATIENCE_SECONDS, OutageWatch
 from crawler.sources.huggingface.response import (
     IncompleteResponse,
@@ -259,7 +264,10 @@ class Transport:
         raise IncompleteResponse(f"more than {MAX_REDIRECTS} redirects")
 
     def _redirect_target(self, response: Response, location: str) -> str:
-        """Where a response redirects to. Raises IncompleteResponse for what is no URL, or one that is not encrypted."""
+        """Where a response redirects to.
+
+        Raises IncompleteResponse for what is no URL, one that is not encrypted, or a host that can't be a Hub's.
+        """
         try:
             url = self._endpoint.resolve(location, response.url)
             parts = urlsplit(url)
@@ -268,6 +276,9 @@ class Transport:
             raise IncompleteResponse("redirected to what is not a URL") from error
         if parts.scheme not in ("https", self.origin[0]):
             raise IncompleteResponse(f"redirected to a URL of scheme {one_line(parts.scheme)[:20]}")
+        host = (parts.hostname or "").lower()
+        if is_forbidden_target(host) and host != self.origin[1]:
+            raise IncompleteResponse(f"redirected to {one_line(host)[:80]}, where no Hub has files")
         if (parts.scheme, self.origin[0], parts.hostname) == ("https", "http", self.origin[1]):
             why = f"it is at https://{parts.netloc}: name that as the endpoint"
             raise InvalidResponse(

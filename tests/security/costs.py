@@ -1,0 +1,42 @@
+"""What an attack may cost, and how tests measure it."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+MAX_SECONDS = 2.0
+"""Seconds of processor time that an attack may take."""
+
+MAX_MEMORY_BYTES = 300_000_000
+"""Memory that an attack may take."""
+
+PROC = Path("/proc/self")
+
+
+def check_cost(work: Callable[[], object]) -> None:
+    """Fails where the work takes more than the allowed time, or than the allowed memory."""
+    before = reset_peak()
+    start = time.process_time()
+    work()
+    took, grown = time.process_time() - start, read_peak() - before
+    assert took < MAX_SECONDS, f"{took:.2f} s"
+    assert grown < MAX_MEMORY_BYTES, f"{grown:,} bytes"
+
+
+def reset_peak() -> int:
+    """Lets the system measure this process's largest memory anew (proc(5), clear_refs); that of now, in bytes."""
+    if (PROC / "clear_refs").exists():
+        (PROC / "clear_refs").write_text("5", encoding="ascii")
+    return read_peak()
+
+
+def read_peak() -> int:
+    """The largest memory of this process since `reset_peak`, or ever where the system can't tell, in bytes."""
+    if (PROC / "status").exists():
+        lines = (PROC / "status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
