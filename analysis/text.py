@@ -30,6 +30,11 @@ def escape_control_characters(text: str) -> str:
     return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
 
 
+def shorten(text: str, most: int) -> str:
+    """The beginning of a text of more than `most` characters, with their number; any other text unchanged."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
 def escape_formula(text: str) -> str:
     """Text with an apostrophe before it if a spreadsheet would run it as a formula."""
     return f"'{text}" if text.startswith(FORMULA_PREFIXES) else text

@@ -181,11 +181,16 @@ def find_model(reader: CatalogReader, repo_id: str) -> dict[str, Any]:
 MAX_OWNED = 2000
 """Repos of an owner among which the ones with similar names are looked for, the most downloaded first."""
 
+MAX_NAME_LENGTH = 96
+"""Characters of a repo's name on the Hub; SQLite refuses patterns of more than 50,000."""
+
 
 def find_similar_ids(reader: CatalogReader, repo_id: str) -> tuple[str, ...]:
     """Up to three ids that may have been meant: the same name of another owner, names that begin with it, else the
     nearest names of the same owner."""
     name = repo_id.rpartition("/")[2].lower()
+    if len(name) > MAX_NAME_LENGTH:
+        return ()
     escaped = name.replace("!", "!!").replace("%", "!%").replace("_", "!_")
     rows = reader.all(
         "select repo_id from repos where type = 'model'"

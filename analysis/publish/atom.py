@@ -71,7 +71,8 @@ def write_feed(title: str, feed_id: str, entries: Sequence[Entry]) -> str:
         add_text(entry, "id", f"urn:hf-catalog:{each.id}")
         add_text(entry, "title", each.title)
         add_text(entry, "updated", each.updated)
-        ET.SubElement(entry, f"{{{ATOM}}}link", href=f"https://huggingface.co/{quote(each.repo_id)}")
+        address = f"https://huggingface.co/{quote(each.repo_id, errors='replace')}"
+        ET.SubElement(entry, f"{{{ATOM}}}link", href=address)
         if each.summary:
             add_text(entry, "summary", each.summary)
     ET.indent(feed)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from analysis.text import escape_control_characters
+from analysis.text import escape_control_characters, shorten
 from db.extras import install_command
 
 DONE, NO, USAGE, CATALOG, HUB, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -114,11 +114,16 @@ EXTRAS = {
 """Optional packages and the extra that installs each."""
 
 
+MAX_MESSAGE_LENGTH = 2000
+"""Characters of an error, which may repeat what it was given."""
+
+
 def print_error(message: str, hint: str) -> None:
     """The two lines: what went wrong, and what to do."""
-    one_line = " ".join(message.split()) or "something went wrong"
+    one_line = shorten(" ".join(message.split()), MAX_MESSAGE_LENGTH) or "something went wrong"
     click.echo(f"Error: {escape_control_characters(one_line)}", err=True)
-    click.echo(f"Hint: {escape_control_characters(' '.join(hint.split()))}", err=True)
+    short_hint = shorten(" ".join(hint.split()), MAX_MESSAGE_LENGTH)
+    click.echo(f"Hint: {escape_control_characters(short_hint)}", err=True)
 
 
 def explain(error: BaseException) -> tuple[str, str, int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from analysis.text import shorten
 from crawler.cli.coverage import print_gap
 from crawler.cli.models import LISTED
 from crawler.cli.options import db_option, output_options, repo_type_option
@@ -59,11 +60,16 @@ def search(text: tuple[str, ...], limit: int, repo_type: RepoType, db: str, out:
         out.message(f"{found.pending:,} models are not in the search index yet: hf-catalog db optimize")
 
 
+MAX_SHOWN = 100
+"""Characters of a word, and words, that are repeated."""
+
+
 def nothing(asked: str, unknown: tuple[str, ...], repo_type: RepoType) -> str:
     """Why nothing was found."""
     if unknown:
-        return f"No {repo_type} contains {', '.join(repr(word) for word in unknown)}."
-    return f"No {repo_type} contains all of {asked!r}."
+        words = ", ".join(repr(shorten(word, MAX_SHOWN)) for word in unknown[:MAX_SHOWN])
+        return f"No {repo_type} contains {words}."
+    return f"No {repo_type} contains all of {shorten(asked, MAX_SHOWN)!r}."
 
 
 NAMES = (

@@ -12,7 +12,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from analysis.catalog.lineage import lineage_trees
+from analysis.query.reader import CatalogReader
 from analysis.text import UNPRINTABLE
+from db.errors import QueryTimeout
 from db.maintain.check import check
 from tests.crawler.cli.conftest import Answer, Ask, hf_catalog
 
@@ -120,3 +123,122 @@ def test_values_that_no_column_can_hold_end_no_command_as_a_bug(
     found = {finding.check: finding for finding in check(db)}
     assert found["definitions"].ok is False, "its tables accept every type"
     assert found["values"].ok is False or harm == "terminal escapes", found
+
+
+# ---- lineage that never ends -----------------------------------------------------------------------------------------
+
+
+def add_edges(*selects: str) -> Callable[[Path], None]:
+    """Adds what these select as edges: of a repo, to a parent."""
+    return lambda path: run_sql(
+        path, [f"insert or ignore into edges select id, {each}, 'finetune', 'card', 1 from repos" for each in selects]
+    )
+
+
+def add_chain(path: Path, length: int = 10_000) -> None:
+    """Adds repos that are copies of the first, each made from the next one."""
+    with closing(sqlite3.connect(path)) as connection:
+        names = [row[1] for row in connection.execute("pragma table_info(repos)")]
+        own = {"id": "1000000 + n.i", "hub_id": "printf('f%023x', n.i)", "repo_id": "'chain/m' || n.i"}
+        values = ", ".join(own.get(name, f'r."{name}"') for name in names)
+        connection.execute(
+            f"with recursive n (i) as (select 1 union all select i + 1 from n where i < {length})"
+            f" insert into repos select {values} from n, (select * from repos where repo_id = '{IT}') r"
+        )
+        connection.execute(
+            "insert into edges select id, 'chain/m' || (id - 1000000 + 1), 'finetune', 'card', 1 from repos"
+            " where id > 1000000"
+        )
+        connection.commit()
+
+
+LINEAGES: dict[str, Callable[[Path], None]] = {
+    "a model of itself": add_edges("repo_id"),
+    "two models of each other": add_edges(f"case repo_id when '{IT}' then '{QAT}' else '{IT}' end"),
+    "every model of every other": lambda path: run_sql(
+        path, ["insert or ignore into edges select r.id, o.repo_id, 'merge', 'card', 1 from repos r, repos o"]
+    ),
+    "a chain of 10,000 models": add_chain,
+}
+WALKS: dict[str, tuple[str, ...]] = {
+    "tree": ("models", "tree", QAT),
+    "tree of a chain": ("models", "tree", "chain/m5000"),
+    "info": ("models", "info", QAT),
+    "compare": ("compare", QAT, IT),
+    "ancestors": ("query", "ancestors", "-p", "model", QAT, "--timeout", "5s"),
+    "all ancestors": ("query", "select count(*) from lineage", "--timeout", "1s"),
+}
+
+
+@pytest.mark.parametrize("lineage", LINEAGES)
+def test_a_lineage_without_end_ends(lineage: str, small: str, tmp_path: Path, hf_catalog: Ask) -> None:
+    db = Path(shutil.copy(small, tmp_path / "catalog.db"))
+    LINEAGES[lineage](db)
+    for name, words in WALKS.items():
+        before = time.process_time()
+        answer = hf_catalog(*words, "--db", str(db))
+        assert time.process_time() - before < MAX_SECONDS, name
+        check_answer(answer, name)
+
+
+def test_the_trees_of_a_report_end_too(small: str, tmp_path: Path) -> None:
+    db = Path(shutil.copy(small, tmp_path / "catalog.db"))
+    for change in LINEAGES.values():
+        change(db)
+    with CatalogReader(db) as reader:
+        assert all(isinstance(branch.descendants, int) for branch in lineage_trees(reader, "gemma"))
+
+
+# ---- definitions of another person -----------------------------------------------------------------------------------
+
+ENDLESS_VIEW = (
+    "drop view models",
+    "create view models as with recursive n (i) as (select 1 union all select i + 1 from n) select i as repo_id from n",
+)
+PLANTED: dict[str, tuple[str, ...]] = {
+    "an endless view": ENDLESS_VIEW,
+    "a view that misleads": ("drop view families", "create view families as select 'safe' as family"),
+    "a deleting trigger": ("create trigger t after insert on tags begin delete from repos; end",),
+    "a trigger instead of a view": ("create trigger t instead of insert on models begin delete from repos; end",),
+    "a table without rules": ("drop table evaluations", "create table evaluations (repo, task, value)"),
+    "a column with a default that runs": ("alter table tags add column evil text default (hex(randomblob(9)))",),
+    "an index that is not there": ("drop index ix_edges_parent",),
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_a_definition_of_another_person_is_found(planted: str, small: str, tmp_path: Path, hf_catalog: Ask) -> None:
+    db = Path(shutil.copy(small, tmp_path / "catalog.db"))
+    run_sql(db, PLANTED[planted])
+    before = time.process_time()
+    answer = hf_catalog("db", "check", "--db", str(db), "--json")
+    assert time.process_time() - before < MAX_SECONDS
+    assert answer.status == 1, answer
+    assert "definitions" in {finding["check"] for finding in answer.json if finding["ok"] is False}
+
+
+def test_a_view_without_end_ends_at_the_deadline(small: str, tmp_path: Path) -> None:
+    db = Path(shutil.copy(small, tmp_path / "catalog.db"))
+    run_sql(db, ENDLESS_VIEW)
+    with pytest.raises(QueryTimeout), CatalogReader(db, timeout=0.2) as reader:
+        reader.all("select count(*) from models")
+
+
+RUNNING = {
+    "a program": "create view v as select load_extension('/tmp/x.so')",
+    "a file": "create view v as select readfile('/etc/passwd')",
+    "another file": "create view v as select writefile('stolen', 'x')",
+    "the tokenizer of the index": "create view v as select fts3_tokenizer('simple')",
+    "a view of itself": "create view v as select * from w; create view w as select * from v",
+    "settings": "create view v as select * from pragma_database_list",
+}
+
+
+@pytest.mark.parametrize("planted", RUNNING)
+def test_a_view_of_another_person_runs_nothing(planted: str, small: str, tmp_path: Path, hf_catalog: Ask) -> None:
+    db = Path(shutil.copy(small, tmp_path / "catalog.db"))
+    run_sql(db, RUNNING[planted].split("; "))
+    answer = hf_catalog("query", "select * from v", "--db", str(db))
+    assert answer.status in (1, 3) and "internal error" not in answer.err
+    assert "root:" not in answer.out and str(tmp_path) not in answer.out
+    assert all(path.name.startswith("catalog.db") for path in tmp_path.iterdir())
