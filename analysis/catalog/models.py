@@ -28,6 +28,9 @@ MAX_INDEX_MATCHES = 5000
 """How many models may have a label for it to be looked up by index. A more common label is tested on each row, because
 rows with it come up soon enough in any order."""
 
+MAX_NAME_LENGTH = 96
+"""Characters of a repo's name on the Hub; SQLite refuses patterns of more than 50,000."""
+
 MAX_RELATIVES = 12  # in a model's info
 MAX_CHANGES = 12  # in a model's info
 
@@ -116,7 +119,7 @@ def filter_conditions(reader: CatalogReader, model_filter: ModelFilter) -> Where
     if model_filter.repo_ids:
         where.conditions.append(f"repo_id in ({', '.join(where.bind(each) for each in model_filter.repo_ids)})")
     for tuning in model_filter.tunings:  # lists are JSON text
-        pattern = '%"' + tuning.lower() + '"%'
+        pattern = '%"' + tuning.lower()[:MAX_NAME_LENGTH] + '"%'  # no tuning is as long
         where.conditions.append(f"lower(tuning) like {where.bind(pattern)}")
     for bound, sign in ((model_filter.least, ">="), (model_filter.most, "<=")):
         if bound is not None:
@@ -180,9 +183,6 @@ def find_model(reader: CatalogReader, repo_id: str) -> dict[str, Any]:
 
 MAX_OWNED = 2000
 """Repos of an owner among which the ones with similar names are looked for, the most downloaded first."""
-
-MAX_NAME_LENGTH = 96
-"""Characters of a repo's name on the Hub; SQLite refuses patterns of more than 50,000."""
 
 
 def find_similar_ids(reader: CatalogReader, repo_id: str) -> tuple[str, ...]:

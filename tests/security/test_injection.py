@@ -278,5 +278,5 @@ def test_a_link_at_the_target_is_never_followed(
     assert victim.exists() == (kind != "nothing"), "nothing was written through the link"
 
 
-def test_escaping_a_megabyte_takes_no_time() -> None:
-    check_cost(lambda: escape_control_characters("\x1b" * 1_000_000))
+def test_escaping_takes_linear_time() -> None:
+    check_cost(lambda: escape_control_characters("\x1b" * 200_000))
