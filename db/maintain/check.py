@@ -62,8 +62,8 @@ def check(db: str | Path) -> list[Finding]:
         if found[0].ok:
             for name, look in _looks(engine):
                 found.append(_guarded(name, look))
-            found.append(Finding("vocabulary", True, _vocabulary(engine)))
-            found.append(Finding("search index", True, _search_index(engine)))
+            found.append(_informed("vocabulary", partial(_vocabulary, engine)))
+            found.append(_informed("search index", partial(_search_index, engine)))
         return found
     finally:
         engine.dispose()
@@ -78,6 +78,14 @@ def _guarded(name: str, look: Callable[[], str | None]) -> Finding:
     except CatalogDamaged as error:
         return Finding(name, False, str(error))
     return Finding(name, wrong is None, wrong or "")
+
+
+def _informed(name: str, look: Callable[[], str]) -> Finding:
+    """A look whose words are no fault, unless it can't look."""
+    try:
+        return Finding(name, True, look())
+    except DBAPIError as error:
+        return Finding(name, False, str(error.orig).strip().split("\n", 1)[0])
 
 
 def _schema(engine: Engine) -> str | None:

@@ -18,12 +18,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from itertools import islice
 from pathlib import Path
 
-import altair  # noqa: F401  # imported here, so that each fork need not
-import jinja2  # noqa: F401
-import pyarrow.parquet  # noqa: F401
+import pyarrow.parquet  # noqa: F401  # imported here, so that each fork need not
+from pandas import DataFrame
 
 import db.maintain.backup
 import db.maintain.copy
@@ -126,9 +124,12 @@ def replace_export(change: Callable[[], None]) -> tuple[int, list[str], list[str
 
 
 def main() -> None:
-    make_figures = charts.make_figures
-    for module in (charts, report):
-        vars(module)["make_figures"] = lambda reader: islice(make_figures(reader), 1)  # each takes a second
+    table = DataFrame({"family": ["gemma"], "count": [1]})
+    figure = charts.Figure("families-over-time", "Families", "What is drawn does not matter here.", table, print)
+    vars(charts)["make_figures"] = lambda reader: [figure]
+    for name, drawn in (("svg", "<svg/>"), ("png", b"PNG")):
+        setattr(charts.Figure, name, lambda *_, drawn=drawn, **__: drawn)
+    vars(report).update(build_report=lambda *_, **__: None, render_report=lambda _: "<html>")
     answers: dict[str, object] = {name: run_all(words) for name, words in json.load(sys.stdin).items()}
     with Path(os.devnull).open("w", encoding="utf-8") as nothing, redirect_stdout(nothing):
         answers["replaced"] = {moment: replace_export(change) for moment, change in REPLACEMENTS.items()}

@@ -18,8 +18,11 @@ from analysis.query import watch
 from analysis.query.reader import run_query
 from db.errors import CatalogError, PrivilegedRole, QueryError, QueryRefused, QueryTimeout, QueryTooCostly
 from db.maintain.grant_reader import grant_reader
+from tests.crawler.cli.conftest import Ask, hf_catalog
 from tests.environment import user_environment
 from tests.servers import PostgreSQL
+
+__all__ = ["hf_catalog"]
 
 PROGRAM = str(Path(sys.executable).with_name("hf-catalog"))
 
@@ -370,15 +373,13 @@ def test_saved_queries_need_such_a_role_too(target: Target) -> None:
         assert list(rows) == []
 
 
-def test_the_command_refuses_a_superuser_and_says_what_to_do(target: Target) -> None:
-    command = [PROGRAM, "query", "select 1 as one", "--csv", "--db", target.superuser]
-    refused = subprocess.run(command, env=user_environment(), capture_output=True, text=True, check=False)
-    assert refused.returncode == 3
-    assert "is a superuser" in refused.stderr
-    assert "db grant-reader" in refused.stderr and "--allow-privileged-role" in refused.stderr
-    command.append("--allow-privileged-role")
-    allowed = subprocess.run(command, env=user_environment(), capture_output=True, text=True, check=False)
-    assert (allowed.returncode, allowed.stdout) == (0, "one\n1\n")
+def test_the_command_refuses_a_superuser_and_says_what_to_do(target: Target, hf_catalog: Ask) -> None:
+    words = ("query", "select 1 as one", "--csv", "--db", target.superuser)
+    refused = hf_catalog(*words)
+    assert refused.status == 3 and "is a superuser" in refused.err
+    assert "db grant-reader" in refused.err and "--allow-privileged-role" in refused.err
+    allowed = hf_catalog(*words, "--allow-privileged-role")
+    assert (allowed.status, allowed.out) == (0, "one\n1\n")
 
 
 # ---- making a reader --------------------------------------------------------------------------------------------
@@ -410,9 +411,8 @@ def test_a_reader_reads_the_catalog_and_nothing_else_also_after_an_upgrade(targe
             connection.execute("delete from tags")
 
 
-def test_the_printed_statements_make_the_role(target: Target) -> None:
-    command = [PROGRAM, "db", "grant-reader", 'of "them"', "--db", target.superuser]
-    printed = subprocess.run(command, env=user_environment(), capture_output=True, text=True, check=True).stdout
+def test_the_printed_statements_make_the_role(target: Target, hf_catalog: Ask) -> None:
+    printed = hf_catalog("db", "grant-reader", 'of "them"', "--db", target.superuser).out
     assert printed.startswith('create role "of ""them""" login connection limit 20;\n')
     target.server.execute(printed, target.database)
     url = target.superuser.replace("//postgres@", "//of%20%22them%22@")

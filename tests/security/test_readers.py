@@ -238,6 +238,13 @@ def test_a_context_that_no_model_has_is_unknown(stated: int) -> None:
     assert found.facts["geometry"]["layers"] == 2
 
 
+@pytest.mark.parametrize("stated", ["4096", -4096, True, 1e30, float("nan"), {}, 2**64 - 1])
+def test_a_context_of_another_type_is_unknown(stated: Any) -> None:
+    config = {"model_type": "mystery", "max_position_embeddings": stated}
+    found = read(framed(str(entries({"w": ("F16", (8, 8))})).replace("'", '"').encode()), config=config)
+    assert found.context is None and "context" not in found.facts.get("geometry", {})
+
+
 def test_a_context_of_the_largest_allowed_length_is_kept() -> None:
     found = read(gguf({**BASE, "llama.context_length": Typed("u64", MAX_CONTEXT)}, LAYERS))
     assert found.context == found.facts["geometry"]["context"] == MAX_CONTEXT
@@ -298,6 +305,16 @@ def test_json_of_too_many_values_is_refused_before_it_is_parsed(piece: bytes) ->
     def attack() -> None:
         with pytest.raises(JsonTooLarge, match="10,000,000 bytes"):
             parse_json_text(raw, 10_000_000)
+
+    check_cost(attack)
+
+
+def test_json_of_90_megabytes_is_refused_within_the_limits() -> None:
+    raw = b"[" + b"[]," * 30_000_000 + b"1]"
+
+    def attack() -> None:
+        with pytest.raises(JsonTooLarge):
+            parse_json_text(raw)
 
     check_cost(attack)
 

@@ -75,6 +75,7 @@ ROUND: dict[str, tuple[int, tuple[str, ...]]] = {
     "query": (0, ("query", "select repo_id from models", "--json", "--allow-privileged-role")),
     "a query that is refused": (1, ("query", "delete from repos", "--allow-privileged-role")),
     "export": (0, ("export", "out", "--only", "models", "--json")),
+    "report": (0, ("report", "--out", "report.html")),
     "serve": (3, ("serve",)),
     "backup": (3, ("db", "backup")),
     "optimize": (0, ("db", "optimize", "--json")),
@@ -94,6 +95,7 @@ def test_a_round_shows_no_secret(
         return popen(command, *more, **named)
 
     monkeypatch.setattr(subprocess, "Popen", record)
+    monkeypatch.setattr("analysis.publish.report.make_figures", lambda reader: ())  # to draw them takes seconds
     for name, (status, words) in ROUND.items():
         answer = check_hidden(hf_catalog(*words, "--db", url))
         assert answer.status == status, (name, answer.err)
@@ -101,7 +103,7 @@ def test_a_round_shows_no_secret(
     assert any(request.token == TOKEN for request in account.requests), "it was used"
     assert MARK not in str(arguments)
     files = dict(read_files(tmp_path))
-    assert {tmp_path / "copy.db", tmp_path / "out" / "manifest.json"} <= files.keys()
+    assert {tmp_path / "copy.db", tmp_path / "out" / "manifest.json", tmp_path / "report.html"} <= files.keys()
     for path, data in files.items():
         assert MARK.encode() not in data, path
 
@@ -137,6 +139,49 @@ def test_a_password_that_the_server_refuses_is_not_shown(postgresql: PostgreSQL,
     ):
         answer = check_hidden(hf_catalog("status", "--db", url, "-v"))
         assert answer.status == 3 and ":***@" in answer.err
+
+
+@pytest.fixture(scope="module")
+def locked(postgresql: PostgreSQL) -> str:
+    """URL of a role that the server asks for a password, with a wrong one."""
+    rules = postgresql.folder / "data" / "pg_hba.conf"
+    postgresql.execute("create role locked login password 'another'")
+    rules.write_text(f"local all locked scram-sha-256\n{rules.read_text(encoding='utf-8')}", encoding="utf-8")
+    postgresql.execute("select pg_reload_conf()")
+    return f"postgresql://locked:{MARK}@/catalog_template?host={postgresql.folder}"
+
+
+@pytest.mark.parametrize("words", [("status", "-v"), ("doctor", "--json"), ("query", "select 1"), ("export", "out")])
+def test_a_wrong_password_is_refused_by_the_server_and_not_shown(
+    words: tuple[str, ...], locked: str, tmp_path: Path, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    answer = check_hidden(hf_catalog(*words, "--db", locked))
+    assert answer.status == (1 if words[0] == "doctor" else 3), answer
+    assert "password authentication failed" in answer.out + answer.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_pages_that_are_served_show_no_secret(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every page about the program itself, and an error, of a server whose environment holds secrets."""
+    pytest.importorskip("datasette", reason="datasette is not installed: pip install '.[serve]'")
+    from tests.crawler.web.test_plugin import Site
+
+    for name in ("HF_TOKEN", "DATASETTE_SECRET", "PGPASSWORD"):
+        monkeypatch.setenv(name, TOKEN)
+    monkeypatch.setenv("HF_ENDPOINT", f"https://me:{MARK}@hub.example.org")
+    site = Site(small)
+    for path in (
+        "/catalog",
+        "/catalog/models",
+        "/-/settings.json",
+        "/-/versions.json",
+        "/-/metadata.json",
+        "/-/plugins.json?all=1",
+    ):
+        assert MARK not in site.get(path) + str(site.headers), path
+    assert MARK not in site.get("/catalog", 400, sql="select getenv('HF_TOKEN')")
 
 
 @pytest.mark.parametrize("words", [("doctor", "--json"), ("crawl", "--no-progress", "-v", "--db", "new.db")])
@@ -179,18 +224,24 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def receivers() -> Iterator[tuple[Receiver, Receiver]]:
-    """Two servers for webhooks; the first redirects to the second."""
+@pytest.fixture(scope="module")
+def running_receivers() -> Iterator[tuple[Receiver, Receiver]]:
     servers = Receiver(("127.0.0.1", 0), Handler), Receiver(("127.0.0.1", 0), Handler)
     for server in servers:
-        server.received = []
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     servers[0].target = f"http://127.0.0.1:{servers[1].server_port}/elsewhere"
     yield servers
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def receivers(running_receivers: tuple[Receiver, Receiver]) -> tuple[Receiver, Receiver]:
+    """Two servers for webhooks, which have received nothing; the first redirects to the second."""
+    for server in running_receivers:
+        server.received = []
+    return running_receivers
 
 
 def write_config(folder: Path, receiver: Receiver, more: str = "") -> Path:

@@ -33,7 +33,7 @@ from crawler.web.gate import Gate
 from crawler.web.limits import MAX_TARGET_BYTES, WebLimits
 from crawler.web.plugin import make_application
 from tests.security.processes import MAX_WAIT_SECONDS, children, is_running, needs_proc, wait_until
-from tests.security.test_query_limits import COUNT, ENDLESS_FUNCTION, LONG, PROGRAM, REFUSED
+from tests.security.test_query_limits import COUNT, ENDLESS_FUNCTION, LONG, REFUSED
 from tests.small_catalog import FORMULA
 
 SMALL_PROCESS = ProcessLimits(heap=32 * MIB, memory=160 * MIB, temporary_file=4 * MIB)
@@ -412,8 +412,19 @@ def test_hashes_of_a_table_are_links_in_csv(patient: Client) -> None:
 # ---- the command -----------------------------------------------------------------------------------------------------
 
 
+SERVE = """
+import sys
+import crawler.web.server
+from crawler.cli import main
+crawler.web.server.GRACE_SECONDS = 0.3
+sys.argv[0] = "hf-catalog"
+main()
+"""
+"""The command with less time for responses to end: endless queries take the processors until then."""
+
+
 def started(db: Path) -> tuple[subprocess.Popen[str], Client]:
-    command = [PROGRAM, "serve", "--port", "0", "--timeout", "10m", "--db", str(db)]
+    command = [sys.executable, "-c", SERVE, "serve", "--port", "0", "--timeout", "10m", "--db", str(db)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     told = process.stderr.readline()
