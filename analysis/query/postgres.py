@@ -50,20 +50,25 @@ ALIVE_CHECK_SECONDS = 1
 """How often the server looks whether this process is still there while it computes."""
 
 MAX_ROW_BYTES = 16 * MIB
-"""One row as text. The driver receives a row as a whole, in four times its size at most."""
+"""One row, in the server's memory and as text. The driver receives a row as a whole, in four times its size at most."""
 
 ROW_TOO_LARGE = "a row takes bytes: "
 """What the server says before the size of a row that it does not send."""
 
 BOUNDED_ROWS = """
-    select r.*, case when pg_catalog.octet_length((r.*)::pg_catalog.text) operator(pg_catalog.>) {limit}
-        then pg_catalog.concat('{marker}', pg_catalog.octet_length((r.*)::pg_catalog.text))::pg_catalog.int4 end
+    select r.*, case
+        when pg_catalog.pg_column_size((r.*)) operator(pg_catalog.>) {limit}
+        then pg_catalog.concat('{marker}', pg_catalog.pg_column_size((r.*)))::pg_catalog.int4
+        when pg_catalog.octet_length((r.*)::pg_catalog.text) operator(pg_catalog.>) {limit}
+        then pg_catalog.concat('{marker}', pg_catalog.octet_length((r.*)::pg_catalog.text))::pg_catalog.int4
+    end
     from (select * from (
 {sql}
     ) s offset 0) r
 """
 """A query with one more column, whose conversion fails at a row that is too large, on the server. `offset 0` keeps
-PostgreSQL from merging the two queries and computing each value twice."""
+PostgreSQL from merging the two queries and computing each value twice. The size in memory is looked at first, since to
+write a value of 1 GB takes the server a minute; it may be compressed there, and numbers may be longer as text."""
 
 WRITES = re.compile(r'"(insert|update|delete|merge)"|data-modifying', re.IGNORECASE)
 """How the server says that the query of a cursor is none."""
