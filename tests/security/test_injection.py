@@ -86,7 +86,7 @@ def site(small: str) -> Iterator[Any]:
     pytest.importorskip("datasette", reason="datasette is not installed: pip install '.[serve]'")
     from analysis.query.saved import Parameter
     from crawler.web import plugin
-    from tests.crawler.web.test_plugin import Site
+    from tests.crawler.web.site import Site
 
     evil = SavedQuery(
         "evil", MARKUP[2], MARKUP[0], "interactive", (Parameter("x", "text", MARKUP[3], MARKUP[3]),), "select :x as x"

@@ -166,7 +166,7 @@ def test_a_wrong_password_is_refused_by_the_server_and_not_shown(
 def test_pages_that_are_served_show_no_secret(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every page about the program itself, and an error, of a server whose environment holds secrets."""
     pytest.importorskip("datasette", reason="datasette is not installed: pip install '.[serve]'")
-    from tests.crawler.web.test_plugin import Site
+    from tests.crawler.web.site import Site
 
     for name in ("HF_TOKEN", "DATASETTE_SECRET", "PGPASSWORD"):
         monkeypatch.setenv(name, TOKEN)
