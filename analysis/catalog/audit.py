@@ -86,7 +86,9 @@ def load_audited(reader: CatalogReader, repo_id: str, now: datetime) -> Audited:
     return Audited(
         model,
         reader.all("select * from artifacts_wide where repo_id = :id order by artifact", values),
-        reader.all("select * from security_findings where repo_id = :id order by kind, subject, value", values),
+        reader.all(
+            "select * from security_findings where repo_id = :id order by kind, subject nulls first, value", values
+        ),
         load_licence_chain(reader, str(model["repo_id"])),
         templates[0]["chat_template_digest"] if templates else None,
         find_newer(reader, model),

@@ -6,4 +6,4 @@
 select repo_id, kind, subject, value, source, at, downloads
 from security_findings
 where :kind is null or kind = :kind
-order by downloads desc nulls last, repo_id, kind, subject, value
+order by downloads desc nulls last, repo_id, kind, subject nulls first, value
