@@ -34,11 +34,14 @@ class Table:
     since: str = REPO_CHANGED_SINCE
     kinds: Mapping[str, ColumnKind] = field(default_factory=dict)  # where a column's kind differs from `column_kinds`
     only_by_name: bool = False  # not exported unless `--only` names it: larger than all other tables together
+    ties: tuple[str, ...] = ()  # columns that order rows of one key: a name may have belonged to two repos
 
     def sql(self, dialect: str, since: bool) -> str:
         """The select, ordered by bytes of UTF-8 whatever the database's locale, as SQLite and Python order."""
         collate = ' collate "C"' if dialect == "postgresql" else ""
-        order = ", ".join(name + (collate if self.kind(name) == "text" else "") + " nulls first" for name in self.key)
+        order = ", ".join(
+            name + (collate if self.kind(name) == "text" else "") + " nulls first" for name in (*self.key, *self.ties)
+        )
         return f"select * from {self.source} t{f' where {self.since}' if since else ''} order by {order}"
 
     def kind(self, column: str) -> ColumnKind:
@@ -60,8 +63,8 @@ RUNS = (
     " from crawl_runs)"
 )
 TABLES: tuple[Table, ...] = (
-    Table("models", "models", ("repo_id",), "last_modified >= :since or first_seen >= :since"),
-    Table("artifacts", "artifacts_wide", ("repo_id", "artifact")),
+    Table("models", "models", ("repo_id",), "last_modified >= :since or first_seen >= :since", ties=("hub_id",)),
+    Table("artifacts", "artifacts_wide", ("repo_id", "artifact"), ties=("hub_id",)),
     Table("files", "files", ("repo_id", "path"), kinds={"size": "integer"}),
     Table("parents", "parents", ("repo_id", "parent")),
     Table("evaluations", EVALUATIONS, ("repo_id", "position"), kinds={"value": "number"}),
