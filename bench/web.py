@@ -11,9 +11,9 @@ milliseconds, `first` the first visit of each address, `later` all visits after 
                 addresses   first p95, clock and processor   later p50, p95 by the clock   kB
     home                1               1,295    634                  17     23            10
     results            21               1,045    283                  40     73            15
-    model              80                 115     24                  36    108            36
+    model              80                 338    142                  40     60            38
     fits               10               1,285    404                  14     92            25
-    compare            30                  66     11                  21     59             8
+    compare            30                  48      9                  28     40             8
     family             12               2,704    771                  43     60            27
     publisher          12                  63     12                  16     32            15
     changes             5                 560    259                  14     18            27

@@ -46,7 +46,8 @@ def load_model(visit: Visit) -> Content:
     model = found.model
     around = load_neighbourhood(visit.reader, model["repo_id"])
     history = load_history(visit.reader, model["repo_id"])
-    checks = audit_model(visit.reader, model["repo_id"])
+    key = ("checks", model["repo_id"])
+    checks = visit.answers.get(visit.reader, key, lambda: audit_model(visit.reader, model["repo_id"]))
     loadable = [row for row in found.info.artifacts if row["role"] in LOADABLE_ROLES]
     others = [row for row in found.info.artifacts if row["role"] not in LOADABLE_ROLES]
     data = {
