@@ -7,6 +7,7 @@ AnalysisError
 │   └── InvalidSavedQuery the file of a saved query is invalid
 ├── UnknownModel          the catalog holds no model of this id
 ├── UnknownGroup          the catalog holds no model of this family or publisher
+├── UnknownColumn         a list that was given has no column of this name
 ├── UnknownPreset         no machine has this name
 ├── UnknownScheme         no quantization scheme has this name
 ├── UnknownValue          a filter's value that nothing has
@@ -105,6 +106,14 @@ class InvalidPolicy(AnalysisError):
     def __init__(self, file: str, key: str, reason: str) -> None:
         super().__init__(f"{file}{f', {key}' if key else ''}: {reason}")
         self.file, self.key, self.reason = file, key, reason
+
+
+class UnknownColumn(AnalysisError):
+    """A table that was given has no column of this name; `known` are its columns."""
+
+    def __init__(self, column: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"the list has no column {column!r}")
+        self.hint = f"its columns are: {', '.join(known)}"
 
 
 class UnknownPreset(AnalysisError):

@@ -47,6 +47,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "fits": Entry("crawler.cli.fits:fits", "What fits this much memory: speed and quality loss."),
         "memory": Entry("crawler.cli.memory:memory", "Memory of weights at 32, 16, 8 and 4 bits per weight."),
         "audit": Entry("crawler.cli.audit:audit", "Check models before use: security, licence, provenance."),
+        "inventory": Entry("crawler.cli.inventory:inventory", "Status, licence, size and changes of a list of models."),
         "changes": Entry("crawler.cli.changes:changes", "List new, changed, renamed and vanished models."),
         "query": Entry("crawler.cli.query:query", "Run read-only SQL, or a saved query by name."),
         "schema": Entry("crawler.cli.schema:schema", "The views and tables that SQL can read, and their columns."),

@@ -74,6 +74,7 @@ ERROR_MESSAGES: dict[str, ErrorMessage] = {
     "analysis.errors.HeaderError": ErrorMessage(NO, "the file is not what its name says, or its upload is incomplete"),
     "analysis.errors.SavedQueryError": ErrorMessage(NO, "list the saved queries with: hf-catalog query --list"),
     "analysis.errors.InvalidPolicy": ErrorMessage(USAGE, "the keys of a policy are described in docs/audit.md"),
+    "analysis.errors.UnknownColumn": ErrorMessage(USAGE, "the first line of a CSV file names its columns"),
     "analysis.errors.UnknownPreset": ErrorMessage(USAGE, "list the machines with: hf-catalog fits --preset list"),
     "analysis.errors.UnknownValue": ErrorMessage(USAGE, "list the known names with: hf-catalog vocabulary ls"),
     "analysis.errors.UnknownScheme": ErrorMessage(

@@ -1,0 +1,73 @@
+"""`hf-catalog inventory`: what became of the models of a list."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import BinaryIO
+
+import click
+
+from crawler.cli.errors import DONE, NO, USAGE, CommandError
+from crawler.cli.options import WHEN, db_option, output_options
+from crawler.cli.printer import Column, Printer, day_text, size_text
+
+MAX_LIST_BYTES = 64 << 20
+
+NAMES = (
+    "input", "repo_id", "status", "revision", "current_revision", "license", "kind", "base", "size", "formats",
+    "last_modified", "findings", "note",
+)  # fmt: skip
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"), metavar="FILE|-")
+@click.option("--column", metavar="NAME", help="The column of a CSV file that holds the ids.")
+@click.option("--changed-since", type=WHEN, metavar="TIME", help="Only what changed since: 7d, 24h or 2026-11-01.")
+@db_option
+@output_options
+def inventory(file: BinaryIO, column: str | None, changed_since: datetime | None, db: str, out: Printer) -> int:
+    """Status, revision, licence, kind, size and changes of the models of a list; exit status 1 if one is missing.
+
+    The list has an id, an address or owner/name@REVISION a line, or is CSV with a column of them.
+
+    \b
+    Examples:
+      hf-catalog inventory models.txt
+      hf-catalog inventory models.csv --column base_model --changed-since 30d
+      hf-catalog models ls --author google -q | hf-catalog inventory - --csv
+    """
+    from analysis.catalog.inventory import ABSENT, parse_list, take_inventory
+    from analysis.query.reader import CatalogReader
+
+    entries = parse_list(read_text(file), column)
+    with CatalogReader(db) as reader:
+        items = list(take_inventory(reader, entries, changed_since))
+    empty = "The list is empty." if not entries else f"Nothing of {len(entries)} changed."
+    out.rows([item.row() for item in items], COLUMNS, names=NAMES, id_key="repo_id", empty=empty)
+    absent = sum(item.status in ABSENT for item in items)
+    if absent:
+        out.message(f"{absent} of {len(entries)} are missing or gone.")
+    return NO if absent else DONE
+
+
+def read_text(file: BinaryIO) -> str:
+    """The text of a list. Raises CommandError for one that is too large or no text in UTF-8."""
+    read = file.read(MAX_LIST_BYTES + 1)
+    if len(read) > MAX_LIST_BYTES:
+        raise CommandError(f"{file.name}: more than {MAX_LIST_BYTES} bytes", "give a list of ids, one a line", USAGE)
+    try:
+        return read.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{file.name}: no text in UTF-8: {error.reason}", "save the list as UTF-8", USAGE) from error
+
+
+COLUMNS = (
+    Column("input", clip=False),
+    Column("status", clip=False),
+    Column("note"),
+    Column("license"),
+    Column("kind"),
+    Column("size", text=size_text, right=True, clip=False),
+    Column("last_modified", "updated", text=day_text, clip=False),
+    Column("repo_id", "repo"),
+)
