@@ -6,8 +6,10 @@ escaped.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -327,6 +329,28 @@ def list_recent_changes(
         changes=[select_fields(results.Change, row) for row in rows],
         next_cursor=following,
         next_steps=["Pass next_cursor as cursor for more."] if following else [],
+        basis=basis,
+    )
+
+
+# ---- security, licence, provenance ----------------------------------------------------------------------------------
+
+
+def audit_model(db: str, repo_id: str) -> results.Audit:
+    """The checks of one model."""
+    from analysis.catalog.audit import audit_model as run_checks
+
+    with open_reader(db) as reader:
+        checks = [each.row() for each in run_checks(reader, repo_id, datetime.now(UTC))]
+        basis = measure_basis(reader)
+    counts = Counter(str(each["result"]) for each in checks)
+    stated = ", ".join(f"{counts[result]} {result}" for result in ("fail", "warn", "unknown", "pass") if counts[result])
+    known = clean(checks[0]["repo_id"]) if checks else clean(repo_id)
+    return results.Audit(
+        summary=f"{known}: {stated}.",
+        repo_id=known,
+        checks=[select_fields(results.AuditCheck, each) for each in checks],
+        next_steps=["unknown is not pass: the catalog has not read what the check needs."] if counts["unknown"] else [],
         basis=basis,
     )
 

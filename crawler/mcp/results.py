@@ -203,6 +203,22 @@ class IdentifiedFile(Result):
     detail: str
 
 
+class AuditCheck(BaseModel):
+    """One check of security, licence or provenance."""
+
+    check: str
+    result: Annotated[str, Field(description="pass, warn, fail or unknown")]
+    detail: str | None
+    source: str | None
+
+
+class Audit(Result):
+    """The checks of one model, by what the catalog knows. What the cards say, not legal advice."""
+
+    repo_id: str
+    checks: list[AuditCheck]
+
+
 class QueryRows(Result):
     """The rows of a statement."""
 

@@ -168,6 +168,10 @@ class Tools:
         """Which repo, revision and quantization a local model file is, and whether the repo has a newer one."""
         return await self.run("identify_file", self.db, path, hash)
 
+    async def audit_model(self, repo_id: RepoId) -> Annotated[CallToolResult, results.Audit]:
+        """Security, licence and provenance of a model: scans, pickles, custom code, templates, licence chain."""
+        return await self.run("audit_model", self.db, repo_id)
+
     async def query_sql(
         self,
         sql: Annotated[str, Field(min_length=1, description="One statement that reads, or the name of a saved query.")],
@@ -192,6 +196,7 @@ TITLES = {
     "decode_name": "Decode a name",
     "list_changes": "Recent changes",
     "identify_file": "Identify a local file",
+    "audit_model": "Audit a model",
     "query_sql": "Read-only SQL",
     "describe_schema": "Tables and columns",
 }

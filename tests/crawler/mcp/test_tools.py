@@ -99,6 +99,14 @@ def test_identify_file_by_its_name_and_by_its_content(
     assert call("identify_file", path=str(file)).structure["sha256"] is None
 
 
+def test_audit_model_gives_a_result_for_each_check(call: Call) -> None:
+    found = call("audit_model", repo_id=QAT.upper()).structure
+    assert found["repo_id"] == QAT and found["summary"].startswith(f"{QAT}: ")
+    assert {each["result"] for each in found["checks"]} <= {"pass", "warn", "fail", "unknown"}
+    assert {"pickle", "age"} <= {each["check"] for each in found["checks"]}
+    assert call("audit_model", repo_id="no/model").is_error
+
+
 def test_query_sql_runs_statements_and_saved_queries(call: Call) -> None:
     statement = "select repo_id from models where family = :family order by repo_id"
     rows = call("query_sql", sql=statement, parameters={"family": "gemma"}, limit=2).structure
