@@ -486,12 +486,7 @@ search_documents = _table(
     "search_documents",
     "The text that full-text search searches.",
     _repo(),
-    _col(
-        "text",
-        Text,
-        "id, family, schemes, task, library, informative tags, the card's summary",
-        must=True,
-    ),
+    _col("text", Text, "id, family, schemes, task, library, informative tags, the card's summary", must=True),
 )
 
 search_pending = _table(
