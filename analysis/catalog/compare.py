@@ -7,14 +7,16 @@ same dataset and metric, the difference is measured; otherwise the cost says tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from analysis.catalog.geometries import GeometryLookup
 from analysis.catalog.models import find_model
 from analysis.errors import UnknownModel
+from analysis.files.shards import part_of
 from analysis.fit.memory import estimate_memory, find_largest_context
+from analysis.names.references import parse_selection
 from analysis.query.reader import CatalogReader
 from analysis.schemes.quality import (
     NOT_MEASURED,
@@ -25,6 +27,7 @@ from analysis.schemes.quality import (
     quality_loss,
     trained_for,
 )
+from analysis.schemes.schemes import find_scheme_by_alias
 
 COSTS: tuple[Cost, ...] = ("precision", "accuracy", "bias")
 TITLES: Mapping[Cost, str] = {"precision": "precision", "accuracy": "accuracy", "bias": "bias and safety"}
@@ -101,7 +104,7 @@ class ComparedModel:
 def compare_models(
     reader: CatalogReader, ids: Sequence[str], *, context: int, kv_type: str = "f16", memory: int
 ) -> list[ComparedModel]:
-    """Load each model; `ID::SCHEME` or `ID::FILE` selects one of its artifacts.
+    """Load each model; `ID::SCHEME`, `ID::FILE` or a reference's tag or file selects one of its artifacts.
 
     `context` in tokens, `memory` (of the machine, for `largest_context`) in bytes. Raises UnknownModel.
     """
@@ -109,7 +112,7 @@ def compare_models(
 
 
 def load_compared(reader: CatalogReader, text: str, context: int, kv_type: str, memory: int) -> ComparedModel:
-    repo_id, _, selector = text.partition("::")
+    repo_id, selector = parse_selection(text)
     model = find_model(reader, repo_id)
     geometries = GeometryLookup(reader)
     artifact = find_artifact(reader, model, selector)
@@ -153,11 +156,22 @@ def find_artifact(reader: CatalogReader, model: Mapping[str, Any], selector: str
     )
     if not selector:
         return found[0] if found else None
-    for row in found:
-        if selector.lower() in (row["artifact"].lower(), (row["quant"] or "").lower()):
-            return row
+    row = next((row for is_meant in selector_tests(selector) for row in found if is_meant(row)), None)
+    if row is not None:
+        return row
     close = tuple(f"{model['repo_id']}::{row['quant'] or row['artifact']}" for row in found[:3])
     raise UnknownModel(f"{model['repo_id']}::{selector}", close)
+
+
+def selector_tests(selector: str) -> tuple[Callable[[Mapping[str, Any]], bool], ...]:
+    """Tests of whether a selector means an artifact, the strictest first."""
+    scheme, part = find_scheme_by_alias(selector), part_of(selector)
+    asked = (part.whole if part else selector).lower()  # an artifact has its shards' name without the numbers
+    return (
+        lambda row: asked in (row["artifact"].lower(), (row["quant"] or "").lower()),
+        lambda row: asked in row["artifact"].lower(),  # a folder, or `UD-Q4_K_XL`, whose scheme is Q4_K_XL
+        lambda row: scheme is not None and row["quant"] == scheme.name,
+    )
 
 
 def load_deltas(reader: CatalogReader, repo_id: str) -> tuple[BenchmarkDelta, ...]:

@@ -181,6 +181,16 @@ def find_model(reader: CatalogReader, repo_id: str) -> dict[str, Any]:
     raise UnknownModel(requested, find_similar_ids(reader, requested))
 
 
+def list_ids_from(reader: CatalogReader, begin: str, limit: int) -> list[str]:
+    """Ids of models that begin so, in any letter case, the most downloaded first."""
+    where = WhereClause()
+    where.conditions.append("type = 'model' and status <> 'gone'")
+    escaped = begin.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    where.conditions.append(f"lower(repo_id) like {where.bind(escaped + '%')} escape '!'")
+    sql = f"select repo_id from repos{where} order by downloads desc nulls last, repo_id limit {int(limit)}"
+    return [row["repo_id"] for row in reader.all(sql, where.values)]
+
+
 MAX_OWNED = 2000
 """Repos of an owner among which the ones with similar names are looked for, the most downloaded first."""
 

@@ -141,6 +141,19 @@ def find_reference(text: str) -> Reference | None:
     return _marked(text)
 
 
+def parse_selection(text: str) -> tuple[str, str]:
+    """(repo id, scheme or file that is selected of it) of `REPO`, `REPO::SELECTOR` or a pasted reference.
+
+    The selector is a reference's file, else its tag; `latest`, Ollama's default tag, selects nothing.
+    """
+    found = find_reference(text) if may_refer(text) else None
+    if found is None:
+        repo_id, _, selector = text.partition("::")
+        return find_repo_id(repo_id), selector.strip()
+    selector = found.file or found.tag or ""
+    return found.repo_id, "" if selector.lower() == "latest" else selector
+
+
 def _marked(text: str) -> Reference | None:
     """`owner/name:TAG`, `owner/name@REVISION`, `owner/name/blob/REVISION/FILE` and `owner/name::FILE`, also quoted."""
     start = len(text) - len(text.lstrip(_QUOTES))

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from crawler.cli.options import WHEN, complete_scheme, db_option, output_options
+from crawler.cli.complete import complete_family, complete_scheme
+from crawler.cli.options import WHEN, db_option, output_options
 from crawler.cli.printer import Column, Printer
 
 ENTRIES = 200
@@ -15,7 +16,9 @@ ENTRIES = 200
 
 @click.command()
 @click.option("--since", type=WHEN, default="7d", show_default=True, metavar="TIME", help="7d, 24h or 2026-11-01.")
-@click.option("--family", multiple=True, metavar="NAME", help="Only this family; repeatable.")
+@click.option(
+    "--family", multiple=True, shell_complete=complete_family, metavar="NAME", help="Only this family; repeatable."
+)
 @click.option(
     "--quant",
     multiple=True,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.coverage import print_gap
+from crawler.cli.complete import complete_repo_id
+from crawler.cli.coverage import json_basis, print_gap
 from crawler.cli.options import CONTEXT, LAPTOP_RAM_BYTES, SIZE, db_option, output_options
 from crawler.cli.printer import Column, Printer, size_text
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", shell_complete=complete_repo_id, nargs=-1, required=True)
 @click.option("--context", type=CONTEXT, default="8192", show_default=True, metavar="N", help="Tokens: 8192, 32k.")
 @click.option(
     "--ram", type=SIZE, default=LAPTOP_RAM_BYTES, show_default="16GB", metavar="SIZE", help="Memory of the machine."
@@ -41,8 +42,9 @@ def compare(ids: tuple[str, ...], context: int, ram: int, db: str, out: Printer)
     with CatalogReader(db) as reader:
         sides = compare_models(reader, ids, context=context, memory=room)
         print_gap(out, reader, db)
+        basis = json_basis(out, reader, db)
     if not out.is_human_output:
-        out.rows([side.row() for side in sides], id_key="repo_id")
+        out.rows([side.row() for side in sides], id_key="repo_id", basis=basis)
         return
     titles = [title_of(side, sides) for side in sides]
     found = comparison_lines(sides, context=context, machine=size_text(ram), room=room)

@@ -1,8 +1,12 @@
-"""How much of a catalog an answer could use, for people: one line, and the command that reads the rest."""
+"""How much of a catalog an answer could use: for people a line and the command that reads the rest, for JSON an object.
+
+Answers whose rows depend on how much was read (`models ls`, `search`, `compare`, `fits`, saved queries) are in JSON an
+object of `rows` and `coverage`; SQL and lists of what is stored are a list.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crawler.cli.printer import Printer
 
@@ -25,3 +29,10 @@ def print_gap(out: Printer, reader: CatalogReader, db: str) -> None:
     coverage = measure_coverage(reader)
     if not coverage.is_complete:
         print_coverage(out, coverage, db)
+
+
+def json_basis(out: Printer, reader: CatalogReader, db: str) -> dict[str, Any]:
+    """`coverage`, for the JSON of an answer; empty where no JSON is printed."""
+    from analysis.catalog.coverage import measure_coverage
+
+    return {"coverage": measure_coverage(reader).row(db)} if out.mode == "json" else {}

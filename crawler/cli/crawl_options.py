@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from crawler.cli.complete import complete_repo_id
 from crawler.cli.options import CLUSTER, SPAN_OF_TIME, WHEN, repo_type_option
 
 Command = Callable[..., Any]
@@ -36,7 +37,14 @@ def crawl_options(command: Command) -> Command:
         click.option("--author", multiple=True, metavar="NAME", help="Only repos of this account; repeatable."),
         click.option("--search", multiple=True, metavar="TEXT", help="Only repos whose id contains this text."),
         click.option("--filter", "tags", multiple=True, metavar="TAG", help="Only repos with this tag: gguf, mlx."),
-        click.option("--repo", "repo_ids", multiple=True, metavar="ID", help="Only these repos; @FILE: one a line."),
+        click.option(
+            "--repo",
+            "repo_ids",
+            multiple=True,
+            shell_complete=complete_repo_id,
+            metavar="ID",
+            help="Only these repos; @FILE: one a line.",
+        ),
         click.option("--since", type=WHEN, metavar="TIME", help="Only repos that changed since: 7d or 2026-11-01."),
         click.option(
             "--min-downloads", type=click.IntRange(min=1), metavar="N", help="Only repos with at least N downloads."

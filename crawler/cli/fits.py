@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crawler.cli.complete import complete_family, complete_format, complete_preset, complete_repo_id, complete_scheme
 from crawler.cli.coverage import print_coverage
 from crawler.cli.errors import CommandError
-from crawler.cli.options import BANDWIDTH, CONTEXT, MEMORY, complete_scheme, db_option, output_options
+from crawler.cli.options import BANDWIDTH, CONTEXT, MEMORY, db_option, output_options
 from crawler.cli.printer import Column, Printer, count_text, size_text
 
 if TYPE_CHECKING:
@@ -31,7 +32,13 @@ SORTS = ["rank", "speed", "memory", "size", "context", "downloads", "loss", "nam
     "--kv-type", type=click.Choice(KV_TYPES, case_sensitive=False), default="f16", show_default=True,
     help="Type of the KV cache.",
 )  # fmt: skip
-@click.option("--family", multiple=True, metavar="NAME", help="Only this family: gemma; repeatable.")
+@click.option(
+    "--family",
+    multiple=True,
+    shell_complete=complete_family,
+    metavar="NAME",
+    help="Only this family: gemma; repeatable.",
+)
 @click.option(
     "--quant",
     multiple=True,
@@ -40,7 +47,14 @@ SORTS = ["rank", "speed", "memory", "size", "context", "downloads", "loss", "nam
     help="Only this scheme: Q4_K_M; repeatable.",
 )
 @click.option("--bits", type=float, metavar="N", help="Only schemes of N bits per weight: 4.")
-@click.option("--format", "formats", multiple=True, metavar="NAME", help="Only this format: gguf; repeatable.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    shell_complete=complete_format,
+    metavar="NAME",
+    help="Only this format: gguf; repeatable.",
+)
 @click.option("--author", multiple=True, metavar="NAME", help="Only this publisher; repeatable.")
 @click.option(
     "--task", metavar="WORD",
@@ -53,10 +67,15 @@ SORTS = ["rank", "speed", "memory", "size", "context", "downloads", "loss", "nam
 @click.option("--gated", is_flag=True, help="Include repos to which access must be requested.")
 @click.option("--gone", is_flag=True, help="Include repos that have vanished from the Hub.")
 @click.option("--this-machine", is_flag=True, help="Use the memory of this computer.")
-@click.option("--preset", metavar="NAME", help="A machine, a card or a chip: laptop-16gb, RTX 4090; `list` lists them.")
+@click.option(
+    "--preset",
+    shell_complete=complete_preset,
+    metavar="NAME",
+    help="A machine, a card or a chip: laptop-16gb, RTX 4090; `list` lists them.",
+)
 @click.option("--all", "every", is_flag=True, help="Every artifact that fits, not only the best of each base model.")
 @click.option("--sort", type=click.Choice(SORTS), default="rank", show_default=True)
-@click.option("--explain", metavar="ID", help="Why a repo stands where it stands.")
+@click.option("--explain", shell_complete=complete_repo_id, metavar="ID", help="Why a repo stands where it stands.")
 @click.option(
     "--limit", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="Rows; 0 for all."
 )
@@ -214,17 +233,16 @@ def print_answer(
 ) -> None:
     """The rows; in JSON an object that also says what they rest on."""
     rows = [fit.row() for fit in answer.fits]
-    if out.mode == "json" and not out.picked:
-        out.object({
-            "rows": [{name: row[name] for name in NAMES} for row in rows],
-            "more": answer.more,
-            "left_out": answer.left_out,
-            "coverage": answer.coverage.row(db),
-            "use": used,
-        })  # fmt: skip
-        return
+    basis = {
+        "more": answer.more,
+        "left_out": answer.left_out,
+        "coverage": answer.coverage.row(db),
+        "use": used,
+    }
     columns = COLUMNS if any(row["estimated"] for row in rows) else COLUMNS[:-1]
-    out.rows(rows, columns, names=NAMES, id_key="repo_id", empty="Nothing fits.")
+    out.rows(rows, columns, names=NAMES, id_key="repo_id", empty="Nothing fits.", basis=basis)
+    if out.mode == "json":
+        return
     if out.is_human_output:
         print_use(out, answer, used)
         print_method(out, machine, request, answer)

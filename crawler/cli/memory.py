@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.units import parse_model_size
-from crawler.cli.options import Read, complete_scheme, output_options
+from crawler.cli.complete import complete_scheme
+from crawler.cli.options import Read, output_options
 from crawler.cli.printer import Column, Printer, count_text, size_text
 
 if TYPE_CHECKING:

@@ -7,10 +7,17 @@ from typing import Any
 
 import click
 
-from crawler.cli.options import MODEL_SIZE, Command, complete_scheme
+from crawler.cli.complete import complete_family, complete_format, complete_scheme
+from crawler.cli.options import MODEL_SIZE, Command
 
 OPTIONS = (
-    click.option("--family", multiple=True, metavar="NAME", help="gemma, llama, qwen; repeatable; * for any text."),
+    click.option(
+        "--family",
+        multiple=True,
+        shell_complete=complete_family,
+        metavar="NAME",
+        help="gemma, llama, qwen; repeatable; * for any text.",
+    ),
     click.option(
         "--quant",
         multiple=True,
@@ -18,7 +25,14 @@ OPTIONS = (
         metavar="SCHEME",
         help="Q4_K_M, AWQ, 'IQ2*': of the repo or of one of its files.",
     ),
-    click.option("--format", "formats", multiple=True, metavar="NAME", help="gguf, safetensors, mlx."),
+    click.option(
+        "--format",
+        "formats",
+        multiple=True,
+        shell_complete=complete_format,
+        metavar="NAME",
+        help="gguf, safetensors, mlx.",
+    ),
     click.option("--author", multiple=True, metavar="NAME", help="The publisher."),
     click.option("--tuning", multiple=True, metavar="WORD", help="instruct, base, merge, abliterated; all of them."),
     click.option("--license", "licenses", multiple=True, metavar="NAME", help="apache-2.0, gemma."),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.catalog.known_values import check_families, check_formats, check_schemes
-from crawler.cli.coverage import print_gap
+from crawler.cli.complete import complete_repo_id
+from crawler.cli.coverage import json_basis, print_gap
 from crawler.cli.model_filters import filter_options
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text
@@ -58,6 +59,7 @@ def ls(
             LISTED,
             id_key="repo_id",
             empty="No model matches.",
+            basis=json_basis(out, reader, db),
         )
         if printed == 0 or wanted.quants or wanted.formats or wanted.least or wanted.most:
             print_gap(out, reader, db)
@@ -88,7 +90,7 @@ LISTED = (
 
 
 @models.command()
-@click.argument("repo_id", metavar="ID")
+@click.argument("repo_id", metavar="ID", shell_complete=complete_repo_id)
 @click.option("--all", "whole", is_flag=True, help="Every file, signal, relative, evaluation and change.")
 @db_option
 @output_options(table=False)
@@ -113,7 +115,7 @@ def info(repo_id: str, whole: bool, db: str, out: Printer) -> None:
 
 
 @models.command()
-@click.argument("repo_id", metavar="ID")
+@click.argument("repo_id", metavar="ID", shell_complete=complete_repo_id)
 @db_option
 @output_options
 def tree(repo_id: str, db: str, out: Printer) -> None:
@@ -124,12 +126,14 @@ def tree(repo_id: str, db: str, out: Printer) -> None:
       hf-catalog models tree google/gemma-3-4b-it
     """
     from analysis.catalog.lineage import load_tree, walk_tree
+    from analysis.catalog.models import find_model
     from analysis.query.reader import CatalogReader
 
     with CatalogReader(db) as reader:
-        root = load_tree(reader, repo_id)
+        asked: str = find_model(reader, repo_id)["repo_id"]
+        root = load_tree(reader, asked)
     if out.mode == "human" and not out.quiet:
-        draw(root, out, repo_id)
+        draw(root, out, asked)
     elif out.mode == "json":
         out.object(nested(root))
     else:
@@ -154,7 +158,7 @@ def draw(node: Node, out: Printer, asked: str, before: str = "", branch: str = "
     said = [node.relation or "", node.quant or "", f"{count_text(node.downloads)} downloads" if node.downloads else ""]
     if node.missing:
         said.append("not in the catalog")
-    mark = "  <" if node.repo_id.lower() == asked.lower() else ""
+    mark = "  <" if node.repo_id == asked else ""
     out.line(f"{before}{branch}{node.repo_id}  {cell_text(', '.join(word for word in said if word))}".rstrip() + mark)
     for at, child in enumerate(node.children):
         last = at == len(node.children) - 1

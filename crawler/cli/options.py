@@ -69,13 +69,6 @@ CLUSTER = Read("cluster", parse_cluster, "local:2 (processes here) or tls://sche
 WHEN = Read("time", parse_when, "7d, 24h, 2026-11-01 or 2026-11-01T12:00:00Z")
 
 
-def complete_scheme(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Names of the table of schemes, for a shell that completes `--quant`."""
-    from analysis.schemes.schemes import scheme_table
-
-    return [name for name in scheme_table().schemes if name.startswith(incomplete.upper())]
-
-
 class CatalogName(click.ParamType[str]):
     """A path, or a database's URL, which is shown without its password wherever it is shown."""
 

@@ -126,11 +126,13 @@ class Printer:
         names: Sequence[str] | None = None,
         id_key: str | None = None,
         empty: str = "Nothing found.",
+        basis: Mapping[str, Any] | None = None,
     ) -> int:
         """A table, streamed. Returns the number of rows printed.
 
         `names`: the keys of JSON and CSV, default those of the first row; `columns`: the columns of a printed table,
-        default the same; `id_key`: what `-q` prints, default the first; `empty`: the message where there is no row.
+        default the same; `id_key`: what `-q` prints, default the first; `empty`: the message where there is no row;
+        `basis`: what the rows rest on: JSON is then an object of `rows` and these keys, else a list.
         """
         stream = iter(rows)
         first = next(stream, None)
@@ -144,7 +146,7 @@ class Printer:
         if self.quiet and self.mode in ("human", "table"):
             return self._ids(stream, id_key or (keys[0] if keys else ""))
         if self.mode == "json":
-            return self._json(stream, keys)
+            return self._json(stream, keys, basis)
         if self.mode == "nl":
             return self._lines(stream, keys)
         if self.mode in ("csv", "tsv"):
@@ -172,12 +174,21 @@ class Printer:
             count += 1
         return count
 
-    def _json(self, rows: Iterator[Mapping[str, Any]], keys: Sequence[str]) -> int:
+    def _json(self, rows: Iterator[Mapping[str, Any]], keys: Sequence[str], basis: Mapping[str, Any] | None) -> int:
+        if basis is not None:
+            self.stdout.write('{"rows": ')
+        count = self._json_list(rows, keys)
+        if basis is not None:
+            self.stdout.write("".join(f",\n {to_json(key)}: {to_json(value)}" for key, value in basis.items()) + "}")
+        self.stdout.write("\n")
+        return count
+
+    def _json_list(self, rows: Iterator[Mapping[str, Any]], keys: Sequence[str]) -> int:
         count = 0
         for row in rows:
             self.stdout.write(("[" if count == 0 else ",\n ") + to_json({key: row.get(key) for key in keys}))
             count += 1
-        self.stdout.write("]\n" if count else "[]\n")
+        self.stdout.write("]" if count else "[]")
         return count
 
     def _lines(self, rows: Iterator[Mapping[str, Any]], keys: Sequence[str]) -> int:

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from crawler.cli.coverage import print_gap
+from crawler.cli.complete import complete_query
+from crawler.cli.coverage import json_basis, print_gap
 from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, size_text
 
@@ -16,7 +17,7 @@ MAX_TABLE_ROWS = 1000
 
 
 @click.command()
-@click.argument("sql", metavar="SQL|NAME|-", required=False)
+@click.argument("sql", metavar="SQL|NAME|-", shell_complete=complete_query, required=False)
 @click.option("--list", "listed", is_flag=True, help="List the saved queries.")
 @click.option("-p", "--param", "params", nargs=2, multiple=True, metavar="KEY VALUE", help="A parameter; repeatable.")
 @click.option(
@@ -48,6 +49,8 @@ def query(
 ) -> None:
     """Run read-only SQL, or a saved query by name; - reads SQL from stdin.
 
+    --json prints a list of SQL's rows; of a saved query an object with `rows` and `coverage`.
+
     \b
     Examples:
       hf-catalog query --list
@@ -71,9 +74,13 @@ def query(
         raise click.UsageError("the SQL is empty", click.get_current_context())
     most = limit if limit is not None else MAX_TABLE_ROWS if out.is_human_output else 0
     seconds = timeout.total_seconds()
+    basis = None
+    if is_query_name(sql) and out.mode == "json":
+        with CatalogReader(db) as reader:
+            basis = json_basis(out, reader, db)
     with run_query(db, sql, dict(params), limit=most or None, timeout=seconds, any_role=any_role) as rows:
         columns = [Column(name, text=text_of(name)) for name in rows.columns]
-        printed = out.rows(rows.dicts(), columns, names=rows.columns)
+        printed = out.rows(rows.dicts(), columns, names=rows.columns, basis=basis)
     if printed == 0 and is_query_name(sql):
         with CatalogReader(db) as reader:
             print_gap(out, reader, db)

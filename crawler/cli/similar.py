@@ -6,12 +6,13 @@ from dataclasses import asdict
 
 import click
 
+from crawler.cli.complete import complete_repo_id
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Column, Printer, count_text, day_text, size_text
 
 
 @click.command()
-@click.argument("repo_id", metavar="ID")
+@click.argument("repo_id", metavar="ID", shell_complete=complete_repo_id)
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N")
 @db_option
 @output_options

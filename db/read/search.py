@@ -1,17 +1,19 @@
 """Full-text search over the documents of `db.derive.search_document`: FTS5 trigram, or pg_trgm.
 
 Any piece of a word of three letters or more is found, `4b` is found where a word starts with it, and `3` where it is a
-word. A word that half the Hub holds is looked for among the most downloaded first. A new repo's document is made with
-its page; those of repos in `search_pending` are rebuilt later, one batch per transaction.
+word. `gemma3` also finds `gemma 3`, and `gemma 3` finds `gemma3`. If no word of what was found begins with a word that
+was asked for, it counts as a misspelling of the most similar words in names. A word that half the Hub holds is looked
+for among the most downloaded first. A new repo's document is made with its page; those of repos in `search_pending` are
+rebuilt later, one batch per transaction.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,15 @@ RANK_ALL_BELOW = 4000
 
 RANKED_MATCHES = 400
 """Of the matches of a common word, this number of the most downloaded ones is ranked."""
+
+KNOWN_NAMES = 5000
+"""The most downloaded repos, in whose names a misspelled word is looked for."""
+
+MAX_CORRECTIONS = 2
+"""Words that one misspelled word may stand for."""
+
+CORRECTED = 0.8
+"""A corrected word's match counts by so much of a match of the word as it was written."""
 
 # ---- the index ------------------------------------------------------------------------------------------------------
 
@@ -101,17 +112,76 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search found, best first; `unknown` are words that no model holds, `pending` models not yet indexed."""
+    """What a search found, best first; `unknown` are words that no model holds, `pending` models not yet indexed.
+
+    `corrected`: a word that was taken for a misspelling -> the words that were looked for as well.
+    """
 
     hits: tuple[Hit, ...]
     unknown: tuple[str, ...] = ()
     pending: int = 0
+    corrected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One word of a search: the pieces of documents of which one suffices, and the ones of corrected spellings."""
+
+    pieces: tuple[str, ...]
+    corrected: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The word as it was written."""
+        return self.pieces[0].strip()
+
+    @property
+    def alternatives(self) -> tuple[str, ...]:
+        return self.pieces + self.corrected
+
+    def is_in(self, document: str) -> bool:
+        return any(piece in document for piece in self.alternatives)
+
+    def begins_a_word_of(self, document: str) -> bool:
+        return any(f" {piece.strip()}" in document for piece in self.pieces)
 
 
 def search_terms(text: str) -> list[str]:
     """The search text as it is written in documents: `q4_0` is "q4 0", `4b` begins a word, `3` is one."""
-    found = dict.fromkeys(said for said in (words(word) for word in text.split()) if said)
-    return [said if len(said) > 2 else f" {said}" if len(said) == 2 else f" {said} " for said in found]
+    return [_piece(said) for said in _written_words(text)]
+
+
+def _written_words(text: str) -> list[str]:
+    return list(dict.fromkeys(said for said in (words(word) for word in text.split()) if said))
+
+
+def _piece(said: str) -> str:
+    return said if len(said) > 2 else f" {said}" if len(said) == 2 else f" {said} "
+
+
+def spell_terms(text: str) -> list[Term]:
+    """The search text with the other ways to write its words: `gemma3` and `gemma 3`, `q4km` and `q4 k m`."""
+    written = _written_words(text)
+    before = ["", *written]
+    return [
+        Term(tuple(dict.fromkeys((_piece(said), *_other_spellings(said, before[at])))))
+        for at, said in enumerate(written)
+    ]
+
+
+_LETTERS_AND_NUMBER = re.compile(r"([^\W\d]{2,})(\d[\d.]*)")
+_NUMBER_AND_LETTERS = re.compile(r"(.*\d)([^\W\d]{2,4})")
+
+
+def _other_spellings(said: str, before: str) -> Iterator[str]:
+    """Pieces for a word that is written in one in some names and apart in others; `before`: the word that precedes."""
+    if found := _LETTERS_AND_NUMBER.fullmatch(said):
+        yield f" {found[1]} {found[2]} "
+    elif found := _NUMBER_AND_LETTERS.fullmatch(said):
+        yield f" {found[1]} {found[2]} "
+        yield f" {found[1]} {found[2][0]} {found[2][1:]} "
+    elif said[0].isdigit() and not said.strip("0123456789.") and before.isalpha():
+        yield f" {before}{said} "
 
 
 def find(db: str | Path, text: str, limit: int = 20, type_: RepoType = "model") -> Found:
@@ -127,74 +197,130 @@ def find(db: str | Path, text: str, limit: int = 20, type_: RepoType = "model") 
 
 
 def search(rows: Rows, text: str, limit: int, type_: RepoType = "model") -> Found:
-    wanted = search_terms(text)
+    """As `find`, in the caller's transaction."""
+    wanted = spell_terms(text)
     pending = int(rows.select("select count(*) from search_pending")[0][0])
     if not wanted:
         return Found((), (), pending)
-    matches = _matches(rows, wanted, type_)
+    matches = list(_matches(rows, wanted, type_))
+    corrected = _corrected(rows, wanted, [row[2] for row in matches], type_)
+    if corrected != wanted:
+        matches = list({row[0]: row for row in (*matches, *_matches(rows, corrected, type_))}.values())
     hits = [
-        Hit(repo_id, _score(wanted, text, repo_id, held, downloads), downloads) for repo_id, downloads, held in matches
+        Hit(repo_id, _score(corrected, text, repo_id, held, downloads), downloads)
+        for repo_id, downloads, held in matches
     ]
     hits.sort(key=lambda hit: (-hit.score, -(hit.downloads or 0), hit.repo_id))
     unknown = (
-        ()
-        if hits
-        else tuple(piece.strip() for piece in wanted if not any(True for _ in _matches(rows, [piece], type_)))
+        () if hits else tuple(term.text for term in corrected if not any(True for _ in _matches(rows, [term], type_)))
     )
-    return Found(tuple(hits[:limit]), unknown, pending)
+    readings = {term.text: tuple(piece.strip() for piece in term.corrected) for term in corrected if term.corrected}
+    return Found(tuple(hits[:limit]), unknown, pending, readings if hits else {})
 
 
-def _score(wanted: Sequence[str], text: str, repo_id: str, held: str, downloads: int | None) -> float:
+def _corrected(rows: Rows, wanted: Sequence[Term], found: Sequence[str], type_: RepoType) -> list[Term]:
+    """The terms, those with which no word of the documents found begins with the most similar words of names."""
+    doubtful = [term for term in wanted if not any(map(term.begins_a_word_of, found))]
+    stems = {term: stem for term in doubtful if len(stem := term.text.rstrip("0123456789.")) >= 4 and stem.isalpha()}
+    if not stems:
+        return list(wanted)
+    known = _words_of_names(rows, type_)
+    similar = {term: _similar_words(stem, known) for term, stem in stems.items()}
+    return [
+        replace(term, corrected=tuple(_respelled(term, stems[term], similar[term]))) if similar.get(term) else term
+        for term in wanted
+    ]
+
+
+def _respelled(term: Term, stem: str, similar: Sequence[str]) -> Iterator[str]:
+    """The pieces of a term with other letters in place of its stem."""
+    for word in similar:
+        for piece in term.pieces:
+            yield piece.replace(stem, word, 1)
+
+
+def _words_of_names(rows: Rows, type_: RepoType) -> Counter[str]:
+    """The words of letters in the names of the most downloaded repos, without numbers at their ends."""
+    sql = (
+        "select d.text from repos r join search_documents d on d.repo = r.id where r.type = ? and r.status <> 'gone'"
+        f" order by r.downloads desc nulls last limit {KNOWN_NAMES}"
+    )
+    names = (row[0].partition("\n")[0] for row in rows.select(sql, (type_,)))
+    return Counter(word for name in names for said in name.split() if (word := said.rstrip("0123456789.")).isalpha())
+
+
+def _similar_words(stem: str, known: Counter[str]) -> list[str]:
+    """The words from which a stem differs by one letter more, less, exchanged or swapped; a long one by two at most.
+
+    The most similar first, of equals the most frequent; none where the stem is known.
+    """
+    if stem in known:
+        return []
+    from rapidfuzz import process
+    from rapidfuzz.distance import OSA
+
+    near = process.extract(stem, list(known), scorer=OSA.distance, score_cutoff=1 if len(stem) < 8 else 2, limit=None)
+    ranked = sorted((distance, -known[word], word) for word, distance, _ in near if len(word) > 2)
+    return [word for _, _, word in ranked[:MAX_CORRECTIONS]]
+
+
+def _score(wanted: Sequence[Term], text: str, repo_id: str, held: str, downloads: int | None) -> float:
     """0 to 3 for how well the words match, on average; 6 more where they are the whole name; 0.3 for each tenfold more
     downloads."""
     name, _, rest = held.partition("\n")
     match = 0.0
-    for piece in wanted:
-        word = piece.strip()
-        if f" {word} " in name:
-            match += 3
-        elif f" {word}" in name:
-            match += 2
-        elif word in name:
-            match += 1.5
-        else:
-            match += 1 if f" {word} " in rest else 0.5
+    for term in wanted:
+        written = max(_match(piece, name, rest) for piece in term.pieces)
+        match += max((written, *(CORRECTED * _match(piece, name, rest) for piece in term.corrected)))
     exact = 6.0 if words(text) in (name.strip(), words(repo_id.partition("/")[2])) else 0.0
     return round(match / len(wanted) + exact + 0.3 * math.log10(1 + (downloads or 0)), 3)
 
 
-def _matches(rows: Rows, wanted: Sequence[str], type_: RepoType) -> Iterator[Any]:
-    """(repo_id, downloads, document) of repos that hold all the pieces: all of a few, the most downloaded of many."""
+def _match(piece: str, name: str, rest: str) -> float:
+    """How well a piece matches a document: a word of the name, the begin of one, in one; a word or piece elsewhere."""
+    word = piece.strip()
+    if f" {word} " in name:
+        return 3
+    if f" {word}" in name:
+        return 2
+    if piece in name:
+        return 1.5
+    if f" {word} " in rest:
+        return 1
+    return 0.5 if piece in rest else 0
+
+
+def _matches(rows: Rows, wanted: Sequence[Term], type_: RepoType) -> Iterator[Any]:
+    """(repo_id, downloads, document) of repos that hold all the terms: all of a few, the most downloaded of many."""
     if rows.dialect.name == "sqlite":
         yield from _matches_sqlite(rows, wanted, type_)
         return
-    holds = " and ".join(["d.text like ?"] * len(wanted))
+    holds = " and ".join(f"({' or '.join(['d.text like ?'] * len(term.alternatives))})" for term in wanted)
     sql = (
         f"select r.repo_id, r.downloads, d.text from search_documents d join repos r on r.id = d.repo"
         f" where {holds} and r.status <> 'gone' and r.type = ?"
         f" order by r.downloads desc nulls last, r.id limit {RANK_ALL_BELOW}"
     )
-    yield from rows.select(sql, [*(_like(piece) for piece in wanted), type_])
+    yield from rows.select(sql, [*(_like(piece) for term in wanted for piece in term.alternatives), type_])
 
 
-def _matches_sqlite(rows: Rows, wanted: Sequence[str], type_: RepoType) -> Iterator[Any]:
+def _matches_sqlite(rows: Rows, wanted: Sequence[Term], type_: RepoType) -> Iterator[Any]:
     """The index knows which trigrams a document holds, not where: the pieces themselves are looked for in its text."""
-    query = " AND ".join(f'"{trigram}"' for trigram in dict.fromkeys(t for piece in wanted for t in _trigrams(piece)))
+    query = " AND ".join(f"({' OR '.join(map(_trigram_query, term.alternatives))})" for term in wanted)
     sql = (
         "select r.repo_id, r.downloads, d.text from search_index s join search_documents d on d.repo = s.rowid"
         " join repos r on r.id = s.rowid where search_index match ? and r.status <> 'gone' and r.type = ? limit ?"
     )
     if not _many(rows, query):
-        yield from (
-            row for row in rows.select(sql, (query, type_, RANK_ALL_BELOW)) if all(piece in row[2] for piece in wanted)
-        )
+        found = rows.select(sql, (query, type_, RANK_ALL_BELOW))
+        yield from (row for row in found if all(term.is_in(row[2]) for term in wanted))
         return
     count = 0
     for magnitude in range(DOWNLOAD_MAGNITUDES, -1, -1):
         these = f'"~d{magnitude:x}"'  # where they are few, their texts are read sooner than the words' long lists
-        found = f"{query} AND {these}" if _many(rows, these) else these
-        for row in rows.select(sql, (found, type_, RANK_ALL_BELOW)):
-            if all(piece in row[2] for piece in wanted):
+        both = f"{query} AND {these}" if _many(rows, these) else these
+        for row in rows.select(sql, (both, type_, RANK_ALL_BELOW)):
+            if all(term.is_in(row[2]) for term in wanted):
                 count += 1
                 yield row
         if count >= RANKED_MATCHES:
@@ -204,6 +330,11 @@ def _matches_sqlite(rows: Rows, wanted: Sequence[str], type_: RepoType) -> Itera
 def _many(rows: Rows, query: str) -> bool:
     sql = "select count(*) from (select 1 from search_index where search_index match ? limit ?)"
     return int(rows.select(sql, (query, RANK_ALL_BELOW + 1))[0][0]) > RANK_ALL_BELOW
+
+
+def _trigram_query(piece: str) -> str:
+    quoted = (f'"{trigram}"' for trigram in dict.fromkeys(_trigrams(piece)))
+    return f"({' AND '.join(quoted)})"
 
 
 def _trigrams(piece: str) -> list[str]:

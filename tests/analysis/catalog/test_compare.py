@@ -35,6 +35,11 @@ def test_a_scheme_or_a_file_selects_an_artifact(reader: CatalogReader) -> None:
     sides = compare_models(reader, ids, context=4096, memory=MEMORY)
     quants = [side.artifact and side.artifact["quant"] for side in sides]
     assert quants == ["Q2_K", "Q8_0", "Q4_K_M"], "without a selector the repo's own scheme"
+    with_shard = f"{repo}::google_gemma-3-4b-it-Q8_0-00001-of-00003.gguf"
+    assert compare_models(reader, [with_shard], context=4096, memory=MEMORY)[0].artifact == sides[1].artifact
+    pasted = [f"hf.co/{repo}:q2k", f"https://huggingface.co/{repo}/blob/main/google_gemma-3-4b-it-Q8_0.gguf"]
+    sides = compare_models(reader, [*pasted, f"{repo}::it-q8_0"], context=4096, memory=MEMORY)
+    assert [side.artifact and side.artifact["quant"] for side in sides] == ["Q2_K", "Q8_0", "Q8_0"]
     with pytest.raises(UnknownModel) as caught:
         compare_models(reader, [f"{repo}::Q9_K"], context=4096, memory=MEMORY)
     assert f"{repo}::Q8_0" in caught.value.close

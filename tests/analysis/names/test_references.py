@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.names import parse_name
-from analysis.names.references import find_reference
+from analysis.names.references import find_reference, find_repo_id, parse_selection
 
 SHA = "043235d6088ecd3dd5fb5ca3592b6913fd516027"
 GGUF = "Qwen3-8B-Q4_K_M.gguf"
@@ -96,6 +96,26 @@ def test_a_reference_names_repo_revision_and_file(
 )
 def test_names_paths_and_other_addresses_are_no_references(text: str) -> None:
     assert find_reference(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "repo", "selector"),
+    [
+        (" o/n ", "o/n", ""),
+        ("o/n/", "o/n", ""),
+        ("o/n::Q4_K_M", "o/n", "Q4_K_M"),
+        ("gpt2::a b.gguf", "gpt2", "a b.gguf"),
+        ("hf.co/o/n:Q4_K_M", "o/n", "Q4_K_M"),
+        ("ollama run hf.co/o/n:latest", "o/n", ""),
+        (f"https://huggingface.co/o/n/blob/main/{GGUF}", "o/n", GGUF),
+        ("https://huggingface.co/o/n/tree/main/UD-Q2_K_XL", "o/n", "UD-Q2_K_XL"),
+        (f"pkg:huggingface/o/n@{SHA}", "o/n", ""),
+        ("no reference: at all", "no reference: at all", ""),
+    ],
+)
+def test_what_a_text_selects_of_which_repo(text: str, repo: str, selector: str) -> None:
+    assert parse_selection(text) == (repo, selector)
+    assert find_repo_id(text.partition("::")[0]) == repo
 
 
 def test_labels_of_a_reference_come_from_name_file_and_tag() -> None:

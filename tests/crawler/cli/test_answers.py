@@ -32,8 +32,48 @@ TABLES: dict[str, tuple[str, ...]] = {
 }
 
 
+RESTING_ON_COVERAGE = {"models ls", "compare", "fits", "query"}
+
+
 def options(command: tuple[str, ...], db: str) -> tuple[str, ...]:
     return command if command[0] == "memory" else (*command, "--db", db)
+
+
+PASTED = (
+    f"https://huggingface.co/{QAT}/blob/main/gemma-3-4b-it-q4_0.gguf",
+    f"hf.co/{QAT}:Q4_0",
+    f"pkg:huggingface/{QAT}@0123456789abcdef0123456789abcdef01234567",
+    f"{QAT}::gemma-3-4b-it-q4_0.gguf",
+    f"ollama run hf.co/{QAT}:Q4_0",
+)
+TAKING_AN_ID = (
+    ("models", "info"),
+    ("models", "tree"),
+    ("similar",),
+    ("compare",),
+    ("fits", "--ram", "16GB", "--gated", "--explain"),
+)
+
+
+@pytest.mark.parametrize("command", TAKING_AN_ID, ids=" ".join)
+def test_pasted_references_are_ids(command: tuple[str, ...], small: str, hf_catalog: Ask) -> None:
+    plain = hf_catalog(*command, QAT, "--db", small, "--json")
+    assert plain.status == DONE and plain.json
+    for text in PASTED:
+        assert hf_catalog(*command, text, "--db", small, "--json").json == plain.json, text
+
+
+def test_a_tree_marks_what_a_reference_names(small: str, hf_catalog: Ask) -> None:
+    drawn = hf_catalog("models", "tree", PASTED[0], "--db", small).out
+    assert [line.endswith("<") for line in drawn.splitlines() if QAT in line] == [True]
+
+
+def test_a_crawl_of_named_repos_takes_addresses(hf_catalog: Ask) -> None:
+    words = ("crawl", "--dry-run", "--json", "--repo")
+    plain = hf_catalog(*words, QAT)
+    assert plain.status == DONE and hf_catalog(*words, PASTED[0]).json == plain.json
+    refused = hf_catalog(*words, "https://huggingface.co/datasets/rajpurkar/squad")
+    assert refused.status == USAGE and "no repo id" in refused.err
 
 
 # ---- what they print ------------------------------------------------------------------------------------------------
@@ -46,7 +86,7 @@ def test_every_table_comes_as_json_csv_lines_and_ids(name: str, small: str, hf_c
     assert human.status == DONE and human.out.count("\n") >= 2, human.err
     if name != "models tree":
         answer = hf_catalog(*command, "--json").json
-        rows = answer["rows"] if name == "fits" else answer  # that of `fits` says what its rows rest on
+        rows = answer["rows"] if name in RESTING_ON_COVERAGE else answer
         assert isinstance(rows, list) and rows
         lines = [json.loads(line) for line in hf_catalog(*command, "--nl").out.splitlines()]
         assert lines == rows
@@ -73,7 +113,10 @@ def test_untrusted_text_is_escaped(small: str, hf_catalog: Ask) -> None:
     assert f"'{FORMULA}".replace('"', '""') in rows
     raw = hf_catalog("models", "ls", "--author", "stranger", "--csv", "--raw", "--db", small).out
     assert f"'{FORMULA[:5]}" not in raw and FORMULA.replace('"', '""') in raw
-    assert hf_catalog("models", "ls", "--author", "stranger", "--json", "--db", small).json[0]["pipeline_tag"] == SCRIPT
+    assert (
+        hf_catalog("models", "ls", "--author", "stranger", "--json", "--db", small).json["rows"][0]["pipeline_tag"]
+        == SCRIPT
+    )
 
 
 def test_info_shows_claims_measurements_costs_and_history(small: str, hf_catalog: Ask) -> None:
@@ -180,7 +223,7 @@ def test_changes_come_as_a_feed(small: str, hf_catalog: Ask) -> None:
 def test_questions_are_listed_and_asked(small: str, hf_catalog: Ask) -> None:
     listed = hf_catalog("query", "--list", "--json").json
     assert len(listed) >= 30 and all(set(each) >= {"name", "title", "description", "parameters"} for each in listed)
-    rows = hf_catalog("query", "best-under", "-p", "size", "3GB", "--json", "--db", small).json
+    rows = hf_catalog("query", "best-under", "-p", "size", "3GB", "--json", "--db", small).json["rows"]
     assert rows[0]["quant"] == "Q4_K_XL"
     cut = hf_catalog("query", "select * from labels", "--limit", "3", "--db", small)
     assert "The first 3 rows" in cut.err and cut.out.count("\n") == 5

@@ -110,7 +110,7 @@ def test_copy(hf_catalog: Ask, small: str, tmp_path: Path) -> None:
 
 
 def test_search(hf_catalog: Ask, small: str) -> None:
-    rows = hf_catalog("search", "gemma qat 4b", "--db", small, "--json").json
+    rows = hf_catalog("search", "gemma qat 4b", "--db", small, "--json").json["rows"]
     assert [row["repo_id"] for row in rows] == [QAT]
     assert rows[0]["quant"] == "Q4_0" and rows[0]["score"] > 3
     several = hf_catalog("search", "gemma", "4b", "--db", small, "-q").out.split()
@@ -118,10 +118,26 @@ def test_search(hf_catalog: Ask, small: str) -> None:
     assert hf_catalog("search", "gemma", "--db", small, "--limit", "2", "-q").out.count("\n") == 2
 
 
+def test_search_takes_words_as_people_type_them(hf_catalog: Ask, small: str) -> None:
+    rows = hf_catalog("search", "gemma3 4b qat", "--db", small, "--json").json["rows"]
+    assert [(row["repo_id"], row["base"]) for row in rows] == [(QAT, "google/gemma-3-4b-it")]
+    misspelled = hf_catalog("search", "gema 4b qat", "--db", small)
+    assert QAT in misspelled.out and "'gemma' looked for as well" in misspelled.err
+
+
+def test_search_names_what_is_not_shown(hf_catalog: Ask, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.catalog.search.MAX_COPIES", 1)
+    few = hf_catalog("search", "gemma", "--db", small)
+    assert few.out.count("gemma-3-4b-it") == 1
+    assert "4 more copies of google/gemma-3-4b-it match; --all shows them." in few.err
+    assert len(hf_catalog("search", "gemma", "--all", "--db", small, "-q").out.splitlines()) == 5
+
+
 def test_search_that_finds_nothing_says_why(hf_catalog: Ask, small: str) -> None:
     said = hf_catalog("search", "gemma frobnicate", "--db", small)
     assert (said.status, said.out) == (0, "") and "'frobnicate'" in said.err
-    assert hf_catalog("search", "gemma frobnicate", "--db", small, "--json").json == []
+    answer = hf_catalog("search", "gemma frobnicate", "--db", small, "--json").json
+    assert (answer["rows"], answer["unknown"], answer["corrected"]) == ([], ["frobnicate"], {})
     assert hf_catalog("search", "!!!", "--db", small).status == 2
 
 

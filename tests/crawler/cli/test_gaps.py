@@ -40,11 +40,16 @@ def test_an_answer_that_needs_files_says_that_none_were_read(
     assert "Coverage: 2 repos known; files read for 0 and headers for 0 of them." in answer.err
     assert f"hf-catalog crawl --depth headers --limit 2 --db {listing}" in answer.err
     assert "Coverage" not in hf_catalog(*command, "--db", listing, "-q").err
+    coverage = hf_catalog(*command, "--db", listing, "--json").json["coverage"]
+    assert (coverage["repos"], coverage["files"], coverage["headers"]) == (2, 0, 0)
+    assert coverage["command"] == f"hf-catalog crawl --depth headers --limit 2 --db {listing}"
 
 
 def test_a_catalog_with_files_needs_no_hint(with_files: str, hf_catalog: Ask) -> None:
     answer = hf_catalog("models", "ls", "--quant", "Q4_K_M", "--db", with_files)
     assert answer.status == DONE and "Coverage" not in answer.err
+    coverage = hf_catalog("models", "ls", "--columns", "repo_id", "--json", "--db", with_files).json["coverage"]
+    assert coverage["command"] is None and coverage["files"] == coverage["repos"]
 
 
 def test_info_shows_what_comes_from_the_base_model(with_files: str, hf_catalog: Ask) -> None:

@@ -16,9 +16,9 @@ def test_a_database_and_columns_are_taken(small: str, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(f'database = "{small}"\n[columns]\n"models ls" = ["repo_id", "license"]\n')
     done = ran("models", "ls", "--limit", "1", "--json", HF_CATALOG_CONFIG=str(path))
-    assert json.loads(done.stdout) == [{"repo_id": "meta-llama/Llama-3.1-8B-Instruct", "license": "llama3.1"}]
+    assert json.loads(done.stdout)["rows"] == [{"repo_id": "meta-llama/Llama-3.1-8B-Instruct", "license": "llama3.1"}]
     picked = ran("models", "ls", "--limit", "1", "--json", "--columns", "likes", HF_CATALOG_CONFIG=str(path))
-    assert json.loads(picked.stdout) == [{"likes": 60}]
+    assert json.loads(picked.stdout)["rows"] == [{"likes": 60}]
     missing = ran("models", "ls", HF_CATALOG_CONFIG=str(path), HF_CATALOG_DB=str(tmp_path / "none.db"))
     assert missing.returncode == 3 and "none.db" in missing.stderr
 

@@ -74,6 +74,69 @@ def test_ids_schemes_and_summaries_as_people_write_them(catalog: str, text: str,
     assert ids(find(catalog, text))[0] == NAMES[number][0]
 
 
+TYPED = {
+    1: "Qwen/Qwen3-Coder-30B-A3B-Instruct",
+    2: "unsloth/Qwen3-Coder-30B-A3B-Instruct-GGUF",
+    3: "meta-llama/Llama-3.1-8B-Instruct",
+    4: "google/gemma-3-4b-it",
+    5: "bartowski/phi4-IQ4_XS-GGUF",
+    6: "someone/sequence-classifier",
+    7: "deepseek-ai/DeepSeek-R1",
+    8: "someone/lama-inpainting",
+    9: "google/gemma-30b",
+}
+
+
+@pytest.fixture
+def typed(db: str) -> str:
+    with Store.open(db) as store:
+        run = store.start_run("full", "", "https://hub.example")
+        names = TYPED.items()
+        entries = [(repo(n, repo_id=name, downloads=100 * n, tags=()), labelled(family=None)) for n, name in names]
+        store.save_page(run, "", Page(tuple(entries), (), None))
+    return db
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("qwen coder 30b gguf", [2, 1]),
+        ("qwen 3 coder", [1, 2]),
+        ("gemma3 4b", [4]),
+        ("gemma3", [4]),
+        ("llama3.1 8b", [3]),
+        ("phi 4", [5]),
+        ("iq4xs", [5]),
+        ("instruct llama", [3]),
+    ],
+)
+def test_words_are_found_in_one_or_apart(text: str, numbers: list[int], typed: str) -> None:
+    assert ids(find(typed, text)) == [TYPED[n] for n in numbers]
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "corrected"),
+    [
+        ("quen coder", 1, {"quen": ("qwen",)}),
+        ("quen3", 2, {"quen3": ("qwen3", "qwen 3")}),
+        ("deepsekk r1", 7, {"deepsekk": ("deepseek",)}),
+        ("gema 4b", 4, {"gema": ("gemma",)}),
+        ("lamma instruct", 3, {"lamma": ("lama",)}),
+    ],
+)
+def test_misspelled_words(text: str, first: int, corrected: dict[str, tuple[str, ...]], typed: str) -> None:
+    found = find(typed, text)
+    assert ids(found)[0] == TYPED[first]
+    assert found.corrected == corrected
+
+
+def test_a_word_that_is_written_right_is_not_corrected(typed: str) -> None:
+    """`lama` is a word of a name, so that `llama`, which contains it, is only a weaker match."""
+    found = find(typed, "lama")
+    assert found.corrected == {} and ids(found) == [TYPED[8], TYPED[3]]
+    assert find(typed, "r2d2 nothing").corrected == {}
+
+
 @pytest.mark.parametrize(
     "text", ["'", '"', "a OR b", "gemma AND NOT x", "*", "%", "_", "(", "near(a b)", "\x00", "é" * 300]
 )

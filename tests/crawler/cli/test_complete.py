@@ -1,0 +1,57 @@
+"""What shells are offered for values of options and arguments."""
+
+from __future__ import annotations
+
+import pytest
+from click.shell_completion import ShellComplete
+
+from crawler.cli import cli
+
+
+def completed(*words: str) -> list[str]:
+    """The values that are offered for the last word."""
+    shell = ShellComplete(cli, {}, "hf-catalog", "_HF_CATALOG_COMPLETE")
+    return [item.value for item in shell.get_completions(list(words[:-1]), words[-1])]
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "last"),
+    [
+        (("models", "ls", "--family", "gem"), "gemini", "gemma"),
+        (("fits", "--format", "safe"), "safetensors", "safetensors"),
+        (("changes", "--quant", "q4_k"), "Q4_K", "Q4_K_XL"),
+        (("fits", "--preset", "rtx-4090"), "rtx-4090-24gb", "rtx-4090-24gb"),
+        (("query", "quantized-"), "quantized-copies", "quantized-copies"),
+    ],
+)
+def test_values_of_the_vocabulary_and_the_tables(words: tuple[str, ...], first: str, last: str) -> None:
+    offered = completed(*words)
+    assert {first, last} <= set(offered)
+    assert all(value.lower().startswith(words[-1]) for value in offered)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("models", "info", "--db", "{db}", "Google/gemma-3-4b-it"),
+        ("models", "tree", "--db", "{db}", "google/gemma-3-4b-it"),
+        ("similar", "--db", "{db}", "google/gemma-3-4b-it"),
+        ("compare", "--db", "{db}", "x/y", "google/gemma-3-4b-it"),
+        ("fits", "--db", "{db}", "--explain", "google/gemma-3-4b-it"),
+    ],
+    ids=" ".join,
+)
+def test_ids_of_the_catalog_the_most_downloaded_first(words: tuple[str, ...], small: str) -> None:
+    offered = completed(*(word.format(db=small) for word in words))
+    assert offered == ["google/gemma-3-4b-it", "google/gemma-3-4b-it-qat-q4_0-gguf"]
+
+
+def test_no_catalog_completes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setenv("HF_CATALOG_DB", f"{tmp_path}/none.db")
+    assert completed("models", "info", "google") == []
+
+
+def test_the_catalog_of_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, small: str) -> None:
+    monkeypatch.setenv("HF_CATALOG_DB", small)
+    assert completed("crawl", "--repo", "meta-") == ["meta-llama/Llama-3.1-8B-Instruct"]
+    assert completed("models", "info", "100%") == []
