@@ -14,6 +14,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ KNOWN_NAMES = 5000
 
 MAX_CORRECTIONS = 2
 """Words that one misspelled word may stand for."""
+
+MIN_SIMILARITY = 0.75
+"""Of a misspelled word and a known one (difflib): one letter of 4 to 7 differs, two of more."""
 
 CORRECTED = 0.8
 """A corrected word's match counts by so much of a match of the word as it was written."""
@@ -250,18 +254,10 @@ def _words_of_names(rows: Rows, type_: RepoType) -> Counter[str]:
 
 
 def _similar_words(stem: str, known: Counter[str]) -> list[str]:
-    """The words from which a stem differs by one letter more, less, exchanged or swapped; a long one by two at most.
-
-    The most similar first, of equals the most frequent; none where the stem is known.
-    """
+    """The known words that share most letters in order with a stem, the most similar first; none if it is known."""
     if stem in known:
         return []
-    from rapidfuzz import process
-    from rapidfuzz.distance import OSA
-
-    near = process.extract(stem, list(known), scorer=OSA.distance, score_cutoff=1 if len(stem) < 8 else 2, limit=None)
-    ranked = sorted((distance, -known[word], word) for word, distance, _ in near if len(word) > 2)
-    return [word for _, _, word in ranked[:MAX_CORRECTIONS]]
+    return get_close_matches(stem, sorted(known, key=lambda word: -known[word]), MAX_CORRECTIONS, MIN_SIMILARITY)
 
 
 def _score(wanted: Sequence[Term], text: str, repo_id: str, held: str, downloads: int | None) -> float:
