@@ -29,7 +29,7 @@ LONG_CONTEXT = 32_768  # tokens
 class Description:
     """What is shown of one model. `needs`: bytes by artifact at CONTEXT, `long_needs` at LONG_CONTEXT.
 
-    `best`: the artifact that `fits` would choose for the machine.
+    `best`: the artifact that `fits` would choose for `machine`.
 
     `inherited`: values that the model lacks and its base model has; `use`: program -> command.
     """
@@ -43,6 +43,7 @@ class Description:
     best: str | None
     chosen: str | None  # the artifact of `use`; None where the files are unknown
     use: Mapping[str, str]
+    machine: Machine
 
     @property
     def model(self) -> dict[str, Any]:
@@ -54,7 +55,8 @@ class Description:
         return {
             **info.model,
             "artifacts": [{**row, "needs": self.needs.get(row["artifact"])} for row in info.artifacts],
-            "best_in_16gb": self.best,
+            "best": self.best,
+            "machine": self.machine.describe(),
             "use": self.use,
             "inherited": {name: {"value": value, "source": "base"} for name, value in self.inherited.items()},
             "signals": [asdict(signal) for signal in self.signals],
@@ -99,7 +101,8 @@ def load_description(reader: CatalogReader, repo_id: str, machine: Machine) -> D
         inherited={name: whole[name] for name in taken},
         best=fits[0].artifact if fits else None,
         chosen=chosen,
-        use=load_use_lines(reader, model["repo_id"], chosen),
+        use=load_use_lines(reader, model["repo_id"], chosen, fits[0].gpu_layers if fits else None),
+        machine=machine,
     )
 
 

@@ -15,6 +15,7 @@ import click
 
 from crawler.cli.errors import EXTRAS, NO
 from crawler.cli.findings import Finding, bad_finding
+from crawler.cli.network_drive import find_network_file_system
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Printer, size_text
 from db.extras import install_command
@@ -142,6 +143,9 @@ def check_disk(db: str) -> Iterator[Finding]:
         )
     else:
         yield Finding("disk", "good", f"{size_text(free)} free at {folder}")
+    if kind := find_network_file_system(folder):
+        fix = "choose a path on a disk of this machine with --db, or a PostgreSQL database"
+        yield Finding("drive", "note", f"{folder} is on a network drive ({kind}), where SQLite's locks fail", fix)
 
 
 def check_network(endpoint: str | None, offline: bool) -> Iterator[Finding]:

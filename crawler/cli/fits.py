@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from crawler.cli.complete import complete_family, complete_format, complete_preset, complete_repo_id, complete_scheme
 from crawler.cli.coverage import print_coverage
 from crawler.cli.errors import CommandError
+from crawler.cli.machine import machine_of
 from crawler.cli.options import BANDWIDTH, CONTEXT, MEMORY, db_option, output_options
 from crawler.cli.printer import Column, Printer, count_text, size_text
 
@@ -155,31 +155,6 @@ def check_request(request: FitRequest, reader: CatalogReader) -> None:
     check_schemes(request.quants, reader)
     check_formats(request.formats)
     check_task(request.task, reader)
-
-
-def machine_of(
-    ram: int | None, vram: int | None, bandwidth: int | None, this_machine: bool, preset: str | None
-) -> Machine:
-    """The machine that the options describe, else that of config.toml; given values override detected ones."""
-    from analysis.fit.detect import detect_machine
-    from analysis.fit.machines import Machine, find_preset
-    from crawler.cli.user_config import user_config
-
-    if ram is None and vram is None and not this_machine:
-        preset = preset or user_config().machine
-    machine = find_preset(preset) if preset else detect_machine() if this_machine else Machine()
-    if ram is not None:
-        machine = replace(machine, ram=ram)
-    if vram is not None:
-        machine = replace(machine, vram=vram)
-    if bandwidth is not None:
-        fast = machine.vram is not None  # it is the faster memory's
-        machine = replace(machine, vram_bandwidth=bandwidth) if fast else replace(machine, ram_bandwidth=bandwidth)
-    if not machine.ram and not machine.vram:
-        raise click.UsageError(
-            "no memory given: --ram 16GB, --vram 8GB, --this-machine or --preset NAME", click.get_current_context()
-        )
-    return machine
 
 
 def lines_of(reader: CatalogReader, fits: Any) -> dict[str, str]:

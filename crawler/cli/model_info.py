@@ -10,16 +10,13 @@ from analysis.catalog.description import CONTEXT, Description, claims_and_measur
 from analysis.catalog.models import ModelInfo
 from analysis.catalog.use_lines import lines_text
 from analysis.files.artifacts import LOADABLE_ROLES
-from analysis.fit.machines import Machine
 from analysis.schemes.quality import NOT_MEASURED, loss_text, trained_for
-from crawler.cli.options import LAPTOP_RAM_BYTES
 from crawler.cli.printer import Column, Printer, count_text, day_text, size_text
 
 MAX_FILES = 8  # of the short form
 MAX_CONFLICTS = 3
 MAX_COPIES = 3
 SAYS = {True: "yes", False: "no", None: "unknown"}
-LAPTOP = Machine(ram=LAPTOP_RAM_BYTES)
 
 
 def show_short(found: Description, out: Printer) -> None:
@@ -89,7 +86,7 @@ def show_head(found: Description, out: Printer) -> None:
 
 
 def show_use(found: Description, out: Printer) -> None:
-    """The commands that run the best artifact for LAPTOP, or the smallest one."""
+    """The commands that run the best artifact for the machine, or the smallest one."""
     if found.use:
         out.line()
         out.heading(f"Run {found.chosen or found.model['repo_id']}")
@@ -151,7 +148,7 @@ def show_claims(model: Mapping[str, Any], out: Printer) -> None:
 
 
 def show_artifacts(found: Description, out: Printer, most: int | None) -> None:
-    """What to download, smallest first: whether it fits a laptop, and which is best there."""
+    """What to download, smallest first: whether it fits the machine, and which is best there."""
     rows = [
         {**row, "needs": found.needs.get(row["artifact"]), "fits": fits_text(found, row["artifact"])}
         for row in found.info.artifacts
@@ -160,7 +157,7 @@ def show_artifacts(found: Description, out: Printer, most: int | None) -> None:
     shown = rows if most is None or len(rows) <= most else choose_rows(rows, found.best, most)
     show_rows(
         out,
-        f"Files (memory needed at a context of {CONTEXT:,})",
+        f"Files (memory needed at a context of {CONTEXT:,}; best for {found.machine.describe()})",
         shown,
         [
             Column("artifact"),
@@ -168,7 +165,7 @@ def show_artifacts(found: Description, out: Printer, most: int | None) -> None:
             Column("bits_per_weight", "bits", text=lambda value: f"{value:.2f}" if value else "", right=True),
             Column("total_size", "size", text=size_text, right=True, clip=False),
             Column("needs", "memory needed", text=size_text, right=True, clip=False),
-            Column("fits", "in 16 GB", clip=False),
+            Column("fits", clip=False),
         ],
     )
     if len(shown) < len(rows):
@@ -185,7 +182,9 @@ def fits_text(found: Description, artifact: str) -> str:
     if artifact == found.best:
         return "best"
     need = found.needs.get(artifact)
-    return "" if need is None else "yes" if need <= LAPTOP.ram_for_models else "no"
+    return (
+        "" if need is None else "yes" if need <= found.machine.ram_for_models + found.machine.vram_for_models else "no"
+    )
 
 
 def choose_rows(rows: Sequence[dict[str, Any]], best: str | None, most: int) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.catalog.known_values import check_families, check_formats, check_schemes
-from crawler.cli.complete import complete_repo_id
+from crawler.cli.complete import complete_preset, complete_repo_id
 from crawler.cli.coverage import json_basis, print_gap
 from crawler.cli.model_filters import filter_options
 from crawler.cli.options import db_option, output_options
@@ -92,22 +92,28 @@ LISTED = (
 @models.command()
 @click.argument("repo_id", metavar="ID", shell_complete=complete_repo_id)
 @click.option("--all", "whole", is_flag=True, help="Every file, signal, relative, evaluation and change.")
+@click.option("--this-machine", is_flag=True, help="Which file is best on this computer.")
+@click.option("--preset", shell_complete=complete_preset, metavar="NAME", help="Which is best on this: RTX 4090.")
 @db_option
 @output_options(table=False)
-def info(repo_id: str, whole: bool, db: str, out: Printer) -> None:
+def info(repo_id: str, whole: bool, this_machine: bool, preset: str | None, db: str, out: Printer) -> None:
     """One model on one screen: what it is, claimed and measured values, quantizations, lineage, how to run it.
+
+    The best file is that for the machine of the configuration, else for a laptop with 16 GB.
 
     \b
     Examples:
+      hf-catalog models info google/gemma-3-4b-it --preset macbook-m4-16gb
       hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf
       hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf --all
     """
     from analysis.catalog.description import load_description
     from analysis.query.reader import CatalogReader
-    from crawler.cli.model_info import LAPTOP, show_long, show_short
+    from crawler.cli.machine import machine_or_laptop
+    from crawler.cli.model_info import show_long, show_short
 
     with CatalogReader(db) as reader:
-        found = load_description(reader, repo_id, LAPTOP)
+        found = load_description(reader, repo_id, machine_or_laptop(this_machine, preset))
     if out.quiet:
         out.line(found.model["repo_id"])
         return

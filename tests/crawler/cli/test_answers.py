@@ -138,6 +138,15 @@ def test_info_shows_claims_measurements_costs_and_history(small: str, hf_catalog
     assert weights["needs"] > weights["total_size"]
 
 
+def test_info_marks_the_best_file_of_the_machine(small: str, hf_catalog: Ask) -> None:
+    asked = ("models", "info", "bartowski/google_gemma-3-4b-it-GGUF", "--db", small)
+    laptop, small_card = hf_catalog(*asked).out, hf_catalog(*asked, "--preset", "2x RTX 4090").out
+    assert "best for 16 GB RAM)" in laptop and "best for 51.5 GB VRAM)" in small_card
+    best = hf_catalog(*asked, "--json").json
+    assert (best["machine"], best["best"]) == ("16 GB RAM", "google_gemma-3-4b-it-Q8_0.gguf")
+    assert hf_catalog(*asked, "--preset", "no such card").status == USAGE
+
+
 def test_a_tree_is_drawn_and_marks_what_was_asked_for(small: str, hf_catalog: Ask) -> None:
     lines = hf_catalog("models", "tree", QAT, "--db", small).out.splitlines()
     assert lines[0].startswith("google/gemma-3-4b-it ") and lines[1].startswith(f"├── {QAT}") and lines[1].endswith("<")
