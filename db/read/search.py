@@ -216,7 +216,7 @@ def search(rows: Rows, text: str, limit: int, type_: RepoType = "model") -> Foun
     ]
     hits.sort(key=lambda hit: (-hit.score, -(hit.downloads or 0), hit.repo_id))
     unknown = (
-        () if hits else tuple(term.text for term in corrected if not any(True for _ in _matches(rows, [term], type_)))
+        () if hits else tuple(term.text for term in wanted if not any(True for _ in _matches(rows, [term], type_)))
     )
     readings = {term.text: tuple(piece.strip() for piece in term.corrected) for term in corrected if term.corrected}
     return Found(tuple(hits[:limit]), unknown, pending, readings if hits else {})
