@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from analysis.catalog.coverage import Coverage, measure_coverage
+from analysis.catalog.drafting import find_drafting
 from analysis.catalog.fit_candidates import TOO_LARGE, Candidate, Reason, find_candidates
 from analysis.catalog.fit_ranking import Context, Score, first_years, score
 from analysis.catalog.fit_request import FitRequest
@@ -21,7 +22,7 @@ from analysis.catalog.published_results import load_results
 from analysis.fit.geometry import Geometry
 from analysis.fit.machines import Machine
 from analysis.fit.memory import RUNTIME_OVERHEAD_BYTES, Estimate, estimate_memory, find_largest_context
-from analysis.fit.speed import Speed, active_bytes
+from analysis.fit.speed import DRAFTING_NOTE, Speed, active_bytes
 from analysis.query.reader import CatalogReader
 from analysis.schemes.quality import loss_text, quality_loss, trained_for
 
@@ -85,6 +86,7 @@ class Fit:
     gated: str | None
     downloads: int | None
     score: Score
+    speed_note: str | None = None  # what the expected speed leaves out
 
     def row(self) -> dict[str, Any]:
         """As a row of a table or a JSON object."""
@@ -152,12 +154,18 @@ def find_fits(
         found.sort(key=lambda fit: order_of(fit.is_usable, fit.score, fit))
     else:
         found.sort(key=lambda fit: (SORTS[sort](fit), order_of(fit.is_usable, fit.score, fit)))
-    shown = found[: request.limit]
+    shown = note_drafting(reader, found[: request.limit])
     groups = len(ranked) if request.every_artifact else len({each.candidate.base_model.lower() for each in ranked})
     more = len(found) - len(shown) if wanted is None or len(found) < wanted else max(0, groups - len(shown))
     return FitAnswer(
         shown, more, dict(left_out), candidates.repos, candidates.narrowed, coverage or measure_coverage(reader)
     )
+
+
+def note_drafting(reader: CatalogReader, fits: Sequence[Fit]) -> list[Fit]:
+    """The rows; those that can run with a draft model say that their speed is without one."""
+    drafting = find_drafting(reader, ((fit.repo_id, fit.artifact) for fit in fits))
+    return [replace(fit, speed_note=DRAFTING_NOTE) if (fit.repo_id, fit.artifact) in drafting else fit for fit in fits]
 
 
 def rank(candidate: Candidate, machine: Machine, request: FitRequest, context: Context) -> Ranked:

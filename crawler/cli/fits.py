@@ -188,6 +188,7 @@ NAMES = (
     "largest_context", "tokens_per_second", "expected_tokens_per_second", "expected_tokens_per_second_low",
     "expected_tokens_per_second_high", "is_usable", "place", "gpu_layers", "loss", "perplexity_percent", "estimated",
     "sources", "author", "license", "gated", "downloads", "score", "score_parts",
+    "speed_note",
 )  # fmt: skip
 
 COLUMNS = (
@@ -258,6 +259,10 @@ def print_method(out: Printer, machine: Machine, request: FitRequest, answer: Fi
         out.message("Values that a file lacks are its base model's or another file's (`sources` in --json).")
     if any(fit.is_usable is None for fit in answer.fits):
         out.message("Speed is unknown where a mixture of experts does not state its active parameters.")
+    noted = [fit for fit in answer.fits if fit.speed_note]
+    if noted:
+        others = f" and {len(noted) - 1} more" if len(noted) > 1 else ""
+        out.message(f"The speed of {noted[0].repo_id}{others} is {noted[0].speed_note}.")
     for reason, count in sorted(answer.left_out.items(), key=lambda each: -each[1]):
         out.message(f"Left out, {count:,} {'repos' if count > 1 else 'repo'}: {reason}.")
     if answer.narrowed:

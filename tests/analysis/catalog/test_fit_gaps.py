@@ -18,6 +18,8 @@ from analysis.fit.memory import weight_bytes
 from analysis.query.reader import CatalogReader
 from analysis.schemes.schemes import usual_file_bits
 from tests.analysis.catalog import gaps
+from tests.analysis.catalog.gaps import COPY
+from tests.small_catalog import LLAMA, Model, repo
 
 LAPTOP = Machine(ram=16 * GB, ram_bandwidth=100 * GB)
 
@@ -167,3 +169,18 @@ def test_published_results_move_a_model_up(tmp_path: Path) -> None:
     with CatalogReader(gaps.build(tmp_path / "results.db", models)) as reader:
         order = [(fit.repo_id, fit.score.evaluations) for fit in ask(reader).fits]
     assert order == [("maker/model-2-GGUF", 0.5), ("maker/model-3-GGUF", 0.0), ("maker/model-1-GGUF", -0.5)]
+
+
+def test_a_speed_says_that_it_is_without_the_draft(tmp_path: Path) -> None:
+    """A draft beside the weights, and layers of the file itself; a count of 0 layers is none."""
+    size = gaps.SIZES["Q4_K_M"]
+    beside = gaps.gguf("a/beside-GGUF", 1, COPY, size)
+    beside.file("mtp-beside.gguf", 9_000_000, "draft", COPY, role="draft")
+    models = [beside, gaps.gguf("a/plain-GGUF", 2, COPY, size)]
+    for number, layers in ((3, 1), (4, 0)):
+        inside = Model(repo(f"a/inside-{layers}-GGUF", number), COPY)
+        models.append(inside.file("x-Q4_K_M.gguf", size, f"key {layers}", COPY, {**LLAMA, "nextn_layers": layers}))
+    with CatalogReader(gaps.build(tmp_path / "drafts.db", models)) as reader:
+        notes = {fit.repo_id: fit.speed_note for fit in ask(reader).fits}
+    assert {repo_id for repo_id, note in notes.items() if note} == {"a/beside-GGUF", "a/inside-1-GGUF"}
+    assert len(notes) == 4 and "MTP, EAGLE" in (notes["a/beside-GGUF"] or "")
