@@ -257,7 +257,8 @@ def _similar_words(stem: str, known: Counter[str]) -> list[str]:
     """The known words that share most letters in order with a stem, the most similar first; none if it is known."""
     if stem in known:
         return []
-    return get_close_matches(stem, sorted(known, key=lambda word: -known[word]), MAX_CORRECTIONS, MIN_SIMILARITY)
+    as_long = [word for word in known if abs(len(word) - len(stem)) <= len(stem) // 4]
+    return get_close_matches(stem, sorted(as_long, key=lambda word: -known[word]), MAX_CORRECTIONS, MIN_SIMILARITY)
 
 
 def _score(wanted: Sequence[Term], text: str, repo_id: str, held: str, downloads: int | None) -> float:
