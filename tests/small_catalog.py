@@ -222,7 +222,7 @@ def others() -> list[Model]:
         family="llama", version="3.1", base_family="llama", size="8B", parameters=8 * BILLION, tuning=("instruct",),
         format="safetensors", quantized=False, quant="BF16", bits=16.0, languages=("en",),
         parameters_measured=8_030_261_248, quant_measured="BF16", bits_per_weight=16.0, context_measured=131072,
-        architecture="llama", context=131072,
+        architecture="llama", context=131072, license_spdx="LicenseRef-llama3.1", license_kind="use-restricted",
     )  # fmt: skip
     parent = "meta-llama/Llama-3.1-8B-Instruct"
     awq = replace(
@@ -231,7 +231,8 @@ def others() -> list[Model]:
     )  # fmt: skip
     adapter = replace(
         llama, tuning=("lora",), parameters=None, parameters_measured=None, bits_per_weight=None, quant=None, bits=None,
-        quant_measured=None, base_model=parent, base_model_relation="adapter", quantized=None,
+        quant_measured=None, base_model=parent, base_model_relation="adapter", quantized=None, custom_code=True,
+        license_spdx="MIT", license_kind="permissive",
     )  # fmt: skip
     moe = Labels(
         family="qwen", version="3", base_family="qwen", size="30B-A3B", parameters=30 * BILLION, experts=128,

@@ -154,7 +154,8 @@ def with_online_pickles(reader: CatalogReader, checks: Sequence[Check]) -> list[
     client = HubClient(None)
     sources = ((row["path"], client.open_file(repo_id, row["path"], sha, row["size"])) for row in pickled)
     read = [pickle_check(f"{repo_id}::{path}", source) for path, source in sources]
-    return [*(each for each in checks if each.check != "pickle"), *read]
+    replaced = {check.check for check in read}
+    return [*(each for each in checks if each.check not in replaced), *read]
 
 
 def print_checks(checks: Sequence[Check], form: str, out: Printer) -> None:
