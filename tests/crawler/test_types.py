@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.catalog.coverage import Coverage, measure_coverage
 from analysis.publish.export import export_catalog
 from analysis.query.reader import CatalogReader
 from analysis.query.saved import saved_queries
@@ -109,11 +110,11 @@ def test_a_dataset_and_a_model_of_one_name_are_two_repos(sample: SampleHub, db: 
 def test_no_answer_about_models_changes_with_datasets_and_spaces(sample: SampleHub, db: Path, tmp_path: Path) -> None:
     sample.catalog.modify("acme/Gemma-1-1B-it-0", tags=("gguf", f"dataset:{BENCHMARK}"))
     run_crawl(db, sample, token=MEMBER, depth="headers")
-    before = answers(db)
+    before, coverage = answers(db), read_coverage(db)
     export_catalog(db, tmp_path / "before")
     for kind in ("dataset", "space"):
         crawl_type(db, sample, kind)
-    assert answers(db) == before
+    assert (answers(db), read_coverage(db)) == (before, coverage)
     export_catalog(db, tmp_path / "after")
     for path in (tmp_path / "before").glob("*.csv"):
         if path.name != "crawl_runs.csv":
@@ -121,6 +122,11 @@ def test_no_answer_about_models_changes_with_datasets_and_spaces(sample: SampleH
     assert [finding for finding in check(db) if finding.ok is False] == []
     export_catalog(db, tmp_path / "more", only=["datasets", "spaces", "links", "leaderboard_results"])
     assert len((tmp_path / "more" / "spaces.csv").read_text().splitlines()) == COUNT + 1
+
+
+def read_coverage(db: Path) -> Coverage:
+    with CatalogReader(db) as reader:
+        return measure_coverage(reader)
 
 
 def answers(db: Path) -> dict[str, object]:
