@@ -60,7 +60,7 @@ class InventoryItem:
 def parse_list(text: str, column: str | None = None) -> list[str]:
     """The entries of a list: one a line, or those of a CSV column, in order, each once.
 
-    A text is CSV if its first line has a column of `ID_COLUMNS` beside others, or where `column` is given. Empty lines
+    A text is CSV if its first line has a column of `ID_COLUMNS`, or where `column` is given. Empty lines
     and those that begin with `#` are left out. Raises UnknownColumn.
     """
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
@@ -105,6 +105,8 @@ def describe_entry(
     status, notes = judge_status(find_repo_id(entry), revision, model)
     size, part = find_size(reader, reference, model)
     if part is not None:
+        if status in ("private", "disabled"):
+            notes.append(f"the repo is {status}")
         status = "missing" if status not in ABSENT else status
         notes.append(part)
     if changed:

@@ -43,7 +43,8 @@ def inventory(file: BinaryIO, column: str | None, changed_since: datetime | None
     with CatalogReader(db) as reader:
         items = list(take_inventory(reader, entries, changed_since))
     empty = "The list is empty." if not entries else f"Nothing of {len(entries)} changed."
-    out.rows([item.row() for item in items], COLUMNS, names=NAMES, id_key="repo_id", empty=empty)
+    shown = [item for item in items if item.repo_id is not None or not out.quiet]  # ids alone: a missing one has none
+    out.rows([item.row() for item in shown], COLUMNS, names=NAMES, id_key="repo_id", empty=empty)
     absent = sum(item.status in ABSENT for item in items)
     if absent:
         out.message(f"{absent} of {len(entries)} are missing or gone.")

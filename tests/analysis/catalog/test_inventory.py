@@ -142,3 +142,14 @@ def test_renames_are_followed(small: str, tmp_path: Path) -> None:
         (found,) = take(reader, "google/old-name")
     assert (found.repo_id, found.status) == (GEMMA, "renamed")
     assert found.note == "renamed from google/old-name; access must be requested"
+
+
+@pytest.mark.parametrize("status", ["private", "disabled"])
+def test_a_missing_file_does_not_hide_that_its_repo_can_not_be_had(small: str, tmp_path: Path, status: str) -> None:
+    db = Path(shutil.copy(small, tmp_path / "catalog.db"))
+    with sqlite3.connect(db) as connection:
+        connection.execute("update repos set status = ? where repo_id = ?", (status, GGUF))
+    connection.close()
+    with CatalogReader(db) as reader:
+        (item,) = take(reader, f"{GGUF}::none.gguf")
+    assert (item.status, item.note) == ("missing", f"the repo is {status}; it has no file none.gguf")

@@ -23,6 +23,12 @@ def test_a_missing_entry_decides_the_exit_status(small: str, tmp_path: Path, hf_
     assert [(list(row), row["status"]) for row in found.json] == [(list(NAMES), "gated"), (list(NAMES), "missing")]
 
 
+def test_quiet_prints_the_ids_of_those_that_were_found(small: str, tmp_path: Path, hf_catalog: Ask) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text(f"no/such\nhttps://huggingface.co/{GEMMA}\n", encoding="utf-8")
+    assert hf_catalog("inventory", str(names), "--db", small, "-q").out.splitlines() == [GEMMA]
+
+
 def test_stdin_is_a_list(small: str, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{GEMMA}\n".encode())))
     found = hf_catalog("inventory", "-", "--db", small, "--csv")
