@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,8 @@ import pytest
 
 from crawler.cli.doctor import check_catalog
 from crawler.cli.errors import explain
+from crawler.pipeline import wait_for_server
+from crawler.sources.pacer import Pacer
 from db.engine import open_engine
 from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogUnreachable
 from db.maintain.check import check
@@ -72,20 +75,29 @@ def visited(server: PostgreSQL, url: str) -> bool:
 
 
 @pytest.mark.timeout(120)
-def test_a_crawl_waits_for_its_server_no_longer_than_its_time(server: PostgreSQL) -> None:
+def test_a_crawl_that_is_to_end_does_not_wait_for_its_server(server: PostgreSQL) -> None:
     url: Any = server.create()
     with SampleHub(catalog=small_catalog(40)) as sample:
         sample.faults.add(Fault(Kind.STALL, on="info", seconds=0.5, times=None))
-        crawl = start_crawl(url, sample, "--max-time", "12s")
+        crawl = start_crawl(url, sample)
         try:
             wait_until(lambda: visited(server, url), crawl)
             server.control("stop")
+            crawl.send_signal(signal.SIGTERM)
             _, err = crawl.communicate(timeout=100)
         finally:
             server.control("start")
     assert crawl.returncode == 3
     assert "Error: postgresql" in err
     assert "does not answer" in err
+
+
+def test_a_server_is_waited_for_until_the_time_of_the_crawl_is_over() -> None:
+    now = 0.0
+    pacer = Pacer(max_time=5.0, clock=lambda: now)
+    assert wait_for_server(pacer, 0.0)
+    now = 5.0
+    assert not wait_for_server(pacer, 3.0)
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])

@@ -86,9 +86,9 @@ def count_requests(sample: SampleHub) -> Counter[str]:
     return Counter(match[1] for match in found if match)
 
 
-def start_crawl(db: str, sample: SampleHub, *more: str) -> subprocess.Popen[str]:
+def start_crawl(db: str, sample: SampleHub) -> subprocess.Popen[str]:
     env = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "COV"))} | {"HF_TOKEN": MEMBER}
-    words = ["--db", db, "--endpoint", sample.endpoint, "--depth", "headers", "--workers", "2", *more]
+    words = ["--db", db, "--endpoint", sample.endpoint, "--depth", "headers", "--workers", "2"]
     line = [sys.executable, "-m", "crawler.cli", "crawl", *words]
     return subprocess.Popen(line, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

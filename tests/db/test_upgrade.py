@@ -141,7 +141,7 @@ def test_every_question_can_be_asked(question: SavedQuery, upgraded: str) -> Non
 
 
 def test_its_models_and_crawls_are_listed(upgraded: str) -> None:
-    listed = hf_catalog("models", "ls", "--limit", "1000", "--db", upgraded)
+    listed = hf_catalog("models", "ls", "--limit", "1000", "--db", upgraded)["rows"]
     (gone,) = rows(upgraded, "select count(*) from models where status = 'gone'")[0]
     assert len(listed) == ROWS["repos"] - gone
     result = hf_catalog("status", "--db", upgraded)
