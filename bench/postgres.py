@@ -5,7 +5,10 @@
 A server is started for the run. Ratios of: processor time of a crawl (its process and the server's), wall time of a
 crawl, bytes of the catalog, processor time of `db copy`, and the time of each saved query on both.
 
-Last figures: see the end of the output of a run on your machine.
+Last figures (28 Nov 2026, 2,000 repos of a file of real ones, two cores, PostgreSQL 15): crawl 1.28 in processor time
+and 1.09 in wall time, bytes 3.48 (evidence and its key are most of them), `db copy` 0.38 of a crawl's processor time.
+Of the queries over 20 ms, languages 2.7, missing-base-models 2.6, family-quants 1.6; quicker ones cost 1 to 3 ms
+more, for the settings of each transaction.
 """
 
 from __future__ import annotations
