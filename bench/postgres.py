@@ -29,7 +29,7 @@ from analysis.query.saved import SavedQuery, saved_queries
 from bench.crawl import crawl_of, hub
 from db.maintain.copy import copy
 from db.maintain.optimize import optimize
-from tests.servers import PostgreSQL, running_postgresql
+from tests.servers import PostgreSQL, database_of, running_postgresql
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -116,7 +116,7 @@ def compare(models: Path | None, repos: int, depth: str, folder: Path) -> None:
         with measured(server, costs):
             copy(file, server.create())
         optimize(url)
-        database = url.partition("@/")[2].partition("?")[0]
+        database = database_of(url)
         print(f"\n{'':<34}{'PostgreSQL':>12}{'SQLite':>12}")
         print_ratio("crawl, processor time", costs[1].processor, costs[0].processor, "s")
         print_ratio("crawl, wall time", costs[1].wall, costs[0].wall, "s")

@@ -88,6 +88,11 @@ def running_postgresql() -> Iterator[PostgreSQL]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def database_of(url: str) -> str:
+    """The name of the database in a URL of `PostgreSQL.url`."""
+    return url.partition("@/")[2].partition("?")[0]
+
+
 @contextmanager
 def running_pgbouncer(server: PostgreSQL) -> Iterator[PostgreSQL]:
     """pgbouncer in transaction mode before a server, with two connections for all clients and no settings of ours."""

@@ -57,8 +57,8 @@ def holder_of(token: str) -> str:
 
 
 def acquire_lock(rows: Rows, db: str, now: datetime) -> str:
-    """Acquires the crawl lock in the caller's transaction; returns the token that releases it. Raises CatalogLocked."""
-    remove_ended(rows, now)
+    """Acquires the crawl lock in the caller's transaction, which has removed holders that have ended; returns the token
+    that releases it. Raises CatalogLocked."""
     if rows.dialect.name == "sqlite":
         for other in _load_holders(rows):
             raise CatalogLocked(db, other.pid, other.host, other.started_at)

@@ -29,7 +29,7 @@ from samplehub import MEMBER, Fault, Kind, SampleHub
 from tests.crawler.dump import differences
 from tests.crawler.hubs import run_crawl, small_catalog
 from tests.crawler.test_several import start_crawl, wait_until
-from tests.servers import PostgreSQL, running_postgresql
+from tests.servers import PostgreSQL, database_of, running_postgresql
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,6 @@ def server() -> Iterator[PostgreSQL]:
     """A server of its own, which may be stopped."""
     with running_postgresql() as server:
         yield server
-
-
-def database(url: str) -> str:
-    return url.partition("@/")[2].partition("?")[0]
 
 
 @pytest.mark.timeout(300)
@@ -69,7 +65,7 @@ def test_a_crawl_waits_for_its_server_and_ends_as_if_nothing_had_happened(server
 def visited(server: PostgreSQL, url: str) -> bool:
     sql = "select coalesce(max(repos_enriched), 0) from crawl_runs where finished_at is null"
     try:
-        return bool(server.execute(sql, database(url)).fetchone()[0])
+        return bool(server.execute(sql, database_of(url)).fetchone()[0])
     except Exception:  # no tables yet
         return False
 
@@ -114,7 +110,7 @@ def test_a_database_with_another_encoding_is_refused_before_anything_is_made(
 
 def test_a_role_that_may_not_create_is_told_so(postgresql: PostgreSQL) -> None:
     url = postgresql.create()
-    postgresql.execute("revoke create on schema public from public; create role guest login", database(url))
+    postgresql.execute("revoke create on schema public from public; create role guest login", database_of(url))
     error = refused(url.replace("//postgres@", "//guest@"))
     assert "the role lacks a right: permission denied for schema public" in str(error)
     assert "?schema=NAME" in error.hint
@@ -122,8 +118,8 @@ def test_a_role_that_may_not_create_is_told_so(postgresql: PostgreSQL) -> None:
 
 def test_a_server_that_accepts_no_writes_is_named_as_what_it_is(postgresql: PostgreSQL) -> None:
     url = postgresql.create()
-    postgresql.execute("create role standby superuser login", database(url))
-    postgresql.execute("alter role standby set default_transaction_read_only = on", database(url))
+    postgresql.execute("create role standby superuser login", database_of(url))
+    postgresql.execute("alter role standby set default_transaction_read_only = on", database_of(url))
     error = refused(url.replace("//postgres@", "//standby@"))
     assert "the server accepts no writes" in str(error)
     assert "primary" in error.hint
@@ -205,7 +201,7 @@ def test_a_migration_lets_readers_pass_while_a_long_query_is_in_its_way(
 
 def test_a_search_index_that_could_not_be_made_is_made_later(postgresql: PostgreSQL) -> None:
     url = postgresql.create("catalog_template")
-    postgresql.execute("drop index search_index", database(url))
+    postgresql.execute("drop index search_index", database_of(url))
 
     def state() -> str:
         return next(finding.detail for finding in check(url) if finding.check == "search index")

@@ -17,7 +17,7 @@ from db.session_settings import session_settings
 from db.write.store import Store
 from samplehub import MEMBER, SampleHub
 from tests.crawler.hubs import run_crawl, small_catalog
-from tests.servers import PostgreSQL, running_pgbouncer
+from tests.servers import PostgreSQL, database_of, running_pgbouncer
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def pooler(postgresql: PostgreSQL) -> Iterator[PostgreSQL]:
 def test_a_catalog_is_made_crawled_and_read_through_a_pooler(
     schema: str, postgresql: PostgreSQL, pooler: PostgreSQL
 ) -> None:
-    url = pooler.url(database(postgresql.create())) + schema
+    url = pooler.url(database_of(postgresql.create())) + schema
     upgrade(url, create=True)
     with SampleHub(catalog=small_catalog(12)) as sample, Store.open(url) as other:
         run = run_crawl(url, sample, depth="headers", token=MEMBER)  # type: ignore[arg-type]
@@ -44,7 +44,7 @@ def test_a_catalog_is_made_crawled_and_read_through_a_pooler(
 
 
 def test_a_persons_sql_through_a_pooler_is_guarded(postgresql: PostgreSQL, pooler: PostgreSQL) -> None:
-    url = pooler.url(database(postgresql.create("catalog_template")))
+    url = pooler.url(database_of(postgresql.create("catalog_template")))
     for _ in range(12):  # more often than psycopg prepares a statement
         assert list(run_query(url, "select count(*) from models", any_role=True)) == [(0,)]
         assert list(run_query(url, "show timezone", any_role=True)) == [("UTC",)]
@@ -57,7 +57,7 @@ def test_a_persons_sql_through_a_pooler_is_guarded(postgresql: PostgreSQL, poole
 def test_statements_are_not_prepared_where_the_next_transaction_may_have_another_connection(
     postgresql: PostgreSQL, pooler: PostgreSQL
 ) -> None:
-    engine = open_engine(pooler.url(database(postgresql.create("catalog_template"))), read_only=True)
+    engine = open_engine(pooler.url(database_of(postgresql.create("catalog_template"))), read_only=True)
     with engine.connect() as one, engine.connect() as other:
         for _ in range(12):
             one.exec_driver_sql("select count(*) from repos")
@@ -65,10 +65,6 @@ def test_statements_are_not_prepared_where_the_next_transaction_may_have_another
         other.exec_driver_sql("select count(*) from repos")  # holds the connection that the first one had
         assert one.exec_driver_sql("select count(*) from repos").scalar() == 0
     engine.dispose()
-
-
-def database(url: str) -> str:
-    return url.partition("@/")[2].partition("?")[0]
 
 
 @pytest.mark.parametrize(

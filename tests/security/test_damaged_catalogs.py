@@ -16,7 +16,7 @@ import pytest
 from analysis.publish.table_files import write_csv
 from crawler.cli.printer import Printer
 from tests.crawler.cli.conftest import Ask, hf_catalog
-from tests.servers import PostgreSQL
+from tests.servers import PostgreSQL, database_of
 from tests.small_catalog import build
 
 __all__ = ["hf_catalog"]
@@ -127,7 +127,7 @@ def test_what_reads_a_damaged_catalog_on_postgresql_ends_with_status_3(
     harm: str, postgresql: PostgreSQL, tmp_path: Path, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = postgresql.create("catalog_template")
-    postgresql.execute(harm, url.partition("@/")[2].partition("?")[0])
+    postgresql.execute(harm, database_of(url))
     monkeypatch.chdir(tmp_path)
     for command in ("export", "list", "info"):
         said = hf_catalog(*READING[command], "--db", url)

@@ -21,7 +21,7 @@ from db.maintain.grant_reader import grant_reader
 from tests.crawler.cli.conftest import Ask, hf_catalog
 from tests.environment import user_environment
 from tests.security.costs import read_peak, reset_peak
-from tests.servers import PostgreSQL
+from tests.servers import PostgreSQL, database_of
 
 __all__ = ["hf_catalog"]
 
@@ -56,7 +56,7 @@ class Target:
 def target(postgresql: PostgreSQL) -> Iterator[Target]:
     psycopg = pytest.importorskip("psycopg")
     url = postgresql.create("catalog_template")
-    database = url.partition("@/")[2].partition("?")[0]
+    database = database_of(url)
     for statement in (
         "create extension dblink",
         "insert into tags (id, tag) values (1, 'kept')",

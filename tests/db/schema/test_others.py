@@ -12,7 +12,7 @@ from db.engine import open_engine
 from db.errors import CatalogError, CatalogMissing
 from db.revisions import head
 from db.schema.migrate import migrate_engine, upgrade
-from tests.servers import PostgreSQL
+from tests.servers import PostgreSQL, database_of
 
 
 @pytest.fixture
@@ -31,10 +31,6 @@ def execute(engine: Engine, *statements: str) -> None:
 def value(engine: Engine, sql: str) -> object:
     with engine.connect() as connection:
         return connection.exec_driver_sql(sql).scalar()
-
-
-def database_of(url: str) -> str:
-    return url.partition("@/")[2].partition("?")[0]
 
 
 def test_an_upgrade_keeps_the_views_of_others(engine: Engine) -> None:
