@@ -19,10 +19,13 @@ from typing import Any
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
 """Environment variables that hold the Hub's token, or the path to it."""
 
+WEBHOOK_SECRET = "HF_CATALOG_HUB_SECRET"
+"""The environment variable that may hold the secret of the Hub's webhook."""
+
 
 def without_token() -> dict[str, str]:
-    """This process's environment variables except those of the token."""
-    return {name: value for name, value in os.environ.items() if name not in TOKENS}
+    """This process's environment variables except those of the token and the webhook's secret."""
+    return {name: value for name, value in os.environ.items() if name not in (*TOKENS, WEBHOOK_SECRET)}
 
 
 def start_python(arguments: Sequence[str]) -> tuple[subprocess.Popen[bytes], Connection[Any, Any]]:

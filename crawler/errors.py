@@ -16,6 +16,8 @@
     ScheduleError            the service can't run as configured
     ├── ConfigError          its file is invalid: `path`, `place` in it, `why`
     ├── StateDamaged         its health file holds something else: `path`, `why`
+    ├── SecretMissing        the secret of the Hub's webhook: `source`, `why`
+    ├── PortUnavailable      `section` of the configuration can't listen on `port`
     └── ServiceAlreadyRunning  `state` is its health file, `pid` its process
     WatchError               a watch can't be made or run
     ├── UnknownWatch         no watch has this name
@@ -225,17 +227,30 @@ class ServiceAlreadyRunning(ScheduleError):
         return type(self), (self.state, self.pid)
 
 
+class SecretMissing(ScheduleError):
+    """The secret of the Hub's webhook is not in `source`; `why` has no part of it."""
+
+    hint = "[webhook] needs secret_file, a file of mode 0600, or the environment variable HF_CATALOG_HUB_SECRET"
+
+    def __init__(self, source: str, why: str) -> None:
+        super().__init__(f"the secret of [webhook], {source}: {why}")
+        self.source, self.why = source, why
+
+    def __reduce__(self) -> tuple[type[SecretMissing], tuple[str, str]]:
+        return type(self), (self.source, self.why)
+
+
 class PortUnavailable(ScheduleError):
-    """The health server can't listen on a port; `why` is the system's message."""
+    """The HTTP server of a `section` of the configuration can't listen on a port; `why` is the system's message."""
 
-    hint = "choose another port for [health] in the configuration"
+    hint = "choose another port or address in the configuration"
 
-    def __init__(self, port: int, why: str) -> None:
-        super().__init__(f"the health server can't listen on port {port}: {why}")
-        self.port, self.why = port, why
+    def __init__(self, section: str, port: int, why: str) -> None:
+        super().__init__(f"[{section}] can't listen on port {port}: {why}")
+        self.section, self.port, self.why = section, port, why
 
-    def __reduce__(self) -> tuple[type[PortUnavailable], tuple[int, str]]:
-        return type(self), (self.port, self.why)
+    def __reduce__(self) -> tuple[type[PortUnavailable], tuple[str, int, str]]:
+        return type(self), (self.section, self.port, self.why)
 
 
 class RepoError(Exception):

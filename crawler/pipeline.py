@@ -24,7 +24,9 @@ from crawler.run_recorder import Progress, ProgressCallback, RunRecorder, record
 from crawler.settings import CrawlSettings
 from crawler.sources.pacer import Pacer
 from crawler.sources.source import Source
+from crawler.visit_reported import ReportVisits
 from db.records import RunRecord
+from db.reported import ReportedRepos
 from db.write.store import Store
 
 __all__ = ["Progress", "RunRecorder", "crawl"]
@@ -44,9 +46,15 @@ def wait_for_server(pacer: Pacer, seconds: float) -> bool:
 
 
 def crawl(
-    store: Store, source: Source, settings: CrawlSettings, callback: ProgressCallback = ignore_progress
+    store: Store,
+    source: Source,
+    settings: CrawlSettings,
+    callback: ProgressCallback = ignore_progress,
+    reports: ReportedRepos | None = None,
 ) -> list[RunRecord]:
     """Crawls a scope into a catalog, in one run or one for each author. A run that was stopped is the last.
+
+    Between its pages it visits the repos of `reports`, and with `settings.reported` these alone.
 
     Raises CatalogLocked while another crawl uses the catalog, and CrawlError where the run can't continue; what was
     found until then is stored.
@@ -60,9 +68,14 @@ def crawl(
         open_threads(settings.workers, source.pacer) as executor,
         open_executor(settings.cluster, insecure=settings.insecure) as cluster,
     ):
+        visits = None if reports is None else ReportVisits(store, source, settings, executor, reports, callback)
+        if settings.reported:
+            return [] if visits is None else visits.visit_all()
         for scope in split_by_author(settings.scope):
             part = replace(settings, scope=scope)
             with recorded_run(store, source, part, choose_run_kind(store, part), callback) as recorder:
+                if visits is not None:
+                    recorder.between_pages = visits.between_pages
                 if not scope.repo_ids:
                     discover(recorder, executor, cluster)
                 if cluster is not None and cluster.lost is not None:

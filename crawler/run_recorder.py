@@ -63,6 +63,10 @@ class Requests:
         )
 
 
+def do_nothing() -> None:
+    """Of a run that leaves no time for other work."""
+
+
 @dataclass(slots=True)
 class RunRecorder:
     """One run with its counters. Used only by the thread that owns the store."""
@@ -75,6 +79,7 @@ class RunRecorder:
     notes: list[str] = field(default_factory=list)
     missing_parts: list[str] = field(default_factory=list)  # why the run is not complete
     without_commit: list[RepoRecord] = field(default_factory=list)  # repos that were listed without their commit
+    between_pages: Callable[[], object] = do_nothing  # called where the store is free: other work may be done there
     _at_start: Requests = field(init=False)
 
     def __post_init__(self) -> None:

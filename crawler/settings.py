@@ -29,6 +29,7 @@ class CrawlSettings:
     max_time: timedelta | None = None
     include_private: bool = False
     dry_run: bool = False
+    reported: bool = False  # only repos that the Hub's webhook reported
     page: int = LISTING_PAGE_SIZE
     lag: timedelta = LISTING_LAG
     cluster: str | None = None  # a Dask scheduler's address, or local:N processes; None: labels are made here

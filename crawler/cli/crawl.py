@@ -25,17 +25,25 @@ if TYPE_CHECKING:
     from crawler.sources.huggingface.client import HubClient
     from crawler.sources.pacer import Pacer, Wait
     from db.records import RunRecord
+    from db.reported import ReportedRepos
     from db.write.store import Store
 
 
 @click.command()
 @crawl_options
 @click.option("--dry-run", is_flag=True, help="Print what would be done; send no request, write nothing.")
+@click.option("--reported", is_flag=True, help="Only the repos that the Hub's webhook reported to hf-catalog schedule.")
 @click.option("--mirror", is_flag=True, help="The endpoint is a mirror of the Hub of this catalog.")
 @db_option
 @output_options(table=False)
 def crawl(
-    settings: CrawlSettings, endpoint: str | None, dry_run: bool, mirror: bool, db: str, out: Printer
+    settings: CrawlSettings,
+    endpoint: str | None,
+    dry_run: bool,
+    reported: bool,
+    mirror: bool,
+    db: str,
+    out: Printer,
 ) -> int | None:
     """Crawl the Hub: discover repos, read their files and headers, label and store them.
 
@@ -50,6 +58,8 @@ def crawl(
       hf-catalog crawl --budget 900 --max-time 1h
       hf-catalog crawl --type dataset --limit 2000 --depth listing
     """
+    if reported:
+        settings = only_reported(settings)
     if dry_run:
         from crawler.cli.plan import print_dry_run
 
@@ -74,7 +84,10 @@ def crawl(
         exit_at_once(DONE, "Stopped, though a request did not end. The same command resumes the crawl.\n")
 
     with Store.open(db, create=True) as store, stop_on_signal(pacer, out), end_guard(pacer, end):
-        runs = crawled(store, hub, settings, out)
+        runs = crawled(store, hub, settings, db, out)
+    if not runs:
+        out.object({"outcome": "complete", "repos_seen": 0}, lambda: out.line("No reported repo is due."))
+        return None
     print_result(runs, hub, db, out)
     incomplete = next((run for run in runs if run.outcome == "incomplete"), None)
     if incomplete is not None:
@@ -94,18 +107,41 @@ def is_new(db: str) -> bool:
     return "://" not in db and not os.path.exists(db)  # noqa: PTH110  # a URL is no path
 
 
-def crawled(store: Store, hub: HubClient, settings: CrawlSettings, out: Printer) -> list[RunRecord]:
+def only_reported(settings: CrawlSettings) -> CrawlSettings:
+    """The settings of a crawl of reported repos. Raises UsageError where they name other ones."""
+    from db.records import RepoFilter
+
+    if settings.scope != RepoFilter(type=settings.scope.type) or settings.full:
+        raise click.UsageError("--reported: the webhook names the repos; leave out other filters and --full")
+    return replace(settings, reported=True)
+
+
+def crawled(store: Store, hub: HubClient, settings: CrawlSettings, db: str, out: Printer) -> list[RunRecord]:
     """The crawl, with a progress bar on a terminal."""
     from crawler.pipeline import crawl as walk
     from crawler.sources.huggingface.source import HuggingFaceSource
 
     source = HuggingFaceSource(hub)
-    if not out.shows_progress:
-        return walk(store, source, settings)
-    from crawler.cli.progress import Bar
+    with open_reports(db) as reports:
+        if not out.shows_progress:
+            return walk(store, source, settings, reports=reports)
+        from crawler.cli.progress import Bar
 
-    with Bar(hub.pacer, settings) as bar:
-        return walk(store, source, settings, bar.update)
+        with Bar(hub.pacer, settings) as bar:
+            return walk(store, source, settings, bar.update, reports)
+
+
+@contextmanager
+def open_reports(db: str) -> Iterator[ReportedRepos | None]:
+    """The repos that the webhook of this catalog's service reported; None where it never did."""
+    from db.reported import ReportedRepos, reports_file
+
+    path = reports_file(db)
+    if not path.is_file():
+        yield None
+        return
+    with ReportedRepos(path) as reports:
+        yield reports
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
             for settings in steps:
                 if runs or is_second:
                     apply_later_changes(sample.catalog)
-                runs += crawl_with_progress(store, hub, settings, out)
+                runs += crawl_with_progress(store, hub, settings, str(db), out)
     return sum_runs(runs), len(sample.catalog)
 
 

@@ -44,6 +44,8 @@ def schedule(config: Path, once: bool, check: bool, log_format: str) -> None:
     if check:
         for job in settings.jobs.values():
             click.echo(f"{job.name}: {job.when}: hf-catalog {job.command_line}")
+        if settings.webhook is not None:
+            click.echo(f"webhook: visits what is reported on {settings.webhook.address}, port {settings.webhook.port}")
         return
     from crawler.service.scheduler import Service, serve
 

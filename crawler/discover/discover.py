@@ -82,6 +82,7 @@ def store_pages(recorder: RunRecorder, walk: ListingWalk, pages: Iterator[Listin
         for page in label_ahead(recorder, walk, pages, labeller):
             recorder.add_page(recorder.store.save_page(recorder.run, recorder.scope, page, refresh_repo))
             recorder.report_progress("discover", recorder.run.repos_seen)
+            recorder.between_pages()
     finally:
         recorder.notes += walk.notes
         if walk.repeated:

@@ -54,6 +54,7 @@ class EnrichmentQueue:
     enriching: dict[Future[Enrichment], FetchedRepo] = field(default_factory=dict)
     finished: list[tuple[Enrichment, LeasedRepo]] = field(default_factory=list)  # not stored yet
     layouts: dict[LayoutKey, ArrayLength] = field(default_factory=dict)
+    results: dict[str, Skipped | None] = field(default_factory=dict)  # of named repos: stored, or why not
     to_repeat: set[str] = field(default_factory=set)  # hub_ids of repos of which values were of a wrong type
     exhausted: bool = False  # the catalog has no more repos to lease
     end_cause: CrawlError | CrawlStopped | None = None  # why no more repos are started
@@ -81,6 +82,7 @@ class EnrichmentQueue:
                 self._collect()
                 self.recorder.save_wait()
                 self.recorder.report_progress("enrich", self.done, max(total, self.done))
+                self.recorder.between_pages()
         finally:
             self._finish()
         self._report_others()
@@ -158,6 +160,7 @@ class EnrichmentQueue:
         save_repo(self.recorder, self.recorder.run, fetched.listed)
         if self.depth == "listing":
             self.done += 1
+            self.results[fetched.leased.repo_id] = None
             return None
         return fetched
 
@@ -193,6 +196,7 @@ class EnrichmentQueue:
         self.recorder.add_skips([skip])
         if not leased.hub_id:
             store.save_skips(run, [skip])
+            self.results[leased.repo_id] = skip
             return
         if skip.reason in ("disabled", "private"):
             store.set_status(run, leased.hub_id, "disabled" if skip.reason == "disabled" else "private")
@@ -213,9 +217,12 @@ class EnrichmentQueue:
         self.recorder.add_enriched(store.save_enrichments(run, items))
         for enrichment, leased in batch:
             self.recorder.add_skips(enrichment.skipped)
+            failed = next((skip for skip in enrichment.skipped if skip.reason in TRANSIENT_REASONS), None)
+            if self.named:
+                self.results[leased.repo_id] = failed
             if leased.hub_id in self.to_repeat:
                 store.record_failure(leased, (), run, settled=None, repeat=True)
-            elif leased.hub_id and any(skip.reason in TRANSIENT_REASONS for skip in enrichment.skipped):
+            elif leased.hub_id and failed is not None:
                 store.record_failure(leased, (), run, settled=None)
         self.done += len(batch)
         self.recorder.save()

@@ -10,15 +10,19 @@ after = ["incremental"]
 webhook = "https://example.org/hook"     # or command = ["./notify.sh"]
 [health]                      # an HTTP server on loopback: /health and /metrics
 port = 8787
+[webhook]                     # listens for the Hub's webhooks: repos that changed are visited at once
+port = 8788
+secret_file = "webhook.secret"
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +35,11 @@ from db.secret_url import SecretUrl, database_url, webhook_url
 JOB_KEYS = frozenset(("every", "cron", "after", "jitter", "run", "max_time"))
 HOOK_KEYS = frozenset(("after", "command", "webhook"))
 HEALTH_KEYS = frozenset(("port",))
-TOP_KEYS = frozenset(("db", "state", "jobs", "hooks", "health"))
+WEBHOOK_KEYS = frozenset(("address", "port", "secret_file", "include_private"))
+TOP_KEYS = frozenset(("db", "state", "jobs", "hooks", "health", "webhook"))
+
+VISITS = "webhook"
+"""The name of the job that visits the repos which the Hub's webhook reported."""
 
 MAX_PORT = 65_535
 
@@ -80,6 +88,16 @@ class JobHook:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """Where the Hub's webhooks are listened for. Without `secret_file` the secret is in the environment."""
+
+    address: str
+    port: int  # 0 for a free port
+    secret_file: Path | None
+    include_private: bool  # visit also private repos that the token can read
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceConfig:
     """All jobs and hooks, and the catalog that they work on."""
 
@@ -88,6 +106,7 @@ class ServiceConfig:
     jobs: Mapping[str, Job]
     hooks: tuple[JobHook, ...] = ()
     health_port: int | None = None  # of the health server; None without one, 0 for a free port
+    webhook: WebhookConfig | None = None
 
 
 def read_config(path: Path) -> ServiceConfig:
@@ -116,17 +135,20 @@ def parse_config(data: Mapping[str, Any], path: Path) -> ServiceConfig:
     jobs = {name: _parse_job(name, row, path) for name, row in rows.items()}
     for job in jobs.values():
         _check_names(job.after, jobs, path, f"jobs.{job.name}")
+    folder = path.absolute().parent
+    webhook = _parse_webhook(data["webhook"], path) if "webhook" in data else None
+    if webhook is not None and VISITS in jobs:
+        raise ConfigError(str(path), f"jobs.{VISITS}", "the visits of [webhook] have this name; choose another one")
     hooks = tuple(_parse_hook(number, row, path) for number, row in enumerate(data.get("hooks", [])))
     for number, hook in enumerate(hooks):
-        _check_names(hook.after, jobs, path, f"hooks[{number}]")
+        _check_names(hook.after, (*jobs, *([VISITS] if webhook else [])), path, f"hooks[{number}]")
     _refuse_cycles(jobs, path)
-    folder = path.absolute().parent
     db = data.get("db", "catalog.db")
     if not isinstance(db, str) or not db:
         raise ConfigError(str(path), "db", "must be a path or a URL")
     state = folder / str(data.get("state", f"{path.stem}.state.json"))
     port = _parse_health_port(data, path)
-    return ServiceConfig(database_url(db) if "://" in db else str(folder / db), state, jobs, hooks, port)
+    return ServiceConfig(database_url(db) if "://" in db else str(folder / db), state, jobs, hooks, port, webhook)
 
 
 def parse_cron(expression: str) -> str:
@@ -191,9 +213,32 @@ def _parse_health_port(data: Mapping[str, Any], path: Path) -> int | None:
     if "health" not in data:
         return None
     _check_keys(data["health"], HEALTH_KEYS, path, "health")
-    port = data["health"].get("port")
+    return _parse_port(data["health"], path, "health")
+
+
+def _parse_webhook(row: Any, path: Path) -> WebhookConfig:
+    _check_keys(row, WEBHOOK_KEYS, path, "webhook")
+    address = row.get("address", "127.0.0.1")
+    try:
+        ip_address(address)
+    except ValueError:
+        why = "must be an IP address of this machine like 127.0.0.1, or 0.0.0.0 for all"
+        raise ConfigError(str(path), "webhook.address", why) from None
+    file = row.get("secret_file")
+    if file is not None and not (isinstance(file, str) and file):
+        raise ConfigError(str(path), "webhook.secret_file", "must be the path of a file")
+    include_private = row.get("include_private", False)
+    if type(include_private) is not bool:
+        raise ConfigError(str(path), "webhook.include_private", "must be true or false")
+    secret_file = path.absolute().parent / file if file else None
+    return WebhookConfig(address, _parse_port(row, path, "webhook"), secret_file, include_private)
+
+
+def _parse_port(row: Mapping[str, Any], path: Path, section: str) -> int:
+    port = row.get("port")
     if type(port) is not int or not 0 <= port <= MAX_PORT:
-        raise ConfigError(str(path), "health.port", f"must be a whole number from 0 to {MAX_PORT}; 0 takes a free port")
+        why = f"must be a whole number from 0 to {MAX_PORT}; 0 takes a free port"
+        raise ConfigError(str(path), f"{section}.port", why)
     return port
 
 
@@ -220,7 +265,7 @@ def _parse_span(row: Mapping[str, Any], key: str, path: Path, place: str) -> tim
         raise ConfigError(str(path), f"{place}.{key}", f"{row[key]!r} is not a duration like 30m, 2h or 7d") from None
 
 
-def _check_names(names: tuple[str, ...], jobs: Mapping[str, Job], path: Path, place: str) -> None:
+def _check_names(names: tuple[str, ...], jobs: Collection[str], path: Path, place: str) -> None:
     for name in names:
         if name not in jobs:
             raise ConfigError(str(path), f"{place}.after", f"no job is named {name!r}; there are {', '.join(jobs)}")

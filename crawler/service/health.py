@@ -9,7 +9,8 @@ from typing import Any
 
 from analysis.catalog.catalog_status import parse_time, read_catalog_status, read_wait
 from analysis.units import iso
-from crawler.service.health_server import Answer, Route, json_answer
+from crawler.service.health_server import Route
+from crawler.service.http_server import Answer, json_answer
 from crawler.service.metrics import CONTENT_TYPE, catalog_metrics, format_metrics, readable_metric, service_metrics
 from crawler.service.state import JobState, State
 from db.errors import CatalogError

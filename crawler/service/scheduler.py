@@ -2,7 +2,8 @@
 
 Each job is a process of its own: a crawl that crashes does not take the service with it, its memory returns to the
 system, and SIGTERM stops it as it stops any crawl. All jobs share one thread, so two never run at once, and a job that
-becomes due while another runs waits for it. A job that was missed (the machine slept, the service was down) runs once
+becomes due while another runs waits for it. Visits of repos that the Hub's webhook reported have a thread of their own
+(crawler.service.visits). A job that was missed (the machine slept, the service was down) runs once
 on return, however often it was missed.
 """
 
@@ -13,8 +14,6 @@ import logging
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -33,22 +32,26 @@ from cronsim import CronSim
 from analysis.units import iso
 from crawler.errors import ServiceAlreadyRunning
 from crawler.service.clock import ClockWatch
-from crawler.service.config import Job, ServiceConfig
+from crawler.service.config import VISITS, Job, ServiceConfig
 from crawler.service.health import health_routes
 from crawler.service.health_server import HealthServer
 from crawler.service.hooks import JobResult, last_error_lines, run_hook
 from crawler.service.logging import configure_log, log
+from crawler.service.run_process import Processes
 from crawler.service.state import JobState, Outcome, State, read_state, utc_now_iso, write_state
+from crawler.service.visits import Visits
 from crawler.service.watches import has_watches
+from crawler.service.webhook import PATH, WebhookServer, read_secret
 from db.processes import is_running, start_time
+from db.reported import reports_file
 from db.secret_url import reveal
+from db.sqlite_file import sqlite_path
 
 HEARTBEAT_INTERVAL_SECONDS = 30.0
 """Time between two signs of life in the health file."""
 
-TERMINATE_TIMEOUT_SECONDS = 120.0
-"""How long a job may take to end after SIGTERM before it is killed."""
-
+WRITERS = frozenset(("crawl", "db", "relabel"))
+"""Commands that write the catalog, and on SQLite must do it alone."""
 
 WATCHES_TIMEOUT = timedelta(minutes=30)
 """How long the watches may take after a crawl."""
@@ -112,10 +115,21 @@ class Service:
         self._heartbeat_interval = heartbeat_interval
         self._state = read_state(config.state)
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[str] | None = None
+        self._processes = Processes(config.db, config.state.parent)
+        self._writing = (
+            threading.Lock() if sqlite_path(config.db) is not None else None
+        )  # held by who writes the catalog
+        self._visits = (
+            None
+            if config.webhook is None
+            else Visits(
+                reports_file(config.db),
+                self._run_with_hooks,
+                self._writing,
+                include_private=config.webhook.include_private,
+            )
+        )
         self._stopping = threading.Event()
-        self._is_idle = threading.Event()  # no job runs
-        self._is_idle.set()
         self._scheduler = BlockingScheduler(
             timezone=UTC,
             executors={"default": ThreadPoolExecutor(1)},
@@ -130,7 +144,8 @@ class Service:
         if self._state.is_alive() and self._state.pid != os.getpid() and is_running(self._state.pid, self._state.born):
             raise ServiceAlreadyRunning(str(self.config.state), self._state.pid)
         now = datetime.now(UTC)
-        jobs = {name: replace(self._state.jobs.get(name, JobState()), running=False) for name in self.config.jobs}
+        names = [*self.config.jobs, *([VISITS] if self._visits else [])]
+        jobs = {name: replace(self._state.jobs.get(name, JobState()), running=False) for name in names}
         initial = State(os.getpid(), start_time(os.getpid()), iso(now), iso(now), self.config.db, jobs)
         self._update_state(lambda _: initial)
         first_times = {name: self._first_time(job, now) for name, job in self.config.jobs.items()}
@@ -138,19 +153,23 @@ class Service:
             for name, at in first_times.items():
                 if at is not None and at <= now and not self._stopping.is_set():
                     self.run_job(self.config.jobs[name])
+            if self._visits is not None and not self._stopping.is_set():
+                self._visits.visit_due()
             return
         for name, at in first_times.items():
             if at is not None:
                 job = self.config.jobs[name]
                 self._scheduler.add_job(self.run_job, make_trigger(job), [job], id=name, next_run_time=at)
-        with self._open_health_server() as server:
-            url = None if server is None else server.url
-            log.info("started", extra={"facts": {"jobs": list(self.config.jobs), "db": self.config.db, "health": url}})
+        with self._open_health_server() as health, self._open_webhook() as webhook:
+            urls = {"health": health and health.url, "webhook": webhook and webhook.url + PATH}
+            log.info("started", extra={"facts": {"jobs": list(self.config.jobs), "db": self.config.db, **urls}})
             # A thread, not a job of the scheduler: that one sleeps until a time of a clock which may be set.
             threading.Thread(target=self._send_heartbeats, name="heartbeat", daemon=True).start()
+            if self._visits is not None:
+                threading.Thread(target=self._visits.run_until_stopped, name="visits", daemon=True).start()
             if not self._stopping.is_set():
                 self._scheduler.start()
-            self._is_idle.wait()  # the scheduler may return while it still waits for the job that it runs
+            self._processes.wait_idle()  # the scheduler may return while it still waits for the job that it runs
             self._heartbeat()
         log.info("stopped")
 
@@ -158,9 +177,9 @@ class Service:
         """Stops the service: the running job gets SIGTERM and finishes its page. A second call kills the job."""
         is_second_call = self._stopping.is_set()
         self._stopping.set()
-        child = self._child
-        if child is not None:
-            child.send_signal(signal.SIGKILL if is_second_call else signal.SIGTERM)
+        if self._visits is not None:
+            self._visits.stop()
+        self._processes.signal_all(signal.SIGKILL if is_second_call else signal.SIGTERM)
         if self._scheduler.running and not is_second_call:
             # In another thread: a signal may arrive while this very thread holds the scheduler's lock.
             threading.Thread(target=self._scheduler.shutdown, kwargs={"wait": True}, daemon=True).start()
@@ -169,16 +188,24 @@ class Service:
         """Runs one job, its hooks, and after a success the jobs that follow it."""
         if self._stopping.is_set():
             return
+        with self._writing if self._writing is not None and job.run[0] in WRITERS else nullcontext():
+            if self._stopping.is_set():
+                return
+            result = self._run_with_hooks(job)
+        if result.outcome == "done":
+            for follower in self.config.jobs.values():
+                if job.name in follower.after:
+                    self.run_job(follower)
+
+    def _run_with_hooks(self, job: Job) -> JobResult:
+        """Runs one job and its hooks, and after a crawl the watches."""
         result = self._run_and_record(job)
         for hook in self.config.hooks:
             if job.name in hook.after:
                 run_hook(hook, result)
         if job.is_crawl and result.outcome != "stopped":
             self._run_watches()
-        if result.outcome == "done":
-            for follower in self.config.jobs.values():
-                if job.name in follower.after:
-                    self.run_job(follower)
+        return result
 
     def _run_watches(self) -> None:
         """Lets the watches look at what a crawl has found, in a process of its own; an error is logged."""
@@ -188,11 +215,9 @@ class Service:
         except sqlite3.DatabaseError as error:
             log.error("watches can't be read", extra={"facts": {"error": str(error)}})
             return
-        self._is_idle.clear()
-        try:
-            status, _, err = self._run_process(Job("watches", ("watch", "run", "--json"), max_time=WATCHES_TIMEOUT))
-        finally:
-            self._is_idle.set()
+        job = Job("watches", ("watch", "run", "--json"), max_time=WATCHES_TIMEOUT)
+        with self._processes.working():
+            status, _, err = self._processes.run(job)
         if status:
             log.error("watches failed", extra={"facts": {"status": status, "error": last_error_lines(err)}})
 
@@ -209,11 +234,8 @@ class Service:
         return first_run_time(job, trigger, max(past, default=None), now)
 
     def _run_and_record(self, job: Job) -> JobResult:
-        self._is_idle.clear()
-        try:
+        with self._processes.working():
             return self._record_run(job)
-        finally:
-            self._is_idle.set()
 
     def _record_run(self, job: Job) -> JobResult:
         started_at = utc_now_iso()
@@ -221,7 +243,7 @@ class Service:
         start = {"running": True, "last_start": started_at, "runs": before.runs + 1}
         self._update_state(lambda state: state.with_job(job.name, **start))
         log.info("job started", extra={"facts": {"job": job.name, "run": job.command_line}})
-        status, out, err = self._run_process(job)
+        status, out, err = self._processes.run(job)
         outcome: Outcome = "stopped" if self._stopping.is_set() else "done" if status == 0 else "failed"
         detail = None if outcome == "done" else last_error_lines(err)
         result = JobResult(job.name, outcome, status, started_at, utc_now_iso(), parse_json_object(out), detail)
@@ -237,43 +259,6 @@ class Service:
         level = logging.INFO if outcome != "failed" else logging.ERROR
         log.log(level, "job ended", extra={"facts": result.as_dict()})
         return result
-
-    def _run_process(self, job: Job) -> tuple[int, str, str]:
-        """Runs a job's command; its exit status, stdout and stderr."""
-        # -P: the working directory is the user's, and nothing in it is to be imported.
-        command = [sys.executable, "-P", "-m", "crawler.cli", *job.run]
-        try:
-            # A session of its own: Ctrl-C in the terminal reaches the service alone, which passes it on once.
-            child = subprocess.Popen(
-                command,
-                env={**os.environ, "HF_CATALOG_DB": reveal(self.config.db)},
-                cwd=self.config.state.parent,  # paths in the configuration are relative to it
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return 127, "", str(error)
-        self._child = child
-        if self._stopping.is_set():
-            child.send_signal(signal.SIGTERM)
-        try:
-            return self._wait(child, job.max_time)
-        finally:
-            self._child = None
-
-    def _wait(self, child: subprocess.Popen[str], max_time: timedelta | None) -> tuple[int, str, str]:
-        try:
-            out, err = child.communicate(timeout=max_time.total_seconds() if max_time else None)
-        except subprocess.TimeoutExpired:
-            child.terminate()
-            try:
-                out, err = child.communicate(timeout=TERMINATE_TIMEOUT_SECONDS)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                out, err = child.communicate()
-        return child.returncode, out, err
 
     def _update_state(self, change: Callable[[State], State]) -> None:
         """Changes the state and writes the health file; the heartbeat and the jobs call it from different threads."""
@@ -319,6 +304,13 @@ class Service:
             at = scheduled.next_run_time
             jobs[scheduled.id] = replace(jobs[scheduled.id], next_run=iso(at) if at else None)
         return replace(state, jobs=jobs)
+
+    def _open_webhook(self) -> AbstractContextManager[WebhookServer | None]:
+        """Raises SecretMissing, and PortUnavailable."""
+        if self.config.webhook is None or self._visits is None:
+            return nullcontext()
+        secret = read_secret(self.config.webhook)
+        return WebhookServer(self.config.webhook, secret, reports_file(self.config.db), self._visits.wake)
 
     def _open_health_server(self) -> AbstractContextManager[HealthServer | None]:
         if self.config.health_port is None:

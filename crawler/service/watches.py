@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,8 +11,8 @@ from analysis.catalog.watches import WatchDefinition, find_events
 from analysis.errors import AnalysisError
 from crawler.errors import DeliveryFailed, UnknownWatch, WatchError
 from crawler.service.notify import FEED_ENTRIES, deliver
+from db.beside import file_beside
 from db.errors import QueryError
-from db.sqlite_file import sqlite_path
 from db.watches import Watch, WatchStore
 
 FILE_VARIABLE = "HF_CATALOG_WATCHES"
@@ -33,19 +31,8 @@ class Delivery:
 
 
 def watch_file(db: str) -> Path:
-    """The file of the watches of a catalog: what HF_CATALOG_WATCHES names, else beside a SQLite catalog.
-
-    For PostgreSQL a file in the user's folder for data, by a digest of the URL.
-    """
-    named = os.environ.get(FILE_VARIABLE)
-    if named:
-        return Path(named)
-    path = sqlite_path(db)
-    if path is not None:
-        return path.with_name(f"{path.name}.watches")
-    folder = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "hf-catalog"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{hashlib.sha256(str(db).encode()).hexdigest()[:16]}.watches"
+    """The file of the watches of a catalog, which HF_CATALOG_WATCHES may name."""
+    return file_beside(db, "watches", FILE_VARIABLE)
 
 
 def add_watch(db: str, watch: Watch) -> None:

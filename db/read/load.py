@@ -29,6 +29,13 @@ LOAD_BATCH = 500
 """Repos that are loaded, labelled and written at once."""
 
 
+def find_reachable(rows: Rows, type_: str, repo_id: str) -> str | None:
+    """The Hub's `_id` of the repo that has this name and the status available or gated."""
+    sql = "select hub_id from repos where repo_id = ? and type = ? and status in ('available', 'gated')"
+    found: str | None = rows.scalar(sql, (repo_id, type_))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRepo:
     """One repo with all that its labels are made from. `headers` are keyed by ArtifactRecord.artifact."""

@@ -233,6 +233,12 @@ class Store:
         return done
 
     @resumed
+    def find_reachable(self, type_: RepoType, repo_id: str) -> str | None:
+        """The Hub's `_id` of the repo that the catalog holds under this name as available or gated."""
+        with self._reading() as rows:
+            return load.find_reachable(rows, type_, repo_id)
+
+    @resumed
     def save_skips(self, run: RunRecord | None, skipped: Sequence[Skipped]) -> int:
         """Stores what was skipped; returns how many are new."""
         with self._writing() as rows:

@@ -59,6 +59,28 @@ def test_the_example_is_valid() -> None:
         ("[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[health]\nport = 65536", "health.port", "a whole number"),
         ("[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[health]\nport = true", "health.port", "a whole number"),
         ("[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[health]\nhost = '0.0.0.0'", "health", "'host' is unknown"),
+        ("[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[webhook]", "webhook.port", "a whole number"),
+        (
+            "[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[webhook]\nport = 1\naddress = 'example.org'",
+            "webhook.address",
+            "an IP address",
+        ),
+        (
+            "[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[webhook]\nport = 1\nsecret = 'x'",
+            "webhook",
+            "'secret' is unknown",
+        ),
+        (
+            "[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[webhook]\nport = 1\nsecret_file = 3",
+            "webhook.secret_file",
+            "the path of a file",
+        ),
+        (
+            "[jobs.a]\nevery = '1h'\nrun = ['crawl']\n[webhook]\nport = 1\ninclude_private = 'yes'",
+            "webhook.include_private",
+            "true or false",
+        ),
+        ("[jobs.webhook]\nevery = '1h'\nrun = ['crawl']\n[webhook]\nport = 1", "jobs.webhook", "have this name"),
         ("health = 8787\n[jobs.a]\nevery = '1h'\nrun = ['crawl']", "health", "must be a table"),
     ],
 )

@@ -18,10 +18,11 @@ import pytest
 
 from analysis.units import iso
 from crawler.errors import PortUnavailable
-from crawler.service import health_server
+from crawler.service import http_server
 from crawler.service.config import read_config
 from crawler.service.health import health_routes
-from crawler.service.health_server import HealthServer, Route, json_answer
+from crawler.service.health_server import HealthServer, Route
+from crawler.service.http_server import json_answer
 from crawler.service.metrics import Metric, format_metrics
 from crawler.service.scheduler import Service
 from crawler.service.state import JobState, State
@@ -226,7 +227,7 @@ def test_an_answer_is_kept_for_its_time() -> None:
 
 
 def test_a_connection_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health_server, "CONNECTION_SECONDS", 0.2)
+    monkeypatch.setattr(http_server, "CONNECTION_SECONDS", 0.2)
     with serving(ALIVE) as server, socket.create_connection(("127.0.0.1", server.server_port)) as client:
         client.settimeout(30)
         client.sendall(b"GET /health HT")
