@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from db.schema.snapshot_format import (
     CLEARED,
     FORMAT,
     KEYS_PER_FILE,
+    LABEL_EVIDENCE,
     MANIFEST,
     MONTHLY,
     TABLES_FOLDER,
@@ -182,12 +185,17 @@ class SnapshotWriter:
             collate = ' collate "C"' if self.reader.dialect == "postgresql" else ""
             texts = {key for key in keys if column_kind(table.c[key]) == "text"}
             order = ", ".join(f'"{key}"{collate if key in texts else ""}' for key in keys)
+            if table.name == LABEL_EVIDENCE.name:
+                order = keys[0]  # as the documents are stored: all keys would make the database sort every row
             sql = f"select * from {table.name}{self.condition(table)} order by {order}"
             first = [column.name for column in table.columns].index(keys[0])
             part = partial(name_range, first)
         with self.reader.rows(sql) as result:
             places = [result.columns.index(column.name) for column in columns]
-            return self.write_files(name, columns, ([row[at] for at in places] for row in result), part)
+            rows: Iterator[list[Any]] = ([row[at] for at in places] for row in result)
+            if table.name == LABEL_EVIDENCE.name:
+                rows = sort_within_repos(rows)
+            return self.write_files(name, columns, rows, part)
 
     def condition(self, table: CatalogTable) -> str:
         """Which rows are public."""
@@ -299,6 +307,12 @@ class TableColumn:
         if self.kind == "bytes":
             values = [None if value is None else bytes(value) for value in values]
         return pa.array(values, self.arrow_type(pa))
+
+
+def sort_within_repos(rows: Iterator[list[Any]]) -> Iterator[list[Any]]:
+    """Rows that come ordered by their first value, ordered by the others too."""
+    for _, own in groupby(rows, itemgetter(0)):
+        yield from sorted(own)
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ class Finding:
 ORPHANS = {
     "evidence of artifacts that are no more": "select count(*) from label_evidence l where l.artifact <> 0"
     " and not exists (select 1 from artifacts a where a.id = l.artifact and a.repo = l.repo)",
+    "evidence that is no more": "select count(*) from label_evidence l"
+    " where not exists (select 1 from evidence e where e.id = l.evidence)",
     "conflicts of artifacts that are no more": "select count(*) from conflicts c where c.artifact <> 0"
     " and not exists (select 1 from artifacts a where a.id = c.artifact and a.repo = c.repo)",
     "models without labels": "select count(*) from repos r"

@@ -9,14 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
+from db.derive.evidence_document import evidence_code, pack_evidence
 from db.engine import open_engine
 from db.errors import CatalogError
 from db.maintain import optimize
@@ -24,8 +27,16 @@ from db.new_file import new_file
 from db.read import search
 from db.rows import Row, Rows
 from db.schema.migrate import upgrade_engine
-from db.schema.snapshot_format import FORMAT, MANIFEST, TABLES_FOLDER, Kind, column_kind, snapshot_tables
-from db.schema.tables import repos, search_pending
+from db.schema.snapshot_format import (
+    FORMAT,
+    LABEL_EVIDENCE,
+    MANIFEST,
+    TABLES_FOLDER,
+    Kind,
+    column_kind,
+    snapshot_tables,
+)
+from db.schema.tables import repo_evidence, repos, search_pending
 from db.sqlite_file import is_url, to_catalog_error
 
 MAX_MANIFEST_BYTES = 64 * 2**20
@@ -133,13 +144,39 @@ def fill_table(connection: Connection, folder: Path, table: Table, files: Sequen
     for file in files:
         verify(folder, file)
         found = 0
-        for columns, batch in read_batches(folder, file, table, engine=connection.engine):
-            rows.insert(table, columns, batch, ready=True)
-            found += len(batch)
+        batches = read_batches(folder, file, table, engine=connection.engine)
+        if table is LABEL_EVIDENCE:
+            found = fill_evidence(rows, folder, (row for _, batch in batches for row in batch))
+        else:
+            for columns, batch in batches:
+                rows.insert(table, columns, batch, ready=True)
+                found += len(batch)
         if found != file.rows:
             raise SnapshotInvalid(folder, f"{file.name} has {found:,} rows, the manifest says {file.rows:,}")
         count += found
     return Restored(table.name, count)
+
+
+def fill_evidence(rows: Rows, folder: Path, links: Iterator[Row]) -> int:
+    """Packs rows of LABEL_EVIDENCE, which come ordered by repo, into documents; returns how many rows there were.
+
+    Raises SnapshotInvalid where a row is none of a piece that the snapshot has.
+    """
+    known = {number for (number,) in rows.select("select id from evidence")}
+    count, documents = 0, list[Row]()
+    for (repo, _), own in groupby(links, lambda row: (row[0], row[1] != 0)):
+        codes: dict[int, list[int]] = defaultdict(list)
+        for _, artifact, piece, resolved in own:
+            if piece not in known:
+                raise SnapshotInvalid(folder, f"{LABEL_EVIDENCE.name} refers to evidence {piece}, which is missing")
+            codes[artifact].append(evidence_code(piece, resolved=resolved))
+            count += 1
+        documents.append((repo, *pack_evidence(codes)))
+        if len(documents) >= BATCH_ROWS:
+            rows.insert(repo_evidence, ("repo", "first_artifact", "pieces"), documents)
+            documents.clear()
+    rows.insert(repo_evidence, ("repo", "first_artifact", "pieces"), documents)
+    return count
 
 
 def verify(folder: Path, file: SnapshotFile) -> None:

@@ -26,7 +26,7 @@ from db.schema.views import view_sources
 GROUPS = {
     "Data of the Hub": "repos repo_facts tags repo_tags edges evaluations repo_files",
     "Derived data": (
-        "repo_labels artifacts headers evidence label_evidence conflicts unclaimed vocabularies header_layouts"
+        "repo_labels artifacts headers evidence repo_evidence conflicts unclaimed vocabularies header_layouts"
     ),
     "History": "crawl_runs metrics events aliases skips",
     "State of crawls": (

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from sqlalchemy import Column, Table
+from sqlalchemy import Column, MetaData, Table
 
-from db.schema.tables import metadata
+from db.schema.tables import metadata, repo_evidence
 from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
 
 FORMAT = 1
@@ -20,6 +20,17 @@ CARD = "README.md"
 
 LEFT_OUT = frozenset({"crawl_locks", "cursors", "listing_pages", "search_documents", "search_pending"})
 """Tables of crawls under way, and the search index, which is made again."""
+
+LABEL_EVIDENCE = Table(
+    "label_evidence",
+    MetaData(),
+    Column("repo", BigInt, primary_key=True),
+    Column("artifact", BigInt, primary_key=True),
+    Column("evidence", BigInt, primary_key=True),
+    Column("resolved", Bool, nullable=False),
+)
+"""The view's rows, which a snapshot has in place of the documents of repo_evidence: other programs read them as well,
+and Parquet packs them anyway."""
 
 CLEARED: dict[tuple[str, str], Any] = {
     ("crawl_runs", "pid"): 0,
@@ -43,7 +54,8 @@ MONTHLY = "metrics"
 
 def snapshot_tables() -> list[Table]:
     """The tables of a snapshot, parents before children."""
-    return [table for table in metadata.sorted_tables if table.name not in LEFT_OUT]
+    kept = [table for table in metadata.sorted_tables if table.name not in LEFT_OUT]
+    return [LABEL_EVIDENCE if table is repo_evidence else table for table in kept]
 
 
 def column_kind(column: Column[Any]) -> Kind:

@@ -281,13 +281,12 @@ evidence = _table(
     _col("weight", Integer, "0 to 100", must=True),
 )
 
-label_evidence = _table(
-    "label_evidence",
-    "The evidence for the labels of a repo or an artifact; the view labels shows it as text.",
+repo_evidence = _table(
+    "repo_evidence",
+    "The evidence for a repo's labels and, in another row, for those of its artifacts; see label_evidence and labels.",
     _repo(),
-    _key("artifact", BigInt, "the artifact's number; 0 for the repo itself"),
-    _key("evidence", BigInt, "the evidence's number", ForeignKey("evidence.id")),
-    _col("resolved", Bool, "this piece gave the label its value", must=True),
+    _key("first_artifact", BigInt, "the lowest number of its artifacts; 0 for the repo itself"),
+    _col("pieces", Text, "JSON list: artifacts and the pieces for them; db/derive/evidence_document.py", must=True),
     linked=True,
 )
 

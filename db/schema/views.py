@@ -16,8 +16,16 @@ POSTGRESQL_FUNCTIONS = (
     " as $$ select upper(encode($1, 'hex')) $$",
     "create or replace function instr(text, text) returns integer language sql immutable strict parallel safe"
     " as $$ select strpos($1, $2) $$",
+    "create or replace function json_elements(text) returns table (value text) language sql immutable strict"
+    " parallel safe rows 8 as $$ select json_array_elements_text($1::json) $$",
+    "create or replace function json_elements(text, path text) returns table (value text) language sql immutable strict"
+    " parallel safe rows 8 as $$"
+    " select json_array_elements_text($1::json -> cast(trim(both '$[]' from $2) as integer)) $$",
 )
 """Functions of SQLite that views call, so that the same SQL defines a view on both engines."""
+
+POSTGRESQL_NAMES = {"json_each": "json_elements"}
+"""Those that have another name on PostgreSQL, where a function of SQLite's name does something else."""
 
 
 def view_sources() -> Iterator[tuple[str, str]]:
@@ -102,6 +110,9 @@ def create_views(connection: Connection) -> None:
             connection.exec_driver_sql(function)
     for name, text in view_sources():
         sql = f"create view {name} as\n{text}"
+        if connection.dialect.name == "postgresql":
+            for function, other in POSTGRESQL_NAMES.items():
+                sql = sql.replace(f"{function}(", f"{other}(")
         connection.exec_driver_sql(sql.replace("%", "%%") if _has_percent_placeholders(connection) else sql)
 
 

@@ -1,3 +1,4 @@
+-- needs: label_evidence
 -- Every label with its evidence: source, value, rule and weight; resolved marks the evidence that decided.
 select
     r.repo_id,

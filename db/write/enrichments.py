@@ -16,10 +16,8 @@ from db.records import ArtifactRecord, Enrichment, FileRecord, Labelled, Refresh
 from db.rows import Row, Rows
 from db.schema.tables import (
     artifacts,
-    conflicts,
     enrichments,
     former_files,
-    label_evidence,
     partial_repos,
     repo_files,
     repos,
@@ -353,10 +351,8 @@ def save_artifacts(
     now: dict[int, Artifacts] = {
         item.repo: {each.artifact: (each, labelled) for each, labelled in item.enrichment.artifacts} for item in items
     }
-    removed = [(repo, number) for repo in now for name, number in stored[repo].items() if name not in now[repo]]
-    for table in (label_evidence, conflicts):
-        rows.delete(table, ("repo", "artifact"), removed)
-    rows.delete(artifacts, ("id",), [(number,) for _, number in removed])
+    removed = [number for repo in now for name, number in stored[repo].items() if name not in now[repo]]
+    rows.delete(artifacts, ("id",), [(number,) for number in removed])
     contents = {each.content for found in now.values() for each, _ in found.values() if each.content is not None}
     headers = {**read, **header_ids(rows, contents - read.keys())}
     _write_artifacts(rows, interned, now, stored, headers)
@@ -395,7 +391,7 @@ def _write_artifacts(
     columns = ("id", *_ARTIFACT_COLUMNS, *ARTIFACT_LABEL_NAMES)
     next_id = rows.next_id(artifacts)
     values: dict[bool, list[Row]] = {True: [], False: []}  # by whether the artifact is new
-    owners: dict[bool, list[EvidenceOwner]] = {True: [], False: []}
+    owners: dict[bool, list[EvidenceOwner]] = {True: [], False: []}  # by whether the repo had none before
     for repo, found in now.items():
         for name, (artifact, labelled) in found.items():
             number = stored[repo].get(name)
@@ -404,12 +400,12 @@ def _write_artifacts(
                 number, next_id = next_id, next_id + 1
             own = _artifact_values(repo, artifact, headers)
             values[is_new].append((number, *own, *artifact_label_values(labelled.labels)))
-            owners[is_new].append(EvidenceOwner(repo, number, labelled))
+            owners[not stored[repo]].append(EvidenceOwner(repo, number, labelled))
     rows.insert(artifacts, columns, values[True])
     rows.upsert(artifacts, ("id",), columns, values[False])
-    for is_new, some in owners.items():
-        if some:
-            write_evidence(rows, interned, some, fresh=is_new)
+    for is_first, some in owners.items():
+        repos = [repo for repo in now if bool(stored[repo]) is not is_first]
+        write_evidence(rows, interned, repos, some, of_artifacts=True, fresh=is_first)
 
 
 def _artifact_values(repo: int, artifact: ArtifactRecord, headers: Mapping[str, int]) -> Row:

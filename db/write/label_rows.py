@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,15 +10,16 @@ from functools import lru_cache
 from operator import attrgetter, itemgetter
 
 from db.derive.digest import Piece, evidence_key, to_json
+from db.derive.evidence_document import evidence_code, pack_evidence, pack_repo_evidence
 from db.labels import ARTIFACT_LABEL_NAMES, ARTIFACT_LABELS, INDEXED_LABELS, LABEL_NAMES, LABELS, Labels
 from db.records import Labelled, LabelRecord
 from db.rows import Row, Rows
-from db.schema.tables import conflicts, evidence, label_evidence, repo_labels, tags, unclaimed, vocabularies
+from db.schema.tables import conflicts, evidence, repo_evidence, repo_labels, tags, unclaimed, vocabularies
 
 REPO_LABEL_COLUMNS = ("repo", *LABEL_NAMES, "vocabulary", "depth", "digest")
 _UNINDEXED_COLUMNS = tuple(name for name in REPO_LABEL_COLUMNS[1:] if name not in INDEXED_LABELS)
 _EVIDENCE_COLUMNS = ("id", "key", "field", "value", "source", "rule", "weight")
-_LINK_COLUMNS = ("repo", "artifact", "evidence", "resolved")
+_DOCUMENT_COLUMNS = ("repo", "first_artifact", "pieces")
 _CONFLICT_COLUMNS = ("repo", "artifact", "field", "claimed", "claimed_by", "measured", "measured_by")
 
 MAX_INTERNED = 150_000
@@ -172,7 +174,8 @@ def write_repo_labels(
         newly_indexed = [row for item, row in zip(items, values, strict=True) if item.has_new_indexed]
         _update_labels(rows, values, newly_indexed)
         rows.replace(unclaimed, ("repo",), ("repo", "token"), [(item.repo,) for item in items], tokens)
-    write_evidence(rows, interned, [EvidenceOwner(item.repo, 0, item.labelled) for item in items], fresh=fresh)
+    repos = [item.repo for item in items]
+    write_evidence(rows, interned, repos, [EvidenceOwner(item.repo, 0, item.labelled) for item in items], fresh=fresh)
 
 
 _indexed_then_repo, _unindexed_then_repo = (
@@ -191,43 +194,61 @@ def _update_labels(rows: Rows, values: Sequence[Row], newly_indexed: Sequence[Ro
 # ---- evidence -------------------------------------------------------------------------------------------------------
 
 
-def write_evidence(rows: Rows, interned: InternedIds, owners: Sequence[EvidenceOwner], *, fresh: bool) -> None:
-    """Makes this all the evidence and conflicts of repos, or of artifacts. `fresh` says that they have none yet."""
-    links = _link_rows(rows, interned, owners)
-    keys = [(owner.repo, owner.artifact) for owner in owners]
-    of_repos = not any(owner.artifact for owner in owners)
-    for table, columns, found in (
-        (label_evidence, _LINK_COLUMNS, links),
-        (conflicts, _CONFLICT_COLUMNS, _conflict_rows(owners)),
+def write_evidence(
+    rows: Rows,
+    interned: InternedIds,
+    repos: Sequence[int],
+    owners: Sequence[EvidenceOwner],
+    *,
+    of_artifacts: bool = False,
+    fresh: bool,
+) -> None:
+    """Makes this all the evidence and conflicts of repos, or of their artifacts (`of_artifacts`).
+
+    `owners` are these repos, or all artifacts that they have. `fresh` says that none of them has any yet.
+    """
+    pack = _artifact_documents if of_artifacts else _repo_documents
+    sign = "<>" if of_artifacts else "="
+    for table, columns, found, within in (
+        (repo_evidence, _DOCUMENT_COLUMNS, pack(owners, _codes(rows, interned, owners)), f"first_artifact {sign} 0"),
+        (conflicts, _CONFLICT_COLUMNS, _conflict_rows(owners), f"artifact {sign} 0"),
     ):
         if fresh:
             rows.insert(table, columns, found)
         else:
-            key = ("repo",) if of_repos else ("repo", "artifact")
-            within = "artifact = 0" if of_repos else "artifact <> 0"
-            rows.replace(table, key, columns, [each[: len(key)] for each in keys], found, within=within)
+            rows.replace(table, ("repo",), columns, [(repo,) for repo in repos], found, within=within)
 
 
 _piece: Callable[[LabelRecord], Piece] = attrgetter("field", "value", "source", "rule", "weight")
 
 
-def _link_rows(rows: Rows, interned: InternedIds, owners: Sequence[EvidenceOwner]) -> list[Row]:
-    """The values of `_LINK_COLUMNS`.
+def _codes(rows: Rows, interned: InternedIds, owners: Sequence[EvidenceOwner]) -> dict[int, int]:
+    """How each record is written in a document, by its `id`.
 
-    Records are looked up by `id`: labelling makes equal records one object, so a page has few different ones.
+    Labelling makes equal records one object, so a page has few different ones.
     """
     records = {id(record): record for owner in owners for record in owner.labelled.evidence}
     pieces = {key: _piece(record) for key, record in records.items()}
-    piece_ids = interned.evidence(rows, pieces.values())
-    resolved_by_id = {key: (piece_ids[piece], records[key].resolved) for key, piece in pieces.items()}
-    links: list[Row] = []
+    numbers = interned.evidence(rows, pieces.values())
+    return {key: evidence_code(numbers[piece], resolved=records[key].resolved) for key, piece in pieces.items()}
+
+
+def _repo_documents(owners: Sequence[EvidenceOwner], codes: dict[int, int]) -> list[Row]:
+    """The values of `_DOCUMENT_COLUMNS` of repos, those without evidence left out."""
+    return [
+        (owner.repo, 0, pack_repo_evidence(map(codes.__getitem__, map(id, owner.labelled.evidence))))
+        for owner in owners
+        if owner.labelled.evidence
+    ]
+
+
+def _artifact_documents(owners: Sequence[EvidenceOwner], codes: dict[int, int]) -> list[Row]:
+    """The values of `_DOCUMENT_COLUMNS` of repos whose artifacts have evidence."""
+    by_repo: dict[int, dict[int, Iterable[int]]] = defaultdict(dict)
     for owner in owners:
-        evidence = owner.labelled.evidence
-        own = dict(map(resolved_by_id.__getitem__, map(id, evidence)))
-        if len(own) < len(evidence):  # one piece both resolved and not: it counts as resolved
-            own |= {resolved_by_id[id(record)][0]: True for record in evidence if record.resolved}
-        links += [(owner.repo, owner.artifact, piece, resolved) for piece, resolved in own.items()]
-    return links
+        if owner.labelled.evidence:
+            by_repo[owner.repo][owner.artifact] = map(codes.__getitem__, map(id, owner.labelled.evidence))
+    return [(repo, *pack_evidence(found)) for repo, found in by_repo.items()]
 
 
 def _conflict_rows(owners: Sequence[EvidenceOwner]) -> list[Row]:

@@ -168,4 +168,5 @@ def _save_artifact_labels(
     ]
     values = [(*artifact_label_values(owner.labelled.labels), owner.artifact) for owner in owners]
     rows.update(artifacts, ARTIFACT_LABEL_NAMES, "id", values)
-    write_evidence(rows, interned, owners, fresh=False)
+    repos = [item.repo for item in items]
+    write_evidence(rows, interned, repos, owners, of_artifacts=True, fresh=False)

@@ -64,6 +64,8 @@ def test_labels_of_an_earlier_vocabulary_are_reported_but_not_an_error(db: str) 
         ("delete from search_documents where repo = 1", "repos that search can't find"),
         ("delete from repo_files", "visited repos without their files"),
         ("delete from artifacts", "evidence of artifacts that are no more"),
+        ("delete from evidence where id = 1", "evidence that is no more"),
+        ("update repo_evidence set pieces = '[' where repo = 1", "evidence that is no more"),
         ("drop view models", "views"),
         ("drop table header_layouts", "tables"),
         ("update alembic_version set version_num = '0000_old'", "schema"),

@@ -187,6 +187,25 @@ def test_former_contents_are_taken_from_the_changes_that_were_recorded(engine: E
     }
 
 
+def test_evidence_is_packed_and_unpacked_row_by_row(engine: Engine, db: str) -> None:
+    """Two artifacts share a piece, which one of them resolves otherwise; the third repo has a piece of its own."""
+    links = {(1, 0, 1, True), (1, 0, 2, False), (1, 7, 1, True), (1, 9, 1, False), (1, 9, 2, False), (3, 0, 2, True)}
+    migrate.downgrade(db, "0011_security_and_licences")
+    engine.dispose()  # a connection of SQLite that is open takes the table for the view that it was
+    with engine.begin() as connection:
+        connection.exec_driver_sql("delete from label_evidence")
+        for link in links:
+            connection.exec_driver_sql(f"insert into label_evidence values {link}")
+    migrate.upgrade(db, backup=False)
+    with engine.begin() as connection:
+        packed = connection.exec_driver_sql("select * from repo_evidence order by repo, first_artifact").all()
+        assert packed == [(1, 0, "[[[0],[3,4]]]"), (1, 7, "[[[2],[2,4]],[[0],[3]]]"), (3, 0, "[[[0],[5]]]")]
+        assert set(connection.exec_driver_sql("select * from label_evidence").all()) == links
+    migrate.downgrade(db, "0011_security_and_licences")
+    with engine.begin() as connection:
+        assert set(connection.exec_driver_sql("select * from label_evidence").all()) == links
+
+
 def constraints(connection: Connection, table: str) -> set[str | None]:
     """Names of a table's primary and foreign keys."""
     from sqlalchemy import inspect

@@ -30,6 +30,7 @@ PROMISED = {
     "replaced_files": "repo_id path size sha256 sha until current_size current_sha256",
     "label_conflicts": "repo_id artifact field claimed claimed_by measured measured_by",
     "repo_schemes": "repo_id quant quantized artifacts total_size author downloads family base_model",
+    "label_evidence": "repo artifact evidence resolved",
     "labels": "repo_id artifact field value source rule weight resolved",
     "families": "family repos quantized_repos authors versions quants downloads likes total_size",
     "parents": "repo_id parent parent_id relation source declared",
