@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import ExportRefused, UnknownTable
+from analysis.publish.columns import RELATIONS, result_columns, table_columns
+from analysis.publish.datapackage import DATA_PACKAGE, write_data_package
 from analysis.publish.manifest import (
     MANIFEST,
     TABLES,
@@ -26,7 +28,7 @@ from analysis.publish.manifest import (
     write_file,
     write_manifest,
 )
-from analysis.publish.table_files import Format, infer_kinds
+from analysis.publish.table_files import Format
 from analysis.query.reader import CatalogReader
 from analysis.query.saved import RENAMED_SAVED_QUERIES, SavedQuery, find_saved_query, saved_queries
 from analysis.query.values import normalize_row, parse_list
@@ -68,6 +70,8 @@ def export_catalog(
     """
     selected = select_tables(only)
     refuse_foreign_folder(folder)
+    if form == "xlsx" and diff is not None:
+        raise ExportRefused(str(folder), "workbooks can't be compared: use --diff with csv, jsonl or parquet")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with draft_folder(folder) as holder:
         draft = holder / "new"
@@ -84,6 +88,7 @@ def export_catalog(
             files.append(write_differences(diff, draft, form, files, raw=raw))
             on_file(files[-1])
         manifest["files"] = describe_files(files)
+        write_data_package(draft, manifest, files, describe_rows())
         write_manifest(draft, manifest)
         for path in draft.iterdir():
             sync(path)
@@ -120,8 +125,7 @@ def write_files(
 
     for summary, frame in summarize(reader, selected):
         rows = list(python_rows(frame))
-        columns = tuple(map(str, frame.columns))
-        yield write_file(folder, summary.name, columns, rows, infer_kinds(columns, rows), form, raw)
+        yield write_file(folder, summary.name, result_columns(summary.name, list(frame.columns), rows), rows, form, raw)
     for table in (each for each in TABLES if each.name in selected):
         yield export_table(reader, folder, table, form, since, raw)
     queries = {each.name for each in saved_queries()}
@@ -143,14 +147,30 @@ def export_table(
             (at, to_hex if name in HEX_COLUMNS else CONVERTERS.get(kinds[name])) for at, name in positions
         ]  # chosen once for each column, not for each row
         rows = ([convert(row[at]) if convert else row[at] for at, convert in converters] for row in result)
-        return write_file(folder, table.name, columns, rows, kinds, form, raw)
+        return write_file(folder, table.name, table_columns(table.name, kinds, columns), rows, form, raw)
 
 
 def export_saved_query(reader: CatalogReader, folder: Path, query: SavedQuery, form: Format, raw: bool) -> ExportedFile:
     """Write the result of a saved query with the defaults of its parameters."""
     with reader.rows(query.sql, query.parse_values({})) as result:
         rows = [tuple(to_plain_row(row).values()) for row in result.dicts()]
-        return write_file(folder, query.name, result.columns, rows, infer_kinds(result.columns, rows), form, raw)
+        return write_file(folder, query.name, result_columns(query.name, result.columns, rows), rows, form, raw)
+
+
+def describe_rows() -> dict[str, str]:
+    """What a row of each summary, table and saved query is."""
+    from analysis.publish.summaries import SUMMARIES
+    from db.schema.documentation import describe_relations
+
+    relations = {relation.name: relation.about for relation in describe_relations()}
+    summaries = {
+        each.name: f"One row per {' and '.join(each.keys)}: sums over {each.unit} that are not gone"
+        for each in SUMMARIES
+    }
+    tables = {each.name: relations.get(RELATIONS.get(each.name, each.name), "") for each in TABLES}
+    queries = {each.name: f"{each.title}. {each.description}" for each in saved_queries()}
+    differences = {"differences": "What changed since an earlier export: one row per row added or removed, or value."}
+    return {**summaries, **tables, **queries, **differences}
 
 
 # ---- values: the same on both engines -------------------------------------------------------------------------------
@@ -194,7 +214,7 @@ def refuse_foreign_folder(folder: Path) -> None:
     if folder.is_symlink() or not folder.is_dir():
         raise ExportRefused(str(folder), "it is not a folder")
     manifest = read_manifest(folder)
-    exported = {MANIFEST, *(str(entry.get("name")) for entry in (manifest or {}).get("files", []))}
+    exported = {MANIFEST, DATA_PACKAGE, *(str(entry.get("name")) for entry in (manifest or {}).get("files", []))}
     foreign = sorted({path.name for path in folder.iterdir()} - exported)
     if foreign and manifest is None:
         raise ExportRefused(str(folder), f"it holds other things than an export: {', '.join(foreign[:3])}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import ExportRefused
+from analysis.publish.columns import table_columns
 from analysis.publish.manifest import TABLES, ExportedFile, read_manifest, write_file
 from analysis.publish.table_files import Format, read_table
 from analysis.text import FORMULA_PREFIXES
@@ -32,6 +33,8 @@ def write_differences(old: Path, new: Path, form: Format, files: Sequence[Export
     manifest = read_manifest(old)
     if manifest is None:
         raise ExportRefused(str(old), "it is not an export: it has no manifest.json of this program")
+    if manifest["format"] == "xlsx":
+        raise ExportRefused(str(old), "workbooks can't be compared: --diff takes csv, jsonl and parquet")
     before = {str(entry["table"]): old / str(entry["name"]) for entry in manifest.get("files", [])}
     rows = (
         row
@@ -43,7 +46,7 @@ def write_differences(old: Path, new: Path, form: Format, files: Sequence[Export
             read_table(new / file.name, form),
         )
     )
-    return write_file(new, NAME, COLUMNS, rows, {}, form, raw)
+    return write_file(new, NAME, table_columns(NAME, {}, COLUMNS), rows, form, raw)
 
 
 def compare_tables(

@@ -5,19 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from analysis.catalog.coverage import measure_coverage
+from analysis.publish.columns import Column
 from analysis.publish.table_files import ColumnKind, Format, write_table
 from analysis.query.reader import CatalogReader
 from analysis.query.values import boolean_columns, list_columns
 from analysis.units import iso
 
 MANIFEST = "manifest.json"
+LICENCE = "facts"
+LICENCE_NOTE = (
+    "The rows are facts about repos, collected through the Hub's public interfaces; the repos themselves have licences"
+    " of their own, in the column `license`. Names, tags and card metadata were written by the Hub's users."
+)
 REPO_CHANGED_SINCE = (
     "repo_id in (select r.repo_id from repos r where r.type = 'model'"
     " and (r.last_modified >= :since or r.first_seen >= :since))"
@@ -40,7 +47,8 @@ class Table:
         """The select, ordered by bytes of UTF-8 whatever the database's locale, as SQLite and Python order."""
         collate = ' collate "C"' if dialect == "postgresql" else ""
         order = ", ".join(
-            name + (collate if self.kind(name) == "text" else "") + " nulls first" for name in (*self.key, *self.ties)
+            name + (collate if self.kind(name) in ("text", "date") else "") + " nulls first"
+            for name in (*self.key, *self.ties)
         )
         return f"select * from {self.source} t{f' where {self.since}' if since else ''} order by {order}"
 
@@ -76,7 +84,7 @@ TABLES: tuple[Table, ...] = (
         "metrics_daily",
         ("repo_id", "day"),
         "day >= substr(cast(:since as varchar), 1, 10)",
-        {"day": "text"},
+        {"day": "date"},
     ),
     Table("skips", "skips", ("repo_id", "reason", "detail"), "seen_at >= :since"),
     Table("crawl_runs", RUNS, ("id",), "started_at >= :since"),
@@ -121,22 +129,32 @@ class ExportedFile:
     rows: int
     size: int
     sha256: str
-    columns: tuple[str, ...]
+    described: tuple[Column, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return [column.name for column in self.described]
 
 
 def write_file(
     folder: Path,
     table: str,
-    columns: Sequence[str],
+    columns: tuple[Column, ...],
     rows: Iterable[Sequence[Any]],
-    kinds: Mapping[str, ColumnKind],
     form: Format,
     raw: bool,
 ) -> ExportedFile:
-    """Write the rows of one table to `folder/TABLE.FORMAT`. Raises MissingExtra for Parquet without pyarrow."""
+    """Write the rows of one table to `folder/TABLE.FORMAT`. Raises MissingExtra where the format needs a package."""
     path = folder / f"{table}.{form}"
-    count = write_table(path, form, columns, rows, kinds, raw=raw)
-    return ExportedFile(path.name, table, count, path.stat().st_size, file_sha256(path), tuple(columns))
+    if form == "xlsx":
+        from analysis.publish.workbook import write_workbook
+
+        count = write_workbook(path, table, columns, rows)
+    else:
+        kinds = {column.name: column.kind for column in columns}
+        count = write_table(path, form, list(kinds), rows, kinds, raw=raw)
+    return ExportedFile(path.name, table, count, path.stat().st_size, file_sha256(path), columns)
 
 
 def file_sha256(path: Path) -> str:
@@ -145,31 +163,43 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+HUBS = "select distinct endpoint from crawl_runs order by endpoint"
+SCOPES = (
+    "select case when scope = '' then 'whole Hub' else scope end as scope, kind, count(*) as crawls,"
+    " max(coalesce(finished_at, started_at)) as last"
+    " from crawl_runs group by scope, kind order by scope, kind"
+)
+
+
 def describe_catalog(reader: CatalogReader) -> dict[str, Any]:
-    """The manifest's entries about the catalog: program, schema revision, time of the last crawl, number of repos."""
+    """The manifest's entries about the catalog: program, schema, Hubs, crawls and their scopes, repos, coverage."""
     (schema,) = reader.all("select version_num as revision from alembic_version")
     (crawled,) = reader.all(
         "select max(coalesce(finished_at, started_at)) as last_crawl, count(*) as crawls from crawl_runs"
     )
     (repos,) = reader.all("select count(*) as repos from repos")
     vocabulary = reader.all("select digest from vocabularies order by id desc limit 1")
+    coverage = measure_coverage(reader)
     return {
         "program": "hf-catalog",
         "version": version("hf-catalog"),
         "made_at": iso(datetime.now(UTC)),
         "schema": schema["revision"],
         "catalog_time": crawled["last_crawl"],
+        "hubs": [row["endpoint"] for row in reader.all(HUBS)],
         "crawls": crawled["crawls"],
+        "scopes": reader.all(SCOPES),
         "repos": repos["repos"],
+        "coverage": asdict(coverage) | {"text": coverage.text},
         "vocabulary": vocabulary[0]["digest"] if vocabulary else None,
+        "licence": {"name": LICENCE, "note": LICENCE_NOTE},
     }
 
 
 def describe_files(files: Iterable[ExportedFile]) -> list[dict[str, Any]]:
     """The manifest's `files`."""
     return [
-        {**{name: getattr(each, name) for name in ExportedFile.__slots__}, "columns": list(each.columns)}
-        for each in files
+        {name: getattr(each, name) for name in ("name", "table", "rows", "size", "sha256", "columns")} for each in files
     ]
 
 

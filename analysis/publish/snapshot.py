@@ -24,7 +24,7 @@ from analysis.errors import ExportRefused
 from analysis.publish.export import CONVERTERS, INTERNAL_COLUMNS
 from analysis.publish.manifest import column_kinds, file_sha256
 from analysis.publish.snapshot_card import make_card
-from analysis.publish.table_files import ARROW_VALUES, ColumnKind, import_pyarrow, make_batches
+from analysis.publish.table_files import ARROW_VALUES, ColumnKind, arrow_types, import_pyarrow, make_batches
 from analysis.query.reader import CatalogReader
 from db.new_file import draft_folder, replace_folder, sync, sync_folder
 from db.revisions import head
@@ -267,10 +267,7 @@ class ViewColumn:
     kind: ColumnKind
 
     def arrow_type(self, pa: Any) -> Any:
-        return {
-            "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(),
-            "list": pa.list_(pa.string()), "time": pa.timestamp("ms", tz="UTC"),
-        }[self.kind]  # fmt: skip
+        return arrow_types(pa)[self.kind]
 
     def to_array(self, pa: Any, values: list[Any]) -> Any:
         convert, take = CONVERTERS.get(self.kind), ARROW_VALUES[self.kind]

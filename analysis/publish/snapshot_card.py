@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analysis.catalog.coverage import measure_coverage
+from analysis.publish.manifest import LICENCE, LICENCE_NOTE
 from analysis.query.reader import CatalogReader
 from db.labels import LABELS
 from db.schema.documentation import Relation, describe_relations
@@ -24,7 +25,7 @@ and likes went. Made by hf-catalog. Values that names and cards claim and values
 files are separate columns. Unknown is null.
 """
 
-USE = """## Use
+USE = f"""## Use
 
 ```sql
 -- DuckDB
@@ -44,9 +45,7 @@ and saved queries, from which a crawl goes on.
 
 ## Licence and citation
 
-The rows are facts about repos, collected through the Hub's public interfaces; the repos themselves have licences of
-their own, in the column `license`. Cite the data set by its name, its commit on the Hub, and `as_of` in
-`manifest.json`.
+{LICENCE_NOTE} Cite the data set by its name, its commit on the Hub, and `as_of` in `manifest.json`.
 
 ## What to know
 
@@ -67,7 +66,7 @@ def front_matter(manifest: Mapping[str, Any]) -> Iterator[str]:
     yield "---"
     yield "pretty_name: A catalog of the Hugging Face Hub"
     yield "license: other"
-    yield "license_name: facts"
+    yield f"license_name: {LICENCE}"
     yield "tags: [hugging-face-hub, quantization, gguf, safetensors, model-cards, catalog]"
     yield "configs:"
     for name in manifest["views"]:

@@ -1,4 +1,4 @@
-"""One table in one file: CSV for spreadsheets, JSON lines for programs, Parquet for analytics. Streamed by row.
+"""One table in one file: CSV for everything, JSON lines for programs, Parquet for analytics. Streamed by row.
 
 CSV is UTF-8 with a header line; a cell that a spreadsheet would run as a formula gets an apostrophe unless `raw`
 (analysis/text.py). JSON lines and Parquet keep text unchanged.
@@ -9,16 +9,16 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from analysis.errors import MissingExtra
 from analysis.text import csv_cell, to_json
 
-Format = Literal["csv", "parquet", "jsonl"]
+Format = Literal["csv", "parquet", "jsonl", "xlsx"]
 Row = Sequence[Any]
-ColumnKind = Literal["text", "integer", "number", "boolean", "list", "time"]
+ColumnKind = Literal["text", "integer", "number", "boolean", "list", "time", "date"]
 
 ROW_GROUP_ROWS = 10_000  # of Parquet
 MAX_CELL_CHARACTERS = 2**27  # of a CSV cell that is read back
@@ -35,7 +35,7 @@ def write_table(
 ) -> int:
     """Write rows to a new file; returns their number. `kinds` are for Parquet; a column without one is text.
 
-    Raises FileExistsError; MissingExtra for Parquet without pyarrow.
+    `analysis.publish.workbook` writes workbooks. Raises FileExistsError; MissingExtra for Parquet without pyarrow.
     """
     if form == "csv":
         return write_csv(path, columns, rows, raw=raw)
@@ -65,10 +65,7 @@ def write_json_lines(path: Path, columns: Sequence[str], rows: Iterable[Row]) ->
 def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Row], kinds: Mapping[str, ColumnKind]) -> int:
     """Parquet with zstd. Raises MissingExtra without pyarrow."""
     pa, pq = import_pyarrow()
-    types = {
-        "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(),
-        "list": pa.list_(pa.string()), "time": pa.timestamp("ms", tz="UTC"),
-    }  # fmt: skip
+    types = arrow_types(pa)
     column_kinds = [kinds.get(name, "text") for name in columns]
     schema = pa.schema([(name, types[kind]) for name, kind in zip(columns, column_kinds, strict=True)])
     count = 0
@@ -81,6 +78,14 @@ def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Row], kinds
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
             count += len(batch)
     return count
+
+
+def arrow_types(pa: Any) -> dict[ColumnKind, Any]:
+    """Column kind -> pyarrow's type."""
+    return {
+        "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(),
+        "list": pa.list_(pa.string()), "time": pa.timestamp("ms", tz="UTC"), "date": pa.date32(),
+    }  # fmt: skip
 
 
 def import_pyarrow() -> tuple[Any, Any]:
@@ -109,6 +114,10 @@ def to_datetime(value: Any) -> datetime | None:
     return datetime.fromisoformat(value)
 
 
+def to_date(value: Any) -> date | None:
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
 def to_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return None if value is None else value.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -122,6 +131,7 @@ ARROW_VALUES: Mapping[str, Callable[[Any], Any]] = {
     "boolean": lambda value: None if value is None else bool(value),
     "list": lambda value: None if value is None else [str(item) for item in value],
     "time": to_datetime,
+    "date": to_date,
 }
 """What makes a value of a column kind one that pyarrow takes."""
 

@@ -105,6 +105,7 @@ EXTRAS = {
     "dask": "cluster",
     "distributed": "cluster",
     "pyarrow": "parquet",
+    "xlsxwriter": "spreadsheet",
     "duckdb": "analytics",
     "altair": "charts",
     "vl_convert": "charts",

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), required=False)
 @click.option("--only", multiple=True, metavar="NAME", help="Only this summary, table or saved query; repeatable.")
 @click.option(
-    "--format", "form", type=click.Choice(["csv", "parquet", "jsonl"]), default="csv", show_default=True,
+    "--format", "form", type=click.Choice(["csv", "parquet", "jsonl", "xlsx"]), default="csv", show_default=True,
     help="File format of tables.",
 )  # fmt: skip
+@click.option("--for-spreadsheet", is_flag=True, help="Write workbooks (xlsx): 1.0 stays a text, a date is a date.")
 @click.option("--since", type=WHEN, metavar="TIME", help="Only rows new or changed since: 7d, 2026-11-01.")
 @click.option("--diff", type=click.Path(path_type=Path), metavar="OLD", help="Compare with an earlier export.")
 @click.option("--raw", is_flag=True, help="Do not escape cells that a spreadsheet would run as formulas.")
@@ -32,13 +33,14 @@ def export(
     folder: Path | None,
     only: tuple[str, ...],
     form: str,
+    for_spreadsheet: bool,
     since: datetime | None,
     diff: Path | None,
     listed: bool,
     db: str,
     out: Printer,
 ) -> None:
-    """Write summaries and tables into DIR, with a manifest.json of counts and hashes.
+    """Write summaries and tables into DIR, with manifest.json (counts, hashes) and datapackage.json (columns).
 
     All files show one moment; an earlier export in DIR is replaced when the new one is complete.
 
@@ -48,6 +50,7 @@ def export(
       hf-catalog export week --since 7d --only models --only changes --format jsonl
       hf-catalog export today --diff yesterday
       hf-catalog export lake --format parquet
+      hf-catalog export tables --for-spreadsheet --only models --only by_family
     """
     from analysis.publish.export import export_catalog, exportable_names
 
@@ -60,7 +63,7 @@ def export(
         db,
         folder,
         only=only,
-        form=form,  # type: ignore[arg-type]  # click has checked it
+        form="xlsx" if for_spreadsheet else form,  # type: ignore[arg-type]  # click has checked it
         since=since,
         diff=diff,
         raw=out.raw,

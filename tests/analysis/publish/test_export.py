@@ -15,10 +15,12 @@ import pytest
 
 from analysis.errors import ExportRefused, UnknownTable
 from analysis.publish import manifest as manifests
-from analysis.publish import summaries
-from analysis.publish.export import export_catalog
+from analysis.publish import summaries, workbook
+from analysis.publish.columns import meaning_of, table_columns
+from analysis.publish.export import export_catalog, exportable_names
 from analysis.publish.summaries import python_rows
-from analysis.publish.table_files import write_table
+from analysis.publish.table_files import ColumnKind, write_table
+from analysis.publish.workbook import write_workbook
 from analysis.query.reader import CatalogReader
 from db.records import Page
 from db.revisions import head
@@ -62,13 +64,16 @@ IN_SQL = {
 }
 
 
+DESCRIPTIONS = ("manifest.json", "datapackage.json")
+
+
 def read_csv(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "manifest.json"}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in DESCRIPTIONS}
 
 
 # ---- summaries ------------------------------------------------------------------------------------------------------
@@ -257,3 +262,97 @@ def test_two_catalogs_of_the_same_hub_export_the_same_bytes(small: str, tmp_path
     export_catalog(small, tmp_path / "one", only=["models", "artifacts", "files"])
     export_catalog(tmp_path / "twin.db", tmp_path / "other", only=["models", "artifacts", "files"])
     assert files_of(tmp_path / "one") == files_of(tmp_path / "other")
+
+
+# ---- descriptions and workbooks -------------------------------------------------------------------------------------
+
+
+def described(folder: Path) -> dict[str, dict[str, dict[str, str]]]:
+    """Table -> column -> its field in datapackage.json."""
+    package = json.loads((folder / "datapackage.json").read_text("utf-8"))
+    return {
+        resource["name"]: {field["name"]: field for field in resource["schema"]["fields"]}
+        for resource in package["resources"]
+    }
+
+
+def test_datapackage_describes_every_column_of_every_file(small: str, tmp_path: Path) -> None:
+    manifest = export_catalog(small, tmp_path / "out", only=exportable_names())
+    found = described(tmp_path / "out")
+    assert {entry["table"]: entry["columns"] for entry in manifest["files"]} == {
+        table: list(columns) for table, columns in found.items()
+    }
+    assert [name for table in found.values() for name, field in table.items() if not field["description"]] == []
+    sizes, day = found["by_quant"]["total_size"], found["metrics_daily"]["day"]
+    assert (sizes["type"], sizes["unit"], day["type"]) == ("integer", "bytes", "date")
+    assert found["models"]["tuning"]["type"] == "array" and found["files"]["size"]["unit"] == "bytes"
+    assert found["trending"]["first_day"]["type"] == "date" and found["vanished"]["noticed_at"]["type"] == "datetime"
+
+
+def test_the_manifest_says_which_hub_how_much_of_it_and_under_which_licence(small: str, tmp_path: Path) -> None:
+    manifest = export_catalog(small, tmp_path / "out", only=["by_family"])
+    assert manifest["hubs"] == ["https://hub.example"] and manifest["licence"]["name"] == "facts"
+    assert [(each["scope"], each["crawls"]) for each in manifest["scopes"]] == [("whole Hub", 2)]
+    assert manifest["coverage"]["text"].startswith("14 repos known")
+    package = json.loads((tmp_path / "out" / "datapackage.json").read_text("utf-8"))
+    assert package["sources"] == [{"title": "Hub", "path": "https://hub.example"}]
+    entry, resource = manifest["files"][0], package["resources"][0]
+    assert (resource["hash"], resource["bytes"]) == (f"sha256:{entry['sha256']}", entry["size"])
+
+
+def test_a_workbook_keeps_versions_as_texts_and_times_as_dates(tmp_path: Path) -> None:
+    pytest.importorskip("xlsxwriter", reason="xlsxwriter is not installed: pip install '.[spreadsheet]'")
+    openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed: pip install '.[test]'")
+    kinds: dict[str, ColumnKind] = {
+        "version": "text", "created_at": "time", "day": "date", "quantized": "boolean", "size": "integer",
+        "tuning": "list",
+    }  # fmt: skip
+    columns = table_columns("models", kinds, list(kinds))
+    rows: list[list[Any]] = [
+        ["0731", "2026-11-01T08:00:00.000Z", "2026-11-01", True, 2**53, ["chat"]],
+        ["08-2024", "1012-01-01T00:00:00.000Z", None, False, 2**53 + 1, []],
+        ["1.0", None, None, None, None, None],
+        ["=1+1", None, None, None, None, None],
+        ["x" * 40_000, None, None, None, None, None],
+    ]
+    assert write_workbook(tmp_path / "one.xlsx", "models", columns, rows) == 5
+    write_workbook(tmp_path / "two.xlsx", "models", columns, rows)
+    assert (tmp_path / "one.xlsx").read_bytes() == (tmp_path / "two.xlsx").read_bytes()
+    book = openpyxl.load_workbook(tmp_path / "one.xlsx")
+    first, second, third, formula, long = list(book["models"].values)[1:]
+    assert first == ("0731", datetime(2026, 11, 1, 8), datetime(2026, 11, 1), True, 2**53, '["chat"]')
+    assert second == ("08-2024", "1012-01-01T00:00:00.000Z", None, False, str(2**53 + 1), "[]")
+    assert third[0] == "1.0" and book["models"]["A5"].data_type == "s" and formula[0] == "=1+1"
+    assert long[0].endswith("(40,000 characters)") and len(long[0]) < 32_767
+    assert ("size", "integer", "bytes", meaning_of("models", "size")) in list(book["columns"].values)
+    assert book.active.title == "models"
+
+
+def test_a_table_longer_than_a_sheet_goes_on_in_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("xlsxwriter", reason="xlsxwriter is not installed: pip install '.[spreadsheet]'")
+    openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed: pip install '.[test]'")
+    monkeypatch.setattr(workbook, "MAX_SHEET_ROWS", 3)
+    write_workbook(tmp_path / "a.xlsx", "t", table_columns("t", {}, ["a"]), [[str(at)] for at in range(5)])
+    book = openpyxl.load_workbook(tmp_path / "a.xlsx")
+    assert {name: [row[0] for row in book[name].values] for name in book.sheetnames[1:]} == {
+        "t": ["a", "0", "1"], "t 2": ["a", "2", "3"], "t 3": ["a", "4"],
+    }  # fmt: skip
+
+
+def test_workbooks_are_not_compared(small: str, tmp_path: Path) -> None:
+    pytest.importorskip("xlsxwriter", reason="xlsxwriter is not installed: pip install '.[spreadsheet]'")
+    export_catalog(small, tmp_path / "book", form="xlsx", only=["by_family"])
+    with pytest.raises(ExportRefused, match="workbooks"):
+        export_catalog(small, tmp_path / "out", diff=tmp_path / "book")
+    with pytest.raises(ExportRefused, match="workbooks"):
+        export_catalog(small, tmp_path / "out", form="xlsx", diff=tmp_path / "book")
+
+
+def test_the_docs_describe_each_column_of_the_summaries() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "exports.md").read_text("utf-8")
+    for summary in summaries.SUMMARIES:
+        for name in (*summary.keys, *summaries.SUMMARY_COLUMNS[summary.unit]):
+            assert any(
+                line.startswith(f"| `{name}` |") and line.endswith(f"| {meaning_of(summary.name, name)} |")
+                for line in text.splitlines()
+            ), f"{summary.name}.{name}"
