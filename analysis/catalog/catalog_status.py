@@ -35,6 +35,10 @@ from crawl_runs
 """
 REQUEST_KEYS = ("api", "resolvers", "bytes", "seconds_waited")
 REPO_KEYS = ("seen", "new", "changed", "unchanged", "skipped", "enriched")
+LAST_LISTING = """
+select coalesce(max(case when kind <> 'repos' then finished_at end), max(finished_at)) as at
+from crawl_runs where outcome = 'complete'
+"""  # a crawl of named repos counts only where the catalog has no other
 WAITING = """
 select id, waiting_for, waiting_until from crawl_runs
 where finished_at is null and waiting_for is not null order by id desc limit 1
@@ -76,6 +80,7 @@ def read_catalog_status(db: str) -> dict[str, Any]:
             "endpoint": last.get("endpoint"),
             "last_crawl": select_run_keys(last),
             "last_success": select_run_keys(complete),
+            "last_listing": one(LAST_LISTING).get("at"),
             "last_sweep": one("select max(swept_from) as at from crawl_runs where scope = '' and kind = 'full'").get(
                 "at"
             ),

@@ -107,7 +107,7 @@ def find_service_problems(service: Mapping[str, Any]) -> Iterator[Problem]:
         return
     if service.get("problem"):
         yield Problem("service", service["problem"], service["remedy"])
-    elif not service["alive"]:
+    elif not service["alive"] and not service.get("once"):
         yield Problem("service", "the service is not running", "hf-catalog schedule --config catalog.toml")
     for name, job in service["jobs"].items():
         if job["errors"]:

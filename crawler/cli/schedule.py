@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from crawler.cli.errors import DONE
+
 
 @click.command()
 @click.option(
@@ -26,11 +28,12 @@ import click
     show_default=True,
     help="How stderr is written.",
 )
-def schedule(config: Path, once: bool, check: bool, log_format: str) -> None:
+def schedule(config: Path, once: bool, check: bool, log_format: str) -> int:
     """Run as a service: crawl, enrich, export and prune on a schedule, until it is stopped.
 
     SIGTERM and Ctrl-C let the running job finish its page. A job that was missed while the service was down runs once
-    when it starts again. hf-catalog status shows the state of each job.
+    when it starts again. hf-catalog status shows the state of each job. With --once the exit status is that of the
+    first job that failed; 0 also where no job was due or another run goes on.
 
     \b
     Examples:
@@ -46,10 +49,11 @@ def schedule(config: Path, once: bool, check: bool, log_format: str) -> None:
             click.echo(f"{job.name}: {job.when}: hf-catalog {job.command_line}")
         if settings.webhook is not None:
             click.echo(f"webhook: visits what is reported on {settings.webhook.address}, port {settings.webhook.port}")
-        return
+        return DONE
     from crawler.service.scheduler import Service, serve
 
-    serve(Service(settings, last_crawls=read_last_crawls(settings.db)), once=once, json_lines=log_format == "json")
+    service = Service(settings, last_crawls=read_last_crawls(settings.db))
+    return serve(service, once=once, json_lines=log_format == "json")
 
 
 def read_last_crawls(db: str) -> dict[str, datetime]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.options import db_option, output_options
+from analysis.catalog.catalog_status import parse_time
+from crawler.cli.errors import CommandError
+from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
 from crawler.cli.printer import Printer, size_text
-from crawler.cli.problems import find_problems
+from crawler.cli.problems import MAX_CLOCK_DIFFERENCE, find_problems
 
 if TYPE_CHECKING:
     from crawler.service.state import State
@@ -28,22 +30,52 @@ DEFAULT_CONFIG = "catalog.toml"
     metavar="FILE",
     help="The service's configuration, if there is one: here, or beside the catalog.",
 )
+@click.option(
+    "--max-age",
+    type=SPAN_OF_TIME,
+    metavar="SPAN",
+    help="Exit status 1 where no crawl has completed for longer, or a job fails: 2h, 1d.",
+)
 @db_option
 @output_options(table=False)
-def status(config: Path, db: str, out: Printer) -> None:
+def status(config: Path, max_age: timedelta | None, db: str, out: Printer) -> None:
     """Show how much of the Hub the catalog knows, how deep, how fresh it is, what waits and what failed.
 
     \b
     Examples:
       hf-catalog status
       hf-catalog status --db demo.db --json
+      hf-catalog status --max-age 2h --quiet
     """
     from analysis.catalog.catalog_status import read_catalog_status
 
     facts = read_catalog_status(db) | {"service": read_service_status(config, db)}
     problems = find_problems(facts)
     facts["problems"] = [{"problem": problem.what, "remedy": problem.remedy} for problem in problems]
-    out.object(facts, lambda: print_status(facts, out))
+    reason = None if max_age is None else find_staleness(facts, max_age, datetime.now(UTC))
+    if max_age is not None:
+        facts |= {"max_age_seconds": max_age.total_seconds(), "fresh": reason is None, "stale_because": reason}
+    if not out.quiet or out.mode == "json":
+        out.object(facts, lambda: print_status(facts, out))
+    if reason is not None:
+        raise CommandError(f"{db}: {reason}", "hf-catalog status; hf-catalog doctor")
+
+
+def find_staleness(facts: dict[str, Any], max_age: timedelta, now: datetime) -> str | None:
+    """Why monitoring should raise an alarm: the last listing that completed is too old, or a job fails; else None."""
+    last = parse_time(facts["last_listing"])
+    if last is None:
+        return "no crawl has completed"
+    if last > now + MAX_CLOCK_DIFFERENCE:
+        return f"the last complete crawl ended {last:%Y-%m-%d %H:%M} UTC, in the future"
+    if now - last > max_age:
+        hours = (now - last).total_seconds() / 3600
+        return f"the last complete crawl ended {last:%Y-%m-%d %H:%M} UTC, {hours:,.1f} hours ago"
+    service = facts["service"] or {}
+    if service.get("problem"):
+        return f"the service: {service['problem']}"
+    failing = [name for name, job in service.get("jobs", {}).items() if job["errors"]]
+    return f"jobs fail: {', '.join(failing)}" if failing else None
 
 
 def read_service_status(config: Path, db: str) -> dict[str, Any] | None:
@@ -68,7 +100,8 @@ def read_service_status(config: Path, db: str) -> dict[str, Any] | None:
         name: {"last_success": job.last_success, "next_run": job.next_run, "errors": job.errors, "detail": job.detail}
         for name, job in state.jobs.items()
     }
-    return {"alive": state.is_alive(), "alive_at": state.alive_at, "jobs": jobs, "quota": last_quota(state)}
+    alive = {"alive": state.is_alive(), "alive_at": state.alive_at, "once": state.once}
+    return {**alive, "jobs": jobs, "quota": last_quota(state)}
 
 
 def last_quota(state: State) -> dict[str, Any] | None:
@@ -118,7 +151,7 @@ def print_status(facts: dict[str, Any], out: Printer) -> None:
         out.line(f"  failed     {facts['failed_crawls']:,} of the last 200 crawls, or incomplete")
     service = facts["service"]
     if service:
-        out.line(f"  service    {'alive' if service['alive'] else 'not running'}{after_colon(service.get('problem'))}")
+        out.line(f"  service    {service_text(service)}{after_colon(service.get('problem'))}")
         quota = service.get("quota") or {}
         for bucket, left in quota.items():
             if isinstance(left, dict) and type(left.get("left")) is type(left.get("of")) is int:
@@ -130,6 +163,12 @@ def print_status(facts: dict[str, Any], out: Printer) -> None:
     for problem in facts["problems"]:
         out.line(f"  problem    {problem['problem']}")
         out.line(f"             to do: {problem['remedy']}")
+
+
+def service_text(service: dict[str, Any]) -> str:
+    if service["alive"]:
+        return "alive"
+    return f"last run by --once {time_text(service['alive_at'])}" if service.get("once") else "not running"
 
 
 def join_counts(counts: dict[str, int]) -> str:

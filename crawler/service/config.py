@@ -43,8 +43,8 @@ VISITS = "webhook"
 
 MAX_PORT = 65_535
 
-WEBHOOK = re.compile(r"https?://[!-~]+")
-"""A URL in printable ASCII without blanks: what an HTTP request can hold."""
+WEBHOOK = re.compile(r"(slack\+)?https?://[!-~]+")
+"""A URL in printable ASCII without blanks: what an HTTP request can hold; slack+ before it asks for chat messages."""
 
 CRON_EXAMPLE = "17 3 * * sun"
 
@@ -203,7 +203,7 @@ def _parse_hook(number: int, row: Any, path: Path) -> JobHook:
         raise ConfigError(str(path), place, "needs one of command and webhook")
     webhook = row.get("webhook")
     if webhook is not None and not (isinstance(webhook, str) and WEBHOOK.fullmatch(webhook)):
-        raise ConfigError(str(path), f"{place}.webhook", "is not an http or https URL without blanks")
+        raise ConfigError(str(path), f"{place}.webhook", "is not an http, https or slack+https URL without blanks")
     command = _parse_words(row["command"], path, f"{place}.command") if "command" in row else ()
     url = None if webhook is None else webhook_url(webhook)
     return JobHook(_parse_words(row.get("after"), path, f"{place}.after"), command, url)

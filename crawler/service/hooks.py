@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPException
 from typing import Any
 
 from crawler.child_process import without_token
+from crawler.service.chat import chat_message, chat_url, is_chat
 from crawler.service.config import JobHook
 from crawler.service.logging import log
 from crawler.service.state import Outcome
@@ -25,14 +26,14 @@ MAX_OUTPUT_CHARS = 2000
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """How one run of a job ended. `answer` is the JSON object that it printed, if it did."""
+    """How one run of a job ended. `answer` is the JSON object or list that it printed, if it did."""
 
     job: str
     outcome: Outcome
     status: int  # exit status
     started_at: str
     finished_at: str
-    answer: Mapping[str, Any] = field(default_factory=dict)
+    answer: Mapping[str, Any] | Sequence[Any] = field(default_factory=dict)
     detail: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -44,7 +45,8 @@ def run_hook(hook: JobHook, result: JobResult) -> None:
     text = json.dumps(result.as_dict())
     try:
         if hook.webhook is not None:
-            post(reveal(hook.webhook), text)
+            url = reveal(hook.webhook)
+            post(chat_url(url), chat_message(*result_lines(result)) if is_chat(url) else text)
         else:
             env = {**without_token(), "HF_CATALOG_JOB": result.job, "HF_CATALOG_OUTCOME": result.outcome}
             run = subprocess.run(
@@ -76,6 +78,27 @@ def post(url: str, text: str) -> None:
     request = urllib.request.Request(target, text.encode(), headers, method="POST")
     with urllib.request.build_opener(RefuseRedirects).open(request, timeout=HOOK_TIMEOUT_SECONDS) as response:
         response.read(MAX_OUTPUT_CHARS)
+
+
+def result_lines(result: JobResult) -> tuple[str, list[str]]:
+    """A heading and lines that say how a job ended and what it printed."""
+    heading = f"{result.job}: {result.outcome}"
+    if result.detail:
+        return heading, [result.detail]
+    rows = result.answer
+    if isinstance(rows, Mapping):
+        rows = rows["rows"] if isinstance(rows.get("rows"), list) else [rows] if rows else []
+    return heading, [row_text(row) for row in rows]
+
+
+def row_text(row: object) -> str:
+    """A row that a job printed, as one line of its values, without what is empty or nested."""
+    if not isinstance(row, Mapping):
+        return str(row)
+    texts = {key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in row.items()}
+    nested = {key for key, value in row.items() if "{" in repr(value)[:2]}
+    shown = {key: text for key, text in texts.items() if text not in (None, "") and key not in nested}
+    return ", ".join(f"{key} {text}" for key, text in shown.items())
 
 
 def last_error_lines(stderr: str) -> str:

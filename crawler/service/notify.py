@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 from analysis.errors import MissingExtra
 from analysis.publish.atom import Entry, stable_id, write_feed
 from crawler.errors import DeliveryFailed, TargetInvalid
-from crawler.service.hooks import HOOK_TIMEOUT_SECONDS, MAX_OUTPUT_CHARS, RefuseRedirects
+from crawler.service.chat import chat_message, chat_url, is_chat
+from crawler.service.hooks import HOOK_TIMEOUT_SECONDS, MAX_OUTPUT_CHARS, RefuseRedirects, post
 from db.new_file import new_file
 from db.watches import Message, WatchEvent
 
@@ -39,7 +40,10 @@ MAX_SECRET_FILE_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a message goes, with its secrets; never stored, never printed. `kind`: print, atom, webhook, apprise."""
+    """Where a message goes, with its secrets; never stored, never printed.
+
+    `kind`: print, atom, webhook, chat, apprise.
+    """
 
     kind: str
     url: str = ""
@@ -52,6 +56,8 @@ def check_target(text: str) -> str:
     if text == "print" or (kind in ("atom", "env", "file") and rest):
         return f"{kind}:{Path(rest).absolute()}" if kind in ("atom", "file") else text
     parts = urlsplit(text)
+    if is_chat(text):
+        raise TargetInvalid(f"{kind}://{parts.hostname}", "whoever knows it can write to the chat: use env: or file:")
     if kind in ("http", "https") and parts.hostname:
         if parts.query or parts.username or parts.password:
             raise TargetInvalid(f"{kind}://{parts.hostname}", "it has a password or parameters, which may be secret")
@@ -72,6 +78,8 @@ def find_address(target: str, environment: Mapping[str, str] = os.environ) -> Ad
         url, secret = read_secret_file(Path(rest), target)
     else:
         url, secret = target, ""
+    if is_chat(url):
+        return Address("chat", chat_url(url))
     if urlsplit(url).scheme in ("http", "https"):
         return Address("webhook", url, secret or environment.get(SECRET_VARIABLE, ""))
     return Address("apprise", url)
@@ -105,6 +113,8 @@ def deliver(
         write(message_text(message))
     elif address.kind == "atom":
         write_atom(Path(address.url), message.watch, recent)
+    elif address.kind == "chat":
+        post_chat(address, message)
     elif address.kind == "webhook":
         post_signed(address, message, now or datetime.now(UTC))
     else:
@@ -178,6 +188,16 @@ def post_signed(address: Address, message: Message, now: datetime) -> None:
             response.read(MAX_OUTPUT_CHARS)
     except (OSError, ValueError, HTTPException) as error:
         raise DeliveryFailed(f"{host}: {error_text(error, address)}") from None
+
+
+def post_chat(address: Address, message: Message) -> None:
+    """Posts a message to a chat, whose address is the secret. Raises DeliveryFailed."""
+    count = len(message.events)
+    heading = f"{message.watch}: {count:,} {'event' if count == 1 else 'events'}"
+    try:
+        post(address.url, chat_message(heading, [event.text for event in message.events]))
+    except (OSError, ValueError, HTTPException) as error:
+        raise DeliveryFailed(f"{urlsplit(address.url).hostname}: {error_text(error, address)}") from None
 
 
 def send_by_apprise(address: Address, message: Message) -> None:

@@ -53,6 +53,9 @@ HEARTBEAT_INTERVAL_SECONDS = 30.0
 WRITERS = frozenset(("crawl", "db", "relabel"))
 """Commands that write the catalog, and on SQLite must do it alone."""
 
+JOB_STATUSES = (1, 2, 3, 4)
+"""Exit statuses of this program's commands that fail; others are those of signals."""
+
 WATCHES_TIMEOUT = timedelta(minutes=30)
 """How long the watches may take after a crawl."""
 
@@ -116,6 +119,8 @@ class Service:
         self._state = read_state(config.state)
         self._lock = threading.Lock()
         self._processes = Processes(config.db, config.state.parent)
+        self._failures: list[int] = []  # exit statuses of what failed, in order
+        self._has_ended = threading.Event()  # no sign of life is given any longer
         self._writing = (
             threading.Lock() if sqlite_path(config.db) is not None else None
         )  # held by who writes the catalog
@@ -136,8 +141,9 @@ class Service:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
-    def run(self, *, once: bool = False) -> None:
-        """Runs jobs until it is stopped; `once` runs each job that is due now and returns.
+    def run(self, *, once: bool = False) -> int:
+        """Runs jobs until it is stopped; `once` runs each job that is due now and returns the exit status of the first
+        that failed (1 where that is none of this program's), 0 where all succeeded or none was due.
 
         Raises ServiceAlreadyRunning where another process runs the same configuration, and PortUnavailable.
         """
@@ -146,16 +152,11 @@ class Service:
         now = datetime.now(UTC)
         names = [*self.config.jobs, *([VISITS] if self._visits else [])]
         jobs = {name: replace(self._state.jobs.get(name, JobState()), running=False) for name in names}
-        initial = State(os.getpid(), start_time(os.getpid()), iso(now), iso(now), self.config.db, jobs)
+        initial = State(os.getpid(), start_time(os.getpid()), iso(now), iso(now), self.config.db, jobs, once=once)
         self._update_state(lambda _: initial)
         first_times = {name: self._first_time(job, now) for name, job in self.config.jobs.items()}
         if once:
-            for name, at in first_times.items():
-                if at is not None and at <= now and not self._stopping.is_set():
-                    self.run_job(self.config.jobs[name])
-            if self._visits is not None and not self._stopping.is_set():
-                self._visits.visit_due()
-            return
+            return self._run_due([self.config.jobs[name] for name, at in first_times.items() if at and at <= now])
         for name, at in first_times.items():
             if at is not None:
                 job = self.config.jobs[name]
@@ -163,8 +164,7 @@ class Service:
         with self._open_health_server() as health, self._open_webhook() as webhook:
             urls = {"health": health and health.url, "webhook": webhook and webhook.url + PATH}
             log.info("started", extra={"facts": {"jobs": list(self.config.jobs), "db": self.config.db, **urls}})
-            # A thread, not a job of the scheduler: that one sleeps until a time of a clock which may be set.
-            threading.Thread(target=self._send_heartbeats, name="heartbeat", daemon=True).start()
+            self._start_heartbeats()
             if self._visits is not None:
                 threading.Thread(target=self._visits.run_until_stopped, name="visits", daemon=True).start()
             if not self._stopping.is_set():
@@ -172,6 +172,23 @@ class Service:
             self._processes.wait_idle()  # the scheduler may return while it still waits for the job that it runs
             self._heartbeat()
         log.info("stopped")
+        return 0
+
+    def _run_due(self, jobs: Sequence[Job]) -> int:
+        """Runs jobs one after the other, with signs of life: another run that begins meanwhile sees them."""
+        self._start_heartbeats()
+        for job in jobs:
+            self.run_job(job)
+        if self._visits is not None and not self._stopping.is_set():
+            self._visits.visit_due()
+        self._has_ended.set()
+        if not self._failures:
+            return 0
+        return self._failures[0] if self._failures[0] in JOB_STATUSES else 1
+
+    def _start_heartbeats(self) -> None:
+        # A thread, not a job of the scheduler: that one sleeps until a time of a clock which may be set.
+        threading.Thread(target=self._send_heartbeats, name="heartbeat", daemon=True).start()
 
     def stop(self, *_: object) -> None:
         """Stops the service: the running job gets SIGTERM and finishes its page. A second call kills the job."""
@@ -179,6 +196,7 @@ class Service:
         self._stopping.set()
         if self._visits is not None:
             self._visits.stop()
+        self._has_ended.set()
         self._processes.signal_all(signal.SIGKILL if is_second_call else signal.SIGTERM)
         if self._scheduler.running and not is_second_call:
             # In another thread: a signal may arrive while this very thread holds the scheduler's lock.
@@ -219,6 +237,7 @@ class Service:
         with self._processes.working():
             status, _, err = self._processes.run(job)
         if status:
+            self._failures.append(status)
             log.error("watches failed", extra={"facts": {"status": status, "error": last_error_lines(err)}})
 
     def _first_time(self, job: Job, now: datetime) -> datetime | None:
@@ -246,14 +265,15 @@ class Service:
         status, out, err = self._processes.run(job)
         outcome: Outcome = "stopped" if self._stopping.is_set() else "done" if status == 0 else "failed"
         detail = None if outcome == "done" else last_error_lines(err)
-        result = JobResult(job.name, outcome, status, started_at, utc_now_iso(), parse_json_object(out), detail)
+        result = JobResult(job.name, outcome, status, started_at, utc_now_iso(), parse_answer(out), detail)
         end: dict[str, Any] = {"running": False, "last_end": result.finished_at, "last_outcome": outcome}
         end |= {"last_status": status, "detail": detail, "errors": before.errors + 1 if outcome == "failed" else 0}
         if outcome == "done":
             end["last_success"] = started_at
         elif outcome == "failed":
+            self._failures.append(status)
             end |= {"failures": before.failures + 1, "last_failure": result.finished_at}
-        if isinstance(result.answer.get("quota"), dict):
+        if isinstance(result.answer, dict) and isinstance(result.answer.get("quota"), dict):
             end["quota"] = result.answer["quota"]
         self._update_state(lambda state: state.with_job(job.name, **end))
         level = logging.INFO if outcome != "failed" else logging.ERROR
@@ -270,7 +290,7 @@ class Service:
                 log.error("the health file can't be written", extra={"facts": {"error": str(error)}})
 
     def _send_heartbeats(self) -> None:
-        while not self._stopping.wait(self._heartbeat_interval):
+        while not self._stopping.is_set() and not self._has_ended.wait(self._heartbeat_interval):
             self._heartbeat()
 
     def _heartbeat(self) -> None:
@@ -319,23 +339,31 @@ class Service:
         return HealthServer(self.config.health_port, routes)
 
 
-def parse_json_object(text: str) -> Mapping[str, Any]:
-    """The JSON object that a job printed; empty where it printed something else."""
+def parse_answer(text: str) -> dict[str, Any] | list[Any]:
+    """The JSON object or list that a job printed; an empty object where it printed something else."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return value if isinstance(value, dict) else {}
+    return value if isinstance(value, dict | list) else {}
 
 
-def serve(service: Service, *, once: bool = False, json_lines: bool = False) -> None:
-    """Runs a service that SIGINT and SIGTERM stop, with its log on stderr. Raises ServiceAlreadyRunning."""
+def serve(service: Service, *, once: bool = False, json_lines: bool = False) -> int:
+    """Runs a service that SIGINT and SIGTERM stop, with its log on stderr; its exit status.
+
+    Raises ServiceAlreadyRunning; with `once` a run that goes on is no error, which the log tells.
+    """
     configure_log(json_lines=json_lines)
     before: list[tuple[signal.Signals, Callable[[int, FrameType | None], Any] | int | None]] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         before.append((number, signal.signal(number, service.stop)))
     try:
-        service.run(once=once)
+        return service.run(once=once)
+    except ServiceAlreadyRunning as error:
+        if not once:
+            raise
+        log.info("nothing done", extra={"facts": {"reason": str(error)}})
+        return 0
     finally:
         for number, handler in before:
             signal.signal(number, handler)

@@ -57,6 +57,7 @@ class State:
     alive_at: str | None = None
     db: str = ""
     jobs: Mapping[str, JobState] = field(default_factory=dict)
+    once: bool = False  # `--once`: it ends, and another one is started by cron
 
     def with_job(self, name: str, **changes: Any) -> State:
         """This state with changed fields of one job."""
@@ -127,6 +128,7 @@ def is_text(value: Any) -> bool:
 
 STATE_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "pid": is_count, "born": is_text, "started_at": is_time, "alive_at": is_time, "db": is_text,
+    "once": lambda value: isinstance(value, bool),
 }  # fmt: skip
 JOB_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "running": lambda value: isinstance(value, bool),

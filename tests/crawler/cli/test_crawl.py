@@ -7,14 +7,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analysis.query.reader import CatalogReader
+from crawler.cli.status import find_staleness
 from crawler.service.state import JobState, State, write_state
 from samplehub import SampleHub
+from tests.crawler.cli.conftest import Ask
 from tests.crawler.hubs import small_catalog
 
 
@@ -154,7 +157,8 @@ def test_a_plan_with_a_catalog_counts_only_what_is_missing(db: Path) -> None:
 
 
 def test_status_shows_the_catalog_and_the_backlog(sample: SampleHub, db: Path) -> None:
-    result = json_of("status", "--db", db)
+    result = json_of("status", "--db", db, "--max-age", "10d")
+    assert result["fresh"] is True
     assert (result["repos"], result["backlog"]["files"]) == (len(sample.catalog), 0)
     assert result["backlog"]["headers"] == len(sample.catalog)
     assert result["last_success"]["outcome"] == "complete"
@@ -179,6 +183,30 @@ def test_status_shows_the_service_and_the_quota_of_the_health_file_beside_the_ca
     said = ran("status", "--db", here).stdout
     assert "api: 487 of 500 requests left" in said
     assert "failed 3 times: no network" in said
+
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("last", "service", "reason"),
+    [
+        ("2026-11-24T10:00:00.000Z", None, None),
+        ("2026-11-24T09:59:59.000Z", None, "2.0 hours ago"),
+        (None, None, "no crawl has completed"),
+        ("2026-11-24T12:06:00.000Z", None, "in the future"),
+        ("2026-11-24T11:00:00.000Z", {"jobs": {"look": {"errors": 1}, "full": {"errors": 0}}}, "jobs fail: look"),
+        ("2026-11-24T11:00:00.000Z", {"jobs": {}, "problem": "no file"}, "no file"),
+    ],
+)
+def test_monitoring_learns_what_is_stale(last: str | None, service: dict[str, Any] | None, reason: str | None) -> None:
+    found = find_staleness({"last_listing": last, "service": service}, timedelta(hours=2), NOON)
+    assert found is None if reason is None else reason in (found or "")
+
+
+def test_a_stale_catalog_is_exit_status_1(small: str, hf_catalog: Ask) -> None:
+    done = hf_catalog("status", "--db", small, "--max-age", "2h", "--quiet")
+    assert (done.status, done.out) == (1, "") and "the last complete crawl ended 2026-11-02" in done.err
 
 
 def test_status_of_nothing_is_3(tmp_path: Path) -> None:

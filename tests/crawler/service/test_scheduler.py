@@ -20,7 +20,7 @@ from analysis.units import iso
 from crawler.errors import ServiceAlreadyRunning
 from crawler.service.clock import ClockWatch
 from crawler.service.config import Job, read_config
-from crawler.service.scheduler import Service, first_run_time, make_trigger
+from crawler.service.scheduler import Service, first_run_time, make_trigger, serve
 from crawler.service.state import JobState, State, read_state, utc_now_iso, write_state
 
 NOW = datetime(2026, 6, 3, 12, 0, tzinfo=UTC)  # a Wednesday
@@ -79,8 +79,10 @@ def test_a_job_runs_its_followers_and_the_state_records_it(tmp_path: Path) -> No
     run = ["label", "x"]
     """
     path = write_config(tmp_path, text)
-    Service(read_config(path)).run(once=True)
-    jobs = read_state(tmp_path / "catalog.state.json").jobs
+    assert Service(read_config(path)).run(once=True) == 3, "the status of the job that failed, for cron"
+    state = read_state(tmp_path / "catalog.state.json")
+    jobs = state.jobs
+    assert state.once
     assert (jobs["name"].last_outcome, jobs["next"].last_outcome) == ("done", "done")
     assert (jobs["bad"].last_outcome, jobs["bad"].last_status, jobs["bad"].errors) == ("failed", 3, 1)
     assert "none.db" in (jobs["bad"].detail or "")
@@ -97,7 +99,7 @@ def test_a_time_of_a_clock_that_was_ahead_hides_no_other(tmp_path: Path) -> None
     ahead = {"a": JobState(last_success=iso(datetime.now(UTC) + timedelta(days=400)))}
     write_state(tmp_path / "catalog.state.json", State(jobs=ahead))
     recent = datetime.now(UTC) - timedelta(minutes=1)
-    Service(read_config(path), last_crawls={"incremental": recent}).run(once=True)
+    assert Service(read_config(path), last_crawls={"incremental": recent}).run(once=True) == 0, "nothing is due"
     assert read_state(tmp_path / "catalog.state.json").jobs["a"].runs == 0
 
 
@@ -178,13 +180,18 @@ def test_hooks_get_the_result_and_never_the_token(
     [[hooks]]
     after = ["name"]
     webhook = "http://127.0.0.1:9/no-server"
+    [[hooks]]
+    after = ["name"]
+    webhook = "slack+http://127.0.0.1:{webhook_server.server_port}/chat"
     """
     monkeypatch.chdir(tmp_path)
     Service(read_config(write_config(tmp_path, text))).run(once=True)
     seen = (tmp_path / "hook.json").read_text(encoding="utf-8")
     assert '"outcome": "done"' in seen
     assert "hf_secret" not in seen
-    assert [hook["job"] for hook in webhook_server.received] == ["name"]
+    assert [hook.get("job") for hook in webhook_server.received] == ["name", None]
+    heading, answer = webhook_server.received[1]["text"].splitlines()
+    assert heading == "*name: done*" and answer.startswith("\u2022 input gemma-3-4b, ") and "family gemma, " in answer
     assert webhook_server.received[0]["answer"]["family"] == "gemma"
 
 
@@ -193,6 +200,24 @@ def test_a_second_service_of_a_configuration_is_refused(tmp_path: Path) -> None:
     write_state(tmp_path / "catalog.state.json", State(os.getppid(), alive_at=utc_now_iso()))
     with pytest.raises(ServiceAlreadyRunning):
         Service(read_config(path)).run(once=True)
+    assert serve(Service(read_config(path)), once=True) == 0, "cron started it while the last run goes on"
+    with pytest.raises(ServiceAlreadyRunning):
+        serve(Service(read_config(path)))
+
+
+def test_a_run_by_cron_gives_signs_of_life(tmp_path: Path) -> None:
+    """Else the next one would take a long crawl for a dead one, and start another."""
+    path = write_config(tmp_path, '[jobs.a]\nevery = "1h"\nrun = ["sample-hub", "--port", "0"]\n')
+    service = Service(read_config(path), heartbeat_interval=0.01)
+    thread = threading.Thread(target=service.run, kwargs={"once": True})
+    thread.start()
+    file = tmp_path / "catalog.state.json"
+    seen: set[str | None] = set()
+    while len(seen) < 4:
+        seen.add(read_state(file).alive_at)
+    service.stop()
+    thread.join()
+    assert read_state(file).jobs["a"].last_outcome == "stopped"
 
 
 def test_a_signal_stops_the_service_and_its_job(tmp_path: Path) -> None:
