@@ -14,6 +14,7 @@ from functools import cache
 from typing import NamedTuple
 
 from analysis.publish.table_files import ColumnKind, Row, infer_kinds
+from analysis.query.values import boolean_columns, list_columns
 from db.schema.documentation import Meaning, describe_relations
 
 
@@ -149,6 +150,29 @@ COMPUTED: Mapping[str, Computed] = {
     "year": Computed("text", "year in which the repos were created"),
 }
 
+_VIEW_COLUMN_KINDS: Mapping[str, ColumnKind] = {  # columns that only views have, or that differ there
+    "seen_at": "time", "run_id": "integer", "downloads_change": "integer", "likes_change": "integer",
+    "artifact": "text", "header": "integer", "artifact_count": "integer", "parent": "text",
+}  # fmt: skip
+
+
+@cache
+def column_kinds() -> Mapping[str, ColumnKind]:
+    """The kind of every column of the catalog by its name; labels take precedence over other columns of that name."""
+    from db.labels import LABELS
+    from db.schema.tables import metadata
+
+    kind_of_type: dict[str, ColumnKind] = {
+        "BigInt": "integer", "Integer": "integer", "Real": "number", "Bool": "boolean", "UtcDateTime": "time",
+    }  # fmt: skip
+    columns = [(column.name, type(column.type)) for table in metadata.tables.values() for column in table.columns]
+    kinds: dict[str, ColumnKind] = {name: kind_of_type.get(kind.__name__, "text") for name, kind in columns}
+    kinds.update({each.name: "number" if each.kind == "real" else each.kind for each in LABELS})
+    kinds.update(dict.fromkeys(boolean_columns(), "boolean"))
+    kinds.update(dict.fromkeys(list_columns(), "list"))
+    return {**kinds, **_VIEW_COLUMN_KINDS}
+
+
 RELATIONS: Mapping[str, str] = {"artifacts": "artifacts_wide"}
 """Exported table -> the view that describes it, where its name is another."""
 
@@ -185,8 +209,6 @@ def table_columns(table: str, kinds: Mapping[str, ColumnKind], names: Sequence[s
 
 def result_columns(table: str, names: Sequence[str], rows: Sequence[Row]) -> tuple[Column, ...]:
     """The columns of a summary or a saved query: of the described type, unless a value in the rows is of another."""
-    from analysis.publish.manifest import column_kinds
-
     found = infer_kinds(names, rows)
     kinds: dict[str, ColumnKind] = {}
     for name in names:

@@ -7,16 +7,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from analysis.catalog.coverage import measure_coverage
-from analysis.publish.columns import Column
+from analysis.publish.columns import Column, column_kinds
 from analysis.publish.table_files import ColumnKind, Format, write_table
 from analysis.query.reader import CatalogReader
-from analysis.query.values import boolean_columns, list_columns
 from analysis.units import iso
 
 MANIFEST = "manifest.json"
@@ -96,28 +94,6 @@ TABLES: tuple[Table, ...] = (
     Table("leaderboard_results", "leaderboard_results", ("dataset", "rank", "model"), "true", only_by_name=True),
     Table("labels", "labels", ("repo_id", "artifact", "field", "value", "source", "rule"), only_by_name=True),
 )
-
-_VIEW_COLUMN_KINDS: Mapping[str, ColumnKind] = {  # columns that only views have, or that differ there
-    "seen_at": "time", "run_id": "integer", "downloads_change": "integer", "likes_change": "integer",
-    "artifact": "text", "header": "integer", "artifact_count": "integer", "parent": "text",
-}  # fmt: skip
-
-
-@cache
-def column_kinds() -> Mapping[str, ColumnKind]:
-    """The kind of every column of the catalog by its name; labels take precedence over other columns of that name."""
-    from db.labels import LABELS
-    from db.schema.tables import metadata
-
-    kind_of_type: dict[str, ColumnKind] = {
-        "BigInt": "integer", "Integer": "integer", "Real": "number", "Bool": "boolean", "UtcDateTime": "time",
-    }  # fmt: skip
-    columns = [(column.name, type(column.type)) for table in metadata.tables.values() for column in table.columns]
-    kinds: dict[str, ColumnKind] = {name: kind_of_type.get(kind.__name__, "text") for name, kind in columns}
-    kinds.update({each.name: "number" if each.kind == "real" else each.kind for each in LABELS})
-    kinds.update(dict.fromkeys(boolean_columns(), "boolean"))
-    kinds.update(dict.fromkeys(list_columns(), "list"))
-    return {**kinds, **_VIEW_COLUMN_KINDS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import ExportRefused
+from analysis.publish.columns import column_kinds
 from analysis.publish.export import CONVERTERS, INTERNAL_COLUMNS
-from analysis.publish.manifest import column_kinds, file_sha256
+from analysis.publish.manifest import file_sha256
 from analysis.publish.snapshot_card import make_card
 from analysis.publish.table_files import ARROW_VALUES, ColumnKind, arrow_types, import_pyarrow, make_batches
 from analysis.query.reader import CatalogReader
