@@ -298,7 +298,7 @@ class TargetInvalid(WatchError):
     """A message can't be sent to `target`; `why` has no secret in it."""
 
     def __init__(self, target: str, why: str) -> None:
-        hint = "print, atom:FILE, https://HOST/PATH, or env:VARIABLE or file:FILE (mode 0600) that holds the address"
+        hint = "print, feed, atom:FILE, https://HOST/PATH, env:VARIABLE or file:FILE (0600) that holds the address"
         super().__init__(f"target {target}: {why}", f"targets are {hint}")
 
 

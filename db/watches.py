@@ -16,7 +16,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from db.beside import file_beside
+
+FILE_VARIABLE = "HF_CATALOG_WATCHES"
 BUSY_SECONDS = 60.0
+FEED_ENTRIES = 200
+"""Events that the feed of a watch holds."""
+
 BASELINE = 0
 """Number of the message of events that were there when the watch was made: they are not sent."""
 
@@ -78,13 +84,23 @@ class Message:
     events: tuple[WatchEvent, ...]
 
 
-class WatchStore:
-    """The file of watches; a context manager. Raises sqlite3.DatabaseError where it is none."""
+def watch_file(db: str) -> Path:
+    """The file of the watches of a catalog, which HF_CATALOG_WATCHES may name."""
+    return file_beside(db, "watches", FILE_VARIABLE)
 
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+
+class WatchStore:
+    """The file of watches; a context manager. Raises sqlite3.DatabaseError where it is none.
+
+    With `read_only` it must be there, and nothing is written.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        self._connection = sqlite3.connect(uri, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
         self._connection.row_factory = sqlite3.Row
-        self._connection.executescript(SCHEMA)
+        if not read_only:
+            self._connection.executescript(SCHEMA)
 
     def __enter__(self) -> Self:
         return self

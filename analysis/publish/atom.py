@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from analysis.text import escape_control_characters
 from analysis.units import iso
+from db.watches import WatchEvent
 
 ATOM = "http://www.w3.org/2005/Atom"
 NON_XML_CHARACTERS = "\ufffe\uffff"
@@ -44,6 +45,12 @@ def make_models_feed(rows: Sequence[Mapping[str, Any]], *, title: str, key: str)
         repo_id = str(row["repo_id"])
         entries.append(Entry(stable_id(str(row["hub_id"]), updated), repo_id, updated, repo_id, summary or None))
     return write_feed(title, stable_id(key), entries)
+
+
+def make_watch_feed(watch: str, events: Sequence[WatchEvent]) -> str:
+    """An Atom document with an entry for each event of a watch: an event has one place, however often it is read."""
+    entries = [Entry(stable_id(each.key), each.text, each.at.isoformat(), each.repo_id or "", None) for each in events]
+    return write_feed(f"hf-catalog: {watch}", stable_id(f"watch {watch}"), entries)
 
 
 @dataclass(frozen=True, slots=True)

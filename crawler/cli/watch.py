@@ -39,7 +39,7 @@ def watch() -> None:
 @click.option("--sql", metavar="SQL", help="New rows of a statement that reads.")
 @click.option(
     "--to", "targets", multiple=True, metavar="URL", default=("print",), show_default=True,
-    help="print, atom:FILE, https://HOST/PATH, or env:VARIABLE or file:FILE that holds the address; repeatable.",
+    help="print, feed, atom:FILE, https://HOST/PATH, env:VARIABLE or file:FILE that holds the address; repeatable.",
 )  # fmt: skip
 @click.option("--every", type=SPAN_OF_TIME, metavar="TIME", help="At most one message in this time: 1d.")
 @db_option
@@ -107,8 +107,7 @@ def ls(db: str, out: Printer) -> None:
     Example:
       hf-catalog watch ls
     """
-    from crawler.service.watches import watch_file
-    from db.watches import WatchStore
+    from db.watches import WatchStore, watch_file
 
     rows: list[dict[str, Any]] = []
     if watch_file(db).is_file():
@@ -145,8 +144,8 @@ def show(name: str, db: str, out: Printer) -> None:
     Example:
       hf-catalog watch show gemma
     """
-    from crawler.service.watches import find_watch, watch_file
-    from db.watches import WatchStore
+    from crawler.service.watches import find_watch
+    from db.watches import WatchStore, watch_file
 
     with WatchStore(watch_file(db)) as store:
         row = describe(store, find_watch(store, name))
@@ -178,8 +177,8 @@ def test(name: str, send: bool, db: str, out: Printer) -> None:
     from analysis.catalog.watches import WatchDefinition, find_events
     from crawler.errors import DeliveryFailed
     from crawler.service.notify import deliver
-    from crawler.service.watches import find_watch, watch_file
-    from db.watches import Message, WatchStore
+    from crawler.service.watches import find_watch
+    from db.watches import Message, WatchStore, watch_file
 
     with WatchStore(watch_file(db)) as store:
         found = find_watch(store, name)
@@ -208,8 +207,8 @@ def rm(name: str, db: str, out: Printer) -> None:
     Example:
       hf-catalog watch rm gemma
     """
-    from crawler.service.watches import find_watch, watch_file
-    from db.watches import WatchStore
+    from crawler.service.watches import find_watch
+    from db.watches import WatchStore, watch_file
 
     with WatchStore(watch_file(db)) as store:
         find_watch(store, name)

@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from analysis.errors import MissingExtra
-from analysis.publish.atom import Entry, stable_id, write_feed
+from analysis.publish.atom import make_watch_feed
 from crawler.errors import DeliveryFailed, TargetInvalid
 from crawler.service.chat import chat_message, chat_url, is_chat
 from crawler.service.hooks import HOOK_TIMEOUT_SECONDS, MAX_OUTPUT_CHARS, RefuseRedirects, post
@@ -33,7 +33,6 @@ SECRET_VARIABLE = "HF_CATALOG_WEBHOOK_SECRET"
 MAX_LISTED = 50
 """Events that a message lists; the others are counted."""
 
-FEED_ENTRIES = 200
 MIN_SECRET_BYTES = 24
 MAX_SECRET_FILE_BYTES = 64 * 1024
 
@@ -42,7 +41,7 @@ MAX_SECRET_FILE_BYTES = 64 * 1024
 class Address:
     """Where a message goes, with its secrets; never stored, never printed.
 
-    `kind`: print, atom, webhook, chat, apprise.
+    `kind`: print, feed, atom, webhook, chat, apprise.
     """
 
     kind: str
@@ -53,7 +52,7 @@ class Address:
 def check_target(text: str) -> str:
     """A target as it is stored. Raises TargetInvalid for an address that would store a secret."""
     kind, _, rest = text.partition(":")
-    if text == "print" or (kind in ("atom", "env", "file") and rest):
+    if text in ("print", "feed") or (kind in ("atom", "env", "file") and rest):
         return f"{kind}:{Path(rest).absolute()}" if kind in ("atom", "file") else text
     parts = urlsplit(text)
     if is_chat(text):
@@ -68,7 +67,7 @@ def check_target(text: str) -> str:
 def find_address(target: str, environment: Mapping[str, str] = os.environ) -> Address:
     """The address of a stored target, with its secrets from the environment or a file. Raises TargetInvalid."""
     kind, _, rest = target.partition(":")
-    if target == "print" or kind == "atom":
+    if target in ("print", "feed") or kind == "atom":
         return Address(kind, rest)
     if kind == "env":
         url, secret = environment.get(rest, ""), environment.get(f"{rest}_SECRET", "")
@@ -109,6 +108,8 @@ def deliver(
     Raises DeliveryFailed and TargetInvalid, without any secret in their text; MissingExtra without apprise.
     """
     address = find_address(message.target)
+    if address.kind == "feed":
+        return  # served from the outbox (crawler.web.pages.watches)
     if address.kind == "print":
         write(message_text(message))
     elif address.kind == "atom":
@@ -133,10 +134,9 @@ def message_text(message: Message) -> str:
 
 def write_atom(path: Path, watch: str, recent: Sequence[WatchEvent]) -> None:
     """Writes the feed of a watch anew: an event has one place in it, however often it is written."""
-    entries = [Entry(stable_id(each.key), each.text, each.at.isoformat(), each.repo_id or "", None) for each in recent]
     try:
         with new_file(path) as draft:
-            draft.write_text(write_feed(f"hf-catalog: {watch}", stable_id(f"watch {watch}"), entries), encoding="utf-8")
+            draft.write_text(make_watch_feed(watch, recent), encoding="utf-8")
     except OSError as error:
         raise DeliveryFailed(f"{path}: {error.strerror or error}") from None
 

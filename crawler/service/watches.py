@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from analysis.catalog.watches import WatchDefinition, find_events
 from analysis.errors import AnalysisError
 from crawler.errors import DeliveryFailed, UnknownWatch, WatchError
-from crawler.service.notify import FEED_ENTRIES, deliver
-from db.beside import file_beside
+from crawler.service.notify import deliver
 from db.errors import QueryError
-from db.watches import Watch, WatchStore
-
-FILE_VARIABLE = "HF_CATALOG_WATCHES"
+from db.watches import FEED_ENTRIES, Watch, WatchStore, watch_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +24,6 @@ class Delivery:
     text: str
     target: str
     delivered: bool
-
-
-def watch_file(db: str) -> Path:
-    """The file of the watches of a catalog, which HF_CATALOG_WATCHES may name."""
-    return file_beside(db, "watches", FILE_VARIABLE)
 
 
 def add_watch(db: str, watch: Watch) -> None:

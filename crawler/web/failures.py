@@ -11,7 +11,7 @@ from analysis.publish.pages import model_url
 from crawler.web.gate import RETRY_SECONDS
 from crawler.web.limits import WebLimits
 from crawler.web.pool import ServerBusy
-from crawler.web.query import BadRequest
+from crawler.web.query import BadRequest, NotFound
 from db.errors import CatalogError, QueryError, QueryTimeout
 
 
@@ -43,6 +43,8 @@ def describe_failure(error: Exception, limits: WebLimits) -> Failure | None:
             return Failure(404, "Unknown saved query", f"{sentence(error)}.", "See the list:", links)
         case UnknownPreset():
             return Failure(400, "Unknown machine", f"{sentence(error)}.", error.hint, [("What fits", "/fits")])
+        case NotFound():
+            return Failure(404, f"Unknown {error.what}", f"{sentence(error)}.", "See the list:", error.links)
         case BadRequest():
             return Failure(400, "Invalid value", f"{error}.", f"It takes {error.hint}.")
         case ServerBusy():

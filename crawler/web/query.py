@@ -20,6 +20,14 @@ class BadRequest(Exception):
         self.hint = hint
 
 
+class NotFound(Exception):
+    """There is no `what` of this name; `links` are (title, URL) of pages that list what there is."""
+
+    def __init__(self, what: str, name: str, links: Sequence[tuple[str, str]]) -> None:
+        super().__init__(f"there is no {what} {name[:MAX_TEXT]!r}")
+        self.what, self.links = what, links
+
+
 class Query:
     """The fields of a query string in their order; empty ones are absent, as forms send all of their fields."""
 

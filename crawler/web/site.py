@@ -35,11 +35,27 @@ from crawler.web.pages.groups import FAMILY, PUBLISHER
 from crawler.web.pages.home import COMPLETE, HOME
 from crawler.web.pages.model import MODEL
 from crawler.web.pages.results import RESULTS
+from crawler.web.pages.watches import WATCH, WATCHES
 from crawler.web.pool import QueryPool, ServerBusy
 from crawler.web.query import Query
 from db.errors import CatalogError, QueryError
 
-PAGES = (HOME, RESULTS, MODEL, FITS, COMPARE, FAMILY, PUBLISHER, CHANGES, EXPLORE, QUERY, ABOUT, COMPLETE)
+PAGES = (
+    HOME,
+    RESULTS,
+    MODEL,
+    FITS,
+    COMPARE,
+    FAMILY,
+    PUBLISHER,
+    CHANGES,
+    EXPLORE,
+    QUERY,
+    ABOUT,
+    COMPLETE,
+    WATCHES,
+    WATCH,
+)
 WARMED = (HOME, CHANGES, FITS, ABOUT)
 """Pages whose answers take long and are kept."""
 

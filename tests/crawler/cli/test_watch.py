@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crawler.cli.errors import DONE, NO, USAGE
-from crawler.service.watches import watch_file
+from db.watches import watch_file
 from tests.crawler.cli.conftest import Ask
 
 SECRET = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"

@@ -27,8 +27,8 @@ from analysis.catalog.models import ModelFilter
 from analysis.catalog.watches import WatchDefinition
 from crawler.errors import TargetInvalid, UnknownWatch
 from crawler.service.notify import Address, check_target, find_address, message_id, message_text, sign
-from crawler.service.watches import add_watch, run_watches, watch_file
-from db.watches import CLAIM, Message, Watch, WatchEvent, WatchStore
+from crawler.service.watches import add_watch, run_watches
+from db.watches import CLAIM, Message, Watch, WatchEvent, WatchStore, watch_file
 from tests.environment import user_environment
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -73,6 +73,13 @@ def test_what_was_there_is_known_and_a_new_match_fires_once(catalog: str) -> Non
     rename_family(catalog, QAT, "gemma")
     assert run(catalog) == [(QAT, True)]
     assert run(catalog) == []
+
+
+def test_a_feed_that_is_served_needs_no_delivery(catalog: str) -> None:
+    rename_family(catalog, QAT, "other")
+    add(catalog, targets=("feed",))
+    rename_family(catalog, QAT, "gemma")
+    assert run(catalog) == [(QAT, True)]
 
 
 def test_a_change_fires_for_models_that_match(catalog: str) -> None:
