@@ -10,6 +10,7 @@ A crawl may be interrupted at any moment, even by a power failure: the next one 
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
@@ -23,6 +24,7 @@ from crawler.known_hubs import kept_capabilities
 from crawler.run_recorder import Progress, ProgressCallback, RunRecorder, recorded_run
 from crawler.settings import CrawlSettings
 from crawler.sources.pacer import Pacer
+from crawler.sources.shared_quota import SharedQuota
 from crawler.sources.source import Source
 from crawler.visit_reported import ReportVisits
 from db.records import RunRecord
@@ -45,6 +47,12 @@ def wait_for_server(pacer: Pacer, seconds: float) -> bool:
     return True
 
 
+def shared_pacing(store: Store, source: Source) -> AbstractContextManager[None]:
+    """Paces the requests of the block together with those of other crawlers of the catalog that use the account."""
+    rows = store.account_quotas(source.account)
+    return source.pacer.share(None if rows is None else SharedQuota(rows))
+
+
 def crawl(
     store: Store,
     source: Source,
@@ -64,6 +72,7 @@ def crawl(
     with (
         store.crawling(),
         kept_capabilities(store, source),
+        shared_pacing(store, source),
         tuned_gc(),
         open_threads(settings.workers, source.pacer) as executor,
         open_executor(settings.cluster, insecure=settings.insecure) as cluster,

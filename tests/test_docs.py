@@ -17,9 +17,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from crawler.cli import cli
+from db.engine import catalog_url
 from samplehub import SampleHub
 from tests.environment import user_environment
 
@@ -106,3 +110,17 @@ def test_every_link_has_a_target(document: Path) -> None:
 
 def test_the_readme_shows_commands() -> None:
     assert len(commands(ROOT / "README.md")) >= 8
+
+
+def test_the_crawlers_of_the_compose_file_can_be_started(tmp_path: Path) -> None:
+    yaml: Any = pytest.importorskip("yaml")
+    services = yaml.safe_load((ROOT / "docs" / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    crawlers = [service for name, service in services.items() if name != "postgres"]
+    assert [service.get("deploy", {}).get("replicas", 1) for service in crawlers] == [1, 3]
+    for service in crawlers:
+        url = catalog_url(service["environment"]["HF_CATALOG_DB"])
+        assert (url.host, url.database, url.query["schema"]) == ("postgres", "catalog", "catalog")
+        program, command, *options = service["command"]
+        assert (program, command) == ("hf-catalog", "crawl")
+        done = CliRunner().invoke(cli, [command, *options, "--dry-run", "--db", str(tmp_path / "none.db")])
+        assert done.exit_code == 0, done.output

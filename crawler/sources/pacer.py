@@ -9,19 +9,23 @@ Every response states how many are left (`RateLimit: "api";r=487;t=71`) and the 
 - The next window opens a second after the earliest end that a response stated, since ends are in whole seconds.
 - Until the first response of a bucket, and again after a 429, requests go one at a time.
 - Only successful responses and redirects are used: the numbers of a 401 belong to another quota.
+
+Where other crawlers of the catalog use the same account, a request also needs a grant of what is left for all of them
+(`share`, `crawler.sources.shared_quota`).
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from crawler.errors import CrawlStopped, QuotaSpent
-
-WINDOW_MARGIN_SECONDS = 1.0
-"""Added to the stated end of a window, which is in whole seconds."""
+from crawler.sources.rate_limit import DEFAULT_WINDOW_SECONDS, MAX_RESET_SECONDS, WINDOW_MARGIN_SECONDS, RateLimit
+from crawler.sources.shared_quota import Grant, SharedQuota
 
 RETRY_DELAYS_AFTER_429_SECONDS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 """Waits after the first, second ... 429 in a row that states none."""
@@ -29,16 +33,10 @@ RETRY_DELAYS_AFTER_429_SECONDS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 MAX_WAIT_SECONDS = 900.0
 """The longest wait after a 429, whatever the response states."""
 
-DEFAULT_WINDOW_SECONDS = 300.0
-"""The length of a window, until a response states it."""
-
 MIN_WAIT_SECONDS = 0.05
 
 STOP_GRACE_SECONDS = 3.0
 """How long responses are waited for after the crawl was asked to end."""
-
-MAX_RESET_SECONDS = 3600.0
-"""The longest window that a response may state; a longer one is taken for this."""
 
 MIN_WAIT_REPORTED_SECONDS = 3.0
 """Shorter waits are not reported."""
@@ -56,17 +54,6 @@ class Wait:
 
     reason: str
     seconds_left: float
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """What a response states: `left` requests until the window ends in `reset` seconds, of `quota` per `window`."""
-
-    bucket: str
-    left: int
-    reset: float
-    quota: int | None = None
-    window: float | None = None
 
 
 @dataclass(slots=True)
@@ -142,6 +129,32 @@ class Bucket:
         return pause
 
 
+@dataclass(slots=True)
+class Allowance:
+    """What this crawler may use of a bucket that it shares with others. Times are of the pacer's clock."""
+
+    count: int | None = 0  # None: no limit
+    until: float = 0.0  # a count of 0 is not asked again before, any other is void afterwards
+    is_probe: bool = False
+    asking: bool = False  # a thread asks for more
+    stated: RateLimit | None = None  # by the last response, to be reported with the next question
+    stated_at: float = 0.0
+
+    def use(self, now: float) -> float | None:
+        """Seconds until a request may go; 0 for now, None for when more were asked for."""
+        if self.asking:
+            return None
+        if now >= self.until:
+            return None
+        if self.count == 0:
+            return None if self.is_probe else self.until - now
+        if self.count is not None:
+            self.count -= 1
+            if self.count == 0 and not self.is_probe:
+                self.until = 0.0  # used up: more may be asked for
+        return 0.0
+
+
 class Pacer:
     """Lets requests go as the Hub allows, for any number of threads.
 
@@ -175,6 +188,8 @@ class Pacer:
         self._waiting_until: float | None = None  # of the clock
         self._idle_since: float | None = None
         self._waiters = 0
+        self._shared: SharedQuota | None = None
+        self._allowances: dict[str, Allowance] = {}
 
     # ---- stopping -----------------------------------------------------------------------------------------------
 
@@ -226,6 +241,8 @@ class Pacer:
             while True:
                 self.raise_if_stopped()
                 wait = state.wait(self._clock())
+                if wait == 0.0 and self._shared is not None:
+                    wait = self._use_grant(self._shared, bucket)
                 if wait == 0.0:
                     break
                 self._wait(bucket, wait)
@@ -261,11 +278,17 @@ class Pacer:
         self, bucket: str, status: int | None, limit: RateLimit | None = None, retry_after: float | None = None
     ) -> None:
         """Records that a request of this bucket returned; `status` is None if there was no response."""
+        report: Callable[[SharedQuota], None] | None = None
         with self._changed:
             state, now = self._buckets[bucket], self._clock()
             state.in_flight -= 1
+            allowance = self._allowances.get(bucket)
+            if allowance is not None:
+                report = self._report_of(allowance, bucket, status, limit, now)
             if status == 429:
-                state.on_429(limit, retry_after, now)
+                pause = state.on_429(limit, retry_after, now)
+                if allowance is not None:
+                    report = partial(SharedQuota.close, bucket=bucket, seconds=pause)
             elif status is not None and 200 <= status < 400:
                 state.known, state.refusals, state.refused_since = True, 0, None
                 if limit is not None:
@@ -277,6 +300,59 @@ class Pacer:
                 if state.left is not None:
                     state.left -= 1
             self._changed.notify_all()
+        if report is not None and self._shared is not None:
+            report(self._shared)
+
+    # ---- a quota that other crawlers use too ------------------------------------------------------------------------
+
+    @contextmanager
+    def share(self, quota: SharedQuota | None) -> Iterator[None]:
+        """Requests of the block also need grants of `quota`; what is left of these is given back at its end."""
+        self._shared = quota
+        try:
+            yield
+        finally:
+            self._shared = None
+            for bucket, allowance in self._allowances.items():
+                if quota is not None and allowance.count and self._clock() < allowance.until:
+                    quota.give_back(bucket, allowance.count)
+            self._allowances.clear()
+
+    def _use_grant(self, shared: SharedQuota, bucket: str) -> float | None:
+        """As Bucket.wait. One thread asks for the next grant, without the lock; the others wait for it."""
+        allowance = self._allowances.setdefault(bucket, Allowance())
+        wait = allowance.use(self._clock())
+        if wait is not None or allowance.asking or (allowance.is_probe and self._clock() < allowance.until):
+            return wait
+        allowance.asking = True
+        stated, age = allowance.stated, self._clock() - allowance.stated_at
+        self._changed.release()
+        try:
+            grant = shared.take(bucket, stated, age)
+        except BaseException:
+            grant = Grant(0, 0.0)
+            raise
+        finally:
+            self._changed.acquire()
+            allowance.asking, allowance.stated = False, None
+            self._changed.notify_all()
+        allowance.count, allowance.until = grant.count, self._clock() + grant.seconds
+        allowance.is_probe = grant.is_probe
+        return allowance.use(self._clock())
+
+    def _report_of(
+        self, allowance: Allowance, bucket: str, status: int | None, limit: RateLimit | None, now: float
+    ) -> Callable[[SharedQuota], None] | None:
+        """What the other crawlers are to know of a response at once; the rest is told with the next question."""
+        is_success = status is not None and 200 <= status < 400
+        if is_success and limit is not None and limit.bucket == bucket:
+            allowance.stated, allowance.stated_at = limit, now
+        if not allowance.is_probe or status == 429:
+            return None
+        allowance.is_probe, allowance.until = False, 0.0  # to ask again at once
+        if status is None:
+            return partial(SharedQuota.end_probe, bucket=bucket)
+        return partial(SharedQuota.observe, bucket=bucket, limit=limit if is_success else None)
 
     @property
     def wait(self) -> Wait | None:

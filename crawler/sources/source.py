@@ -126,6 +126,11 @@ class Source(Protocol):
     def has_token(self) -> bool: ...
 
     @property
+    def account(self) -> str:
+        """A digest that is the same for all whose requests count against the same quotas of this hub."""
+        ...
+
+    @property
     def capabilities(self) -> Capabilities:
         """What is known of the hub's API by now."""
         ...

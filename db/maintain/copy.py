@@ -20,7 +20,7 @@ from db.new_file import new_file
 from db.read import search
 from db.rows import Row, Rows
 from db.schema.migrate import upgrade_engine
-from db.schema.tables import crawl_locks, metadata, repos
+from db.schema.tables import crawl_locks, metadata, repos, request_quotas
 from db.sqlite_file import is_url, to_catalog_error
 
 CHUNK = 5000
@@ -28,7 +28,7 @@ CHUNK = 5000
 
 ProgressCallback = Callable[[str, int], None]
 
-TABLES = tuple(table for table in metadata.sorted_tables if table is not crawl_locks)
+TABLES = tuple(table for table in metadata.sorted_tables if table not in (crawl_locks, request_quotas))
 """All that is copied, parents before children. Who is crawling the source is not the copy's business."""
 
 

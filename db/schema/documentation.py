@@ -30,7 +30,7 @@ GROUPS = {
     ),
     "History": "crawl_runs metrics events aliases skips",
     "State of crawls": (
-        "enrichments cursors watermarks listing_pages missing_repos partial_repos endpoints crawl_locks "
+        "enrichments cursors watermarks listing_pages missing_repos partial_repos endpoints crawl_locks request_quotas "
         "search_documents search_pending"
     ),
 }

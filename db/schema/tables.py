@@ -11,41 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import Column, ForeignKey, Index, Integer, Text, UniqueConstraint, text
 
 from db.labels import ARTIFACT_LABELS, LABELS, Kind, Label
+from db.schema.declarations import Type
+from db.schema.declarations import column as _col
+from db.schema.declarations import key as _key
+from db.schema.declarations import metadata as metadata
+from db.schema.declarations import repo_key as _repo
+from db.schema.declarations import table as _table
 from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-Type = TypeEngine[Any] | type[TypeEngine[Any]]
-
-
-def _col(name: str, kind: Type, comment: str, *args: Any, **kw: Any) -> Column[Any]:
-    """A column that may be unknown; `must` says that it may not."""
-    return Column(name, kind, *args, nullable=not kw.pop("must", False), comment=comment, **kw)
-
-
-def _key(name: str, kind: Type, comment: str, *args: Any) -> Column[Any]:
-    return Column(name, kind, *args, primary_key=True, autoincrement=False, comment=comment)
-
-
-def _repo() -> Column[Any]:
-    return _key("repo", BigInt, "the repo's number in the catalog", ForeignKey("repos.id"))
-
-
-def _table(name: str, comment: str, *items: Any, linked: bool = False) -> Table:
-    """STRICT on SQLite; `linked` tables are stored in the order of their key."""
-    return Table(name, metadata, *items, comment=comment, sqlite_strict=True, sqlite_with_rowid=not linked)
-
 
 # ---- what the Hub says ----------------------------------------------------------------------------------------------
 
@@ -479,6 +454,21 @@ crawl_locks = _table(
     _col("started_at", UtcDateTime, "since when", must=True),
     _col("seen_at", UtcDateTime, "when the process last refreshed it", must=True),
     _col("token", Text, "random: distinguishes two holders with one pid", must=True),
+)
+
+request_quotas = _table(
+    "request_quotas",
+    "What is left of the Hub's quotas for crawlers of this catalog that share an account; PostgreSQL only.",
+    _key("account", Text, "digest of the Hub and the token; without one, of the Hub and the machine"),
+    _key("bucket", Text, "the quota: api or resolvers"),
+    _col("known", Bool, "a response stated it since the last refusal", must=True),
+    _col("remaining", BigInt, "requests of the window that nobody was granted yet; unknown where the Hub states none"),
+    _col("quota", BigInt, "requests of a window"),
+    _col("window_seconds", Real, "length of a window, seconds"),
+    _col("window_ends", Real, "end of the window, seconds since 1970"),
+    _col("assumed", Bool, "the end was not stated, but follows from the last window's", must=True),
+    _col("closed_until", Real, "after a refusal: when the next request may be sent, seconds since 1970", must=True),
+    _col("probed_until", Real, "until when crawlers wait for the first response, seconds since 1970", must=True),
 )
 
 search_documents = _table(

@@ -47,6 +47,7 @@ from db.write import enrichments, leaderboard, listing, lock, relabel, runs, ski
 from db.write.heartbeat import heartbeat
 from db.write.label_rows import InternedIds
 from db.write.queue import LeaseQueue
+from db.write.quotas import AccountQuotas
 from db.write.relabel import RelabelCounts
 from db.write.resume import WaitForServer, give_up, resumed
 from db.write.runs import MissingBatch, ReassignedRepo
@@ -169,6 +170,10 @@ class Store:
             # If it can't be released (the disk is full), the next crawl takes it over from a process that has ended.
             with suppress(CatalogError), self._writing() as rows:
                 lock.release_lock(rows, token)
+
+    def account_quotas(self, account: str) -> AccountQuotas | None:
+        """The quotas that crawlers of this catalog share, of the account with this digest; None where one crawls."""
+        return AccountQuotas(self._engine, account) if self._engine.dialect.name == "postgresql" else None
 
     @resumed
     def start_run(self, kind: str, scope: str, endpoint: str) -> RunRecord:

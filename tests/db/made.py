@@ -166,4 +166,7 @@ def fill(db: str) -> None:
             rows.execute("insert into repo_links (repo, target_type, target) values (2, 'model', 'acme/model')")
             rows.insert(former_files, ("repo", "path", "sha256", "until"), [(2, "a.gguf", content("old"), moment)])
             rows.execute("insert into leaderboards values (2, 0, 'acme/model', 1, 61.5, ?, null)", (True,))
+            rows.execute(
+                "insert into request_quotas values ('a digest', 'api', ?, 5, 500, 300, 1.5e9, ?, 0, 0)", (True, False)
+            )
         store.save_capabilities("https://hub.example", "{}")

@@ -42,6 +42,10 @@ class HuggingFaceSource:
         return self.client.has_token
 
     @property
+    def account(self) -> str:
+        return self.client.transport.account
+
+    @property
     def capabilities(self) -> Capabilities:
         return self.client.capabilities
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -62,7 +64,8 @@ from crawler.sources.huggingface.response import (
     parse_retry_after,
 )
 from crawler.sources.huggingface.usage import RequestCounters, RequestKind
-from crawler.sources.pacer import Pacer, RateLimit
+from crawler.sources.pacer import Pacer
+from crawler.sources.rate_limit import RateLimit
 
 T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
@@ -145,6 +148,15 @@ class Transport:
     @property
     def has_token(self) -> bool:
         return "authorization" in self.headers
+
+    @property
+    def account(self) -> str:
+        """A digest of the endpoint and the token, which can't be found from it; without a token, of this machine.
+
+        The Hub counts the requests of a token, and those without one by their address.
+        """
+        who = self.headers.get("authorization") or f"machine {socket.gethostname()}"
+        return blake2b(f"{self.endpoint}\n{who}".encode(), digest_size=16, person=b"hf-catalog quota").hexdigest()
 
     @property
     def is_local(self) -> bool:

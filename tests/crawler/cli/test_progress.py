@@ -15,7 +15,8 @@ from crawler.cli.progress import STAGES, Bar, remaining_text
 from crawler.errors import CrawlStopped
 from crawler.run_recorder import Progress, Stage
 from crawler.settings import CrawlSettings
-from crawler.sources.pacer import Pacer, RateLimit, Wait
+from crawler.sources.pacer import Pacer, Wait
+from crawler.sources.rate_limit import RateLimit
 from db.records import RepoFilter, RunRecord
 
 RUN = RunRecord(1, datetime(2026, 11, 1, tzinfo=UTC))

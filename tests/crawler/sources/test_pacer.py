@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from crawler.errors import CrawlStopped, QuotaSpent
-from crawler.sources.pacer import WINDOW_MARGIN_SECONDS, Bucket, Pacer, RateLimit
+from crawler.sources.pacer import Bucket, Pacer
+from crawler.sources.rate_limit import WINDOW_MARGIN_SECONDS, RateLimit
 
 
 class Clock:

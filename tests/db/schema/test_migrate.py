@@ -64,7 +64,7 @@ def engine(db: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-LATER_TABLES = ("endpoints", "former_files", "leaderboards", "partial_repos", "repo_links")
+LATER_TABLES = ("endpoints", "former_files", "leaderboards", "partial_repos", "repo_links", "request_quotas")
 """Tables that the first release did not have."""
 
 
