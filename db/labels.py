@@ -18,7 +18,7 @@ from enum import Flag, auto
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from db.record_base import FastPickle, Relation, Source
+from db.record_base import FastPickle, Relation, RepoKind, Source
 
 Kind = Literal["text", "integer", "real", "boolean", "list"]
 """What a label's values are. A list is of texts; tables keep it as JSON."""
@@ -73,6 +73,7 @@ class Label:
     is_searched: bool
     is_event: bool
     levels: tuple[str, ...]
+    is_concluded: bool
 
     @property
     def is_flag(self) -> bool:
@@ -82,7 +83,7 @@ class Label:
     @property
     def is_claimed_by_names(self) -> bool:
         """Whether names of repos and files may claim it: it is a key of `hf-catalog label` too."""
-        return set(NAMES) <= set(self.sources)
+        return set(NAMES) <= set(self.sources) and not self.is_concluded
 
     def severity(self, value: str) -> int:
         """The place of a value among `levels`; 0 for one that is none of them."""
@@ -116,6 +117,7 @@ def label(
     searched: bool = False,
     event: bool = False,
     levels: tuple[str, ...] = (),
+    concluded: bool = False,
 ) -> Any:
     """A field of `Labels`. The type and None, False or () for "unknown" are the field's own.
 
@@ -132,6 +134,7 @@ def label(
     searched   full-text search finds repos by it
     event      a change is an event. Not for what is measured: it comes and goes with the depth of a crawl
     levels     the values of a text that has an order of severity, the worst last
+    concluded  it follows from other labels and from all files, so that a name alone never claims it
     """
     metadata = {
         "meaning": meaning,
@@ -147,6 +150,7 @@ def label(
         "is_searched": searched,
         "is_event": event,
         "levels": levels,
+        "is_concluded": concluded,
     }
     return field(default=default, metadata=metadata)
 
@@ -237,7 +241,10 @@ class Labels(FastPickle):
     )
     specialty: tuple[str, ...] = label("what it is for (code, vision ...)", default=(), sources=(*BASE, "tag"))
     languages: tuple[str, ...] = label(
-        "ISO 639-1 codes of its languages", default=(), sources=(*NAMES, "card", "tag"), title="language"
+        "its languages by ISO 639-1 code, or ISO 639-3 where that has none; multilingual",
+        default=(),
+        sources=(*NAMES, "card", "tag"),
+        title="language",
     )
     format: str | None = label(
         "the container: gguf, safetensors ...",
@@ -379,6 +386,11 @@ class Labels(FastPickle):
         "what the licence demands: permissive, share-alike, use-restricted, non-commercial, no-derivatives, bespoke",
         sources=("card", "tag"),
     )
+    licenses: tuple[str, ...] = label(
+        "SPDX ids of all licences of a card that states several, as written where SPDX has none",
+        default=(),
+        sources=("card", "tag"),
+    )
     custom_code: bool = label("loading it runs code of its repo", default=False, sources=("config", "tag"))
     unsafe_format: bool = label(
         "a format that can run code when it is loaded", default=False, scope=BOTH, sources=("file",), roll_up="worst"
@@ -406,6 +418,14 @@ class Labels(FastPickle):
             api("gguf.suspicious_template"),
         ),
         roll_up="worst",
+    )
+    co2_eq_emissions: float | None = label(
+        "CO2-equivalent emitted by its training, as the card states it", unit="grams", sources=("card",)
+    )
+    kind: RepoKind | None = label(
+        "how its weights came to be: original, finetune, adapter, merge, quantized or conversion",
+        sources=(*BASE, "tensors", "header", "config", "api", "card", "tag", "owner", "size"),
+        concluded=True,
     )
 
 

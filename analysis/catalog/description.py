@@ -112,6 +112,7 @@ def what_it_is(model: Mapping[str, Any]) -> str:
     tuned = ", ".join((model["tuning"] or []) + (model["specialty"] or []))
     parts = [
         f"{family or 'a model of unknown family'}{f' ({tuned})' if tuned else ''}",
+        None if model["kind"] == "unknown" else model["kind"],
         f"by {model['author']}" if model["author"] else None,
         model["pipeline_tag"],
         f"licence {model['license']}" if model["license"] else None,

@@ -19,9 +19,9 @@ from analysis.names.references import Reference, find_reference, find_repo_id, m
 from analysis.query.reader import CatalogReader
 from analysis.query.values import normalize_row
 from analysis.schemes.schemes import find_scheme_by_alias
+from db.record_base import RepoKind
 
 Status = Literal["current", "outdated", "renamed", "gated", "private", "disabled", "gone", "missing", "unknown"]
-Kind = Literal["original", "finetune", "adapter", "merge", "quantized", "unknown"]
 
 ABSENT: frozenset[Status] = frozenset({"missing", "gone"})
 """The statuses of entries that can't be had from the Hub, as far as the catalog knows."""
@@ -44,7 +44,7 @@ class InventoryItem:
     revision: str | None = None
     current_revision: str | None = None
     license: str | None = None
-    kind: Kind | None = None
+    kind: RepoKind | Literal["unknown"] | None = None
     base: tuple[str, ...] = ()
     size: int | None = None
     formats: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ def describe_entry(
         notes.append(f"changed: {', '.join(changed)}")
     repo_id = model["repo_id"]
     parents = reader.all(
-        "select coalesce(parent_id, parent) as base, relation from parents where repo_id = :id order by base",
+        "select coalesce(parent_id, parent) as base from parents where repo_id = :id order by base",
         {"id": repo_id},
     )
     return InventoryItem(
@@ -123,7 +123,7 @@ def describe_entry(
         revision=revision,
         current_revision=model["sha"],
         license=model["license"],
-        kind=find_kind(reader, model, frozenset(row["relation"] for row in parents)),
+        kind=model["kind"],
         base=tuple(row["base"] for row in parents),
         size=size,
         formats=_texts(
@@ -191,24 +191,6 @@ def find_size(
         missing = f"it has no files of {scheme.name}" if listed else None
         return (int(rows[0]["size"]), None) if rows[0]["size"] else (None, None if rows[0]["found"] else missing)
     return model["total_size"], None
-
-
-def find_kind(reader: CatalogReader, model: Mapping[str, Any], relations: frozenset[str]) -> Kind:
-    """How the repo came to be: what its files hold precedes what it declares, because quantizations of whole models are
-    declared as adapters too. A repo without parents is an original only if others name it as theirs."""
-    repo_id = model["repo_id"]
-    roles = _texts(reader, "select distinct role as found from artifacts_wide where repo_id = :id", repo_id)
-    if model["quantized"]:
-        return "quantized"
-    if "adapter" in roles and "weights" not in roles:
-        return "adapter"
-    for relation in ("merge", "adapter", "quantized", "finetune"):
-        if relation in relations and not (relation == "adapter" and "weights" in roles):
-            return relation
-    if relations:
-        return "unknown"
-    named = reader.all("select 1 as found from parents where parent_id = :id limit 1", {"id": repo_id})
-    return "original" if named else "unknown"
 
 
 def list_kinds_of_change(reader: CatalogReader, repo_id: str, since: datetime) -> list[str]:

@@ -49,6 +49,7 @@ class ModelFilter:
     tunings: Sequence[str] = ()
     licenses: Sequence[str] = ()
     tasks: Sequence[str] = ()
+    kinds: Sequence[str] = ()
     repo_ids: Sequence[str] = ()
     least: tuple[str, int] | None = None
     most: tuple[str, int] | None = None
@@ -116,6 +117,7 @@ def filter_conditions(reader: CatalogReader, model_filter: ModelFilter) -> Where
     where.add_any_of("lower(author) {}", model_filter.authors)
     where.add_any_of("lower(license) {}", model_filter.licenses)
     where.add_any_of("lower(pipeline_tag) {}", model_filter.tasks)
+    where.add_any_of("kind {}", model_filter.kinds)
     if model_filter.repo_ids:
         where.conditions.append(f"repo_id in ({', '.join(where.bind(each) for each in model_filter.repo_ids)})")
     for tuning in model_filter.tunings:  # lists are JSON text

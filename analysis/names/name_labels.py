@@ -154,7 +154,7 @@ _PLAIN_KEYS = NAME_LABEL_KEYS[:-2]
 _get_plain_values = attrgetter(*_PLAIN_KEYS)
 _JSON = "{" + ", ".join([*(f'"{key}": %s' for key in _PLAIN_KEYS), '"tokens": [%s]', '"unclaimed": [%s]']) + "}"
 
-_LIST_KEYS = (*(each.name for each in LABELS if each.kind == "list"), "unclaimed")
+_LIST_KEYS = (*(each.name for each in LABELS if each.kind == "list" and each.is_claimed_by_names), "unclaimed")
 
 
 class TokenSequence:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from crawler.cli.complete import complete_family, complete_format, complete_scheme
 from crawler.cli.options import MODEL_SIZE, Command
+from db.record_base import RepoKind
 
 OPTIONS = (
     click.option(
@@ -37,6 +38,12 @@ OPTIONS = (
     click.option("--tuning", multiple=True, metavar="WORD", help="instruct, base, merge, abliterated; all of them."),
     click.option("--license", "licenses", multiple=True, metavar="NAME", help="apache-2.0, gemma."),
     click.option("--task", multiple=True, metavar="NAME", help="The Hub's task: text-generation."),
+    click.option(
+        "--kind",
+        multiple=True,
+        type=click.Choice((*get_args(RepoKind), "unknown")),
+        help="How its weights came to be; repeatable.",
+    ),
     click.option("--min-size", type=MODEL_SIZE, metavar="SIZE", help="4B parameters; 3GB, 3GiB or 3e9 bytes of files."),
     click.option("--max-size", type=MODEL_SIZE, metavar="SIZE", help="As --min-size."),
     click.option(
@@ -47,8 +54,8 @@ OPTIONS = (
 )
 FIELDS = {
     "family": "families", "quant": "quants", "formats": "formats", "author": "authors", "tuning": "tunings",
-    "licenses": "licenses", "task": "tasks", "min_size": "least", "max_size": "most", "quantized": "quantized",
-    "qat": "qat", "gone": "gone",
+    "licenses": "licenses", "task": "tasks", "kind": "kinds", "min_size": "least", "max_size": "most",
+    "quantized": "quantized", "qat": "qat", "gone": "gone",
 }  # fmt: skip
 """Option -> field of ModelFilter."""
 

@@ -1,4 +1,5 @@
 -- One row per repo: the Hub's data, the resolved labels, the measured values.
+-- kind: original also where the repo names no base model and others name it as theirs.
 -- last_seen: when the repo was last known to exist: by a request for it, or by the last full crawl that listed it.
 select
     r.repo_id,
@@ -17,6 +18,15 @@ select
     r.library_name,
     r.license,
     l.{repo_labels},
+    coalesce(
+        l.kind,
+        case
+            when exists (select 1 from edges e where lower(e.parent) = lower(r.repo_id))
+                and not exists (select 1 from edges o where o.repo = r.id)
+                then 'original'
+        end,
+        'unknown'
+    ) as kind, -- text: original, finetune, adapter, merge, quantized, conversion or unknown
     r.total_size,
     r.file_count,
     (select count(*) from artifacts a where a.repo = r.id) as artifact_count, -- integer: number of its artifacts

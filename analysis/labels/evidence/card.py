@@ -1,17 +1,20 @@
-"""What the model card says: base models, languages, library, quantizer."""
+"""What the model card says: base models, library, quantizer, emissions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from analysis.formats.formats import find_format
 from analysis.labels.evidence.formats import format_evidence
-from analysis.labels.evidence.languages import language_code
-from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
-from analysis.untrusted import MAX_BASE_MODELS, check_text, check_texts
+from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence, make_measured
+from analysis.untrusted import MAX_BASE_MODELS, check_number, check_text, check_texts
 from analysis.vocabulary.vocabulary import vocabulary
 from db.record_base import Json, Relation
 from db.records import EdgeRecord, LabelRecord, RepoRecord
+
+MAX_GRAMS = 1e13
+"""CO2-equivalent that training may have emitted: ten million tonnes, more than any model's."""
 
 RELATIONS: frozenset[str] = frozenset(("finetune", "quantized", "adapter", "merge"))
 
@@ -28,20 +31,30 @@ def card_edges(card: Json) -> tuple[EdgeRecord, ...]:
 
 
 def card_evidence(repo: RepoRecord) -> Evidence:
-    """Library, languages and quantizer, as the card says."""
+    """Library, quantizer and emissions, as the card says."""
     found: list[LabelRecord] = []
     weight = WEIGHT["card"]
-    for language in repo.languages[:100] or check_texts(repo.card.get("language"), 100):
-        code = language_code(language)
-        if code:
-            found.append(make_evidence("languages", code, "card", "language", weight))
     quantizer = check_text(repo.card.get("quantized_by"))
     if quantizer:
         found.append(make_evidence("quantizer", quantizer, "card", "quantized_by", weight))
         found.append(make_evidence("quantized", "true", "card", "quantized_by", 44))
+    emitted = emitted_grams(repo.card.get("co2_eq_emissions"))
+    if emitted is not None:
+        found.append(make_measured("co2_eq_emissions", emitted, "card", "co2_eq_emissions"))
     if repo.library_name:
         found += library_evidence(repo.library_name)
     return tuple(found)
+
+
+def emitted_grams(value: object) -> float | None:
+    """Grams of CO2-equivalent that a card states: a number, or the object `{emissions: 12.3, source: ...}`."""
+    stated = value.get("emissions") if isinstance(value, Mapping) else value
+    if isinstance(stated, str):
+        try:
+            stated = float(stated)
+        except ValueError:
+            return None
+    return check_number(stated, MAX_GRAMS)
 
 
 @lru_cache(maxsize=1 << 10)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
 from analysis.licences.licences import Licence, find_licence, find_licence_of_link
-from analysis.untrusted import check_text
+from analysis.untrusted import MAX_TAGS, check_text, check_texts
 from db.record_base import Source
 from db.records import RepoRecord
 
+MAX_LICENCES = 20
+"""Licences of one repo."""
+
 
 def licence_evidence(repo: RepoRecord) -> Evidence:
-    """SPDX id and kind of the licence; nothing of a repo that states none."""
+    """SPDX id and kind of the licence, the ids of all where there are several; nothing of a repo that states none."""
     found = stated_licence(repo)
     if found is None:
         return ()
@@ -18,7 +21,21 @@ def licence_evidence(repo: RepoRecord) -> Evidence:
     return (
         make_evidence("license_spdx", licence.identifier, source, rule, WEIGHT[source]),
         make_evidence("license_kind", licence.kind, source, rule, WEIGHT[source]),
+        *several_evidence(repo),
     )
+
+
+def several_evidence(repo: RepoRecord) -> Evidence:
+    """Each licence of a card that states several, or of several tags; nothing where there is one alone."""
+    source: Source = "card" if repo.card.get("license") else "tag"
+    tags = (tag.removeprefix("license:") for tag in repo.tags[:MAX_TAGS] if tag.startswith("license:"))
+    written = check_texts(repo.card.get("license"), MAX_LICENCES) if source == "card" else tuple(tags)[:MAX_LICENCES]
+    if len(written) < 2:
+        return ()
+    named = (found for each in written if (found := find_licence(each)) is not None)
+    identifiers = dict.fromkeys(each.identifier for each in named)
+    rule = "license" if source == "card" else "license:"
+    return tuple(make_evidence("licenses", each, source, rule, WEIGHT[source]) for each in identifiers)
 
 
 def stated_licence(repo: RepoRecord) -> tuple[Licence, Source, str] | None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from analysis.labels.evidence.formats import format_evidence
-from analysis.labels.evidence.languages import language_codes
 from analysis.labels.evidence.make import WEIGHT, Evidence, make_evidence
 from analysis.labels.evidence.scheme import scheme_evidence
 from analysis.untrusted import MAX_TEXT_LENGTH
@@ -37,7 +36,7 @@ _PIPELINES: Mapping[str, str] = {
 
 @lru_cache(maxsize=1 << 15)
 def tag_evidence(tag: str) -> Evidence:
-    """What one tag says. `base_model:` tags are edges, see `tag_edge`."""
+    """What one tag says. `base_model:` tags are edges, see `tag_edge`; languages are `language_evidence`."""
     low = tag.lower()
     if len(low) > MAX_TEXT_LENGTH or low.startswith(_TAG_NOISE):
         return ()
@@ -52,8 +51,6 @@ def tag_evidence(tag: str) -> Evidence:
         return (make_evidence("imatrix", "true", "tag", tag, weight),)
     if low in ("quantized", "quantization"):
         return (make_evidence("quantized", "true", "tag", tag, weight),)
-    if low in language_codes() and low == tag:
-        return (make_evidence("languages", tag, "tag", tag, weight),)
     known = vocabulary().words
     entry = known.get(low) or known.get(low.replace("-", "").replace("_", ""))
     if entry is None:

@@ -9,6 +9,7 @@ from analysis.labels.evidence.card import card_evidence
 from analysis.labels.evidence.config import config_evidence
 from analysis.labels.evidence.foundations import foundation_evidence
 from analysis.labels.evidence.fuzzy import architecture_evidence, fuzzy_evidence
+from analysis.labels.evidence.languages import language_evidence
 from analysis.labels.evidence.licences import licence_evidence
 from analysis.labels.evidence.make import make_evidence
 from analysis.labels.evidence.names import name_evidence, parse_name_or_none
@@ -20,6 +21,7 @@ from analysis.labels.resolve.artifact import label_artifact
 from analysis.labels.resolve.byte_counts import count_repo_by_bytes, reread_count
 from analysis.labels.resolve.conflicts import find_conflicts, find_parent_conflict
 from analysis.labels.resolve.inheritance import inherited_evidence
+from analysis.labels.resolve.kind import find_kind
 from analysis.labels.resolve.parents import choose_parent, edges_of, infer_relation
 from analysis.labels.resolve.rollup import find_worst, roll_up
 from analysis.labels.resolve.select import SIZES, build_labels, drop_foreign_version, select_strongest
@@ -57,12 +59,10 @@ def label_repo(
     if parent and parent.relation == "unknown" and parent.source != "header":
         relation = infer_relation(repo, name, edges)
     pieces = [*claimed, *owner_evidence(repo.author or (name.owner if name else None))]
-    card = card_evidence(repo)
-    spoken = any(each.field == "languages" for each in card)  # the Hub repeats the card's languages as tags
     for tag in repo.tags[:MAX_TAGS]:
-        from_tag = tag_evidence(tag)
-        pieces += from_tag if not spoken else [each for each in from_tag if each.field != "languages"]
-    pieces += card
+        pieces += tag_evidence(tag)
+    pieces += language_evidence(repo)
+    pieces += card_evidence(repo)
     pieces += task_evidence(repo.pipeline_tag)
     lineage = inherited_evidence(edges, parent, relation, name)
     pieces += lineage
@@ -97,6 +97,10 @@ def label_repo(
     conflicts = find_conflicts(pieces, best, silent=silent, artifacts=artifacts, counted=by_bytes)
     if name is not None and (impossible := find_parent_conflict(name, best)) is not None:
         conflicts = (*conflicts, impossible)
+    kind = find_kind(repo, name, best, parent, relation, [artifact for artifact, _ in artifacts])
+    if kind is not None:
+        pieces.append(kind)
+        best["kind"] = kind
     labels, evidence = build_labels(pieces, best, drop=(*(SIZES if silent else ()), *disputed))
     return Labelled(labels, evidence, conflicts, edges, name.unclaimed if name else (), vocabulary().digest)
 

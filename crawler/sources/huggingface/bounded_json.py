@@ -34,8 +34,8 @@ SUSPICIOUS_TEMPLATE = "suspicious_template"
 IGNORED_KEYS = frozenset((
     CHAT_TEMPLATE_DIGEST, SUSPICIOUS_TEMPLATE,  # set by this module alone
     "model-index", "widget", "extra_gated_prompt", "extra_gated_fields", "extra_gated_heading", "inference",
-    "extra_gated_description", "extra_gated_button_content", "co2_eq_emissions", "chat_template", "chat_template_jinja",
-    "tokenizer_config", "processor_config", "additional_chat_templates", "thumbnail",
+    "extra_gated_description", "extra_gated_button_content", "chat_template", "chat_template_jinja", "tokenizer_config",
+    "processor_config", "additional_chat_templates", "thumbnail",
 ))  # fmt: skip
 """Keys of cards, configs and the gguf block that are long, templates, or stated elsewhere."""
 

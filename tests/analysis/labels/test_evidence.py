@@ -13,13 +13,16 @@ from analysis.labels.evidence.card import card_edges, card_evidence
 from analysis.labels.evidence.config import config_evidence
 from analysis.labels.evidence.fuzzy import architecture_evidence
 from analysis.labels.evidence.headers import header_edges, header_evidence
+from analysis.labels.evidence.languages import iso_codes, language_code, language_evidence
 from analysis.labels.evidence.lineage import lineage_evidence
 from analysis.labels.evidence.make import WEIGHT
 from analysis.labels.evidence.names import name_evidence
 from analysis.labels.evidence.owners import owner_evidence
 from analysis.labels.evidence.sizes import bits_per_weight_evidence, size_evidence
 from analysis.labels.evidence.tags import tag_edge, tag_evidence
+from analysis.labels.resolve import label_repo
 from analysis.names import parse_name
+from analysis.vocabulary.vocabulary import vocabulary
 from db.records import EdgeRecord, Header, LabelRecord, RepoRecord
 
 
@@ -79,7 +82,6 @@ def test_an_owner_is_evidence_of_who_quantized_never_of_family_size_or_version()
         ("gptq", {"quant": "GPTQ", "quant_method": "gptq", "quantized": "true"}),
         ("dpo", {"tuning": "dpo"}),
         ("mergekit", {"tuning": "merge"}),
-        ("de", {"languages": "de"}),
     ],
 )
 def test_a_tag_says(tag: str, expected: dict[str, str]) -> None:
@@ -112,8 +114,76 @@ def test_parents_by_tag_and_card() -> None:
 
 
 def test_a_card_names_languages_in_any_spelling() -> None:
-    card = RepoRecord("1", "a/b", languages=("en", "zh-CN", "German", "klingon", "en"))
-    assert [each.value for each in card_evidence(card)] == ["en", "zh", "de", "en"]
+    written = (
+        "en",
+        "zh-CN",
+        "German",
+        "xyz-klingon",
+        "eng_Latn",
+        "ace_Arab",
+        "ger",
+        "Kabyle",
+        "multilingual",
+        "iw",
+        "und",
+    )
+    card = RepoRecord("1", "a/b", languages=written, tags=("fr",))
+    found = language_evidence(card)
+    assert [each.value for each in found] == ["en", "zh", "de", "ace", "kab", "multilingual", "he"]
+    assert {each.source for each in found} == {"card"}
+
+
+def test_every_code_of_the_standard_is_known_and_mapped() -> None:
+    assert len({code for code in iso_codes().values() if len(code) == 2}) == 184
+    assert all(entry.value in iso_codes() for entry in vocabulary().entries if entry.label == "language")
+    mapped = {"deu": "de", "ger": "de", "de": "de", "gsw": "gsw", "cmn": "cmn", "ber": "ber", "nob": "nb"}
+    assert {code: language_code(code) for code in mapped} == mapped
+    assert [language_code(each) for each in ("mul", "und", "zxx", "", "klingonian")] == ["multilingual", *[None] * 4]
+
+
+@pytest.mark.parametrize(
+    ("tags", "languages"),
+    [
+        (("mlx", "moe", "en", "text-generation"), ["en"]),
+        (("tts", "asr", "license:mit"), []),
+        (("multilingual", "en", "ace", "zxx", "bci", "dataset:x"), ["multilingual", "en", "ace", "bci"]),
+        (("mlx", "eng", "jpn", "ceb", "gguf", "fil"), ["en", "ja", "ceb"]),
+        (("ara", "gguf", "deu"), []),
+        (("eng", "fr", "en"), ["en", "fr"]),
+    ],
+)
+def test_three_letters_are_a_language_only_among_languages(tags: tuple[str, ...], languages: list[str]) -> None:
+    found = language_evidence(RepoRecord("1", "a/b", tags=tags))
+    assert [each.value for each in found] == languages
+    assert all(each.source == "tag" and each.rule in tags for each in found)
+
+
+@pytest.mark.parametrize(
+    ("stated", "grams"),
+    [
+        (12.5, 12.5),
+        ("0.03", 0.03),
+        ({"emissions": 149200000, "source": "fp"}, 149200000.0),
+        ({"emissions": "much"}, None),
+        (-1, None),
+        (0, None),
+        (1e14, None),
+        (True, None),
+        ([7], None),
+        (None, None),
+    ],
+)
+def test_a_card_states_emissions_in_grams(stated: object, grams: float | None) -> None:
+    labels = label_repo(RepoRecord("1", "a/b", card={"co2_eq_emissions": stated})).labels
+    assert labels.co2_eq_emissions == grams
+
+
+def test_all_licences_of_a_list_are_kept() -> None:
+    card = RepoRecord("1", "a/b", license="mit", card={"license": ["mit", "Apache 2.0", "own-terms"]})
+    assert label_repo(card).labels.licenses == ("MIT", "Apache-2.0", "LicenseRef-own-terms")
+    tagged = RepoRecord("1", "a/b", license="mit", tags=("license:mit", "x", "license:gpl-3.0"))
+    assert label_repo(tagged).labels.licenses == ("MIT", "GPL-3.0-only")
+    assert label_repo(RepoRecord("1", "a/b", license="mit", card={"license": ["mit"]})).labels.licenses == ()
 
 
 def test_a_quantizer_in_the_card() -> None:
