@@ -104,7 +104,8 @@ class Model:
 
     def __init__(self, record: RepoRecord, labels: Labels, **more: Any) -> None:
         self.record = record
-        labels = replace(labels, kind="quantized" if labels.quantized else labels.base_model_relation)
+        is_adapter = labels.base_model_relation == "adapter"
+        labels = replace(labels, kind="quantized" if labels.quantized else "adapter" if is_adapter else None)
         self.labels = labelled(labels, more.get("conflicts", ()), more.get("unclaimed", ()))
         self.artifacts: list[tuple[ArtifactRecord, Labelled]] = []
         self.headers: list[Header] = []
