@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013_kinds_and_cards"
-down_revision = "0012_packed_evidence"
+revision = "0014_kinds_and_cards"
+down_revision = "0013_request_quotas"
 branch_labels = None
 depends_on = None
 
