@@ -33,7 +33,7 @@ MAX_READ_SECONDS = 20.0
 take six on a slow machine."""
 
 MAX_READ_MEMORY_BYTES = 768 * MIB
-"""Memory of a process. The largest valid headers take 500 MB, of 600,000 tensors."""
+"""Memory of a process. The largest valid headers take 300 MB, of 600,000 tensors."""
 
 PARENT_CHECK_SECONDS = 1.0
 """How often a process checks whether the one that started it still runs."""

@@ -16,7 +16,7 @@ from analysis.formats.containers import total_size
 from analysis.formats.cursor import Cursor
 from analysis.formats.pickled_tensors import Pickle, TensorView, collect_tensors
 from analysis.formats.reader import container_reader
-from analysis.formats.safetensors.tensors import BITS, Tensor
+from analysis.formats.safetensors.tensors import BITS, Tensor, TensorKinds
 from analysis.formats.signatures import detect_other_format
 from analysis.formats.source import ByteSource
 from analysis.formats.zip_members import Member, find_data, read_members
@@ -106,7 +106,7 @@ def drop_repeated(archive: str, views: Mapping[str, TensorView]) -> dict[str, Te
     """
     found: dict[str, Tensor] = {}
     seen: set[tuple[str, int, tuple[int, ...]]] = set()
-    at = 0
+    kinds = TensorKinds()
     for name, view in views.items():
         key = (view.storage, view.offset, view.shape)
         elements = prod(view.shape)
@@ -118,8 +118,7 @@ def drop_repeated(archive: str, views: Mapping[str, TensorView]) -> dict[str, Te
         if key not in seen:
             seen.add(key)
             size = -(-elements * BITS[view.type] // 8)
-            found[name] = Tensor(view.type, view.shape, at, at + size)
-            at += size
+            found[name] = kinds[view.type, view.shape, size]
     return found
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import islice
 from typing import NamedTuple
 
 Described = tuple[str, tuple[int, ...], str]
 """A tensor's name, shape and type."""
+
+_TENSORS_AT_ONCE = 10_000
 
 
 class TensorDigests(NamedTuple):
@@ -23,12 +26,16 @@ class TensorDigests(NamedTuple):
 def digest_tensors(tensors: Iterable[Described]) -> TensorDigests:
     """The digests of all tensors of an artifact, whatever their order in its files."""
     layout, shapes = blake2b(digest_size=8), blake2b(digest_size=8)
-    found = sorted(tensors)
-    for name, shape, type_ in found:
-        line = f"{name}\0{shape}\0".encode("utf-8", "surrogatepass")
-        shapes.update(line)
-        layout.update(line + type_.encode("utf-8", "surrogatepass") + b"\0")
-    if not found:
+    found = iter(sorted(tensors))
+    empty = True
+    while several := list(islice(found, _TENSORS_AT_ONCE)):
+        empty = False
+        texts = {shape: f"\0{shape}\0" for _, shape, _ in several}
+        lines = [name + texts[shape] for name, shape, _ in several]
+        shapes.update("".join(lines).encode("utf-8", "surrogatepass"))
+        lines = [f"{line}{type_}\0" for line, (_, _, type_) in zip(lines, several, strict=True)]
+        layout.update("".join(lines).encode("utf-8", "surrogatepass"))
+    if empty:
         return TensorDigests(None, None)
     return TensorDigests(_signed(layout.digest()), _signed(shapes.digest()))
 

@@ -124,6 +124,63 @@ def test_shards_share_one_limit_of_bytes_and_one_of_tensors(monkeypatch: pytest.
         read_shards()
 
 
+MANY = 20_000
+COSTLY: dict[str, str] = {
+    "names that are all different": '"a{at}.experts.shared.lora_A.lm_head.weight":{{"dtype":"F16","shape":[1],',
+    "names of one module": '"a.x{at}":{{"dtype":"F16","shape":[1],',
+    "names of components": '"a{at}.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t.u.v.w.x.y.z":{{"dtype":"F16","shape":[1],',
+    "layers that are all different": '"layers.{at}.a.weight":{{"dtype":"F16","shape":[1],',
+    "further fields": '"a.{at}.b":{{"a":0,"dtype":"F16","shape":[1],',
+    "tensors of which nothing tells the count": '"a.{at}.in_perm":{{"dtype":"F16","shape":[1],',
+}
+
+
+def costly_header(entry: str) -> bytes:
+    offsets = '"data_offsets":[{},{}]}}'
+    entries = [entry.format(at=at) + offsets.format(2 * at, 2 * at + 2) for at in range(MANY)]
+    return framed(f"{{{','.join(entries)}}}".encode())
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_tensors_cost_no_more_than_those_of_a_valid_model(name: str) -> None:
+    data = costly_header(COSTLY[name])
+    check_cost(lambda: read(data))
+    assert read(data).tensor_count == MANY
+
+
+def test_modules_whose_shapes_do_not_tell_their_count_are_looked_up_once() -> None:
+    leaves = {"indices": ("I32", (1, 2, 2)), "centroids.weight": ("F16", (1, 8))}
+    tensors = {f"m.{at}.a.{leaf}": tensor for at in range(MANY // 2) for leaf, tensor in leaves.items()}
+    data = framed(str(entries(tensors)).replace("'", '"').encode())
+    check_cost(lambda: read(data))
+    assert read(data).facts["unresolved"] == MANY // 2
+
+
+@pytest.mark.parametrize("leaves", [("indices", "trellis"), ("dense_weights", "in_perm", "q_weight")])
+def test_modules_with_parts_of_two_layouts_have_no_count(leaves: tuple[str, ...]) -> None:
+    data = framed(str(entries({f"m.{leaf}": ("I32", (2,)) for leaf in leaves})).replace("'", '"').encode())
+    assert (read(data).parameters, read(data).inferred) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("limit", "entry", "what"),
+    [
+        ("MAX_TENSOR_KINDS", '"a.{at}.b":{{"dtype":"F16","shape":[{at},0],', "at most 9 different shapes"),
+        ("MAX_TENSOR_KINDS", '"a{at}.b":{{"dtype":"F16","shape":[0],', "at most 9 different modules"),
+        ("MAX_UNUSUAL_SAFETENSORS_TENSORS", '"a":{{"dtype":"F16","shape":[0],"x":{at},', "at most 9 tensors with"),
+    ],
+)
+def test_kinds_of_tensors_are_limited(limit: str, entry: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_tensors(count: int) -> Header:
+        texts = [entry.replace('"a"', f'"a.{at}.b"').format(at=at) + '"data_offsets":[0,0]}' for at in range(count)]
+        return read(framed(f"{{{','.join(texts)}}}".encode()))
+
+    monkeypatch.setattr(limits, limit, 9)
+    assert read_tensors(9).tensor_count == 9
+    with pytest.raises(HeaderBeyondLimits, match=what):
+        read_tensors(10)
+
+
 def without_size(data: bytes, name: str) -> BytesSource:
     source = BytesSource(data, name)
     source.size = None

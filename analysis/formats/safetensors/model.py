@@ -17,44 +17,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.formats import model_config as configs
 from analysis.formats.config_geometry import read_config_geometry
 from analysis.formats.facts import clean_text, drop_missing
 from analysis.formats.safetensors.packing.codebooks import parameters_from_shapes
-from analysis.formats.safetensors.packing.measure import Module, Packed, measure
+from analysis.formats.safetensors.packing.measure import Packed, measure
 from analysis.formats.safetensors.tensors import FLOATS, Tensor
 from analysis.formats.tensor_digests import digest_tensors
 from analysis.schemes.quantization_config import QuantizationConfig, find_quantization_config
 from db.record_base import Json
 from db.records import ArtifactRecord, Header
 
-EMBEDDINGS = re.compile(
-    r"(?:^|\.)(?:embed_tokens|tok_embeddings|wte|word_embeddings|embedding|shared|embed_in|lm_head|embed_out|output)$"
-)
-HEADS = re.compile(
-    r"(?:^|\.)(?:lm_head|lm_head\.decoder|lm_head\.out_proj|proj_out|embed_out|output_projection|generator_lm_head|"
-    r"vocab_projector|lm_loss|pred_layer\.proj|predictions\.decoder|mlm_score\.decoder|head\.decoder|cls\.decoder|"
-    r"^output|^decoder|^head)\.weight$"
-)
-"""Output layers over a vocabulary."""
-TABLES = re.compile(
-    r"(?:^|\.)(?:embed_tokens|wte|word_embeddings?|tok_embeddings|tokens_embed|embed_in|shared|vocab_embedding|w|"
-    r"backbone\.embeddings|rwkv\.embeddings|transformer\.embeddings)\.weight$"
-)
-"""Embeddings of a vocabulary."""
-SHARED_TABLE = re.compile(r"(?:^|\.)shared\.weight$")
-TABLE_COPY = re.compile(r"(?:^|\.)(?:text_)?(?:en|de)coder\.embed_tokens\.weight$")
-ROUTED = re.compile(r"(?:^|\.)(?:experts|switch_mlp|routed_experts|local_experts)(?:\.|$)")
-ONE_EXPERT = re.compile(r"(?:^|\.)(?:experts|local_experts|routed_experts)\.(\d{1,5})(?:\.|$)")
-NOT_STACKED = re.compile(r"conv|attn|attention|router|norm|embed")
-"""Modules whose tensors of three dimensions are no experts."""
-PREDICTION = re.compile(r"(?:^|\.)(?:mtp|mtp_layers|nextn|nextn_predict|mtp_block)(?:\.|$)")
-PER_LAYER = re.compile(r"(?:^|\.)embed_tokens_per_layer$")
-LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d{1,5})\.")
-LORA = re.compile(r"(?:^|\.)(?:lora_(?:[AB]|up|down|embedding_[AB])|lora\.(?:up|down)|hada_w\d_[ab]|lokr_w\d)(?:\.|$)")
 REPO = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 NOMINAL = frozenset({"BITNET", "AQLM", "VPTQ", "SPQR", "QUIP", "EXL2", "EXL3"})
 """Schemes whose stored width is not their bits per weight: the bits come from the configuration."""
@@ -86,12 +62,14 @@ def build_safetensors_header(
     `format_`: the container, where it is another one whose tensors have the same names, types and shapes.
     """
     quantization = find_quantization_config(config, metadata) or QuantizationConfig()
-    packed = measure(tensors, quantization)
-    parameters, inferred = count_safetensors_parameters(packed, tensors, config, base_parameters)
+    packed = measure(tensors, quantization, artifact.artifact)
+    repeated = find_repeated_tables(packed, config)
+    parameters, inferred = count_safetensors_parameters(packed, repeated, base_parameters)
     types: Counter[str] = Counter()
-    for tensor in tensors.values():
-        types[tensor.dtype] += tensor.elements
-    data = sum(tensor.size for tensor in tensors.values()) - count_repeated_bytes(tensors, config) - packed.buffer_bytes
+    data = -packed.buffer_bytes - sum(tensor.size for tensor in repeated)
+    for tensor, number in Counter(tensors.values()).items():
+        types[tensor.dtype] += number * tensor.elements
+        data += number * tensor.size
     scheme, share = find_safetensors_scheme(packed, parameters)
     digests = digest_tensors((name, tensor.shape, tensor.dtype) for name, tensor in tensors.items())
     experts = find_experts(packed, config)
@@ -116,7 +94,7 @@ def build_safetensors_header(
         tensor_shapes=digests.shapes,
         requests=requests,
         bytes_read=bytes_read,
-        facts=collect_safetensors_facts(artifact, packed, tensors, metadata, config, quantization, experts),
+        facts=collect_safetensors_facts(artifact, packed, repeated, metadata, config, quantization, experts),
     )
 
 
@@ -124,40 +102,36 @@ def build_safetensors_header(
 
 
 def count_safetensors_parameters(
-    packed: Packed, tensors: Mapping[str, Tensor], config: Json, base_parameters: int | None
+    packed: Packed, repeated: Sequence[Tensor], base_parameters: int | None
 ) -> tuple[int | None, bool]:
-    """Parameters, and whether they were inferred: of the base model, or of shapes that may be padded."""
-    counted = packed.parameters - count_repeated_head(tensors, config)
+    """Parameters, and whether they were inferred: of the base model, or of shapes that may be padded.
+
+    `repeated`: tables that are counted once although they are stored twice.
+    """
+    modules = packed.grouped.modules
+    counted = packed.parameters - sum(tensor.elements for tensor in repeated)
     if not packed.unresolved:
-        return (counted if tensors else None), False
+        return (counted if modules else None), False
     if base_parameters:
         return base_parameters, True
-    guess = parameters_from_shapes(tensors, packed.unresolved)
+    kinds = Counter(modules[module] for module in packed.unresolved)
+    guess = parameters_from_shapes((kind.leaves, number) for kind, number in kinds.items())
     return (None if guess is None else counted + guess), True
 
 
-def find_repeated_tables(tensors: Mapping[str, Tensor], config: Json) -> list[Tensor]:
+def find_repeated_tables(packed: Packed, config: Json) -> list[Tensor]:
     """Tables that are stored although they are another one again (transformers, `_tied_weights_keys`).
 
     Encoder and decoder of T5 and BART read the table `shared` in any case; output layers repeat the embeddings where
     the configuration or the model's class ties them. Quantized ones are kept: the two may differ.
     """
-    shared = {tensor.shape for name, tensor in tensors.items() if SHARED_TABLE.search(name)}
-    copies = [name for name, tensor in tensors.items() if TABLE_COPY.search(name) and tensor.shape in shared]
+    tables = packed.grouped.tables
+    shared = {tensor.shape for names, tensor in tables if names.shared_table}
+    copies = [tensor for names, tensor in tables if names.table_copy and tensor.shape in shared]
     if configs.is_tied(config):
-        tables = {tensor.shape for name, tensor in tensors.items() if TABLES.search(name)}
-        copies += [name for name, tensor in tensors.items() if HEADS.search(name) and tensor.shape in tables]
-    return [tensors[name] for name in copies if tensors[name].dtype in FLOATS]
-
-
-def count_repeated_head(tensors: Mapping[str, Tensor], config: Json) -> int:
-    """Parameters that are counted once although they are stored twice."""
-    return sum(tensor.elements for tensor in find_repeated_tables(tensors, config))
-
-
-def count_repeated_bytes(tensors: Mapping[str, Tensor], config: Json) -> int:
-    """Bytes of output layers that are stored although they are the embeddings again."""
-    return sum(tensor.size for tensor in find_repeated_tables(tensors, config))
+        embeddings = {tensor.shape for names, tensor in tables if names.table}
+        copies += [tensor for names, tensor in tables if names.head and tensor.shape in embeddings]
+    return [tensor for tensor in copies if tensor.dtype in FLOATS]
 
 
 def find_experts(packed: Packed, config: Json) -> dict[str, Any]:
@@ -166,30 +140,27 @@ def find_experts(packed: Packed, config: Json) -> dict[str, Any]:
     found: dict[str, Any] = dict(configs.read_experts(config))
     if not found:
         count, used = configs.default_experts(config)
-        numbers = {int(one[1]) for name in packed.modules if (one := ONE_EXPERT.search(name))}
+        numbers = find_expert_numbers(packed)
         if len(numbers) > 1:
             found = drop_missing({"count": max(numbers) + 1, "used": used})
         elif count and any(
-            m.stacked == count and is_routed_expert(name, m, count) for name, m in packed.modules.items()
+            module.stacked == count and names.is_routed_expert(module.stacked, count)
+            for names, module in packed.modules
         ):
             found = drop_missing({"count": count, "used": used})
     if found.get("count"):
         found["parameters"] = sum(
-            m.parameters for name, m in packed.modules.items() if is_routed_expert(name, m, found["count"])
+            number * module.parameters
+            for (names, module), number in packed.modules.items()
+            if names.is_routed_expert(module.stacked, found["count"])
         )
     return found
 
 
-def is_routed_expert(name: str, module: Module, count: int) -> bool:
-    """Whether a module belongs to routed experts: by its name, or because it stacks one matrix per expert.
-
-    JetMoE's experts are `mlp.input_linear` and `mlp.output_linear`: neither name says what they are.
-    """
-    if "shared" in name:
-        return False
-    if ROUTED.search(name):
-        return True
-    return module.stacked == count and NOT_STACKED.search(name) is None
+def find_expert_numbers(packed: Packed) -> set[int]:
+    """The numbers of single experts in the names of modules."""
+    places = ((name, kind.names.expert_at) for name, kind in packed.grouped.modules.items())
+    return {int(name.split(".", at + 1)[at]) for name, at in places if at is not None}
 
 
 def count_active_safetensors_parameters(
@@ -198,32 +169,28 @@ def count_active_safetensors_parameters(
     """Parameters that one token uses; all of them if there are no experts."""
     if parameters is None:
         return None
-    routed = {
-        name: m.parameters
-        for name, m in packed.modules.items()
-        if experts and is_routed_expert(name, m, experts["count"])
-    }
-    tables = {name: m.parameters for name, m in packed.modules.items() if PER_LAYER.search(name)}
-    ahead = {**find_prediction_parameters(packed, config), **tables}
+    last = find_last_layer(config)
+    ahead = routed = idle = 0
+    for (names, module), number in packed.modules.items():
+        held = number * module.parameters
+        further = names.per_layer or names.predicts(last)
+        ahead += held if further else 0
+        if experts and names.is_routed_expert(module.stacked, experts["count"]):
+            routed += number
+            idle += 0 if further else held
     if not routed:
-        return parameters - sum(ahead.values())
+        return parameters - ahead
     count, used = int(experts["count"]), experts.get("used")
     if not used or used > count:
         return None
-    idle = sum(held for name, held in routed.items() if name not in ahead)
-    return parameters - sum(ahead.values()) - (idle - idle * int(used) // count)
+    return parameters - ahead - (idle - idle * int(used) // count)
 
 
-def find_prediction_parameters(packed: Packed, config: Json) -> dict[str, int]:
-    """Parameters of modules that only predict tokens beyond the next: of that name, or in layers past the last."""
+def find_last_layer(config: Json) -> int | None:
+    """The number after that of the last layer, where further layers predict tokens beyond the next; else None."""
     inner = configs.language_config(config)
     layers = configs.parse_count(inner.get("num_hidden_layers"), 10_000)
-    last = layers if configs.parse_count(inner.get("num_nextn_predict_layers"), 100) else None
-    return {
-        name: module.parameters
-        for name, module in packed.modules.items()
-        if PREDICTION.search(name) or (last is not None and (at := LAYER.search(name)) and int(at[1]) >= last)
-    }
+    return layers if configs.parse_count(inner.get("num_nextn_predict_layers"), 100) else None
 
 
 # ---- The scheme -----------------------------------------------------------------------------------------------------
@@ -233,7 +200,7 @@ def find_safetensors_scheme(packed: Packed, parameters: int | None) -> tuple[str
     """The dominant scheme and the share of the parameters that it holds."""
     known = Counter(packed.schemes)
     if packed.unresolved:  # its parameters are unknown here: all that no other scheme holds
-        unknown = Counter(packed.modules[name].scheme for name in packed.unresolved).most_common(1)[0][0]
+        unknown = Counter(packed.unresolved.values()).most_common(1)[0][0]
         if parameters is None:
             return unknown, None
         known[unknown] += max(0, parameters - packed.parameters)
@@ -242,7 +209,9 @@ def find_safetensors_scheme(packed: Packed, parameters: int | None) -> tuple[str
         return None, None
     packings = [(held, name) for name, held in known.items() if name not in FLOATS]
     outside = total - sum(
-        m.parameters for name, m in packed.modules.items() if m.scheme in FLOATS and EMBEDDINGS.search(name)
+        number * module.parameters
+        for (names, module), number in packed.modules.items()
+        if module.scheme in FLOATS and names.embeddings
     )
     held, scheme = max(packings, default=(0, ""))
     if held < max(1, outside) / 4:
@@ -276,7 +245,7 @@ def find_packed_bits(packed: Packed, quantization: QuantizationConfig) -> float 
 def collect_safetensors_facts(
     artifact: ArtifactRecord,
     packed: Packed,
-    tensors: Mapping[str, Tensor],
+    repeated: Sequence[Tensor],
     metadata: Mapping[str, str],
     config: Json,
     quantization: QuantizationConfig,
@@ -284,14 +253,17 @@ def collect_safetensors_facts(
 ) -> Json:
     """What else the header and the configuration say, limited in size."""
     adapter = configs.read_adapter(config)
-    lora = [tensor for name, tensor in tensors.items() if LORA.search(name)]
-    if lora and len(lora) * 2 >= len(tensors):
+    lora = packed.grouped.lora
+    if lora and lora.total() * 2 >= packed.grouped.tensors:
         adapter.setdefault("type", "lora")
         ranks = [min(tensor.shape) for tensor in lora if tensor.shape]
         adapter.setdefault("rank", min(ranks) if ranks else None)
     else:
         adapter = adapter if artifact.role == "adapter" else {}
-    ahead = sum(find_prediction_parameters(packed, config).values())
+    last = find_last_layer(config)
+    ahead = sum(
+        number * module.parameters for (names, module), number in packed.modules.items() if names.predicts(last)
+    )
     facts = {
         "role": "adapter" if adapter else artifact.role,
         "class": configs.read_class(config),
@@ -306,7 +278,7 @@ def collect_safetensors_facts(
             }
         ),
         "tied_embeddings": configs.is_tied(config) or None,
-        "repeated_head": count_repeated_head(tensors, config) or None,
+        "repeated_head": sum(tensor.elements for tensor in repeated) or None,
         "buffers": packed.buffers or None,
         "prediction_parameters": ahead or None,
         "unresolved": len(packed.unresolved) or None,

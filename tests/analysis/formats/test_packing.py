@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from analysis.formats.safetensors.packing.grouping import group_by_module
 from analysis.formats.safetensors.packing.measure import measure
-from analysis.formats.safetensors.packing.modules import group_by_module, split_name
+from analysis.formats.safetensors.packing.modules import split_name
 from analysis.formats.safetensors.tensors import Tensor
 from analysis.schemes.quantization_config import QuantizationConfig
 from tests.analysis.formats.packed_layouts import (
@@ -348,7 +349,7 @@ def test_a_configuration_that_lies_does_not_make_a_count() -> None:
 
 
 def tensors_of(shapes: Mapping[str, tuple[str, Shape]]) -> dict[str, Tensor]:
-    return {name: Tensor(dtype, shape, 0, 64) for name, (dtype, shape) in shapes.items()}
+    return {name: Tensor(dtype, shape, 64) for name, (dtype, shape) in shapes.items()}
 
 
 def test_tensor_names_split_into_module_and_ending() -> None:
@@ -360,7 +361,7 @@ def test_tensor_names_split_into_module_and_ending() -> None:
     fused = tensors_of(
         {"m.experts.down_proj": ("F8_E4M3", (4, 8, 8)), "m.experts.down_proj_scale_inv": ("F32", (4, 1, 1))}
     )
-    assert set(group_by_module(fused)) == {"m.experts.down_proj"}
+    assert set(group_by_module(fused).modules) == {"m.experts.down_proj"}
     assert measure(fused, QuantizationConfig()).parameters == 256
 
 

@@ -7,6 +7,8 @@ is wrong, missing or newer than this package. N is the number of outputs of a ma
 b the bits.
 
     modules    names of tensors, by module; what is no weight
+    names      what names say, once for all that differ in numbers only
+    grouping   modules of one kind, which are measured once
     integers   rules for packed integers: GPTQ, AWQ, compressed-tensors, bitsandbytes, HQQ, quanto, torchao, MLX
     floats     rules for floats of 4, 6 and 8 bits: FP8, MXFP4, NVFP4
     codebooks  rules for indices into tables: ExLlama, AQLM, VPTQ, QuIP, HIGGS, SpQR

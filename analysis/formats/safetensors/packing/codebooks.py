@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from math import isqrt, log2
 
-from analysis.formats.safetensors.packing.modules import Count, Leaves, group_by_module, split_name
-from analysis.formats.safetensors.tensors import Tensor
+from analysis.formats.safetensors.packing.modules import Count, Leaves
 from analysis.schemes.quantization_config import QuantizationConfig
 
 
@@ -57,20 +56,22 @@ def count_spqr(module: str, leaves: Leaves, config: QuantizationConfig) -> Count
     return Count(None, "SPQR")
 
 
-def parameters_from_shapes(tensors: Mapping[str, Tensor], modules: list[str]) -> int | None:
-    """What the shapes of VPTQ and SpQR modules suggest, all padding counted; None where one does not tell."""
-    leaves_of = group_by_module({name: t for name, t in tensors.items() if split_name(name)[0] in set(modules)})
+def parameters_from_shapes(layouts: Iterable[tuple[Leaves, int]]) -> int | None:
+    """What the shapes of VPTQ and SpQR modules suggest, all padding counted; None where one does not tell.
+
+    `layouts`: the tensors of a module, and how many modules have these.
+    """
     total = 0
-    for leaves in leaves_of.values():
-        if "dense_weights" in leaves and "in_perm" in leaves:
-            total += _spqr_parameters(leaves)
-        elif "indices" in leaves:
+    for leaves, number in layouts:
+        if {"dense_weights", "in_perm", "row_offsets"} <= leaves.keys():
+            count: int | None = _spqr_parameters(leaves)
+        elif {"indices", "centroids.weight"} <= leaves.keys():
             count = _vptq_parameters(leaves)
-            if count is None:
-                return None
-            total += count
         else:
             return None
+        if count is None:
+            return None
+        total += number * count
     return total
 
 

@@ -9,7 +9,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from analysis.formats.safetensors.packing import codebooks, floats, integers
-from analysis.formats.safetensors.packing.modules import COMPANIONS, Rule, group_by_module, is_buffer, is_scale
+from analysis.formats.safetensors.packing.grouping import GroupedTensors, ModuleKind, group_by_module
+from analysis.formats.safetensors.packing.modules import COMPANIONS, Rule, is_buffer, is_scale
+from analysis.formats.safetensors.packing.names import ModuleNames
 from analysis.formats.safetensors.tensors import BYTES, EIGHT, FLOATS, SCALES, Tensor
 from analysis.schemes.quantization_config import QuantizationConfig
 
@@ -29,11 +31,12 @@ class Module(NamedTuple):
 class Packed:
     """What all tensors stand for."""
 
-    modules: dict[str, Module] = field(default_factory=dict)
+    grouped: GroupedTensors
+    modules: Counter[tuple[ModuleNames, Module]] = field(default_factory=Counter)  # how many there are of each
     schemes: Counter[str] = field(default_factory=Counter)  # parameters by scheme
     methods: Counter[str] = field(default_factory=Counter)  # parameters by the library whose layout it is
     stored: Counter[str] = field(default_factory=Counter)  # bytes of packed weights, scales aside, by scheme
-    unresolved: list[str] = field(default_factory=list)  # modules whose shapes do not tell
+    unresolved: dict[str, str] = field(default_factory=dict)  # modules whose shapes do not tell, and their schemes
     buffers: int = 0  # elements that are no weights: positions, masks, counters
     buffer_bytes: int = 0
 
@@ -66,6 +69,11 @@ RULES: tuple[tuple[frozenset[str], Rule, str], ...] = (
     (frozenset({"weight", "tables"}), codebooks.count_higgs, "higgs"),
 )
 """Tensors that must be there, the rule that counts, and the method whose layout it is. The first that fits counts."""
+_TELLING_LEAVES = frozenset({
+    *(leaf for needed, _, _ in RULES for leaf in needed), *integers.SCALE_LEAVES, "weight", "scales", "qbiases",
+    "embedding_quantized", "weight_scale_inv", "weight_scale_2", "pre_quant_scale", "weight_sf", "weight_scales",
+})  # fmt: skip
+"""Endings that `find_rule` looks at."""
 
 
 @lru_cache(maxsize=1024)
@@ -105,36 +113,90 @@ def _byte_method(leaves: Mapping[str, str]) -> str:
     return "eetq" if "weight_scales" in leaves else ""
 
 
-def measure(tensors: Mapping[str, Tensor], config: QuantizationConfig) -> Packed:
-    """The parameters of a model's tensors, by module and by scheme."""
-    packed = Packed()
-    modules = group_by_module(tensors)
+def measure(tensors: Mapping[str, Tensor], config: QuantizationConfig, artifact: str = "tensors") -> Packed:
+    """The parameters of a model's tensors, by module and by scheme.
+
+    Modules of one kind have the same parameters, unless the configuration has settings of single modules. Raises
+    HeaderBeyondLimits, with the artifact's name.
+    """
+    packed = Packed(group_by_module(tensors, artifact))
+    modules = packed.grouped.modules
     config = config.limit_patterns(len(modules))
-    for module, leaves in modules.items():
-        rule = find_rule(frozenset((leaf, tensor.dtype) for leaf, tensor in leaves.items()))
-        stacked = max((tensor.shape[0] for tensor in leaves.values() if is_stack(tensor)), default=0)
-        parameters, scheme = 0, ""
-        if rule is not None:
-            counted, scheme, method = rule[0](module, leaves, config)
-            if counted is None or counted > MAX_WEIGHTS_PER_BYTE * sum(tensor.size for tensor in leaves.values()):
-                counted = None  # a configuration or a shape that claims more than any packing holds
-                packed.unresolved.append(module)
-            parameters = counted or 0
-            packed.schemes[scheme] += parameters
-            packed.methods[config.method or method or rule[1]] += parameters
-            packed.stored[scheme] += max(tensor.size for tensor in leaves.values())
-        for leaf, tensor in leaves.items():
-            if is_scale(leaf, tensor) or (
-                rule and (leaf in COMPANIONS or leaf.startswith(("weight.", "W_q.", "meta.")) or leaf == "weight")
-            ):
-                continue
-            if is_buffer(f"{module}.{leaf}", tensor):
-                packed.buffers += tensor.elements
-                packed.buffer_bytes += tensor.size
-                continue
-            parameters += tensor.elements
-            kind = floats.float_scheme(tensor.dtype)
-            packed.schemes[kind] += tensor.elements
-            scheme = scheme or kind
-        packed.modules[module] = Module(parameters, scheme, stacked)
+    numbers = Counter(modules.values())
+    if config.modules or config.tensor_classes:
+        layouts = {kind: read_layout(kind) for kind in numbers}
+        for module, kind in modules.items():
+            layout = layouts[kind]
+            number = 1 if layout.rule else numbers.pop(kind, 0)  # plain weights have no settings
+            if number and (scheme := _add_modules(packed, module, layout, number, config)) is not None:
+                packed.unresolved[module] = scheme
+        return packed
+    unresolved: dict[ModuleKind, str] = {}
+    for kind, number in numbers.items():
+        if (scheme := _add_modules(packed, kind.names.text, read_layout(kind), number, config)) is not None:
+            unresolved[kind] = scheme
+    if unresolved:
+        packed.unresolved = {module: unresolved[kind] for module, kind in modules.items() if kind in unresolved}
     return packed
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleLayout:
+    """What the tensors of a module are, whatever the configuration says."""
+
+    names: ModuleNames
+    leaves: Mapping[str, Tensor]
+    rule: Rule | None
+    """Counts the weights that are packed; None where there are none."""
+    method: str
+    plain: tuple[tuple[str, int], ...]
+    """Schemes and parameters of the tensors that are weights as they are."""
+    stacked: int
+    buffers: int
+    buffer_bytes: int
+
+
+def read_layout(kind: ModuleKind) -> ModuleLayout:
+    """The layout of the modules of one kind."""
+    leaves = kind.leaves
+    found = find_rule(frozenset((leaf, t.dtype) for leaf, t in leaves.items() if leaf in _TELLING_LEAVES))
+    plain = []
+    buffers = buffer_bytes = 0
+    for leaf, tensor in leaves.items():
+        if is_scale(leaf, tensor) or (
+            found and (leaf in COMPANIONS or leaf.startswith(("weight.", "W_q.", "meta.")) or leaf == "weight")
+        ):
+            continue
+        if is_buffer(leaf, tensor):
+            buffers += tensor.elements
+            buffer_bytes += tensor.size
+        else:
+            plain.append((floats.float_scheme(tensor.dtype), tensor.elements))
+    stacked = max((tensor.shape[0] for tensor in leaves.values() if is_stack(tensor)), default=0)
+    rule, method = found or (None, "")
+    return ModuleLayout(kind.names, leaves, rule, method, tuple(plain), stacked, buffers, buffer_bytes)
+
+
+def _add_modules(
+    packed: Packed, module: str, layout: ModuleLayout, number: int, config: QuantizationConfig
+) -> str | None:
+    """Adds so many modules with the parameters of this one. The scheme where shapes do not tell its parameters."""
+    parameters, scheme, unresolved = 0, "", None
+    if layout.rule is not None:
+        counted, scheme, method = layout.rule(module, layout.leaves, config)
+        sizes = [tensor.size for tensor in layout.leaves.values()]
+        if counted is None or counted > MAX_WEIGHTS_PER_BYTE * sum(sizes):
+            counted = 0  # a configuration or a shape that claims more than any packing holds
+            unresolved = scheme
+        parameters = counted
+        packed.schemes[scheme] += number * parameters
+        packed.methods[config.method or method or layout.method] += number * parameters
+        packed.stored[scheme] += number * max(sizes)
+    for kind, elements in layout.plain:
+        parameters += elements
+        packed.schemes[kind] += number * elements
+        scheme = scheme or kind
+    packed.buffers += number * layout.buffers
+    packed.buffer_bytes += number * layout.buffer_bytes
+    packed.modules[layout.names, Module(parameters, scheme, layout.stacked)] += number
+    return unresolved

@@ -56,14 +56,6 @@ def split_name(name: str) -> tuple[str, str]:
     return module, leaf
 
 
-def group_by_module(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    modules: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        module, leaf = split_name(name)
-        modules.setdefault(module, {})[leaf] = tensor
-    return modules
-
-
 # ---- What is no weight -----------------------------------------------------------------------------------------------
 
 COMPANIONS = frozenset({
@@ -109,13 +101,11 @@ _NEVER_WEIGHT = re.compile(
     r"\w*_amax"
 )
 """Scales of quantized weights, activations and caches, whatever stands beside them."""
-_BUFFER = re.compile(
-    r"(?:^|\.)(?:position_ids|inv_freq|original_inv_freq|cos_cached|sin_cached|freqs_cis|num_batches_tracked|"
-    r"running_mean|"
-    r"running_var|masked_bias|causal_mask|attn_mask|relative_position_index|token_type_ids|e_score_correction_mask)$"
-)
-
-
+_BUFFERS = frozenset({
+    "position_ids", "inv_freq", "original_inv_freq", "cos_cached", "sin_cached", "freqs_cis", "num_batches_tracked",
+    "running_mean", "running_var", "masked_bias", "causal_mask", "attn_mask", "relative_position_index",
+    "token_type_ids", "e_score_correction_mask",
+})  # fmt: skip
 _INTEGER_DTYPES = frozenset({"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"})
 
 
@@ -124,12 +114,13 @@ def is_scale(leaf: str, tensor: Tensor) -> bool:
     return tensor.dtype == "F8_E8M0" or _NEVER_WEIGHT.fullmatch(leaf) is not None
 
 
-def is_buffer(name: str, tensor: Tensor) -> bool:
+def is_buffer(leaf: str, tensor: Tensor) -> bool:
     """Whether a tensor is no weight but something kept beside: positions, masks, rotary tables, counters.
 
     Whole numbers that no rule knows as packed weights are never weights.
     """
-    if tensor.dtype in _INTEGER_DTYPES or _BUFFER.search(name):
+    last = leaf.rpartition(".")[2]
+    if tensor.dtype in _INTEGER_DTYPES or last in _BUFFERS:
         return True
     shape = tensor.shape  # a causal mask: GPT-2's attn.bias
-    return name.endswith(".bias") and len(shape) == 4 and shape[0] == shape[1] == 1 and shape[2] == shape[3]
+    return last == "bias" and len(shape) == 4 and shape[0] == shape[1] == 1 and shape[2] == shape[3]

@@ -1,0 +1,70 @@
+"""The modules of a header: those whose names and tensors differ in numbers only are one kind, and measured once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from analysis.errors import HeaderBeyondLimits
+from analysis.formats import limits
+from analysis.formats.safetensors.packing.names import ModuleNames, NameTable, TensorNames
+from analysis.formats.safetensors.tensors import Tensor
+
+
+@dataclass(slots=True, eq=False)
+class ModuleKind:
+    """Modules with the same tensors: those of `before`, then one more. Compared by identity."""
+
+    names: ModuleNames
+    before: ModuleKind | None = None
+    leaf: str = ""
+    tensor: Tensor | None = None
+
+    @property
+    def leaves(self) -> dict[str, Tensor]:
+        """The tensors by what their names add to the module's, in the order of the file."""
+        found: list[tuple[str, Tensor]] = []
+        kind: ModuleKind | None = self
+        while kind is not None and kind.tensor is not None:
+            found.append((kind.leaf, kind.tensor))
+            kind = kind.before
+        return dict(reversed(found))
+
+
+@dataclass(slots=True)
+class GroupedTensors:
+    """The tensors of a model, by module."""
+
+    tensors: int = 0
+    """How many there are."""
+    modules: dict[str, ModuleKind] = field(default_factory=dict)
+    tables: list[tuple[TensorNames, Tensor]] = field(default_factory=list)
+    """Those that may be embeddings of a vocabulary or an output layer."""
+    lora: Counter[Tensor] = field(default_factory=Counter)
+    """Those of low-rank adapters, and how many there are of each."""
+
+
+def group_by_module(tensors: Mapping[str, Tensor], artifact: str = "tensors") -> GroupedTensors:
+    """The modules of these tensors, each with its kind. Raises HeaderBeyondLimits, with the artifact's name."""
+    found = GroupedTensors(len(tensors))
+    modules = found.modules
+    first: dict[ModuleNames, ModuleKind] = {}
+    following: dict[tuple[ModuleKind, str, Tensor], ModuleKind] = {}
+    for (name, names), tensor in zip(NameTable().look_up(tensors), tensors.values(), strict=True):
+        module, leaf = names.split(name)
+        before = modules.get(module) or first.get(names.module)
+        if before is None:
+            before = first[names.module] = ModuleKind(names.module)
+        kind = following.get((before, leaf, tensor))
+        if kind is None:
+            if len(following) >= limits.MAX_TENSOR_KINDS:
+                most = f"at most {limits.MAX_TENSOR_KINDS:,} different modules"
+                raise HeaderBeyondLimits(artifact, 0, most, "more")
+            kind = following[before, leaf, tensor] = ModuleKind(names.module, before, leaf, tensor)
+        modules[module] = kind
+        if names.head or names.table or names.shared_table or names.table_copy:
+            found.tables.append((names, tensor))
+        if names.lora:
+            found.lora[tensor] += 1
+    return found
