@@ -17,6 +17,7 @@ secret_file = "webhook.secret"
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Collection, Mapping
@@ -143,7 +144,7 @@ def parse_config(data: Mapping[str, Any], path: Path) -> ServiceConfig:
     for number, hook in enumerate(hooks):
         _check_names(hook.after, (*jobs, *([VISITS] if webhook else [])), path, f"hooks[{number}]")
     _refuse_cycles(jobs, path)
-    db = data.get("db", "catalog.db")
+    db = data.get("db", os.environ.get("HF_CATALOG_DB") or "catalog.db")
     if not isinstance(db, str) or not db:
         raise ConfigError(str(path), "db", "must be a path or a URL")
     state = folder / str(data.get("state", f"{path.stem}.state.json"))
@@ -203,7 +204,9 @@ def _parse_hook(number: int, row: Any, path: Path) -> JobHook:
         raise ConfigError(str(path), place, "needs one of command and webhook")
     webhook = row.get("webhook")
     if webhook is not None and not (isinstance(webhook, str) and WEBHOOK.fullmatch(webhook)):
-        raise ConfigError(str(path), f"{place}.webhook", "is not an http, https or slack+https URL without blanks")
+        raise ConfigError(
+            str(path), f"{place}.webhook", "is not an http or https URL without blanks (slack+https:// for chats)"
+        )
     command = _parse_words(row["command"], path, f"{place}.command") if "command" in row else ()
     url = None if webhook is None else webhook_url(webhook)
     return JobHook(_parse_words(row.get("after"), path, f"{place}.after"), command, url)
