@@ -92,6 +92,14 @@ def size_text(number: float | None) -> str:
     return f"{number:.0f} B"
 
 
+def volume_text(number: float | None) -> str:
+    """Bytes of a whole catalog formatted, in the largest unit that they reach: `1.8 PB`, `34.4 TB`, `12 GB`."""
+    for scale, unit in ((1e15, "PB"), (1e12, "TB")):
+        if number is not None and abs(number) >= scale:
+            return f"{number / scale:.3g} {unit}"
+    return size_text(number)
+
+
 def count_text(number: float | None) -> str:
     """A count formatted: `3.88B`, `270M`, `12,345`."""
     if number is None:

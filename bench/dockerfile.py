@@ -107,10 +107,12 @@ def main(command: list[str]) -> int:
         place.chmod(0o755)
         options = f"lowerdir=/,upperdir={place / 'upper'},workdir={place / 'work'}"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(place / "root")], check=True)
+        for shared in ("dev", "proc"):
+            subprocess.run(["mount", "--rbind", f"/{shared}", str(place / "root" / shared)], check=True)
         try:
             return run_steps(place / "root", command or ["hf-catalog", "--version"])
         finally:
-            subprocess.run(["umount", str(place / "root")], check=True)
+            subprocess.run(["umount", "--recursive", "--lazy", str(place / "root")], check=True)
             subprocess.run(["umount", name], check=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, Literal
@@ -17,8 +17,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from analysis.errors import MissingExtra
+from analysis.publish.manifest import HUBS
 from analysis.publish.summaries import SIZE_CLASSES
 from analysis.query.reader import CatalogReader
+from analysis.text import day_text
 from db.new_file import new_file
 
 Theme = Literal["light", "dark"]
@@ -34,6 +36,11 @@ TOP_FAMILIES = 7  # the eighth colour is for all others
 MAX_POINTS = 1_500  # of the scatter plot: more would make the page large and no clearer
 
 
+FONT = "system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif"
+BASIS_LINE_PIXELS = 15
+BASIS_CHARACTER_PIXELS = 5.6  # mean width of a character of 11 pixels
+VIEW_BOX = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
+
 MARK = re.compile(r'<path aria-label="([^"]*)" role="graphics-symbol" aria-roledescription="[^"]*"([^>]*)/>')
 """A bar or a point as vl-convert writes it; its label becomes a title, which browsers show under the pointer."""
 
@@ -42,7 +49,8 @@ MARK = re.compile(r'<path aria-label="([^"]*)" role="graphics-symbol" aria-roled
 class Figure:
     """One chart: its data (`table`), its text alternative (`description`) and `draw`, which makes the Altair chart.
 
-    `draw` takes the plot's width in pixels; it is None where the catalog holds nothing to show yet.
+    `draw` takes the plot's width in pixels; it is None where the catalog holds nothing to show yet. `count` is what the
+    picture shows, with its unit; `source` says which Hub, which selection of it and which day.
     """
 
     name: str
@@ -50,15 +58,46 @@ class Figure:
     description: str
     table: pd.DataFrame
     draw: Callable[[int], Any] | None
+    count: str = ""
+    source: str = ""
+
+    @property
+    def basis(self) -> str:
+        """What the picture shows, as it says itself: `n = 452 repos. Source: ...`."""
+        return f"{f'n = {self.count}. ' if self.count else ''}{self.source}"
 
     def svg(self, theme: Theme = "light", width: int = WIDE_PIXELS) -> str:
         """The chart with its title as SVG text, on a transparent background. Raises MissingExtra."""
-        return str(import_vl_convert().vegalite_to_svg(self.titled_spec(theme, width)))
+        svg = str(import_vl_convert().vegalite_to_svg(self.titled_spec(theme, width)))
+        return self.with_basis(svg, INK[theme], f"{self.name}-")
 
     def png(self, theme: Theme = "light", width: int = WIDE_PIXELS, scale: float = 2.0) -> bytes:
         """The chart with its title as PNG bytes, on the theme's background. Raises MissingExtra."""
         spec = {**self.titled_spec(theme, width), "background": BACKGROUND[theme], "padding": 16}
-        return bytes(import_vl_convert().vegalite_to_png(spec, scale=scale))
+        svg = self.with_basis(str(import_vl_convert().vegalite_to_svg(spec)), INK[theme], f"{self.name}-", margin=16)
+        return bytes(import_vl_convert().svg_to_png(svg, scale=scale))
+
+    def with_basis(self, svg: str, ink: str, prefix: str, margin: int = 0) -> str:
+        """A picture with title and description for programs that read it out, and what it shows in lines below it."""
+        size = VIEW_BOX.search(svg)
+        assert size is not None
+        width, height = float(size[1]), float(size[2])
+        lines = wrap(self.basis, max(40, int((width - 2 * margin) / BASIS_CHARACTER_PIXELS)))
+        whole = height + len(lines) * BASIS_LINE_PIXELS
+        texts = "".join(
+            f'<text x="{margin}" y="{height + 10 + at * BASIS_LINE_PIXELS - margin / 2:.0f}" fill="{ink}"'
+            f' font-family="{FONT}" font-size="11">{escape_html(line)}</text>'
+            for at, line in enumerate(lines)
+        )
+        named = (
+            f'<title id="{prefix}title">{escape_html(self.title)}</title>'
+            f'<desc id="{prefix}desc">{escape_html(f"{self.description} {self.basis}".strip())}</desc>'
+        )
+        opening = f'role="img" aria-labelledby="{prefix}title {prefix}desc" viewBox="0 0 {size[1]} {whole:g}"'
+        svg = VIEW_BOX.sub(opening, svg, count=1)
+        svg = re.sub(r'(<svg[^>]*?) height="[\d.]+"', rf'\1 height="{whole:g}"', svg, count=1)
+        svg = re.sub(r"(<svg[^>]*>)", lambda found: found[1] + named, svg, count=1)
+        return svg.removesuffix("</svg>") + texts + "</svg>"
 
     def titled_spec(self, theme: Theme, width: int) -> dict[str, Any]:
         """The Vega-Lite specification with title and description above the plot."""
@@ -70,9 +109,10 @@ class Figure:
 
         `suffix` is its class and keeps its ids apart from those of other charts on the page.
         """
-        svg = str(import_vl_convert().vegalite_to_svg(self.spec("light", width)))
-        size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
         name = f"{self.name}-{suffix}"
+        svg = str(import_vl_convert().vegalite_to_svg(self.spec("light", width)))
+        svg = self.with_basis(svg, INK["light"], f"{name}-")
+        size = VIEW_BOX.search(svg)
         numbers: dict[str, int] = {}  # of ids: vl-convert counts on from chart to chart, here each starts at 0
         svg = re.sub(r"\b(?:clip|gradient_)\d+\b", lambda it: f"{name}-{numbers.setdefault(it[0], len(numbers))}", svg)
         for colour, variable in ((INK["light"], "currentColor"), (GRID["light"], "var(--grid)")):
@@ -81,8 +121,7 @@ class Figure:
         opening = (
             f'<svg class="{suffix}" role="img" aria-labelledby="{name}-title {name}-desc" '
             f'viewBox="0 0 {size[1]} {size[2]}" '  # type: ignore[index]
-            f'xmlns="http://www.w3.org/2000/svg"><title id="{name}-title">{escape_html(self.title)}</title>'
-            f'<desc id="{name}-desc">{escape_html(self.description)}</desc>'
+            'xmlns="http://www.w3.org/2000/svg">'
         )
         return opening + re.sub(r"^.*?<svg[^>]*>", "", svg, count=1, flags=re.DOTALL)
 
@@ -126,7 +165,7 @@ def make_config(theme: Theme, width: int) -> dict[str, Any]:
     }
     return {
         "background": "transparent",
-        "font": "system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif",
+        "font": FONT,
         "axis": {**text, "gridColor": grid, "domainColor": grid, "tickColor": grid, "labelLimit": 150},
         "axisX": {"titlePadding": 8},
         "legend": {
@@ -147,8 +186,26 @@ def make_config(theme: Theme, width: int) -> dict[str, Any]:
 def make_figures(reader: CatalogReader) -> Iterator[Figure]:
     """All charts of the catalog, in the report's order."""
     makers = (make_families, make_quantizations, make_sizes, make_quantizers, make_size_classes, make_formats)
+    source = describe_source(reader)
     for make in makers:
-        yield make(reader)
+        yield replace(make(reader), source=source)
+
+
+def describe_source(reader: CatalogReader) -> str:
+    """Which Hub, which part of it, how many repos, and which day: `Source: models of huggingface.co, ...`."""
+    hubs = [row["endpoint"].partition("://")[2] or row["endpoint"] for row in reader.all(HUBS)]
+    (found,) = reader.all(
+        "select (select count(*) from repos where type = 'model' and status <> 'gone') as repos,"
+        " (select max(coalesce(finished_at, started_at)) from crawl_runs) as last,"
+        " (select count(*) from crawl_runs where scope = '' and kind = 'full' and outcome = 'complete') as whole"
+    )
+    if not hubs:
+        return "Source: an empty catalog"
+    selection = "the whole list" if found["whole"] else "a selection"
+    return (
+        f"Source: models of {', '.join(hubs)}, {selection}, {found['repos']:,} repos,"
+        f" {day_text(found['last'])}; hf-catalog"
+    )
 
 
 def query_frame(reader: CatalogReader, sql: str, columns: list[str]) -> pd.DataFrame:
@@ -173,7 +230,7 @@ def bar_chart(
 
 def make_families(reader: CatalogReader) -> Figure:
     """Repos created in each quarter, by family."""
-    name, title = "families-over-time", "Families over time"
+    name, title = "families-over-time", "Model families over time"
     rows = query_frame(
         reader,
         "select substr(cast(created_at as varchar), 1, 7) as month, family, count(*) as repos from models"
@@ -220,7 +277,7 @@ def make_families(reader: CatalogReader) -> Figure:
         f"{count_left_out(reader, 'family is null or created_at is null', 'without a known family or date')}"
         f"{' * The quarter of the last crawl is not over.' if unfinished in labels else ''}"
     )
-    return Figure(name, title, description, table, draw)
+    return Figure(name, title, description, table, draw, f"{int(table['repos'].sum()):,} repos")
 
 
 def quarter_of(month: str) -> str:
@@ -259,17 +316,21 @@ def make_quantizations(reader: CatalogReader) -> Figure:
             table,
             "quantization",
             "downloads",
-            "monthly downloads of quantized repos with it",
+            "downloads in 30 days of the repos that hold it",
             PALETTE[0],
             width,
             format="~s",
         )
 
+    (found,) = reader.all(
+        "select count(distinct repo_id) as repos from repo_schemes where quantized and status <> 'gone'"
+    )
     description = (
         f"{table.iloc[0]['quantization']} is in the quantized repos with most downloads. A repo counts for each"
-        " quantization that it holds: the Hub counts downloads by repo, not by file."
+        " quantization that it holds, so the bars do not add up: the Hub counts downloads by repo, not by file."
     )
-    return Figure("schemes", "Quantizations by downloads", description, table, draw)
+    count = f"{found['repos']:,} repos with quantized files; the first {len(table)} quantizations"
+    return Figure("schemes", "Quantizations by downloads", description, table, draw, count)
 
 
 def make_sizes(reader: CatalogReader) -> Figure:
@@ -330,12 +391,13 @@ def make_sizes(reader: CatalogReader) -> Figure:
         return alt.layer(agree, differ)
 
     conflicts = int(table["conflict"].sum())
+    first = f"The {MAX_POINTS:,} most downloaded" if len(table) == MAX_POINTS else f"{len(table):,}"
     description = (
-        f"{f'The {MAX_POINTS:,} most downloaded' if len(table) == MAX_POINTS else f'{len(table):,}'} artifacts whose"
-        f" parameters were counted. {conflicts:,} of them, drawn as open diamonds, contradict a claim of their name,"
-        " card or tags."
+        f"{first} model files (all parts of one count as one) whose parameters were counted: so many bits a parameter"
+        f" takes in the file. {conflicts:,} of them, drawn as open diamonds, contradict a claim of their name, card or"
+        " tags."
     )
-    return Figure(name, title, description, table, draw)
+    return Figure(name, title, description, table, draw, f"{len(table):,} files")
 
 
 def make_quantizers(reader: CatalogReader) -> Figure:
@@ -356,7 +418,8 @@ def make_quantizers(reader: CatalogReader) -> Figure:
 
     first = table.iloc[0]
     description = f"{first['author']} has most quantized repos: {int(first['repos']):,}."
-    return Figure("quantizers", "Publishers of quantized models", description, table, draw)
+    count = f"{int(table['repos'].sum()):,} repos of the first {len(table)} publishers"
+    return Figure("quantizers", "Publishers of quantized models", description, table, draw, count)
 
 
 def make_size_classes(reader: CatalogReader) -> Figure:
@@ -401,7 +464,8 @@ def make_size_classes(reader: CatalogReader) -> Figure:
         f"{int(table['repos'].sum()):,} repos have a known size; most are in the class {largest}."
         f"{count_left_out(reader, 'coalesce(parameters_measured, parameters, 0) <= 0', 'of unknown size')}"
     )
-    return Figure("size-classes", "Size classes", description, table, draw)
+    count = f"{int(table['repos'].sum()):,} repos"
+    return Figure("size-classes", "Size classes", description, table, draw, count)
 
 
 def make_formats(reader: CatalogReader) -> Figure:
@@ -417,14 +481,18 @@ def make_formats(reader: CatalogReader) -> Figure:
         return Figure("formats", "Formats", "No file has been listed yet.", table, None)
 
     def draw(width: int) -> Any:
-        return bar_chart(table, "format", "artifacts", "artifacts of weights", PALETTE[4], width, format=",d")
+        return bar_chart(
+            table, "format", "artifacts", "model files (all parts of one count as one)", PALETTE[4], width, format=",d"
+        )
 
     first = table.iloc[0]
     description = (
-        f"{first['format']} is the most common format, with {int(first['artifacts']):,} artifacts."
+        f"{first['format']} is the most common format, with {int(first['artifacts']):,} model files in"
+        f" {int(first['repos']):,} repos."
         f"{count_left_out(reader, 'artifact_count = 0', 'whose files were not listed or hold no weights')}"
     )
-    return Figure("formats", "Formats", description, table, draw)
+    count = f"{int(table['artifacts'].sum()):,} files"
+    return Figure("formats", "File formats", description, table, draw, count)
 
 
 def write_charts(reader: CatalogReader, folder: Path, theme: Theme = "light") -> Iterator[Path]:

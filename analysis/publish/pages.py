@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from analysis.errors import MissingExtra
 from analysis.text import cell_text, day_text, escape_control_characters
-from analysis.units import count_text, size_text
+from analysis.units import count_text, size_text, volume_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -28,7 +28,8 @@ def make_environment(extra: str, *folders: Path) -> Any:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "size": size_text, "count": count_text, "hub_url": hub_url, "model_url": model_url, "minute": format_minute,
+        "size": size_text, "volume": volume_text,
+        "count": count_text, "hub_url": hub_url, "model_url": model_url, "minute": format_minute,
         "day": day_text, "cell": format_cell, "exact": format_exact,
     }  # fmt: skip
     return environment

@@ -17,7 +17,7 @@ from analysis.catalog.fits import Fit, find_fits
 from analysis.catalog.lineage import Branch, largest_family, lineage_trees
 from analysis.catalog.overview import load_runs
 from analysis.fit.machines import GB, Machine
-from analysis.publish.charts import NARROW_PIXELS, WIDE_PIXELS, Figure, make_figures
+from analysis.publish.charts import NARROW_PIXELS, WIDE_PIXELS, Figure, describe_source, make_figures
 from analysis.publish.pages import make_environment, page_style
 from analysis.query.reader import CatalogReader
 from analysis.units import iso
@@ -28,6 +28,33 @@ MAX_LAPTOP_GB = 16  # up to here memory is a laptop's RAM, above it a graphics c
 CONTEXT_TOKENS = 8192
 BEST_PER_MEMORY = 5  # models listed for each memory
 MAX_TABLE_ROWS = 100  # of the table behind a chart
+
+WORDS = (
+    ("base model", "the model that another one was made from."),
+    ("bits per weight", "how many bits a parameter takes in the file: 16 or 32 before quantization, often 4 after it."),
+    ("claim", "what a name or a model card says, unlike what was measured in a file."),
+    (
+        "context",
+        "how much text a model can take into account at once, in tokens; a token is about three quarters of a word.",
+    ),
+    ("family", "models of one brand: Gemma, Llama, Qwen."),
+    ("file", "a model file: one file, or all parts of one that was split."),
+    (
+        "format",
+        "how a file is built, and so which programs can run it: GGUF (llama.cpp, Ollama), safetensors (most others).",
+    ),
+    ("header", "the beginning of a model file, which lists the numbers that it holds."),
+    ("KV cache", "the memory for the text that the model has taken in so far."),
+    ("lineage", "which model was made from which."),
+    ("parameter, weight", "one of the numbers that a model consists of; 8B means eight billion of them."),
+    ("publisher", "the person or organisation that owns a repo."),
+    ("quality loss", "how much worse a quantized model predicts text (perplexity) than before."),
+    ("quantization", "storing a model's numbers with fewer bits: smaller and faster, a little less exact."),
+    ("repo", "a folder on the Hub with the files of a model, often of several quantizations of it."),
+    ("scheme", "a way to quantize with a name: Q4_K_M takes about 4.9 bits per weight, Q8_0 about 8.5."),
+    ("VRAM", "the memory of a graphics card."),
+)
+"""Words of the page for readers who know nothing of quantization."""
 
 COUNTS = """
 select
@@ -69,6 +96,7 @@ class Report:
     made_at: datetime
     catalog_time: str | None
     counts: Mapping[str, int]
+    source: str
     figures: tuple[Figure, ...]
     memories: tuple[MemoryFits, ...]
     family: str | None
@@ -92,6 +120,7 @@ def build_report(db: str | Path, *, family: str | None = None) -> Report:
             made_at=datetime.now(UTC),
             catalog_time=crawled["last"],
             counts={**{name: value or 0 for name, value in counts.items()}, **artifacts, **conflicts},
+            source=describe_source(reader),
             figures=tuple(make_figures(reader)),
             memories=tuple(find_fits_by_memory(reader)),
             family=selected,
@@ -126,6 +155,7 @@ def render_report(report: Report) -> str:
     page: str = environment.get_template("report.html").render(
         report=report, pictures=pictures, table_rows=MAX_TABLE_ROWS, version=version("hf-catalog"),
         context=CONTEXT_TOKENS, made_at=iso(report.made_at), style=page_style(),
+        words=WORDS,
     )  # fmt: skip
     return page
 

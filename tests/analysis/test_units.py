@@ -18,6 +18,7 @@ from analysis.units import (
     parse_span,
     parse_when,
     size_text,
+    volume_text,
 )
 
 NOW = datetime(2026, 6, 3, 12, 0, tzinfo=UTC)
@@ -92,6 +93,13 @@ def test_counts_are_formatted_with_three_digits(number: float | None, text: str)
 )  # fmt: skip
 def test_bytes_are_formatted_with_three_digits(number: float | None, text: str) -> None:
     assert size_text(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(1.8e15, "1.8 PB"), (34_384_767_890_123, "34.4 TB"), (999e9, "999 GB"), (None, "")]
+)
+def test_the_bytes_of_a_whole_catalog_have_the_largest_unit(number: float | None, text: str) -> None:
+    assert volume_text(number) == text
 
 
 @given(st.integers(min_value=1, max_value=10**15))

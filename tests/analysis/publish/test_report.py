@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,8 @@ def test_a_script_in_a_file_name_is_escaped(tmp_path: Path) -> None:
 
 
 def test_every_chart_has_a_text_alternative_and_a_table(html: str, page: Page) -> None:
-    assert [a["id"] for a in page.all("section")] == ["glance", *CHARTS, "fits", "lineage", "conflicts", "health"]
+    sections = ["glance", *CHARTS, "fits", "lineage", "conflicts", "health", "method", "words"]
+    assert [a["id"] for a in page.all("section")] == sections
     pictures = page.all("svg")
     assert len(pictures) == 2 * len(CHARTS), "each for a desktop and for a phone"
     ids = [attributes["id"] for _, attributes in page.elements if attributes.get("id")]
@@ -210,6 +212,19 @@ def test_charts_show_their_tables(small: str) -> None:
     for figure in found.values():
         assert figure.description.endswith(".") and figure.draw is not None
         assert figure.svg().startswith("<svg") and figure.title in figure.svg("dark")
+    basis = "Source: models of hub.example, the whole list, 13 repos, 2026-11-02; hf-catalog"
+    assert found["size-classes"].basis == f"n = 11 repos. {basis}"
+    assert found["schemes"].basis.startswith("n = 8 repos with quantized files; the first 8 quantizations")
+    svg = found["size-classes"].svg("dark")
+    root = ET.fromstring(svg)
+    names = {child.get("id"): child.text for child in root if child.get("id")}
+    assert root.get("aria-labelledby", "").split() == list(names)
+    assert names["size-classes-title"] == "Size classes" and basis in (names["size-classes-desc"] or "")
+    assert svg.count("n = 11 repos") == 2, "in the description, and to be seen in the picture"
+    *_, width, height = map(float, root.get("viewBox", "").split())
+    lines = [text for text in root.iter("{http://www.w3.org/2000/svg}text") if text.get("font-size") == "11"]
+    assert lines and all(0 < float(line.get("y", 0)) < height for line in lines) and width > 0
+    assert float(root.get("height", 0)) == height
 
 
 def test_charts_are_written_as_png_and_svg(small: str, tmp_path: Path) -> None:
