@@ -17,6 +17,11 @@ def evidence_code(piece: int, *, resolved: bool) -> int:
     return 2 * piece + resolved
 
 
+def piece_number(code: int) -> int:
+    """The number of the piece of evidence that is written so."""
+    return code >> 1
+
+
 def pack_evidence(codes: Mapping[int, Iterable[int]]) -> tuple[int, str]:
     """The lowest number among artifacts (0 for the repo itself), and the document of their pieces.
 

@@ -42,6 +42,7 @@ from db.records import (
 )
 from db.rows import Rows
 from db.schema.migrate import upgrade_engine
+from db.schema.tables import evidence, repos, tags
 from db.sqlite_file import to_catalog_error
 from db.write import enrichments, leaderboard, listing, lock, relabel, runs, skips, status
 from db.write.heartbeat import heartbeat
@@ -453,14 +454,19 @@ class Store:
         now = self._clock()
         until = None if events is None else now - events
         with self._reading() as rows:
-            ranges = list(prune.repo_ranges(rows))
-        pruned = Pruned()
-        for first, last in ranges:
+            of_repos, of_pieces, of_tags = (prune.id_ranges(rows, table) for table in (repos, evidence, tags))
+        pruned, used = Pruned(), bytearray(of_pieces[-1][1] + 1 if of_pieces else 0)
+        for first, last in of_repos:
             with self._dry_run_transaction(dry_run) as rows:
                 pruned += prune.prune_repos(rows, first, last, daily_until=now - daily, events_until=until)
-        with self._dry_run_transaction(dry_run) as rows:
-            pruned += prune.prune_unused(rows)
+                prune.mark_used_evidence(rows, first, last, used)
         self._interned.forget()
+        for first, last in of_pieces:
+            with self._dry_run_transaction(dry_run) as rows:
+                pruned += prune.prune_evidence(rows, first, last, used)
+        for first, last in of_tags:
+            with self._dry_run_transaction(dry_run) as rows:
+                pruned += prune.prune_tags(rows, first, last)
         return pruned
 
     # ---- relabelling from stored data -------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from analysis.query.reader import CatalogReader
+from db.derive.digest import evidence_key
 from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogMissing
+from db.maintain import prune
 from db.maintain.backup import backup, restore
 from db.maintain.check import check
 from db.maintain.copy import TABLES, CopyDiffers, copy
@@ -21,6 +23,7 @@ from db.maintain.optimize import optimize
 from db.maintain.stats import stats
 from db.read.search import find
 from db.records import ListingPosition, Page
+from db.rows import Rows
 from db.schema.tables import metrics
 from db.write.store import Store
 from tests.db.made import NOON, fill, labelled, page, repo
@@ -188,17 +191,43 @@ def test_old_metrics_keep_a_row_a_week(db: str) -> None:
     assert kept[len(old) :] == [str(day) for day in days if day >= date(2026, 3, 3)] + ["2026-06-01"]
 
 
+def test_an_interrupted_prune_keeps_what_it_has_done(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = [date(2026, 1, 1) + timedelta(days=n) for n in range(4)]  # of one week
+    drop = prune.prune_repos
+
+    def drop_or_stop(rows: Rows, first: int, last: int, **limits: Any) -> prune.Pruned:
+        if first == 2:
+            raise KeyboardInterrupt
+        return drop(rows, first, last, **limits)
+
+    monkeypatch.setattr(prune, "STEP", 1)
+    with Store.open(db, clock=lambda: NOON) as store:
+        store.save_page(store.start_run("full", "", "https://hub.example"), "", page([1, 2]))
+        with store._writing() as rows:
+            rows.insert(metrics, ("repo", "day"), [(repo, day) for repo in (1, 2) for day in days])
+        with monkeypatch.context() as patched, store.crawling(), pytest.raises(KeyboardInterrupt):
+            patched.setattr(prune, "prune_repos", drop_or_stop)
+            store.prune(daily=timedelta(days=90))
+        assert count(db, "metrics") == 2 + 1 + 4
+        with store.crawling():
+            assert store.prune(daily=timedelta(days=90)).metrics == 3
+    assert wrong(db) == {}
+
+
 def test_old_events_and_unused_evidence_go(db: str) -> None:
     fill(db)
+    used, unused = count(db, "evidence"), evidence_key(("bits", "4", "name", "q4", 50))
     later = NOON + timedelta(days=400)
     with Store.open(db, clock=lambda: later) as store:
         with store._writing() as rows:
             rows.execute("delete from crawl_locks")
             rows.execute("insert into tags (id, tag) values (999, 'unused')")
+            rows.execute("insert into evidence values (999, ?, 'bits', '4', 'name', 'q4', 50)", (unused,))
         with store.crawling():
             assert store.prune(daily=timedelta(days=90)).events == 0
             gone = store.prune(daily=timedelta(days=90), events=timedelta(days=365))
         assert gone.events > 0 and count(db, "events") == 0
+        assert count(db, "evidence") == used
         assert count(db, "tags") == 5
     assert wrong(db) == {}
 
