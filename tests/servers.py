@@ -67,16 +67,33 @@ def running_postgresql() -> Iterator[PostgreSQL]:
     binaries = postgresql_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL server on this machine: apt-get install postgresql")
+    with _running(binaries, "initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N") as server:
+        yield server
+
+
+@contextmanager
+def running_standby(primary: PostgreSQL) -> Iterator[PostgreSQL]:
+    """A hot standby that streams from `primary`, whose databases it has as they are when the block begins."""
+    binaries = postgresql_binaries()
+    assert binaries is not None
+    words = ("-h", str(primary.folder), "-U", "postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+    with _running(binaries, "pg_basebackup", *words) as standby:
+        yield standby
+
+
+@contextmanager
+def _running(binaries: Path, maker: str, *options: str) -> Iterator[PostgreSQL]:
+    """A server for the duration of the block, whose files the program `maker` makes."""
     user = "postgres" if hasattr(os, "geteuid") and os.geteuid() == 0 else None  # the server refuses to run as root
     folder = Path(tempfile.mkdtemp(prefix="hf-catalog-pg-"))
     try:
         if user is not None:
             shutil.chown(folder, user)
-        run(binaries / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N", user=user)
-        options = f"{OPTIONS} -c unix_socket_directories='{folder}'"
+        run(binaries / maker, "-D", folder / "data", *options, user=user)
+        settings = f"{OPTIONS} -c unix_socket_directories='{folder}'"
 
         def control(action: str) -> None:
-            words = ("-o", options, "-l", folder / "log") if action == "start" else ("-m", "immediate")
+            words = ("-o", settings, "-l", folder / "log") if action == "start" else ("-m", "immediate")
             run(binaries / "pg_ctl", "-D", folder / "data", "-w", *words, action, user=user)
 
         control("start")
