@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from analysis.names import version
 from analysis.names.name_labels import NameLabels, TokenSequence
+from analysis.names.size import SEEN
 from analysis.names.tokens import (
     FAMILY,
     LINE,
@@ -29,11 +30,11 @@ RECOGNIZED_KINDS = FAMILY | SHORT
 
 def recognize_family(tokens: TokenSequence, labels: NameLabels) -> None:
     lexemes, mask = tokens.lexemes, tokens.mask
-    places = [
-        index
-        for index, lexeme in enumerate(lexemes)
-        if (kind := lexeme.kind) & FAMILY and (not kind & PLACED or not index or is_named_here(tokens, index))
-    ]
+    places = []
+    for index, lexeme in enumerate(lexemes):
+        kind = lexeme.kind
+        if kind & FAMILY and (not kind & PLACED or not index or is_named_here(tokens, index)):
+            places.append(index)
     own: int | None
     base: int | None
     if len(places) == 1 and lexemes[places[0]].kind & LINE:
@@ -46,21 +47,24 @@ def recognize_family(tokens: TokenSequence, labels: NameLabels) -> None:
         if mask & version.RECOGNIZED_KINDS:
             version.recognize_version(tokens, labels, (), ())
         return
-    entry = entry_of(tokens, own)
+    entry, kind = entry_of(tokens, own), lexemes[own].kind
     labels.family = entry.value
-    if lexemes[own].kind & (PURPOSED | SHORT):
+    if kind & (PURPOSED | SHORT):
         inherit_purposes(labels, entry)
     if base is not None:
         foundation = entry_of(tokens, base)
         labels.base_family = foundation.value
         tokens.claims[base] = ("base_family", foundation.value, lexemes[base].unit or foundation.file)
         inherit_purposes(labels, foundation)
-    elif lexemes[own].kind & LINE or entry.facts["kind"] == "lines":
+    elif kind & LINE or entry.facts["kind"] == "lines":
         labels.base_family = entry.value
     if mask & version.RECOGNIZED_KINDS:
-        version.recognize_version(
-            tokens, labels, find_mentions(tokens, places, own), find_mentions(tokens, places, base)
-        )
+        if len(places) < 2 and base is None:
+            version.recognize_version(tokens, labels, (own,), ())
+        else:
+            version.recognize_version(
+                tokens, labels, find_mentions(tokens, places, own), find_mentions(tokens, places, base)
+            )
         if entry.value == "deepseek" and labels.version is not None and labels.version[0] == "R":
             labels.tuning = ("reasoning",)
 
@@ -151,7 +155,7 @@ def find_foundation(tokens: TokenSequence) -> int | None:
 
 def choose_family(tokens: TokenSequence, places: list[int]) -> tuple[int | None, int | None]:
     """The positions of the model's own family and of its foundation, among all families in the name."""
-    if places:
+    if len(places) > 1:
         places = leave_out_weak(tokens, places)
     lines: list[int] = []
     brands: list[int] = []
@@ -185,7 +189,7 @@ def leave_out_weak(tokens: TokenSequence, places: list[int]) -> list[int]:
     model is what the adapter shows: a camera's `dolly`.
     """
     lexemes = tokens.lexemes
-    if len(places) > 1 and is_part_of_publisher(tokens, places[0]):
+    if is_part_of_publisher(tokens, places[0]):
         places = places[1:]
     strong = [at for at in places if lexemes[at].text.lower() not in entry_of(tokens, at).facts.get("weak", ())]
     if any(entry_of(tokens, at).facts["kind"] == "lines" for at in strong):
@@ -207,9 +211,6 @@ def is_part_of_publisher(tokens: TokenSequence, at: int) -> bool:
         and lexemes[1].text.isalpha()
         and tokens.before(2) == "_"
     )
-
-
-SEEN = {"image", "video"}  # what such models make
 
 
 def is_adapter(lexeme: Lexeme) -> bool:

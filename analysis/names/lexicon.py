@@ -56,7 +56,7 @@ _SIZE_THEN_WORD = re.compile(
 )
 _WORD_THEN_SIZE = re.compile(r"[A-Za-z]{3,}(?=[0-9]{1,3}(?:[._][0-9]{1,2})?[bB]\Z|[0-9]{2,3}[mM]\Z)")
 _CAPITALIZED = re.compile(
-    r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:[._][0-9]+)*[bBmM]?(?![a-z])|[^A-Za-z0-9]+|[0-9]+"
+    r"(?:Ro|De)?BERTa|BERT(?:urk|opic)?(?=[a-z])|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:[._][0-9]+)*[bBmM]?(?![a-z])|[^A-Za-z0-9]+|[0-9]+"
 )
 _SHORTHAND = {"l": "llama", "q": "qwen", "g": "gemma", "mn": "mistral", "ms": "mistral", "ml": "mistral", "y": "yi"}
 _POINTS = str.maketrans("_dp", "...")
@@ -86,6 +86,7 @@ class Lexicon(dict[str, Lexeme]):
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.vocabulary = vocabulary
+        self.owners = vocabulary.owners
         self.kinds: dict[int, int] = {}  # one object for each union of kinds: fewer places in memory to read
         self.gguf = gguf_spellings(vocabulary)
         self.phrases: dict[str, Entry | str] = {}

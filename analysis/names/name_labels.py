@@ -30,7 +30,7 @@ NUMERIC_KINDS = ACTIVE | EFFECTIVE | EXPERTS | LETTER | MIX | NUMBER | SIZE | SI
 """Token kinds that are numbers: noise where no recognizer claims them."""
 
 
-@dataclass(slots=True)
+@dataclass(init=False)
 class NameLabels:
     """What a name claims: keys, types and canonical values as docs/labels.md has them; None: the name is silent.
 
@@ -74,6 +74,9 @@ class NameLabels:
     frame: tuple[Token, ...] = field(default=(), repr=False, compare=False)
     parts: tuple[tuple[int, TokenSequence], ...] = field(default=(), repr=False, compare=False)
     _tokens: tuple[tuple[Token, ...], tuple[str, ...]] | None = field(default=None, repr=False, compare=False)
+
+    def __init__(self, text: str) -> None:
+        self.input = text
 
     @property
     def tokens(self) -> tuple[Token, ...]:
@@ -157,6 +160,9 @@ _JSON = "{" + ", ".join([*(f'"{key}": %s' for key in _PLAIN_KEYS), '"tokens": [%
 _LIST_KEYS = (*(each.name for each in LABELS if each.kind == "list" and each.is_claimed_by_names), "unclaimed")
 
 
+_get_claim = attrgetter("claim")
+
+
 class TokenSequence:
     """The lexemes of one name with their claims so far. Recognizers read the lexemes and set the claims.
 
@@ -168,7 +174,7 @@ class TokenSequence:
 
     def __init__(self, text: str, lexemes: list[Lexeme], places: list[int] | None, mask: int) -> None:
         self.text, self.lexemes, self.places, self.mask = text, lexemes, places, mask
-        self.claims: list[Claim | None] = [lexeme.claim for lexeme in lexemes]
+        self.claims: list[Claim | None] = list(map(_get_claim, lexemes))
 
     @property
     def offsets(self) -> list[int]:

@@ -44,7 +44,7 @@ def parse_name(text: str) -> NameLabels:
     Raises InvalidName for a text that is empty, longer than MAX_NAME_BYTES, or contains control characters.
     """
     labels = NameLabels(text)
-    if _PLAIN(text) is None or len(text) > MAX_NAME_BYTES or "--" in text:
+    if _PLAIN(text) is None or "--" in text:
         validate_name(text)
         found = find_reference(text) if may_refer(text) else None
     else:
@@ -64,8 +64,8 @@ def parse_name(text: str) -> NameLabels:
     return labels
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)?\Z").match
-"""Names that are neither invalid nor references, but for their length and `--`."""
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,255}(?:/[A-Za-z0-9_.-]{1,255})?\Z").match
+"""Names that are neither invalid nor references, but for `--`."""
 
 
 def validate_name(text: str) -> None:
@@ -84,7 +84,7 @@ def parse_repo_name(labels: NameLabels, owner: str, name: str, offset: int) -> N
     labels.parts = ((offset, tokens),)
     if owner:
         labels.owner = owner
-        if labels.format is None and (known := load_lexicon().vocabulary.owners.get(owner.lower())) is not None:
+        if labels.format is None and (known := load_lexicon().owners.get(owner.lower())) is not None:
             quant.apply_owner(labels, known)
 
 
@@ -195,10 +195,8 @@ def token_sequence_of(text: str) -> TokenSequence:
     mask = 0
     for lexeme in lexemes:
         mask |= lexeme.kind
-    if mask & OPENS and mask & FOLLOWS and may_hold_phrase(lexemes):
+    if mask & (EMPTY | GLUED) or (mask & OPENS and mask & FOLLOWS and may_hold_phrase(lexemes)):
         lexemes, starts, mask = tokenize(text, words, lexemes, known)
-    elif mask & (EMPTY | GLUED):
-        lexemes, starts, mask = unfold(words, lexemes)
     elif mask & NUMBER and "_" in text and _DIGITS_JOINED(text):
         starts = list(accumulate((len(word) + 1 for word in words[:-1]), initial=0))
     else:
@@ -239,25 +237,6 @@ def restore_dots(text: str, tokens: TokenSequence) -> TokenSequence:
         lexemes.append(said)
         places.append(origin[start])
     return TokenSequence(text, lexemes, places, tokens.mask)
-
-
-def unfold(words: list[str], firsts: list[Lexeme]) -> tuple[list[Lexeme], list[int], int]:
-    """All lexemes of all words, their positions, and the union of their kinds, where no words make a phrase."""
-    lexemes: list[Lexeme] = []
-    starts: list[int] = []
-    mask = start = 0
-    for word, lexeme in zip(words, firsts, strict=True):
-        if word:
-            lexemes.append(lexeme)
-            starts.append(start)
-            mask |= lexeme.kind
-            if lexeme.kind & GLUED:
-                for offset, other in lexeme.more:
-                    lexemes.append(other)
-                    starts.append(start + offset)
-                    mask |= other.kind
-        start += len(word) + 1
-    return lexemes, starts, mask
 
 
 def tokenize(text: str, words: list[str], firsts: list[Lexeme], known: Lexicon) -> tuple[list[Lexeme], list[int], int]:

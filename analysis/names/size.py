@@ -98,11 +98,23 @@ def recognize_size(tokens: TokenSequence, labels: NameLabels) -> None:
 
 
 def claim_size_word(tokens: TokenSequence, labels: NameLabels) -> None:
-    """The first word of size (`large`, `mini`) is the size of a name that states none in numbers."""
-    index, lexeme = next((index, each) for index, each in enumerate(tokens.lexemes) if each.kind & SIZE_WORD)
-    assert lexeme.entry is not None
-    labels.size = lexeme.entry.value
-    tokens.claims[index] = ("size", labels.size, lexeme.entry.file)
+    """The first word of size (`large`, `mini`) is the size of a name that states none in numbers.
+
+    Not `turbo` of an image model: `sdxl-turbo` is as large as `sdxl`, and distilled to a few steps.
+    """
+    pictures = not SEEN.isdisjoint(labels.specialty)
+    for index, lexeme in enumerate(tokens.lexemes):
+        if lexeme.kind & SIZE_WORD and lexeme.entry is not None:
+            if pictures and lexeme.entry.value in FEW_STEPS:
+                tokens.claims[index] = ("noise", lexeme.text, "edition with few steps")
+                continue
+            labels.size = lexeme.entry.value
+            tokens.claims[index] = ("size", labels.size, lexeme.entry.file)
+            return
+
+
+SEEN = {"image", "video"}  # what such models make
+FEW_STEPS = {"flash", "turbo"}  # editions of such models that are distilled to a few steps, not sizes
 
 
 def recognize_plain_size(tokens: TokenSequence, labels: NameLabels, index: int) -> bool:

@@ -25,8 +25,8 @@ AMBIGUOUS = {"assistant", "base", "it"}
 def recognize_tuning(tokens: TokenSequence, labels: NameLabels) -> None:
     traits: Traits | None = None
     for index, lexeme in enumerate(tokens.lexemes):
-        kind = lexeme.kind & RECOGNIZED_KINDS
-        if not kind or lexeme.entry is None:
+        kind = lexeme.kind
+        if not kind & RECOGNIZED_KINDS or lexeme.entry is None:
             continue
         value = lexeme.entry.value
         if kind & TUNING:

@@ -37,13 +37,20 @@ RECOGNIZED_KINDS = DATE | FLAG | LETTER | NUMBER | SHORT | VERSION | YEAR
 
 def recognize_version(tokens: TokenSequence, labels: NameLabels, own: Sequence[int], base: Sequence[int]) -> None:
     """Set versions and release. `own` and `base` are the positions of the model's family and of its foundation."""
-    mask = tokens.mask
+    mask, lexemes = tokens.mask, tokens.lexemes
     if mask & (DATE | YEAR):
         claim_releases(tokens, labels)
-    for at in base:
-        labels.base_version = labels.base_version or find_version_after(tokens, at, "base_version")
     for at in own:
-        labels.version = labels.version or find_version_after(tokens, at, "version")
+        if (found := find_version_after(tokens, at, "version")) is not None:
+            labels.version = found
+            if is_size_letter(tokens, at + 1, at):
+                labels.size = SIZE_LETTERS[lexemes[at + 1].text]
+                tokens.claims[at + 1] = ("size", labels.size, "letter of a size")
+            break
+    for at in base:
+        if (found := find_version_after(tokens, at, "base_version")) is not None:
+            labels.base_version = found
+            break
     if base and own and labels.base_version is None and base[0] < own[0] and mask & VERSION:
         labels.base_version = find_lone_version(tokens, base, "base_version", own[0])
     if labels.version is None and mask & (NUMBER | VERSION):
@@ -74,6 +81,7 @@ def is_followed_by_day(tokens: TokenSequence, index: int) -> bool:
     return len(rest) == 2 and all(len(text) == 2 and text.isdigit() for text in rest) and 0 < int(rest[0]) <= 12
 
 
+SIZE_LETTERS = {"S": "small", "M": "medium", "L": "large"}
 SKIPPED_KINDS = SIZE_WORD | SPECIALTY | TUNING
 
 
@@ -84,10 +92,10 @@ def find_version_after(tokens: TokenSequence, at: int, label: str) -> str | None
     if lexeme.kind & SHORT:
         return lexeme.unit or None
     facts: Mapping[str, Any] = lexeme.entry.facts if lexeme.entry is not None else {}
-    for index in range(at + 1, min(at + 4, len(lexemes))):
-        lexeme = lexemes[index]
+    dated = tokens.mask & YEAR
+    for index, lexeme in enumerate(lexemes[at + 1 : at + 4], at + 1):
         kind = lexeme.kind
-        if kind & DATE or (tokens.mask & YEAR and (claims[index] or ("",))[0] == "release"):
+        if kind & DATE or (dated and (claims[index] or ("",))[0] == "release"):
             return None
         if kind & (NUMBER | VERSION):
             if kind & NUMBER and not is_version_number(tokens, index, at, facts):
@@ -99,7 +107,9 @@ def find_version_after(tokens: TokenSequence, at: int, label: str) -> str | None
             claims[index] = (label, lexeme.text.upper(), "version")
             return lexeme.text.upper()
         if not (
-            kind & SKIPPED_KINDS or (kind & NOISE and (names_product(lexeme) or is_size_letter(tokens, index, at)))
+            kind & SKIPPED_KINDS
+            or (kind & NOISE and names_product(lexeme))
+            or (kind & NOISE and is_size_letter(tokens, index, at))
         ):
             return None
     return None
@@ -121,8 +131,8 @@ def is_size_letter(tokens: TokenSequence, index: int, at: int) -> bool:
     lexemes = tokens.lexemes
     return (
         index == at + 1
-        and lexemes[index].text in ("S", "M", "L")
         and index + 1 < len(lexemes)
+        and lexemes[index].text in SIZE_LETTERS
         and "." in lexemes[index + 1].unit
     )
 
@@ -130,8 +140,8 @@ def is_size_letter(tokens: TokenSequence, index: int, at: int) -> bool:
 def is_version_number(tokens: TokenSequence, index: int, at: int, facts: Mapping[str, Any]) -> bool:
     """Whether a bare number near its family is a version.
 
-    After a word of size or purpose a whole number is one if it is known, or if a size or date follows it:
-    `Mistral-Small-4-119B`, `DeepSeek-OCR-2`. Encoders count their runs so.
+    After a word of size or purpose a whole number is one if it is known, if a size or date follows it, or after a dot:
+    `Mistral-Small-4-119B`, `DeepSeek-OCR-2`, `Laguna-XS.2`. Encoders count their runs so.
     """
     lexeme, versions = tokens.lexemes[index], facts.get("versions", ())
     if facts.get("base") and lexeme.unit not in versions:
@@ -140,7 +150,7 @@ def is_version_number(tokens: TokenSequence, index: int, at: int, facts: Mapping
         return False  # `Qwen_0.5` is 0.5B without its B
     after = tokens.lexemes[index + 1] if index + 1 < len(tokens.lexemes) else None
     followed = after is not None and (bool(after.kind & (SIZED | DATE)) or after.unit == "0")
-    near = index == at + 1 or lexeme.unit in versions or followed
+    near = index == at + 1 or lexeme.unit in versions or followed or tokens.before(index) == "."
     return is_plausible_version(lexeme, near)
 
 
@@ -233,17 +243,24 @@ def may_be_family_version(tokens: TokenSequence, index: int, own: Sequence[int])
     """Whether a version that does not directly follow the family can be the family's.
 
     No publisher and no word of role play may stand between; after unknown words it must be a known version of the
-    family: the `v1.1` of `Mistral-Small-22B-Custom-v1.1` is that of the fine-tune.
+    family: the `v1.1` of `Mistral-Small-22B-Custom-v1.1` is that of the fine-tune. Encoders are what others fine-tune:
+    after `finetuned` the version counts runs.
     """
     entry, between = tokens.lexemes[own[0]].entry, tokens.lexemes[own[0] + 1 : index]
     if any(lexeme.kind & PUBLISHER or is_tuners_word(lexeme) for lexeme in between):
         return False
     if tokens.lexemes[own[0]].kind & SHORT and any(lexeme.unknown or lexeme.kind & FAMILY for lexeme in between):
         return False  # tunes are named so: `MN-12B-Lyra-v4` is version 4 of Lyra
-    versions = entry.facts.get("versions") if entry is not None else None
-    if not versions or tokens.lexemes[index].unit in versions:
+    facts = entry.facts if entry is not None else {}
+    if tokens.lexemes[index].unit in facts.get("versions", ()):
         return True
-    return not any(lexeme.unknown for lexeme in between)
+    if "base" in facts and any(is_finetuning(lexeme) for lexeme in between):
+        return False
+    return not ("versions" in facts or "base" in facts) or not any(lexeme.unknown for lexeme in between)
+
+
+def is_finetuning(lexeme: Lexeme) -> bool:
+    return bool(lexeme.kind & TUNING) and lexeme.entry is not None and lexeme.entry.value == "finetune"
 
 
 def is_tuners_word(lexeme: Lexeme) -> bool:
