@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from analysis.query.calls import CURSOR_STATEMENTS, read_statement, refuse_side_effects
 from analysis.query.guard import QueryLimits
+from analysis.query.received import MAX_RECEIVED_BYTES, TooMuchReceived, limit_received
 from analysis.query.statement import to_psycopg
 from analysis.query.stream import RowStream
 from analysis.query.tokens import tokens
@@ -154,6 +155,7 @@ class PostgresResult(RowStream):
             self._connection.cursor(name="rows").execute(query, values)
             self._rows = (row[:-1] for row in self._fetch())
         else:
+            limit_received(self._connection)  # a plan may have constants of any size
             cursor = self._connection.cursor()
             rows = cursor.stream(query, values)  # always by the extended protocol
             first = next(rows, None)
@@ -180,6 +182,8 @@ class PostgresResult(RowStream):
         from psycopg import Error, errors
 
         sql = self._limits.sql
+        if isinstance(error, TooMuchReceived):
+            return QueryTooCostly(sql, f"a row takes more than {MAX_RECEIVED_BYTES // MIB} MiB")
         if not isinstance(error, Error):
             return error
         message = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__

@@ -302,6 +302,22 @@ def test_a_row_that_is_too_large_is_not_received(sql: str, target: Target) -> No
     assert read_peak() - before < 20_000_000
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "explain select 1 from tags where tag = repeat('x', 300000000)",
+        "explain (verbose, format json) select repeat('x', 300000000) from tags",
+    ],
+)
+def test_a_constant_that_the_planner_computed_is_not_received_as_a_whole(sql: str, target: Target) -> None:
+    before = reset_peak()
+    with pytest.raises(QueryTooCostly, match="a row takes more than 64 MiB"), run_query(target.reader, sql) as rows:
+        list(rows)
+    assert read_peak() - before < 200_000_000
+    with run_query(target.reader, "explain select 1 from tags where tag = repeat('x', 1000000)") as rows:
+        assert any(len(line) > 1_000_000 for (line,) in rows)
+
+
 def test_the_error_for_a_row_that_is_too_large_names_its_size(target: Target) -> None:
     sql = "select repeat('x', 30000000)"
     with pytest.raises(QueryTooCostly, match="a row has 28 MiB; at most 16"), run_query(target.reader, sql) as rows:
