@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -15,10 +14,10 @@ from db import revisions
 from db.derive.digest import evidence_key
 from db.engine import catalog_name, open_engine, revision
 from db.errors import CatalogDamaged, CatalogNewer
+from db.maintain.definitions import find_other_definitions
 from db.maintain.search_index import NO_INDEX, NO_INDEX_REMEDY, has_index
 from db.maintain.values import find_invalid_values
 from db.rows import Rows
-from db.schema.migrate import upgrade_engine
 from db.schema.tables import metadata
 from db.schema.views import view_sources
 
@@ -109,7 +108,7 @@ def _looks(engine: Engine) -> Iterator[tuple[str, Callable[[], str | None]]]:
     if engine.dialect.name == "sqlite":
         yield "values", partial(_values, engine)
     yield "views", partial(_views, engine)
-    yield "definitions", partial(_definitions, engine)
+    yield "definitions", partial(find_other_definitions, engine)
     yield "evidence", partial(_evidence, engine)
     for name, sql in ORPHANS.items():
         yield name, partial(_none, engine, sql)
@@ -162,40 +161,6 @@ def _views(engine: Engine) -> str | None:
         for name in wanted:
             connection.exec_driver_sql(f"select * from {name} limit 0").all()
     return None
-
-
-def _definitions(engine: Engine) -> str | None:
-    """Tables, indexes and views are defined as this version defines them, and nothing runs when they are written.
-
-    Objects of other names are their owner's own business, apart from triggers.
-    """
-    if engine.dialect.name != "sqlite":
-        sql = "select count(*) from pg_trigger t join pg_class c on c.oid = t.tgrelid where not t.tgisinternal"
-        with engine.connect() as connection:
-            count = connection.exec_driver_sql(
-                f"{sql} and c.relnamespace = quote_ident(current_schema())::regnamespace"
-            ).scalar()
-        return f"{count} triggers that are not the catalog's" if count else None
-    with TemporaryDirectory() as folder:
-        fresh = open_engine(Path(folder) / "fresh.db", read_only=False, create=True, check=False)
-        try:
-            upgrade_engine(fresh, Path(folder) / "fresh.db", backup=False)
-            wanted = _sql_of_objects(fresh)
-        finally:
-            fresh.dispose()
-    present = _sql_of_objects(engine)
-    foreign = sorted(name for kind, name in present if kind == "trigger" and (kind, name) not in wanted)
-    differing = sorted(name for kind, name in wanted if present.get((kind, name)) != wanted[kind, name])
-    problems = [f"triggers that are not the catalog's: {', '.join(foreign)}"] if foreign else []
-    problems += [f"not defined as in this version: {', '.join(differing)}"] if differing else []
-    return "; ".join(problems) or None
-
-
-def _sql_of_objects(engine: Engine) -> dict[tuple[str, str], str]:
-    """The SQL that defines each object of a SQLite database, by its kind and name."""
-    sql = "select type, name, sql from sqlite_master where name not like 'sqlite_%'"
-    with engine.connect() as connection:
-        return {(kind, name): " ".join((text or "").split()) for kind, name, text in connection.exec_driver_sql(sql)}
 
 
 def _view_names(connection: Connection) -> set[str]:

@@ -109,11 +109,16 @@ def create_views(connection: Connection) -> None:
         for function in POSTGRESQL_FUNCTIONS:
             connection.exec_driver_sql(function)
     for name, text in view_sources():
-        sql = f"create view {name} as\n{text}"
-        if connection.dialect.name == "postgresql":
-            for function, other in POSTGRESQL_NAMES.items():
-                sql = sql.replace(f"{function}(", f"{other}(")
-        connection.exec_driver_sql(sql.replace("%", "%%") if _has_percent_placeholders(connection) else sql)
+        create_view(connection, name, text)
+
+
+def create_view(connection: Connection, name: str, text: str, *, temporary: bool = False) -> None:
+    """Creates one view."""
+    sql = f"create {'temporary ' if temporary else ''}view {name} as\n{text}"
+    if connection.dialect.name == "postgresql":
+        for function, other in POSTGRESQL_NAMES.items():
+            sql = sql.replace(f"{function}(", f"{other}(")
+    connection.exec_driver_sql(sql.replace("%", "%%") if _has_percent_placeholders(connection) else sql)
 
 
 def _has_percent_placeholders(connection: Connection) -> bool:

@@ -27,6 +27,7 @@ from db.rows import Rows
 from db.schema.tables import metrics
 from db.write.store import Store
 from tests.db.made import NOON, fill, labelled, page, repo
+from tests.servers import PostgreSQL, database_of
 
 
 def wrong(db: str | Path) -> dict[str, str]:
@@ -335,6 +336,36 @@ def test_foreign_triggers_and_altered_views_are_found(sqlite_db: str) -> None:
     found = {finding.check: finding for finding in check(sqlite_db)}["definitions"]
     assert found.ok is False
     assert found.detail == "triggers that are not the catalog's: evil; not defined as in this version: families"
+
+
+def test_definitions_on_postgresql_are_compared_with_those_of_this_version(postgresql: PostgreSQL) -> None:
+    url = postgresql.create("catalog_template")
+    database = database_of(url)
+    assert all(finding.ok for finding in check(url))
+    index = postgresql.execute(
+        "select indexname from pg_indexes where tablename = 'repos' and indexname not like '%pkey' order by 1 limit 1",
+        database,
+    ).fetchone()[0]
+    key = postgresql.execute(
+        "select conname from pg_constraint where conrelid = 'tags'::regclass and contype = 'p'", database
+    ).fetchone()[0]
+    for statement in (
+        "create view mine as select 1 as one",
+        "create function nothing() returns trigger language plpgsql as 'begin return null; end'",
+        "create trigger evil before insert on repos for each row execute function nothing()",
+        "create or replace function instr(text, text) returns integer language sql immutable as 'select 0'",
+        "create or replace view families as select * from (" + postgresql.execute(
+            "select rtrim(pg_get_viewdef('families'::regclass), ';')", database
+        ).fetchone()[0] + ") f where false",
+        f"drop index {index}",
+        f"alter table tags drop constraint {key} cascade",
+    ):  # fmt: skip
+        postgresql.execute(statement, database)
+    found = {finding.check: finding for finding in check(url)}["definitions"]
+    differing = ", ".join(sorted(["families", "instr", "tags", index]))
+    assert (found.ok, found.detail) == (
+        False, f"triggers that are not the catalog's: evil; not defined as in this version: {differing}"
+    )  # fmt: skip
 
 
 def test_a_name_of_no_repo_is_not_invented(sqlite_db: str) -> None:
