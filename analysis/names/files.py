@@ -51,6 +51,7 @@ _DRAFT = re.compile(
     r"|[-_.]assistant[-_.](?=i?q[0-9]|b?f16|f32)"
 )
 _PROJECTOR = re.compile(r"mm-?proj|(?:\A|[-_.])projector(?=[-_.]|\Z)")
+_PART = re.compile(r"(?:audio|vision|image)[-_]?(?:de|en)coder[-_]|vocoder[-_]")
 _ADAPTER = re.compile(r"(?:\A|[-_.])(?:adapter|lora)(?=[-_.]|\Z)")
 ADAPTER_SCHEMES = {None, "F32", "F16", "BF16", "Q8_0"}  # adapters are not quantized further
 PLAIN_ROLES = {"json": "config", "yaml": "config", "yml": "config", "jinja": "config", "py": "config", "xml": "config",
@@ -65,7 +66,7 @@ def recognize_role(tokens: TokenSequence, labels: NameLabels) -> None:
         labels.role = "imatrix"
     if labels.role is None:
         labels.role = find_sidecar_role(stem, tokens.mask, labels.family)
-    if labels.role in ("draft", "mmproj", "tokenizer"):
+    if labels.role in ("draft", "mmproj", "tokenizer") or (labels.role == "other" and labels.format):
         labels.parameters = labels.active_parameters = labels.experts = None
         labels.approximate = False
     if labels.role is None:
@@ -77,6 +78,8 @@ def find_sidecar_role(stem: str, mask: int, family: str | None) -> str | None:
     """The role of a file beside a model's weights; None for weights."""
     if "proj" in stem and _PROJECTOR.search(stem):
         return "mmproj"
+    if "coder" in stem and _PART.match(stem):
+        return "other"
     named = mask & (ROLE | TUNING) or ("eagle" in stem and family not in (None, "eagle", "valley"))
     if named and _DRAFT.search(stem):
         return "draft"

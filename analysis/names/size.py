@@ -337,7 +337,7 @@ def claim_total(tokens: TokenSequence, labels: NameLabels, counts: list[int], fo
         labels.experts = int(lexemes[experts].number)
         labels.size = f"{labels.size}-{labels.experts}E"
         claims[experts] = ("experts", str(labels.experts), "experts")
-        if labels.experts >= MIN_EXPERTS_FOR_ACTIVE_SIZE:
+        if labels.experts >= MIN_EXPERTS_FOR_ACTIVE_SIZE or any(map(is_model_of_line, lexemes)):
             labels.active_parameters, labels.parameters = labels.parameters, None
     times = found.get(TIMES)
     if times is not None and "moe" in tokens.text.lower() and labels.parameters is not None:

@@ -14,7 +14,7 @@ from analysis.labels.evidence.names import name_evidence, parse_name_or_none
 from analysis.labels.evidence.security import unsafe_format_evidence
 from analysis.labels.evidence.sizes import bits_per_weight_evidence, size_evidence
 from analysis.labels.evidence.tags import tag_evidence
-from analysis.labels.resolve.byte_counts import count_by_bytes, reread_count
+from analysis.labels.resolve.byte_counts import count_artifact_by_bytes, reread_count
 from analysis.labels.resolve.conflicts import find_conflicts
 from analysis.labels.resolve.select import SIZES, build_labels, select_strongest, strongest
 from analysis.names import NameLabels
@@ -63,7 +63,7 @@ def label_artifact(
     best = select_strongest(pieces)
     silent = not weights or (header is not None and header.facts.get("role") in SIDECAR_ROLES)
     scheme = best.get("quant")
-    by_bytes = count_by_bytes(artifact.total_size, scheme.value if scheme else None)
+    by_bytes = count_artifact_by_bytes(artifact, scheme.value if scheme else None)
     if not silent and reread_count(pieces, best, file, "file", by_bytes):
         best = select_strongest(pieces)
     conflicts = find_conflicts(pieces, best, silent=silent, header=header, counted=by_bytes)

@@ -7,6 +7,7 @@ be true, the way that fits the bytes decides; a claim that no reading saves is a
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -26,6 +27,10 @@ MAX_NATIVE_RATIO = 4.0
 """Models trained at 4 bits stay so in files that are called F16 (gpt-oss)."""
 MIN_BITS, MAX_BITS = 1.0, 34.0
 """Bits per weight where the scheme is unknown: from ternary weights to 32 bits."""
+MAX_ROUNDING_RATIO = 2.0
+"""How far names round where only the bytes are known: Gemma's `2b` has 2.5B parameters in 32 bits."""
+MAX_SMALL_FILE_BYTES = 1_000_000_000
+"""Most of a model this small may be embeddings at 16 bits: 63 % of Gemma 3 270M, half of BitNet's 0.6B."""
 MAX_READING_RATIO = 1.5
 """How far a reading may be from the count that bytes and scheme give."""
 
@@ -48,10 +53,20 @@ def count_by_bytes(size: int | None, scheme: str | None) -> ByteCount | None:
         return None
     bits = usual_file_bits(scheme) if scheme else None
     if bits is None or scheme is None:
-        return ByteCount(size * 8 / MAX_BITS, size * 8 / MIN_BITS, None)
+        return ByteCount(size * 8 / MAX_BITS / MAX_ROUNDING_RATIO, size * 8 / MIN_BITS, None)
     likely = size * 8 / bits
     more = MAX_NATIVE_RATIO if is_full_precision(scheme) else MAX_BITS_RATIO
-    return ByteCount(likely / MAX_BITS_RATIO, likely * more, likely)
+    low = likely / MAX_BITS_RATIO
+    return ByteCount(min(low, size * 8 / 16) if size < MAX_SMALL_FILE_BYTES else low, likely * more, likely)
+
+
+_TENSOR_SCHEME = re.compile(r"(?:\A|[-_])(?:tok|out|emb|exp|shr|ssm|att?n|ffn)[-_](?=(?:16|32|8|b?f16|f32|i?q[0-9]))")
+
+
+def count_artifact_by_bytes(artifact: ArtifactRecord, scheme: str | None) -> ByteCount | None:
+    """The parameters of an artifact; a name that spells the schemes of single tensors states none of the whole file."""
+    single = len(_TENSOR_SCHEME.findall(artifact.artifact.lower())) > 1
+    return count_by_bytes(artifact.total_size, None if single else scheme)
 
 
 def count_repo_by_bytes(artifacts: Iterable[tuple[ArtifactRecord, Labelled]]) -> ByteCount | None:
@@ -61,7 +76,7 @@ def count_repo_by_bytes(artifacts: Iterable[tuple[ArtifactRecord, Labelled]]) ->
         for artifact, labelled in artifacts
         if artifact.role == "weights"
         and artifact.primary
-        and (counted := count_by_bytes(artifact.total_size, labelled.labels.quant)) is not None
+        and (counted := count_artifact_by_bytes(artifact, labelled.labels.quant)) is not None
     ]
     if not counts:
         return None

@@ -75,10 +75,29 @@ def test_an_inherited_count_that_the_bytes_refute_is_removed() -> None:
         ("SmolLM2-135M-Q2_K.gguf", 88_000_000),  # embeddings are most of it
         ("Kimi-K3-2T-Q8_K_XL.gguf", 1_560_000_000_000),
         ("tune-lora-7B-F16.gguf", 90_000_000),
+        ("gemma-2b.gguf", 9_990_000_000),  # 2.5B in 32 bits, its name rounds
+        ("Qwen2.5-0.5B-Instruct.IQ1_S.gguf", 320_000_000),  # widths that blocks of 256 do not divide
+        ("gemma-3-270m-it.Q2_K.gguf", 330_000_000),
+        ("Qwen3.5-35B-A3B_tok-16_out-16_exp-16-16-iq2_s_ssm-16-16.gguf", 51_300_000_000),  # one tensor's scheme
+        ("audiodecoder-LFM2-Audio-1.5B-Q8_0.gguf", 370_000_000),  # a part, named after its model
+        ("Llama-4-Scout-17B-6E-Instruct.Q2_K.gguf", 17_700_000_000),  # 17B are active
     ],
 )
 def test_files_far_from_the_usual_bits_are_no_conflict(path: str, size: int) -> None:
     assert "parameters" not in conflicts(label_artifact(repo("someone/thing"), gguf(path, size)))
+
+
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [
+        ("thing-2B-IQ2_M.gguf", 2_580_000_000),
+        ("thing-7b.IQ2_M.gguf", 270_000_000),  # cut off
+        ("thing-9b.gguf", 90_000_000_000),
+        ("Qwen3.5-35B-A3B_exp-16.IQ2_S.gguf", 160_000_000_000),
+    ],
+)
+def test_files_that_a_count_cannot_be_of(path: str, size: int) -> None:
+    assert "parameters" in conflicts(label_artifact(repo("someone/thing"), gguf(path, size)))
 
 
 def test_parts_of_a_pipeline_count_together() -> None:
