@@ -4,6 +4,7 @@
     enrich     the repos that need it most: files, artifacts, headers and the labels that follow (crawler.enrich)
     label      what names claim and what files measure, kept apart (analysis.names, analysis.labels; called by both)
     store      one writer, one transaction per page or batch (db.write.store)
+    rank       at the end, bounds by which `fits` finds its candidates (analysis.catalog.fit_index)
 
 A crawl may be interrupted at any moment, even by a power failure: the next one resumes it and ends in the same catalog.
 """
@@ -14,6 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
+from analysis.catalog.fit_index import fill_fit_candidates
 from crawler.discover.discover import discover
 from crawler.discover.plan import choose_run_kind, split_by_author
 from crawler.enrich.enrich import enrich
@@ -91,6 +93,7 @@ def crawl(
                     recorder.notes.append(cluster.lost)
                 if scope.repo_ids or part.depth != "listing":
                     enrich(recorder, executor)
+            fill_fit_candidates(store)
             runs.append(recorder.run)
             if recorder.run.outcome == "stopped":
                 break

@@ -9,10 +9,10 @@ is None, never a default.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from db.labels import Labels
 from db.record_base import Depth, FastPickle, Gated, Json, Relation, RepoType, Role, SkipReason, Source, Status
@@ -320,3 +320,11 @@ class RepoFilter:
     since: datetime | None = None  # last modified at or after
     limit: int | None = None  # only this number of repos, the most downloaded ones
     type: RepoType = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class FitUpdate:
+    """What was made for some models: the rows of fit_candidates, and digests of what their copies take over."""
+
+    candidates: Sequence[tuple[Any, ...]]
+    digests: Mapping[int, int]

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from analysis.catalog.fit_index import fill_fit_candidates
 from db.labels import Labels
 from db.record_base import Depth, Source
 from db.records import (
@@ -319,3 +320,4 @@ def build(db: str | Path) -> None:
         store.save_page(run, "", Page(later, (), None))
         store.set_status(run, models[-2].record.hub_id, "gone")
         store.finish_run(replace(run, finished_at=SECOND, outcome="complete", repos_seen=4, repos_changed=4))
+        fill_fit_candidates(store)

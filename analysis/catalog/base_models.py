@@ -31,12 +31,15 @@ INHERITED: Mapping[str, Sequence[str]] = {
 }
 """By the relation to the base model: what a repo takes over where it lacks it."""
 
-BASES = """
-select r.repo_id, r.author, r.downloads, r.created_at, r.license, r.pipeline_tag, l.family, l.version, l.parameters,
-    l.parameters_measured, l.active_parameters, l.active_parameters_measured, l.experts, l.context_measured,
-    l.architecture, l.tuning, l.specialty, l.base_model, l.base_model_relation
+REPO_COLUMNS = ("repo_id", "author", "downloads", "created_at", "license", "pipeline_tag")
+LABEL_COLUMNS = ("family", "version", *SHAPES, "tuning", "specialty", "base_model", "base_model_relation")
+BASE_COLUMNS = (*REPO_COLUMNS, *LABEL_COLUMNS)
+"""What is read of a base model."""
+
+BASES = f"""
+select {", ".join(f"r.{name}" for name in REPO_COLUMNS)}, {", ".join(f"l.{name}" for name in LABEL_COLUMNS)}
 from repos r join repo_labels l on l.repo = r.id
-where r.type = 'model' and lower(r.repo_id) in ({ids})
+where r.type = 'model' and lower(r.repo_id) in ({{ids}})
 """
 
 

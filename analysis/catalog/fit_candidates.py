@@ -1,8 +1,7 @@
-"""Which artifacts may run on a machine: selected by SQL, so that nothing is loaded that can't fit.
+"""Which artifacts may run on a machine, with what is known of their models.
 
-The database compares the bytes of the weights with the memory. Of the repos that are left only the most downloaded
-ones are loaded, in the order of an index; a request by family, publisher or id reaches the others. So neither time nor
-memory grows with the catalog.
+Of few repos each is looked at (`find_candidates`); of many those that fit_order finds among the best
+(`load_candidates`).
 """
 
 from __future__ import annotations
@@ -12,10 +11,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from analysis.catalog.base_models import BaseModels, load_base_models
 from analysis.catalog.fit_request import TEXT_TASKS, FitRequest, generates_text, matches_task
+from analysis.catalog.match_count import count_matches
 from analysis.files.shards import missing_of
 from analysis.fit.machines import Machine
 from analysis.fit.memory import weight_bytes
@@ -27,11 +27,12 @@ from analysis.query.statement import name_values
 from analysis.schemes.schemes import find_scheme, scheme_table
 
 MAX_REPOS = 3000
-"""If more repos may fit, only this many are evaluated: the most downloaded ones."""
+"""Repos of which each is looked at: those that match a request where they are so few, and models whose rows of
+fit_candidates are outdated, the most downloaded ones."""
 
 MAX_INDEX_MATCHES = 10_000
-"""Repos of the requested families up to which they are looked up by family. More are met soon enough in the order of
-downloads, and only as many of them are read as are evaluated."""
+"""Repos of the requested families or publishers up to which they are looked up by name. More are met soon enough in
+the order of the ranking."""
 
 IDS_PER_QUERY = 1000
 
@@ -43,8 +44,9 @@ select r.id, r.repo_id, r.author, r.created_at, r.downloads, r.license, r.gated,
     l.depth
 from repos r join repo_labels l on l.repo = r.id
 where {conditions}
-order by r.downloads desc, r.id limit {limit}
 """
+
+MOST_DOWNLOADED = "order by r.downloads desc, r.id limit {limit}"
 
 HAS_CANDIDATE = """(
     exists (
@@ -59,12 +61,13 @@ select a.id, a.repo, a.artifact, a.paths, a.total_size, a.format, a.quantized, a
     a.bits_per_weight, a.qat, a.imatrix, a.dynamic, a.parameters, a.parameters_measured, a.active_parameters_measured,
     a.context_measured, a.architecture, a.header, h.size_verified
 from artifacts a left join headers h on h.id = a.header
-where a.repo in ({ids}) and a.role = 'weights' and a.main and a.total_size between 1 and :room
+where {which} and a.role = 'weights' and a.main and a.total_size between 1 and :room
 order by a.repo, a.artifact
 """
 
 MIXTURE_NAME = re.compile(r"moe", re.IGNORECASE)
 
+Platform = Literal["any", "apple", "nvidia"]
 Reason = str
 """Why an artifact is left out, in a few words."""
 
@@ -97,6 +100,7 @@ class Candidate:
     license: str | None
     gated: str | None
     created_at: str | None
+    base_created_at: str | None
     downloads: int
     base_downloads: int
     format: str | None
@@ -123,75 +127,159 @@ class Candidates:
 
     found: Sequence[Candidate]
     left_out: Mapping[Reason, int]
-    repos: int
+    repos: frozenset[int]
     narrowed: bool
 
 
-def find_candidates(reader: CatalogReader, machine: Machine, request: FitRequest, room: int) -> Candidates:
-    """The artifacts of at most `room` bytes that match the request and that a usual runtime loads on the machine."""
-    repos, narrowed = load_repos(reader, request, room)
+def find_candidates(
+    reader: CatalogReader, machine: Machine, request: FitRequest, room: int, where: RepoConditions
+) -> Candidates:
+    """The artifacts of at most `room` bytes that match the request and that a usual runtime loads on the machine.
+
+    Of repos that match `where`, the most downloaded ones, MAX_REPOS at most.
+    """
+    repos, narrowed = load_repos(reader, request, room, where)
     bases = load_base_models(reader, repos)
     left_out: Counter[Reason] = Counter()
-    models: dict[int, tuple[dict[str, Any], tuple[str, ...]]] = {}
+    models: Models = {}
     for row in repos:
         whole, inherited = bases.inherit(row)
         if not is_wanted(whole, request):
             left_out[NOT_TEXT] += 1
         else:
             models[row["id"]] = whole, inherited
-    found: list[Candidate] = []
-    kept: set[int] = set()
+    artifacts = (*load_artifacts(reader, models, room), *listed_only(models.values(), room))
+    found = choose_candidates(artifacts, models, bases, machine, request, left_out)
+    return Candidates([candidate for _, candidate in found], left_out, frozenset(row["id"] for row in repos), narrowed)
+
+
+def load_candidates(
+    reader: CatalogReader,
+    machine: Machine,
+    request: FitRequest,
+    room: int,
+    keys: Sequence[tuple[int, int]],
+    left_out: Counter[Reason],
+) -> list[tuple[tuple[int, int], Candidate]]:
+    """Those of the artifacts that match the request and may fit, by (repo, artifact); 0 for a repo without files."""
+    if not keys:
+        return []
+    ids = ", ".join(map(str, sorted({int(repo) for repo, _ in keys})))
+    repos = reader.all(REPOS.format(conditions=f"r.id in ({ids})"))
+    bases = load_base_models(reader, repos)
+    whole = {row["id"]: bases.inherit(row) for row in repos}
+    models: Models = {repo: each for repo, each in whole.items() if is_wanted(each[0], request)}
+    numbers = ", ".join(str(int(artifact)) for _, artifact in keys if artifact)
+    artifacts = reader.all(ARTIFACTS.format(which=f"a.id in ({numbers})"), {"room": room}) if numbers else []
+    unread = [models[repo] for repo, artifact in keys if not artifact and repo in models]
+    rows = (*(row for row in artifacts if row["repo"] in models), *listed_only(unread, room))
+    return choose_candidates(rows, models, bases, machine, request, left_out)
+
+
+Models = dict[int, tuple[dict[str, Any], tuple[str, ...]]]
+"""A repo's row with what it takes over from its base models, and the names of these values, by its number."""
+
+
+def choose_candidates(
+    artifacts: Iterable[dict[str, Any]],
+    models: Models,
+    bases: BaseModels,
+    machine: Machine,
+    request: FitRequest,
+    left_out: Counter[Reason],
+) -> list[tuple[tuple[int, int], Candidate]]:
+    """Those of the artifacts that match the request, by (repo, artifact); counts repos of which none is left."""
+    found: list[tuple[tuple[int, int], Candidate]] = []
     reasons: dict[int, Reason] = {}
-    for artifact in (*load_artifacts(reader, models, room), *listed_only(models.values(), room)):
+    for artifact in artifacts:
         model, inherited = models[artifact["repo"]]
         if not matches_artifact(artifact, request):
             continue
         candidate = make_candidate(model, inherited, artifact, bases)
         reason = find_reason(candidate, artifact, machine, request)
         if reason is None:
-            found.append(candidate)
-            kept.add(artifact["repo"])
+            found.append(((artifact["repo"], artifact["id"]), candidate))
         else:
             reasons[artifact["repo"]] = reason
+    kept = {repo for (repo, _), _ in found}
     left_out.update(reason for repo, reason in reasons.items() if repo not in kept)
-    return Candidates(found, left_out, len(repos), narrowed)
+    return found
 
 
-def load_repos(reader: CatalogReader, request: FitRequest, room: int) -> tuple[list[dict[str, Any]], bool]:
-    """The most downloaded repos that match the request and may fit, and whether there are more."""
-    conditions, values = repo_conditions(reader, request)
-    values["room"] = room
+def load_repos(
+    reader: CatalogReader, request: FitRequest, room: int, where: RepoConditions
+) -> tuple[list[dict[str, Any]], bool]:
+    """The most downloaded repos that match and may fit, and whether there are more."""
+    values = {**where.values, "room": room}
+    conditions = list(where.conditions)
+    if request.task is None:
+        tasks = ", ".join(f"'{task}'" for task in sorted(TEXT_TASKS))
+        conditions.append(f"(r.pipeline_tag is null or r.pipeline_tag in ({tasks}))")
     rows: list[dict[str, Any]] = []
     for known in ("r.downloads is not null", "r.downloads is null"):  # nulls last, and still in the index's order
-        where = "\n    and ".join((*conditions, known, HAS_CANDIDATE))
+        selected = "\n    and ".join((*conditions, known, HAS_CANDIDATE))
         limit = MAX_REPOS + 1 - len(rows)
         if limit > 0:
-            rows += reader.all(REPOS.format(conditions=where, limit=limit), values)
+            rows += reader.all(REPOS.format(conditions=selected) + MOST_DOWNLOADED.format(limit=limit), values)
     return rows[:MAX_REPOS], len(rows) > MAX_REPOS
 
 
-def repo_conditions(reader: CatalogReader, request: FitRequest) -> tuple[list[str], dict[str, Any]]:
-    """SQL conditions on repos r and repo_labels l, and their values."""
+@dataclass(frozen=True, slots=True)
+class RepoConditions:
+    """SQL conditions on repos r, and their values.
+
+    `matches`: how many repos the requested families, publishers or ids leave, counted to MAX_INDEX_MATCHES + 1; None
+    where nothing of these was asked for.
+    """
+
+    conditions: tuple[str, ...]
+    values: Mapping[str, Any]
+    matches: int | None
+
+    @property
+    def are_few(self) -> bool:
+        """Whether it is best to look at each repo that matches."""
+        return self.matches is not None and self.matches <= MAX_REPOS
+
+    @property
+    def are_common(self) -> bool:
+        """Whether it is best to look at repos in another order, until enough match."""
+        return self.matches is None or self.matches > MAX_INDEX_MATCHES
+
+    def and_pending(self) -> RepoConditions:
+        """The same of the models whose rows of fit_candidates are outdated."""
+        return RepoConditions((*self.conditions, PENDING), self.values, self.matches)
+
+
+PENDING = "exists (select 1 from fit_pending p where p.repo = r.id)"
+
+
+def repo_conditions(reader: CatalogReader, request: FitRequest) -> RepoConditions:
+    """What a request says of repos."""
     values: dict[str, Any] = {}
     statuses = ["available"] + ["gated"] * request.gated + ["gone"] * request.gone
     conditions = ["r.type = 'model'", f"r.status in ({', '.join(repr(status) for status in statuses)})"]
+    counts: list[int] = []
     if not request.gated:
         conditions.append("r.gated is null")
     if request.families:
         names = bind(values, "family", request.families)
         selects = (f"select repo from repo_labels where {column} in ({names})" for column in ("family", "base_family"))
         matches = " union all ".join(selects)
-        count = f"select count(*) as n from (select 1 from ({matches}) as m limit {MAX_INDEX_MATCHES + 1}) as c"
-        is_common = reader.all(count, values)[0]["n"] > MAX_INDEX_MATCHES
-        conditions.append(f"{'+' * is_common}r.id in ({matches})")  # +: SQLite uses no index for it
+        counts.append(count_matches(reader, matches, values, MAX_INDEX_MATCHES))
+        if counts[-1] <= MAX_INDEX_MATCHES:
+            conditions.append(f"r.id in ({matches})")
+        else:
+            is_one = f"own.family in ({names}) or own.base_family in ({names})"
+            conditions.append(f"exists (select 1 from repo_labels own where own.repo = r.id and ({is_one}))")
     if request.authors:
+        authors = f"lower(author) in ({bind(values, 'author', request.authors)})"
+        counts.append(count_matches(reader, f"select 1 from repos where {authors}", values, MAX_INDEX_MATCHES))
         conditions.append(f"lower(r.author) in ({bind(values, 'author', request.authors)})")
     if request.repo_ids:
+        counts.append(len(request.repo_ids))
         conditions.append(f"lower(r.repo_id) in ({bind(values, 'repo', request.repo_ids)})")
-    if request.task is None:
-        tasks = ", ".join(f"'{task}'" for task in sorted(TEXT_TASKS))
-        conditions.append(f"(r.pipeline_tag is null or r.pipeline_tag in ({tasks}))")
-    return conditions, values
+    return RepoConditions(tuple(conditions), values, min(counts, default=None))
 
 
 def bind(values: dict[str, Any], name: str, texts: Sequence[str]) -> str:
@@ -206,7 +294,7 @@ def load_artifacts(reader: CatalogReader, models: Mapping[int, Any], room: int) 
     numbers = sorted(models)
     for at in range(0, len(numbers), IDS_PER_QUERY):
         listed = ", ".join(map(str, numbers[at : at + IDS_PER_QUERY]))
-        yield from reader.all(ARTIFACTS.format(ids=listed), {"room": room})
+        yield from reader.all(ARTIFACTS.format(which=f"a.repo in ({listed})"), {"room": room})
 
 
 def listed_only(models: Iterable[tuple[Mapping[str, Any], tuple[str, ...]]], room: int) -> Iterator[dict[str, Any]]:
@@ -221,6 +309,7 @@ def listed_only(models: Iterable[tuple[Mapping[str, Any], tuple[str, ...]]], roo
             continue
         yield {
             **{key: model[key] for key in ("format", "quantized", "quant", "quant_method", "bits", "qat", "imatrix")},
+            "id": 0,
             "repo": model["id"],
             "artifact": None,
             "paths": None,
@@ -276,6 +365,7 @@ def make_candidate(
         license=model["license"],
         gated=model["gated"],
         created_at=model["created_at"],
+        base_created_at=original["created_at"],
         downloads=model["downloads"] or 0,
         base_downloads=max(original["downloads"] or 0, model["downloads"] or 0),
         format=row["format"],
@@ -321,14 +411,19 @@ def is_mixture(architecture: str | None, experts: int | None, parameters: int | 
     return claimed > 1 or name in load_mixtures() or MIXTURE_NAME.search(name) is not None
 
 
-def find_reason(candidate: Candidate, row: Mapping[str, Any], machine: Machine, request: FitRequest) -> Reason | None:
-    """Why an artifact is left out before its memory is computed; None where it is not."""
+def find_flaw(candidate: Candidate, row: Mapping[str, Any]) -> Reason | None:
+    """Why an artifact runs on no machine; None where it may run."""
     if row["size_verified"] is not None and not row["size_verified"]:
         return INCOMPLETE
     if missing_of(parse_paths(row["paths"])):
         return INCOMPLETE
-    if is_contradictory(candidate, dynamic=bool(row["dynamic"])):
-        return CONTRADICTORY
+    return CONTRADICTORY if is_contradictory(candidate, dynamic=bool(row["dynamic"])) else None
+
+
+def find_reason(candidate: Candidate, row: Mapping[str, Any], machine: Machine, request: FitRequest) -> Reason | None:
+    """Why an artifact is left out before its memory is computed; None where it is not."""
+    if (flaw := find_flaw(candidate, row)) is not None:
+        return flaw
     if candidate.trained_context and request.context > candidate.trained_context:
         return SHORT_CONTEXT
     if not (request.formats or request.quants) and not has_runtime(row["format"], row["quant_method"], machine):
@@ -369,12 +464,25 @@ def is_contradictory(candidate: Candidate, *, dynamic: bool) -> bool:
     return candidate.header is None and is_large and found > MAX_SHARE_OF_BITS * bits + 1
 
 
-def has_runtime(format_: str | None, quant_method: str | None, machine: Machine) -> bool:
-    """Whether a usual runtime loads this format on this kind of machine: MLX needs Apple's chips."""
+def platform_of(format_: str | None, quant_method: str | None) -> Platform:
+    """What usual runtimes need to load this format: any machine, Apple's chips (MLX), or an NVIDIA card."""
     machines = find_format(format_).machines
-    if machines == "apple":
-        return machine.apple
-    if machines == "any":
-        return True
+    if machines in ("apple", "any"):
+        return machines
     method = scheme_table().methods.get(quant_method or "")
-    return bool(machine.vram) or method is None or not method.cuda
+    return "nvidia" if method is not None and method.cuda else "any"
+
+
+def platforms_of(machine: Machine) -> frozenset[Platform]:
+    """What `platform_of` may say of formats that run on this machine."""
+    found: set[Platform] = {"any"}
+    if machine.apple:
+        found.add("apple")
+    if machine.vram:
+        found.add("nvidia")
+    return frozenset(found)
+
+
+def has_runtime(format_: str | None, quant_method: str | None, machine: Machine) -> bool:
+    """Whether a usual runtime loads this format on this kind of machine."""
+    return platform_of(format_, quant_method) in platforms_of(machine)

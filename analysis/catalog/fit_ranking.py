@@ -6,11 +6,12 @@ is half as large needs one point from elsewhere. docs/memory.md shows the formul
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import log2, log10
 
 from analysis.catalog.fit_candidates import Candidate
+from analysis.query.reader import CatalogReader
 from analysis.schemes.quality import estimated_divergence, qat_share_of_loss, quality_loss, trained_for
 
 POINTS_PER_YEAR = 0.75
@@ -59,7 +60,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the ranked artifacts have in common: the first year of each generation, and published results.
+    """What the ranking knows of the catalog: the first year of each generation, and published results.
 
     `generations`: (family, version) -> year with fraction; `results`: base model in lower case -> -1 to 1.
     """
@@ -71,17 +72,21 @@ class Context:
 def score(candidate: Candidate, context: Context) -> Score:
     """The score of one artifact among others."""
     year = year_of(candidate.created_at)
-    born = context.generations.get(generation_of(candidate), year)
+    born = born_in(candidate, context, year)
     return Score(
         capability=log2(max(1.0, effective_parameters(candidate)) / 1e9),
         generation=POINTS_PER_YEAR * max(0.0, born - FIRST_YEAR),
         tuning=tuning_points(candidate),
         evaluations=EVALUATION_POINTS * context.results.get(candidate.base_model.lower(), 0.0),
         quality_loss=-LOSS_PER_NAT * divergence(candidate),
-        trust=TRUST_PER_DIGIT * log10(1 + candidate.base_downloads)
-        + TRUST_PER_DIGIT_OF_COPY * log10(1 + candidate.downloads),
+        trust=trust_points(log10(1 + candidate.base_downloads), log10(1 + candidate.downloads)),
         recency=POINTS_PER_YEAR_OF_REPO * max(0.0, year - FIRST_YEAR),
     )
+
+
+def trust_points(base_digits: float, digits: float) -> float:
+    """For the decimal logarithms of one more than the downloads of the base model and of the copy."""
+    return TRUST_PER_DIGIT * base_digits + TRUST_PER_DIGIT_OF_COPY * digits
 
 
 def effective_parameters(candidate: Candidate) -> float:
@@ -114,21 +119,24 @@ def tuning_points(candidate: Candidate) -> float:
     return points + (ALTERED_POINTS if tuned & ALTERED else 0.0)
 
 
-def generation_of(candidate: Candidate) -> tuple[str, str]:
-    """The foundation and its version: what decides when a model's generation came out."""
+def born_in(candidate: Candidate, context: Context, year: float) -> float:
+    """When the model's generation came out: the creation of the first repo of its family and version.
+
+    Of a model without a family, that of its base model; never later than its own repo, whose year is given.
+    """
     if candidate.base_family and candidate.base_family != candidate.family:
-        return candidate.base_family, candidate.base_version or ""
-    return candidate.family or candidate.base_model.lower(), candidate.version or ""
+        born = context.generations.get((candidate.base_family, candidate.base_version or ""), year)
+    elif candidate.family:
+        born = context.generations.get((candidate.family, candidate.version or ""), year)
+    else:
+        born = year_of(candidate.base_created_at) if candidate.base_created_at else year
+    return min(born, year)
 
 
-def first_years(candidates: Iterable[Candidate]) -> dict[tuple[str, str], float]:
-    """When each generation was first seen: the earliest creation of a repo of it. A copy may be years younger."""
-    found: dict[tuple[str, str], float] = {}
-    for candidate in candidates:
-        if candidate.created_at:
-            key, year = generation_of(candidate), year_of(candidate.created_at)
-            found[key] = min(year, found.get(key, year))
-    return found
+def load_generations(reader: CatalogReader) -> dict[tuple[str, str], float]:
+    """(family, version) -> the year, with its fraction, in which the first repo of it was created."""
+    rows = reader.all("select family, version, created_at from generations")
+    return {(row["family"], row["version"]): year_of(row["created_at"]) for row in rows}
 
 
 def year_of(moment: str | None) -> float:

@@ -69,5 +69,10 @@ def is_encoder(architecture: str) -> bool:
 
 def matches_task(task: str, row: dict[str, Any]) -> bool:
     """Whether a model's specialty, tuning or task of the Hub is the one that was asked for."""
+    return task.lower() in words_of(row)
+
+
+def words_of(row: dict[str, Any]) -> set[str]:
+    """A model's specialties, its tunings and the Hub's task, in lower case."""
     words = {*(row["specialty"] or []), *(row["tuning"] or []), row["pipeline_tag"]}
-    return task.lower() in {str(word).lower() for word in words}
+    return {str(word).lower() for word in words if word is not None}

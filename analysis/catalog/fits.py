@@ -1,7 +1,7 @@
 """What runs on a machine, ranked: memory needed, speed to expect, quality loss, and what was estimated.
 
-Every artifact that may fit is ranked by what the catalog knows of it (`fit_ranking`); then, best first, the memory is
-computed from the attention geometry until as many fit as are asked for.
+Candidates come in the order of the ranking (`fit_order`, `fit_ranking`); their memory is computed from the attention
+geometry, best first, until as many fit as are asked for.
 """
 
 from __future__ import annotations
@@ -9,25 +9,50 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from heapq import merge
 from itertools import islice
-from typing import Any, Literal
+from operator import attrgetter
+from typing import Any
 
-from analysis.catalog.coverage import Coverage, measure_coverage
+from analysis.catalog.coverage import UNMEASURED, Coverage, measure_coverage
 from analysis.catalog.drafting import find_drafting
-from analysis.catalog.fit_candidates import TOO_LARGE, Candidate, Reason, find_candidates
-from analysis.catalog.fit_ranking import Context, Score, first_years, score
+from analysis.catalog.fit_candidates import (
+    TOO_LARGE,
+    Candidate,
+    Reason,
+    RepoConditions,
+    find_candidates,
+    repo_conditions,
+)
+from analysis.catalog.fit_index import geometry_row
+from analysis.catalog.fit_order import IndexedCandidates, Ranked, order_of, rank_all
+from analysis.catalog.fit_places import Place, estimate_speed, is_usable, place_on_devices, room_at
+from analysis.catalog.fit_ranking import Score, load_generations
 from analysis.catalog.fit_request import FitRequest
 from analysis.catalog.geometries import GeometryLookup
-from analysis.catalog.published_results import load_results
+from analysis.catalog.match_count import count_matches
 from analysis.fit.geometry import Geometry
 from analysis.fit.machines import Machine
 from analysis.fit.memory import RUNTIME_OVERHEAD_BYTES, Estimate, estimate_memory, find_largest_context
-from analysis.fit.speed import DRAFTING_NOTE, Speed, active_bytes
+from analysis.fit.speed import DRAFTING_NOTE
 from analysis.query.reader import CatalogReader
 from analysis.schemes.quality import loss_text, quality_loss, trained_for
 
-Place = Literal["gpu", "gpu+cpu", "cpu"]
 GEOMETRY_BATCH = 100  # artifacts whose geometry is looked up together
+
+MAX_ALL = 3000
+"""Artifacts up to which each of a catalog is evaluated; of more those that may be among the best."""
+
+ALL_CANDIDATES = "select 1 from fit_candidates"
+
+MAX_MORE = 500
+"""Candidates after the rows that were asked for, of which is counted how many there are."""
+
+MAX_SORTED = 2000
+"""Rows, best first, that another order is applied to."""
+
+MAX_EXPLAINED = 2000
+"""Rows among which the place of a repo is looked for."""
 
 SORTS: Mapping[str, Callable[[Fit], Any]] = {
     "speed": lambda fit: -(fit.expected_tokens_per_second or 0.0),
@@ -110,25 +135,6 @@ class FitAnswer:
     coverage: Coverage
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A candidate with its score and where it would run, before its cache is known."""
-
-    candidate: Candidate
-    score: Score
-    is_usable: bool | None
-
-    @property
-    def order(self) -> tuple[Any, ...]:
-        return order_of(self.is_usable, self.score, self.candidate)
-
-
-def order_of(is_usable: bool | None, points: Score, named: Candidate | Fit) -> tuple[Any, ...]:
-    """The sort key of the ranking: usable speed, unknown speed, slower; then the score, downloads and name."""
-    tier = {True: 0, None: 1, False: 2}[is_usable]
-    return (tier, -round(points.total, 6), -(named.downloads or 0), named.repo_id, named.artifact or "")
-
-
 def find_fits(
     reader: CatalogReader,
     machine: Machine,
@@ -136,30 +142,73 @@ def find_fits(
     sort: str = "rank",
     coverage: Coverage | None = None,
 ) -> FitAnswer:
-    """What runs on the machine, best first; `sort` is `rank` or a key of SORTS.
+    """What runs on the machine, best first; `sort` is `rank` or a key of SORTS, in which the best MAX_SORTED are put.
 
     `coverage` is measured unless the caller gives it: that takes longer than the fits of one repo.
     """
-    room = machine.vram_for_models + machine.ram_for_models - RUNTIME_OVERHEAD_BYTES
-    candidates = find_candidates(reader, machine, request, room)
-    context = Context(
-        first_years(candidates.found), load_results(reader, {each.base_model for each in candidates.found})
-    )
-    ranked = sorted((rank(each, machine, request, context) for each in candidates.found), key=lambda each: each.order)
-    left_out = Counter(candidates.left_out)
-    evaluated = evaluate_ranked(ranked, GeometryLookup(reader), machine, request, left_out)
-    wanted = request.limit if sort == "rank" else None
-    found = list(islice(evaluated, wanted))
+    search = Search(reader, machine, request)
+    wanted = request.limit if sort == "rank" or request.limit is None else max(request.limit, MAX_SORTED)
+    ranked = search.ranked()
+    found = list(islice(evaluate_ranked(ranked, GeometryLookup(reader), machine, request, search.left_out), wanted))
     if sort == "rank":
         found.sort(key=lambda fit: order_of(fit.is_usable, fit.score, fit))
     else:
         found.sort(key=lambda fit: (SORTS[sort](fit), order_of(fit.is_usable, fit.score, fit)))
     shown = note_drafting(reader, found[: request.limit])
-    groups = len(ranked) if request.every_artifact else len({each.candidate.base_model.lower() for each in ranked})
-    more = len(found) - len(shown) if wanted is None or len(found) < wanted else max(0, groups - len(shown))
+    more = len(found) - len(shown)
+    if wanted is not None and len(found) >= wanted:
+        more += search.count_met(ranked) - len(found)
     return FitAnswer(
-        shown, more, dict(left_out), candidates.repos, candidates.narrowed, coverage or measure_coverage(reader)
+        shown, more, dict(search.left_out), len(search.repos), search.narrowed, coverage or measure_coverage(reader)
     )
+
+
+class Search:
+    """The candidates of a request, best first.
+
+    `left_out`, `repos` and `narrowed` are of what was looked at until now; `met` counts candidates by base model.
+    """
+
+    def __init__(self, reader: CatalogReader, machine: Machine, request: FitRequest) -> None:
+        self.reader, self.machine, self.request = reader, machine, request
+        self.left_out: Counter[Reason] = Counter()
+        self.repos: set[int] = set()
+        self.narrowed = False
+        self.met: Counter[str] = Counter()
+        self._room = machine.vram_for_models + machine.ram_for_models - RUNTIME_OVERHEAD_BYTES
+        self._generations = load_generations(reader)
+
+    def ranked(self) -> Iterator[Ranked]:
+        """The candidates; iterated once."""
+        for each in self._in_order():
+            self.met[each.candidate.base_model.lower()] += 1
+            yield each
+
+    def count_met(self, ranked: Iterator[Ranked]) -> int:
+        """How many base models there are, or artifacts if each was asked for; no more than MAX_MORE are looked for."""
+        for _ in islice(ranked, MAX_MORE):
+            pass
+        return self.met.total() if self.request.every_artifact else len(self.met)
+
+    def _in_order(self) -> Iterator[Ranked]:
+        """Of few repos each is evaluated; of many those that may be among the best, and those that changed."""
+        where = repo_conditions(self.reader, self.request)
+        if where.are_few or count_matches(self.reader, ALL_CANDIDATES, {}, MAX_ALL) <= MAX_ALL:
+            return iter(self._each(where))
+        indexed = IndexedCandidates(
+            self.reader, self.machine, self.request, self._room, where, self._generations, self.left_out, self.repos
+        )
+        pending = count_matches(self.reader, "select 1 from fit_pending", {}, 0)
+        return merge(self._each(where.and_pending()) if pending else [], indexed, key=attrgetter("order"))
+
+    def _each(self, where: RepoConditions) -> list[Ranked]:
+        """The candidates of the repos that match, the most downloaded ones of many."""
+        found = find_candidates(self.reader, self.machine, self.request, self._room, where)
+        self.left_out.update(found.left_out)
+        self.repos |= found.repos
+        self.narrowed = found.narrowed
+        ranked = rank_all(self.reader, found.found, self.machine, self.request, self._generations)
+        return sorted(ranked, key=attrgetter("order"))
 
 
 def note_drafting(reader: CatalogReader, fits: Sequence[Fit]) -> list[Fit]:
@@ -168,19 +217,8 @@ def note_drafting(reader: CatalogReader, fits: Sequence[Fit]) -> list[Fit]:
     return [replace(fit, speed_note=DRAFTING_NOTE) if (fit.repo_id, fit.artifact) in drafting else fit for fit in fits]
 
 
-def rank(candidate: Candidate, machine: Machine, request: FitRequest, context: Context) -> Ranked:
-    needs = candidate.total_size + RUNTIME_OVERHEAD_BYTES
-    place = place_on_devices(needs, machine)
-    speed = estimate_speed(candidate, needs, machine, place, 0) if place else None
-    return Ranked(candidate, score(candidate, context), is_usable(speed, request))
-
-
-def is_usable(speed: Speed | None, request: FitRequest) -> bool | None:
-    return None if speed is None else speed.expected >= request.min_speed
-
-
 def evaluate_ranked(
-    ranked: Sequence[Ranked],
+    ranked: Iterator[Ranked],
     geometries: GeometryLookup,
     machine: Machine,
     request: FitRequest,
@@ -188,13 +226,8 @@ def evaluate_ranked(
 ) -> Iterator[Fit]:
     """The artifacts that fit with their cache, in the order of `ranked`; one of each base model, or all."""
     done: set[str] = set()
-    at = 0
-    while at < len(ranked):
-        batch: list[Ranked] = []
-        while at < len(ranked) and len(batch) < GEOMETRY_BATCH:
-            if request.every_artifact or ranked[at].candidate.base_model.lower() not in done:
-                batch.append(ranked[at])
-            at += 1
+    while batch := list(islice(ranked, GEOMETRY_BATCH)):
+        batch = [each for each in batch if request.every_artifact or each.candidate.base_model.lower() not in done]
         rows = [geometry_row(each.candidate) for each in batch]
         for each, (geometry, source) in zip(batch, geometries.find_with_source(rows), strict=True):
             base = each.candidate.base_model.lower()
@@ -206,11 +239,6 @@ def evaluate_ranked(
                 continue
             done.add(base)
             yield fit
-
-
-def geometry_row(candidate: Candidate) -> dict[str, Any]:
-    """What the lookup of a geometry needs to know."""
-    return {"header": candidate.header, "repo_id": candidate.repo_id, "base_model": candidate.base_model}
 
 
 def evaluate_artifact(
@@ -291,46 +319,12 @@ def other_sources(candidate: Candidate, geometry: str | None) -> dict[str, str]:
     return sources
 
 
-def place_on_devices(needs: int, machine: Machine) -> Place | None:
-    """Where it runs: on the GPU if it fits there, else on GPU and CPU, or on the CPU; None if it does not fit."""
-    if machine.vram and needs <= machine.vram_for_models:
-        return "gpu"
-    if machine.vram and machine.ram and needs <= machine.vram_for_models + machine.ram_for_models:
-        return "gpu+cpu"
-    return "cpu" if machine.ram and not machine.vram and needs <= machine.ram_for_models else None
-
-
-def room_at(place: Place, machine: Machine) -> int:
-    """Bytes for models where it runs."""
-    gpu = 0 if place == "cpu" else machine.vram_for_models
-    return gpu + (0 if place == "gpu" else machine.ram_for_models)
-
-
-def share_on_card(needs: int, machine: Machine, place: Place) -> float:
-    return {"gpu": 1.0, "cpu": 0.0, "gpu+cpu": min(1.0, machine.vram_for_models / max(1, needs))}[place]
-
-
 def layers_on_card(need: Estimate, geometry: Geometry | None, machine: Machine) -> int | None:
     """Layers that the card holds with their cache, beside the buffers."""
     if geometry is None:
         return None
     room = machine.vram_for_models - need.compute - need.runtime
     return max(0, int(geometry.layers * min(1.0, room / max(1, need.weights + need.cache))))
-
-
-def estimate_speed(candidate: Candidate, needs: int, machine: Machine, place: Place, cache: int) -> Speed | None:
-    """The speed; None for a mixture of experts whose active parameters are unknown."""
-    if candidate.mixture and not candidate.active_parameters:
-        return None
-    read = active_bytes(candidate.total_size, parameters=candidate.parameters, active=candidate.active_parameters)
-    on_card = share_on_card(needs, machine, place)
-    return machine.estimate_speed(
-        read * on_card,
-        read * (1 - on_card),
-        kind="moe" if candidate.mixture else "dense",
-        engine={"mlx": "mlx", "gguf": "llama.cpp"}.get(candidate.format or "", "vllm" if machine.vram else "llama.cpp"),
-        cache_bytes=cache,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +344,7 @@ class Explanation:
 
 def explain_fit(reader: CatalogReader, machine: Machine, request: FitRequest, repo_id: str) -> Explanation:
     """Where a repo stands among all rows of the request, and why. The repo must be in the catalog."""
-    every = find_fits(reader, machine, replace(request, limit=None)).fits
+    every = find_fits(reader, machine, replace(request, limit=MAX_EXPLAINED), coverage=UNMEASURED).fits
     at = position_of(every, lambda fit: fit.repo_id.lower() == repo_id.lower())
     if at is not None:
         return Explanation(repo_id, at + 1, len(every), every[at], None, None)

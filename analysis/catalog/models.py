@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from analysis.catalog.match_count import count_matches
 from analysis.errors import UnknownModel
 from analysis.names.references import find_repo_id
 from analysis.query.reader import CatalogReader
-from analysis.query.statement import parameter_names
 from analysis.query.values import normalize_row
 
 SORTS: Mapping[str, str] = {
@@ -153,9 +153,7 @@ def add_label_condition(
         return
     comparisons = [where.compare(fold(each)) for each in texts]
     matches = " union all ".join(lookup.format(comparison) for lookup in lookups for comparison in comparisons)
-    count = f"select count(*) as n from (select 1 from ({matches}) as f limit {MAX_INDEX_MATCHES + 1}) as g"
-    values = {name: where.values[name] for name in parameter_names(count)}
-    if reader.all(count, values)[0]["n"] > MAX_INDEX_MATCHES:
+    if count_matches(reader, matches, where.values, MAX_INDEX_MATCHES) > MAX_INDEX_MATCHES:
         where.conditions.append("(" + " or ".join(on_row.format(comparison) for comparison in comparisons) + ")")
     else:
         where.conditions.append(f"hub_id in ({matches})")

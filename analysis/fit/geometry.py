@@ -62,6 +62,12 @@ class Geometry:
         """Cells of the layer that keeps most; 0 where none keeps any."""
         return max((cache.cells(context) for cache in self.caches), default=0)
 
+    @property
+    def least_elements_per_token(self) -> float:
+        """Elements that every token of the context adds to the cache; windows, images and states add none."""
+        growing = (cache for cache in self.caches if cache.window is None and cache.image_tokens is None)
+        return sum(cache.layers * cache.elements / cache.tokens_per_cell for cache in growing)
+
     def cache_bytes(self, context: int, kv_type: str = "f16") -> int:
         """Bytes of the cache at this context, states included; `kv_type` is one of KV_TYPES."""
         elements = sum(cache.layers * cache.elements * cache.cells(context) for cache in self.caches)

@@ -49,8 +49,18 @@ def estimate_cache_without_header(parameters: int, context: int, kv_type: str, a
     above 32B the cache does not grow further (Llama 3.1 8B: 16 KiB, 70B: 4.6 KiB). A mixture of experts counts as the
     geometric mean of its active and total parameters (Qwen3 30B-A3B: 9.5B, which gives 114 KiB a token; it has 96).
     """
+    return round(elements_without_header(parameters, active) * pad_tokens(context) * kv_element_bytes(kv_type))
+
+
+def elements_without_header(parameters: int, active: int | None = None) -> float:
+    """Elements of keys and values that a token adds to the cache, as `estimate_cache_without_header` takes them."""
     size = (parameters * min(active, parameters)) ** 0.5 if active else parameters
-    return round(12_288 * min(size / 1e9, 32.0) * pad_tokens(context) * kv_element_bytes(kv_type) / 2)
+    return 6_144 * min(size / 1e9, 32.0)
+
+
+def usual_parameters(weights: int) -> int:
+    """The parameters of weights of so many bytes at 4.8 bits, where they are unknown."""
+    return round(weights / 0.6)
 
 
 def compute_buffer_bytes(
@@ -162,7 +172,9 @@ def estimate_memory(
     if shape is not None:
         cache = sequences * shape.cache_bytes(context, kv_type)
     else:
-        cache = sequences * estimate_cache_without_header(parameters or round(weights / 0.6), context, kv_type, active)
+        cache = sequences * estimate_cache_without_header(
+            parameters or usual_parameters(weights), context, kv_type, active
+        )
         estimated = ("cache", "compute")
     if program is LLAMA_CPP:
         compute = compute_buffer_bytes(shape, context, flash_attention=flash_attention, ubatch=ubatch)

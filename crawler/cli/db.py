@@ -34,12 +34,16 @@ def upgrade(no_backup: bool, db: str, out: Printer) -> None:
       hf-catalog db upgrade
       hf-catalog db upgrade --db postgresql:///catalog
     """
+    from analysis.catalog.fit_index import fill_fit_candidates
     from db.revisions import head
     from db.schema.migrate import current
     from db.schema.migrate import upgrade as run_upgrade
+    from db.write.store import Store
 
     before = current(db)
     saved = run_upgrade(db, backup=not no_backup)
+    with Store.open(db) as store:
+        fill_fit_candidates(store)
     after = head()
     answer = {"before": before, "after": after, "backup": None if saved is None else str(saved)}
     if before == after:
@@ -182,11 +186,13 @@ def optimize(vacuum: bool, db: str, out: Printer) -> None:
       hf-catalog db optimize
       hf-catalog db optimize --vacuum
     """
+    from analysis.catalog.fit_index import fill_fit_candidates
     from db.maintain.optimize import optimize as run_optimize
     from db.write.store import Store
 
     with Store.open(db) as store:
         indexed = store.index()
+        fill_fit_candidates(store)
     run_optimize(db, vacuum=vacuum)
     words = f"{indexed:,} models indexed, statistics updated{', file compacted' if vacuum else ''}."
     out.object({"db": db, "indexed": indexed, "vacuumed": vacuum}, lambda: out.line(words))
@@ -251,10 +257,14 @@ def from_snapshot(source: str, db: str, out: Printer) -> None:
       hf-catalog db from-snapshot snapshot --db new.db
       hf-catalog db from-snapshot hf://datasets/me/hub-catalog --db new.db
     """
+    from analysis.catalog.fit_index import fill_fit_candidates
     from db.maintain.from_snapshot import restore_snapshot
+    from db.write.store import Store
 
     with snapshot_folder(source) as folder:
         done = restore_snapshot(folder, db, lambda table, rows: out.detail(f"{table}: {rows:,} rows"))
+    with Store.open(db) as store:
+        fill_fit_candidates(store)
     rows: list[dict[str, Any]] = [asdict(each) for each in done if each.rows]
     out.rows(rows, (Column("table"), Column("rows", right=True)), id_key="table")
     out.message(f"{sum(each.rows for each in done):,} rows; go on with: hf-catalog crawl --db {db}")

@@ -52,6 +52,7 @@ def relabel(dry_run: bool, cluster: str | None, insecure: bool, db: str, out: Pr
       hf-catalog relabel --db catalog.db --json
       hf-catalog relabel --cluster local:4
     """
+    from analysis.catalog.fit_index import fill_fit_candidates
     from analysis.vocabulary.vocabulary import vocabulary
     from crawler.execute.executor import open_executor
     from crawler.execute.gc_tuning import tuned_gc
@@ -76,6 +77,7 @@ def relabel(dry_run: bool, cluster: str | None, insecure: bool, db: str, out: Pr
     if not dry_run and counts.repos:
         with Store.open(db) as store:
             store.index()
+            fill_fit_candidates(store)
     print_result(counts, digest, monotonic() - started, dry_run, out)
 
 

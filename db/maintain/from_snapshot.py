@@ -36,7 +36,7 @@ from db.schema.snapshot_format import (
     column_kind,
     snapshot_tables,
 )
-from db.schema.tables import repo_evidence, repos, search_pending
+from db.schema.tables import fit_pending, repo_evidence, repos, search_pending
 from db.sqlite_file import is_url, to_catalog_error
 
 MAX_MANIFEST_BYTES = 64 * 2**20
@@ -236,5 +236,6 @@ def make_search_index(connection: Connection) -> None:
     """The documents of all repos, anew."""
     rows = Rows(connection)
     connection.exec_driver_sql(f"insert into {search_pending.name} (repo) select id from repos")
+    connection.exec_driver_sql(f"insert into {fit_pending.name} (repo) select id from repos where type = 'model'")
     while search.refresh(rows):
         pass

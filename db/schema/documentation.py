@@ -31,7 +31,8 @@ GROUPS = {
     "History": "crawl_runs metrics events aliases skips",
     "State of crawls": (
         "enrichments cursors watermarks listing_pages missing_repos partial_repos endpoints crawl_locks request_quotas "
-        "search_documents search_pending"
+        "search_documents search_pending fit_candidates fit_pending fit_sources generations "
+        "result_scales"
     ),
 }
 INTRODUCTION = """# The schema

@@ -19,9 +19,10 @@ TABLES_FOLDER = "tables"
 CARD = "README.md"
 
 LEFT_OUT = frozenset({
-    "crawl_locks", "cursors", "listing_pages", "request_quotas", "search_documents", "search_pending",
+    "crawl_locks", "cursors", "listing_pages", "request_quotas", "search_documents", "search_pending", "fit_candidates",
+    "fit_pending", "fit_sources", "generations", "result_scales",
 })  # fmt: skip
-"""Tables of crawls under way, and the search index, which is made again."""
+"""Tables of crawls under way, and those by which search and `fits` find models, which are made again."""
 
 LABEL_EVIDENCE = Table(
     "label_evidence",

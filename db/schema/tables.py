@@ -20,6 +20,11 @@ from db.schema.declarations import key as _key
 from db.schema.declarations import metadata as metadata
 from db.schema.declarations import repo_key as _repo
 from db.schema.declarations import table as _table
+from db.schema.fit_tables import fit_candidates as fit_candidates
+from db.schema.fit_tables import fit_pending as fit_pending
+from db.schema.fit_tables import fit_sources as fit_sources
+from db.schema.fit_tables import generations as generations
+from db.schema.fit_tables import result_scales as result_scales
 from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
 
 # ---- what the Hub says ----------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from db.schema.tables import (
 )
 from db.schema.types import hash_bytes
 from db.write.events import RepoEvent, record_events, record_label_events, repo_events
+from db.write.fit_rows import mark_fits
 from db.write.header_rows import header_ids, save_array_lengths, save_headers
 from db.write.label_rows import (
     EvidenceOwner,
@@ -182,6 +183,7 @@ def _save_labels(rows: Rows, interned: InternedIds, items: Sequence[EnrichedRepo
         if item.record.type == "model"
     ]
     write_repo_labels(rows, interned, labels, at, fresh=False)
+    mark_fits(rows, [each.repo for each in labels])
 
 
 def refresh_enrichments(

@@ -19,6 +19,7 @@ from db.schema.tables import metrics, missing_repos, partial_repos, repos, searc
 from db.schema.types import day_number
 from db.write.enrichments import Refresh, refresh_enrichments, request_enrichment
 from db.write.events import record_events, record_label_events, repo_events
+from db.write.fit_rows import mark_fits
 from db.write.label_rows import InternedIds, LabelledRepo, indexed_values, write_repo_labels
 from db.write.repo_rows import (
     Counters,
@@ -220,6 +221,7 @@ def _insert(rows: Rows, interned: InternedIds, run: RunRecord, new: Sequence[New
     figures = [(each.repo, day, each.record.downloads, each.record.likes, each.record.trending_score) for each in new]
     rows.insert(metrics, _METRIC_COLUMNS, figures, ready=True)
     add(rows, [(each.repo, each.derived.document) for each in new])
+    mark_fits(rows, [each.repo for each in new if each.record.type == "model"])
 
 
 def _update(
@@ -254,6 +256,7 @@ def _update(
     _update_labels(rows, interned, run, unread, at)
     _save_metrics(rows, counted, at)
     rows.insert_new(search_pending, ("repo",), [(each.repo,) for each in changed])
+    mark_fits(rows, [each.repo for each in changed if each.record.type == "model"])
 
 
 def _has_outdated_content(each: ChangedRepo) -> bool:
@@ -292,13 +295,14 @@ def _update_labels(
 def _update_counters(rows: Rows, counted: Sequence[CountedRepo], at: datetime) -> None:
     columns = (*Counters._fields, "last_seen")
     rows.update(repos, columns, "id", [(*each.counters, at, each.stored.repo) for each in counted])
-    outdated = [(each.stored.repo,) for each in counted if _is_document_outdated(each)]
-    rows.insert_new(search_pending, ("repo",), outdated)
+    outdated = [each.stored for each in counted if _has_other_digits(each)]
+    rows.insert_new(search_pending, ("repo",), [(stored.repo,) for stored in outdated])
+    mark_fits(rows, [stored.repo for stored in outdated if stored.depth is not None])
     _save_metrics(rows, counted, at)
 
 
-def _is_document_outdated(counted: CountedRepo) -> bool:
-    """Whether the downloads have another number of digits now, which the search document contains."""
+def _has_other_digits(counted: CountedRepo) -> bool:
+    """Whether the downloads have another number of digits now, which the search document and the ranking contain."""
     return digits(counted.stored.counters.downloads) != digits(counted.counters.downloads)
 
 

@@ -13,6 +13,7 @@ from db.records import RunRecord
 from db.rows import Rows
 from db.schema.tables import artifacts, search_pending
 from db.write.events import label_changes, load_label_values, record_label_events
+from db.write.fit_rows import mark_fits
 from db.write.label_rows import (
     EvidenceOwner,
     InternedIds,
@@ -96,6 +97,7 @@ def save_labels(
     replace_base_models(rows, items)
     _save_artifact_labels(rows, interned, items, artifact_ids)
     rows.insert_new(search_pending, ("repo",), [(item.repo,) for item in items])
+    mark_fits(rows, [item.repo for item in items])
     return RelabelCounts(
         repos=len(items),
         labels=len(of_repos),

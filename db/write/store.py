@@ -44,7 +44,7 @@ from db.rows import Rows
 from db.schema.migrate import upgrade_engine
 from db.schema.tables import evidence, repos, tags
 from db.sqlite_file import to_catalog_error
-from db.write import enrichments, leaderboard, listing, lock, relabel, runs, skips, status
+from db.write import enrichments, fit_rows, leaderboard, listing, lock, relabel, runs, skips, status
 from db.write.heartbeat import heartbeat
 from db.write.label_rows import InternedIds
 from db.write.queue import LeaseQueue
@@ -55,6 +55,9 @@ from db.write.runs import MissingBatch, ReassignedRepo
 
 WRITE_LOCK_KEY = 0x68666361
 """Of PostgreSQL's advisory lock: one writer at a time assigns new numbers."""
+
+FIT_BATCH = 500
+"""Models whose rows for `fits` one transaction makes."""
 
 LOCK_REFRESH_SECONDS = 60.0
 """How often the lock's row gets a new time while a crawl writes."""
@@ -69,6 +72,7 @@ class Store:
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime] = utc_now) -> None:
         self.db = catalog_name(engine)
+        self.location: str | Path = ""
         self._engine = engine
         self._reader = engine.execution_options(reading=True)
         self._clock = clock
@@ -93,7 +97,9 @@ class Store:
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, clock)
+        store = cls(engine, clock)
+        store.location = db
+        return store
 
     def close(self) -> None:
         self._engine.dispose()
@@ -243,6 +249,22 @@ class Store:
         """The Hub's `_id` of the repo that the catalog holds under this name as available or gated."""
         with self._reading() as rows:
             return load.find_reachable(rows, type_, repo_id)
+
+    @resumed
+    def update_fits(self, build: fit_rows.Build) -> int:
+        """Makes the rows by which `fits` finds models again where they are outdated; returns of how many models.
+
+        `build` makes them from what is committed; nothing else is written meanwhile.
+        """
+        done, progress = 0, fit_rows.FitProgress()
+        while True:
+            with self._writing() as rows:
+                count = fit_rows.update_fits(rows, build, progress, FIT_BATCH)
+                if count == 0:
+                    if done:
+                        fit_rows.update_result_scales(rows)
+                    return done
+            done += count
 
     @resumed
     def save_skips(self, run: RunRecord | None, skipped: Sequence[Skipped]) -> int:

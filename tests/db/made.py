@@ -142,7 +142,7 @@ def skipped(number: int, reason: Any = "gated", detail: str = "ask first") -> Sk
 
 def fill(db: str) -> None:
     """A catalog with rows in every table, all but the lock and the queue of search through the store's own calls."""
-    from db.schema.tables import former_files
+    from db.schema.tables import fit_candidates, former_files
     from db.write import lock
     from db.write.store import Store
 
@@ -163,6 +163,11 @@ def fill(db: str) -> None:
             lock.acquire_lock(rows, db, moment)
             rows.execute("insert into search_pending (repo) values (2)")
             rows.execute("insert into partial_repos (repo) values (2)")
+            rows.execute("insert into fit_sources values (1, 7)")
+            rows.execute("insert into generations values ('gemma', '3', ?)", ("2026-01-01T00:00:00.000Z",))
+            rows.execute("insert into result_scales values ('mmlu', 'accuracy', 3, '[1.0, 2.0]')")
+            candidate = (120, -50, 2, 0, 10**9, 0, 1.0, None, False, None, True, "any", "gguf", "Q4_0", 4, "[]")
+            rows.insert(fit_candidates, [column.name for column in fit_candidates.columns], [candidate])
             rows.execute("insert into repo_links (repo, target_type, target) values (2, 'model', 'acme/model')")
             rows.insert(former_files, ("repo", "path", "sha256", "until"), [(2, "a.gguf", content("old"), moment)])
             rows.execute("insert into leaderboards values (2, 0, 'acme/model', 1, 61.5, ?, null)", (True,))

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from analysis.catalog.fit_index import fill_fit_candidates
 from db.labels import Labels
 from db.records import EvalRecord, Page
 from db.write.store import Store
@@ -70,6 +71,7 @@ def build(db: str | Path, models: Sequence[Model]) -> str:
         store.save_page(run, "", Page(tuple((each.record, labelled(each.labels.labels)) for each in models), (), None))
         store.save_enrichments(run, [(each.enrichment(), 0) for each in models if each.artifacts])
         store.finish_run(replace(run, finished_at=FIRST, outcome="complete", repos_seen=len(models)))
+        fill_fit_candidates(store)
     return str(db)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from analysis.catalog.fit_candidates import Candidate
-from analysis.catalog.fit_ranking import Context, first_years, score
+from analysis.catalog.fit_ranking import Context, score
 from analysis.catalog.fit_request import FitRequest
 from analysis.catalog.fits import Fit, find_fits
 from analysis.catalog.geometries import GeometryLookup
@@ -169,8 +170,8 @@ def example(**values: Any) -> Candidate:
     return Candidate(**{**given, **values})
 
 
-def points(candidate: Candidate, *others: Candidate) -> float:
-    return score(candidate, Context(first_years([candidate, *others]), {})).total
+def points(candidate: Candidate) -> float:
+    return score(candidate, Context({}, {})).total
 
 
 def test_a_smaller_model_at_four_bits_beats_a_bigger_one_at_two() -> None:
@@ -190,10 +191,14 @@ def test_a_doubling_of_parameters_is_one_point() -> None:
 
 
 def test_a_generation_is_as_old_as_its_first_repo() -> None:
-    made = {"family": "gemma", "version": "3"}
-    old = example(**made, created_at="2025-03-12T00:00:00.000Z")
-    copied = example(**made, created_at="2026-11-01T00:00:00.000Z")
-    scored = score(copied, Context(first_years([old, copied]), {}))
+    copied = example(family="gemma", version="3", created_at="2026-11-01T00:00:00.000Z")
+    known = Context({("gemma", "3"): 2025 + 2 / 12}, {})
+    scored = score(copied, known)
+    assert score(replace(copied, version="4"), known).generation == pytest.approx(0.75 * (3 + 10 / 12))
+    tuned = replace(copied, family="shieldgemma", version="2", base_family="gemma", base_version="3")
+    assert score(tuned, known).generation == scored.generation, "that of the model that it was tuned from"
+    nameless = replace(copied, family=None, base_created_at="2025-07-01T00:00:00.000Z")
+    assert score(nameless, known).generation == pytest.approx(0.75 * 2.5), "its base model's"
     assert scored.generation == pytest.approx(0.75 * (2 + 2 / 12))
     assert scored.recency == pytest.approx(0.1 * (3 + 10 / 12))
     assert score(example(), Context({}, {})).generation == 0

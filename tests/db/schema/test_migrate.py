@@ -64,7 +64,10 @@ def engine(db: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-LATER_TABLES = ("endpoints", "former_files", "leaderboards", "partial_repos", "repo_links", "request_quotas")
+LATER_TABLES = (
+    "endpoints", "former_files", "leaderboards", "partial_repos", "repo_links", "request_quotas", "fit_candidates",
+    "fit_sources", "generations", "result_scales",
+)  # fmt: skip
 """Tables that the first release did not have."""
 
 
