@@ -123,8 +123,9 @@ class Fit:
 class FitAnswer:
     """The rows, best first, and what they rest on.
 
-    `more`: base models (artifacts, if each was asked for) beyond the rows that may fit as well; `left_out`: number of
-    repos by reason; `narrowed`: not every repo that may fit was evaluated.
+    `more`: base models (artifacts, if each was asked for) beyond the rows that may fit as well, at least so many with
+    `has_further`; `left_out`: number of repos by reason, of those that were looked at; `narrowed`: not every repo that
+    may fit was evaluated.
     """
 
     fits: Sequence[Fit]
@@ -133,6 +134,7 @@ class FitAnswer:
     considered: int
     narrowed: bool
     coverage: Coverage
+    has_further: bool = False
 
 
 def find_fits(
@@ -158,8 +160,15 @@ def find_fits(
     more = len(found) - len(shown)
     if wanted is not None and len(found) >= wanted:
         more += search.count_met(ranked) - len(found)
+    has_further = next(ranked, None) is not None
     return FitAnswer(
-        shown, more, dict(search.left_out), len(search.repos), search.narrowed, coverage or measure_coverage(reader)
+        fits=shown,
+        more=more,
+        left_out=dict(search.left_out),
+        considered=len(search.repos),
+        narrowed=search.narrowed,
+        coverage=coverage or measure_coverage(reader),
+        has_further=has_further,
     )
 
 

@@ -243,7 +243,8 @@ def print_method(out: Printer, machine: Machine, request: FitRequest, answer: Fi
 
     if answer.more > 0:
         what = "artifacts" if request.every_artifact else "base models"
-        out.message(f"Up to {answer.more:,} more {what} fit; --limit 0 shows them, --all every quantization.")
+        least = f"{answer.more:,} or" if answer.has_further else f"Up to {answer.more:,}"
+        out.message(f"{least} more {what} fit; --limit 0 shows them, --all every quantization.")
     room = machine.vram_for_models + machine.ram_for_models
     out.message(
         f"On {machine.describe()}, of which {size_text(room)} are available to models: weights by the files' bytes, "
@@ -267,7 +268,8 @@ def print_method(out: Printer, machine: Machine, request: FitRequest, answer: Fi
         out.message(f"Left out, {count:,} {'repos' if count > 1 else 'repo'}: {reason}.")
     if answer.narrowed:
         out.message(
-            f"Only the {MAX_REPOS:,} most downloaded repos were considered; --family and --author reach the others."
+            f"Of the models that are not ranked yet only the {MAX_REPOS:,} most downloaded were considered; "
+            "rank all with: hf-catalog db optimize"
         )
 
 
