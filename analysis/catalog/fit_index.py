@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 ANY_SIZE = 2**62
 STEPS_PER_DOUBLING = 4
+POINTS_AT_ZERO = 10_000
+"""Points of the score 0, so that those of low scores are no negative numbers."""
+
 ANY_TEXT = FitRequest()
 
 
@@ -121,10 +124,16 @@ def least_bytes(step: int) -> int:
 
 
 def greatest_points(candidate: Candidate, context: Context, *, has_results: bool) -> int:
-    """The greatest score that an artifact may have, in hundredths: downloads may grow within their number of digits."""
+    """The points of the greatest score that an artifact may have: downloads may grow within their number of digits."""
     known = score(candidate, context)
     trust = trust_points(digits(candidate.base_downloads), digits(candidate.downloads))
-    return ceil(100 * (known.total - known.trust + trust + EVALUATION_POINTS * has_results) + 1e-6)
+    greatest = known.total - known.trust + trust + EVALUATION_POINTS * has_results
+    return max(0, POINTS_AT_ZERO + ceil(100 * greatest + 1e-6))
+
+
+def greatest_score(points: int) -> float:
+    """The score that nothing with so many points exceeds."""
+    return (points - POINTS_AT_ZERO) / 100
 
 
 def needs_of(candidate: Candidate, geometry: Geometry | None) -> tuple[int, int, float, float | None, bool, int | None]:

@@ -21,7 +21,7 @@ from analysis.catalog.fit_candidates import (
     load_candidates,
     platforms_of,
 )
-from analysis.catalog.fit_index import least_bytes, step_of
+from analysis.catalog.fit_index import greatest_score, least_bytes, step_of
 from analysis.catalog.fit_places import estimate_speed, is_usable, most_read_bytes, place_on_devices
 from analysis.catalog.fit_ranking import Context, Score, score
 from analysis.catalog.fit_request import FitRequest
@@ -144,10 +144,10 @@ class IndexedCandidates:
             while following is not None and len(batch) < EVALUATED_TOGETHER:
                 batch.append(following)
                 following = next(rows, None)
-            bound = following[0] if following is not None else 0
+            bound = greatest_score(following[0]) if following is not None else 0.0
             for each in self._evaluate(batch, tier):
                 heappush(best, (each.order, each))
-            while best and (following is None or best[0][1].score.total > bound / 100 + ROUNDING):
+            while best and (following is None or best[0][1].score.total > bound + ROUNDING):
                 yield heappop(best)[1]
 
     def _evaluate(self, batch: Sequence[Key], tier: Tier) -> list[Ranked]:

@@ -16,7 +16,7 @@ fit_candidates = table(
     "fit_candidates",
     "Weights that may run on some machine, with bounds of what they need and of their place in the ranking.",
     key("step", Integer, "size class: the whole part of 4 x log2 of the weights' bytes"),
-    key("points", Integer, "upper bound of the score, in hundredths"),
+    key("points", Integer, "upper bound of the score: 10,000 and its hundredths"),
     repo_key(),
     key("artifact", BigInt, "the artifact's number; 0 for a repo whose files are unknown"),
     col("weights", BigInt, "bytes of the weights", must=True),

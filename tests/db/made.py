@@ -166,7 +166,7 @@ def fill(db: str) -> None:
             rows.execute("insert into fit_sources values (1, 7)")
             rows.execute("insert into generations values ('gemma', '3', ?)", ("2026-01-01T00:00:00.000Z",))
             rows.execute("insert into result_scales values ('mmlu', 'accuracy', 3, '[1.0, 2.0]')")
-            candidate = (120, -50, 2, 0, 10**9, 0, 1.0, None, False, None, True, "any", "gguf", "Q4_0", 4, "[]")
+            candidate = (120, 9950, 2, 0, 10**9, 0, 1.0, None, False, None, True, "any", "gguf", "Q4_0", 4, "[]")
             rows.insert(fit_candidates, [column.name for column in fit_candidates.columns], [candidate])
             rows.execute("insert into repo_links (repo, target_type, target) values (2, 'model', 'acme/model')")
             rows.insert(former_files, ("repo", "path", "sha256", "until"), [(2, "a.gguf", content("old"), moment)])
