@@ -288,7 +288,7 @@ def others() -> list[Model]:
         Model(repo("old/vanished-7b", 13, downloads=70), Labels(family="llama", size="7B", parameters=7 * BILLION)),
         Model(
             repo("someone/plain-writer-1b", 14, license="mit", downloads=900, library_name="transformers",
-                 pipeline_tag=None),
+                 pipeline_tag=None, tags=("dataset:acme/corpus", "arxiv:2401.00001", "doi:10.1/x", "region:us", "en")),
             Labels(size="1B", parameters=BILLION, format="safetensors", quantized=False),
         ),
     ]  # fmt: skip

@@ -34,6 +34,11 @@ PROMISED = {
     "labels": "repo_id artifact field value source rule weight resolved",
     "families": "family repos quantized_repos authors versions quants downloads likes total_size",
     "parents": "repo_id parent parent_id relation source declared",
+    "model_tags": "repo_id kind value",
+    "datasets_used": "dataset models authors downloads first_model",
+    "papers": "kind paper models authors downloads first_model",
+    "authors": "author repos downloads likes first_created last_modified first_seen",
+    "roots": "repo_id depth roots root missing",
     "lineage": "repo_id ancestor relation declared depth missing cycle root",
     "metrics_daily": "repo_id family quant day downloads likes trending_score downloads_change likes_change",
     "changes": "seen_at repo_id kind subject before after run_id author family quant downloads",
@@ -56,7 +61,7 @@ TABLES = {
 }
 
 
-EMPTY = {"datasets", "spaces", "other_files", "security_findings", "license_conflicts"}
+EMPTY = {"datasets", "spaces", "other_files", "security_findings", "license_conflicts", "datasets_used", "papers"}
 """Views without rows in a catalog of models."""
 
 

@@ -1,0 +1,13 @@
+-- The owners of the catalog's models, users and organisations alike, one row an owner. Models that vanished do not
+-- count, and neither do the few old ones without an owner.
+select
+    r.author,
+    count(*) as repos, -- integer: models
+    cast(sum(r.downloads) as bigint) as downloads, -- integer: their downloads
+    cast(sum(r.likes) as bigint) as likes, -- integer: their likes
+    min(r.created_at) as first_created, -- time: when the first of them was created on the Hub
+    max(r.last_modified) as last_modified, -- time: when one of them was last changed
+    min(r.first_seen) as first_seen -- time: when the catalog first saw one of them
+from repos r
+where r.type = 'model' and r.status <> 'gone' and r.author is not null
+group by r.author
