@@ -120,16 +120,21 @@ def test_sigterm_ends_the_process_though_a_response_does_not_end(sample: SampleH
 
 
 def test_a_worker_that_is_stuck_does_not_keep_the_process(sample: SampleHub, tmp_path: Path) -> None:
-    """A call that no deadline reaches: here a thread that waits for ever."""
+    """A call that no deadline reaches: here a thread that waits for ever, and whose first call asks the crawl to end."""
     db = tmp_path / "catalog.db"
     program = (
-        "import sys, threading\n"
+        "import signal, sys, threading\n"
         "from crawler.sources.huggingface import fetch\n"
-        "fetch.group_artifacts = lambda *_: threading.Event().wait()\n"
+        "signals = [signal.SIGTERM]\n"
+        "def wait(*_):\n"
+        "    if signals:\n"
+        "        signal.raise_signal(signals.pop())\n"
+        "    threading.Event().wait()\n"
+        "fetch.group_artifacts = wait\n"
         "from crawler.cli import main\n"
         "main(sys.argv[1:])\n"
     )
-    command = [sys.executable, "-c", program, *crawl_command(db, sample, "--max-time", "2s")[3:]]
+    command = [sys.executable, "-c", program, *crawl_command(db, sample)[3:]]
     ended = subprocess.run(command, capture_output=True, text=True, env=user_environment(), timeout=90, check=False)
     assert ended.returncode == 0, ended.stderr
     assert rows(db, "select outcome from crawl_runs") == [("stopped",)]
