@@ -120,7 +120,7 @@ def test_sigterm_ends_the_process_though_a_response_does_not_end(sample: SampleH
 
 
 def test_a_worker_that_is_stuck_does_not_keep_the_process(sample: SampleHub, tmp_path: Path) -> None:
-    """A call that no deadline reaches: here a thread that waits for ever, and whose first call asks the crawl to end."""
+    """A call that no deadline reaches: a thread that waits for ever. The first such call asks the crawl to end."""
     db = tmp_path / "catalog.db"
     program = (
         "import signal, sys, threading\n"
