@@ -69,6 +69,10 @@ class Rows:
         values = self._converted(table, tuple(columns), rows)
         self._put(table, columns, values, f"on conflict ({_names(key)}) {action}")
 
+    def merge(self, table: Table, key: Sequence[str], columns: Sequence[str], rows: list[Row], action: str) -> None:
+        """Inserts rows of the driver's own values; `action` is what `do update set` does where the key is there."""
+        self._put(table, columns, rows, f"on conflict ({_names(key)}) do update set {action}")
+
     def update(
         self,
         table: Table,

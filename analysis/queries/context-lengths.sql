@@ -2,12 +2,11 @@
 -- description: Context lengths by family, as headers and configurations state them.
 -- kind: report
 select
-    family,
-    context_measured as context,
-    count(*) as repos,
-    sum(case when context is not null and context <> context_measured then 1 else 0 end) as claim_another,
-    sum(downloads) as downloads
-from models
-where family is not null and context_measured is not null and status <> 'gone'
-group by family, context_measured
-order by context_measured desc, repos desc, family
+    a as family,
+    cast(b as bigint) as context,
+    repos,
+    differing_repos as claim_another,
+    case when counted_repos > 0 then downloads end as downloads
+from totals
+where of = 'context'
+order by context desc, repos desc, family

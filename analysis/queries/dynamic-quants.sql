@@ -3,14 +3,13 @@
 --   ones.
 -- kind: report
 select
-    quant,
-    case when dynamic then 'dynamic' else 'plain' end as how,
-    count(*) as artifacts,
-    count(distinct author) as publishers,
-    round(cast(avg(bits_per_weight) as numeric), 2) as mean_bits_per_weight
-from artifacts_wide
-where
-    role = 'weights' and format = 'gguf' and quantized
-    and quant in (select w.quant from artifacts_wide as w where w.dynamic and w.role = 'weights')
-group by quant, case when dynamic then 'dynamic' else 'plain' end
+    t.a as quant,
+    case when t.b = '1' then 'dynamic' else 'plain' end as how,
+    t.artifacts,
+    (
+        select count(*) from total_members as m where m.of = 'dynamic author' and m.a = t.a and m.b = t.b
+    ) as publishers,
+    round(cast(t.microbits / 1000000.0 / nullif(t.measured_artifacts, 0) as numeric), 2) as mean_bits_per_weight
+from totals as t
+where t.of = 'dynamic' and t.a in (select d.a from totals as d where d.of = 'dynamic' and d.b = '1')
 order by quant, how

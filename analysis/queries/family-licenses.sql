@@ -3,13 +3,14 @@
 -- kind: report
 -- param: family | text | | one family only; empty for all
 select
-    family,
-    coalesce(license, 'no licence stated') as license,
-    count(*) as repos,
-    count(distinct author) as publishers,
-    sum(case when gated is not null then 1 else 0 end) as gated_repos,
-    sum(downloads) as downloads
-from models
-where family is not null and status <> 'gone' and (:family is null or lower(family) = lower(:family))
-group by family, coalesce(license, 'no licence stated')
-order by family, repos desc, license
+    t.a as family,
+    case when t.b = '' then 'no licence stated' else t.b end as license,
+    t.repos,
+    (
+        select count(*) from total_members as m where m.of = 'licence author' and m.a = t.a and m.b = t.b
+    ) as publishers,
+    t.gated_repos,
+    case when t.counted_repos > 0 then t.downloads end as downloads
+from totals as t
+where t.of = 'licence' and (:family is null or lower(t.a) = lower(:family))
+order by family, t.repos desc, license

@@ -2,14 +2,13 @@
 -- description: How many quantized artifacts each family has, in how many schemes and by how many publishers.
 -- kind: report
 select
-    family,
-    count(*) as artifacts,
-    count(distinct repo_id) as repos,
-    count(distinct quant) as schemes,
-    count(distinct author) as publishers,
-    sum(case when qat then 1 else 0 end) as qat_artifacts,
-    sum(total_size) as total_size
-from artifacts_wide
-where family is not null and quantized and role = 'weights' and status <> 'gone'
-group by family
-order by artifacts desc, family
+    t.a as family,
+    t.artifacts,
+    t.repos,
+    (select count(*) from total_members as m where m.of = 'quantized scheme' and m.a = t.a) as schemes,
+    (select count(*) from total_members as m where m.of = 'quantized author' and m.a = t.a) as publishers,
+    t.qat_artifacts,
+    case when t.sized_artifacts > 0 then t.total_size end as total_size
+from totals as t
+where t.of = 'quantized'
+order by t.artifacts desc, family

@@ -2,13 +2,13 @@
 -- description: How many artifacts of weights each container holds, and how many bytes.
 -- kind: report
 select
-    format,
-    count(*) as artifacts,
-    count(distinct repo_id) as repos,
-    sum(case when quantized then 1 else 0 end) as quantized_artifacts,
-    sum(total_size) as total_size,
-    avg(total_size) as mean_size
-from artifacts_wide
-where role = 'weights' and format is not null and status <> 'gone'
-group by format
+    b as format,
+    sum(artifacts) as artifacts,
+    sum(repos) as repos,
+    sum(quantized_artifacts) as quantized_artifacts,
+    case when sum(sized_artifacts) > 0 then sum(total_size) end as total_size,
+    1.0 * sum(total_size) / nullif(sum(sized_artifacts), 0) as mean_size
+from totals
+where of = 'format'
+group by b
 order by artifacts desc, format

@@ -3,14 +3,12 @@
 --   ...
 -- kind: report
 select
-    coalesce(m.library_name, 'no library stated') as library_name,
-    a.format,
-    count(distinct m.repo_id) as repos,
-    count(*) as artifacts,
-    count(distinct a.quant) as schemes,
-    sum(a.total_size) as total_size
-from models as m
-join artifacts_wide as a on a.repo_id = m.repo_id
-where a.role = 'weights' and a.format is not null and m.status <> 'gone'
-group by coalesce(m.library_name, 'no library stated'), a.format
-order by repos desc, library_name, a.format
+    case when t.a = '' then 'no library stated' else t.a end as library_name,
+    t.b as format,
+    t.repos,
+    t.artifacts,
+    (select count(*) from total_members as m where m.of = 'format scheme' and m.a = t.a and m.b = t.b) as schemes,
+    case when t.sized_artifacts > 0 then t.total_size end as total_size
+from totals as t
+where t.of = 'format'
+order by t.repos desc, library_name, format

@@ -2,12 +2,10 @@
 -- description: How many repos state a language (ISO 639-1), and which source states it.
 -- kind: report
 select
-    l.value as language,
-    count(distinct l.repo_id) as repos,
-    count(distinct m.family) as families,
-    sum(m.downloads) as downloads
-from (select distinct repo_id, value from labels where field = 'languages' and resolved and artifact is null) as l
-join models as m on m.repo_id = l.repo_id
-where m.status <> 'gone'
-group by l.value
-order by repos desc, language
+    t.a as language,
+    t.repos,
+    (select count(*) from total_members as m where m.of = 'language family' and m.a = t.a) as families,
+    case when t.counted_repos > 0 then t.downloads end as downloads
+from totals as t
+where t.of = 'language'
+order by t.repos desc, language

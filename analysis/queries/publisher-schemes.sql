@@ -3,18 +3,15 @@
 -- kind: report
 -- param: author | text | | one publisher only; empty for all
 select
-    author,
+    nullif(author, '') as author,
     quant,
-    quant_method,
-    count(distinct repo_id) as repos,
-    count(*) as artifacts,
-    sum(case when imatrix then 1 else 0 end) as with_imatrix,
-    sum(case when dynamic then 1 else 0 end) as dynamic_mixes,
-    sum(total_size) as total_size
-from artifacts_wide
-where
-    quantized and quant is not null and role = 'weights' and status <> 'gone'
-    and (:author is null or lower(author) = lower(:author))
-group by author, quant, quant_method
+    nullif(quant_method, '') as quant_method,
+    repos,
+    artifacts,
+    imatrix_artifacts as with_imatrix,
+    dynamic_artifacts as dynamic_mixes,
+    nullif(total_size, 0) as total_size
+from author_schemes
+where :author is null or lower(author) = lower(:author)
 order by artifacts desc, author, quant, quant_method
 limit 500

@@ -1,17 +1,34 @@
 -- title: Publishers
 -- description: The largest publishers: repos, quantized repos, families, downloads and bytes.
 -- kind: report
+with largest as (
+    select *
+    from author_totals
+    order by case when counted_repos > 0 then downloads end desc nulls last, author
+    limit 200
+)
 select
-    author,
-    count(*) as repos,
-    sum(case when quantized then 1 else 0 end) as quantized_repos,
-    count(distinct family) as families,
-    sum(downloads) as downloads,
-    sum(likes) as likes,
-    sum(total_size) as total_size,
-    max(last_modified) as last_modified
-from models
-where author is not null and status <> 'gone'
-group by author
-order by downloads desc nulls last, author
-limit 200
+    t.author,
+    t.repos,
+    t.quantized_repos,
+    (
+        select count(*)
+        from totals as f
+        where
+            f.of = 'family'
+            and exists (
+                select 1
+                from total_members as m
+                where m.of = 'family author' and m.a = f.a and m.b = '' and m.member = t.author
+            )
+    ) as families,
+    case when t.counted_repos > 0 then t.downloads end as downloads,
+    case when t.counted_repos > 0 then t.likes end as likes,
+    nullif(t.total_size, 0) as total_size,
+    (
+        select max(r.last_modified)
+        from repos as r
+        where lower(r.author) = lower(t.author) and r.author = t.author and r.status <> 'gone' and r.type = 'model'
+    ) as last_modified
+from largest as t
+order by downloads desc nulls last, t.author

@@ -4,16 +4,13 @@
 --   unfinished marks the year of the last crawl.
 -- kind: report
 select
-    substr(cast(created_at as varchar), 1, 4) as year,
-    quant,
-    count(*) as repos_with_it,
-    sum(artifacts) as artifacts,
-    count(distinct author) as publishers,
-    sum(downloads) as downloads_of_these_repos,
-    substr(cast(created_at as varchar), 1, 4) >= (
-        select substr(cast(max(c.started_at) as varchar), 1, 4) from crawl_runs as c
-    ) as unfinished
-from repo_schemes
-where quantized and created_at is not null and status <> 'gone'
-group by substr(cast(created_at as varchar), 1, 4), quant
+    t.a as year,
+    t.b as quant,
+    t.repos as repos_with_it,
+    t.artifacts,
+    (select count(*) from total_members as m where m.of = 'year author' and m.a = t.a and m.b = t.b) as publishers,
+    case when t.counted_repos > 0 then t.downloads end as downloads_of_these_repos,
+    t.a >= (select substr(cast(max(c.started_at) as varchar), 1, 4) from crawl_runs as c) as unfinished
+from totals as t
+where t.of = 'year'
 order by year desc, repos_with_it desc, quant

@@ -2,12 +2,11 @@
 -- description: The tasks of models, as the Hub states them: repos, quantized ones, families, downloads.
 -- kind: report
 select
-    coalesce(pipeline_tag, 'no task stated') as pipeline_tag,
-    count(*) as repos,
-    sum(case when quantized then 1 else 0 end) as quantized_repos,
-    count(distinct family) as families,
-    sum(downloads) as downloads
-from models
-where status <> 'gone'
-group by coalesce(pipeline_tag, 'no task stated')
+    case when t.a = '' then 'no task stated' else t.a end as pipeline_tag,
+    t.repos,
+    t.quantized_repos,
+    (select count(*) from total_members as m where m.of = 'task family' and m.a = t.a) as families,
+    case when t.counted_repos > 0 then t.downloads end as downloads
+from totals as t
+where t.of = 'task'
 order by downloads desc nulls last, pipeline_tag

@@ -2,13 +2,11 @@
 -- description: How models were trained (instruct, base, dpo, merge, abliterated ...), with their downloads.
 -- kind: report
 select
-    l.value as tuning,
-    count(distinct l.repo_id) as repos,
-    count(distinct m.family) as families,
-    sum(case when m.quantized then 1 else 0 end) as quantized_repos,
-    sum(m.downloads) as downloads
-from (select distinct repo_id, value from labels where field = 'tuning' and resolved and artifact is null) as l
-join models as m on m.repo_id = l.repo_id
-where m.status <> 'gone'
-group by l.value
-order by repos desc, tuning
+    t.a as tuning,
+    t.repos,
+    (select count(*) from total_members as m where m.of = 'tuning family' and m.a = t.a) as families,
+    t.quantized_repos,
+    case when t.counted_repos > 0 then t.downloads end as downloads
+from totals as t
+where t.of = 'tuning'
+order by t.repos desc, tuning

@@ -16,6 +16,7 @@ from db.engine import catalog_name, open_engine, revision
 from db.errors import CatalogDamaged, CatalogNewer
 from db.maintain.definitions import find_other_definitions
 from db.maintain.search_index import NO_INDEX, NO_INDEX_REMEDY, has_index
+from db.maintain.totals import find_wrong
 from db.maintain.values import find_invalid_values
 from db.rows import Rows
 from db.schema.tables import metadata
@@ -110,6 +111,7 @@ def _looks(engine: Engine) -> Iterator[tuple[str, Callable[[], str | None]]]:
     yield "views", partial(_views, engine)
     yield "definitions", partial(find_other_definitions, engine)
     yield "evidence", partial(_evidence, engine)
+    yield "totals", partial(_totals, engine)
     for name, sql in ORPHANS.items():
         yield name, partial(_none, engine, sql)
 
@@ -178,6 +180,13 @@ def _evidence(engine: Engine) -> str | None:
         for key, field, value, source, rule, weight in connection.exec_driver_sql(sql):
             wrong += key != evidence_key((field, value, source, rule, weight))
     return f"{wrong} pieces are not what their digest says" if wrong else None
+
+
+def _totals(engine: Engine) -> str | None:
+    """The totals that writes kept are those of the rows that they count."""
+    with engine.connect() as connection:
+        wrong = list(find_wrong(Rows(connection)))
+    return f"not what they count: {', '.join(wrong)}; hf-catalog db optimize counts them again" if wrong else None
 
 
 def _vocabulary(engine: Engine) -> str:

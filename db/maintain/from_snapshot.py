@@ -23,6 +23,7 @@ from db.derive.evidence_document import evidence_code, pack_evidence
 from db.engine import open_engine
 from db.errors import CatalogError
 from db.maintain import optimize
+from db.maintain.totals import rebuild
 from db.new_file import new_file
 from db.read import search
 from db.rows import Row, Rows
@@ -129,6 +130,7 @@ def fill(
                 done.append(fill_table(connection, folder, table, files.get(table.name, ())))
                 tell(done[-1].table, done[-1].rows)
             make_search_index(connection)
+            rebuild(Rows(connection))
         optimize.update_statistics(engine)
         return done
     except IntegrityError as error:

@@ -13,6 +13,8 @@ from sqlalchemy.exc import DatabaseError
 
 from db.engine import catalog_name, open_engine
 from db.maintain.search_index import make_index
+from db.maintain.totals import rebuild
+from db.rows import Rows
 from db.schema.tables import metadata
 from db.session_settings import quote_name
 from db.sqlite_file import to_catalog_error
@@ -34,14 +36,15 @@ def update_statistics(engine: Engine) -> None:
 
 
 def optimize(db: str | Path, *, vacuum: bool = False) -> None:
-    """All of it: statistics, the search index merged or made, the log folded in; `vacuum` also packs the file.
+    """All of it: totals counted again, statistics, the search index merged or made, the log folded in.
 
-    Raises CatalogError, CatalogBusy where a crawl is writing for too long.
+    `vacuum` also packs the file. Raises CatalogError, CatalogBusy where a crawl is writing for too long.
     """
     engine = open_engine(db, read_only=False)
     try:
         with engine.begin() as connection:
             make_index(connection)
+            rebuild(Rows(connection))
         with _free(engine) as run:
             if engine.dialect.name == "sqlite":
                 run("insert into search_index (search_index) values ('optimize')")

@@ -25,6 +25,10 @@ from db.schema.fit_tables import fit_pending as fit_pending
 from db.schema.fit_tables import fit_sources as fit_sources
 from db.schema.fit_tables import generations as generations
 from db.schema.fit_tables import result_scales as result_scales
+from db.schema.total_tables import author_schemes as author_schemes
+from db.schema.total_tables import author_totals as author_totals
+from db.schema.total_tables import total_members as total_members
+from db.schema.total_tables import totals as totals
 from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
 
 # ---- what the Hub says ----------------------------------------------------------------------------------------------
@@ -58,6 +62,7 @@ repos = _table(
     _col("first_run", BigInt, "the crawl that found it", ForeignKey("crawl_runs.id")),
     _col("digest", BigInt, "64-bit digest of the listing's data except the counters: equal means unchanged", must=True),
     _col("type", Text, "model, dataset or space", must=True, server_default="model"),
+    Index("ix_repos_created_at", "created_at"),
     Index("ix_repos_lower", text("lower(repo_id)")),
     Index("ix_repos_author", text("lower(author)")),
 )

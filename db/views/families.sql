@@ -1,25 +1,16 @@
--- needs: repo_schemes
--- One row per family: its repos, schemes and downloads.
+-- One row per family: its repos, schemes and downloads, from the totals that each write keeps.
 select
-    l.family,
-    count(*) as repos, -- integer: repos of the family that are not gone
-    cast(sum(case when l.quantized then 1 else 0 end) as bigint) as quantized_repos, -- integer: of these, quantized ones
-    count(distinct r.author) as authors, -- integer: owners who publish it
-    count(distinct l.version) as versions, -- integer: versions that names claim
-    coalesce(max(s.quants), 0) as quants, -- integer: quantization schemes that its repos hold, in any artifact
-    cast(sum(r.downloads) as bigint) as downloads, -- integer: downloads of the last 30 days, all repos
-    cast(sum(case when l.quantized then r.downloads else 0 end) as bigint) as quantized_downloads, -- integer: of the quantized ones
-    cast(sum(r.likes) as bigint) as likes, -- integer: likes, all repos
-    cast(sum(r.total_size) as bigint) as total_size, -- integer: bytes of the repos whose files were listed
-    min(r.created_at) as first_created, -- time: when its first repo was created
-    max(r.created_at) as last_created -- time: when its latest repo was created
-from repos r
-join repo_labels l on l.repo = r.id
-left join (
-    select h.family, count(distinct h.quant) as quants
-    from repo_schemes h
-    where h.quantized and h.status <> 'gone'
-    group by h.family
-) s on s.family = l.family
-where l.family is not null and r.status <> 'gone'
-group by l.family
+    t.a as family, -- text: the family
+    t.repos, -- integer: repos of the family that are not gone
+    t.quantized_repos, -- integer: of these, quantized ones
+    (select count(*) from total_members m where m.of = 'family author' and m.a = t.a) as authors, -- integer: owners who publish it
+    (select count(*) from total_members m where m.of = 'family version' and m.a = t.a) as versions, -- integer: versions that names claim
+    (select count(*) from total_members m where m.of = 'family scheme' and m.a = t.a) as quants, -- integer: quantization schemes that its repos hold, in any artifact
+    case when t.counted_repos > 0 then t.downloads end as downloads, -- integer: downloads of the last 30 days, all repos
+    case when t.counted_repos > 0 then t.quantized_downloads end as quantized_downloads, -- integer: of the quantized ones
+    case when t.counted_repos > 0 then t.likes end as likes, -- integer: likes, all repos
+    nullif(t.total_size, 0) as total_size, -- integer: bytes of the repos whose files were listed
+    t.first as first_created, -- time: when its first repo was created
+    t.last as last_created -- time: when its latest repo was created
+from totals t
+where t.of = 'family'

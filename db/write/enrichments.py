@@ -24,6 +24,7 @@ from db.schema.tables import (
     search_pending,
 )
 from db.schema.types import hash_bytes
+from db.totals import kept_totals
 from db.write.events import RepoEvent, record_events, record_label_events, repo_events
 from db.write.fit_rows import mark_fits
 from db.write.header_rows import header_ids, save_array_lengths, save_headers
@@ -144,7 +145,8 @@ def save_enrichments(
         if not lease or before.lease == lease:
             held.append(_enriched_repo(stored, before, enrichment))
     if held:
-        _save(rows, interned, run, held, at)
+        with kept_totals(rows, [item.repo for item in held]):
+            _save(rows, interned, run, held, at)
     return len(held)
 
 

@@ -12,11 +12,13 @@ from datetime import datetime
 
 from db.derive.record import derived
 from db.derive.search_document import digits
+from db.derive.totals import Counts
 from db.read.search import add
 from db.records import DerivedValues, Labelled, Page, PageCounts, RepoRecord, RunRecord
 from db.rows import Row, Rows
 from db.schema.tables import metrics, missing_repos, partial_repos, repos, search_pending
 from db.schema.types import day_number
+from db.totals import add_changes, measure
 from db.write.enrichments import Refresh, refresh_enrichments, request_enrichment
 from db.write.events import record_events, record_label_events, repo_events
 from db.write.fit_rows import mark_fits
@@ -89,6 +91,10 @@ class CountedRepo:
     stored: StoredState
     counters: Counters
 
+    @property
+    def repo(self) -> int:
+        return self.stored.repo
+
 
 @dataclass(slots=True)
 class ClassifiedRepos:
@@ -101,7 +107,7 @@ class ClassifiedRepos:
 
     def repos(self) -> list[int]:
         """Numbers of all of them, in order."""
-        known = [each.stored.repo for each in self.changed] + [each.stored.repo for each in self.counted]
+        known = [each.repo for each in self.changed] + [each.repo for each in self.counted]
         return sorted([each.repo for each in self.new] + known + [stored.repo for stored in self.unchanged])
 
 
@@ -113,10 +119,14 @@ def save_page(
     stored = load_stored_states(rows, listed)
     found = _classify(rows, interned, listed.values(), stored, at, thin=page.thin)
     written = [*(each.record for each in found.new), *(each.record for each in found.changed)]
+    known = [each.stored.repo for each in found.changed] + [each.stored.repo for each in found.counted]
+    before = measure(rows, known)
     release_reassigned_ids(rows, run, written, listed.keys(), at)
     _insert(rows, interned, run, found.new, at)
     _update(rows, interned, run, found.changed, at, refresh)
     _update_counters(rows, found.counted, at)
+    add_changes(rows, before, measure(rows, known))
+    add_changes(rows, Counts(), measure(rows, [each.repo for each in found.new], with_artifacts=False))
     _mark_seen(rows, found)
     _mark_partial(rows, found, thin=page.thin)
     save_skips(rows, run, page.skipped)

@@ -12,6 +12,7 @@ from db.read.load import LOAD_BATCH, Relabelled, StoredRepo, load_stored_repos
 from db.records import RunRecord
 from db.rows import Rows
 from db.schema.tables import artifacts, search_pending
+from db.totals import kept_totals
 from db.write.events import label_changes, load_label_values, record_label_events
 from db.write.fit_rows import mark_fits
 from db.write.label_rows import (
@@ -93,9 +94,10 @@ def save_labels(
     if with_events:
         record_label_events(rows, run, at, {item.repo: item.labelled for item in items})
     labels = [LabelledRepo(item.repo, item.labelled, item.stored.depth, item.stored.digest) for item in items]
-    write_repo_labels(rows, interned, labels, at, fresh=False)
-    replace_base_models(rows, items)
-    _save_artifact_labels(rows, interned, items, artifact_ids)
+    with kept_totals(rows, [item.repo for item in items]):
+        write_repo_labels(rows, interned, labels, at, fresh=False)
+        replace_base_models(rows, items)
+        _save_artifact_labels(rows, interned, items, artifact_ids)
     rows.insert_new(search_pending, ("repo",), [(item.repo,) for item in items])
     mark_fits(rows, [item.repo for item in items])
     return RelabelCounts(

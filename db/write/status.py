@@ -8,6 +8,7 @@ from datetime import datetime
 from db.records import RepoRecord, RunRecord
 from db.rows import Rows
 from db.schema.tables import aliases, missing_repos, repos
+from db.totals import kept_totals
 from db.write.events import RepoEvent, record_events, status_event
 from db.write.repo_rows import RepoUpdate
 
@@ -40,7 +41,8 @@ def release_reassigned_ids(
         if hub_id not in listed and owners.get((kind, repo_id), hub_id) != hub_id and status != "gone"
     ]
     record_events(rows, run, at, [RepoEvent(repo, "gone", "status", status, "gone") for repo, _, status in reassigned])
-    rows.update(repos, ("status", "last_seen"), "id", [("gone", at, repo) for repo, _, _ in reassigned])
+    with kept_totals(rows, [repo for repo, _, _ in reassigned]):
+        rows.update(repos, ("status", "last_seen"), "id", [("gone", at, repo) for repo, _, _ in reassigned])
     old_ids = [(repo, repo_id, at) for repo, repo_id, _ in reassigned]
     rows.upsert(aliases, ("repo", "repo_id"), _ALIAS_COLUMNS, old_ids)
 
@@ -51,6 +53,7 @@ def set_status(rows: Rows, run: RunRecord | None, hub_id: str, status: str, at: 
     if stored is None or stored.status == status:
         return False
     record_events(rows, run, at, [status_event(stored.id, stored.status, status)])
-    rows.update(repos, ("status", "last_seen"), "id", [(status, at, stored.id)])
+    with kept_totals(rows, [stored.id]):
+        rows.update(repos, ("status", "last_seen"), "id", [(status, at, stored.id)])
     rows.delete(missing_repos, ("repo",), [(stored.id,)])
     return True

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from db.engine import catalog_name, open_engine, revision
 from db.errors import CatalogError, CatalogMissing
-from db.maintain import optimize, prune
+from db.maintain import optimize, prune, totals
 from db.maintain.prune import Pruned
 from db.postgres_errors import is_server_error
 from db.read import load, search
@@ -94,6 +94,7 @@ class Store:
             if not create and revision(engine) is None:
                 raise CatalogMissing(catalog_name(engine))
             upgrade_engine(engine, db)
+            totals.fill(engine)
         except BaseException:
             engine.dispose()
             raise

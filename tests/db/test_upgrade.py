@@ -18,6 +18,7 @@ from crawler.cli import cli
 from db import revisions
 from db.engine import open_engine
 from db.maintain.check import check
+from db.maintain.totals import fill_catalog
 from db.schema import migrate
 
 RELEASED = Path(__file__).parents[1] / "fixtures" / "catalog-0.1.0.db"
@@ -84,6 +85,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The released catalog at today's schema; to be read, never written."""
     db = copied(tmp_path_factory.mktemp("upgraded"))
     migrate.upgrade(db)
+    fill_catalog(db)
     return db
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from analysis.query.reader import CatalogReader
 from db.errors import CatalogLocked, CatalogMissing
+from db.maintain.totals import find_wrong
 from db.read.load import Relabelled
 from db.records import EdgeRecord, FileRecord, ListingPosition, Page, RepoFilter, RunRecord, Skipped
 from db.write import runs
@@ -41,8 +42,11 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(db: str, clock: Clock) -> Iterator[Store]:
+    """The totals must be right after whatever a test wrote."""
     with Store.open(db, clock=clock) as store:
         yield store
+        with store._reading() as rows:
+            assert find_wrong(rows) == []
 
 
 @pytest.fixture

@@ -1,0 +1,10 @@
+select
+    l.value as language,
+    count(distinct l.repo_id) as repos,
+    count(distinct m.family) as families,
+    sum(m.downloads) as downloads
+from (select distinct repo_id, value from labels where field = 'languages' and resolved and artifact is null) as l
+join models as m on m.repo_id = l.repo_id
+where m.status <> 'gone'
+group by l.value
+order by repos desc, language
