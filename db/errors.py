@@ -20,6 +20,7 @@ Each message names the catalog and each `hint` says the way out.
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 
 class CatalogError(Exception):
@@ -96,6 +97,13 @@ class PrivilegedRole(CatalogError):
             f"make one with: hf-catalog db grant-reader NAME --db {db}   (or allow this one: --allow-privileged-role)",
         )
         self.role = role
+
+
+class HistoryInvalid(Exception):
+    """A file of dated downloads and likes that can't be imported."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
 
 
 class QueryError(Exception):

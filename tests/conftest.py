@@ -96,6 +96,14 @@ def demo(build_once: BuildOnce) -> Path:
 
 
 @pytest.fixture(scope="session")
+def demo_snapshot(demo: Path, build_once: BuildOnce) -> Path:
+    """A snapshot of the demo's catalog, to be read and never written."""
+    from analysis.publish.snapshot import write_snapshot
+
+    return build_once("demo-snapshot", lambda folder: write_snapshot(demo, folder / "snapshot")) / "snapshot"
+
+
+@pytest.fixture(scope="session")
 def small(build_once: BuildOnce) -> str:
     """The catalog of tests/small_catalog.py as a SQLite file, to be read and never written."""
     from tests.small_catalog import build

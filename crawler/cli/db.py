@@ -282,6 +282,42 @@ def snapshot_folder(source: str) -> Iterator[Path]:
         yield download_dataset(source, Path(folder))
 
 
+@db.command(name="import-history")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--source", metavar="NAME", help="Whose history it is, kept with each row.  [default: the file's name]")
+@db_option
+@output_options(table=False)
+def import_history_(file: Path, source: str | None, db: str, out: Printer) -> int:
+    """Import downloads and likes by day that others recorded, from CSV (also .gz, .xz, .bz2) or Parquet.
+
+    Columns: repo_id (or id, model), day (or date), downloads of the 30 days before, likes. Days that a crawl of this
+    catalog counted stay; the same file again changes nothing. The exit status is 1 if a row is bad.
+
+    \b
+    Examples:
+      hf-catalog db import-history daily.csv.xz --source "hub-stats of example.org"
+      hf-catalog db import-history metrics.parquet --json
+    """
+    from db.engine import open_engine
+    from db.maintain.import_history import import_history, read_history
+    from db.write.store import Store
+
+    with Store.open(db) as store, store.crawling():
+        engine = open_engine(db, read_only=False)
+        try:
+            done = import_history(engine, read_history(file), source or file.name)
+        finally:
+            engine.dispose()
+    for each in done.examples:
+        out.message(f"{file} line {each.line}: {each.reason}")
+    text = (
+        f"{done.new:,} days are new, {done.changed:,} changed, {done.unchanged:,} unchanged; {done.counted_by_crawls:,}"
+        f" counted by crawls, {done.unknown_repos:,} of unknown repos, {done.bad:,} bad."
+    )
+    out.object(asdict(done), lambda: out.line(text))
+    return NO if done.bad else 0
+
+
 @db.command(name="grant-reader")
 @click.argument("role", metavar="ROLE")
 @click.option("--apply", is_flag=True, help="Execute the statements instead of printing them.")

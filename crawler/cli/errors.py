@@ -65,6 +65,7 @@ ERROR_MESSAGES: dict[str, ErrorMessage] = {
         CATALOG, "another crawl is writing to it: wait for it, or stop it with Ctrl-C"
     ),
     "db.errors.CatalogBusy": ErrorMessage(CATALOG, "another program has locked it: try again in a moment"),
+    "db.errors.HistoryInvalid": ErrorMessage(USAGE, "the columns of a history: repo_id, day, downloads, likes"),
     "db.errors.QueryRefused": ErrorMessage(NO, "queries are read-only: select, with, explain"),
     "db.errors.QueryTimeout": ErrorMessage(NO, "narrow it with a where or a limit, or allow more time: --timeout 5m"),
     "db.errors.QueryError": ErrorMessage(

@@ -413,6 +413,7 @@ metrics = _table(
     _col("downloads", BigInt, "downloads of the last 30 days"),
     _col("likes", BigInt, "likes"),
     _col("trending_score", Real, "the Hub's trending score"),
+    _col("source", Text, "whose history it was imported from; unknown for what this catalog's crawls counted"),
     linked=True,
 )
 

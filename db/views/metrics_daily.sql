@@ -9,6 +9,7 @@ select
     m.downloads,
     m.likes,
     m.trending_score,
+    m.source,
     m.downloads - (
         select p.downloads from metrics p where p.repo = m.repo and p.day < m.day order by p.day desc limit 1
     ) as downloads_change, -- integer: difference to the row before

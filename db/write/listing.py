@@ -43,7 +43,7 @@ _NEW_COLUMNS = (
     "id", "hub_id", *_ID_COLUMNS, *_VALUE_COLUMNS, "first_seen", "last_seen", "first_run", "digest", "type",
 )  # fmt: skip
 _CHANGED_COLUMNS = (*_VALUE_COLUMNS, "last_seen", "digest")  # `rename_repos` writes the id and the author
-_METRIC_COLUMNS = ("repo", "day", "downloads", "likes", "trending_score")
+_METRIC_COLUMNS = ("repo", "day", "downloads", "likes", "trending_score", "source")
 
 
 @dataclass(slots=True)
@@ -228,7 +228,9 @@ def _insert(rows: Rows, interned: InternedIds, run: RunRecord, new: Sequence[New
     ]
     write_repo_labels(rows, interned, labels, at, fresh=True)
     day = day_number(at.date())
-    figures = [(each.repo, day, each.record.downloads, each.record.likes, each.record.trending_score) for each in new]
+    figures = [
+        (each.repo, day, each.record.downloads, each.record.likes, each.record.trending_score, None) for each in new
+    ]
     rows.insert(metrics, _METRIC_COLUMNS, figures, ready=True)
     add(rows, [(each.repo, each.derived.document) for each in new])
     mark_fits(rows, [each.repo for each in new if each.record.type == "model"])
@@ -324,7 +326,7 @@ def _save_metrics(rows: Rows, counted: Sequence[CountedRepo], at: datetime) -> N
         old, new = each.stored.counters, each.counters
         figures = (new.downloads, new.likes, new.trending_score)
         if figures != (old.downloads, old.likes, old.trending_score):
-            values.append((each.stored.repo, day, *figures))
+            values.append((each.stored.repo, day, *figures, None))
     rows.upsert(metrics, ("repo", "day"), _METRIC_COLUMNS, values)
 
 

@@ -25,7 +25,6 @@ from db.maintain.from_snapshot import SnapshotInvalid, restore_snapshot
 from db.read.search import find
 from db.schema.snapshot_format import CLEARED, LEFT_OUT, snapshot_tables
 from db.schema.tables import metadata
-from tests.conftest import BuildOnce
 from tests.servers import PostgreSQL
 
 QAT = "google/gemma-3-4b-it-qat-q4_0-gguf"
@@ -46,12 +45,6 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 def snapshot(small: str, tmp_path: Path) -> Path:
     write_snapshot(small, tmp_path / "snapshot")
     return tmp_path / "snapshot"
-
-
-@pytest.fixture(scope="session")
-def demo_snapshot(demo: Path, build_once: BuildOnce) -> Path:
-    """A snapshot of the demo's catalog, to be read and never written."""
-    return build_once("demo-snapshot", lambda folder: write_snapshot(demo, folder / "snapshot")) / "snapshot"
 
 
 @pytest.fixture
