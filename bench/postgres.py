@@ -3,12 +3,13 @@
     python bench/postgres.py [--repos 2000] [--models FILE] [--depth files]
 
 A server is started for the run. Ratios of: processor time of a crawl (its process and the server's), wall time of a
-crawl, bytes of the catalog, processor time of `db copy`, and the time of each saved query on both.
+crawl, bytes of the catalog and of its largest tables, processor time of `db copy`, and the time of each saved query.
 
-Last figures (28 Nov 2026, 2,000 repos of a file of real ones, two cores, PostgreSQL 15): crawl 1.28 in processor time
-and 1.09 in wall time, bytes 3.48 (evidence and its key are most of them), `db copy` 0.38 of a crawl's processor time.
-Of the queries over 20 ms, languages 2.7, missing-base-models 2.6, family-quants 1.6; quicker ones cost 1 to 3 ms
-more, for the settings of each transaction.
+Last figures (28 Nov 2026, 1,000 repos of a file of real ones, two cores with a load of 20, PostgreSQL 15): crawl 1.21
+in processor time, `db copy` 0.19 of a crawl's; bytes 2.63, of which an empty database is 7.5 MB of 32.7, so that larger
+catalogs take less: 1.69 with 6,256 repos, 2.21 with 30,000 and a year of history (docs/scaling.md; 2.81 and 2.50 when
+evidence had a row a piece). Of the queries over 40 ms on SQLite, tunings 3.7, missing-base-models 2.7, qat 2.6,
+license-conflicts 2.2, languages 1.5; quicker ones cost 5 to 20 ms more, for the settings of each transaction.
 """
 
 from __future__ import annotations
@@ -29,11 +30,15 @@ from analysis.query.saved import SavedQuery, saved_queries
 from bench.crawl import crawl_of, hub
 from db.maintain.copy import copy
 from db.maintain.optimize import optimize
+from db.maintain.stats import stats
 from tests.servers import PostgreSQL, database_of, running_postgresql
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 QUERY_RUNS = 5
+
+TABLES = 12
+"""Of the largest ones, that are printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,16 @@ def compare_queries(url: str, db: str) -> None:
         print_ratio(name, slow * 1000, quick * 1000, "ms")
 
 
+def compare_tables(url: str, db: str) -> None:
+    """The tables that take most on PostgreSQL, each with its indexes."""
+    of_file = {table.table: table.size for table in stats(db).tables}
+    print(f"\n{'table with its indexes':<34}{'PostgreSQL':>12}{'SQLite':>12}")
+    for table in stats(url).tables[:TABLES]:
+        size = of_file[table.table]
+        if table.size and size:
+            print_ratio(table.table, table.size / 1e6, size / 1e6, "MB")
+
+
 def compare(models: Path | None, repos: int, depth: str, folder: Path) -> None:
     """Crawls the same Hub into both, and prints the ratios."""
     costs: list[Cost] = []
@@ -122,6 +137,7 @@ def compare(models: Path | None, repos: int, depth: str, folder: Path) -> None:
         print_ratio("crawl, wall time", costs[1].wall, costs[0].wall, "s")
         print_ratio("bytes", bytes_of(server, database) / 1e6, file.stat().st_size / 1e6, "MB")
         print_ratio("db copy to PostgreSQL : crawl", costs[2].processor, costs[0].processor, "s")
+        compare_tables(url, str(file))
         compare_queries(url, str(file))
 
 
