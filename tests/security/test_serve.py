@@ -6,6 +6,7 @@ import csv
 import http.client
 import io
 import json
+import os
 import re
 import shutil
 import signal
@@ -423,9 +424,19 @@ main()
 """The command with less time for responses to end: endless queries take the processors until then."""
 
 
+SECRET = "hf_s3cr3tToken0123456789"
+SECRETS = {
+    **dict.fromkeys(("HF_TOKEN", "DATASETTE_SECRET", "PGPASSWORD"), SECRET),
+    "HF_ENDPOINT": f"https://me:{SECRET}@hub.example.org",
+}
+"""What the environment of a server may hold."""
+
+
 def started(db: Path) -> tuple[subprocess.Popen[str], Client]:
+    """A running server, whose environment holds secrets."""
     command = [sys.executable, "-c", SERVE, "serve", "--port", "0", "--timeout", "10m", "--db", str(db)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    environment = {**os.environ, **SECRETS}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stderr is not None
     told = process.stderr.readline()
     address = re.match(r"http://localhost:(\d+)/", told)
@@ -443,11 +454,14 @@ def send_and_forget(client: Client, sql: str) -> socket.socket:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 def test_a_signal_ends_the_server_whatever_runs(number: signal.Signals, folder: Path) -> None:
     process, client = started(folder / "catalog-of-mine.db")
+    pages = [client.request(path) for path in ("/", "/catalog/models.json", "/-/settings.json", "/no/such/page")]
     connections = [send_and_forget(client, ENDLESS_FUNCTION) for _ in range(5)]
     wait_until(lambda: len(children(process.pid)) == 3)
     running = children(process.pid)
+    arguments = [Path(f"/proc/{pid}/cmdline").read_text() for pid in (process.pid, *running)]
     process.send_signal(number)
-    _, told = process.communicate(timeout=MAX_WAIT_SECONDS)
+    printed, told = process.communicate(timeout=MAX_WAIT_SECONDS)
+    assert SECRET not in f"{pages}{arguments}{printed}{told}"
     assert process.returncode == (0 if number == signal.SIGTERM else -number), told
     assert "Traceback" not in told
     wait_until(lambda: not any(map(is_running, running)))
