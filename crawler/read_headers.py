@@ -24,6 +24,7 @@ from typing import Any
 
 from analysis.errors import HeaderMalformed, HeaderTooCostly
 from analysis.formats.array_lengths import ArrayLengths
+from analysis.formats.gguf.tokenizers import shipped_lengths
 from analysis.formats.source import ByteSource
 from analysis.units import KIB, MIB
 from crawler.child_process import start_python
@@ -67,11 +68,14 @@ def read_artifact(
     config: Json = {},  # noqa: B006  # read only
     base_parameters: int | None = None,
 ) -> Result:
-    """What `readers.read_artifact` does, within limits. Raises HeaderTooCostly beyond them."""
+    """What `readers.read_artifact` does, within limits. Raises HeaderTooCostly beyond them.
+
+    The lengths of common tokenizers are known beside those of `array_lengths`.
+    """
     own_sizes = {path: sizes.get(path) for path in artifact.paths}
     request = ArtifactRequest(artifact, own_sizes, config, base_parameters)
     sources = RecordedSources(open_source)
-    lengths = ArrayLengths.of(array_lengths)
+    lengths = ArrayLengths((*shipped_lengths(), *array_lengths))
     try:
         return request.read(sources.open, lengths)
     except TooLargeForThread:
