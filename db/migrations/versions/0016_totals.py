@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0016_totals"
-down_revision = "0015_fit_candidates"
+down_revision = "0016_imported_history"
 branch_labels = None
 depends_on = None
 

@@ -110,6 +110,16 @@ def imported_by(node: ast.AST) -> list[str]:
     return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
 
 
+def test_each_migration_follows_the_one_before_it() -> None:
+    """In the order of their names, without two that follow the same one."""
+    known = revisions.known_revisions()
+    folder = Path(migrate.__file__).parents[1] / "migrations" / "versions"
+    for before, name in zip((None, *known), known, strict=False):
+        text = (folder / f"{name}.py").read_text(encoding="utf-8")
+        wanted = "None" if before is None else f'"{before}"'
+        assert f'\nrevision = "{name}"\ndown_revision = {wanted}\n' in text, name
+
+
 def test_every_index_is_there_even_after_a_table_was_rebuilt(engine: Engine, db: str) -> None:
     wanted = {index.name for table in metadata.sorted_tables for index in table.indexes}
     named = "sqlite_master where type = 'index'" if engine.dialect.name == "sqlite" else "pg_indexes"
