@@ -59,12 +59,14 @@ def export_catalog(
     since: datetime | None = None,
     diff: Path | None = None,
     raw: bool = False,
+    public_only: bool = True,
     on_file: Callable[[ExportedFile], None] = lambda file: None,
 ) -> dict[str, Any]:
     """Write the catalog into a folder, which is created or, if it is an earlier export, replaced; returns the manifest.
 
     `only` are `exportable_names`; `since` keeps rows that changed from then on; `diff` is an earlier export to compare
-    with; `raw` leaves cells that a spreadsheet would run as formulas; `on_file` is called for each file written.
+    with; `raw` leaves cells that a spreadsheet would run as formulas; `public_only` leaves out private repos;
+    `on_file` is called for each file written.
 
     Raises UnknownTable; ExportRefused where the folder holds other things; MissingExtra for Parquet without pyarrow.
     """
@@ -76,8 +78,9 @@ def export_catalog(
     with draft_folder(folder) as holder:
         draft = holder / "new"
         draft.mkdir(mode=0o700)
-        with CatalogReader(db, timeout=None, snapshot=True) as reader:
+        with CatalogReader(db, timeout=None, snapshot=True, public_only=public_only) as reader:
             manifest = {**describe_catalog(reader), "format": form, "raw": raw, "since": iso(since) if since else None}
+            manifest["public_only"] = public_only
             files = []
             for file in write_files(reader, draft, selected, form, since, raw):
                 on_file(file)

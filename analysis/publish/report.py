@@ -107,9 +107,12 @@ class Report:
     stale: int
 
 
-def build_report(db: str | Path, *, family: str | None = None) -> Report:
-    """Read what the page shows, all of one moment. `family`: whose lineage is shown, by default the largest."""
-    with CatalogReader(db, snapshot=True) as reader:
+def build_report(db: str | Path, *, family: str | None = None, public_only: bool = True) -> Report:
+    """Read what the page shows, all of one moment, by default without private repos.
+
+    `family`: whose lineage is shown, by default the largest.
+    """
+    with CatalogReader(db, snapshot=True, public_only=public_only) as reader:
         (counts,) = reader.all(COUNTS)
         (artifacts,) = reader.all("select count(*) as artifacts from artifacts")
         (conflicts,) = reader.all("select count(*) as conflicts from label_conflicts")

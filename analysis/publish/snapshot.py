@@ -26,6 +26,7 @@ from analysis.publish.export import CONVERTERS, INTERNAL_COLUMNS
 from analysis.publish.manifest import file_sha256
 from analysis.publish.snapshot_card import make_card
 from analysis.publish.table_files import ARROW_VALUES, ColumnKind, arrow_types, import_pyarrow, make_batches
+from analysis.query.public import HAS_PRIVATE, mask_columns, private_repos
 from analysis.query.reader import CatalogReader
 from db.new_file import draft_folder, replace_folder, sync, sync_folder
 from db.revisions import head
@@ -44,10 +45,10 @@ from db.schema.snapshot_format import (
 )
 
 ROW_GROUP_ROWS = 50_000
-PRIVATE = "select id from repos where status = 'private'"
+PRIVATE = private_repos()
 PUBLIC_ROWS: Mapping[str, str] = {
-    "repos": "status <> 'private'",
-    "skips": "repo_id not in (select repo_id from repos where status = 'private')",
+    "repos": f"id not in ({PRIVATE})",
+    "skips": f"reason <> 'private' and repo_id not in (select repo_id from repos where id in ({PRIVATE}))",
     "tags": f"id in (select tag from repo_tags where repo not in ({PRIVATE}))",
     "headers": f"id in (select header from artifacts where repo not in ({PRIVATE}))",
     "evidence": f"id in (select evidence from label_evidence where repo not in ({PRIVATE}))",
@@ -151,7 +152,7 @@ class SnapshotWriter:
 
     def __init__(self, reader: CatalogReader, draft: Path, earlier: Path) -> None:
         self.reader, self.draft, self.earlier = reader, draft, earlier
-        self.has_private = bool(reader.all(f"{PRIVATE} limit 1"))
+        self.has_private = bool(reader.all(HAS_PRIVATE))
         self.hashes = read_hashes(earlier)
         self.kept = 0
 
@@ -165,7 +166,8 @@ class SnapshotWriter:
     def write_view(self, view: SnapshotView) -> Written:
         collate = ' collate "C"' if self.reader.dialect == "postgresql" else ""
         order = ", ".join(f"{name}{collate}" for name in view.order)
-        where = " where status <> 'private'" if self.has_private else ""
+        private = f" where hub_id not in (select hub_id from repos where id in ({PRIVATE}))"
+        where = private if self.has_private else ""
         with self.reader.rows(f"select * from {view.source}{where} order by {order}") as result:
             places = [(at, name) for at, name in enumerate(result.columns) if name not in INTERNAL_COLUMNS]
             kinds = {name: column_kinds().get(name, "text") for _, name in places}
@@ -179,7 +181,7 @@ class SnapshotWriter:
         keys = [column.name for column in table.primary_key]
         name = f"{TABLES_FOLDER}/{table.name}"
         if table.name == MONTHLY:
-            sql = f"select * from {table.name}{self.condition(table)} order by day / 100, repo, day"
+            sql = f"select * from {self.source(table)}{self.condition(table)} order by day / 100, repo, day"
             day = [column.name for column in table.columns].index("day")
             part: Callable[[Sequence[Any]], str] = partial(name_month, day)
         else:
@@ -188,7 +190,7 @@ class SnapshotWriter:
             order = ", ".join(f'"{key}"{collate if key in texts else ""}' for key in keys)
             if table.name == LABEL_EVIDENCE.name:
                 order = keys[0]  # as the documents are stored: all keys would make the database sort every row
-            sql = f"select * from {table.name}{self.condition(table)} order by {order}"
+            sql = f"select * from {self.source(table)}{self.condition(table)} order by {order}"
             first = [column.name for column in table.columns].index(keys[0])
             part = partial(name_range, first)
         with self.reader.rows(sql) as result:
@@ -197,6 +199,12 @@ class SnapshotWriter:
             if table.name == LABEL_EVIDENCE.name:
                 rows = sort_within_repos(rows)
             return self.write_files(name, columns, rows, part)
+
+    def source(self, table: CatalogTable) -> str:
+        """Where the rows of a table come from: what names private repos beside them is left out."""
+        if not self.has_private or table.name != "crawl_runs":
+            return table.name
+        return f"(select {mask_columns([column.name for column in table.columns])} from crawl_runs) runs"
 
     def condition(self, table: CatalogTable) -> str:
         """Which rows are public."""

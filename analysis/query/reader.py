@@ -18,6 +18,7 @@ from analysis.errors import BadParameter
 from analysis.query.guard import QueryLimits
 from analysis.query.guarded import run_guarded
 from analysis.query.process import QueryRequest
+from analysis.query.public import HAS_PRIVATE, hide_private
 from analysis.query.saved import find_saved_query, is_query_name
 from analysis.query.sqlite_result import SqliteCatalog, to_sqlite_values
 from analysis.query.statement import Dialect, can_stream, parameter_names, to_psycopg
@@ -103,13 +104,15 @@ class QueryResult(RowStream):
 class PostgresCatalog:
     """The engine of a catalog on PostgreSQL."""
 
-    def __init__(self, url: str | Path, *, snapshot: bool) -> None:
+    def __init__(self, url: str | Path, *, snapshot: bool, public_only: bool = False) -> None:
         """`snapshot`: every result shows the same moment. Raises CatalogError."""
         from db.engine import open_engine
 
         self._engine = open_engine(url, read_only=True)
-        self._held = self._engine.connect() if snapshot else None
-        if self._held is not None:
+        self._held = self._engine.connect() if snapshot or public_only else None
+        if self._held is not None and public_only:
+            hide_private_on_postgres(self._held)
+        elif self._held is not None:
             self._held.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def rows(self, sql: str, values: Mapping[str, Any], limits: QueryLimits, max_rows: int | None) -> QueryResult:
@@ -122,6 +125,20 @@ class PostgresCatalog:
         self._engine.dispose()
 
 
+def hide_private_on_postgres(connection: Connection) -> None:
+    """Hides private repos, if there are any, in the transaction that begins here; its end undoes it.
+
+    Not for the session: behind a pooler the next one of another program would have it.
+    """
+    connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ WRITE")
+    if connection.exec_driver_sql(HAS_PRIVATE).first() is not None:
+        schema = connection.exec_driver_sql("select quote_ident(current_schema())").scalar_one()
+        from db.schema.views import POSTGRESQL_NAMES
+
+        hide_private(lambda sql: connection.exec_driver_sql(sql.replace("%", "%%")), f"{schema}.", POSTGRESQL_NAMES)
+    connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+
+
 class CatalogReader:
     """A catalog opened for several queries; a context manager.
 
@@ -130,14 +147,21 @@ class CatalogReader:
     """
 
     def __init__(
-        self, db: str | Path, *, timeout: float | None = DEFAULT_TIMEOUT_SECONDS, snapshot: bool = False
+        self,
+        db: str | Path,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT_SECONDS,
+        snapshot: bool = False,
+        public_only: bool = False,
     ) -> None:
-        """`timeout` in seconds for each query, None for no limit."""
+        """`timeout` in seconds for each query, None for no limit; `public_only`: as if there were no private repos."""
         self.timeout = timeout
         path = sqlite_path(db)
         self.dialect: Dialect = "postgresql" if path is None else "sqlite"
         self._catalog = (
-            PostgresCatalog(db, snapshot=snapshot) if path is None else SqliteCatalog(path, snapshot=snapshot)
+            PostgresCatalog(db, snapshot=snapshot, public_only=public_only)
+            if path is None
+            else SqliteCatalog(path, snapshot=snapshot, public_only=public_only)
         )
 
     def __enter__(self) -> Self:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.query.guard import DEADLINE_CHECK_STEPS, FILE_ERRORS, QueryLimits, limit_connection, make_authorizer
+from analysis.query.public import HAS_PRIVATE, hide_private
 from analysis.query.stream import RowStream
 from analysis.query.values import unique_names
 from analysis.units import iso
@@ -26,10 +27,11 @@ MISSING_NAME = re.compile(r"no such (table|column)")
 class SqliteCatalog:
     """The connections on a catalog's file: one for each result that is being read, kept for the next."""
 
-    def __init__(self, path: Path, *, snapshot: bool) -> None:
+    def __init__(self, path: Path, *, snapshot: bool, public_only: bool = False) -> None:
         """`snapshot`: every result shows the same moment and is read on one connection. Raises CatalogError."""
         check_catalog(path)
         self.path = path
+        self._public_only = public_only
         self._idle: list[sqlite3.Connection] = []
         self._is_snapshot = snapshot
         if snapshot:
@@ -40,6 +42,10 @@ class SqliteCatalog:
 
     def _connect(self) -> sqlite3.Connection:
         connection = connect(self.path, read_only=True)
+        if self._public_only and connection.execute(HAS_PRIVATE).fetchone():
+            connection.execute("pragma query_only=off")  # of temporary views: the file is opened for reading alone
+            hide_private(connection.execute, "main.")
+            connection.execute("pragma query_only=on")
         limit_connection(connection)
         return connection
 

@@ -31,6 +31,9 @@ ENTRIES = 200
     "--format", "form", type=click.Choice(["table", "atom"]), default="table", help="atom: a feed for a feed reader."
 )
 @click.option("--limit", type=click.IntRange(min=0), default=ENTRIES, show_default=True, metavar="N", help="0 for all.")
+@click.option(
+    "--public-only/--with-private", default=None, help="Leave out private repos; a feed does unless told otherwise."
+)
 @db_option
 @output_options
 def changes(
@@ -40,6 +43,7 @@ def changes(
     kind: tuple[str, ...],
     form: str,
     limit: int,
+    public_only: bool | None,
     db: str,
     out: Printer,
 ) -> None:
@@ -54,7 +58,7 @@ def changes(
     from analysis.catalog.changes import list_changes
     from analysis.query.reader import CatalogReader
 
-    with CatalogReader(db) as reader:
+    with CatalogReader(db, public_only=form == "atom" if public_only is None else public_only) as reader:
         rows = list_changes(reader, since=since, families=family, quants=quant, kinds=kind, limit=limit or None)
         if form == "atom":
             from analysis.publish.atom import make_feed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.options import WHEN, db_option, output_options
+from crawler.cli.options import WHEN, db_option, output_options, public_option
 from crawler.cli.printer import Column, Printer, size_text
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--diff", type=click.Path(path_type=Path), metavar="OLD", help="Compare with an earlier export.")
 @click.option("--raw", is_flag=True, help="Do not escape cells that a spreadsheet would run as formulas.")
 @click.option("--list", "listed", is_flag=True, help="List the names for --only.")
+@public_option
 @db_option
 @output_options(table=False)
 def export(
@@ -37,6 +38,7 @@ def export(
     since: datetime | None,
     diff: Path | None,
     listed: bool,
+    public_only: bool,
     db: str,
     out: Printer,
 ) -> None:
@@ -67,6 +69,7 @@ def export(
         since=since,
         diff=diff,
         raw=out.raw,
+        public_only=public_only,
         on_file=lambda file: print_file(out, file),
     )
     if out.quiet:

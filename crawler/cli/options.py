@@ -114,6 +114,16 @@ def db_option(command: Command) -> Command:
     )(reading)
 
 
+def public_option(command: Command) -> Command:
+    """`--public-only`, the default of what is published: without private repos."""
+    return click.option(
+        "--public-only/--with-private",
+        default=True,
+        show_default=True,
+        help="Leave out private repos, which a crawl with --include-private stored.",
+    )(command)
+
+
 def raise_if_damaged(db: str, error: Exception) -> None:
     """Raises CatalogDamaged where an error is internal and a SQLite catalog has values that it can't hold."""
     from crawler.cli.errors import explain

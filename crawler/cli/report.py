@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from crawler.cli.options import db_option, output_options
+from crawler.cli.options import db_option, output_options, public_option
 from crawler.cli.printer import Printer, size_text
 
 
@@ -16,9 +16,10 @@ from crawler.cli.printer import Printer, size_text
     show_default=True, metavar="FILE", help="Where the page goes; - is stdout.",
 )  # fmt: skip
 @click.option("--family", metavar="NAME", help="Whose lineage is drawn; by default the family with most copies.")
+@public_option
 @db_option
 @output_options(table=False)
-def report(path: Path, family: str | None, db: str, out: Printer) -> None:
+def report(path: Path, family: str | None, public_only: bool, db: str, out: Printer) -> None:
     """One HTML page that needs nothing else: charts, what fits which memory, a family's lineage, crawl health.
 
     \b
@@ -28,7 +29,8 @@ def report(path: Path, family: str | None, db: str, out: Printer) -> None:
     """
     from analysis.publish.report import build_report, render_report, write_report
 
-    page = render_report(build_report(db, family=family.lower() if family else None))
+    built = build_report(db, family=family.lower() if family else None, public_only=public_only)
+    page = render_report(built)
     if str(path) == "-":
         out.stdout.write(page)
         return

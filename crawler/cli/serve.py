@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 from dataclasses import replace
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import click
 
-from crawler.cli.errors import CATALOG, DONE, CommandError
+from crawler.cli.errors import CATALOG, DONE, USAGE, CommandError
 from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
 from crawler.cli.printer import Printer
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @click.command()
@@ -30,9 +33,22 @@ from crawler.cli.printer import Printer
 @click.option(
     "--timeout", type=SPAN_OF_TIME, default="5s", show_default=True, help="Stop a query that runs for longer: 1s, 1m."
 )
+@click.option(
+    "--public-only/--with-private",
+    default=None,
+    help="Without private repos: of a copy that is made at the start. Needed where others may read and there are any.",
+)
 @db_option
 @output_options(table=False)
-def serve(port: int, host: str, names: tuple[str, ...], timeout: timedelta, db: str, out: Printer) -> None:
+def serve(
+    port: int,
+    host: str,
+    names: tuple[str, ...],
+    timeout: timedelta,
+    public_only: bool | None,
+    db: str,
+    out: Printer,
+) -> None:
     """The catalog in a browser, read-only: search, a page for each model, what fits, comparisons, changes, SQL.
 
     Ctrl-C stops it. A crawl may write meanwhile. Only addresses with localhost, the address of this machine, --host or
@@ -51,6 +67,13 @@ def serve(port: int, host: str, names: tuple[str, ...], timeout: timedelta, db: 
         hint = f"copy it to a file first: hf-catalog db copy {db} catalog.db"
         raise CommandError("Datasette serves SQLite files, not PostgreSQL", hint, CATALOG)
     check_catalog(path)
+    copy: Path | None = None
+    if public_only is not False and has_private(path):
+        if public_only:
+            path = copy = make_public_copy(path, out)
+        elif host not in LOOPBACK or names:
+            hint = "add --public-only to serve a copy without them, or --with-private to show them"
+            raise CommandError(f"{db} holds private repos, and others may read it at {host}", hint, USAGE)
     from crawler.cli.user_config import user_config
     from crawler.execute.end_process import exit_at_once  # here, because Datasette is a heavy import
     from crawler.web.gate import Gate
@@ -63,6 +86,8 @@ def serve(port: int, host: str, names: tuple[str, ...], timeout: timedelta, db: 
     site = make_application(path, lambda: make_report(path), limits, user_config().machine)
 
     def end() -> None:
+        if copy is not None:
+            shutil.rmtree(copy.parent, ignore_errors=True)
         site.hf_catalog_pool.close()
         exit_at_once(DONE, "" if out.quiet else "Stopped.\n")
 
@@ -72,6 +97,30 @@ def serve(port: int, host: str, names: tuple[str, ...], timeout: timedelta, db: 
     out.message(f"http://{shown}:{number}/  (Ctrl-C stops it)")
     threading.Thread(target=site.hf_catalog_site.warm_up, daemon=True).start()
     serve_until_signal(Gate(site.app(), (host, *names), limits), listener, end, verbose=out.verbose)
+
+
+def has_private(path: Path) -> bool:
+    """Whether a catalog names private repos."""
+    from analysis.query.public import HAS_PRIVATE
+    from analysis.query.reader import CatalogReader
+
+    with CatalogReader(path) as reader:
+        return bool(reader.all(HAS_PRIVATE))
+
+
+def make_public_copy(path: Path, out: Printer) -> Path:
+    """A catalog without private repos, as a snapshot has it, in a temporary folder of its own."""
+    import tempfile
+
+    from analysis.publish.snapshot import write_snapshot
+    from db.maintain.from_snapshot import restore_snapshot
+
+    folder = Path(tempfile.mkdtemp(prefix="hf-catalog-"))
+    out.message("Making a copy without private repos; what a crawl stores later is not in it.")
+    write_snapshot(path, folder / "snapshot")
+    restore_snapshot(folder / "snapshot", folder / path.name)
+    shutil.rmtree(folder / "snapshot")
+    return folder / path.name
 
 
 def make_report(db: Path) -> str:
