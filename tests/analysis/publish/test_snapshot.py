@@ -55,7 +55,7 @@ def writable(small: str, tmp_path: Path) -> str:
 def test_the_demo_restored_answers_every_saved_query_alike(demo: Path, demo_snapshot: Path, tmp_path: Path) -> None:
     restored = str(tmp_path / "restored.db")
     done = restore_snapshot(demo_snapshot, restored)
-    assert answers(restored) == answers(str(demo))
+    assert answers(restored) == {**answers(str(demo)), "skipped": []}, "what the demo skipped is a private repo"
     tables = {part: each["rows"] for part, each in manifest_of(demo_snapshot)["tables"].items()}
     assert {each.table: each.rows for each in done} == tables
     assert sum(tables.values()) > 50_000

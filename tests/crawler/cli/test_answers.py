@@ -249,7 +249,7 @@ def test_export_writes_a_folder_and_says_what(small: str, tmp_path: Path, hf_cat
     answer = hf_catalog("export", str(out), "--db", small)
     assert answer.status == DONE and "models.csv" in answer.out and "2026-11-02" in answer.err
     names = [Path(line).name for line in hf_catalog("export", str(out), "-q", "--db", small).out.splitlines()]
-    assert sorted([*names, "manifest.json"]) == sorted(path.name for path in out.iterdir())
+    assert sorted([*names, "datapackage.json", "manifest.json"]) == sorted(path.name for path in out.iterdir())
     manifest = hf_catalog(
         "export", str(out), "--only", "by_family", "--only", "quantizations", "--json", "--db", small
     ).json
@@ -289,7 +289,7 @@ def test_report_and_charts_write_files(small: str, tmp_path: Path, hf_catalog: A
         (("models", "ls", "--min-size", "big"), USAGE, "4B"),
         (("models", "ls", "--sort", "beauty"), USAGE, "downloads"),
         (("export", "x", "--only", "modles"), NO, "models"),
-        (("export", "x", "--format", "xlsx"), USAGE, "parquet"),
+        (("export", "x", "--format", "ods"), USAGE, "parquet"),
         (("memroy",), USAGE, "memory"),
         (("memory", "14GB"), USAGE, "270M"),
         (("serve", "--port", "70000"), USAGE, "65535"),
