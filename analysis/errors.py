@@ -30,6 +30,7 @@ AnalysisError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from db.extras import install_command
@@ -39,6 +40,16 @@ class AnalysisError(Exception):
     """Base of all errors of analysis; `hint` says what to do next."""
 
     hint: str = ""
+
+
+def suggest(close: Sequence[str]) -> str:
+    """`perhaps A or B` for what is like a mistyped word; empty where nothing is."""
+    return f"perhaps {', '.join(close[:-1])}{' or ' * (len(close) > 1)}{close[-1]}" if close else ""
+
+
+def suggest_after(message: str, close: Sequence[str]) -> str:
+    """A message with what its mistyped word may stand for."""
+    return f"{message}; {suggest(close)}" if close else message
 
 
 class SavedQueryError(AnalysisError):
@@ -51,8 +62,7 @@ class UnknownSavedQuery(SavedQueryError):
     """No saved query has this name; `close` are similar names."""
 
     def __init__(self, name: str, close: tuple[str, ...] = ()) -> None:
-        perhaps = f"; perhaps {', '.join(close)}" if close else ""
-        super().__init__(f"no saved query is named {name!r}{perhaps}")
+        super().__init__(suggest_after(f"no saved query is named {name!r}", close))
         self.name, self.close = name, close
 
 
@@ -85,7 +95,7 @@ class UnknownModel(AnalysisError):
     def __init__(self, repo_id: str, close: tuple[str, ...] = ()) -> None:
         super().__init__(f"the catalog holds no model {repo_id!r}")
         self.repo_id, self.close = repo_id, close
-        self.hint = f"perhaps {' or '.join(close)}" if close else f"search for it with: hf-catalog search {repo_id!r}"
+        self.hint = suggest(close) or f"search for it with: hf-catalog search {repo_id!r}"
 
 
 class UnknownGroup(AnalysisError):
@@ -122,7 +132,7 @@ class UnknownPreset(AnalysisError):
     def __init__(self, name: str, close: tuple[str, ...], known: tuple[str, ...]) -> None:
         super().__init__(f"no machine is named {name!r}")
         self.name, self.close, self.known = name, close, known
-        self.hint = f"perhaps {', '.join(close)}" if close else f"known machines: {', '.join(known)}"
+        self.hint = suggest(close) or f"known machines: {', '.join(known)}"
 
 
 class UnknownScheme(AnalysisError):
@@ -131,7 +141,7 @@ class UnknownScheme(AnalysisError):
     hint = "list the schemes with: hf-catalog vocabulary ls --label scheme"
 
     def __init__(self, name: str, close: tuple[str, ...] = ()) -> None:
-        super().__init__(f"unknown scheme {name!r}" + (f"; perhaps {' or '.join(close)}" if close else ""))
+        super().__init__(suggest_after(f"unknown scheme {name!r}", close))
         self.name, self.close = name, close
 
 
@@ -150,8 +160,7 @@ class UnknownTable(AnalysisError):
     hint = "list the tables with: hf-catalog export --list"
 
     def __init__(self, name: str, close: tuple[str, ...] = ()) -> None:
-        perhaps = f"; perhaps {', '.join(close)}" if close else ""
-        super().__init__(f"no table, summary or saved query is named {name!r}{perhaps}")
+        super().__init__(suggest_after(f"no table, summary or saved query is named {name!r}", close))
         self.name, self.close = name, close
 
 

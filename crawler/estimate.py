@@ -84,12 +84,12 @@ def estimate_cost(work: PlannedWork) -> tuple[CostEstimate, CostEstimate, CostEs
 
 def _cost(depth: Depth, repos: int, pages: int, api: int, resolver: int) -> CostEstimate:
     seconds = {
-        plan: max(_time(api, quota), _time(resolver, files), pages * PAGE_SECONDS)
+        plan: max(estimate_seconds(api, quota), estimate_seconds(resolver, files), pages * PAGE_SECONDS)
         for plan, (quota, files) in PLANS.items()
     }
     return CostEstimate(depth, repos, api, resolver, seconds)
 
 
-def _time(requests: int, quota: int) -> float:
+def estimate_seconds(requests: int, quota: int) -> float:
     """Seconds that the requests take: all windows but the last are waited for, the last one's requests go at once."""
     return max(0, math.ceil(requests / quota) - 1) * WINDOW_SECONDS

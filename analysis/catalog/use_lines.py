@@ -161,7 +161,18 @@ def shell(*words: str) -> str:
     return shlex.join(words)
 
 
-def lines_text(lines: Mapping[str, str]) -> list[str]:
-    """The commands as aligned lines of text."""
-    width = max(map(len, lines), default=0)
-    return [f"{name.ljust(width)}  {command}" for name, command in lines.items()]
+def lines_text(lines: Mapping[str, str], width: int | None = None) -> list[str]:
+    """The commands as aligned lines of text; one wider than `width` continues on the next line, as shells read it."""
+    names = max(map(len, lines), default=0)
+    text: list[str] = []
+    for name, command in lines.items():
+        line = f"{name.ljust(names)}  {command}"
+        before, _, rest = command.rpartition(" --")
+        if width is not None and len(line) > width and before:
+            text += [f"{name.ljust(names)}  {before} \\", f"{' ' * names}    --{rest}"]
+        elif width is not None and len(line) > width and " " in command:
+            *words, last = command.split(" ")
+            text += [f"{name.ljust(names)}  {' '.join(words)} \\", f"{' ' * names}    {last}"]
+        else:
+            text.append(line)
+    return text

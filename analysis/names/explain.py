@@ -5,6 +5,7 @@ Plain text, no colours; the command line prints it.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,19 +36,18 @@ class Part:
     source: str
 
 
-def explain(found: NameLabels) -> str:
-    """The explanation as lines of plain text."""
+def explain(found: NameLabels, width: int | None = None) -> str:
+    """The explanation as lines of plain text, none wider than `width` but for a part of the name that is as wide."""
     parts = list(explain_parts(found))
     widths = [max((len(getattr(part, field)) for part in parts), default=0) for field in ("text", "kind", "meaning")]
     lines = [found.input]
     for part in parts:
-        cells = (
-            part.text.ljust(widths[0]),
-            part.kind.ljust(widths[1]),
-            part.meaning.ljust(min(widths[2], 76)),
-            part.source,
-        )
-        lines.append(f"  {'  '.join(cells)}".rstrip())
+        start = f"  {part.text.ljust(widths[0])}  {part.kind.ljust(widths[1])}  "
+        line = f"{start}{part.meaning.ljust(min(widths[2], 76))}  {part.source}".rstrip()
+        if width is not None and len(line) > width:
+            meaning = f"{part.meaning} ({part.source})" if part.source else part.meaning
+            line = textwrap.fill(meaning, width, initial_indent=start, subsequent_indent=" " * len(start))
+        lines.append(line)
     lines += [f"  {line}" for line in quantization_arithmetic(found)]
     lines.append("A name only claims. `hf-catalog header` measures.")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from crawler.cli.complete import complete_target
 from crawler.cli.errors import DONE, NO, USAGE, CommandError
 from crawler.cli.identify import find_local, identify_all, print_problems, root_option
 from crawler.cli.options import db_option, output_options
@@ -24,7 +25,7 @@ NAMES = ("repo_id", "check", "result", "detail", "source")
 
 
 @click.command()
-@click.argument("ids", metavar="[ID|PATH]...", nargs=-1)
+@click.argument("ids", metavar="[ID|PATH]...", nargs=-1, shell_complete=complete_target)
 @click.option("--local", is_flag=True, help="The model files of this machine: all stores, or the paths named.")
 @root_option
 @click.option("--query", "query_name", metavar="NAME", help="Audit the models that a saved query finds.")
@@ -175,7 +176,7 @@ def print_checks(checks: Sequence[Check], form: str, out: Printer) -> None:
             Column("repo_id", "repo", clip=False),
             Column("check", clip=False),
             Column("result", clip=False),
-            Column("detail", "why"),
+            Column("detail", "why", least=20),
             Column("source"),
         ]
         shown = list({each.repo_id: each for each in checks}.values()) if out.quiet and out.mode == "human" else checks

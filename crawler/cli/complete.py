@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import click
+from click.shell_completion import CompletionItem
 
 MAX_COMPLETED = 50
 """Repo ids that are offered, the most downloaded first."""
@@ -66,3 +67,12 @@ def complete_repo_id(ctx: click.Context, param: click.Parameter, incomplete: str
             return list_ids_from(reader, incomplete, MAX_COMPLETED)
     except (CatalogError, CommandError):
         return []
+
+
+def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Ids of the catalog's models, and paths: of what begins as a path does paths alone."""
+    paths = CompletionItem(incomplete, type="file")
+    if incomplete.startswith((".", "/", "~")):
+        return [paths]
+    ids = [CompletionItem(repo_id) for repo_id in complete_repo_id(ctx, param, incomplete)]
+    return ids or [paths]

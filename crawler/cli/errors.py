@@ -36,11 +36,12 @@ class CommandError(Exception):
 
 
 def name_nearest(word: str, words: Iterable[str]) -> str:
-    """`; perhaps A, B` for a message about a mistyped word; empty where none of the words is like it."""
+    """`; perhaps A or B` for a message about a mistyped word; empty where none of the words is like it."""
     from difflib import get_close_matches
 
-    similar = get_close_matches(word, list(words), n=3)
-    return f"; perhaps {', '.join(similar)}" if similar else ""
+    from analysis.errors import suggest_after
+
+    return suggest_after("", get_close_matches(word, list(words), n=3))
 
 
 class ErrorMessage(NamedTuple):

@@ -232,7 +232,7 @@ def print_use(out: Printer, answer: FitAnswer, used: dict[str, str]) -> None:
     if used:
         out.line()
         out.heading(f"Run {answer.fits[0].repo_id}")
-        for line in lines_text(used):
+        for line in lines_text(used, out.width and out.width - 2):
             out.line(f"  {line}")
         out.line()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from io import BufferedReader
 from json import JSONEncoder
 from typing import cast
@@ -34,12 +35,13 @@ def label(names: tuple[str, ...], explain: bool, as_test: bool, out: Printer) ->
       hf-catalog label --explain Qwen3-30B-A3B-Instruct-2507-UD-Q4_K_XL.gguf
       hf-catalog models ls -q | hf-catalog label - --json
     """
+    write = partial(explained, width=out.width) if explain else as_case if as_test else decoded
     for batch in batches(names):
         if out.mode == "json":
             out.stdout.write("".join(as_json(name) for name in batch))
         else:
             for name in batch:
-                out.line(format_result(name, explained if explain else as_case if as_test else decoded))
+                out.line(format_result(name, write))
         out.stdout.flush()
 
 
@@ -80,10 +82,10 @@ def format_result(name: str, write: Callable[[NameLabels], str]) -> str:
     return write(found)
 
 
-def explained(found: NameLabels) -> str:
+def explained(found: NameLabels, width: int | None) -> str:
     from analysis.names.explain import explain
 
-    return explain(found) + "\n"
+    return explain(found, width) + "\n"
 
 
 def as_case(found: NameLabels) -> str:

@@ -90,7 +90,7 @@ def show_use(found: Description, out: Printer) -> None:
     if found.use:
         out.line()
         out.heading(f"Run {found.chosen or found.model['repo_id']}")
-        for line in lines_text(found.use):
+        for line in lines_text(found.use, out.width and out.width - 2):
             out.line(f"  {line}")
 
 

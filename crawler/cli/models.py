@@ -13,6 +13,7 @@ from crawler.cli.coverage import json_basis, print_gap
 from crawler.cli.model_filters import filter_options
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text
+from crawler.cli.table import cell_len
 
 if TYPE_CHECKING:
     from analysis.catalog.lineage import Node
@@ -165,7 +166,11 @@ def draw(node: Node, out: Printer, asked: str, before: str = "", branch: str = "
     if node.missing:
         said.append("not in the catalog")
     mark = "  <" if node.repo_id == asked else ""
-    out.line(f"{before}{branch}{node.repo_id}  {cell_text(', '.join(word for word in said if word))}".rstrip() + mark)
+    words = [word for word in said if word]
+    line = f"{before}{branch}{node.repo_id}"
+    while out.width and words and cell_len(f"{line}  {', '.join(words)}{mark}") > out.width:
+        words.pop()
+    out.line(f"{line}  {cell_text(', '.join(words))}".rstrip() + mark)
     for at, child in enumerate(node.children):
         last = at == len(node.children) - 1
         draw(child, out, asked, before + below, "└── " if last else "├── ", "    " if last else "│   ")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -72,14 +73,14 @@ class Printer:
     @property
     def width(self) -> int | None:
         """Columns of the terminal; None for a pipe or a file."""
-        if os.environ.get("COLUMNS", "").isdigit() or self.stdout.isatty():
-            return shutil.get_terminal_size((100, 24)).columns
-        return None
+        return terminal_width(self.stdout)
 
     def message(self, text: str) -> None:
-        """A message on stderr, unless quiet."""
+        """A message on stderr, wrapped to the terminal's width, unless quiet."""
         if not self.quiet:
-            print("\n".join(escape_control_characters(line) for line in text.split("\n")), file=self.stderr)
+            lines = [escape_control_characters(line) for line in text.split("\n")]
+            width = terminal_width(self.stderr)
+            print("\n".join(wrap(line, width) if width else line for line in lines), file=self.stderr)
 
     def detail(self, text: str) -> None:
         """A message for `-v`."""
@@ -92,12 +93,7 @@ class Printer:
 
     def paragraph(self, text: str, indent: int = 2) -> None:
         """A longer human-readable text, wrapped to the terminal's width; `indent` is that of its further lines."""
-        further = " " * indent
-        self.line(
-            textwrap.fill(text, self.width, subsequent_indent=further, break_on_hyphens=False, break_long_words=False)
-            if self.width
-            else text
-        )
+        self.line(wrap(text, self.width, indent) if self.width else text)
 
     def heading(self, text: str) -> None:
         safe = escape_control_characters(text)
@@ -230,6 +226,23 @@ class Printer:
             for column in columns:
                 print(f"{column.heading.ljust(wide)}  {column.cell(row)}".rstrip(), file=self.stdout)
         return count
+
+
+COMMAND = re.compile(r"hf-catalog [^`;()]+")
+
+
+def terminal_width(stream: IO[str]) -> int | None:
+    """Columns of the terminal that a stream is shown on; None for a pipe or a file."""
+    if os.environ.get("COLUMNS", "").isdigit() or stream.isatty():
+        return shutil.get_terminal_size((100, 24)).columns
+    return None
+
+
+def wrap(text: str, width: int, indent: int = 2) -> str:
+    """Text in lines of a width, the further ones indented; commands, which are there to be copied, stay whole."""
+    whole = COMMAND.sub(lambda found: found[0].rstrip().replace(" ", "\0") + " " * found[0].endswith(" "), text)
+    lines = textwrap.fill(whole, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False)
+    return lines.replace("\0", " ")
 
 
 def take_sample(rows: Iterator[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

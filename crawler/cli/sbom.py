@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from crawler.cli.complete import complete_target
 from crawler.cli.identify import find_local, identify_all, print_problems, root_option
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Printer, size_text
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("targets", nargs=-1, metavar="[ID|PATH]...")
+@click.argument("targets", nargs=-1, metavar="[ID|PATH]...", shell_complete=complete_target)
 @click.option("--local", is_flag=True, help="Of the model files of this machine: all stores, or the paths named.")
 @root_option
 @click.option(

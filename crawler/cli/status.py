@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,54 +116,55 @@ def last_quota(state: State) -> dict[str, Any] | None:
 
 
 def print_status(facts: dict[str, Any], out: Printer) -> None:
+    line = partial(out.paragraph, indent=13)
     out.heading(f"{facts['db']}: {facts['repos']:,} models of {facts['endpoint'] or 'no Hub yet'}")
-    out.line(f"  status     {join_counts(facts['by_status'])}")
+    line(f"  status     {join_counts(facts['by_status'])}")
     others = {f"{kind}s": count for kind, count in facts["by_type"].items() if kind != "model"}
     if others:
-        out.line(f"  beside     {join_counts(others)}")
-    out.line(
+        line(f"  beside     {join_counts(others)}")
+    line(
         f"  depth      {join_counts(facts['by_depth'])}; {facts['artifacts']:,} artifacts, {facts['headers']:,} headers"
     )
-    out.line(f"  fresh      {freshness_text(facts)}")
+    line(f"  fresh      {freshness_text(facts)}")
     backlog = facts["backlog"]
-    out.line(f"  waits      {backlog['files']:,} repos for their files, {backlog['headers']:,} for their headers")
+    line(f"  waits      {backlog['files']:,} repos for their files, {backlog['headers']:,} for their headers")
     for listing in facts["unfinished"]:
         scope = f" of {listing['scope']}" if listing["scope"] else ""
         pages, since = f"{listing['pages']:,} pages", time_text(listing["started_at"])
-        out.line(f"  unfinished {listing['kind']} listing{scope}: {pages} since {since}")
+        line(f"  unfinished {listing['kind']} listing{scope}: {pages} since {since}")
     last = facts["last_crawl"]
     if last:
         end = last["outcome"] or "running or interrupted"
-        out.line(f"  last crawl {last['kind']}, {end}, {time_text(last['finished_at'] or last['started_at'])}")
+        line(f"  last crawl {last['kind']}, {end}, {time_text(last['finished_at'] or last['started_at'])}")
         if last["detail"] and last["outcome"] not in ("failed", "incomplete"):
-            out.line(f"             {last['detail']}")
+            line(f"             {last['detail']}")
     if facts["held_by"]:
-        out.line(f"  held       by process {facts['held_by']['pid']} on {facts['held_by']['host']}")
+        line(f"  held       by process {facts['held_by']['pid']} on {facts['held_by']['host']}")
     requests = facts["requests"]
-    out.line(
+    line(
         f"  asked      {requests['api']:,} API and {requests['resolvers']:,} file requests"
         f" in {facts['crawls']:,} crawls, {size_text(requests['bytes'])}"
     )
     if facts["skips"]:
-        out.line(f"  skipped    {join_counts(facts['skips'])} (hf-catalog query 'select * from skips')")
+        line(f"  skipped    {join_counts(facts['skips'])} (hf-catalog query 'select * from skips')")
     if facts["absent"]:
-        out.line(f"  missing    {facts['absent']:,} repos that a full crawl did not see")
+        line(f"  missing    {facts['absent']:,} repos that a full crawl did not see")
     if facts["failed_crawls"]:
-        out.line(f"  failed     {facts['failed_crawls']:,} of the last 200 crawls, or incomplete")
+        line(f"  failed     {facts['failed_crawls']:,} of the last 200 crawls, or incomplete")
     service = facts["service"]
     if service:
-        out.line(f"  service    {service_text(service)}{after_colon(service.get('problem'))}")
+        line(f"  service    {service_text(service)}{after_colon(service.get('problem'))}")
         quota = service.get("quota") or {}
         for bucket, left in quota.items():
             if isinstance(left, dict) and type(left.get("left")) is type(left.get("of")) is int:
-                out.line(f"    {bucket}: {left['left']:,} of {left['of']:,} requests left, {time_text(quota['at'])}")
+                line(f"    {bucket}: {left['left']:,} of {left['of']:,} requests left, {time_text(quota['at'])}")
         for name, job in service["jobs"].items():
             errors = f", failed {job['errors']} times{after_colon(job['detail'])}" if job["errors"] else ""
             last, following = time_text(job["last_success"]), time_text(job["next_run"])
-            out.line(f"    {name}: last success {last}, next {following}{errors}")
+            line(f"    {name}: last success {last}, next {following}{errors}")
     for problem in facts["problems"]:
-        out.line(f"  problem    {problem['problem']}")
-        out.line(f"             to do: {problem['remedy']}")
+        line(f"  problem    {problem['problem']}")
+        line(f"             to do: {problem['remedy']}")
 
 
 def service_text(service: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ class Column:
     text: Format = cell_text
     right: bool | None = None  # None: numbers are right-aligned
     clip: bool = True  # False: never cut: an id to copy
+    least: int = MIN_CLIPPED_WIDTH  # width below which it is only cut where it would not be shown at all
     value: Callable[[Mapping[str, Any]], Any] | None = None  # of the whole row, where the key is not enough
 
     @property
@@ -78,9 +79,15 @@ def lay_out(
     shown = len(columns)
     if terminal is not None and truncate:
         may_clip[0] = may_clip[0] and wide[0] > MAX_KEY_SHARE * terminal
-        least = [min(width, MIN_CLIPPED_WIDTH) if cut else width for width, cut in zip(wide, may_clip, strict=True)]
+        least = [
+            min(width, column.least) if cut else width
+            for column, width, cut in zip(columns, wide, may_clip, strict=True)
+        ]
         while shown > 1 and total_width(least[:shown]) > terminal:
-            shown -= 1
+            if may_clip[shown - 1] and least[shown - 1] > MIN_CLIPPED_WIDTH:
+                least[shown - 1] = MIN_CLIPPED_WIDTH
+            else:
+                shown -= 1
         wide = shrink(wide[:shown], least[:shown], terminal)
     kept = tuple(columns[:shown])
     right = tuple(is_right_aligned(column, sample) for column in kept)

@@ -333,15 +333,17 @@ class NonceLoader(BaseLoader):
 
 def search_clause(text: str) -> tuple[str, dict[str, str]]:
     """SQL that keeps rows of repos which contain every term, and its values; empty where there is no term."""
-    from db.read.search import search_terms
+    from db.read.search import index_query, spell_terms
 
-    terms = search_terms(text)
+    terms = spell_terms(text)
     if not terms:
         return "", {}
-    trigrams = dict.fromkeys(term[at : at + 3] for term in terms for at in range(len(term) - 2))
-    values = {f"search_{at}": term for at, term in enumerate(terms)}
-    values["search_index"] = " AND ".join(f'"{trigram}"' for trigram in trigrams)
-    contains = " and ".join(f"instr(d.text, :search_{at}) > 0" for at in range(len(terms)))
+    values, conditions = {"search_index": index_query(terms)}, []
+    for at, term in enumerate(terms):
+        names = [f"search_{at}_{of_term}" for of_term in range(len(term.pieces))]
+        values |= zip(names, term.pieces, strict=True)
+        conditions.append("(" + " or ".join(f"instr(d.text, :{name}) > 0" for name in names) + ")")
+    contains = " and ".join(conditions)
     clause = (
         "repo_id in (select r.repo_id from search_index as s join search_documents as d on d.repo = s.rowid"
         f" join repos as r on r.id = s.rowid where search_index match :search_index and {contains})"

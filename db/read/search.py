@@ -303,7 +303,7 @@ def _matches(rows: Rows, wanted: Sequence[Term], type_: RepoType) -> Iterator[An
 
 def _matches_sqlite(rows: Rows, wanted: Sequence[Term], type_: RepoType) -> Iterator[Any]:
     """The index knows which trigrams a document holds, not where: the pieces themselves are looked for in its text."""
-    query = " AND ".join(f"({' OR '.join(map(_trigram_query, term.alternatives))})" for term in wanted)
+    query = index_query(wanted)
     sql = (
         "select r.repo_id, r.downloads, d.text from search_index s join search_documents d on d.repo = s.rowid"
         " join repos r on r.id = s.rowid where search_index match ? and r.status <> 'gone' and r.type = ? limit ?"
@@ -327,6 +327,11 @@ def _matches_sqlite(rows: Rows, wanted: Sequence[Term], type_: RepoType) -> Iter
 def _many(rows: Rows, query: str) -> bool:
     sql = "select count(*) from (select 1 from search_index where search_index match ? limit ?)"
     return int(rows.select(sql, (query, RANK_ALL_BELOW + 1))[0][0]) > RANK_ALL_BELOW
+
+
+def index_query(wanted: Sequence[Term]) -> str:
+    """What SQLite's index is asked for: documents with the trigrams of each term, though perhaps apart."""
+    return " AND ".join(f"({' OR '.join(map(_trigram_query, term.alternatives))})" for term in wanted)
 
 
 def _trigram_query(piece: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.catalog.use_lines import Loadable, quant_tag, use_lines
+from analysis.catalog.use_lines import Loadable, lines_text, quant_tag, use_lines
 
 GGUF = Loadable("owner/model-GGUF", "gguf", ("model-Q4_K_M.gguf",), quant="Q4_K_M", base_model="owner/model")
 
@@ -77,3 +77,17 @@ def test_untrusted_names_are_quoted() -> None:
 
 def test_an_unknown_format_is_only_downloaded() -> None:
     assert use_lines(Loadable("owner/model", "nemo", ("m.nemo",))) == {"hf download": "hf download owner/model"}
+
+
+def test_a_command_that_is_too_wide_continues_on_the_next_line() -> None:
+    lines = {"vLLM": "vllm serve owner/name:Q4_0 --tokenizer owner/base", "LM Studio": "lms get https://hub/name@Q4_0"}
+    assert lines_text(lines) == [
+        "vLLM       vllm serve owner/name:Q4_0 --tokenizer owner/base",
+        "LM Studio  lms get https://hub/name@Q4_0",
+    ]
+    assert lines_text(lines, 38) == [
+        "vLLM       vllm serve owner/name:Q4_0 \\",
+        "             --tokenizer owner/base",
+        "LM Studio  lms get \\",
+        "             https://hub/name@Q4_0",
+    ]

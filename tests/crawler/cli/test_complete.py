@@ -38,12 +38,21 @@ def test_values_of_the_vocabulary_and_the_tables(words: tuple[str, ...], first: 
         ("similar", "--db", "{db}", "google/gemma-3-4b-it"),
         ("compare", "--db", "{db}", "x/y", "google/gemma-3-4b-it"),
         ("fits", "--db", "{db}", "--explain", "google/gemma-3-4b-it"),
+        ("audit", "--db", "{db}", "google/gemma-3-4b-it"),
+        ("sbom", "--db", "{db}", "google/gemma-3-4b-it"),
     ],
     ids=" ".join,
 )
 def test_ids_of_the_catalog_the_most_downloaded_first(words: tuple[str, ...], small: str) -> None:
     offered = completed(*(word.format(db=small) for word in words))
     assert offered == ["google/gemma-3-4b-it", "google/gemma-3-4b-it-qat-q4_0-gguf"]
+
+
+def test_what_begins_as_a_path_is_completed_as_one(small: str) -> None:
+    shell = ShellComplete(cli, {}, "hf-catalog", "_HF_CATALOG_COMPLETE")
+    for typed in ("./mod", "/mod", "~/mod", "no-such-owner/x"):
+        (only,) = shell.get_completions(["audit", "--db", small], typed)
+        assert only.type == "file"
 
 
 def test_no_catalog_completes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crawler.cli.errors import CommandError
-from crawler.cli.printer import Printer
+from crawler.cli.printer import Printer, wrap
 from crawler.cli.table import Column, cell_len, clip, lay_out, pad
 
 ROWS: list[dict[str, Any]] = [
@@ -81,3 +81,23 @@ def test_an_unknown_column_is_refused_with_the_nearest() -> None:
 
 def test_wide_letters_take_two_columns() -> None:
     assert (cell_len("模型"), clip("模型模型", 5), pad("模型", 6, right=True)) == (4, "模型…", "  模型")
+
+
+def test_text_is_wrapped_but_commands_stay_whole() -> None:
+    text = "Some models are not ranked yet; rank all with: hf-catalog db optimize --vacuum --db my.db"
+    lines = wrap(text, 40).split("\n")
+    assert lines == [
+        "Some models are not ranked yet; rank all",
+        "  with:",
+        "  hf-catalog db optimize --vacuum --db my.db",
+    ]
+    assert wrap("short", 40) == "short"
+
+
+def test_a_column_with_a_least_width_takes_the_room_of_the_last() -> None:
+    row = {"repo": "o" * 30, "why": "w" * 60, "source": "s" * 20}
+    columns = [Column("repo", clip=False), Column("why", least=20), Column("source")]
+    assert lay_out(columns, [row], 70).widths == (30, 20, 16)
+    narrow = lay_out(columns, [row], 56)
+    assert narrow.widths == (30, 24) and [column.key for column in narrow.dropped] == ["source"]
+    assert lay_out(columns, [row], 40).widths == (30, 8), "cut further rather than left out"

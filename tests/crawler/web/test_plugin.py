@@ -80,6 +80,7 @@ def test_search_finds_models_by_words(site: Site) -> None:
 
     assert found("models", "gemma qat") == {"google/gemma-3-4b-it-qat-q4_0-gguf"}
     assert found("models", "GEMMA") == found("artifacts_wide", "gemma") and len(found("models", "gemma")) == 5
+    assert found("models", "gemma3 qat") == found("models", "gemma 3 qat") == found("models", "gemma qat")
     assert found("models", "nothing-like-this") == set()
     assert len(found("models", "  ")) == 14, "no word, no filter"
     assert found("models", "\"' or 1=1 --") == set()

@@ -1,0 +1,46 @@
+"""What `plan` predicts against what crawls of the sample Hub then took, in requests and in windows of a quota."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analysis.query.reader import CatalogReader
+from crawler.estimate import WINDOW_SECONDS, CostEstimate, PlannedWork, estimate_cost, estimate_seconds
+
+WITHIN = 0.30
+QUOTA = 10
+"""Requests of a window, so that the crawls of the demo take many."""
+
+WITH_WEIGHTS = """
+select count(*) as n from models m join repos r on r.repo_id = m.repo_id and r.type = 'model'
+where m.format in ('gguf', 'safetensors', 'mlx') and m.repo_id like :name
+"""
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "depth"), [("", "%", "files"), ("search=gemma-", "%gemma-%", "headers")], ids=str
+)
+def test_a_plan_is_near_what_the_crawl_took(demo: Path, scope: str, name: str, depth: str) -> None:
+    """The demo lists its whole Hub with files, then reads the headers of one family."""
+    with CatalogReader(demo) as reader:
+        (run,) = reader.all("select * from crawl_runs where scope = :scope", {"scope": scope})
+        (weights,) = reader.all(WITH_WEIGHTS, {"name": name})
+    costs = estimate_cost(PlannedWork(run["repos_seen"], run["repos_seen"], weights["n"]))
+    cost = next(each for each in costs if each.depth == depth)
+    assert run["outcome"] == "complete" and run["repos_seen"] > 50
+    for planned, took in requests_of(cost, run["api_requests"], run["resolver_requests"]):
+        assert planned == pytest.approx(took, rel=WITHIN)
+        assert estimate_seconds(planned, QUOTA) == pytest.approx(estimate_seconds(took, QUOTA), rel=WITHIN)
+
+
+def requests_of(cost: CostEstimate, api: int, resolver: int) -> list[tuple[int, int]]:
+    """(planned, taken) requests of each quota."""
+    return [(cost.api_requests, api), (cost.resolver_requests, resolver)]
+
+
+def test_windows_but_the_last_are_waited_for() -> None:
+    assert [estimate_seconds(requests, QUOTA) for requests in (0, 1, 10, 11, 30)] == [
+        0, 0, 0, WINDOW_SECONDS, 2 * WINDOW_SECONDS,
+    ]  # fmt: skip
