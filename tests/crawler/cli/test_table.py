@@ -50,7 +50,7 @@ def test_the_widest_cells_shrink_and_then_the_last_columns_go(
 def test_columns_without_room_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     out, err = printed(30, monkeypatch)
     assert out.splitlines()[2] == "google/gemma-3-4b-it  image-t…"
-    assert "No room for downloads, license" in err and "--columns" in err
+    assert "No room for downloads,\n  license" in err and "--columns" in err
 
 
 def test_nothing_is_cut_on_request_or_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
