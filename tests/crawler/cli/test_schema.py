@@ -52,6 +52,6 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     done = ran("schema", "modles")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "Error: no table or view 'modles'; perhaps models",
+        "Error: no table or view 'modles'; perhaps models or model_tags",
         "Hint: list them with: hf-catalog schema",
     ]

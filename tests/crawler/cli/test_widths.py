@@ -16,7 +16,7 @@ READING = ("status", "memory", "fits", "models", "label", "query", "compare", "a
 COMMANDS = [
     shlex.split(line)[1:]
     for line in TOUR.read_text(encoding="utf-8").splitlines()
-    if re.match(rf"hf-catalog ({'|'.join(READING)}) ", f"{line} ") and ">" not in shlex.split(line)
+    if re.match(rf"hf-catalog ({'|'.join(READING)}) ", f"{line} ") and not {">", "--json"} & set(shlex.split(line))
 ]
 TO_COPY = re.compile(r"\S{60,}|hf-catalog ")
 """What is not broken: one long word, and our own commands."""
