@@ -144,16 +144,18 @@ def costly_header(entry: str) -> bytes:
 @pytest.mark.parametrize("name", COSTLY)
 def test_tensors_cost_no_more_than_those_of_a_valid_model(name: str) -> None:
     data = costly_header(COSTLY[name])
-    check_cost(lambda: read(data))
-    assert read(data).tensor_count == MANY
+    found: list[Header] = []
+    check_cost(lambda: found.append(read(data)))
+    assert found[0].tensor_count == MANY
 
 
 def test_modules_whose_shapes_do_not_tell_their_count_are_looked_up_once() -> None:
     leaves = {"indices": ("I32", (1, 2, 2)), "centroids.weight": ("F16", (1, 8))}
     tensors = {f"m.{at}.a.{leaf}": tensor for at in range(MANY // 2) for leaf, tensor in leaves.items()}
     data = framed(str(entries(tensors)).replace("'", '"').encode())
-    check_cost(lambda: read(data))
-    assert read(data).facts["unresolved"] == MANY // 2
+    found: list[Header] = []
+    check_cost(lambda: found.append(read(data)))
+    assert found[0].facts["unresolved"] == MANY // 2
 
 
 @pytest.mark.parametrize("leaves", [("indices", "trellis"), ("dense_weights", "in_perm", "q_weight")])
