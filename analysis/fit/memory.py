@@ -103,8 +103,9 @@ class Engine:
     """What a runtime needs besides weights and cache.
 
     `program`: process, libraries, driver's context; `graphs`: captured CUDA graphs; `prefill`: tokens of a prompt that
-    are computed at once; `sequences`: for which logits are reserved; `reserves`: the share of a card that it takes at
-    the start, whatever a model needs, so that its cache can hold more.
+    are computed at once; `sequences`: for which logits are reserved; `activations`: bytes for each of these tokens,
+    where the program does not reckon with the model's widths; `reserves`: the share of a card that it takes at the
+    start, whatever a model needs, so that its cache can hold more (None: what its own rule leaves).
     """
 
     name: str
@@ -112,6 +113,7 @@ class Engine:
     graphs: int = 0
     prefill: int = UBATCH_TOKENS
     sequences: int = 1
+    activations: int | None = None
     reserves: float | None = None
 
 
@@ -121,13 +123,25 @@ ENGINES: Mapping[str, Engine] = {
     for each in (
         LLAMA_CPP,
         Engine("vllm", 600 * MIB, graphs=GIB, prefill=2048, sequences=256, reserves=0.9),
-        Engine("sglang", 600 * MIB, graphs=GIB, prefill=2048, sequences=160, reserves=0.9),
+        Engine("sglang", 640 * MIB, graphs=24 * 2 * MIB, prefill=2048, activations=MIB * 3 // 2),
         Engine("transformers", 600 * MIB, prefill=2048),
         Engine("mlx", prefill=2048),
     )
 }
-"""By name. Batches and shares are the programs' defaults (vLLM: max_num_batched_tokens, max_num_seqs,
-gpu_memory_utilization; mlx-lm: prefill_step_size); program and graphs are typical of their logs, not calibrated."""
+"""By name, as the programs' sources have it for one card of less than 35 GiB.
+
+vLLM: vllm/engine/arg_utils.py (`get_batch_defaults`: 2,048 tokens and 256 sequences of the server; 8,192 and 1,024 on
+cards from 70 GiB on but the A100), vllm/config/cache.py (`gpu_memory_utilization` 0.9). It measures its own program and
+graphs at the start (vllm/v1/worker/gpu_worker.py), so that no source states them: these are typical, not measured here.
+SGLang: what python/sglang/srt/server_args.py reserves beside weights and cache: 512 MiB, 1.5 for each token of
+`chunked_prefill_size`, 2 for each sequence of `cuda_graph_max_bs` (24; 8 below 20 GiB), 1,024 / 8 for each card.
+MLX: mlx_lm/generate.py (`prefill_step_size` 2,048; the logits of a prompt are not computed).
+"""
+
+PROJECTOR_BUFFER_SHARE = 1 / 3
+"""llama.cpp's log of the mmproj of Qwen3.6 27B in BF16 (888 MiB), warmed up with 1,472 x 1,472 pixels and flash
+attention: 273 MiB, 31 %. Of Qwen2.5-VL 3B (806 MiB) and a smaller image: 82 MiB. Without
+flash attention it is a multiple."""
 
 LAYER_WIDTHS = 16
 """Activations of one layer, in widths of the embedding: residual, query, key, value, and twice the feed-forward's."""
@@ -139,9 +153,14 @@ def find_engine(name: str) -> Engine:
 
 
 def engine_compute_bytes(shape: Geometry | None, engine: Engine) -> int:
-    """Activations of a part of the prompt, in 16 bits, and the logits of the sequences, in F32; attention is fused."""
+    """Activations of a part of the prompt, in 16 bits, and the logits of the sequences, in F32; attention is fused.
+
+    SGLang reserves a fixed amount for each token of the part instead.
+    """
     if shape is None:
         return COMPUTE_WITHOUT_HEADER_BYTES
+    if engine.activations is not None:
+        return engine.prefill * engine.activations
     return engine.prefill * shape.embedding * LAYER_WIDTHS * 2 + engine.sequences * shape.vocabulary * 4
 
 
@@ -163,7 +182,7 @@ def estimate_memory(
     """The memory needed to run a model; `weights` are the bytes of all files that it loads.
 
     `engine` is the runtime, `ubatch` the tokens that llama.cpp computes at once; `sequences` of `context` tokens each
-    are kept. `projector`: bytes of the vision tower's file (mmproj), whose buffers take about as much again. Without a
+    are kept. `projector`: bytes of the vision tower's file (mmproj), whose buffers take a third of it. Without a
     geometry the cache is estimated from the number of parameters (`active` of them), and `estimated` says so. Quantized
     caches need flash attention (llama.cpp refuses them without).
     """
@@ -182,7 +201,8 @@ def estimate_memory(
         compute = engine_compute_bytes(shape, program)
         estimated = (*(part for part in estimated if part != "compute"), "compute", "runtime")
     overhead = program.program + program.graphs if runtime is None else runtime
-    return Estimate(weights + projector, cache, compute + projector, overhead, context, kv_type, estimated)
+    compute += round(projector * PROJECTOR_BUFFER_SHARE)
+    return Estimate(weights + projector, cache, compute, overhead, context, kv_type, estimated)
 
 
 def find_largest_context(

@@ -2,7 +2,8 @@
 
 The format is MIL's blob storage, version 2 (coremltools, mlmodel/src/MILBlob/Blob/StorageFormat.hpp and
 BlobDataType.hpp): a header of 64 bytes with the number of blobs, then for each blob a description of 64 bytes and its
-data, both aligned to 64 bytes. The program beside it (model.mlmodel) names the blobs and is not read.
+data, both aligned to 64 bytes. The program beside it (model.mlmodel) names the blobs and is not read. A .mlmodel by
+itself is read by mlmodel.py.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping
 from analysis.errors import NotThisFormat
 from analysis.formats.containers import Stored, build_container_header
 from analysis.formats.cursor import Cursor
+from analysis.formats.mlmodel import read_mlmodel
 from analysis.formats.reader import container_reader
 from analysis.formats.signatures import detect_other_format
 from analysis.formats.source import ByteSource
@@ -40,6 +42,8 @@ def read_coreml(
     source = open_source(path)
     cursor = Cursor(source, "Core ML's weights", sizes.get(path))
     first = cursor.read(0, 16)
+    if path.lower().endswith(".mlmodel"):
+        return read_mlmodel(artifact, cursor, sizes, config, source)
     if not recognize(first):
         expected = "Core ML's weights (weights/weight.bin of a .mlpackage; a .mlmodel holds them within its program)"
         raise NotThisFormat(source.name, 0, expected, detect_other_format(first))

@@ -157,9 +157,11 @@ def test_each_sequence_has_a_cache() -> None:
     assert four.cache == 4 * one.cache == 4 * 512 * MIB
 
 
-def test_a_projector_needs_its_size_twice() -> None:
-    without, found = (estimate_memory(10**9, None, context=4096, projector=size) for size in (0, 851 * MIB))
-    assert found.total - without.total == 2 * 851 * MIB
+def test_a_projector_needs_its_size_and_the_buffers_that_llama_cpp_logs() -> None:
+    """Qwen3.6 27B's in BF16: 887.99 MiB, buffers of 248.10 and 24.93 MiB for 1,472 x 1,472 pixels."""
+    without, found = (estimate_memory(10**9, None, context=4096, projector=size) for size in (0, 888 * MIB))
+    assert found.weights - without.weights == 888 * MIB
+    assert found.compute - without.compute == 296 * MIB == pytest.approx(273 * MIB, rel=0.09)
 
 
 def test_every_engine_needs_more_than_weights_and_cache_and_says_what_is_not_calibrated() -> None:
@@ -169,6 +171,7 @@ def test_every_engine_needs_more_than_weights_and_cache_and_says_what_is_not_cal
     assert needs["llama.cpp"].estimated == () and needs["vllm"].estimated == ("compute", "runtime")
     assert needs["vllm"].runtime == 600 * MIB + GIB and needs["mlx"].runtime == needs["llama.cpp"].runtime
     assert needs["vllm"].compute == 2048 * 4096 * 16 * 2 + 256 * 128256 * 4
+    assert needs["sglang"].compute + needs["sglang"].runtime == (512 + 2048 * 1.5 + 24 * 2 + 1024 / 8) * MIB
     assert find_engine("Ollama") is find_engine("nonsense") is ENGINES["llama.cpp"]
 
 

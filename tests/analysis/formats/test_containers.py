@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -338,11 +338,59 @@ def test_the_weights_of_a_core_ml_package_are_recognized_and_the_whole_package_h
     assert not has_reader(ArtifactRecord("M.mlpackage", "weights", "tensorrt", paths, None))
 
 
+CONVOLUTION, INNER_PRODUCT, LSTM = 100, 140, 420
+
+
+def mlmodel(layers: Sequence[tuple[int, bytes]], *, kind: int = 500, version: int = 4) -> bytes:
+    """A Model with a network: for each layer the field of its kind, and its parameters."""
+    named = (message(1, message(1, b"layer") + message(field, params)) for field, params in layers)
+    return number(1, version) + message(2, bytes(40)) + message(kind, b"".join(named))
+
+
+def test_a_core_ml_model_is_counted_by_the_weights_of_its_layers() -> None:
+    """Halves, floats, and a palette of 4 bits."""
+    palette = message(30, bytes(50)) + message(40, number(1, 4))
+    layers = [
+        (CONVOLUTION, number(1, 8) + message(90, message(2, bytes(144))) + message(91, message(1, bytes(32)))),
+        (INNER_PRODUCT, number(1, 10) + message(20, palette)),
+        (130, message(10, b"")),
+    ]
+    found = read("coreml", {"M.mlmodel": mlmodel(layers)})
+    assert (found.parameters, found.tensor_count, found.quant) == (72 + 8 + 100, 3, "INT4")
+    assert found.types == {"U4": 100, "F16": 72, "F32": 8}
+    stated = {key: found.facts[key] for key in ("specification_version", "model_kind", "layers")}
+    assert stated == {"specification_version": 4, "model_kind": "neural network", "layers": 3}
+
+
+@pytest.mark.parametrize(
+    ("data", "facts"),
+    [
+        (mlmodel([(CONVOLUTION, message(90, message(2, bytes(8)))), (LSTM, bytes([10, 127]) + bytes(1100))]), 2),
+        (mlmodel([], kind=402), None),
+        (mlmodel([], kind=502, version=7), None),
+    ],
+)
+def test_a_core_ml_model_of_other_layers_or_kinds_states_no_parameters(data: bytes, facts: int | None) -> None:
+    found = read("coreml", {"M.mlmodel": data})
+    assert (found.parameters, found.quant, found.types, found.facts.get("layers")) == (None, None, {}, facts)
+    assert found.tensor_layout is None and found.facts["model_kind"]
+    assert found.version == found.facts["specification_version"] in (4, 7)
+
+
+@pytest.mark.parametrize(
+    "data", [number(1, 4) + message(77, b"x"), number(1, 0) + message(500, b""), b"", b"\x08\x06" + bytes(9)]
+)
+def test_what_is_no_core_ml_model_is_refused(data: bytes) -> None:
+    with pytest.raises(HeaderError, match="Core ML"):
+        read("coreml", {"M.mlmodel": data})
+
+
 # ---- All ------------------------------------------------------------------------------------------------------------
 
 SOUND = {
     "pytorch": torch_zip(pickled(LINEAR)), "nemo": tar({"model_weights.ckpt": torch_zip(pickled(LINEAR))}),
     "onnx": onnx_model([onnx_node("MatMul", ["x", "w"])], [onnx_tensor("w", F32, (4, 8), bytes(128))]),
+    "coreml": mlmodel([(INNER_PRODUCT, message(20, message(2, bytes(64))))]),
     "tflite": tflite([("w", 9, (16, 8), 128)]), "openvino": openvino([("w", "f16", "4, 8"), ("b", "f16", "4")]),
 }  # fmt: skip
 
@@ -356,7 +404,7 @@ def test_any_mutation_gives_a_header_or_a_typed_error(kind: str, data: st.DataOb
     cut = data.draw(st.integers(0, len(raw)))
     for each in (bytes(raw), bytes(raw[:cut])):
         try:
-            read(kind, {"m": each})
+            read(kind, {"m.mlmodel" if kind == "coreml" else "m": each})
         except HeaderError as error:
             assert str(error).isprintable()
 

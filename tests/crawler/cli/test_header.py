@@ -134,7 +134,7 @@ def test_a_file_of_another_format_is_named(run: Any, tmp_path: Path) -> None:
     ran = run(tmp_path / "model.engine")
     assert ran.status == 1 and "its format is tensorrt" in ran.err
     ran = run(tmp_path / "model.mlmodel")
-    assert ran.status == 1 and "weights/weight.bin of a .mlpackage" in ran.err
+    assert ran.status == 1 and "Core ML" in ran.err
     ran = run(tmp_path / "old.pt")
     assert ran.status == 1 and "convert it to safetensors" in ran.err
 
