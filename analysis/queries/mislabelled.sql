@@ -3,7 +3,6 @@
 -- kind: report
 select repo_id, artifact, quant, quant_measured, bits, bits_per_weight, parameters_measured, total_size, downloads
 from artifacts_wide
-where
-    role = 'weights' and quant is not null and quant_measured is not null and quant <> quant_measured and status <> 'gone'
+where role = 'weights' and quant <> quant_measured and status <> 'gone'
 order by downloads desc nulls last, repo_id, artifact
 limit 500

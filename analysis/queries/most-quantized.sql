@@ -4,39 +4,53 @@
 -- kind: report
 with copies as (
     select
-        base_model,
+        l.base_model,
         count(*) as copies,
-        count(distinct author) as publishers,
-        sum(case when format = 'gguf' then 1 else 0 end) as gguf_repos,
-        sum(case when format = 'mlx' or quant_method = 'mlx' then 1 else 0 end) as mlx_repos,
-        sum(case when quant_method = 'awq' then 1 else 0 end) as awq_repos,
-        sum(case when quant_method = 'gptq' then 1 else 0 end) as gptq_repos,
-        sum(downloads) as downloads_of_copies,
-        max(base_downloads) as downloads_of_original
-    from quantized_models
-    where base_model is not null and status <> 'gone'
-    group by base_model
-    order by copies desc, base_model
+        count(distinct r.author) as publishers,
+        sum(case when l.format = 'gguf' then 1 else 0 end) as gguf_repos,
+        sum(case when l.format = 'mlx' or l.quant_method = 'mlx' then 1 else 0 end) as mlx_repos,
+        sum(case when l.quant_method = 'awq' then 1 else 0 end) as awq_repos,
+        sum(case when l.quant_method = 'gptq' then 1 else 0 end) as gptq_repos,
+        sum(r.downloads) as downloads_of_copies
+    from repo_labels as l
+    join repos as r on r.id = l.repo
+    where l.quantized and l.base_model is not null and r.status <> 'gone'
+    group by l.base_model
+    order by copies desc, l.base_model
     limit 200
 ),
 held as (
-    select base_model, count(distinct quant) as schemes, sum(artifacts) as artifacts
-    from repo_schemes
-    where quantized and status <> 'gone' and base_model in (select base_model from copies)
-    group by base_model
+    select l.base_model, a.quant, count(*) as artifacts
+    from copies as c
+    cross join repo_labels as l
+    join repos as r on r.id = l.repo and r.status <> 'gone'
+    join artifacts as a on a.repo = l.repo and a.role = 'weights' and a.quantized and a.quant is not null
+    where lower(l.base_model) = lower(c.base_model) and l.base_model = c.base_model
+    group by l.base_model, a.quant
+    union all
+    select l.base_model, l.quant, 0
+    from copies as c
+    cross join repo_labels as l
+    join repos as r on r.id = l.repo and r.status <> 'gone'
+    where
+        lower(l.base_model) = lower(c.base_model) and l.base_model = c.base_model and l.quantized and l.quant is not null
+        and not exists (select 1 from artifacts as a where a.repo = l.repo and a.role = 'weights' and a.quant is not null)
 )
 select
     c.base_model,
     c.copies,
     c.publishers,
-    coalesce(h.schemes, 0) as schemes,
-    coalesce(h.artifacts, 0) as artifacts,
+    (select count(distinct h.quant) from held as h where h.base_model = c.base_model) as schemes,
+    (select coalesce(sum(h.artifacts), 0) from held as h where h.base_model = c.base_model) as artifacts,
     c.gguf_repos,
     c.mlx_repos,
     c.awq_repos,
     c.gptq_repos,
     c.downloads_of_copies,
-    c.downloads_of_original
+    (
+        select max(b.downloads)
+        from repos as b
+        where lower(b.repo_id) = lower(c.base_model) and b.status <> 'gone' and b.type = 'model'
+    ) as downloads_of_original
 from copies as c
-left join held as h on h.base_model = c.base_model
 order by c.copies desc, c.base_model

@@ -2,10 +2,17 @@
 -- description: The same bytes (sha256) in more than one repo: how often, in which repo first, and the bytes stored
 --   repeatedly.
 -- kind: report
-with shared as (
+with repeated as (
+    select content
+    from artifacts
+    where content is not null
+    group by content
+    having count(*) > 1
+),
+shared as (
     select content, count(distinct repo) as repos
     from artifacts
-    where content is not null and role in ('weights', 'adapter')
+    where content in (select content from repeated) and role in ('weights', 'adapter')
     group by content
     having count(distinct repo) > 1
 )

@@ -8,6 +8,6 @@ select
     sum(total_size) as total_size,
     max(total_size) as greatest_size
 from artifacts_wide
-where role in ('mmproj', 'imatrix', 'adapter', 'draft') and status <> 'gone'
+where role <> 'weights' and role in ('mmproj', 'imatrix', 'adapter', 'draft') and status <> 'gone'
 group by role
 order by artifacts desc, role

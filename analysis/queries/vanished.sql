@@ -2,15 +2,17 @@
 -- description: Repos that are gone, disabled or private now, and since when the catalog knows it.
 -- kind: report
 select
-    m.repo_id,
-    m.status,
-    m.family,
-    m.quant,
-    m.downloads,
-    max(c.seen_at) as noticed_at,
+    r.repo_id,
+    r.status,
+    l.family,
+    l.quant,
+    r.downloads,
+    max(e.at) as noticed_at,
     m.last_seen
-from models as m
-left join changes as c on c.repo_id = m.repo_id and c.kind = m.status
-where m.status in ('gone', 'disabled', 'private')
-group by m.repo_id, m.status, m.family, m.quant, m.downloads, m.last_seen
-order by m.downloads desc nulls last, m.repo_id
+from repos as r
+join repo_labels as l on l.repo = r.id
+join models as m on m.hub_id = r.hub_id
+left join events as e on e.repo = r.id and e.kind = r.status
+where r.status not in ('available', 'gated') and r.status in ('gone', 'disabled', 'private')
+group by r.repo_id, r.status, l.family, l.quant, r.downloads, m.last_seen
+order by r.downloads desc nulls last, r.repo_id

@@ -30,6 +30,7 @@ from db.engine import (
     revision,
 )
 from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogNewer
+from db.schema.query_indexes import QUERY_INDEXES
 from db.schema.tables import metadata
 from db.schema.views import create_views, drop_views, view_names
 from db.sqlite_file import to_catalog_error
@@ -207,9 +208,9 @@ def _back_up(db: str | Path, found: str) -> Path:
 
 def create_indexes(connection: Connection) -> None:
     """Creates the indexes that are missing: rebuilding a table on SQLite drops those over expressions."""
-    for table in metadata.sorted_tables:
-        for index in table.indexes:
-            connection.execute(CreateIndex(index, if_not_exists=True))
+    indexes = {index for table in metadata.sorted_tables for index in table.indexes} | set(QUERY_INDEXES)
+    for index in sorted(indexes, key=lambda index: str(index.name)):
+        connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def write_comments(connection: Connection) -> None:

@@ -247,7 +247,6 @@ artifacts = _table(
     _col("header", BigInt, "the header's number, if it was read", ForeignKey("headers.id")),
     *map(_label, ARTIFACT_LABELS),
     UniqueConstraint("repo", "artifact"),
-    Index("ix_artifacts_content", "content"),
     Index("ix_artifacts_quant", "quant", "total_size"),
     Index("ix_artifacts_total_size", "total_size"),
 )

@@ -9,8 +9,8 @@ select
     r.last_modified as at, -- time: when it came to be, as far as known
     r.downloads
 from repo_files f
-join repos r on r.id = f.repo and r.type = 'model'
-where f.scan_status in ('caution', 'suspicious', 'unsafe', 'error')
+cross join repos r -- in this order: few files have findings, and an index holds them
+where r.id = f.repo and r.type = 'model' and f.scan_status in ('caution', 'suspicious', 'unsafe', 'error')
 union all
 select r.repo_id, 'pickle', a.artifact, a.pickle_verdict, 'opcodes', r.last_modified, r.downloads
 from artifacts a
@@ -29,8 +29,8 @@ where l.custom_code
 union all
 select r.repo_id, 'custom code', f.path, 'Python file', 'file name', r.last_modified, r.downloads
 from repo_files f
-join repos r on r.id = f.repo and r.type = 'model'
-where lower(f.path) like '%.py'
+cross join repos r
+where r.id = f.repo and r.type = 'model' and substr(lower(f.path), length(f.path) - 2) = '.py'
 union all
 select r.repo_id, 'template', a.artifact, a.suspicious_template, 'header', r.last_modified, r.downloads
 from artifacts a
@@ -54,10 +54,10 @@ where a.chat_template_digest is not null
     )
 union all
 select r.repo_id, 'reused name', null, o.hub_id, 'the Hub''s _id', r.created_at, r.downloads
-from repos r
-join aliases a on lower(a.repo_id) = lower(r.repo_id) and a.repo <> r.id
+from aliases a
+cross join repos r
 join repos o on o.id = a.repo and o.type = r.type
-where r.type = 'model' and r.status <> 'gone'
+where lower(r.repo_id) = lower(a.repo_id) and a.repo <> r.id and r.type = 'model' and r.status <> 'gone'
 union all
 select r.repo_id, 'changed licence', e.before, e.after, 'card', e.at, r.downloads
 from events e

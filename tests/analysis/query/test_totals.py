@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +42,36 @@ def test_totals_answer_what_the_rows_say(name: str, demo: Path) -> None:
 def test_every_query_of_totals_is_compared() -> None:
     reading = {query.name for query in saved_queries() if " totals" in query.sql or "author_" in query.sql}
     assert reading | {"top-families"} == {path.stem for path in COUNTED.glob("*.sql")} | (reading & {"label-sources"})
+
+
+# ---- plans ----------------------------------------------------------------------------------------------------------
+
+INDEXES = {
+    "broken-files": "ix_headers_unverified",
+    "mislabelled": "ix_artifacts_mislabelled",
+    "missing-licenses": "ix_repos_downloads",
+    "most-quantized": "ix_repo_labels_quantized",
+    "reuploads": "ix_artifacts_contents",
+    "security-findings": "ix_repo_files_python",
+    "sidecars": "ix_artifacts_sidecars",
+    "vanished": "ix_repos_not_available",
+}
+"""Saved query -> the index by which it finds few rows among many."""
+
+
+def plan(db: Path, name: str) -> list[str]:
+    query = find_saved_query(name)
+    with closing(sqlite3.connect(db)) as connection:
+        rows = connection.execute(f"explain query plan {query.sql}", query.parse_values({})).fetchall()
+    return [row[3] for row in rows]
+
+
+@pytest.mark.parametrize("name", sorted(INDEXES))
+def test_few_rows_are_found_by_an_index(name: str, sqlite_template: Path) -> None:
+    assert any(INDEXES[name] in step for step in plan(sqlite_template, name))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in COUNTED.glob("*.sql")))
+def test_queries_of_totals_read_no_table_of_models_from_end_to_end(name: str, sqlite_template: Path) -> None:
+    scanned = {step.split()[1] for step in plan(sqlite_template, name) if step.startswith("SCAN")}
+    assert scanned <= {"day", "CONSTANT", "author_schemes", "author_totals", "t"}

@@ -1,0 +1,31 @@
+"""Indexes of the few rows that saved queries look for among many: without them each query reads a whole table."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index, text
+
+from db.schema.tables import artifacts, events, headers, repo_files, repo_labels, repos
+
+
+def _rare(name: str, column: object, condition: str) -> Index:
+    """An index of the rows for which `condition` is true; a query uses it that states the same condition."""
+    return Index(name, column, sqlite_where=text(condition), postgresql_where=text(condition))  # type: ignore[arg-type]
+
+
+QUERY_INDEXES = (
+    _rare("ix_repos_not_available", repos.c.status, "status not in ('available', 'gated')"),
+    _rare("ix_repo_files_scanned", repo_files.c.repo, "scan_status is not null"),
+    _rare("ix_repo_files_python", repo_files.c.repo, "substr(lower(path), length(path) - 2) = '.py'"),
+    _rare("ix_repo_labels_quantized", repo_labels.c.base_model, "quantized"),
+    _rare("ix_repo_labels_custom_code", repo_labels.c.repo, "custom_code"),
+    _rare("ix_repo_labels_suspicious", repo_labels.c.repo, "suspicious_template is not null"),
+    _rare("ix_headers_unverified", headers.c.content, "not size_verified"),
+    _rare("ix_artifacts_sidecars", artifacts.c.role, "role <> 'weights'"),
+    _rare("ix_artifacts_mislabelled", artifacts.c.repo, "quant <> quant_measured"),
+    _rare("ix_artifacts_pickles", artifacts.c.repo, "pickle_verdict is not null"),
+    _rare("ix_artifacts_unsafe", artifacts.c.repo, "unsafe_format"),
+    _rare("ix_artifacts_suspicious", artifacts.c.repo, "suspicious_template is not null"),
+    _rare("ix_artifacts_templates", artifacts.c.repo, "chat_template_digest is not null"),
+    Index("ix_artifacts_contents", artifacts.c.content, artifacts.c.repo, artifacts.c.role),
+    Index("ix_events_kind", events.c.kind, events.c.repo),
+)
