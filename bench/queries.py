@@ -23,8 +23,8 @@ least processor time in milliseconds, before and after totals and the indexes of
     reuploads                  1,720     200    vanished                       170     0.1
 
 `before` down to family-growth and size-classes is 15 times that of 20,000 repos; label-sources became slower because
-evidence is one text a repo now. Over 300 ms: label-sources, missing-base-models 1,470, trending 1,870, license-conflicts
-1,140, most-quantized, security-findings (measured before its joins were put in order), moe 324.
+evidence is one text a repo now. Over 300 ms: label-sources, missing-base-models 1,470, trending 1,870, moe 324,
+license-conflicts 1,140, most-quantized, security-findings (measured before its joins were put in order).
 """
 
 from __future__ import annotations
