@@ -58,6 +58,11 @@ order by f.points desc, f.repo desc, f.artifact desc
 limit {rows}
 """
 
+ENDS = """
+select (select min(step) from fit_candidates) as least, (select max(step) from fit_candidates) as greatest
+"""
+"""The size classes that there are; two selects, since SQLite finds one end by the index and both by a scan."""
+
 FAST_ENOUGH = """f.read_bytes <= case f.format
     when 'gguf' then case when f.mixture then :gguf_moe else :gguf_dense end
     when 'mlx' then case when f.mixture then :mlx_moe else :mlx_dense end
@@ -183,7 +188,7 @@ class IndexedCandidates:
             yield rows_of(self.reader, sql, {**values, "step": step_of(self.room)}, ROWS_OF_ALL_STEPS)
             return
         sql = ROWS.format(steps="f.step = :step", conditions=conditions, rows=ROWS_PER_STEP)
-        (ends,) = self.reader.all("select min(step) as least, max(step) as greatest from fit_candidates")
+        (ends,) = self.reader.all(ENDS)
         for step in range(ends["least"] or 0, min(step_of(self.room), ends["greatest"] or 0) + 1):
             yield rows_of(self.reader, sql, {**values, **self._limits(step, tier), "step": step}, ROWS_PER_STEP)
 
