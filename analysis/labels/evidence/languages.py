@@ -72,6 +72,8 @@ def language_evidence(repo: RepoRecord) -> Evidence:
     codes = dict.fromkeys(code for each in written if (code := language_code(each)))
     if codes:
         return tuple([make_evidence("languages", code, "card", "language", WEIGHT["card"]) for code in codes])
+    if iso_codes().keys().isdisjoint(repo.tags) and MULTILINGUAL not in repo.tags:
+        return ()  # of most repos, and far quicker
     tags: dict[str, str] = {}
     for tag, code in _language_tags(repo.tags[:MAX_TAGS]):
         tags.setdefault(code, tag)

@@ -27,9 +27,12 @@ def licence_evidence(repo: RepoRecord) -> Evidence:
 
 def several_evidence(repo: RepoRecord) -> Evidence:
     """Each licence of a card that states several, or of several tags; nothing where there is one alone."""
-    source: Source = "card" if repo.card.get("license") else "tag"
+    stated = repo.card.get("license")
+    if isinstance(stated, str):
+        return ()
+    source: Source = "card" if stated else "tag"
     tags = (tag.removeprefix("license:") for tag in repo.tags[:MAX_TAGS] if tag.startswith("license:"))
-    written = check_texts(repo.card.get("license"), MAX_LICENCES) if source == "card" else tuple(tags)[:MAX_LICENCES]
+    written = check_texts(stated, MAX_LICENCES) if source == "card" else tuple(tags)[:MAX_LICENCES]
     if len(written) < 2:
         return ()
     named = (found for each in written if (found := find_licence(each)) is not None)
