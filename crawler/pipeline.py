@@ -18,6 +18,7 @@ from functools import partial
 from analysis.catalog.fit_index import fill_fit_candidates
 from crawler.discover.discover import discover
 from crawler.discover.plan import choose_run_kind, split_by_author
+from crawler.discover.revisions import read_revisions
 from crawler.enrich.enrich import enrich
 from crawler.errors import CrawlStopped
 from crawler.execute.executor import open_executor, open_threads
@@ -93,6 +94,8 @@ def crawl(
                     recorder.notes.append(cluster.lost)
                 if scope.repo_ids or part.depth != "listing":
                     enrich(recorder, executor)
+                if part.revisions:
+                    read_revisions(recorder, executor)
             fill_fit_candidates(store)
             runs.append(recorder.run)
             if recorder.run.outcome == "stopped":

@@ -33,6 +33,7 @@ class CrawlSettings:
     page: int = LISTING_PAGE_SIZE
     lag: timedelta = LISTING_LAG
     cluster: str | None = None  # a Dask scheduler's address, or local:N processes; None: labels are made here
+    revisions: tuple[tuple[str, str], ...] = ()  # repo id and revision of those named as owner/name@REVISION
     insecure: bool = False  # the cluster's address need not be encrypted
 
     @property

@@ -154,7 +154,7 @@ def target_from_reference(reference: Reference, hub: HubClient) -> Target:
     if revision is None or revision == "main":
         return target_from_repo(hub, repo_id, file or (reference.tag if reference.tag != "latest" else "") or "")
     if file is None:
-        raise SourceError(reference.text, f"names a revision but no file: {repo_id}/resolve/{revision}/FILE does")
+        return target_from_repo(hub, repo_id, reference.tag or "", revision)
     return _remote_target(hub, RepoRecord(hub_id="", repo_id=repo_id), file, hub.open_file(repo_id, file, revision))
 
 
@@ -184,11 +184,14 @@ def _remote_target(hub: HubClient, repo: RepoRecord, path: str, source: ByteSour
     return Target(repo, artifact, read, hub=hub)
 
 
-def target_from_repo(hub: HubClient, repo_id: str, name: str) -> Target:
-    """A repo's artifact that holds the file `name`, else the one that `select_headers` selects first."""
+def target_from_repo(hub: HubClient, repo_id: str, name: str, revision: str | None = None) -> Target:
+    """A repo's artifact that holds the file `name`, else the one that `select_headers` selects first.
+
+    `revision` is a branch, a tag or a commit; None for main.
+    """
     from crawler.sources.huggingface.fetch import fetch_config, fetch_repo, read_repo_header
 
-    found = fetch_repo(hub, LeasedRepo("", repo_id, None, None, 0))
+    found = fetch_repo(hub, LeasedRepo("", repo_id, None, None, 0), revision)
     if isinstance(found, Skipped):
         raise RepoError(found.reason, found.detail)
     artifact = select_artifact(found.repo, found.artifacts, name)

@@ -91,6 +91,16 @@ class LeaderboardEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class RevisionRecord:
+    """A branch, a tag or a commit of a repo. `files` are None where they were not asked for."""
+
+    name: str
+    kind: str  # branch, tag or commit
+    sha: str | None
+    files: tuple[FileRecord, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FileRecord:
     """One file of a repo's main revision."""
 

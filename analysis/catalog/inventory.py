@@ -102,8 +102,9 @@ def describe_entry(
     """The item of an entry whose model (a row of `models`) was found."""
     reference = find_reference(entry) if may_refer(entry) else None
     revision = reference.revision if reference else None
-    status, notes = judge_status(find_repo_id(entry), revision, model)
-    size, part = find_size(reader, reference, model)
+    stored = find_revision(reader, model["repo_id"], revision)
+    status, notes = judge_status(find_repo_id(entry), revision, model, stored)
+    size, part = (stored["total_size"], None) if stored else find_size(reader, reference, model)
     if part is not None:
         if status in ("private", "disabled"):
             notes.append(f"the repo is {status}")
@@ -141,7 +142,21 @@ def describe_entry(
     )
 
 
-def judge_status(requested: str, revision: str | None, model: Mapping[str, Any]) -> tuple[Status, list[str]]:
+def find_revision(reader: CatalogReader, repo_id: str, revision: str | None) -> dict[str, Any] | None:
+    """What the catalog knows of a revision other than main: its commit, kind and size; None where it knows nothing."""
+    if revision in (None, "main"):
+        return None
+    found = reader.all(
+        "select name, kind, sha, is_main, total_size, file_count from revisions"
+        " where repo_id = :id and (name = :revision or sha = :revision) order by kind, name",
+        {"id": repo_id, "revision": revision},
+    )
+    return next((row for row in found if row["file_count"]), found[0] if found else None)
+
+
+def judge_status(
+    requested: str, revision: str | None, model: Mapping[str, Any], stored: Mapping[str, Any] | None = None
+) -> tuple[Status, list[str]]:
     """The status of a repo that was found for an id, and what there is to say about it.
 
     Of several that hold the gravest counts: gone, disabled, private, renamed, outdated, unknown (a branch or tag other
@@ -154,11 +169,15 @@ def judge_status(requested: str, revision: str | None, model: Mapping[str, Any])
     if requested.lower() != model["repo_id"].lower() and requested != model["hub_id"]:
         found.append("renamed")
         notes.append(f"renamed from {requested}")
-    if revision is not None and revision != "main":
+    if stored is not None and stored["kind"] != "commit":
+        notes.append(f"{stored['kind']} {stored['name']} is at {(stored['sha'] or 'an unknown commit')[:12]}")
+    elif revision is not None and revision != "main":
         sha = model["sha"]
         if sha is None or not _COMMIT.fullmatch(revision):
             found.append("unknown")
-            notes.append(f"revision {revision} can't be compared: the catalog knows commits of main only")
+            notes.append(
+                f"revision {revision} can't be compared: hf-catalog crawl --repo {model['repo_id']}@{revision} reads it"
+            )
         elif not sha.startswith(revision.lower()):
             found.append("outdated")
             notes.append("main has a newer commit" if len(revision) == len(sha) else f"main is at {sha[:12]}")

@@ -111,6 +111,9 @@ _IN_CODE = re.compile(
     r"(?P<argument>[^\"'\s/]+/[^\"'\s]+)[\"']"
 )
 _QUOTES = " \"'`<>()"
+_BRANCH = re.compile(r"[0-9.]+bpw([-_]h[0-9]+)?|gptq-.+", re.I)
+"""Names of branches that hold a quantization, as EXL2, EXL3 and GPTQ repos have them."""
+
 _BITS = re.compile(r"[0-9]{1,2}-?bits?|[0-9.]+bpw", re.I)
 
 
@@ -187,7 +190,9 @@ def _at(text: str, start: int, *, files: bool) -> Reference | None:
         return Reference(text, (repo.start("name"), found.end("tag")))
     plain = _from_groups(text, repo.span("name"), repo)
     if found is not None:
-        revision = found["mark"] == "@" and not _is_scheme(found["tag"])
+        revision = found["mark"] == "@" and (
+            not _is_scheme(found["tag"]) or _BRANCH.fullmatch(found["tag"]) is not None
+        )
         at = found.span("tag")
         plain = replace(plain, revision_at=at) if revision else replace(plain, tag_at=at)
     elif files:

@@ -13,7 +13,7 @@ from db.labels import LABELS
 
 _BOOLEAN_COLUMNS = frozenset({
     *(each.name for each in LABELS if each.kind == "boolean"),
-    "main", "size_verified", "inferred", "resolved", "declared", "missing", "cycle", "root", "unfinished",
+    "main", "size_verified", "inferred", "resolved", "declared", "missing", "cycle", "root", "unfinished", "is_main",
 })  # fmt: skip
 _LIST_COLUMNS = frozenset({*(each.name for each in LABELS if each.kind == "list"), "tags"})
 

@@ -94,7 +94,8 @@ def crawl(
         print_error(f"the crawl is incomplete: {incomplete.detail}", "run it again: it resumes where the listing ended")
         return HUB
     nothing_read = settings.scope.repo_ids and all(run.repos_seen == 0 for run in runs if run.outcome == "complete")
-    return NO if nothing_read else None
+    revision_missing = settings.revisions and any(run.repos_skipped for run in runs)
+    return NO if nothing_read or revision_missing else None
 
 
 def print_wait(out: Printer, wait: Wait) -> None:

@@ -43,7 +43,7 @@ def crawl_options(command: Command) -> Command:
             multiple=True,
             shell_complete=complete_repo_id,
             metavar="ID",
-            help="Only these repos; @FILE: one a line.",
+            help="Only these repos; ID@REVISION: its files at that branch, tag or commit too; @FILE: one a line.",
         ),
         click.option("--since", type=WHEN, metavar="TIME", help="Only repos that changed since: 7d or 2026-11-01."),
         click.option(
@@ -98,13 +98,16 @@ def named_repos(given: Sequence[str]) -> Iterator[str]:
 
 def settings_of(given: dict[str, Any]) -> Any:
     """CrawlSettings of the options, removed from `given`; `endpoint` stays."""
-    from analysis.names.references import find_repo_id
+    from analysis.names.references import find_reference, find_repo_id, may_refer
     from crawler.settings import CrawlSettings, default_depth
     from crawler.sources.huggingface.parse import REPO_ID
     from db.records import RepoFilter
 
     author, search, tags, repo_ids, since, least, limit, repo_type = (given.pop(name) for name in NAMES)
-    repo_ids = tuple(find_repo_id(name) for name in named_repos(repo_ids))
+    names = list(named_repos(repo_ids))
+    references = [find_reference(name) if may_refer(name) else None for name in names]
+    repo_ids = tuple(dict.fromkeys(map(find_repo_id, names)))
+    pinned = tuple((each.repo_id, each.revision) for each in references if each and each.revision not in (None, "main"))
     wrong = next((name for name in repo_ids if not REPO_ID.fullmatch(name)), None)
     if wrong is not None:
         raise click.UsageError(f"--repo: {wrong!r} is no repo id like owner/name", click.get_current_context())
@@ -134,6 +137,7 @@ def settings_of(given: dict[str, Any]) -> Any:
         budget=given.pop("budget"),
         max_time=given.pop("max_time"),
         include_private=given.pop("include_private"),
+        revisions=pinned,
         cluster=given.pop("cluster"),
         insecure=given.pop("insecure"),
     )

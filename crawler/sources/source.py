@@ -25,6 +25,7 @@ from db.records import (
     LeasedRepo,
     RepoFilter,
     RepoRecord,
+    RevisionRecord,
     Skipped,
 )
 
@@ -87,6 +88,14 @@ class FetchedConfig:
     values: Json  # merged, as readers of headers need it
     repo: RepoRecord  # the fetched repo with the configuration in it
     skipped: tuple[Skipped, ...]  # files that could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedRevisions:
+    """The branches and tags of a repo, and the revisions that were asked for, with their files."""
+
+    hub_id: str
+    revisions: tuple[RevisionRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +198,10 @@ class Source(Protocol):
 
     def fetch_repo(self, leased: LeasedRepo) -> FetchedRepo | Skipped:
         """The repo as it is now, with its files."""
+        ...
+
+    def fetch_revisions(self, repo_id: str, names: Sequence[str]) -> FetchedRevisions | Skipped:
+        """The branches and tags of a repo, and the files of those revisions (branches, tags, commits) of it."""
         ...
 
     def list_benchmarks(self) -> list[RepoRecord]:

@@ -24,7 +24,8 @@ from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
 from db.schema.views import view_sources
 
 GROUPS = {
-    "Data of the Hub": "repos repo_facts tags repo_tags edges evaluations repo_files",
+    "Data of the Hub": "repos repo_facts tags repo_tags edges evaluations repo_files"
+    " repo_revisions repo_revision_files",
     "Derived data": (
         "repo_labels artifacts headers evidence repo_evidence conflicts unclaimed vocabularies header_layouts"
     ),

@@ -169,6 +169,29 @@ former_files = _table(
     linked=True,
 )
 
+repo_revisions = _table(
+    "repo_revisions",
+    "Branches, tags and pinned commits of models that were crawled as owner/name@REVISION; see revisions.",
+    _repo(),
+    _key("name", Text, "the branch, the tag or the commit"),
+    _col("kind", Text, "branch, tag or commit", must=True),
+    _col("sha", Text, "the commit that it named"),
+    _col("seen_at", UtcDateTime, "when a crawl saw that", must=True),
+    linked=True,
+)
+
+repo_revision_files = _table(
+    "repo_revision_files",
+    "The files of revisions that were asked for; the view revision_files shows hashes in hexadecimal.",
+    _repo(),
+    _key("sha", Text, "the commit"),
+    _key("path", Text, "path in the repo"),
+    _col("size", BigInt, "bytes"),
+    _col("blob_id", Hash, "git's sha1 of the blob"),
+    _col("sha256", Hash, "sha256 of the content; LFS and Xet files only"),
+    linked=True,
+)
+
 # ---- what was made of it --------------------------------------------------------------------------------------------
 
 vocabularies = _table(

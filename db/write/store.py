@@ -37,6 +37,7 @@ from db.records import (
     PageCounts,
     RepoFilter,
     RepoRecord,
+    RevisionRecord,
     RunRecord,
     Skipped,
 )
@@ -44,7 +45,7 @@ from db.rows import Rows
 from db.schema.migrate import upgrade_engine
 from db.schema.tables import evidence, repos, tags
 from db.sqlite_file import to_catalog_error
-from db.write import enrichments, fit_rows, leaderboard, listing, lock, relabel, runs, skips, status
+from db.write import enrichments, fit_rows, leaderboard, listing, lock, relabel, revisions, runs, skips, status
 from db.write.heartbeat import heartbeat
 from db.write.label_rows import InternedIds
 from db.write.queue import LeaseQueue
@@ -374,6 +375,12 @@ class Store:
         """Makes these all the results of a benchmark's leaderboard."""
         with self._writing(assigns_ids=False) as rows:
             leaderboard.save_leaderboard(rows, hub_id, entries)
+
+    @resumed
+    def save_revisions(self, hub_id: str, found: Sequence[RevisionRecord]) -> bool:
+        """Makes these the branches, tags and pinned commits of a model; False where the catalog does not hold it."""
+        with self._writing(assigns_ids=False) as rows:
+            return revisions.save_revisions(rows, hub_id, found, self._clock())
 
     @resumed
     def record_probe(self, hub_id: str, *, found: bool, at: datetime) -> int:

@@ -52,6 +52,7 @@ class Builder:
         parts = RepoParts(
             files=self.files,
             branches={name: self._branch(bits) for name, bits in f.branches.items()},
+            tags={"v1.0": "main"} if f.branches else {},
             safetensors=self.safetensors,
             gguf=self.gguf,
             config=self.shown_config,

@@ -44,13 +44,14 @@ def no_files() -> Files:
 class RepoParts:
     """What a repo is made of, each a function so that nothing is made before it is needed.
 
-    `files` gives main's files, `branches` those of other branches; `safetensors`, `gguf` and `config` are the API's
-    blocks of these names, `card` the README's YAML block, `evals` the `evalResults` block, `storage` the bytes in LFS
-    where they are known without the files.
+    `files` gives main's files, `branches` those of other branches, `tags` names of them; `safetensors`, `gguf` and
+    `config` are the API's blocks of these names, `card` the README's YAML block, `evals` the `evalResults` block,
+    `storage` the bytes in LFS where they are known without the files.
     """
 
     files: Callable[[], Files] = no_files
     branches: Mapping[str, Callable[[], Files]] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)  # tag -> the branch that it was made from
     safetensors: Callable[[], Json | None] = no_value
     gguf: Callable[[], Json | None] = no_value
     config: Callable[[], Json | None] = no_value
@@ -135,7 +136,13 @@ class Repo:
         for name, (commit, files) in self._branches.items():
             if revision in (name, commit, f"refs/heads/{name}"):
                 return commit, files
-        return None
+        branch = self.parts.tags.get(revision.removeprefix("refs/tags/"))
+        return None if branch is None else self.revision_at(branch)
+
+    def tags_and_commits(self) -> dict[str, str]:
+        """Tags and the commits that they name."""
+        found = {tag: self.revision_at(branch) for tag, branch in self.parts.tags.items()}
+        return {tag: at[0] for tag, at in found.items() if at is not None}
 
     def used_storage(self) -> int:
         """Bytes in LFS over all branches; as on the Hub, it may count what main no longer holds."""

@@ -168,7 +168,11 @@ class Api:
             {"name": name, "ref": f"refs/heads/{name}", "targetCommit": commit}
             for name, commit in repo.branches().items()
         ]
-        return json_response(encode({"branches": branches, "converts": [], "tags": []}))
+        tags = [
+            {"name": name, "ref": f"refs/tags/{name}", "targetCommit": commit}
+            for name, commit in repo.tags_and_commits().items()
+        ]
+        return json_response(encode({"branches": branches, "converts": [], "tags": tags}))
 
     def tree(self, request: Request, repo: Repo, commit: str, files: Files, folder: str) -> Response:
         asked = dict(request.query)

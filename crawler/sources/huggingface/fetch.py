@@ -42,10 +42,10 @@ MAX_BRANCH_NAME_LENGTH = 200
 # ---- metadata and files ---------------------------------------------------------------------------------------------
 
 
-def fetch_repo(client: HubClient, leased: LeasedRepo) -> FetchedRepo | Skipped:
-    """The repo as it is now, with its files: one request for nearly all repos."""
+def fetch_repo(client: HubClient, leased: LeasedRepo, revision: str | None = None) -> FetchedRepo | Skipped:
+    """The repo as it is now, with its files: one request for nearly all repos. `revision`: None for main."""
     try:
-        payload, wrong_fields = client.repo_info(leased.repo_id), list[str]()
+        payload, wrong_fields = client.repo_info(leased.repo_id, revision), list[str]()
         listed = client.parse_repo(payload, wrong_fields=wrong_fields)
         if isinstance(listed, Skipped):
             return replace(listed, repo_id=leased.repo_id)

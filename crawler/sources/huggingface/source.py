@@ -9,12 +9,20 @@ from functools import partial
 from typing import Any
 
 from crawler.errors import RequestRefused
-from crawler.sources.huggingface import fetch, fetch_leaderboard, parse
+from crawler.sources.huggingface import fetch, fetch_leaderboard, fetch_revisions, parse
 from crawler.sources.huggingface.client import HubClient
 from crawler.sources.huggingface.listing_query import KOHAKU_SORTS, find_unknown_keys, listing_params
 from crawler.sources.huggingface.usage import RequestCounters
 from crawler.sources.pacer import Pacer
-from crawler.sources.source import Capabilities, FetchedConfig, FetchedRepo, Leaderboard, ListingQuery, RawPage
+from crawler.sources.source import (
+    Capabilities,
+    FetchedConfig,
+    FetchedRepo,
+    FetchedRevisions,
+    Leaderboard,
+    ListingQuery,
+    RawPage,
+)
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, Header, LeasedRepo, RepoFilter, RepoRecord, Skipped
 
@@ -134,6 +142,9 @@ class HuggingFaceSource:
 
     def fetch_repo(self, leased: LeasedRepo) -> FetchedRepo | Skipped:
         return fetch.fetch_repo(self.client, leased)
+
+    def fetch_revisions(self, repo_id: str, names: Sequence[str]) -> FetchedRevisions | Skipped:
+        return fetch_revisions.fetch_revisions(self.client, repo_id, names)
 
     def list_benchmarks(self) -> list[RepoRecord]:
         return fetch_leaderboard.list_benchmarks(self.client)
