@@ -23,6 +23,7 @@ from db.records import (
     ListingPosition,
     Page,
     RepoRecord,
+    RevisionRecord,
     Skipped,
 )
 
@@ -174,4 +175,6 @@ def fill(db: str) -> None:
             rows.execute(
                 "insert into request_quotas values ('a digest', 'api', ?, 5, 500, 300, 1.5e9, ?, 0, 0)", (True, False)
             )
+        files = (FileRecord("a.gguf", 5, "b" * 40, content("branch")),)
+        store.save_revisions(repo(2).hub_id, [RevisionRecord("4.0bpw", "branch", "d" * 40, files)])
         store.save_capabilities("https://hub.example", "{}")

@@ -48,6 +48,8 @@ PROMISED = {
         ("datasets", "spaces"), "repo_id hub_id author likes status license total_size file_count last_seen"
     ),
     "links": "repo_id type target_type target source",
+    "revisions": "repo_id name kind sha is_main file_count total_size seen_at",
+    "revision_files": "repo_id sha path size blob_id sha256",
     "leaderboard_results": "dataset rank model value verified source",
     "other_files": "repo_id type path size blob_id sha256",
     "all_changes": "seen_at repo_id type kind subject before after run_id",
