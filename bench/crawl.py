@@ -1,6 +1,7 @@
 """Speed and cost of a crawl of a sample Hub that runs in a separate process.
 
     python bench/crawl.py discover [--repos 20000] [--models FILE]     repos per second, from HTTP to the catalog
+    python bench/crawl.py sweep    [--repos 20000] [--models FILE]     a listing without changes, against list_models
     python bench/crawl.py enrich   [--repos 3000]  [--models FILE]     enrichments per second, with file trees
     python bench/crawl.py memory   [--repos 300000] [--names FILE]     memory while a listing of that size is crawled
     python bench/crawl.py compare  [--repos 2000]  [--models FILE]     compared with a simple script
@@ -15,6 +16,8 @@ get_safetensors_metadata, into SQLite.
 Last figures (24 Nov 2026, two slow cores shared with the sample Hub):
   discover  40,000 repos of the file in 8.1, 8.1, 8.0, 8.2 and 8.4 s (4,929, 4,937, 5,028, 4,887, 4,780 per second),
             with a labelling process; 41 requests, peak memory 199 and 75 MB
+  sweep     28 Nov 2026, two busy cores, 20,000 repos: first 12.2 x list_models of the same pages, nothing changed 0.9
+            and 1.0 x (9 to 13 x before rows were known by digests)
   enrich    1,500 enrichments of the file in 8.2 s (183 per second); 34,142 files, 21,111 artifacts, one request each
   compare   462 repos: files 467 requests, 0.9 MB, 60,316 rows; headers 2,176 requests, 193 MB, 74,067 rows; repeated:
             1 request; the simple script 8,433 requests, 523 MB, 8,216 rows
@@ -235,6 +238,29 @@ def discover(models: Path | None, count: int, folder: Path) -> None:
         print(f"again:    {run.repos_seen:,} repos in {seconds:.1f} s, {run.repos_changed} changed")
 
 
+def sweep(models: Path | None, count: int, folder: Path) -> None:
+    """A first listing and two full ones in which nothing changed, each beside huggingface_hub's list_models of the same
+    pages, in processor seconds with those of the labelling process."""
+    from huggingface_hub import HfApi
+
+    from crawler.sources.huggingface.client import HubClient
+
+    def used() -> float:
+        own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+        return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+    with hub(models, count) as (endpoint, _):
+        api, keys = HfApi(endpoint, token=MEMBER), list(HubClient(endpoint, MEMBER).api.keys)
+        for what in ("first", "nothing changed", "nothing changed"):
+            start = used()
+            _, run = crawl_of(endpoint, folder / "sweep.db", "listing", full=True)
+            own, start = used() - start, used()
+            rows = sum(1 for _ in api.list_models(expand=keys))  # type: ignore[arg-type, misc]
+            peer = used() - start
+            print(f"{what:16}{run.repos_seen:,} repos {own:6.2f} s, list_models {rows:,} in {peer:5.2f} s:", end=" ")
+            print(f"{own / peer:.2f}; {run.repos_new:,} new, {run.repos_changed:,} changed")
+
+
 def enrich(models: Path | None, count: int, folder: Path) -> None:
     with hub(models, count) as (endpoint, _):
         crawl_of(endpoint, folder / "enrich.db", "listing")
@@ -379,6 +405,7 @@ def rows_of(db: Path) -> int:
 
 MEASURES = {
     "discover": (discover, 20_000),
+    "sweep": (sweep, 20_000),
     "enrich": (enrich, 3_000),
     "memory": (memory, 300_000),
     "compare": (compare, 2_000),

@@ -75,9 +75,10 @@ def build_page(
     position: ListingPosition | None = None,
     *,
     thin: bool = False,
+    known: tuple[RepoRecord, ...] = (),
 ) -> Page:
     """A page that is ready to be stored."""
-    return Page(tuple(zip(repos, labelled.labels, strict=True)), skipped, position, thin, labelled.derived)
+    return Page(tuple(zip(repos, labelled.labels, strict=True)), skipped, position, thin, labelled.derived, known)
 
 
 def relabel_repo(stored: StoredRepo) -> Relabelled:
@@ -110,6 +111,8 @@ class PageLabeller:
 
     def submit(self, repos: Sequence[RepoRecord]) -> Callable[[], LabelledPage]:
         """Starts to label a page; the function that is returned waits for the labels."""
+        if not repos:
+            return lambda: LabelledPage((), (), ())
         if self._executor is not None:
             return self._executor.submit(label_repos, repos).result
         self._repos += len(repos)

@@ -69,6 +69,7 @@ class RepoRecord(FastPickle):
     evaluations: tuple[EvalRecord, ...] = ()
     extra: Json = field(default_factory=dict)  # keys of the Hub that this version does not know
     type: RepoType = "model"
+    row: int | None = field(default=None, compare=False)  # db.derive.digest.row_digest of its row of the listing
 
     @property
     def status(self) -> Status:
@@ -243,6 +244,7 @@ class Page:
     position: ListingPosition | None  # of the next page; None after the last
     thin: bool = False  # without card, config and counts of tensors: at a known commit those of the catalog hold
     derived: tuple[DerivedValues, ...] = ()  # of each repo, if it was computed beforehand
+    known: tuple[RepoRecord, ...] = ()  # rows that are as they were: records of ids, dates and counters alone
 
 
 @dataclass(frozen=True, slots=True)

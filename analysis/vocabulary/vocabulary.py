@@ -98,12 +98,10 @@ def load_vocabulary(sources: Mapping[str, bytes]) -> Vocabulary:
 
     Raises VocabularyError, naming file and entry, for anything that does not match `_TABLES`.
     """
-    digest = hashlib.sha256()
     entries: list[Entry] = []
     schemes = read_schemes(sources["schemes"])
     for name in FILES:
         data = sources[name]
-        digest.update(name.encode() + b"\0" + data + b"\0")
         if name == "formats":
             entries.extend(_format_entries(read_formats(data)))
             continue
@@ -116,7 +114,21 @@ def load_vocabulary(sources: Mapping[str, bytes]) -> Vocabulary:
             raise VocabularyError(f"{name}.toml", "", str(error)) from error
         for table, rows in _tables(name, tables):
             entries.extend(_entries(name, table, rows))
-    return _compile(digest.hexdigest()[:16], tuple(entries), schemes)
+    return _compile(digest_of(sources), tuple(entries), schemes)
+
+
+def digest_of(sources: Mapping[str, bytes]) -> str:
+    """What identifies the vocabulary of these files."""
+    digest = hashlib.sha256()
+    for name in FILES:
+        digest.update(name.encode() + b"\0" + sources[name] + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@cache
+def vocabulary_digest() -> str:
+    """The digest of `vocabulary()`, without compiling it."""
+    return digest_of(packaged_files())
 
 
 @cache

@@ -142,6 +142,6 @@ def start_labelling(recorder: RunRecorder, listed: ListingPage, labeller: PageLa
     def finish_page() -> Page:
         labels = wait_for_labels()
         recorder.add_notes(labels.bugs)
-        return build_page(repos, labels, skips, listed.position, thin=listed.thin)
+        return build_page(repos, labels, skips, listed.position, thin=listed.thin, known=listed.known)
 
     return finish_page

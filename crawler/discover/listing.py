@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from crawler.discover.bounds import StopAtDate, StopCondition, matching_search
+from crawler.discover.known_rows import KnownRows, parse_rows
 from crawler.discover.order import direction_of, is_same_order, is_sorted, values_of
 from crawler.discover.pass_row import cursor_past, rows_past
 from crawler.discover.read_page import PAGES_REMEMBERED, PageReader, PageUnreadable
@@ -46,13 +47,15 @@ class ListingPage:
     skipped: tuple[Skipped, ...]  # rows that are malformed
     position: ListingPosition | None  # of the next page; None after the last
     thin: bool = False  # listed without the expensive keys
+    known: tuple[RepoRecord, ...] = ()  # rows that are as they were: ids, dates and counters alone
 
 
 @dataclass(slots=True)
 class ListingWalk:
     """A walk through the listing of a scope (one author at most), to the listing's end or to a stop condition.
 
-    `on_idle` is called each second that no page arrives, by the thread that reads the pages.
+    `on_idle` is called each second that no page arrives, by the thread that reads the pages. Rows that `known_rows`
+    knows are not parsed.
     """
 
     source: Source
@@ -61,6 +64,7 @@ class ListingWalk:
     stop: StopCondition | None = None
     page_size: int = LISTING_PAGE_SIZE
     on_idle: Callable[[], None] = lambda: None
+    known_rows: KnownRows | None = None
     repeated: int = 0  # rows that came twice
     rows_read: int = 0
     repos_read: int = 0  # rows that were valid
@@ -133,7 +137,7 @@ class ListingWalk:
     def _parse(self, raw: RawPage, *, is_first: bool) -> ListingPage:
         """The page's rows as records. The first page of a listing shows whether the Hub sorts it as was asked."""
         now = datetime.now(UTC)
-        parsed = [self.source.parse_row(row, now) for row in raw.rows]
+        parsed = parse_rows(self.source, raw, now, self.known_rows)
         listed = [repo for repo in parsed if isinstance(repo, RepoRecord)]
         self.rows_read += len(parsed)
         self.repos_read += len(listed)
@@ -151,7 +155,9 @@ class ListingWalk:
             self._contiguous_to = max((self._contiguous_to, *values_of("createdAt", repos)), key=moment_or_least)
         position = None if cursor is None else self._position_at(cursor)
         kept, skipped = matching_search(self.scope, repos), [row for row in parsed if isinstance(row, Skipped)]
-        return ListingPage(tuple(kept), tuple(skipped), position, raw.thin)
+        known = self.known_rows.found if self.known_rows is not None else frozenset()
+        new, old = [[each for each in kept if (each.hub_id in known) is wanted] for wanted in (False, True)]
+        return ListingPage(tuple(new), tuple(skipped), position, raw.thin, tuple(old))
 
     def _down_to_read_repos(self, listed: list[RepoRecord], cursor: str | None) -> tuple[list[RepoRecord], str | None]:
         """The rows of a walk from the newest repo on, and the next cursor, without what was read oldest first.

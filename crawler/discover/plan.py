@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Literal
 
 from crawler.discover.bounds import StopAfterTopDownloads, StopAtDate, StopCondition
+from crawler.discover.known_rows import KnownRows
 from crawler.discover.listing import ListingWalk
 from crawler.run_recorder import RunRecorder
 from crawler.settings import CrawlSettings, scope_text
@@ -58,11 +59,13 @@ def make_walk(recorder: RunRecorder) -> ListingWalk:
         order, stop = "downloads", StopAfterTopDownloads(scope.limit, scope.min_downloads)
     is_top = order == "downloads" and scope.limit is not None
     page_size = min(settings.page, scope.limit or settings.page) if is_top else settings.page
-    return ListingWalk(recorder.source, scope, order, stop, max(page_size, 1), recorder.save_wait)
+    known = None if recorder.run.kind == "repos" else KnownRows(recorder.store.load_row_digests)
+    return ListingWalk(recorder.source, scope, order, stop, max(page_size, 1), recorder.save_wait, known)
 
 
 def make_whole_walk(recorder: RunRecorder) -> ListingWalk:
     """The walk through all repos of the scope's listing, for a Hub that does not list in the order of `make_walk`."""
     return ListingWalk(
-        recorder.source, recorder.settings.scope, page_size=recorder.settings.page, on_idle=recorder.save_wait
-    )
+        recorder.source, recorder.settings.scope, page_size=recorder.settings.page, on_idle=recorder.save_wait,
+        known_rows=KnownRows(recorder.store.load_row_digests),
+    )  # fmt: skip

@@ -176,8 +176,16 @@ class Source(Protocol):
         """When the newest repo of a scope was created; None if it has none."""
         ...
 
-    def parse_row(self, row: Any, now: datetime) -> RepoRecord | Skipped:
-        """The repo that a row of a page describes, or why the row is skipped."""
+    def parse_row(self, row: Any, now: datetime, digest: int | None = None) -> RepoRecord | Skipped:
+        """The repo that a row of a page describes, or why the row is skipped.
+
+        With the row's `digest`, the record has it where an equal row says the same at any time.
+        """
+        ...
+
+    def parse_known_row(self, row: Any, digest: int) -> RepoRecord | None:
+        """The ids, dates and counters of a row whose other values are known to be stored; None where a counter is
+        malformed."""
         ...
 
     def row_key(self, row: Any) -> str | None:

@@ -7,6 +7,7 @@ its digest is below one in a million million a crawl.
 from __future__ import annotations
 
 import json
+import marshal
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
@@ -65,6 +66,42 @@ def repo_digest(repo: RepoRecord, facts: str) -> int:
         [(result.task, result.dataset, result.metric, result.value, result.source) for result in repo.evaluations],
     )
     return bits(to_json(rest) + facts)
+
+
+ROW_RULES = 1
+"""To be counted up when a row of the listing is parsed, labelled or stored in another way by the same vocabulary."""
+
+COUNTER_KEYS = frozenset(("downloads", "downloadsAllTime", "likes", "trendingScore"))
+"""Keys of a row whose values have columns of their own and decide nothing else."""
+
+_MARSHAL_VERSION = 2
+"""Of the format without references between equal values: equal rows give equal bytes."""
+
+
+def row_digest(row: Mapping[str, Any], salt: bytes) -> int | None:
+    """64 bits of all that a row of the listing says but its counters; None for one that is too deep.
+
+    `salt` stands for what else decides what becomes of a row: the program and its vocabulary.
+    """
+    try:
+        text = marshal.dumps({key: row[key] for key in row if key not in COUNTER_KEYS}, _MARSHAL_VERSION)
+    except ValueError:
+        return None
+    return int.from_bytes(blake2b(text, digest_size=8, key=salt).digest(), "big", signed=True)
+
+
+STATUS_BITS = {
+    status: int.from_bytes(blake2b(status.encode(), digest_size=8).digest(), "big", signed=True)
+    for status in ("available", "gated", "private", "disabled", "gone")
+}
+
+
+def stored_row_digest(row: int, digest: int, status: str) -> int:
+    """The value of repos.row_digest: it holds as long as the repo has this `digest` and status.
+
+    What else writes a repo need not know of it. Applied to repos.row_digest, it gives the digest of the row again.
+    """
+    return row ^ digest ^ STATUS_BITS[status]
 
 
 Piece = tuple[str, str, str, str, int]

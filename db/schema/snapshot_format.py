@@ -41,8 +41,10 @@ CLEARED: dict[tuple[str, str], Any] = {
     ("crawl_runs", "host"): "",
     ("enrichments", "leased_until"): None,
     ("enrichments", "holder"): None,
+    ("repos", "row_digest"): None,
 }
-"""Columns that say who crawled where, and the values that they have in a snapshot."""
+"""Columns that say who crawled where, or that depend on the program's version, and the values that they have in a
+snapshot."""
 
 CatalogTable = Table
 """For annotations where the database toolkit is not imported."""

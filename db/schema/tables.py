@@ -62,6 +62,7 @@ repos = _table(
     _col("first_run", BigInt, "the crawl that found it", ForeignKey("crawl_runs.id")),
     _col("digest", BigInt, "64-bit digest of the listing's data except the counters: equal means unchanged", must=True),
     _col("type", Text, "model, dataset or space", must=True, server_default="model"),
+    _col("row_digest", BigInt, "64-bit digest of the listing's row except the counters, of `digest` and the status"),
     Index("ix_repos_created_at", "created_at"),
     Index("ix_repos_lower", text("lower(repo_id)")),
     Index("ix_repos_author", text("lower(author)")),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from db.derive.digest import stored_row_digest
 from db.derive.record import derived
 from db.derive.search_document import digits
 from db.derive.totals import Counts
@@ -25,8 +26,10 @@ from db.write.fit_rows import mark_fits
 from db.write.label_rows import InternedIds, LabelledRepo, indexed_values, write_repo_labels
 from db.write.repo_rows import (
     Counters,
+    KnownState,
     StoredState,
     counters_of,
+    load_known_states,
     load_stored_states,
     write_content,
     write_facts,
@@ -41,8 +44,9 @@ _VALUE_COLUMNS = (
 )  # fmt: skip
 _NEW_COLUMNS = (
     "id", "hub_id", *_ID_COLUMNS, *_VALUE_COLUMNS, "first_seen", "last_seen", "first_run", "digest", "type",
+    "row_digest",
 )  # fmt: skip
-_CHANGED_COLUMNS = (*_VALUE_COLUMNS, "last_seen", "digest")  # `rename_repos` writes the id and the author
+_CHANGED_COLUMNS = (*_VALUE_COLUMNS, "last_seen", "digest", "row_digest")  # `rename_repos` writes the id and the author
 _METRIC_COLUMNS = ("repo", "day", "downloads", "likes", "trending_score", "source")
 
 
@@ -88,7 +92,7 @@ class ChangedRepo:
 class CountedRepo:
     """A listed repo of which only counters changed: `counters` are the new ones."""
 
-    stored: StoredState
+    stored: StoredState | KnownState
     counters: Counters
 
     @property
@@ -103,7 +107,8 @@ class ClassifiedRepos:
     new: list[NewRepo] = field(default_factory=list)
     changed: list[ChangedRepo] = field(default_factory=list)
     counted: list[CountedRepo] = field(default_factory=list)
-    unchanged: list[StoredState] = field(default_factory=list)
+    unchanged: list[StoredState | KnownState] = field(default_factory=list)
+    new_rows: list[tuple[int, int]] = field(default_factory=list)  # row_digest and number of repos that are unchanged
 
     def repos(self) -> list[int]:
         """Numbers of all of them, in order."""
@@ -118,6 +123,7 @@ def save_page(
     listed = _list_repos(page)
     stored = load_stored_states(rows, listed)
     found = _classify(rows, interned, listed.values(), stored, at, thin=page.thin)
+    _classify_known(rows, found, [record for record in page.known if record.hub_id not in listed])
     written = [*(each.record for each in found.new), *(each.record for each in found.changed)]
     known = [each.stored.repo for each in found.changed] + [each.stored.repo for each in found.counted]
     before = measure(rows, known)
@@ -125,6 +131,7 @@ def save_page(
     _insert(rows, interned, run, found.new, at)
     _update(rows, interned, run, found.changed, at, refresh)
     _update_counters(rows, found.counted, at)
+    rows.update(repos, ("row_digest",), "id", found.new_rows)
     add_changes(rows, before, measure(rows, known))
     add_changes(rows, Counts(), measure(rows, [each.repo for each in found.new], with_artifacts=False))
     _mark_seen(rows, found)
@@ -132,7 +139,7 @@ def save_page(
     save_skips(rows, run, page.skipped)
     delete_skips(rows, [record.repo_id for record in written])
     counts = PageCounts(
-        seen=len(listed),
+        seen=len(listed) + len(page.known),
         new=len(found.new),
         changed=len(found.changed) + len(found.counted),
         unchanged=len(found.unchanged),
@@ -174,11 +181,41 @@ def _classify(
             or (record.type == "model" and not _has_current_labels(rows, interned, stored, each.labelled, at))
         ):
             found.changed.append(ChangedRepo(stored, record, each.labelled, each.derived))
-        elif (counters := counters_of(record, stored.counters)) != stored.counters:
-            found.counted.append(CountedRepo(stored, counters))
         else:
-            found.unchanged.append(stored)
+            row = None if thin else _row_digest(record, each.labelled, stored.digest)
+            if row is not None and row != stored.row_digest:
+                found.new_rows.append((row, stored.repo))
+            _classify_counters(found, stored, record)
     return found
+
+
+def _classify_counters(found: ClassifiedRepos, stored: StoredState | KnownState, record: RepoRecord) -> None:
+    counters = counters_of(record, stored.counters)
+    if counters != stored.counters:
+        found.counted.append(CountedRepo(stored, counters))
+    else:
+        found.unchanged.append(stored)
+
+
+def _classify_known(rows: Rows, found: ClassifiedRepos, known: Sequence[RepoRecord]) -> None:
+    """Repos whose rows are known. One that something else has changed since it was compared stays as it is: the next
+    walk parses its row."""
+    stored = load_known_states(rows, [record.hub_id for record in known])
+    for record in known:
+        state = stored.get(record.hub_id)
+        if state is None:
+            continue
+        if state.row == record.row:
+            _classify_counters(found, state, record)
+        else:
+            found.unchanged.append(state)
+
+
+def _row_digest(record: RepoRecord, labelled: Labelled, digest: int) -> int | None:
+    """The value of repos.row_digest; None for a row that can't be compared, and for a model whose labels failed."""
+    if record.row is None or (record.type == "model" and not labelled.vocabulary):
+        return None
+    return stored_row_digest(record.row, digest, record.status)
 
 
 def _is_same_commit(stored: StoredState, record: RepoRecord) -> bool:
@@ -217,7 +254,15 @@ def _insert(rows: Rows, interned: InternedIds, run: RunRecord, new: Sequence[New
         record = each.record
         ids = (each.repo, record.hub_id, record.repo_id, record.author)
         counters = counters_of(record)
-        values.append((*ids, *_record_values(record, counters), at, at, run.id, each.derived.digest, record.type))
+        more = (
+            at,
+            at,
+            run.id,
+            each.derived.digest,
+            record.type,
+            _row_digest(record, each.labelled, each.derived.digest),
+        )
+        values.append((*ids, *_record_values(record, counters), *more))
     rows.insert(repos, _NEW_COLUMNS, values)
     write_facts(rows, {each.repo: each.derived.facts for each in new}, fresh=True)
     write_content(rows, interned, new, fresh=True)
@@ -249,7 +294,13 @@ def _update(
     record_events(rows, run, at, [event for each in changed for event in repo_events(each)])
     counted = [CountedRepo(each.stored, counters_of(each.record, each.stored.counters)) for each in changed]
     values = [
-        (*_record_values(each.record, now.counters), at, each.derived.digest, each.repo)
+        (
+            *_record_values(each.record, now.counters),
+            at,
+            each.derived.digest,
+            _row_digest(each.record, each.labelled, each.derived.digest),
+            each.repo,
+        )
         for each, now in zip(changed, counted, strict=True)
     ]
     rows.update(repos, _CHANGED_COLUMNS, "id", values)

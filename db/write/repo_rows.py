@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
+from db.derive.digest import stored_row_digest
 from db.labels import INDEXED_LABELS
 from db.records import Labelled, RepoRecord
 from db.rows import Row, Rows
@@ -28,8 +29,14 @@ EVALUATION_COLUMNS = ("repo", "position", "task", "dataset", "metric", "value", 
 _STORED_STATES = (
     "select r.hub_id, r.id, r.repo_id, r.sha, r.digest, r.status, r.downloads, r.downloads_all_time, r.likes,"
     " r.trending_score, l.depth, l.vocabulary, v.sha, r.last_modified, r.license,"
-    f" {', '.join(f'l.{name}' for name in INDEXED_LABELS)} from repos r"
+    f" r.row_digest, {', '.join(f'l.{name}' for name in INDEXED_LABELS)} from repos r"
     " left join repo_labels l on l.repo = r.id left join enrichments v on v.repo = r.id where r.hub_id in ({})"
+)
+
+
+_KNOWN_STATES = (
+    "select hub_id, id, digest, status, row_digest, downloads, downloads_all_time, likes, trending_score from repos"
+    " where hub_id in ({})"
 )
 
 
@@ -74,6 +81,7 @@ class StoredState:
     last_modified: Any  # the driver's own value
     license: str | None
     indexed: tuple[str | None, ...]  # the labels of INDEXED_LABELS
+    row_digest: int | None
 
     @property
     def is_enriched(self) -> bool:
@@ -106,7 +114,7 @@ def load_stored_states(rows: Rows, hub_ids: Iterable[str]) -> dict[str, StoredSt
     states = {}
     for (
         hub_id, repo, repo_id, sha, digest, status, downloads, all_time, likes, trending,
-        depth, vocabulary, enriched_sha, last_modified, license_, *indexed,
+        depth, vocabulary, enriched_sha, last_modified, license_, row_digest, *indexed,
     ) in rows.select_in(_STORED_STATES, hub_ids):  # fmt: skip
         states[hub_id] = StoredState(
             repo,
@@ -121,8 +129,41 @@ def load_stored_states(rows: Rows, hub_ids: Iterable[str]) -> dict[str, StoredSt
             last_modified,
             license_,
             tuple(indexed),
+            row_digest,
         )
     return states
+
+
+@dataclass(slots=True)
+class KnownState:
+    """What the catalog holds of a repo whose row is known: enough to write its counters."""
+
+    repo: int
+    counters: Counters
+    row: int | None  # digest of the row that the stored values come from
+
+
+def load_known_states(rows: Rows, hub_ids: Iterable[str]) -> dict[str, KnownState]:
+    """The same for repos that are probably unchanged, by hub_id."""
+    return {
+        hub_id: KnownState(
+            repo,
+            Counters(downloads, all_time, likes, trending),
+            None if row_digest is None else stored_row_digest(row_digest, digest, status),
+        )
+        for hub_id, repo, digest, status, row_digest, downloads, all_time, likes, trending in rows.select_in(
+            _KNOWN_STATES, hub_ids
+        )
+    }
+
+
+def load_row_digests(rows: Rows, hub_ids: Iterable[str]) -> dict[str, int]:
+    """Digests of the rows that the stored values come from, by hub_id; without repos that something else changed."""
+    sql = "select hub_id, row_digest, digest, status from repos where row_digest is not null and hub_id in ({})"
+    return {
+        hub_id: stored_row_digest(row_digest, digest, status)
+        for hub_id, row_digest, digest, status in rows.select_in(sql, hub_ids)
+    }
 
 
 def write_content(rows: Rows, interned: InternedIds, items: Sequence[RepoContent], *, fresh: bool) -> None:

@@ -126,7 +126,8 @@ def advance_cursor(rows: Rows, run: RunRecord, scope: str, page: Page, seen: Seq
         earlier = None  # that walk is over: this page is the first of another
     started = run.started_at if earlier is None else to_time(earlier.started_at)
     pages = 0 if earlier is None else int(earlier.pages)
-    moments = [record.last_modified for record, _ in page.repos if record.last_modified is not None]
+    records = [*(record for record, _ in page.repos), *page.known]
+    moments = [record.last_modified for record in records if record.last_modified is not None]
     if earlier is not None and earlier.newest is not None:
         moments.append(to_time(earlier.newest))
     if run.kind == "full":

@@ -51,6 +51,7 @@ from db.write.label_rows import InternedIds
 from db.write.queue import LeaseQueue
 from db.write.quotas import AccountQuotas
 from db.write.relabel import RelabelCounts
+from db.write.repo_rows import load_row_digests
 from db.write.resume import WaitForServer, give_up, resumed
 from db.write.runs import MissingBatch, ReassignedRepo
 
@@ -232,6 +233,12 @@ class Store:
             runs.count_page(rows, run, counts)
         self.index(2 * max(len(page.repos), 500))
         return counts
+
+    @resumed
+    def load_row_digests(self, hub_ids: Iterable[str]) -> dict[str, int]:
+        """Digests of the rows of the listing that the stored repos come from, by hub_id."""
+        with self._reading() as rows:
+            return load_row_digests(rows, hub_ids)
 
     @resumed
     def index(self, limit: int | None = None) -> int:

@@ -181,6 +181,34 @@ def _parse_row(row: Mapping[str, Any], hub_id: str, type_: RepoType) -> RepoReco
     )
 
 
+def is_told_in_full(repo: RepoRecord) -> bool:
+    """Whether a listing needs nothing from elsewhere to store a repo: what may be left out is there, it is public and
+    known by its `_id`."""
+    told = repo.sha is not None and repo.created_at is not None and repo.last_modified is not None
+    return told and not repo.private and not repo.hub_id.startswith(OWN_ID_PREFIX)
+
+
+def parse_known_row(row: Mapping[str, Any], digest: int, type_: RepoType) -> RepoRecord | None:
+    """The ids, dates and counters of a row that was parsed before; None where a counter is malformed."""
+    get = row.get
+    try:
+        return RepoRecord(
+            hub_id=row["_id"],
+            repo_id=row["id"],
+            sha=get("sha"),
+            created_at=parse_timestamp(get("createdAt"), "createdAt"),
+            last_modified=parse_timestamp(get("lastModified"), "lastModified"),
+            downloads=parse_int(get("downloads"), "downloads"),
+            downloads_all_time=parse_int(get("downloadsAllTime"), "downloadsAllTime"),
+            likes=parse_int(get("likes"), "likes"),
+            trending_score=parse_score(get("trendingScore")),
+            type=type_,
+            row=digest,
+        )
+    except WrongField:
+        return None
+
+
 def describe_value(value: Any) -> str:
     """An untrusted value in a few ASCII characters."""
     if isinstance(value, str):

@@ -125,8 +125,15 @@ class HuggingFaceSource:
     def newest_created(self, scope: RepoFilter) -> datetime | None:
         return self.client.newest_created(scope)
 
-    def parse_row(self, row: Any, now: datetime) -> RepoRecord | Skipped:
-        return self.client.parse_repo(row, now)
+    def parse_row(self, row: Any, now: datetime, digest: int | None = None) -> RepoRecord | Skipped:
+        wrong_fields: list[str] = []
+        found = self.client.parse_repo(row, now, wrong_fields)
+        if digest is None or wrong_fields or isinstance(found, Skipped) or not parse.is_told_in_full(found):
+            return found
+        return replace(found, row=digest)
+
+    def parse_known_row(self, row: Any, digest: int) -> RepoRecord | None:
+        return parse.parse_known_row(row, digest, self.client.repo_type)
 
     def row_key(self, row: Any) -> str | None:
         return parse.row_key(row)
