@@ -2,6 +2,9 @@
 
     python -m bench.accuracy [--names FOLDER] > docs/accuracy.md
     python -m bench.accuracy --write-baseline
+    python -m bench.accuracy --write-published
+
+The last one takes from docs/accuracy.md what the data set card of a snapshot says.
 
 Without options: on the names that the repository holds, which are the same on every machine. `tests/corpus` has names
 that a developer read; `tests/cross` names of other programs' own tests with what these read, by rules of their own. The
@@ -39,6 +42,10 @@ from analysis.text import markdown_table
 ROOT = Path(__file__).resolve().parents[1]
 CORPUS, CROSS = ROOT / "tests/corpus", ROOT / "tests/cross"
 BASELINE = Path(__file__).with_name("accuracy_baseline.json")
+DOCUMENT, PUBLISHED = ROOT / "docs/accuracy.md", ROOT / "analysis/publish/label_accuracy.json"
+PUBLISHED_SETS = {"Hard new names": "hand", "Values that headers and publishers state": "stated"}
+"""Sections of the document about names that the repository does not hold -> their names in PUBLISHED."""
+
 NO_LABELS = frozenset({"input", "kind", "owner", "name", "revision", "file", "tokens", "unclaimed"})
 NORMAL_QUANTILE = 1.96  # of 95 %
 
@@ -309,10 +316,23 @@ def write_document(names: Path | None) -> str:
     return "\n".join(parts)
 
 
+def read_published(document: str) -> dict[str, dict[str, list[int]]]:
+    """Right, wrong and missed of each label in the sections of PUBLISHED_SETS, as the document states them."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for part in document.split("\n## ")[1:]:
+        title, _, text = part.partition("\n")
+        if title in PUBLISHED_SETS:
+            rows = text.partition("| label |")[2].partition("\n\n")[0].splitlines()[2:]
+            cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
+            found[PUBLISHED_SETS[title]] = {name: [int(each) for each in counts[1:4]] for name, *counts in cells}
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--names", type=Path, metavar="FOLDER")
     parser.add_argument("--write-baseline", action="store_true")
+    parser.add_argument("--write-published", action="store_true")
     options = parser.parse_args()
     if options.write_baseline:
         stored = {
@@ -320,6 +340,9 @@ def main() -> None:
             for name, counted in own_sets().items()
         }
         BASELINE.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    elif options.write_published:
+        published = read_published(DOCUMENT.read_text(encoding="utf-8"))
+        PUBLISHED.write_text(json.dumps(published, indent=1) + "\n", encoding="utf-8")
     else:
         sys.stdout.write(write_document(options.names))
 

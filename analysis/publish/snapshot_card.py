@@ -5,7 +5,9 @@ The metadata block follows https://huggingface.co/docs/hub/datasets-cards: each 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from analysis.catalog.coverage import measure_coverage
@@ -17,6 +19,9 @@ from db.schema.snapshot_format import TABLES_FOLDER
 
 VIEW_SOURCES = {"models": "models", "artifacts": "artifacts_wide"}
 """View of a snapshot -> view of the catalog."""
+
+ACCURACY = Path(__file__).with_name("label_accuracy.json")
+"""Right, wrong and missed of each label, from docs/accuracy.md: `python -m bench.accuracy --write-published`."""
 
 ABOUT = """# A catalog of the Hugging Face Hub
 
@@ -50,8 +55,7 @@ and saved queries, from which a crawl goes on.
 ## What to know
 
 - Names, tags and card metadata were written by the Hub's users and not reviewed. They may be wrong or hostile.
-- Labels come from names where nothing better is known; `tables/evidence` and `tables/label_evidence` say from where,
-  and the project's docs/accuracy.md how often names are right.
+- Labels come from names where nothing better is known; `tables/evidence` and `tables/label_evidence` say from where.
 - Private repos are left out; repos that vanished from the Hub have the status `gone`.
 - Files are sorted and cut so that an update changes few pages: `manifest.json` lists them with their sha256.
 """
@@ -96,6 +100,7 @@ def body(reader: CatalogReader, manifest: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield USE
     yield from label_coverage(reader)
+    yield from label_accuracy()
     for name in manifest["views"]:
         yield from columns_of(name, relations[VIEW_SOURCES[name]], manifest["views"][name]["columns"])
     yield f"Columns of `{TABLES_FOLDER}`: `hf-catalog schema TABLE` explains them."
@@ -113,6 +118,31 @@ def label_coverage(reader: CatalogReader) -> Iterator[str]:
     yield ""
     yield ", ".join(f"{name} {found[name] / total:.0%}" for name in names if found[name]) + "."
     yield ""
+
+
+def label_accuracy() -> Iterator[str]:
+    """How often names are read right, by label, as docs/accuracy.md says."""
+    measured: dict[str, dict[str, list[int]]] = json.loads(ACCURACY.read_text(encoding="utf-8"))
+    hand, stated = measured["hand"], measured["stated"]
+    yield "## How right labels of names are"
+    yield ""
+    yield "Right / claimed, and wrong ones: `hand`, hard names of 2025 and 2026 that were read by hand; `stated`, names"
+    yield "whose value a header or the publisher states. Values that were measured in headers of files are not claims;"
+    yield "they stand in the columns with `_measured`."
+    yield ""
+    yield "| label | hand | wrong | stated | wrong |"
+    yield "|---|---|---|---|---|"
+    for name in sorted({*hand, *stated}):
+        yield f"| {name} | {figures(hand.get(name))} | {figures(stated.get(name))} |"
+    yield ""
+
+
+def figures(counts: Sequence[int] | None) -> str:
+    """Two cells: right / claimed, and how many were wrong."""
+    if counts is None:
+        return " | "
+    right, wrong, missed = counts
+    return f"{right:,} / {right + wrong + missed:,} | {wrong:,}"
 
 
 def columns_of(name: str, relation: Relation, kinds: Mapping[str, str]) -> Iterator[str]:

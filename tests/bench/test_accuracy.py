@@ -34,6 +34,17 @@ def test_the_baseline_has_every_label(counted: dict[str, dict[str, Counts]]) -> 
     assert len(STORED["corpus"]) > 20
 
 
+def test_data_set_cards_say_what_the_document_says() -> None:
+    """If the document is new: `python -m bench.accuracy --write-published`."""
+    document = accuracy.DOCUMENT.read_text(encoding="utf-8")
+    published = accuracy.read_published(document)
+    assert json.loads(accuracy.PUBLISHED.read_text(encoding="utf-8")) == published
+    for name, counts in [*published["hand"].items(), *published["stated"].items()]:
+        right, wrong, missed = counts
+        assert f"| {name} | {right + wrong + missed} | {right} | {wrong} | {missed} |" in document
+    assert (len(published["hand"]), len(published["stated"])) > (20, 3)
+
+
 @pytest.mark.parametrize(
     ("expected", "found", "verdicts"),
     [

@@ -110,6 +110,7 @@ def test_duckdb_and_pandas_read_it(small: str, snapshot: Path) -> None:
 
 def test_the_card_describes_every_column(snapshot: Path) -> None:
     card = (snapshot / "README.md").read_text()
+    assert "| quant | 87 / 87 | 0 | 908 / 908 | 0 |" in card, "how right labels are, as docs/accuracy.md says"
     _, front, body = card.split("---\n", 2)
     assert "- config_name: models\n  data_files: models/*.parquet\n  default: true\n" in front
     for view in VIEWS:
