@@ -22,7 +22,7 @@ MAX_INTEGER = 1 << 60
 
 MAX_REAL = 1e300
 
-HASHED_COLUMNS = frozenset(("key", "digest", "tensor_layout", "tensor_shapes"))
+HASHED_COLUMNS = frozenset(("key", "digest", "row_digest", "tensor_layout", "tensor_shapes"))
 """Columns whose integers are hashes: any 64 bits."""
 
 TIME = "____-__-__T__:__:__.___Z"

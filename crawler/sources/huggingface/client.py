@@ -160,11 +160,15 @@ class HubClient:
         return f"{self.api.listing_path}/{quote(repo_id, safe='/')}"
 
     def parse_repo(
-        self, row: Any, now: datetime | None = None, wrong_fields: list[str] | None = None
+        self,
+        row: Any,
+        now: datetime | None = None,
+        wrong_fields: list[str] | None = None,
+        digest: int | None = None,
     ) -> RepoRecord | Skipped:
         """The repo that a row of the listing, or the response for one repo, describes; or why it is skipped.
 
-        The keys of values of a wrong type are counted, and added to `wrong_fields`.
+        The keys of values of a wrong type are counted, and added to `wrong_fields`. `digest` is that of the row.
         """
         if self.known.has_hub_ids is None and type(row) is dict and parse_repo_id(row) is not None:
             # All repos of a Hub have one, or none: the first tells.
@@ -176,7 +180,9 @@ class HubClient:
             if wrong_fields is not None:
                 wrong_fields.append(key)
 
-        return parse_repo(row, now, type_=self.repo_type, has_hub_ids=has_hub_ids, on_wrong_field=on_wrong_field)
+        return parse_repo(
+            row, now, type_=self.repo_type, has_hub_ids=has_hub_ids, on_wrong_field=on_wrong_field, digest=digest
+        )
 
     def lists_details(self, rows: Sequence[Any]) -> bool:
         """Whether the listing of these rows shows what repo owners write, or would if there were any.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,6 +93,7 @@ def parse_repo(
     type_: RepoType = "model",
     has_hub_ids: bool = True,
     on_wrong_field: Callable[[str], None] = lambda key: None,
+    digest: int | None = None,
 ) -> RepoRecord | Skipped:
     """The repo that a row describes, or why the row is skipped.
 
@@ -100,13 +102,16 @@ def parse_repo(
         type_: of the repo, which the row does not tell.
         has_hub_ids: whether this Hub's repos have an `_id`. Those of a Hub without are known by their id alone.
         on_wrong_field: called with the key of each value that is left out because it has a wrong type.
+        digest: of the row; the record has it where an equal row says the same at any time.
     """
     try:
         hub_id = parse_ids(row, type_, has_hub_ids=has_hub_ids)
         while True:
             try:
-                return _parse_row(row, hub_id, type_)
+                repo = _parse_row(row, hub_id, type_, digest)
+                return repo if digest is None or is_told_in_full(repo) else replace(repo, row=None)
             except WrongField as error:
+                digest = None
                 on_wrong_field(error.key)
                 row = {key: value for key, value in row.items() if key != error.key}
     except (WrongField, TypeError) as error:
@@ -144,7 +149,7 @@ def is_hub_id(value: Any) -> bool:
     return type(value) is str and HUB_ID.fullmatch(value) is not None
 
 
-def _parse_row(row: Mapping[str, Any], hub_id: str, type_: RepoType) -> RepoRecord:
+def _parse_row(row: Mapping[str, Any], hub_id: str, type_: RepoType, digest: int | None) -> RepoRecord:
     get = row.get
     repo_id = row["id"]
     card, config, gguf = get("cardData"), get("config"), get("gguf")
@@ -178,6 +183,7 @@ def _parse_row(row: Mapping[str, Any], hub_id: str, type_: RepoType) -> RepoReco
         evaluations=parse_evaluations(get("model-index"), get("cardData"), get("evalResults")),
         extra={} if KNOWN_KEYS[type_].issuperset(row) and type_ != "space" else parse_extra(row, type_),
         type=type_,
+        row=digest,
     )
 
 

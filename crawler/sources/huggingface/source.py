@@ -126,11 +126,7 @@ class HuggingFaceSource:
         return self.client.newest_created(scope)
 
     def parse_row(self, row: Any, now: datetime, digest: int | None = None) -> RepoRecord | Skipped:
-        wrong_fields: list[str] = []
-        found = self.client.parse_repo(row, now, wrong_fields)
-        if digest is None or wrong_fields or isinstance(found, Skipped) or not parse.is_told_in_full(found):
-            return found
-        return replace(found, row=digest)
+        return self.client.parse_repo(row, now, digest=digest)
 
     def parse_known_row(self, row: Any, digest: int) -> RepoRecord | None:
         return parse.parse_known_row(row, digest, self.client.repo_type)
