@@ -360,7 +360,7 @@ def _update_counters(rows: Rows, counted: Sequence[CountedRepo], at: datetime) -
     rows.update(repos, columns, "id", [(*each.counters, at, each.stored.repo) for each in counted])
     outdated = [each.stored for each in counted if _has_other_digits(each)]
     rows.insert_new(search_pending, ("repo",), [(stored.repo,) for stored in outdated])
-    mark_fits(rows, [stored.repo for stored in outdated if stored.depth is not None])
+    mark_fits(rows, [stored.repo for stored in outdated if stored.has_labels])
     _save_metrics(rows, counted, at)
 
 

@@ -35,8 +35,8 @@ _STORED_STATES = (
 
 
 _KNOWN_STATES = (
-    "select hub_id, id, digest, status, row_digest, downloads, downloads_all_time, likes, trending_score from repos"
-    " where hub_id in ({})"
+    "select hub_id, id, type, digest, status, row_digest, downloads, downloads_all_time, likes, trending_score"
+    " from repos where hub_id in ({})"
 )
 
 
@@ -82,6 +82,10 @@ class StoredState:
     license: str | None
     indexed: tuple[str | None, ...]  # the labels of INDEXED_LABELS
     row_digest: int | None
+
+    @property
+    def has_labels(self) -> bool:
+        return self.depth is not None
 
     @property
     def is_enriched(self) -> bool:
@@ -141,6 +145,7 @@ class KnownState:
     repo: int
     counters: Counters
     row: int | None  # digest of the row that the stored values come from
+    has_labels: bool
 
 
 def load_known_states(rows: Rows, hub_ids: Iterable[str]) -> dict[str, KnownState]:
@@ -150,8 +155,9 @@ def load_known_states(rows: Rows, hub_ids: Iterable[str]) -> dict[str, KnownStat
             repo,
             Counters(downloads, all_time, likes, trending),
             None if row_digest is None else stored_row_digest(row_digest, digest, status),
+            type_ == "model",
         )
-        for hub_id, repo, digest, status, row_digest, downloads, all_time, likes, trending in rows.select_in(
+        for hub_id, repo, type_, digest, status, row_digest, downloads, all_time, likes, trending in rows.select_in(
             _KNOWN_STATES, hub_ids
         )
     }

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015_row_digest"
-down_revision = "0014_kinds_and_cards"
+revision = "0016_row_digest"
+down_revision = "0015_fit_candidates"
 branch_labels = None
 depends_on = None
 
