@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018_row_digest"
-down_revision = "0017_totals"
+revision = "0017_row_digest"
+down_revision = "0016_totals"
 branch_labels = None
 depends_on = None
 
