@@ -18,9 +18,11 @@ PUBLIC_ROWS: Mapping[str, str] = {
     "repos": "id not in ({private})",
     "skips": "reason <> 'private' and repo_id not in (select repo_id from {schema}repos where id in ({private}))",
     "tags": "id in (select tag from {schema}repo_tags where repo not in ({private}))",
+    "author_totals": "author in (select author from {schema}repos where id not in ({private}))",
+    "author_schemes": "author in (select author from {schema}repos where id not in ({private}))",
     "headers": "id in (select header from {schema}artifacts where repo not in ({private}))",
 }
-"""Conditions by table; other tables with a column `repo` have one on that."""
+"""Conditions by table; others with a column `repo` have one on that. Sums in `totals` still count private repos."""
 
 MASKED: Mapping[str, str] = {
     "scope": "case when scope like '%repo=%' then 'named repos' else scope end",
