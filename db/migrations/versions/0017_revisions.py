@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0017_revisions"
-down_revision = "0016_totals"
+down_revision = "0017_query_indexes"
 branch_labels = None
 depends_on = None
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0017_row_digest"
-down_revision = "0016_totals"
+down_revision = "0017_revisions"
 branch_labels = None
 depends_on = None
 
