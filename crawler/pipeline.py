@@ -84,7 +84,7 @@ def crawl(
         if settings.reported:
             return [] if visits is None else visits.visit_all()
         for scope in split_by_author(settings.scope):
-            part = replace(settings, scope=scope)
+            part = replace(settings, scope=replace(scope, private=settings.include_private))
             with recorded_run(store, source, part, choose_run_kind(store, part), callback) as recorder:
                 if visits is not None:
                     recorder.between_pages = visits.between_pages

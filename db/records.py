@@ -332,6 +332,7 @@ class RepoFilter:
     since: datetime | None = None  # last modified at or after
     limit: int | None = None  # only this number of repos, the most downloaded ones
     type: RepoType = "model"
+    private: bool = False  # also private repos
 
 
 @dataclass(frozen=True, slots=True)

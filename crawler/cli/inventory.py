@@ -44,7 +44,12 @@ def inventory(file: BinaryIO, column: str | None, changed_since: datetime | None
         items = list(take_inventory(reader, entries, changed_since))
     empty = "The list is empty." if not entries else f"Nothing of {len(entries)} changed."
     shown = [item for item in items if item.repo_id is not None or not out.quiet]  # ids alone: a missing one has none
-    out.rows([item.row() for item in shown], COLUMNS, names=NAMES, id_key="repo_id", empty=empty)
+    listed = COLUMNS if out.vertical or not out.truncate else [each for each in COLUMNS if each.key != "note"]
+    out.rows([item.row() for item in shown], listed, names=NAMES, id_key="repo_id", empty=empty)
+    if len(listed) < len(COLUMNS) and out.mode in ("human", "table") and not out.quiet and not out.picked:
+        for item in items:  # whole, below the table: a long address would leave no room for them in it
+            if item.note:
+                out.paragraph(f"{item.input}: {item.note}")
     absent = sum(item.status in ABSENT for item in items)
     if absent:
         out.message(f"{absent} of {len(entries)} are missing or gone.")

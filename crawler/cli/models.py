@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,12 +11,14 @@ import click
 from analysis.catalog.known_values import check_families, check_formats, check_schemes
 from crawler.cli.complete import complete_preset, complete_repo_id
 from crawler.cli.coverage import json_basis, print_gap
+from crawler.cli.errors import DONE, NO, print_error
 from crawler.cli.model_filters import filter_options
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, count_text, day_text
 from crawler.cli.table import cell_len
 
 if TYPE_CHECKING:
+    from analysis.catalog.description import Description
     from analysis.catalog.lineage import Node
     from analysis.catalog.models import ModelFilter
 
@@ -91,15 +94,16 @@ LISTED = (
 
 
 @models.command()
-@click.argument("repo_id", metavar="ID", shell_complete=complete_repo_id)
+@click.argument("repo_id", metavar="ID|-", shell_complete=complete_repo_id)
 @click.option("--all", "whole", is_flag=True, help="Every file, signal, relative, evaluation and change.")
 @click.option("--this-machine", is_flag=True, help="Which file is best on this computer.")
 @click.option("--preset", shell_complete=complete_preset, metavar="NAME", help="Which is best on this: RTX 4090.")
 @db_option
 @output_options(table=False)
-def info(repo_id: str, whole: bool, this_machine: bool, preset: str | None, db: str, out: Printer) -> None:
+def info(repo_id: str, whole: bool, this_machine: bool, preset: str | None, db: str, out: Printer) -> int:
     """One model on one screen: what it is, claimed and measured values, quantizations, lineage, how to run it.
 
+    With - the ids come from stdin, one a line: --json prints a line for each; exit status 1 if one is unknown.
     The best file is that for the machine of the configuration, else for a laptop with 16 GB.
 
     \b
@@ -107,18 +111,45 @@ def info(repo_id: str, whole: bool, this_machine: bool, preset: str | None, db: 
       hf-catalog models info google/gemma-3-4b-it --preset macbook-m4-16gb
       hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf
       hf-catalog models info google/gemma-3-4b-it-qat-q4_0-gguf --all
+      hf-catalog models ls --author google -q | hf-catalog models info - --json
     """
     from analysis.catalog.description import load_description
+    from analysis.catalog.inventory import parse_list
+    from analysis.errors import UnknownModel
     from analysis.query.reader import CatalogReader
+    from analysis.text import to_json
+    from crawler.cli.inventory import read_text
     from crawler.cli.machine import machine_or_laptop
     from crawler.cli.model_info import show_long, show_short
 
+    show: Callable[[Description, Printer], None] = show_long if whole else show_short
     with CatalogReader(db) as reader:
-        found = load_description(reader, repo_id, machine_or_laptop(this_machine, preset))
+        machine = machine_or_laptop(this_machine, preset)
+        if repo_id != "-":
+            print_description(load_description(reader, repo_id, machine), show, out)
+            return DONE
+        unknown = 0
+        for name in parse_list(read_text(sys.stdin.buffer)):
+            try:
+                found = load_description(reader, name, machine)
+            except UnknownModel as error:
+                unknown += 1
+                print_error(str(error), error.hint)
+                continue
+            if out.mode == "json":
+                out.line(to_json(found.row()))
+            else:
+                print_description(found, show, out)
+                out.message("")
+    return NO if unknown else DONE
+
+
+def print_description(found: Description, show: Callable[[Description, Printer], None], out: Printer) -> None:
+    """One model, as the options want it."""
     if out.quiet:
         out.line(found.model["repo_id"])
-        return
-    out.object(found.row(), human=lambda: (show_long if whole else show_short)(found, out))
+    else:
+        out.object(found.row(), human=lambda: show(found, out))
 
 
 @models.command()

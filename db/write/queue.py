@@ -110,8 +110,9 @@ _JOINED = repos.outerjoin(enrichments, enrichments.c.repo == repos.c.id).outerjo
 )
 
 
-def _is_reachable() -> ColumnElement[bool]:
-    return repos.c.status.in_(("available", "gated"))
+def _is_reachable(scope: RepoFilter | None) -> ColumnElement[bool]:
+    private = ("private",) if scope is not None and scope.private else ()
+    return repos.c.status.in_(("available", "gated", *private))
 
 
 def _is_due(depth: Depth) -> ColumnElement[bool]:
@@ -131,11 +132,11 @@ def _conditions(depth: Depth, scope: RepoFilter | None, now: datetime | None) ->
     if scope is not None and scope.limit is not None:
         top = (
             select(repos.c.id)
-            .where(_is_reachable(), *narrow)
+            .where(_is_reachable(scope), *narrow)
             .order_by(repos.c.downloads.desc().nulls_last(), repos.c.id)
         )
         narrow = [repos.c.id.in_(top.limit(scope.limit))]
-    return and_(_is_reachable(), _is_due(depth), *free, *narrow)
+    return and_(_is_reachable(scope), _is_due(depth), *free, *narrow)
 
 
 class LeaseQueue:
@@ -180,7 +181,7 @@ class LeaseQueue:
                 self._ranked.extend(self._rank(rows, max(n, RANKED_BATCH), depth, scope, now))
                 has_ranked = True
             ids = [self._ranked.popleft() for _ in range(min(n - len(leased), len(self._ranked), CHUNK))]
-            leased += self._lease(rows, ids, depth, now)
+            leased += self._lease(rows, ids, depth, scope, now)
         return leased
 
     def _rank(self, rows: Rows, n: int, depth: Depth, scope: RepoFilter | None, now: datetime) -> Sequence[int]:
@@ -191,7 +192,9 @@ class LeaseQueue:
         statement = select(repos.c.id).select_from(_JOINED).where(*conditions)
         return rows.connection.execute(statement.order_by(*order).limit(n)).scalars().all()
 
-    def _lease(self, rows: Rows, ids: Sequence[int], depth: Depth, now: datetime) -> list[LeasedRepo]:
+    def _lease(
+        self, rows: Rows, ids: Sequence[int], depth: Depth, scope: RepoFilter | None, now: datetime
+    ) -> list[LeasedRepo]:
         rank = {number: place for place, number in enumerate(ids)}
         if rows.dialect.name == "postgresql":
             # Lock first, then read: a single statement would see the leases as they were before it had the locks.
@@ -204,7 +207,7 @@ class LeaseQueue:
                 enrichments.c.attempts,
             )
             .select_from(repos.outerjoin(enrichments, enrichments.c.repo == repos.c.id))
-            .where(repos.c.id.in_(ids), _is_reachable(), _is_due(depth), _is_free(now))
+            .where(repos.c.id.in_(ids), _is_reachable(scope), _is_due(depth), _is_free(now))
         )
         found = sorted(rows.connection.execute(statement).all(), key=lambda row: rank[row.id])
         until = now + LEASE_DURATION

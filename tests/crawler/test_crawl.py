@@ -321,6 +321,11 @@ def test_private_repos_are_included_on_request_only(sample: SampleHub, db: Path,
     run_crawl(tmp_path / "all.db", sample, token=READER, include_private=True)
     sql = "select status from repos where repo_id = 'acme/Gemma-1-4B-it-3'"
     assert rows(tmp_path / "all.db", sql) == [("private",)]
+    visited = (
+        "select e.depth, (select count(*) from repo_files f where f.repo = r.id) > 0 from repos r"
+        " join enrichments e on e.repo = r.id where r.repo_id = 'acme/Gemma-1-4B-it-3'"
+    )
+    assert rows(tmp_path / "all.db", visited) == [("files", 1)], "it is visited as the others are"
 
 
 # ---- scopes ---------------------------------------------------------------------------------------------------------

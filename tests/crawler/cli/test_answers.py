@@ -419,3 +419,12 @@ def test_help_has_an_example_that_works(small: str, hf_catalog: Ask, monkeypatch
             assert answer.status == DONE or "::" in line, f"{line}: {answer.err}"
             tried.append(line)
     assert len(tried) > 15
+
+
+def test_info_takes_ids_from_stdin(small: str, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = "google/gemma-3-4b-it\nno/such\nunsloth/gemma-3-4b-it-GGUF\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(ids.encode())))
+    answer = hf_catalog("models", "info", "-", "--json", "--db", small)
+    assert answer.status == 1 and "no/such" in answer.err
+    found = [json.loads(line)["repo_id"] for line in answer.out.splitlines()]
+    assert found == ["google/gemma-3-4b-it", "unsloth/gemma-3-4b-it-GGUF"]

@@ -29,6 +29,17 @@ def test_quiet_prints_the_ids_of_those_that_were_found(small: str, tmp_path: Pat
     assert hf_catalog("inventory", str(names), "--db", small, "-q").out.splitlines() == [GEMMA]
 
 
+def test_notes_are_whole_however_long_the_address(
+    small: str, tmp_path: Path, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    address = f"https://huggingface.co/{GEMMA}/blob/main/a-file-that-this-repo-does-not-hold-at-all.gguf"
+    names = tmp_path / "names.txt"
+    names.write_text(f"{address}\n")
+    said = " ".join(hf_catalog("inventory", str(names), "--db", small, "-t").out.split())
+    assert f"{address}: access must be requested; it has no file a-file-that" in said
+
+
 def test_stdin_is_a_list(small: str, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{GEMMA}\n".encode())))
     found = hf_catalog("inventory", "-", "--db", small, "--csv")
