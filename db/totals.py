@@ -48,16 +48,17 @@ def kept_totals(rows: Rows, repos: Sequence[int]) -> Iterator[None]:
 
 def add_changes(rows: Rows, before: Counts, after: Counts) -> None:
     """Adds the difference of two measures of the same repos to the totals."""
-    lost: list[Key] = []
+    lost: dict[Key, Row] = {}
     for table in TABLES:
-        lost += _add(rows, table, before.of(table), after.of(table))
-    _count_extremes_again(rows, lost)
+        lost |= _add(rows, table, before.of(table), after.of(table))
+    _count_extremes_again(rows, [key for key, was in lost.items() if _holds_extreme(rows, key, was)])
 
 
-def _add(rows: Rows, table: TotalTable, before: Mapping[Key, Any], after: Mapping[Key, Any]) -> list[Key]:
-    """Returns the groups that may have lost their least or greatest value."""
+def _add(rows: Rows, table: TotalTable, before: Mapping[Key, Any], after: Mapping[Key, Any]) -> dict[Key, Row]:
+    """Returns the groups in which the repos had a lesser or greater value before, with their extremes of then."""
     nothing, width = table.values(table.kind()), len(table.sums)
-    gained, less, lost = [], [], []
+    gained, less = [], []
+    lost: dict[Key, Row] = {}
     for key in dict.fromkeys((*before, *after)):
         was = table.values(before[key]) if key in before else nothing
         now = table.values(after[key]) if key in after else nothing
@@ -68,7 +69,7 @@ def _add(rows: Rows, table: TotalTable, before: Mapping[Key, Any], after: Mappin
         if key in before:
             less.append(key)
             if _may_lose_extreme(table, was[width:], now[width:]):
-                lost.append(key)
+                lost[key] = was[width:]
     gained.sort(key=lambda row: row[: len(table.key)])
     rows.merge(metadata.tables[table.name], table.key, table.columns, gained, _merge_sql(table))
     empty = " and ".join(f"{name} = 0" for name in ("repos", "artifacts") if name in table.sums)
@@ -87,6 +88,18 @@ def _may_lose_extreme(table: TotalTable, was: Row, now: Row) -> bool:
         old is not None and combine(name, old, new) != new
         for name, old, new in zip(table.extremes, was, now, strict=True)
     )
+
+
+def _holds_extreme(rows: Rows, key: Key, was: Row) -> bool:
+    """Whether one of the values that the repos had is as extreme as that of the group: others may have a better one."""
+    columns = ", ".join(f'"{name}"' for name in EXTREMES)
+    for stored in rows.select(f"select {columns} from totals where {_where(GROUPS)}", key):
+        return any(
+            value is not None and combine(name, value, old) == old
+            for name, value, old in zip(EXTREMES, stored, was, strict=True)
+            if old is not None
+        )
+    return False
 
 
 @lru_cache
