@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0017_row_digest"
-down_revision = "0017_revisions"
+revision = "0020_row_digest"
+down_revision = "0019_revisions"
 branch_labels = None
 depends_on = None
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0017_query_indexes"
-down_revision = "0016_totals"
+revision = "0018_query_indexes"
+down_revision = "0017_totals"
 branch_labels = None
 depends_on = None
 

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016_totals"
+revision = "0017_totals"
 down_revision = "0016_imported_history"
 branch_labels = None
 depends_on = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0017_revisions"
-down_revision = "0017_query_indexes"
+revision = "0019_revisions"
+down_revision = "0018_query_indexes"
 branch_labels = None
 depends_on = None
 
