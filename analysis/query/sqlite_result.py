@@ -42,10 +42,14 @@ class SqliteCatalog:
 
     def _connect(self) -> sqlite3.Connection:
         connection = connect(self.path, read_only=True)
-        if self._public_only and connection.execute(HAS_PRIVATE).fetchone():
-            connection.execute("pragma query_only=off")  # of temporary views: the file is opened for reading alone
-            hide_private(connection.execute, "main.")
-            connection.execute("pragma query_only=on")
+        try:
+            if self._public_only and connection.execute(HAS_PRIVATE).fetchone():
+                connection.execute("pragma query_only=off")  # of temporary views: the file is opened for reading alone
+                hide_private(connection.execute, "main.")
+                connection.execute("pragma query_only=on")
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            raise CatalogDamaged(str(self.path), str(error)) from error
         limit_connection(connection)
         return connection
 

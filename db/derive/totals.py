@@ -190,6 +190,9 @@ select
 from artifacts where repo in ({}) and role = 'weights'
 """
 
+DYNAMIC_FORMATS = frozenset({"gguf"})
+"""Formats whose files are counted by whether their schemes were chosen tensor by tensor (the group `dynamic`)."""
+
 SIZE_CLASSES = (10**9, 4 * 10**9, 10**10, 4 * 10**10, 15 * 10**10)
 """Parameters below which a model belongs to the class 0, 1 ... of the group `size`."""
 
@@ -334,7 +337,7 @@ def _count_artifacts(counts: Counts, model: Model, artifacts: Sequence[Row]) -> 
                 by_bits = "bits", quant, "" if bits is None else str(round(bits * 10_000))
                 counts.groups[by_bits].see(bits_per_weight)
                 keys.append(by_bits)
-            if kind == "gguf" and quantized:
+            if kind in DYNAMIC_FORMATS and quantized:
                 keys.append(("dynamic", quant, "1" if dynamic else "0"))
                 if author is not None:
                     seen_members.add(("dynamic author", quant, "1" if dynamic else "0", author))

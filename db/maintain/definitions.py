@@ -17,7 +17,7 @@ from db.schema.migrate import upgrade_engine
 from db.schema.tables import metadata
 from db.schema.views import POSTGRESQL_FUNCTIONS, create_view, view_names, view_sources
 
-MAY_NOT_CREATE = frozenset({"42501", "25006"})
+MAY_NOT_CREATE = frozenset({"42501", "25006", "0A000"})
 """What PostgreSQL answers a role without the right to make temporary views, and everybody on a standby."""
 
 _SCHEMA = "quote_ident(current_schema())::regnamespace"
@@ -73,7 +73,7 @@ def _compare_postgresql(engine: Engine) -> tuple[list[str], list[str]]:
         differing = [*_other_indexes(connection), *_other_keys(connection), *_other_functions(connection)]
         present = _view_definitions(connection, _SCHEMA)
     wanted = _wanted_views(engine)
-    differing += (name for name in sorted(wanted) if present.get(name) != wanted[name])
+    differing += (name for name in sorted(wanted) if present.get(name) not in wanted[name])
     return foreign, sorted(differing)
 
 
@@ -107,17 +107,24 @@ def _other_functions(connection: Connection) -> Iterator[str]:
             yield name
 
 
-def _wanted_views(engine: Engine) -> dict[str, str]:
+def _wanted_views(engine: Engine) -> dict[str, set[str]]:
     """The definitions as PostgreSQL writes them of this version's views, which are made for it and rolled back.
 
-    Empty where the role may make none, or the server is a standby.
+    Two of each: of the view as this version makes it, and of one made from that definition, as pg_restore does. Empty
+    where the role may make none, or the server is a standby.
     """
     with engine.connect() as connection:
         try:
             connection.exec_driver_sql("set transaction read write")
             for name, text in view_sources():
                 create_view(connection, name, text, temporary=True)
-            return _view_definitions(connection, "pg_my_temp_schema()")
+            made = _view_definitions(connection, "pg_my_temp_schema()")
+            quote = connection.dialect.identifier_preparer.quote
+            for name, text in made.items():
+                body = text.rstrip(";").replace("%", "%%")
+                connection.exec_driver_sql(f"create temporary view {quote(f'{name} restored')} as {body}")
+            restored = _view_definitions(connection, "pg_my_temp_schema()", " restored")
+            return {name: {text, restored[name]} for name, text in made.items()}
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) not in MAY_NOT_CREATE:
                 raise
@@ -126,8 +133,9 @@ def _wanted_views(engine: Engine) -> dict[str, str]:
             connection.rollback()
 
 
-def _view_definitions(connection: Connection, schema: str) -> dict[str, str]:
-    """The definitions of this version's views in a schema, by their names."""
+def _view_definitions(connection: Connection, schema: str, suffix: str = "") -> dict[str, str]:
+    """The definitions of this version's views in a schema, by their names; of those with a suffix to their names."""
     sql = f"select relname, pg_get_viewdef(oid) from pg_class where relkind = 'v' and relnamespace = {schema}"
     ours = view_names()
-    return {name: text for name, text in connection.exec_driver_sql(sql) if name in ours}
+    found = {row.relname: row.pg_get_viewdef for row in connection.exec_driver_sql(sql)}
+    return {name: found[name + suffix] for name in ours if name + suffix in found}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.publish.datapackage import DATA_PACKAGE
 from analysis.publish.export import export_catalog, exportable_names
 from analysis.publish.manifest import MANIFEST
 from analysis.query.reader import CatalogReader
@@ -32,10 +33,16 @@ def test_every_file_of_an_export_is_the_same(both: tuple[str, str], tmp_path: Pa
     differ = [
         file
         for file in files
-        if file != MANIFEST
+        if file not in (MANIFEST, DATA_PACKAGE)
         and (tmp_path / "sqlite" / file).read_bytes() != (tmp_path / "postgresql" / file).read_bytes()
     ]
     assert differ == []
+    packages = [
+        json.loads((tmp_path / name / DATA_PACKAGE).read_text(encoding="utf-8")) for name in ("sqlite", "postgresql")
+    ]
+    for package in packages:
+        del package["created"]
+    assert packages[0] == packages[1]
 
 
 @pytest.mark.parametrize("view", [view for view, _ in view_sources()])

@@ -201,7 +201,7 @@ PLANTED: dict[str, tuple[str, ...]] = {
     "a deleting trigger": ("create trigger t after insert on tags begin delete from repos; end",),
     "a trigger instead of a view": ("create trigger t instead of insert on models begin delete from repos; end",),
     "a table without rules": ("drop table evaluations", "create table evaluations (repo, task, value)"),
-    "a column with a default that runs": ("alter table tags add column evil text default (hex(randomblob(9)))",),
+    "a column with a default that runs": ("alter table crawl_locks add column evil text default (hex(randomblob(9)))",),
     "an index that is not there": ("drop index ix_edges_parent",),
 }
 

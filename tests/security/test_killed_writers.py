@@ -70,7 +70,7 @@ def test_a_killed_writer_leaves_nothing_under_the_final_name_and_nothing_at_all_
 
 
 def test_an_export_that_replaces_another_one_loses_none_whenever_it_is_killed(killed: Answers) -> None:
-    earlier, later = ["manifest.json", "models.csv"], ["files.csv", "manifest.json"]
+    earlier, later = (["datapackage.json", *sorted(["manifest.json", name])] for name in ("models.csv", "files.csv"))
     answers = killed["replaced"]
     assert list(answers.pop("never")) == [0, later, later]
     assert all(status == -9 for status, *_ in answers.values())
@@ -145,7 +145,7 @@ def test_every_file_of_an_export_is_on_the_disk_before_the_folder_takes_its_name
 ) -> None:
     export_catalog(small, tmp_path / "out", only=["models", "artifacts"])
     files = sorted(("sync", path.name) for path in (tmp_path / "out").iterdir())
-    assert sorted(events[: len(files)]) == files and len(files) == 3
+    assert sorted(events[: len(files)]) == files and len(files) == 4
     assert events[len(files) :] == [("sync", "new"), ("rename", "out"), ("sync", tmp_path.name)]
     events.clear()
     export_catalog(small, tmp_path / "out", only=["models"])

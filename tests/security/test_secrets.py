@@ -277,7 +277,7 @@ def test_a_service_shows_no_secret(
     configure_log(json_lines=json_lines)
     service = Service(read_config(write_config(tmp_path, receiver)))
     error = "Error: postgresql://me:***@127.0.0.1:1/x does not answer\nHint: look\x1b[31m\n"
-    monkeypatch.setattr(service, "_run_process", lambda job: (3, "", error))
+    monkeypatch.setattr(service._processes, "run", lambda *_: (3, "", error))
     service.run(once=True)
 
     said = capsys.readouterr()
@@ -304,7 +304,7 @@ def test_a_jobs_process_gets_the_database_by_its_environment(
         started.append((command, env))
         raise OSError("not in this test")
 
-    monkeypatch.setattr("crawler.service.scheduler.subprocess.Popen", refuse)
+    monkeypatch.setattr("crawler.service.run_process.subprocess.Popen", refuse)
     service = Service(read_config(config))
     service.run_job(service.config.jobs["other"])
     ((command, env),) = started

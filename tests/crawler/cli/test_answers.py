@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -414,7 +415,7 @@ def test_help_has_an_example_that_works(small: str, hf_catalog: Ask, monkeypatch
         examples = [line.strip() for line in text.splitlines() if line.strip().startswith("hf-catalog ")]
         assert examples, command
         for line in examples:
-            words = shlex.split(line.partition(" > ")[0])[1:]
+            words = shlex.split(re.split(r" [>|] ", line)[0])[1:]
             answer = hf_catalog(*words)
             assert answer.status == DONE or "::" in line, f"{line}: {answer.err}"
             tried.append(line)

@@ -285,7 +285,7 @@ def test_a_repo_of_the_hub(run: Any, hub: SampleHub, monkeypatch: pytest.MonkeyP
     assert again["parameters"] == found["parameters"]
     for reference in (f"hf.co/{repo}:Q4_0", f"https://huggingface.co/{repo}", f"ollama run hf.co/{repo}:latest"):
         assert run(reference, "--json").json["parameters"] == found["parameters"]
-    assert "names a revision but no file" in run(f"pkg:huggingface/{repo}@0123abc", "--json").err
+    assert "Invalid rev id" in run(f"pkg:huggingface/{repo}@0123abc", "--json").err
     by_url = run(f"{hub.endpoint}/{repo}/resolve/main/gemma-3-4b-it-q4_0.gguf", "--json").json
     assert by_url["parameters"] == found["parameters"]
 

@@ -33,5 +33,7 @@ def test_no_line_of_the_tour_is_wider_than_the_terminal(
         answer = hf_catalog(*words)
         lines = [*answer.out.splitlines(), *answer.err.splitlines()]
         assert lines, words
-        wide = [line for line in lines if cell_len(line) > width and not TO_COPY.search(line)]
+        wide = [
+            line for line in lines if cell_len(line.replace(str(demo), demo.name)) > width and not TO_COPY.search(line)
+        ]
         assert not wide, words
