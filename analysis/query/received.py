@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from analysis.units import MIB
@@ -32,8 +33,13 @@ def limit_received(connection: Any) -> None:
 
 
 def _count_steps(steps: Generator[Any, Any, Any], connection: Any) -> Generator[Any, Any, Any]:
-    """The driver's own steps, each of which reads what has arrived."""
+    """The driver's own steps, each of which reads what has arrived.
+
+    One step may read far more than had arrived when it began, from a fast server: so the memory that this process
+    takes more than before counts too, once the connection has received much.
+    """
     received = 0
+    before = _resident_bytes()
     ready: Any = None
     while True:
         try:
@@ -42,9 +48,19 @@ def _count_steps(steps: Generator[Any, Any, Any], connection: Any) -> Generator[
             return end.value
         ready = yield wanted
         received += _waiting_bytes(connection.fileno())
-        if received > MAX_RECEIVED_BYTES:
+        grown = _resident_bytes() - before if received > MIB // 4 else 0
+        if max(received, grown) > MAX_RECEIVED_BYTES:
             connection.close()  # or the driver reads the rest when its cursor ends
             raise TooMuchReceived
+
+
+def _resident_bytes() -> int:
+    """The memory that this process has in use; 0 where the system can't tell (proc(5), statm)."""
+    with suppress(ImportError, OSError):
+        import resource
+
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+    return 0
 
 
 def _waiting_bytes(socket: int) -> int:
