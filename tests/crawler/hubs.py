@@ -18,6 +18,7 @@ from crawler.sources.huggingface.source import HuggingFaceSource
 from crawler.sources.pacer import Pacer
 from db.records import RunRecord
 from db.schema.migrate import upgrade
+from db.sqlite_file import sqlite_path
 from db.write.store import Store
 from samplehub import Catalog, Fault, SampleHub
 from samplehub.server.server import read_catalog
@@ -79,7 +80,7 @@ def run_crawl(
 ) -> RunRecord:
     """One crawl into a catalog. Pages are small, so that there are several."""
     settings = replace(CrawlSettings(depth="files", page=10, workers=4), **orders)
-    if not db.exists():
+    if sqlite_path(db) is not None and not db.exists():  # not the URL of a server
         db.write_bytes(empty_catalog())
     with Store.open(db, create=True) as store:
         return crawl(store, HuggingFaceSource(hub or make_client(sample, token)), settings)[-1]
