@@ -337,7 +337,11 @@ class RepoFilter:
 
 @dataclass(frozen=True, slots=True)
 class FitUpdate:
-    """What was made for some models: the rows of fit_candidates, and digests of what their copies take over."""
+    """What was made for some models: the rows of fit_candidates and fit_uses, digests of what their copies take over.
+
+    Of fit_uses each pair of (repo, use) once.
+    """
 
     candidates: Sequence[tuple[Any, ...]]
+    uses: Sequence[tuple[int, str]]
     digests: Mapping[int, int]

@@ -276,6 +276,12 @@ def repo_conditions(reader: CatalogReader, request: FitRequest) -> RepoCondition
         authors = f"lower(author) in ({bind(values, 'author', request.authors)})"
         counts.append(count_matches(reader, f"select 1 from repos where {authors}", values, MAX_INDEX_MATCHES))
         conditions.append(f"lower(r.author) in ({bind(values, 'author', request.authors)})")
+    if request.task is not None:
+        values["task"] = request.task.lower()
+        matches = "select repo from fit_uses where use = :task"
+        counts.append(count_matches(reader, matches, values, MAX_INDEX_MATCHES))
+        if counts[-1] <= MAX_INDEX_MATCHES:
+            conditions.append(f"r.id in ({matches} union all select repo from fit_pending)")
     if request.repo_ids:
         counts.append(len(request.repo_ids))
         conditions.append(f"lower(r.repo_id) in ({bind(values, 'repo', request.repo_ids)})")

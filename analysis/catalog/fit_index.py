@@ -8,7 +8,7 @@ a bound may be too generous, which costs time, but never too strict.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from math import ceil, log2
 from typing import TYPE_CHECKING, Any
@@ -29,12 +29,7 @@ from analysis.catalog.fit_request import FitRequest, words_of
 from analysis.catalog.geometries import GeometryLookup
 from analysis.catalog.published_results import models_with_results
 from analysis.fit.geometry import Geometry
-from analysis.fit.memory import (
-    COMPUTE_WITHOUT_HEADER_BYTES,
-    elements_without_header,
-    logits_bytes,
-    usual_parameters,
-)
+from analysis.fit.memory import logits_bytes
 from analysis.fit.speed import active_bytes
 from analysis.query.reader import CatalogReader
 from db.records import FitUpdate
@@ -72,13 +67,13 @@ def make_fit_rows(reader: CatalogReader, numbers: Sequence[int]) -> FitUpdate:
         candidate = make_candidate(model, inherited, row, bases)
         if find_flaw(candidate, row) is None:
             made.append((row, model, candidate))
-    geometries = GeometryLookup(reader).find_all([geometry_row(candidate) for _, _, candidate in made])
+    geometries = GeometryLookup(reader).find_with_source([geometry_row(candidate) for _, _, candidate in made])
     context = Context(load_generations(reader), {})
     rows = [
-        (*keys_of(row, candidate, context, published), *needs_of(candidate, geometry), *filters_of(row, model))
-        for (row, model, candidate), geometry in zip(made, geometries, strict=True)
+        (*keys_of(row, candidate, context, published), *needs_of(candidate, geometry, source), *filters_of(row, model))
+        for (row, model, candidate), (geometry, source) in zip(made, geometries, strict=True)
     ]
-    return FitUpdate(rows, digests)
+    return FitUpdate(rows, uses_of(model for _, model, _ in made), digests)
 
 
 def geometry_row(candidate: Candidate) -> dict[str, Any]:
@@ -136,11 +131,22 @@ def greatest_score(points: int) -> float:
     return (points - POINTS_AT_ZERO) / 100
 
 
-def needs_of(candidate: Candidate, geometry: Geometry | None) -> tuple[int, int, float, float | None, bool, int | None]:
-    """weights, fixed_bytes, token_elements, read_bytes, mixture, context."""
+def uses_of(models: Iterable[dict[str, Any]]) -> list[tuple[int, str]]:
+    """The rows of fit_uses: repo, use."""
+    return sorted({(model["id"], word) for model in models for word in words_of(model)})
+
+
+def needs_of(
+    candidate: Candidate, geometry: Geometry | None, source: str | None
+) -> tuple[int, int, float, float | None, bool, int | None]:
+    """weights, fixed_bytes, token_elements, read_bytes, mixture, context.
+
+    Only the repo's own headers bound the cache: those of its base model and of other copies may be read, or change,
+    without these rows being made again.
+    """
     weights, parameters = candidate.total_size, candidate.parameters
-    if geometry is None:
-        fixed, elements = COMPUTE_WITHOUT_HEADER_BYTES, elements_without_header(parameters or usual_parameters(weights))
+    if geometry is None or source == "base":
+        geometry, fixed, elements = None, 0, 0.0
     else:
         fixed, elements = geometry.state_bytes + logits_bytes(geometry), geometry.least_elements_per_token
     is_unknown = candidate.mixture and not candidate.active_parameters

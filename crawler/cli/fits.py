@@ -212,6 +212,7 @@ def print_answer(
     basis = {
         "more": answer.more,
         "left_out": answer.left_out,
+        "considered": answer.considered,
         "coverage": answer.coverage.row(db),
         "use": used,
     }
@@ -264,8 +265,10 @@ def print_method(out: Printer, machine: Machine, request: FitRequest, answer: Fi
     if noted:
         others = f" and {len(noted) - 1} more" if len(noted) > 1 else ""
         out.message(f"The speed of {noted[0].repo_id}{others} is {noted[0].speed_note}.")
+    if answer.left_out:
+        out.message(f"Of {answer.considered:,} repos that were looked at, best first, are left out:")
     for reason, count in sorted(answer.left_out.items(), key=lambda each: -each[1]):
-        out.message(f"Left out, {count:,} {'repos' if count > 1 else 'repo'}: {reason}.")
+        out.message(f"  {count:,}: {reason}.")
     if answer.narrowed:
         out.message(
             f"Of the models that are not ranked yet only the {MAX_REPOS:,} most downloaded were considered; "

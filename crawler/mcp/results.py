@@ -136,7 +136,7 @@ class FitList(Result):
     machine: str
     models: list[FitRow]
     more: Annotated[int, Field(description="Further base models that may fit.")]
-    left_out: Annotated[dict[str, int], Field(description="reason -> number of repos")]
+    left_out: Annotated[dict[str, int], Field(description="reason -> number of repos, of those looked at, best first")]
     use: Annotated[dict[str, str], Field(description="program -> the command that runs the first row")]
 
 

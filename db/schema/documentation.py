@@ -32,7 +32,7 @@ GROUPS = {
     "History": "crawl_runs metrics events aliases skips",
     "State of crawls": (
         "enrichments cursors watermarks listing_pages missing_repos partial_repos endpoints crawl_locks request_quotas "
-        "search_documents search_pending fit_candidates fit_pending fit_sources generations "
+        "search_documents search_pending fit_candidates fit_uses fit_pending fit_sources generations "
         "result_scales"
     ),
 }

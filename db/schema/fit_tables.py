@@ -35,6 +35,15 @@ fit_candidates = table(
     linked=True,
 )
 
+fit_uses = table(
+    "fit_uses",
+    "What the models of fit_candidates are for, by which rare tasks are found.",
+    key("use", Text, "a specialty, a tuning or the Hub's task, in lower case"),
+    repo_key(),
+    Index("ix_fit_uses_repo", "repo"),
+    linked=True,
+)
+
 fit_pending = table(
     "fit_pending",
     "Models whose rows of fit_candidates must be made again.",

@@ -23,6 +23,7 @@ from db.schema.declarations import table as _table
 from db.schema.fit_tables import fit_candidates as fit_candidates
 from db.schema.fit_tables import fit_pending as fit_pending
 from db.schema.fit_tables import fit_sources as fit_sources
+from db.schema.fit_tables import fit_uses as fit_uses
 from db.schema.fit_tables import generations as generations
 from db.schema.fit_tables import result_scales as result_scales
 from db.schema.total_tables import author_schemes as author_schemes

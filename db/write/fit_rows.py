@@ -15,7 +15,7 @@ from operator import itemgetter
 
 from db.records import FitUpdate
 from db.rows import Row, Rows
-from db.schema.tables import fit_candidates, fit_pending, fit_sources, generations, result_scales
+from db.schema.tables import fit_candidates, fit_pending, fit_sources, fit_uses, generations, result_scales
 
 COLUMNS = tuple(column.name for column in fit_candidates.columns)
 """Of fit_candidates, in the order of `FitUpdate.candidates`."""
@@ -64,6 +64,7 @@ def update_fits(rows: Rows, build: Build, progress: FitProgress, most: int) -> i
     update = build(pending)
     owners = [(number,) for number in pending]
     rows.replace(fit_candidates, ("repo",), _OWNED_COLUMNS, owners, map(_to_owned, update.candidates))
+    rows.replace(fit_uses, ("repo",), ("repo", "use"), owners, update.uses)
     rows.delete(fit_pending, ("repo",), owners)
     _mark_copies(rows, update.digests, progress)
     progress.add(pending)

@@ -165,6 +165,7 @@ def fill(db: str) -> None:
             rows.execute("insert into search_pending (repo) values (2)")
             rows.execute("insert into partial_repos (repo) values (2)")
             rows.execute("insert into fit_sources values (1, 7)")
+            rows.execute("insert into fit_uses values ('code', 2)")
             rows.execute("insert into generations values ('gemma', '3', ?)", ("2026-01-01T00:00:00.000Z",))
             rows.execute("insert into result_scales values ('mmlu', 'accuracy', 3, '[1.0, 2.0]')")
             candidate = (120, 9950, 2, 0, 10**9, 0, 1.0, None, False, None, True, "any", "gguf", "Q4_0", 4, "[]")

@@ -46,6 +46,7 @@ def load_fits(visit: Visit) -> Content:
         "rows": [fit.row() for fit in answer.fits],
         "more": answer.more,
         "left_out": answer.left_out,
+        "considered": answer.considered,
         "coverage": answer.coverage.row("catalog.db"),
         "use": use,
     }

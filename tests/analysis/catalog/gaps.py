@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,15 @@ def build(db: str | Path, models: Sequence[Model]) -> str:
         store.finish_run(replace(run, finished_at=FIRST, outcome="complete", repos_seen=len(models)))
         fill_fit_candidates(store)
     return str(db)
+
+
+def enrich(db: str, models: Sequence[Model]) -> None:
+    """A second crawl finds these models' files as they are now."""
+    with Store.open(db, clock=lambda: FIRST + timedelta(days=1)) as store:
+        run = store.start_run("full", "", "https://huggingface.co")
+        store.save_enrichments(run, [(each.enrichment(), 0) for each in models])
+        store.finish_run(replace(run, finished_at=FIRST, outcome="complete"))
+        fill_fit_candidates(store)
 
 
 def result(model: Model, dataset: str, value: float) -> Model:

@@ -89,6 +89,43 @@ def test_so_it_is_of_the_demo(demo: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert sum(found) > 20
 
 
+def test_headers_of_others_that_are_read_later_move_no_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy without a header of its own needs less as soon as a sibling's header tells of a small cache."""
+    small = {**LLAMA, "kv_heads": 1, "context": 131_072}
+    tall = replace(gaps.COPY, base_model="lost/original", parameters=8 * BILLION)
+    copy = gaps.gguf("copies/original-GGUF", 1, tall, 5_030_000_000)
+    sibling = gaps.gguf("others/original-GGUF", 2, replace(tall, quant="Q8_0", bits=8.0), 80_000_000_000)
+    db = gaps.build(tmp_path / "later.db", [copy, sibling])
+    machine, request = Machine(ram=16 * GB), FitRequest(context=131_072, every_artifact=True, min_speed=0)
+    with CatalogReader(db) as reader:
+        assert not compare(reader, machine, request, monkeypatch)
+    sibling.artifacts.clear()
+    gaps.enrich(db, [sibling.file("original-Q8_0.gguf", 80_000_000_000, "read", tall, small)])
+    with CatalogReader(db) as reader:
+        assert [fit.repo_id for fit in compare(reader, machine, request, monkeypatch)] == ["copies/original-GGUF"]
+
+
+def test_a_rare_task_is_found_by_what_models_are_for(
+    reader: CatalogReader, monkeypatch: pytest.MonkeyPatch, small_on_both: str
+) -> None:
+    asked: list[str] = []
+    rows = CatalogReader.rows
+
+    def record(self: CatalogReader, sql: str, *values: Any, **more: Any) -> Any:
+        asked.append(sql)
+        return rows(self, sql, *values, **more)
+
+    monkeypatch.setattr(CatalogReader, "rows", record)
+    monkeypatch.setattr(fits, "MAX_ALL", 0)
+    assert find_fits(reader, MACHINES[1], FitRequest(task="Instruct", min_speed=0)).fits
+    assert not [sql for sql in asked if "f.uses like" in sql], "the few that match are looked up, not scanned for"
+    asked.clear()
+    monkeypatch.setattr(fit_candidates, "MAX_INDEX_MATCHES", 0)
+    monkeypatch.setattr(fit_candidates.RepoConditions, "are_few", False)
+    assert find_fits(reader, MACHINES[1], FitRequest(task="Instruct", min_speed=0)).fits
+    assert [sql for sql in asked if "f.uses like" in sql]
+
+
 # ---- made catalogs --------------------------------------------------------------------------------------------------
 
 SCHEMES = {"Q2_K": 2.0, "Q4_K_M": 4.0, "Q4_0": 4.0, "Q8_0": 8.0, "F16": 16.0, "IQ9_NEW": 3.0}
