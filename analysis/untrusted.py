@@ -61,8 +61,8 @@ def check_mapping(value: object) -> Mapping[str, Any]:
 JSON_OBJECT_BYTES, JSON_LIST_BYTES, JSON_VALUE_BYTES = 232, 88, 96
 """Bytes of an object, of a list, and of one value in them with its place, in CPython. Many small values take less."""
 
-_NEXT_BRACKET_OR_COMMA = re.compile(rb'(?:[^][{},"]++|"(?:[^"\\]++|\\.)*+"?)*+([][{},]|\Z)', re.DOTALL)
-"""The next bracket or comma outside of texts. Possessive, and it matches anywhere: a scan is linear in time and takes
+_NEXT_STRUCTURE = re.compile(rb'(?:[^][{},"]++|"(?:[^"\\]++|\\.)*+"?)*+([][{},]{1,65536}+|\Z)', re.DOTALL)
+"""The next brackets and commas outside of texts. Possessive, and it matches anywhere: a scan is linear and takes
 no memory, whatever the text holds."""
 
 
@@ -94,7 +94,11 @@ def check_json_memory(raw: bytes, most_bytes: int = MAX_JSON_MEMORY_BYTES) -> No
     if JSON_OBJECT_BYTES * objects + JSON_LIST_BYTES * lists + JSON_VALUE_BYTES * commas <= allowed:
         return
     costs = {b"{": JSON_OBJECT_BYTES, b"[": JSON_LIST_BYTES, b",": JSON_VALUE_BYTES}
-    for found in _NEXT_BRACKET_OR_COMMA.finditer(raw):
-        allowed -= costs.get(found[1], 0)
+    for found in _NEXT_STRUCTURE.finditer(raw):
+        several = found[1]
+        if len(several) == 1:
+            allowed -= costs.get(several, 0)
+        else:
+            allowed -= sum(cost * several.count(sign) for sign, cost in costs.items())
         if allowed < 0:
             raise JsonTooLarge(f"its values take more than {most_bytes:,} bytes of memory")

@@ -4,6 +4,7 @@
 
 Readers: GGUF with and without known array lengths, safetensors with a configuration, the Hub's answer about shards,
 configurations with the packings that they describe, PyTorch archives, their pickles, NeMo, ONNX, OpenVINO, LiteRT,
+Core ML (both kinds), pickles of any file as they are judged, the first bytes of any format (TensorRT's among them),
 names of repos, files and references, and rows of the Hub's listing with their cards, which are labelled. Any bytes must
 give a header that both databases can hold, or a HeaderError whose text can be printed, within MAX_SECONDS of processor
 time; the process may grow by MAX_MEMORY_BYTES at most. Mutations write, insert and remove bytes, cut the
@@ -28,6 +29,7 @@ from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zlib import compress
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -37,7 +39,9 @@ from analysis.formats.array_lengths import learn_lengths  # noqa: E402
 from analysis.formats.facts import MAX_FACT  # noqa: E402
 from analysis.formats.gguf.reader import read_file  # noqa: E402
 from analysis.formats.model_config import merge_configs  # noqa: E402
-from analysis.formats.readers import read_answer, read_artifact  # noqa: E402
+from analysis.formats.pickle_files import scan_pickle_file  # noqa: E402
+from analysis.formats.readers import READERS, read_answer, read_artifact, recognize_format  # noqa: E402
+from analysis.formats.signatures import detect_other_format  # noqa: E402
 from analysis.formats.source import BytesSource  # noqa: E402
 from analysis.labels.resolve.repo import label_repo  # noqa: E402
 from analysis.names.explain import explain  # noqa: E402
@@ -48,7 +52,9 @@ from crawler.sources.huggingface.parse import parse_repo  # noqa: E402
 from db.records import ArrayLength, ArtifactRecord, Header, RepoRecord  # noqa: E402
 from tests.analysis.formats.container_files import (  # noqa: E402
     attribute,
+    coreml_weights,
     dictionary,
+    message,
     number,
     onnx_model,
     onnx_node,
@@ -81,6 +87,9 @@ CONFIG: dict[str, Any] = {
     "text_config": {"num_hidden_layers": 3, "hidden_size": 9}, "lora_alpha": 16, "peft_type": "LORA", "r": 8,
     "mamba_d_state": 16, "mamba_expand": 2, "attn_layer_period": 2, "attn_layer_offset": 1,
 }  # fmt: skip
+ENGINES = (b"ftrt" + bytes(60), b"\x89HDF\r\n\x1a\n" + bytes(60))
+"""First bytes of formats without a reader: TensorRT's engines, HDF5."""
+
 QUANTIZATIONS: tuple[dict[str, Any], ...] = (
     {"quant_method": "gptq", "bits": 4, "group_size": 128, "dynamic": {"+:m.*": {"bits": 8}}, "modules": {"*.m*": 1}},
     {"bits": 4, "group_size": 64, "model.layers.0.m": {"bits": 8, "group_size": 32}},
@@ -166,9 +175,24 @@ def read_config(data: bytes, header: bytes) -> Header:
     return read_safetensors(header, merge_configs({"config.json": values, "adapter_config.json": values}))
 
 
-def read_container(kind: str, data: bytes) -> Header:
-    source = BytesSource(data, "fuzzed")
-    return read_artifact(artifact(kind, len(data)), {}, lambda _: source, config=CONFIG)[0]
+def read_container(kind: str, data: bytes, path: str = "fuzzed") -> Header:
+    source = BytesSource(data, path)
+    found = ArtifactRecord(path, "weights", kind, (path,), len(data))
+    return read_artifact(found, {}, lambda _: source, config=CONFIG)[0]
+
+
+def scan_file(data: bytes) -> None:
+    """Judges the pickles of a file. What is kept of their imports can be stored and printed."""
+    if (scan := scan_pickle_file(BytesSource(data, "fuzzed"), len(data))) is not None:
+        text = json.dumps(scan.as_facts(), allow_nan=False, ensure_ascii=False)
+        assert len(text) < 200_000 and text.isprintable(), f"{len(text):,} characters of imports"
+
+
+def recognize(data: bytes) -> None:
+    """The format that the first bytes of a file show, and what a message says of one that has no reader."""
+    assert recognize_format(BytesSource(data, "fuzzed")) in (None, *READERS)
+    said = detect_other_format(data[:16])
+    assert said.isprintable() and len(said) < 300, f"{said!r} of a file's first bytes"
 
 
 def read_name(data: bytes) -> None:
@@ -218,6 +242,15 @@ def container_targets() -> list[tuple[Read, list[bytes]]]:
         (lambda data: read_container("nemo", data), [tar({"a.yaml": b"a: 1", "w.ckpt": each}) for each in archives]),
         (lambda data: read_container("onnx", data), graphs),
         (lambda data: read_container("tflite", data), lite),
+        (lambda data: read_container("coreml", data), [coreml_weights([(1, 32), (2, 400), (11, 1000)])]),
+        (
+            lambda data: read_container("coreml", data, "M.mlmodel"),
+            [
+                number(1, 4) + message(500, message(1, message(100, message(90, message(2, bytes(144)))))),
+            ],
+        ),
+        (scan_file, [*pickles, *archives, tar({"a.ckpt": archives[0]}), compress(pickles[0])]),
+        (recognize, [*archives, *graphs, *lite, *ENGINES]),
         (lambda data: read_container("openvino", data), [openvino([("w", "u4", "4, 8"), ("w/scale", "f16", "4, 1")])]),
     ]
 
@@ -259,6 +292,16 @@ def check_read(read: Read, data: bytes, memory_before: int) -> None:
     took, grown = time.process_time() - start, peak_memory() - memory_before
     assert took < MAX_SECONDS, f"{took:.2f} seconds"
     assert grown < MAX_MEMORY_BYTES, f"{grown:,} bytes of memory"
+
+
+def check_again(read: Read, data: bytes, memory_before: int) -> None:
+    """Reads one input up to three times: processor time varies twofold on a machine that does other work."""
+    for last in (False, False, True):
+        try:
+            return check_read(read, data, memory_before)
+        except AssertionError as error:
+            if last or "seconds" not in str(error):
+                raise
 
 
 def peak_memory() -> int:
@@ -349,7 +392,7 @@ def fuzz(minutes: float, seed: int, folder: Path | None) -> int:
         read, corpus = chance.choice(targets)
         data = mutate(chance.choice(corpus), chance)
         try:
-            check_read(read, data, memory_before)
+            check_again(read, data, memory_before)
         except Exception:
             name = f"crash-{sha256(data).hexdigest()[:12]}"
             Path(name).write_bytes(data)

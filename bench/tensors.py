@@ -1,4 +1,4 @@
-"""Cost of the largest safetensors headers: this reader compared with json.loads and with safetensors' own reader.
+"""Cost of the largest safetensors headers, honest and hostile, compared with json.loads and with safetensors' reader.
 
     python -m bench.tensors [--peer PYTHON] [--pairs N]
 
@@ -12,6 +12,7 @@ Last figures (2 busy cores, 28 Nov 2026): at the end of docs/headers.md.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -48,8 +49,16 @@ def expert(at: int) -> str:
     return f"model.layers.{layer}.mlp.experts.{number % 256}.{('gate', 'up', 'down')[number // 256]}_proj.weight"
 
 
+def costly(at: int) -> Entry:
+    """Nearly as many kinds of modules and of shapes, and as long names, as are allowed."""
+    kind = at % 9_900
+    return f"{'a' * 40}.{at // 9_900}.layers.{kind}.experts.lora_A.weight", [8, kind + 1], ""
+
+
 CASES: dict[str, tuple[int, int, Callable[[int], Entry]]] = {
     "180,000 tensors in 2 files": (2, 90_000, lambda at: (expert(at), [64, 64], "")),
+    "300,000 tensors in 3 files": (3, 100_000, lambda at: (expert(at), [64, 64], "")),
+    "300,000, as costly as allowed": (3, 100_000, costly),
     "600,000 tensors in 6 files": (6, 100_000, lambda at: (expert(at), [64, 64], "")),
     "600,000, names all different": (6, 100_000, lambda at: (f"a{at}.experts.lora_A.lm_head.weight", [64, 64], "")),
     "600,000, shapes all different": (6, 100_000, lambda at: (expert(at), [at + 1], "")),
@@ -77,6 +86,7 @@ def write_files(folder: Path, files: int, tensors: int, entry: Callable[[int], E
 def read_files(paths: list[str]) -> None:
     """Prints seconds of processor time and bytes of memory, and what came of it."""
     artifact = ArtifactRecord("model", "weights", "safetensors", tuple(paths), None)
+    gc.disable()  # as in the process that reads large headers
     before, start, result = reset_peak(), time.process_time(), ""
     try:
         result = f"{read_artifact(artifact, {}, FileSource, config=CONFIG)[0].tensor_count:,} tensors"
@@ -88,6 +98,7 @@ def read_files(paths: list[str]) -> None:
 def parse_json(paths: list[str]) -> None:
     """Prints what json.loads takes for the same."""
     raws = [Path(path).open("rb").read(25_000_000)[8:].partition(b"\0")[0] for path in paths]  # noqa: SIM115
+    gc.disable()
     before, start = reset_peak(), time.process_time()
     for raw in raws:
         with suppress(ValueError):

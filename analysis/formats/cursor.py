@@ -69,6 +69,10 @@ class Cursor:
     def varint(self, position: int, end: int) -> tuple[int, int]:
         """A number in base 128 that ends before `end`, and the position after it."""
         self.step()
+        number, at = divmod(position, limits.CONTAINER_READ_BYTES)
+        chunk = self.chunks.get(number, b"")
+        if position < end and at < len(chunk) and (byte := chunk[at]) < 0x80:  # nearly all are of one byte
+            return byte, position + 1
         raw = self.read(position, min(MAX_VARINT_BYTES, max(0, end - position)))
         value = 0
         for at, byte in enumerate(raw):

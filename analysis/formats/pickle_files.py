@@ -15,7 +15,8 @@ from analysis.formats.nemo import find_weights
 from analysis.formats.pytorch_zip import PICKLE, ZIP, read_member
 from analysis.formats.source import ByteSource
 from analysis.formats.zip_members import read_members
-from analysis.security.pickles import MAX_SCANNED_BYTES, PickleScan, merge_scans, scan_pickles
+from analysis.security.pickles import MAX_OPCODES, MAX_SCANNED_BYTES, Budget, PickleScan, merge_scans, scan_pickles
+from analysis.units import MIB
 
 WHAT = "a file of pickles"
 PICKLED = "pickle"
@@ -23,6 +24,9 @@ PICKLED = "pickle"
 
 MAX_PICKLES = 32
 """Pickles of one archive that are read."""
+
+MAX_ARCHIVE_PICKLE_BYTES = 64 * MIB
+"""Bytes of all pickles of one archive, unpacked."""
 
 TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
 FIRST_BYTES = 512
@@ -67,7 +71,14 @@ def scan_archive(cursor: Cursor) -> PickleScan | None:
     pickled = [each for each in read_members(cursor) if each.name.endswith((".pkl", ".pickle", ".joblib"))]
     if not pickled:
         return None
-    scans = [scan_pickles(read_member(cursor, each)) for each in pickled[:MAX_PICKLES]]
+    scans, budget, read_bytes = [], Budget(MAX_OPCODES), 0
+    for each in pickled[:MAX_PICKLES]:
+        data = read_member(cursor, each)
+        scans.append(scan_pickles(data, budget))
+        read_bytes += len(data)
+        if read_bytes > MAX_ARCHIVE_PICKLE_BYTES:
+            scans.append(PickleScan((), f"pickles of more than {MAX_ARCHIVE_PICKLE_BYTES >> 20} MiB"))
+            break
     if len(pickled) > MAX_PICKLES:
         scans.append(PickleScan((), f"{len(pickled):,} pickles, of which {MAX_PICKLES} are read"))
     return merge_scans(scans)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import blake2b
-from itertools import islice
+from itertools import chain, islice, repeat
+from operator import add
 from typing import NamedTuple
 
 Described = tuple[str, tuple[int, ...], str]
@@ -30,11 +31,12 @@ def digest_tensors(tensors: Iterable[Described]) -> TensorDigests:
     empty = True
     while several := list(islice(found, _TENSORS_AT_ONCE)):
         empty = False
-        texts = {shape: f"\0{shape}\0" for _, shape, _ in several}
-        lines = [name + texts[shape] for name, shape, _ in several]
+        names, lengths, types = zip(*several, strict=True)
+        texts = {shape: f"\0{shape}\0" for shape in set(lengths)}
+        lines = list(map(add, names, map(texts.__getitem__, lengths)))
         shapes.update("".join(lines).encode("utf-8", "surrogatepass"))
-        lines = [f"{line}{type_}\0" for line, (_, _, type_) in zip(lines, several, strict=True)]
-        layout.update("".join(lines).encode("utf-8", "surrogatepass"))
+        typed = chain.from_iterable(zip(lines, types, repeat("\0"), strict=False))
+        layout.update("".join(typed).encode("utf-8", "surrogatepass"))
     if empty:
         return TensorDigests(None, None)
     return TensorDigests(_signed(layout.digest()), _signed(shapes.digest()))

@@ -124,9 +124,18 @@ def test_shards_share_one_limit_of_bytes_and_one_of_tensors(monkeypatch: pytest.
         read_shards()
 
 
-MANY = 20_000
+def test_a_model_of_thousands_of_embeddings_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    header = framed(json.dumps(entries({f"{at}.embed_tokens.weight": ("F32", (2,)) for at in range(3)})).encode())
+    monkeypatch.setattr(limits, "MAX_TABLES", 3)
+    assert read(header).tensor_count == 3
+    monkeypatch.setattr(limits, "MAX_TABLES", 2)
+    with pytest.raises(HeaderBeyondLimits, match="at most 2 embeddings"):
+        read(header)
+
+
+MANY = limits.MAX_TENSOR_KINDS - 100
 COSTLY: dict[str, str] = {
-    "names that are all different": '"a{at}.experts.shared.lora_A.lm_head.weight":{{"dtype":"F16","shape":[1],',
+    "names that are all different": '"a{at}.experts.shared.lora_A.weight":{{"dtype":"F16","shape":[1],',
     "names of one module": '"a.x{at}":{{"dtype":"F16","shape":[1],',
     "names of components": '"a{at}.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t.u.v.w.x.y.z":{{"dtype":"F16","shape":[1],',
     "layers that are all different": '"layers.{at}.a.weight":{{"dtype":"F16","shape":[1],',

@@ -61,7 +61,7 @@ def _check_counts(name: str, raw: bytes) -> None:
         raise HeaderBeyondLimits(
             name, LENGTH_BYTES, f"at most {limits.MAX_SAFETENSORS_TENSORS:,} tensors", f"{tensors:,}"
         )
-    quotes = raw.count(b'"') - raw.count(b'\\"')
+    quotes = raw.count(b'"') - (raw.count(b'\\"') if b"\\" in raw else 0)
     if quotes > 14 * tensors + 4 * limits.MAX_METADATA_KEYS:
         raise HeaderBeyondLimits(name, LENGTH_BYTES, f"texts of {tensors:,} tensors", f"{quotes // 2:,} of them")
     try:
@@ -118,20 +118,31 @@ def _parse_usual(name: str, text: str, kinds: TensorKinds) -> HeaderJson | None:
         return None
     if None in dtypes or None in shapes or None in pieces[4::6]:  # a key twice, another missing
         return None
-    begins, ends = list(map(int, pieces[4::6])), list(map(int, pieces[5::6]))
+    ends = list(map(int, pieces[5::6]))
+    follow = pieces[4] == "0" and pieces[10::6] == pieces[5:-6:6]  # each begins where the one before it ends
+    begins = [0, *ends[:-1]] if follow else list(map(int, pieces[4::6]))
     del pieces
     sizes = list(map(sub, ends, begins))
     most_bytes = 8 * limits.MAX_TENSOR_ELEMENTS
     if min(sizes) < 0 or max(ends) > most_bytes or max(map(len, names)) > limits.MAX_TENSOR_NAME_BYTES:
         return None
-    described = list(zip(dtypes, shapes, sizes, strict=True))
-    found = {each: _find_kind(*each, kinds) for each in set(described)}
-    tensors = dict(zip(names, map(found.__getitem__, described), strict=True))
+    found = _FoundKinds(kinds)
+    tensors = dict(zip(names, map(found.__getitem__, zip(dtypes, shapes, sizes, strict=True)), strict=True))
     if None in found.values() or len(tensors) != len(names) or METADATA in tensors:
         return None
-    in_order = begins[0] == 0 and begins[1:] == ends[:-1]
-    data_bytes = ends[-1] if in_order else _check_spans(name, zip(begins, ends, names, strict=True))
+    data_bytes = ends[-1] if follow else _check_spans(name, zip(begins, ends, names, strict=True))
     return HeaderJson(tensors, metadata, data_bytes, True)  # type: ignore[arg-type]  # none of them is None
+
+
+class _FoundKinds(dict[tuple[str, str, int], Tensor | None]):
+    """The tensor of each dtype, shape and size, found when it is first asked for."""
+
+    def __init__(self, kinds: TensorKinds) -> None:
+        self.kinds = kinds
+
+    def __missing__(self, described: tuple[str, str, int]) -> Tensor | None:
+        found = self[described] = _find_kind(*described, self.kinds)
+        return found
 
 
 def _find_kind(dtype: str, lengths: str, size: int, kinds: TensorKinds) -> Tensor | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from analysis.formats import pickle_files
 from analysis.formats.pickle_files import is_pickle_path, scan_pickle_file
 from analysis.formats.source import BytesSource, FileSource
 from analysis.security import pickles
@@ -137,6 +138,27 @@ def test_the_pickles_of_an_archive_are_read(tmp_path: Path) -> None:
     assert packed is not None
     assert packed.verdict == "dangerous"
     assert scan_pickle_file(write_zip(tmp_path / "none.pt", {"weights.bin": b"1"})) is None
+
+
+def test_the_pickles_of_an_archive_share_their_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = {f"{at}/data.pkl": b"N0" * 10 + b"N." for at in range(3)}
+    source = write_zip(tmp_path / "three.pt", members)
+    found = scan_pickle_file(source)
+    assert found is not None
+    assert (found.verdict, found.problem) == ("innocuous", None)
+    monkeypatch.setattr(pickle_files, "MAX_OPCODES", 60)
+    found = scan_pickle_file(source)
+    assert "opcodes" in str(found and found.problem)
+    monkeypatch.undo()
+    monkeypatch.setattr(pickle_files, "MAX_ARCHIVE_PICKLE_BYTES", 30)
+    found = scan_pickle_file(source)
+    assert "pickles of more than" in str(found and found.problem)
+
+
+def test_imports_count_as_many_opcodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pickles, "MAX_OPCODES", 3 * pickles.IMPORT_OPCODES)
+    assert scan_pickles(b"cos\nsystem\n0" * 2 + b"N.").problem is None
+    assert "opcodes" in str(scan_pickles(b"cos\nsystem\n0" * 3 + b"N.").problem)
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ class ModuleKind:
     before: ModuleKind | None = None
     leaf: str = ""
     tensor: Tensor | None = None
+    after: dict[tuple[str, Tensor], ModuleKind] = field(default_factory=dict)
+    """The kinds with one more tensor, by what its name adds and what it is."""
 
     @property
     def leaves(self) -> dict[str, Tensor]:
@@ -50,21 +52,33 @@ def group_by_module(tensors: Mapping[str, Tensor], artifact: str = "tensors") ->
     found = GroupedTensors(len(tensors))
     modules = found.modules
     first: dict[ModuleNames, ModuleKind] = {}
-    following: dict[tuple[ModuleKind, str, Tensor], ModuleKind] = {}
+    kinds = 0
     for (name, names), tensor in zip(NameTable().look_up(tensors), tensors.values(), strict=True):
-        module, leaf = names.split(name)
+        if names.cut:
+            module, leaf = name[: -names.cut], names.leaf
+        else:
+            module, leaf = names.split(name)
         before = modules.get(module) or first.get(names.module)
         if before is None:
             before = first[names.module] = ModuleKind(names.module)
-        kind = following.get((before, leaf, tensor))
+        kind = before.after.get((leaf, tensor))
         if kind is None:
-            if len(following) >= limits.MAX_TENSOR_KINDS:
+            kinds += 1
+            if kinds > limits.MAX_TENSOR_KINDS:
                 most = f"at most {limits.MAX_TENSOR_KINDS:,} different modules"
                 raise HeaderBeyondLimits(artifact, 0, most, "more")
-            kind = following[before, leaf, tensor] = ModuleKind(names.module, before, leaf, tensor)
+            kind = before.after[leaf, tensor] = ModuleKind(names.module, before, leaf, tensor)
         modules[module] = kind
-        if names.head or names.table or names.shared_table or names.table_copy:
-            found.tables.append((names, tensor))
-        if names.lora:
-            found.lora[tensor] += 1
+        if names.is_noted:
+            note_tensor(found, names, tensor)
+            if len(found.tables) > limits.MAX_TABLES:
+                raise HeaderBeyondLimits(artifact, 0, f"at most {limits.MAX_TABLES:,} embeddings", "more")
     return found
+
+
+def note_tensor(found: GroupedTensors, names: TensorNames, tensor: Tensor) -> None:
+    """Keeps a tensor that may be a table or belongs to an adapter."""
+    if names.head or names.table or names.shared_table or names.table_copy:
+        found.tables.append((names, tensor))
+    if names.lora:
+        found.lora[tensor] += 1

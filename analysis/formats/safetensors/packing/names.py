@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from analysis.formats.safetensors.packing.modules import split_name
@@ -123,6 +123,12 @@ class TensorNames:
     """A table of an encoder or decoder, which is that of `shared` again."""
     lora: bool
 
+    is_noted: bool = field(init=False)
+    """Whether they are more than parts of a module."""
+
+    def __post_init__(self) -> None:
+        self.is_noted = self.head or self.table or self.shared_table or self.table_copy or self.lora
+
     def split(self, name: str) -> tuple[str, str]:
         """One of these names into its module's and what it adds."""
         if self.cut is None:
@@ -130,26 +136,25 @@ class TensorNames:
         return (name[: -self.cut] if self.cut else name), self.leaf
 
 
-class NameTable:
-    """The names of one header. Numbers after `layers`, `h` and `blocks` are kept apart from each other."""
+class NameTable(dict[str, TensorNames]):
+    """The names of one header, by their text without numbers; those of `layers`, `h` and `blocks` are kept apart."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.modules: dict[str, ModuleNames] = {}
-        self.tensors: dict[str, TensorNames] = {}
 
     def look_up(self, names: Iterable[str]) -> Iterator[tuple[str, TensorNames]]:
         """Each name with what it says, in their order."""
         rest = iter(names)
         while several := list(islice(rest, _NAMES_AT_ONCE)):
-            for name, text in zip(several, drop_numbers(several), strict=True):
-                yield name, self.tensors.get(text) or self._classify(text)
+            yield from zip(several, map(self.__getitem__, drop_numbers(several)), strict=True)
 
-    def _classify(self, text: str) -> TensorNames:
+    def __missing__(self, text: str) -> TensorNames:
         module, leaf = split_name(text)
         cut: int | None = len(text) - len(module)
         if not text.startswith(module) or (cut and ".0." in f"{text[-cut:]}."):
             cut = None
-        made = self.tensors[text] = classify_tensor(text, self._find_module(module), cut, leaf)
+        made = self[text] = classify_tensor(text, self._find_module(module), cut, leaf)
         return made
 
     def _find_module(self, module: str) -> ModuleNames:
