@@ -87,7 +87,7 @@ def bytes_of(server: PostgreSQL, database: str) -> int:
 
 
 def seconds_of_query(reader: CatalogReader, saved: SavedQuery) -> float:
-    """Median of several runs, as a person waits for it, but without connecting."""
+    """Median of several runs, as a user waits for it, but without connecting."""
 
     def once() -> float:
         start = time.perf_counter()

@@ -41,7 +41,7 @@ MIN_BYTES = 10**8  # smaller models measure the program rather than the memory
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One published run: bytes that a token reads, GB a second, tokens a second."""
+    """One published run: bytes that a token reads, GB per second, tokens per second."""
 
     model: str
     engine: str

@@ -7,7 +7,7 @@
     ├── ListingIncomplete    a part of the listing can't be read: the run continues without it and is not complete
     ├── RequestRefused       400: the Hub does not accept the parameters; `detail` is its message
     ├── Offline              HF_HUB_OFFLINE forbids requests
-    ├── TokenNeeded          the Hub shows its repos to nobody without a token
+    ├── TokenNeeded          the Hub shows its repos only with a token
     ├── TokenUnencrypted     the token would be sent over http to another machine
     ├── TokenRefused         the Hub does not accept the token; nothing is concluded from its responses
     ├── QuotaSpent           no request is left, and there is no time to wait for more

@@ -217,7 +217,7 @@ def _check_revision(engine: Engine) -> None:
 
 
 def _is_foreign(engine: Engine) -> bool:
-    """Somebody else's SQLite database: tables, but none of ours."""
+    """Another program's SQLite database: tables, but none of ours."""
     if engine.dialect.name != "sqlite":
         return False
     with engine.connect() as connection:

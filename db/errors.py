@@ -8,7 +8,7 @@
     ├── CatalogLocked      another crawl holds it
     ├── CatalogBusy        another program kept it locked for longer than we wait
     ├── CatalogUnreachable the server of a catalog given by URL does not answer
-    └── PrivilegedRole     a person's SQL would run as a role that may do more than read
+    └── PrivilegedRole     a user's SQL would run as a role that may do more than read
     QueryError
     ├── QueryRefused       the statement is not a reading one, or is no SQL
     ├── QueryTimeout       the statement ran for longer than it may
@@ -93,7 +93,7 @@ class PrivilegedRole(CatalogError):
     def __init__(self, db: str, role: str, what: str) -> None:
         super().__init__(
             db,
-            f"the role {role} of {db} {what}: SQL that a person gives runs as a role that may only read",
+            f"the role {role} of {db} {what}: SQL that a user gives runs as a role that may only read",
             f"make one with: hf-catalog db grant-reader NAME --db {db}   (or allow this one: --allow-privileged-role)",
         )
         self.role = role

@@ -1,7 +1,7 @@
 """Files and folders that appear whole or not at all.
 
 A draft is written in a folder of its own beside its target, which only its owner may enter: in a shared folder such as
-/tmp nobody else can put a link in its place, or read it before it has its final mode.
+/tmp no other user can put a link in its place, or read it before it has its final mode.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a role of PostgreSQL may do beyond reading, and the role that may not, for a person's SQL.
+"""What a role of PostgreSQL may do beyond reading, and the role that may not, for a user's SQL.
 
 A role's rights are those of every role that it is a member of, whether it inherits them or not, because SET ROLE gives
 it the others.
@@ -17,7 +17,7 @@ PRIVILEGED_ROLES = (
 (https://www.postgresql.org/docs/current/predefined-roles.html)."""
 
 RESTRICTED_ROLE = "pg_read_all_data"
-"""The role of PostgreSQL itself, since version 14, as which a superuser runs a person's SQL."""
+"""The role of PostgreSQL itself, since version 14, as which a superuser runs a user's SQL."""
 
 MIN_RESTRICTED_VERSION = 140_000
 

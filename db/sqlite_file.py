@@ -136,7 +136,7 @@ def check_catalog(path: Path) -> None:
 def check_revision(db: str, found: str | None, *, is_foreign: bool) -> None:
     """Raises CatalogDamaged, CatalogNewer or CatalogOutdated unless the schema's revision is this version's.
 
-    `is_foreign`: the database has tables, of which no revision (None) makes somebody else's.
+    `is_foreign`: the database has tables, of which no revision (None) makes another program's.
     """
     known = revisions.known_revisions()
     if found == known[-1]:

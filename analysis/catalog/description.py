@@ -1,4 +1,4 @@
-"""One model as a person reads about it: what it is, what was measured, what it needs, what it costs, how to run it."""
+"""One model as a user reads about it: what it is, what was measured, what it needs, what it costs, how to run it."""
 
 from __future__ import annotations
 

@@ -455,7 +455,7 @@ SMALL_MODEL_PARAMETERS = 2_000_000_000
 
 
 def is_contradictory(candidate: Candidate, *, dynamic: bool) -> bool:
-    """Whether the bytes can't be those of so many parameters in the scheme: too few, or far too many.
+    """Whether the bytes can't be those of this number of parameters in the scheme: too few, or far too many.
 
     Too many bytes are only held against counts that are claimed, since a file may hold other things beside.
     """

@@ -1,4 +1,4 @@
-"""What a person asks `fits` for, and which models generate text."""
+"""What a user asks `fits` for, and which models generate text."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ WITHOUT_TEXT = frozenset({
     "asr", "tts", "video", "image", "embedding", "reranker", "reward", "classification", "token-classification",
     "game", "robotics", "timeseries",
 })  # fmt: skip
-"""Specialties whose models answer with something else than text that a person reads."""
+"""Specialties whose models answer with something else than text that a user reads."""
 
 READING_SPEED = 3.0
-"""Tokens per second at which a person can read along: 135 words per minute, as in speech, at 0.75 words per token."""
+"""Tokens per second at which a user can read along: 135 words per minute, as in speech, at 0.75 words per token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class FitRequest:
 def generates_text(
     task: str | None, specialty: Collection[str], tuning: Collection[str], architecture: str | None, context: int | None
 ) -> bool:
-    """Whether a model generates text for people: by the Hub's task, else by what its labels say.
+    """Whether a model generates text for users: by the Hub's task, else by what its labels say.
 
     Without a task something else must say that it works on text: a context length, or tuning for instructions.
     """

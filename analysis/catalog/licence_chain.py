@@ -53,7 +53,7 @@ class LicenceChain:
 
     @property
     def duties(self) -> tuple[str, ...]:
-        """What whoever passes the model on has to do, by its own licence and those it was made from."""
+        """What a distributor of the model has to do, by its own licence and those it was made from."""
         meanings = licence_table().duties
         held = [each.licence for each in (self.model, *self.ancestors) if each.licence is not None]
         return tuple(dict.fromkeys(meanings[duty] for licence in held for duty in licence.duties))
@@ -123,7 +123,7 @@ def card_of(facts: str | None) -> Mapping[str, Any]:
 def add_foundations(claims: Sequence[Claim]) -> list[Claim]:
     """What publishers of foundation models chose, where a chain ends in a copy that claims less or nothing.
 
-    By the family and version that the last model's name states: `huggyllama/llama-7b` is LLaMA, whoever uploaded it.
+    By the family and version that the last model's name states: `huggyllama/llama-7b` is LLaMA, from any account.
     A name without a version is a hint only where the card names no licence of known terms.
     """
     last = max(claims, key=lambda each: each.depth)

@@ -1,4 +1,4 @@
-"""Tables and views in a catalog's database that the catalog did not make: a person's own views over it, for example."""
+"""Tables and views in a catalog's database that the catalog did not make: a user's own views over it, for example."""
 
 from __future__ import annotations
 

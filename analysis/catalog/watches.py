@@ -29,7 +29,7 @@ OVERLAP = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class WatchDefinition:
-    """A condition: `model_filter` alone finds models that match anew; with `changes`, changes of these kinds of models
+    """A condition: `model_filter` alone finds models that newly match; with `changes`, changes of these kinds of models
     that match; `query`, the name of a saved query or SQL, finds new rows."""
 
     model_filter: ModelFilter = field(default_factory=ModelFilter)

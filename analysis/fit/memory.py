@@ -59,7 +59,7 @@ def elements_without_header(parameters: int, active: int | None = None) -> float
 
 
 def usual_parameters(weights: int) -> int:
-    """The parameters of weights of so many bytes at 4.8 bits, where they are unknown."""
+    """The parameters of `weights` bytes at 4.8 bits, where they are unknown."""
     return round(weights / 0.6)
 
 
@@ -104,7 +104,7 @@ class Engine:
 
     `program`: process, libraries, driver's context; `graphs`: captured CUDA graphs; `prefill`: tokens of a prompt that
     are computed at once; `sequences`: for which logits are reserved; `activations`: bytes for each of these tokens,
-    where the program does not reckon with the model's widths; `reserves`: the share of a card that it takes at the
+    where the program does not account for the model's widths; `reserves`: the share of a card that it takes at the
     start, whatever a model needs, so that its cache can hold more (None: what its own rule leaves).
     """
 

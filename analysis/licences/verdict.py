@@ -5,7 +5,7 @@ ancestors. Rules, from the texts of the licences (licences.toml names the clause
 
     a restriction of an ancestor binds its derivatives: conversions, fine-tunes, merges and adapters alike
     share-alike is kept by the same licence, or one that the text declares compatible
-    a use-restricted agreement is handed on as it is: another licence in its place loses it
+    a use-restricted agreement is passed on as it is: another licence in its place loses it
     further restrictions are allowed on top of a permissive licence
     a model without a licence, or with one of unknown terms, proves nothing
 """
@@ -111,7 +111,7 @@ def clause_names(restriction: str) -> tuple[str, ...]:
 
 
 def demands(claim: Claim) -> str:
-    """What an ancestor asks of whoever uses the model, in a few words."""
+    """What an ancestor asks of users of the model, in a few words."""
     licence = claim.licence
     if licence is None or not licence.restrictions:
         return f"{claim.repo_id} is {licence.identifier if licence else 'silent'}"

@@ -61,7 +61,7 @@ class System:
         return self.expand(value) if value else None
 
     def expand(self, text: str) -> Path:
-        """A folder as a person writes it."""
+        """A folder as a user writes it."""
         return self.home / text[2:] if text.startswith("~/") else Path(text)
 
     def data(self, mac: str, windows: str, *linux: str) -> list[Path]:

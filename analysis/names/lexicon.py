@@ -112,7 +112,7 @@ class Lexicon(dict[str, Lexeme]):
             seconds[words[1]] = tuple(sorted({len(words), *seconds.get(words[1], ())}, reverse=True))
 
     def _add_versioned_seconds(self) -> None:
-        """A phrase also goes on with a version glued to its second word, where that makes the second of another."""
+        """A phrase also includes a version glued to its second word, where that makes the second of another."""
         versioned: dict[str, list[str]] = {}
         for second in self.seconds:
             if second[-1].isdigit():

@@ -123,7 +123,7 @@ def may_refer(text: str) -> bool:
 
 
 def find_repo_id(text: str) -> str:
-    """The repo id of what a person gives for a model: an id, or any reference to it."""
+    """The repo id of what a user gives for a model: an id, or any reference to it."""
     found = find_reference(text) if may_refer(text) else None
     return text.strip().strip("/") if found is None else found.repo_id
 

@@ -24,7 +24,7 @@ CHARACTER_PIXELS = 6.6  # of the tree's font, wide letters included
 
 
 def clip(text: str, most: int) -> str:
-    """Text of at most so many characters, the end replaced by an ellipsis."""
+    """Text of at most `most` characters, the end replaced by an ellipsis."""
     text = escape_control_characters(text)
     return text if len(text) <= most else text[: most - 1] + "…"
 

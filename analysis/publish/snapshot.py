@@ -1,6 +1,6 @@
 """The whole catalog as an open data set: Parquet files, a data set card, a manifest (`hf-catalog snapshot`).
 
-`models` and `artifacts` are views for people; `tables` are the catalog's own, from which `db from-snapshot` makes a
+`models` and `artifacts` are human-readable views; `tables` are the catalog's own, from which `db from-snapshot` makes a
 catalog again. Rows are sorted by keys that never change, and pages are cut where the content says so (content-defined
 chunking, https://huggingface.co/blog/parquet-cdc), so that a change rewrites little of a file. A file whose bytes are
 those of the earlier snapshot is kept as it is. Private repos are left out.
@@ -58,7 +58,7 @@ PUBLIC_ROWS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class SnapshotView:
-    """A view for people: files hold the rows whose first key begins with the same `prefix` characters."""
+    """A human-readable view: files hold the rows whose first key begins with the same `prefix` characters."""
 
     name: str
     source: str

@@ -46,7 +46,7 @@ models = pandas.read_parquet("models")
 ```
 
 `hf-catalog db from-snapshot DIR` (or `hf://datasets/OWNER/NAME`) makes a working catalog of it, with search, lineage
-and saved queries, from which a crawl goes on.
+and saved queries, from which a crawl continues.
 
 ## Licence and citation
 

@@ -1,4 +1,4 @@
-"""What a person's SQL may do on PostgreSQL beyond what its role and the read-only transaction refuse.
+"""What a user's SQL may do on PostgreSQL beyond what its role and the read-only transaction refuse.
 
 A read-only transaction still lets functions work outside the tables: they take advisory locks, end other sessions,
 send notifications, open connections, write large objects and, for some roles, read the server's files. PostgreSQL

@@ -1,4 +1,4 @@
-"""A person's SQL on a SQLite catalog, run by a process that is killed where it can't be interrupted.
+"""A user's SQL on a SQLite catalog, run by a process that is killed where it can't be interrupted.
 
 analysis/query/process.py is what the process runs. This process forks it while it has one thread, which takes two
 milliseconds, else it starts another Python, because a fork copies no other thread but the locks that they hold.

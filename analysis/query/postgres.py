@@ -1,4 +1,4 @@
-"""A person's SQL on PostgreSQL: one statement that only reads, ended at its deadline, its rows one at a time.
+"""A user's SQL on PostgreSQL: one statement that only reads, ended at its deadline, its rows one at a time.
 
 What holds it, from the outside to the inside: the role of the connection may do no more than read (db/reader_role.py;
 a superuser that is allowed nevertheless becomes one that may not), the transaction is read-only, the statement is sent

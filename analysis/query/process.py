@@ -1,4 +1,4 @@
-"""The process that runs a person's SQL on a SQLite catalog: it has limits of memory and files, and can be killed.
+"""The process that runs a user's SQL on a SQLite catalog: it has limits of memory and files, and can be killed.
 
 SQLite looks at a deadline between two steps of its virtual machine, and one step may take hours: `instr`, `like` or
 `replace` of long values. Python can't end a thread, so the process that wants the rows (analysis/query/guarded.py)

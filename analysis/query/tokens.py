@@ -2,7 +2,7 @@ r"""PostgreSQL's SQL in tokens, as its own scanner cuts it (src/backend/parser/s
 
 What is inside a string or a comment depends on all that stands before it, so the text is cut from left to right and
 nothing is searched for: in `1E'\' ...` a number ends before an escape string, in `a$$` a name ends with two dollars,
-a string goes on after a line end (`'a'` and `'b'` on two lines are one), `--` ends at a carriage return too.
+a string continues after a line end (`'a'` and `'b'` on two lines are one), `--` ends at a carriage return too.
 `standard_conforming_strings` must be on, as it is since PostgreSQL 9.1.
 """
 
@@ -23,7 +23,7 @@ _JOIN = r"(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*+[\n\r])*+
 
 
 def _string(prefix: str, content: str) -> str:
-    """A pattern of a string with all its parts; one that is not closed goes on to the end of the text."""
+    """A pattern of a string with all its parts; one that is not closed continues to the end of the text."""
     return rf"{prefix}'(?:{content})*+(?:'(?:{_JOIN}(?:{content})*+')*+|\Z)"
 
 

@@ -19,7 +19,7 @@ GIVE_UP_SECONDS = 5.0
 class DeadlineWatch:
     """Cancels what a connection of psycopg does from its deadline on, by requests over connections of their own.
 
-    `statement_timeout` alone is not enough: it starts anew with each statement, and the session can change it.
+    `statement_timeout` alone is not enough: it starts again with each statement, and the session can change it.
     """
 
     def __init__(self, connection: Any, deadline: float | None) -> None:

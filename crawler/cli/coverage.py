@@ -1,4 +1,4 @@
-"""How much of a catalog an answer could use: for people a line and the command that reads the rest, for JSON an object.
+"""How much of a catalog an answer could use: a line and the command that reads the rest, or an object in JSON.
 
 Answers whose rows depend on how much was read (`models ls`, `search`, `compare`, `fits`, saved queries) are in JSON an
 object of `rows` and `coverage`; SQL and lists of what is stored are a list.

@@ -62,7 +62,7 @@ SORTS = ["rank", "speed", "memory", "size", "context", "downloads", "loss", "nam
 )  # fmt: skip
 @click.option(
     "--min-speed", type=click.FloatRange(min=0), metavar="N",
-    help="Tokens per second below which a model ranks last; default 3, as a person reads along.",
+    help="Tokens per second below which a model ranks last; default 3, as a user reads along.",
 )  # fmt: skip
 @click.option("--gated", is_flag=True, help="Include repos to which access must be requested.")
 @click.option("--gone", is_flag=True, help="Include repos that have vanished from the Hub.")

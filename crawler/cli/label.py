@@ -22,7 +22,7 @@ MAX_READ_BYTES = 1 << 16  # bytes of stdin
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME... | -")
 @click.option("--explain", is_flag=True, help="Explain each part.")
-@click.option("--as-test", is_flag=True, help="Print a case for the corpus of tests, to be checked by a person.")
+@click.option("--as-test", is_flag=True, help="Print a case for the corpus of tests, to be checked by a user.")
 @output_options(table=False)
 def label(names: tuple[str, ...], explain: bool, as_test: bool, out: Printer) -> None:
     """Decode model names: repo ids, bare names, file names, owner/name::path, addresses and commands that name a

@@ -20,7 +20,7 @@ SAYS = {True: "yes", False: "no", None: "unknown"}
 
 
 def show_short(found: Description, out: Printer) -> None:
-    """One screen: what a person decides by."""
+    """One screen: what a user decides by."""
     show_head(found, out)
     show_conflicts(found.info, out, MAX_CONFLICTS)
     show_artifacts(found, out, MAX_FILES)

@@ -33,7 +33,7 @@ def schedule(config: Path, once: bool, check: bool, log_format: str) -> int:
 
     SIGTERM and Ctrl-C let the running job finish its page. A job that was missed while the service was down runs once
     when it starts again. hf-catalog status shows the state of each job. With --once the exit status is that of the
-    first job that failed; 0 also where no job was due or another run goes on.
+    first job that failed; 0 also where no job was due or another run is in progress.
 
     \b
     Examples:

@@ -48,7 +48,7 @@ def schema(table: str | None, db: str | None, out: Printer) -> None:
 
 
 def show(rows: Sequence[Mapping[str, str]], out: Printer) -> None:
-    """Rows whose last value is a sentence; for people as paragraphs, so that no sentence is cut."""
+    """Rows whose last value is a sentence; on a terminal as paragraphs, so that no sentence is cut."""
     if out.mode != "human" or out.quiet or out.picked or out.vertical:
         out.rows(rows)
         return

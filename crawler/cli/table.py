@@ -1,4 +1,4 @@
-"""Tables for people: columns, their widths, and how they fit a terminal."""
+"""Human-readable tables: columns, their widths, and how they fit a terminal."""
 
 from __future__ import annotations
 

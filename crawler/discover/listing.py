@@ -241,7 +241,7 @@ class ListingWalk:
         raise ListingIncomplete(f"the listing can't be read further: {error}") from error
 
     def _leave_ascending(self, position: ListingPosition, error: Exception) -> None:
-        """Goes on past the row that can't be read, else from the newest repo."""
+        """Continues past the row that can't be read, else from the newest repo."""
         read_to = self._contiguous_to
         if read_to is None:  # the catalog was made before positions had dates: from the start again
             self.notes.append(f"the listing could not be read further ({error}): it was started again")

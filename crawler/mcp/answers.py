@@ -410,7 +410,7 @@ def is_file(path: Path) -> bool:
 
 
 def query_sql(db: str, statement: str, parameters: Mapping[str, str], limit: int) -> results.QueryRows:
-    """The rows of a person's SQL, in a process that can be killed, or as a role that may only read."""
+    """The rows of a user's SQL, in a process that can be killed, or as a role that may only read."""
     if len(statement) > MAX_SQL_CHARACTERS or not statement.strip():
         raise BadArgument("sql", statement, f"Pass up to {MAX_SQL_CHARACTERS:,} characters of SQL.")
     rows: list[list[Any]] = []

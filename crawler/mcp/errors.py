@@ -17,7 +17,7 @@ class BadArgument(Exception):
 
 
 EXPECTED = (BadArgument, AnalysisError, QueryError, CatalogError)
-"""Errors that an agent, or the person behind it, can mend."""
+"""Errors that an agent, or the person behind it, can fix."""
 
 
 def describe_error(error: Exception) -> str:

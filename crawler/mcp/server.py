@@ -200,11 +200,11 @@ TITLES = {
     "query_sql": "Read-only SQL",
     "describe_schema": "Tables and columns",
 }
-"""The tools, in the order in which agents see them, and their titles for people."""
+"""The tools, in the order in which agents see them, and their human-readable titles."""
 
 
 def make_server(db: str, *, verbose: bool = False) -> MCPServer[Any]:
-    """A server over a catalog, which is opened anew for each call, so that it may be replaced meanwhile."""
+    """A server over a catalog, which is reopened for each call, so that it may be replaced meanwhile."""
     server: MCPServer[Any] = MCPServer(
         "hf-catalog", title="Catalog of the Hugging Face Hub", instructions=INSTRUCTIONS, version=version("hf-catalog"),
         log_level="INFO" if verbose else "ERROR",

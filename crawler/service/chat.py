@@ -37,6 +37,6 @@ def chat_message(heading: str, lines: Sequence[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text without Slack's links and mentions: names of strangers would notify a whole channel."""
+    """Text without Slack's links and mentions: untrusted names would notify a whole channel."""
     one_line = " ".join(text.split())
     return one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -56,7 +56,9 @@ def check_target(text: str) -> str:
         return f"{kind}:{Path(rest).absolute()}" if kind in ("atom", "file") else text
     parts = urlsplit(text)
     if is_chat(text):
-        raise TargetInvalid(f"{kind}://{parts.hostname}", "whoever knows it can write to the chat: use env: or file:")
+        raise TargetInvalid(
+            f"{kind}://{parts.hostname}", "anyone who knows it can write to the chat: use env: or file:"
+        )
     if kind in ("http", "https") and parts.hostname:
         if parts.query or parts.username or parts.password:
             raise TargetInvalid(f"{kind}://{parts.hostname}", "it has a password or parameters, which may be secret")
@@ -133,7 +135,7 @@ def message_text(message: Message) -> str:
 
 
 def write_atom(path: Path, watch: str, recent: Sequence[WatchEvent]) -> None:
-    """Writes the feed of a watch anew: an event has one place in it, however often it is written."""
+    """Rewrites the feed of a watch: an event has one place in it, however often it is written."""
     try:
         with new_file(path) as draft:
             draft.write_text(make_watch_feed(watch, recent), encoding="utf-8")

@@ -351,7 +351,7 @@ def parse_answer(text: str) -> dict[str, Any] | list[Any]:
 def serve(service: Service, *, once: bool = False, json_lines: bool = False) -> int:
     """Runs a service that SIGINT and SIGTERM stop, with its log on stderr; its exit status.
 
-    Raises ServiceAlreadyRunning; with `once` a run that goes on is no error, which the log tells.
+    Raises ServiceAlreadyRunning; with `once` a run in progress is no error, which the log states.
     """
     configure_log(json_lines=json_lines)
     before: list[tuple[signal.Signals, Callable[[int, FrameType | None], Any] | int | None]] = []

@@ -36,7 +36,7 @@ class Visits:
     Args:
         file: of the reports.
         run: runs a job with its hooks, and says how it ended.
-        writing: held by whoever writes the catalog; None where several may.
+        writing: held by the writer of the catalog; None where several may.
         include_private: also private repos that the token can read.
     """
 

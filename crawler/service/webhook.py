@@ -72,7 +72,7 @@ def read_secret(config: WebhookConfig, environment: Mapping[str, str] = os.envir
 
 
 def read_owner_only(path: Path) -> str:
-    """The first line of a small file that nobody else may read. Raises OSError and ValueError."""
+    """The first line of a small file that no other user may read. Raises OSError and ValueError."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_SECRET_BYTES:
         raise ValueError("it is no small file")

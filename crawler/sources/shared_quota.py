@@ -104,7 +104,7 @@ class QuotaState:
             self.window_ends, self.assumed = (ends if self.assumed else min(self.window_ends, ends)), False
 
     def close(self, seconds: float, now: float) -> None:
-        """After a 429: nobody sends anything for so long, and then one request."""
+        """After a 429: no crawler sends a request for this time, and then one does."""
         self.closed_until = max(self.closed_until, now + seconds)
         self.known, self.probed_until = False, 0.0
 

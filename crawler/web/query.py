@@ -1,4 +1,4 @@
-"""The query string of a page's address, checked: what a form sent, or a person wrote."""
+"""The query string of a page's address, checked: what a form sent, or a user wrote."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ SUFFIX = re.compile(r"\.(json|csv|atom)$")
 
 
 class PageThreads:
-    """At most so many pages at a time, and so many more that wait."""
+    """A limited number of pages at a time, and a limited number that wait."""
 
     def __init__(self, limits: WebLimits) -> None:
         self._threads = ThreadPoolExecutor(limits.processes, thread_name_prefix="page")
@@ -94,7 +94,7 @@ class PageThreads:
     def _finish(self, future: asyncio.Future[Any]) -> None:
         self._unfinished -= 1
         if not future.cancelled():
-            future.exception()  # that of a request which has ended meanwhile is nobody's
+            future.exception()  # that of a request which has ended meanwhile is no one's
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ def _totals(engine: Engine) -> str | None:
         with engine.connect() as connection:
             wrong = list(find_wrong(Rows(connection)))
     except (ArithmeticError, RecursionError, TypeError, ValueError, sqlite3.Error) as error:
-        # values that no column of this version can hold: whoever wrote them wrote no totals of them either
+        # values that no column of this version can hold: their writer wrote no totals of them either
         return f"rows that can't be counted: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
     return f"not what they count: {', '.join(wrong)}; hf-catalog db optimize counts them again" if wrong else None
 

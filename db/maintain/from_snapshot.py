@@ -235,7 +235,7 @@ def to_driver(array: Any, kind: Kind, is_sqlite: bool) -> list[Any]:
 
 
 def make_search_index(connection: Connection) -> None:
-    """The documents of all repos, anew."""
+    """The documents of all repos, rebuilt."""
     rows = Rows(connection)
     connection.exec_driver_sql(f"insert into {search_pending.name} (repo) select id from repos")
     connection.exec_driver_sql(f"insert into {fit_pending.name} (repo) select id from repos where type = 'model'")

@@ -1,4 +1,4 @@
-"""A role of PostgreSQL that may read a catalog and nothing else, for `query` and for people with other programs."""
+"""A role of PostgreSQL that may read a catalog and nothing else, for `query` and for users of other programs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def check_role_name(catalog: str, role: str) -> None:
 def grant_statements(connection: Connection, role: str) -> list[str]:
     """What makes the role, or what it lacks where it exists: connect, read our tables and views, now and later.
 
-    The catalog's owner makes the views anew at each upgrade, which its default privileges provide for.
+    The catalog's owner recreates the views at each upgrade, which its default privileges provide for.
     """
     found = connection.exec_driver_sql(
         "select current_database(), n.nspname, c.relowner::regrole::text,"

@@ -134,7 +134,7 @@ def _migrate(engine: Engine, target: str, *, forward: bool) -> None:
 
 
 def _dependent_objects(error: Any, catalog: str) -> CatalogError:
-    """Which views of others are in the way of an upgrade that makes ours anew."""
+    """Which views of others are in the way of an upgrade that recreates ours."""
     details = (error.diag.message_detail or error.diag.message_primary or "").splitlines()
     hint = "keep its definition (pg_dump --schema-only), drop it, upgrade, and create it again"
     return CatalogError(catalog, f"{catalog} can't be upgraded: {'; '.join(details)}", hint)

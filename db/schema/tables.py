@@ -497,7 +497,7 @@ request_quotas = _table(
     _key("account", Text, "digest of the Hub and the token; without one, of the Hub and the machine"),
     _key("bucket", Text, "the quota: api or resolvers"),
     _col("known", Bool, "a response stated it since the last refusal", must=True),
-    _col("remaining", BigInt, "requests of the window that nobody was granted yet; unknown where the Hub states none"),
+    _col("remaining", BigInt, "requests of the window not granted yet; unknown where the Hub states none"),
     _col("quota", BigInt, "requests of a window"),
     _col("window_seconds", Real, "length of a window, seconds"),
     _col("window_ends", Real, "end of the window, seconds since 1970"),

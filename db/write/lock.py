@@ -101,7 +101,7 @@ def _insert(rows: Rows, token: str, now: datetime) -> None:
 
 
 def check_lock(rows: Rows, db: str, token: str) -> None:
-    """Raises CatalogLocked if another crawl took the lock over; acquires it again if nobody holds it."""
+    """Raises CatalogLocked if another crawl took the lock over; acquires it again if it is free."""
     if rows.exists("select 1 from crawl_locks where token = ?", (token,)):
         return
     other = rows.first("select pid, host, started_at from crawl_locks")

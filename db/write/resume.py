@@ -1,4 +1,4 @@
-"""Writing goes on after the server of a catalog was away: what failed for that reason is done again once it is back.
+"""Writing continues after the server of a catalog was away: what failed for that reason is done again once it is back.
 
 Each method of the store is one transaction, so that one that failed has changed nothing, and doing it again is right.
 """

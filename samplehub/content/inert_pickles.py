@@ -1,4 +1,4 @@
-"""Pickles that name what they import and call nothing: inert, even where somebody unpickles them.
+"""Pickles that name what they import and call nothing: inert, even where someone unpickles them.
 
 Format: CPython's Lib/pickletools.py; zeros follow, as the tensors' data do in files of older PyTorch.
 """

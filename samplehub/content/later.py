@@ -1,4 +1,4 @@
-"""What changes on the sample Hub after a while: cards are relicensed, and names of deleted repos are taken anew."""
+"""What changes on the sample Hub after a while: cards are relicensed, and names of deleted repos are taken again."""
 
 from __future__ import annotations
 

@@ -267,7 +267,7 @@ def test_a_private_certificate_is_trusted_where_it_is_named(variable: str, statu
 
 
 def make_certificate(folder: Path) -> None:
-    """key.pem and cert.pem of an authority that nobody knows."""
+    """key.pem and cert.pem of an authority that is not known."""
     names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *files]

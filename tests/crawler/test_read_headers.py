@@ -1,4 +1,4 @@
-"""Headers that cost are read by a process, which is ended at its limits: a crawl skips such a header and goes on."""
+"""Headers that cost are read by a process, which is ended at its limits: a crawl skips such a header and continues."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def wait_for_end(pid: int) -> None:
 def test_the_header_is_the_same_wherever_it_is_read(
     most: int, processes: HeaderProcesses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a process from the first byte, by one that goes on after a thread, or by the thread alone."""
+    """By a process from the first byte, by one that continues after a thread, or by the thread alone."""
     monkeypatch.setattr(read_headers, "MAX_THREAD_BYTES", most)
     first, size = written(TENSORS)
     for path, data, whole in (("m.gguf", LARGE, len(LARGE)), ("m.safetensors", first, size)):

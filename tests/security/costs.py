@@ -36,7 +36,7 @@ def check_cost(work: Callable[[], object]) -> None:
 
 
 def reset_peak() -> int:
-    """Lets the system measure this process's largest memory anew (proc(5), clear_refs); that of now, in bytes."""
+    """Lets the system measure this process's peak memory (proc(5), clear_refs); that of now, in bytes."""
     if (PROC / "clear_refs").exists():
         (PROC / "clear_refs").write_text("5", encoding="ascii")
     return read_peak()

@@ -1,4 +1,4 @@
-"""A catalog that is damaged, or that somebody else made: every command that reads it says so and ends with status 3."""
+"""A catalog that is damaged, or that someone else made: every command that reads it says so and ends with status 3."""
 
 from __future__ import annotations
 

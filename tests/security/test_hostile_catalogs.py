@@ -1,4 +1,4 @@
-"""A catalog.db that somebody else made, opened by a user: no command hangs, runs what is in it, or fails internally."""
+"""A catalog.db that someone else made, opened by a user: no command hangs, runs what is in it, or fails internally."""
 
 from __future__ import annotations
 

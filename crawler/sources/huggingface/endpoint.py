@@ -85,7 +85,7 @@ METADATA_HOSTS = frozenset({"100.100.100.200", "fd00:ec2::254", "metadata.google
 def is_forbidden_target(host: str) -> bool:
     """Whether no file of a Hub can be at a host: link-local and multicast addresses, metadata services of clouds.
 
-    They answer who reaches them from this machine, which whoever redirects to them can't.
+    They answer requests from this machine, which the author of a redirect to them can't.
     """
     address = parse_address(host)
     if address is None:

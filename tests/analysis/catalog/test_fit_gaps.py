@@ -105,7 +105,7 @@ def test_one_row_for_a_base_model_with_its_best_quantization(reader: CatalogRead
     assert [(fit.repo_id, fit.quant) for fit in qwen] == [("others/Qwen3-8B-GGUF", "Q8_0")]
     slow = ask(reader, Machine(ram=16 * GB, ram_bandwidth=30 * GB), every_artifact=False).fits
     best = next(fit for fit in slow if fit.base_model == "Qwen/Qwen3-8B")
-    assert best.quant == "Q4_K_M" and best.is_usable, "eight bits would be slower than a person reads"
+    assert best.quant == "Q4_K_M" and best.is_usable, "eight bits would be slower than a user reads"
 
 
 def test_min_speed_decides_what_is_usable(reader: CatalogReader) -> None:

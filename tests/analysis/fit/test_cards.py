@@ -7,7 +7,7 @@ import pytest
 from analysis.fit.cards import card_table, find_bandwidth, find_card, parse_card_name, similar_cards
 from analysis.units import GB, GIB
 
-REPORTED = {  # by nvidia-smi, rocm-smi, sysctl, Windows and llama.cpp -> GB a second by the maker's data sheet
+REPORTED = {  # by nvidia-smi, rocm-smi, sysctl, Windows and llama.cpp -> GB per second by the maker's data sheet
     "NVIDIA GeForce RTX 3060": 360, "NVIDIA GeForce RTX 3060 Ti": 448, "NVIDIA GeForce RTX 3060 Laptop GPU": 336,
     "NVIDIA GeForce RTX 4070 Ti SUPER": 672, "NVIDIA GeForce RTX 4070 Ti": 504.2,
     "NVIDIA GeForce RTX 4080 SUPER": 736.3,

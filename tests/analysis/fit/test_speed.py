@@ -33,7 +33,7 @@ def test_an_estimate_adds_a_time_per_token_to_that_of_reading() -> None:
 
 @pytest.mark.parametrize(
     ("model", "gigabytes", "card", "measured"),
-    [  # published runs of llama.cpp: active bytes, GB a second, tokens a second
+    [  # published runs of llama.cpp: active bytes, GB per second, tokens per second
         ("Nemotron 3 Nano 4B Q4_K_M, RTX 3090", 2.79, 936.2, 171.3),
         ("gemma-4-12b Q8_K_XL, RTX 5090", 13.64, 1792, 87.2),
     ],
@@ -44,7 +44,7 @@ def test_published_runs_lie_within_the_range(model: str, gigabytes: float, card:
 
 
 def test_a_mixture_reads_its_active_weights() -> None:
-    """Qwen3 30B-A3B on an RTX 4090: published runs of such mixtures reach 165 tokens a second."""
+    """Qwen3 30B-A3B on an RTX 4090: published runs of such mixtures reach 165 tokens per second."""
     read = active_bytes(18_556_685_824, parameters=30_532_122_624, active=3_353_032_704)
     assert read == pytest.approx(2.04e9, rel=0.01)
     found = estimate_speed(read, vram_bandwidth=1008 * GB, ram_bandwidth=50 * GB, kind="moe")

@@ -63,7 +63,7 @@ def test_the_hub_states_the_digest_of_a_repo_whose_files_were_not_read(values: d
 
 
 def test_the_hub_says_nothing_of_a_single_gguf_file() -> None:
-    """Its block is about one of the repo's files, nobody knows which."""
+    """Its block is about one of the repo's files; which one is unknown."""
     name = "llama-3-8b-Q4_0.gguf"
     artifacts = [ArtifactRecord(name, "weights", "gguf", (name,), 4_500_000_000)]
     _, ((_, found),) = label_repo_and_artifacts(repo(gguf={"chat_template_digest": ONE}), artifacts)

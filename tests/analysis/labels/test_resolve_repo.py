@@ -148,7 +148,7 @@ def test_a_silent_copy_takes_family_version_and_size_from_its_base() -> None:
 
 
 def test_a_version_belongs_to_its_family() -> None:
-    """`v1` is CardProjector's, a brand that nobody knows; the family is its base model's, of another version."""
+    """`v1` is CardProjector's, a brand that is not known; the family is its base model's, of another version."""
     found = label_repo(repo("someone/CardProjector-24B-v1", "base_model:finetune:mistralai/Mistral-Small-3.1-24B-Base"))
     assert fields(found.labels, "family", "version") == ("mistral", "3.1")
     bare = label_repo(repo("someone/CardProjector-24B-v1", "base_model:finetune:mistralai/Mistral-Small-24B-Base"))

@@ -18,7 +18,7 @@ def claim(stated: str | None, name: str = "owner/model", depth: int = 0) -> Clai
         ("apache-2.0", "apache-2.0", "consistent"),
         ("apache-2.0", "mit", "consistent"),
         ("agpl-3.0", "gpl-3.0", "consistent"),
-        ("llama3.1", "llama2", "consistent"),  # of one family: its terms are handed on
+        ("llama3.1", "llama2", "consistent"),  # of one family: its terms are passed on
         ("cc-by-nc-4.0", "apache-2.0", "child asks for more"),
         ("gemma", "mit", "child asks for more"),
         ("apache-2.0", "cc-by-nc-4.0", "contradiction"),

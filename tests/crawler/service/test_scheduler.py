@@ -200,7 +200,7 @@ def test_a_second_service_of_a_configuration_is_refused(tmp_path: Path) -> None:
     write_state(tmp_path / "catalog.state.json", State(os.getppid(), alive_at=utc_now_iso()))
     with pytest.raises(ServiceAlreadyRunning):
         Service(read_config(path)).run(once=True)
-    assert serve(Service(read_config(path)), once=True) == 0, "cron started it while the last run goes on"
+    assert serve(Service(read_config(path)), once=True) == 0, "cron started it while the last run is in progress"
     with pytest.raises(ServiceAlreadyRunning):
         serve(Service(read_config(path)))
 

@@ -1,4 +1,4 @@
-"""The gate before web pages: a response whose rest can't be sent is interrupted, so that nobody takes it for whole."""
+"""The gate before web pages: a response whose rest can't be sent is interrupted, so that it is not taken for whole."""
 
 from __future__ import annotations
 
