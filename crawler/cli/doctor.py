@@ -81,7 +81,7 @@ def check_catalog(db: str) -> Iterator[Finding]:
     from analysis.vocabulary.vocabulary import vocabulary
     from crawler.known_hubs import describe_capabilities, parse_capabilities
     from db.errors import CatalogMissing
-    from db.maintain.search_index import HAS_INDEX, NO_INDEX, NO_INDEX_REMEDY
+    from db.schema.search_index import HAS_INDEX, NO_INDEX, NO_INDEX_REMEDY
 
     try:
         with CatalogReader(db) as reader:

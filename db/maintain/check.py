@@ -16,10 +16,10 @@ from db.derive.digest import evidence_key
 from db.engine import catalog_name, open_engine, revision
 from db.errors import CatalogDamaged, CatalogNewer
 from db.maintain.definitions import find_other_definitions
-from db.maintain.search_index import NO_INDEX, NO_INDEX_REMEDY, has_index
 from db.maintain.totals import find_wrong
 from db.maintain.values import find_invalid_values
 from db.rows import Rows
+from db.schema.search_index import NO_INDEX, NO_INDEX_REMEDY, has_search_index
 from db.schema.tables import metadata
 from db.schema.views import view_sources
 
@@ -119,7 +119,7 @@ def _looks(engine: Engine) -> Iterator[tuple[str, Callable[[], str | None]]]:
 
 def _search_index(engine: Engine) -> str:
     with engine.connect() as connection:
-        return "" if has_index(connection) else f"{NO_INDEX}; {NO_INDEX_REMEDY}"
+        return "" if has_search_index(connection) else f"{NO_INDEX}; {NO_INDEX_REMEDY}"
 
 
 def _integrity(engine: Engine) -> str | None:

@@ -5,6 +5,7 @@ Objects of other names are their owner's own business, apart from triggers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,11 +53,18 @@ def _compare_sqlite(engine: Engine) -> tuple[list[str], list[str]]:
     return foreign, differing
 
 
-def _sql_of_objects(engine: Engine) -> dict[tuple[str, str], str]:
+def _sql_of_objects(engine: Engine) -> dict[tuple[str, str], tuple[str, ...]]:
     """The SQL that defines each object of a SQLite database, by its kind and name."""
-    sql = "select type, name, sql from sqlite_master where name not like 'sqlite_%'"
+    sql = "select type, name, coalesce(sql, '') from sqlite_master where name not like 'sqlite_%'"
     with engine.connect() as connection:
-        return {(kind, name): " ".join((text or "").split()) for kind, name, text in connection.exec_driver_sql(sql)}
+        return {(kind, name): _definition(kind, text) for kind, name, text in connection.exec_driver_sql(sql)}
+
+
+def _definition(kind: str, sql: str) -> tuple[str, ...]:
+    """What is to be compared: of a table its columns and constraints, sorted, since migrations append columns."""
+    if kind != "table":
+        return (" ".join(sql.split()),)
+    return tuple(sorted(" ".join(part.split()) for part in re.split(r"[,()]", sql.replace('"', ""))))
 
 
 # ---- PostgreSQL ------------------------------------------------------------------------------------------------------

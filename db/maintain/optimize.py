@@ -12,9 +12,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
 from db.engine import catalog_name, open_engine
-from db.maintain.search_index import make_index
 from db.maintain.totals import rebuild
 from db.rows import Rows
+from db.schema.search_index import create_search_index
 from db.schema.tables import metadata
 from db.session_settings import quote_name
 from db.sqlite_file import to_catalog_error
@@ -43,7 +43,7 @@ def optimize(db: str | Path, *, vacuum: bool = False) -> None:
     engine = open_engine(db, read_only=False)
     try:
         with engine.begin() as connection:
-            make_index(connection)
+            create_search_index(connection)
             rebuild(Rows(connection))
         with _free(engine) as run:
             if engine.dialect.name == "sqlite":

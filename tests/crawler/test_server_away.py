@@ -19,10 +19,10 @@ from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogUnreacha
 from db.maintain.check import check
 from db.maintain.copy import copy
 from db.maintain.optimize import optimize
-from db.maintain.search_index import NO_INDEX_REMEDY
 from db.postgres_errors import is_server_error
 from db.revisions import head
 from db.schema.migrate import migrate_engine
+from db.schema.search_index import NO_INDEX_REMEDY
 from db.sqlite_file import to_catalog_error
 from db.write.store import Store
 from samplehub import MEMBER, Fault, Kind, SampleHub
