@@ -170,6 +170,11 @@ class CatalogReader:
     def __exit__(self, *_: object) -> None:
         self._catalog.close()
 
+    def begin_again(self) -> None:
+        """Has a snapshot of a SQLite file show the moment of the next statement; no result may be open."""
+        if isinstance(self._catalog, SqliteCatalog):
+            self._catalog.begin_again()
+
     def rows(self, sql: str, values: Mapping[str, Any] | None = None, *, limit: int | None = None) -> RowStream:
         """At most `limit` rows of the result, as a stream.
 

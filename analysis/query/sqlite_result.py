@@ -53,6 +53,12 @@ class SqliteCatalog:
         limit_connection(connection)
         return connection
 
+    def begin_again(self) -> None:
+        """Ends the transaction of a snapshot, and begins another one with the next statement."""
+        (connection,) = self._idle
+        connection.execute("rollback")
+        connection.execute("begin")
+
     def rows(self, sql: str, values: Mapping[str, Any], limits: QueryLimits, max_rows: int | None) -> SqliteResult:
         """At most `max_rows` rows, as a stream.
 
@@ -109,6 +115,19 @@ class SqliteResult(RowStream):
                     self.truncated = True
                     break
                 yield row
+        except Exception as error:
+            raise self._to_error(error) from error
+        finally:
+            self.close()
+
+    def batches(self, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """As of any stream; without a step of Python's for each row where no limit counts them."""
+        if self._max_rows is not None or self._connection is None:
+            yield from super().batches(size)
+            return
+        try:
+            while rows := self._cursor.fetchmany(size):
+                yield rows
         except Exception as error:
             raise self._to_error(error) from error
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Self
 
 
@@ -28,6 +29,12 @@ class RowStream(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release what the stream holds; rows that were not read are lost."""
+
+    def batches(self, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows in lists of `size`; the last one may be shorter, none is empty."""
+        rows = iter(self)
+        while batch := list(islice(rows, size)):
+            yield batch
 
     def dicts(self) -> Iterator[dict[str, Any]]:
         """The rows as mappings from column name to value."""

@@ -16,7 +16,8 @@ import pyarrow.parquet
 import pytest
 
 from analysis.errors import ExportRefused
-from analysis.publish.snapshot import VIEWS, write_snapshot
+from analysis.publish.snapshot import write_snapshot
+from analysis.publish.snapshot_writer import VIEWS
 from analysis.query.reader import CatalogReader
 from analysis.query.saved import saved_queries
 from db.errors import CatalogError

@@ -1,0 +1,197 @@
+"""How rows become record batches and parts, and how processes share the work of a snapshot."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.publish import snapshot_files, snapshot_processes
+from analysis.publish.arrow_columns import ViewColumn
+from analysis.publish.snapshot import write_snapshot
+from analysis.publish.snapshot_files import PartFiles, by_month, by_number, by_prefix
+from analysis.publish.snapshot_processes import Helper, open_writers
+from analysis.publish.snapshot_rows import read_evidence
+from analysis.query.stream import RowStream
+from db.derive.evidence_document import evidence_code, pack_evidence
+
+
+class Rows(RowStream):
+    """A result that holds its rows."""
+
+    def __init__(self, *rows: tuple[Any, ...]) -> None:
+        self.rows = rows
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self.rows)
+
+    def close(self) -> None: ...
+
+
+# ---- columns --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        ("text", ("a", None, "ü"), ["a", None, "ü"]),
+        ("text", ("a", "\ud800"), ["a", "\\ud800"]),
+        ("text", ("a", ["b"]), ["a", '["b"]']),
+        ("integer", (1, None, True), [1, None, 1]),
+        ("number", (1, None, 0.5), [1.0, None, 0.5]),
+        ("number", (2**60 + 1, 0.5), [float(2**60), 0.5]),
+        ("boolean", (1, 0, None), [True, False, None]),
+        ("boolean", (True, None), [True, None]),
+        ("list", ('["a","b"]', None, '["a","b"]', "[]"), [["a", "b"], None, ["a", "b"], []]),
+        ("list", (["a", 7], None), [["a", "7"], None]),
+    ],
+)
+def test_values_of_either_engine_become_a_column(kind: Any, values: tuple[Any, ...], expected: list[Any]) -> None:
+    assert ViewColumn("it", kind).to_array(pa, values).to_pylist() == expected
+
+
+@pytest.mark.parametrize("text", ["2T03:04:05.678Z", "2T03:04:05.678901Z", "2T04:04:05.678+01:00"])
+def test_a_time_has_milliseconds(text: str) -> None:
+    (found,) = ViewColumn("it", "time").to_array(pa, (f"2026-01-0{text}",)).to_pylist()
+    assert found.isoformat() == "2026-01-02T03:04:05.678000+00:00"
+
+
+def test_documents_of_evidence_are_rows_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repo's documents may come in two batches."""
+    monkeypatch.setattr("analysis.publish.snapshot_rows.DOCUMENTS", 2)
+    codes = {
+        10: [evidence_code(5, resolved=True), evidence_code(3, resolved=False)],
+        12: [evidence_code(5, resolved=True)],
+    }
+    documents = Rows((1, *pack_evidence({0: [evidence_code(9, resolved=False)]})), (2, *pack_evidence(codes)),
+                     (2, *pack_evidence({0: [evidence_code(4, resolved=True)]})))  # fmt: skip
+    schema = pa.schema(
+        [("repo", pa.int64()), ("artifact", pa.int64()), ("evidence", pa.int64()), ("resolved", pa.bool_())]
+    )
+    batches = list(read_evidence(pa, documents, schema))
+    assert [tuple(row.values()) for row in pa.Table.from_batches(batches).to_pylist()] == [
+        (1, 0, 9, False), (2, 0, 4, True), (2, 10, 3, False), (2, 10, 5, True), (2, 12, 5, True),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["[", "7", "[7]", "[[1]]", '[[["a"],[1]]]'])
+def test_a_text_that_is_no_evidence_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        list(read_evidence(pa, Rows((1, 0, text)), None))
+
+
+# ---- parts ----------------------------------------------------------------------------------------------------------
+
+
+def batches_of(**columns: list[Any]) -> list[Any]:
+    """The columns in batches of four rows."""
+    return list(pa.table(columns).to_batches(max_chunksize=4))
+
+
+@pytest.mark.parametrize(
+    ("parts", "column", "expected"),
+    [
+        (by_number("key"), [1, 9, 10, 19, 20, 25], {"part-0": [1, 9], "part-1": [10, 19], "part-2": [20, 25]}),
+        (by_prefix("key", 1), ["a/1", "a/2", "b/1", "ü", "ü2"],
+         {"part-61": ["a/1", "a/2"], "part-62": ["b/1"], "part-c3bc": ["ü", "ü2"]}),
+        (by_month("key"), [20260131, 20260201, 20260101, 20251231, 20260228],
+         {"month=2025-12/part-0": [20251231], "month=2026-01/part-0": [20260131, 20260101],
+          "month=2026-02/part-0": [20260201, 20260228]}),
+    ],
+)  # fmt: skip
+def test_rows_go_to_their_part(
+    parts: Any, column: list[Any], expected: dict[str, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_files, "KEYS_PER_FILE", 10)
+    batches = batches_of(key=column)
+    is_ordered = "month" not in next(iter(expected))
+    written = PartFiles("table", batches[0].schema, tmp_path, tmp_path / "none", {}).write(
+        batches, parts, in_order=is_ordered
+    )
+    found = {file["name"]: pq.read_table(tmp_path / file["name"])["key"].to_pylist() for file in written.files}
+    assert found == {f"table/{name}.parquet": values for name, values in expected.items()}
+    assert list(found) == [f"table/{name}.parquet" for name in expected]
+    assert [file["rows"] for file in written.files] == [len(values) for values in expected.values()]
+
+
+def test_rows_added_to_one_part_leave_the_next_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot_files, "KEYS_PER_FILE", 100)
+    monkeypatch.setattr(snapshot_files, "ROW_GROUP_ROWS", 30)
+    hashes = []
+    for name, keys in (("before", range(1, 200)), ("after", range(200))):
+        batches = batches_of(key=list(keys), text=[f"text {key}" for key in keys])
+        files = PartFiles(name, batches[0].schema, tmp_path, tmp_path / "none", {})
+        hashes.append([file["sha256"] for file in files.write(batches, by_number("key"), in_order=True).files])
+    (first, second), (other, same) = hashes
+    assert first != other and second == same
+    metadata = pq.ParquetFile(tmp_path / "after" / "part-1.parquet").metadata
+    assert [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)] == [30, 30, 30, 10]
+
+
+# ---- processes ------------------------------------------------------------------------------------------------------
+
+
+def parts_of(folder: Path) -> dict[str, Any]:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return {**manifest["views"], **manifest["tables"]}
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["helps", "fails"])
+def test_processes_write_the_same_snapshot(
+    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    asked: list[Any] = []
+    ask: Callable[[Helper, Any], Any] = Helper.ask
+
+    def listen(helper: Helper, question: Any) -> Any:
+        asked.append(question)
+        if fails and question not in ("begin", asked[0]):
+            helper.process.kill()
+        return ask(helper, question)
+
+    write_snapshot(small, tmp_path / "alone", processes=1)
+    monkeypatch.setattr(Helper, "ask", listen)
+    write_snapshot(small, tmp_path / "together", processes=2)
+    assert parts_of(tmp_path / "together") == parts_of(tmp_path / "alone")
+    assert asked[1] == "begin" and len(asked) >= 3, "the helper was asked for a table"
+
+
+def test_all_see_the_same_moment(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a crawl commits while they begin, they begin again; where it always does, one process writes alone."""
+    path = tmp_path / "written.db"
+    shutil.copy(small, path)
+    commits = {"left": 1}
+
+    class Committed:
+        """A helper that takes so long to begin that a crawl commits meanwhile."""
+
+        @classmethod
+        def start(cls, *_: Any) -> Committed:
+            return cls()
+
+        def ask(self, question: str) -> bool:
+            if commits["left"]:
+                commits["left"] -= 1
+                with sqlite3.connect(path) as connection:
+                    connection.execute("update repos set likes = coalesce(likes, 0) + 1")
+            return True
+
+        def end(self) -> None: ...
+
+    monkeypatch.setattr(snapshot_processes, "Helper", Committed)
+    likes = "select sum(likes) as n from repos"
+    with sqlite3.connect(path) as connection:
+        before = connection.execute(likes).fetchone()[0]
+        repos = connection.execute("select count(*) from repos").fetchone()[0]
+    with open_writers(str(path), path, tmp_path, tmp_path, 2) as (writer, helpers):
+        assert len(helpers) == 1 and writer.reader.all(likes) == [{"n": before + repos}]
+    commits["left"] = 1000
+    with open_writers(str(path), path, tmp_path, tmp_path, 2) as (_, helpers):
+        assert helpers == ()
