@@ -3,12 +3,14 @@
     pages    = repos of the listing / 1,000
     requests = pages                                    listing
              + repos to enrich                          files: one request each, whatever their number of files
-             + headers to read                          headers: 1.6 file requests per repo with weights in GGUF or
-                                                        safetensors, and 0.25 API requests, since the Hub sends the
+             + headers to read                          headers: 1.8 file requests per repo with weights in GGUF or
+                                                        safetensors, and 0.45 API requests, since the Hub sends the
                                                         headers of all shards together
-    time     = the slowest of: API requests / quota, file requests / quota (windows of 5 minutes), pages one by one
+    time     = the slowest of: API requests in windows of their quota, file requests in windows of theirs, pages one
+               by one. All windows but the last take their whole length, or as long as their requests need
 
 The quotas are those that the Hub documents (docs/hub/rate-limits.md); a crawl itself uses only what the Hub states.
+What a catalog's own crawls needed per repo and per request replaces the usual figures.
 """
 
 from __future__ import annotations
@@ -34,14 +36,33 @@ HUB_REPOS = 3_000_000
 SHARE_WITH_WEIGHTS = 0.75
 """Share of repos with weights in GGUF or safetensors, used where no catalog knows better."""
 
-FILE_REQUESTS_PER_REPO = 1.6
-"""For one repo's headers: config.json and one range of a single file, or one range of a GGUF."""
+SHARE_OF_POPULAR = 0.95
+"""The same of the most downloaded repos, which a crawl of few repos visits (292 of 300 of the sample Hub)."""
 
-API_REQUESTS_PER_REPO = 0.25
-"""For one repo's headers, on average: those of all shards come in one API request."""
+MANY_WINDOWS = 3
+
+MARGIN_SECONDS = 1.0
+"""By which a crawl waits longer than a window, whose end is stated in whole seconds (crawler/sources/rate_limit.py)."""
 
 PAGE_SECONDS = 1.0
 """For one page of the listing, which must be complete before the next can be requested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What crawls need; the figures are those of crawls of the sample Hub.
+
+    `seconds`: of the crawl per request of either kind, without waits for the quota. The requests are those for one
+    repo's headers beside the one for its files: config.json and one range of a single file, or one range of a GGUF; the
+    headers of all shards come in one API request.
+    """
+
+    api_per_repo: float = 0.45
+    files_per_repo: float = 1.8
+    seconds: float = 0.05
+
+
+USUAL = Rates()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +73,16 @@ class PlannedWork:
     files: int
     headers: int
     page: int = 1000
+    rates: Rates = USUAL
+
+
+@dataclass(frozen=True, slots=True)
+class AccountQuota:
+    """API and file requests that an account may send in a window."""
+
+    api: int
+    resolvers: int
+    window: float = WINDOW_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +96,42 @@ class CostEstimate:
     seconds: Mapping[str, float]
 
 
-def estimate_cost(work: PlannedWork) -> tuple[CostEstimate, CostEstimate, CostEstimate]:
-    """The cost of each depth; a deeper one includes the others."""
+def estimate_cost(
+    work: PlannedWork, more: Mapping[str, AccountQuota] | None = None
+) -> tuple[CostEstimate, CostEstimate, CostEstimate]:
+    """The cost of each depth; a deeper one includes the others. `more`: quotas beside those of PLANS, by name."""
     pages = max(1, math.ceil(work.repos / work.page))
-    shards = math.ceil(work.headers * API_REQUESTS_PER_REPO)
+    shards, ranges = (math.ceil(work.headers * each) for each in (work.rates.api_per_repo, work.rates.files_per_repo))
+    quotas = {name: AccountQuota(*each) for name, each in PLANS.items()} | dict(more or {})
+
+    def cost(depth: Depth, repos: int, api: int, resolver: int) -> CostEstimate:
+        seconds = {name: crawl_seconds(pages, api, resolver, each, work.rates) for name, each in quotas.items()}
+        return CostEstimate(depth, repos, api, resolver, seconds)
+
     return (
-        _cost("listing", work.repos, pages, pages, 0),
-        _cost("files", work.files, pages, pages + work.files, 0),
-        _cost(
-            "headers",
-            work.headers,
-            pages,
-            pages + work.files + shards,
-            math.ceil(work.headers * FILE_REQUESTS_PER_REPO),
-        ),
+        cost("listing", work.repos, pages, 0),
+        cost("files", work.files, pages + work.files, 0),
+        cost("headers", work.headers, pages + work.files + shards, ranges),
     )
 
 
-def _cost(depth: Depth, repos: int, pages: int, api: int, resolver: int) -> CostEstimate:
-    seconds = {
-        plan: max(estimate_seconds(api, quota), estimate_seconds(resolver, files), pages * PAGE_SECONDS)
-        for plan, (quota, files) in PLANS.items()
-    }
-    return CostEstimate(depth, repos, api, resolver, seconds)
+def crawl_seconds(pages: int, api: int, resolver: int, quota: AccountQuota, rates: Rates) -> float:
+    """Seconds that a crawl takes with a quota."""
+    work = (api + resolver) * rates.seconds
+    return max(
+        estimate_seconds(api, quota.api, quota.window, work),
+        estimate_seconds(resolver, quota.resolvers, quota.window, work),
+        pages * PAGE_SECONDS,
+    )
 
 
-def estimate_seconds(requests: int, quota: int) -> float:
-    """Seconds that the requests take: all windows but the last are waited for, the last one's requests go at once."""
-    return max(0, math.ceil(requests / quota) - 1) * WINDOW_SECONDS
+def estimate_seconds(requests: int, quota: int, window: float, work: float) -> float:
+    """Seconds that requests take which a quota limits, during `work` seconds of crawling that are spread over them.
+
+    Windows before the last are waited for unless the work in them takes longer; the last one's requests go at once. Of
+    many windows it is the middle of what is likely, since the number of requests is an estimate itself.
+    """
+    windows = requests / quota
+    waited = windows - 0.5 if windows > MANY_WINDOWS else max(0, math.ceil(windows) - 1)
+    in_window = work / windows if waited else 0.0
+    return waited * max(window + MARGIN_SECONDS, in_window) + work - waited * in_window

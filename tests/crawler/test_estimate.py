@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from analysis.query.reader import CatalogReader
-from crawler.estimate import WINDOW_SECONDS, CostEstimate, PlannedWork, estimate_cost, estimate_seconds
+from crawler.estimate import MARGIN_SECONDS, WINDOW_SECONDS, CostEstimate, PlannedWork, estimate_cost, estimate_seconds
+from crawler.sources.rate_limit import WINDOW_MARGIN_SECONDS
 
 WITHIN = 0.30
 QUOTA = 10
@@ -32,7 +33,8 @@ def test_a_plan_is_near_what_the_crawl_took(demo: Path, scope: str, name: str, d
     assert run["outcome"] == "complete" and run["repos_seen"] > 50
     for planned, took in requests_of(cost, run["api_requests"], run["resolver_requests"]):
         assert planned == pytest.approx(took, rel=WITHIN)
-        assert estimate_seconds(planned, QUOTA) == pytest.approx(estimate_seconds(took, QUOTA), rel=WITHIN)
+        in_windows = [estimate_seconds(requests, QUOTA, WINDOW_SECONDS, 0.0) for requests in (planned, took)]
+        assert in_windows[0] == pytest.approx(in_windows[1], rel=WITHIN)
 
 
 def requests_of(cost: CostEstimate, api: int, resolver: int) -> list[tuple[int, int]]:
@@ -41,6 +43,13 @@ def requests_of(cost: CostEstimate, api: int, resolver: int) -> list[tuple[int, 
 
 
 def test_windows_but_the_last_are_waited_for() -> None:
-    assert [estimate_seconds(requests, QUOTA) for requests in (0, 1, 10, 11, 30)] == [
-        0, 0, 0, WINDOW_SECONDS, 2 * WINDOW_SECONDS,
+    assert MARGIN_SECONDS == WINDOW_MARGIN_SECONDS
+    assert [estimate_seconds(requests, 10, 300, 0.0) for requests in (0, 1, 10, 11, 30, 50)] == [
+        0, 0, 0, 301, 602, 4.5 * 301,
     ]  # fmt: skip
+
+
+def test_the_work_of_a_window_is_done_while_it_is_waited_for_unless_it_takes_longer() -> None:
+    assert estimate_seconds(10, 10, 300, work=5) == 5, "no wait"
+    assert estimate_seconds(25, 10, 20, work=25) == 2 * 21 + 5, "10 s of each window are work, 5 s of the last"
+    assert estimate_seconds(25, 10, 20, work=100) == 100, "40 s in each window: the quota is no limit"

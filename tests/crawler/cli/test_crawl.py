@@ -67,7 +67,7 @@ def test_a_dry_run_asks_and_writes_nothing(sample: SampleHub, db: Path, tmp_path
     result = json_of("crawl", "--db", db, "--endpoint", sample.endpoint, "--dry-run", "--full", "--depth", "headers")
     assert (result["kind"], result["resumes"], result["repos_to_visit"]) == ("full", False, result["repos_to_visit"])
     assert result["api_requests"] >= 1
-    assert json_of("crawl", "--dry-run", "--limit", "2000", "--db", tmp_path / "none.db")["api_requests"] == 2377
+    assert json_of("crawl", "--dry-run", "--limit", "2000", "--db", tmp_path / "none.db")["api_requests"] == 2857
     assert (len(sample.requests), db.stat().st_mtime_ns) == before
     assert not (tmp_path / "none.db").exists()
 

@@ -86,6 +86,6 @@ def test_a_crawl_of_some_models_reads_headers_and_the_plan_says_what_that_costs(
 ) -> None:
     nothing = str(tmp_path / "none.db")
     limited = hf_catalog("plan", "--limit", "2000", "--db", nothing).err
-    assert "reads to the depth headers: 2,377 API and 2,400 file requests, 20 min without a token" in limited
+    assert "reads to the depth headers: 2,857 API and 3,420 file requests, 26.6 min without a token" in limited
     assert "reads to the depth files" in hf_catalog("plan", "--db", nothing).err
     assert "reads to the depth listing" in hf_catalog("plan", "--limit", "9", "--depth", "listing", "--db", nothing).err
