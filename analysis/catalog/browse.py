@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from analysis.catalog.match_count import count_matches
 from analysis.catalog.models import SORTS, ModelFilter, WhereClause, filter_conditions
 from analysis.query.reader import CatalogReader
 from analysis.query.statement import name_values
@@ -17,6 +18,11 @@ PAGE_ROWS = 25
 
 MAX_COUNTED = 2000
 """Matches up to which is counted: reading more would take longer than the page itself."""
+
+MAX_EXAMINED = 4_000
+"""The most downloaded models, among which matches are counted where no index finds them."""
+
+MOST_DOWNLOADED = "select hub_id from repos where type = 'model' order by downloads desc nulls last limit {limit}"
 
 MAX_RANKED = 400
 """Matches of words that are ranked: as many as the search ranks of a common word."""
@@ -55,8 +61,8 @@ class BrowseRequest:
 class BrowseAnswer:
     """One page of the result, as normalized rows of `models`.
 
-    `total`: matches, at most MAX_COUNTED of which were counted (`is_total`: all of them); `facets`: values by filter
-    with their number among the counted matches; `unknown`: words that no model has.
+    `total`: the matches that were counted, at most MAX_COUNTED (`is_total`: all that there are); `facets`: values by
+    filter with their number among these; `unknown`: words that no model has.
     """
 
     rows: Sequence[dict[str, Any]]
@@ -74,16 +80,36 @@ def browse(reader: CatalogReader, db: str | Path, request: BrowseRequest) -> Bro
     """The page of the result that the request names."""
     ranked, unknown = rank_words(db, request.text)
     where = match_conditions(reader, request, ranked)
-    columns = ", ".join(("repo_id", *FACETS.values()))
-    matches = reader.all(f"select {columns} from models{where} limit {MAX_COUNTED + 1}", where.values)
-    counted = matches[:MAX_COUNTED]
+    counted, is_total = count_matching(reader, where)
     first = (request.page - 1) * PAGE_ROWS
     if ranked is not None and request.sort == RANK:
         found = {row["repo_id"] for row in counted}
         rows = load_rows(reader, [repo_id for repo_id in ranked if repo_id in found][first : first + PAGE_ROWS])
     else:
         rows = sorted_rows(reader, where, request.sort, PAGE_ROWS, first)
-    return BrowseAnswer(rows, len(counted), len(matches) <= MAX_COUNTED, count_facets(counted), unknown)
+    total = len(counted)
+    if not is_total and len(rows) < PAGE_ROWS and (rows or not first):  # the last page
+        total, is_total = first + len(rows), True
+        counted = rows if not first else counted
+    return BrowseAnswer(rows, max(total, first + len(rows)), is_total, count_facets(counted), unknown)
+
+
+def count_matching(reader: CatalogReader, where: WhereClause) -> tuple[list[dict[str, Any]], bool]:
+    """At most MAX_COUNTED matches with the columns of FACETS, and whether these are all.
+
+    Where no condition finds rows by index, they are those among the MAX_EXAMINED most downloaded models: a rare
+    combination would be looked for in all rows.
+    """
+    columns = ", ".join(("repo_id", *FACETS.values()))
+    sql = f"select {columns} from models{where}"
+    if not where.is_indexed:
+        among = MOST_DOWNLOADED.format(limit=MAX_EXAMINED)
+        sql += f"{' and' if where.conditions else ' where'} hub_id in ({among})"
+    found = reader.all(f"{sql} limit {MAX_COUNTED + 1}", where.values)
+    is_total = len(found) <= MAX_COUNTED
+    if is_total and not where.is_indexed:
+        is_total = count_matches(reader, "select 1 from repo_labels", {}, MAX_EXAMINED) <= MAX_EXAMINED
+    return found[:MAX_COUNTED], is_total
 
 
 def browse_all(reader: CatalogReader, db: str | Path, request: BrowseRequest, limit: int) -> list[dict[str, Any]]:
@@ -116,6 +142,7 @@ def match_conditions(reader: CatalogReader, request: BrowseRequest, ranked: Sequ
     if ranked is not None:
         listed, values = name_values("match", ranked)
         where.conditions.append(f"repo_id in ({listed})" if ranked else "1 = 0")
+        where.is_indexed = True
         where.values.update(values)
     return where
 

@@ -13,12 +13,13 @@ MAX_COUNTED = 100_000
 COMPLETE_SHARE = 0.8
 """Share of repos with their files read from which on a catalog counts as complete: gated repos stay unread."""
 
-OF_MODELS = "select 1 from enrichments e join repos r on r.id = e.repo and r.type = 'model'"
 COUNTS = {
-    "repos": "select 1 from repos where type = 'model'",
-    "files": f"{OF_MODELS} where e.depth is not null",
-    "headers": f"{OF_MODELS} where e.depth = 'headers'",
+    "repos": "select 1 from repo_labels",
+    "files": "select 1 from repo_labels where depth is not null",
+    "headers": "select 1 from repo_labels where depth = 'headers'",
 }
+"""Only models have a row of labels; the index of `depth` answers all three."""
+
 HUGGING_FACE = "https://huggingface.co"
 
 

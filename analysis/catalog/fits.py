@@ -143,10 +143,12 @@ def find_fits(
     request: FitRequest,
     sort: str = "rank",
     coverage: Coverage | None = None,
+    most_more: int = MAX_MORE,
 ) -> FitAnswer:
     """What runs on the machine, best first; `sort` is `rank` or a key of SORTS, in which the best MAX_SORTED are put.
 
-    `coverage` is measured unless the caller gives it: that takes longer than the fits of one repo.
+    `coverage` is measured unless the caller gives it: that takes longer than the fits of one repo. Of the candidates
+    after the rows at most `most_more` are counted.
     """
     search = Search(reader, machine, request)
     wanted = request.limit if sort == "rank" or request.limit is None else max(request.limit, MAX_SORTED)
@@ -159,7 +161,7 @@ def find_fits(
     shown = note_drafting(reader, found[: request.limit])
     more = len(found) - len(shown)
     if wanted is not None and len(found) >= wanted:
-        more += search.count_met(ranked) - len(found)
+        more += search.count_met(ranked, most_more) - len(found)
     has_further = next(ranked, None) is not None
     return FitAnswer(
         fits=shown,
@@ -193,9 +195,9 @@ class Search:
             self.met[each.candidate.base_model.lower()] += 1
             yield each
 
-    def count_met(self, ranked: Iterator[Ranked]) -> int:
-        """How many base models there are, or artifacts if each was asked for; no more than MAX_MORE are looked for."""
-        for _ in islice(ranked, MAX_MORE):
+    def count_met(self, ranked: Iterator[Ranked], most: int) -> int:
+        """How many base models there are, or artifacts if each was asked for; no more than `most` are looked for."""
+        for _ in islice(ranked, most):
             pass
         return self.met.total() if self.request.every_artifact else len(self.met)
 

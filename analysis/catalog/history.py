@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,9 +56,13 @@ def day_of(number: int) -> str:
 
 def count_months(times: Sequence[str]) -> list[tuple[str, int]]:
     """(yyyy-mm, number) for each month from the first of these sorted ISO 8601 times to the last."""
-    if not times:
+    return fill_months(Counter(time[:7] for time in times))
+
+
+def fill_months(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """(yyyy-mm, number) for each month from the first of these to the last."""
+    if not counts:
         return []
-    counts = Counter(time[:7] for time in times)
-    first, last = (int(time[:4]) * 12 + int(time[5:7]) - 1 for time in (times[0], times[-1]))
+    first, last = (int(month[:4]) * 12 + int(month[5:7]) - 1 for month in (min(counts), max(counts)))
     months = [f"{number // 12:04}-{number % 12 + 1:02}" for number in range(first, last + 1)]
-    return [(month, counts[month]) for month in months]
+    return [(month, counts.get(month, 0)) for month in months]

@@ -59,11 +59,15 @@ class ModelFilter:
 
 
 class WhereClause:
-    """The conditions of a select, joined by `and`, and the values of their parameters."""
+    """The conditions of a select, joined by `and`, and the values of their parameters.
+
+    `is_indexed`: one of them names few rows, which an index finds.
+    """
 
     def __init__(self) -> None:
         self.conditions: list[str] = []
         self.values: dict[str, Any] = {}
+        self.is_indexed = False
 
     def bind(self, value: Any) -> str:
         """The parameter that stands for a value."""
@@ -115,17 +119,20 @@ def filter_conditions(reader: CatalogReader, model_filter: ModelFilter) -> Where
         on_row = f"({column} {{0}} or exists (select 1 from artifacts_wide as a where {held}))"
         add_label_condition(reader, where, lookups, on_row, names, fold)
     where.add_any_of("lower(author) {}", model_filter.authors)
+    where.is_indexed = where.is_indexed or bool(model_filter.authors)
     where.add_any_of("lower(license) {}", model_filter.licenses)
     where.add_any_of("lower(pipeline_tag) {}", model_filter.tasks)
     where.add_any_of("kind {}", model_filter.kinds)
     if model_filter.repo_ids:
         where.conditions.append(f"repo_id in ({', '.join(where.bind(each) for each in model_filter.repo_ids)})")
+        where.is_indexed = True
     for tuning in model_filter.tunings:  # lists are JSON text
         pattern = '%"' + tuning.lower()[:MAX_NAME_LENGTH] + '"%'  # no tuning is as long
         where.conditions.append(f"lower(tuning) like {where.bind(pattern)}")
     for bound, sign in ((model_filter.least, ">="), (model_filter.most, "<=")):
         if bound is not None:
-            column = "coalesce(parameters_measured, parameters)" if bound[0] == "parameters" else "total_size"
+            # + so that no index is used: it would find most models, which then are sorted
+            column = "coalesce(parameters_measured, parameters)" if bound[0] == "parameters" else "+total_size"
             where.conditions.append(f"{column} {sign} {where.bind(bound[1])}")
     if model_filter.quantized is not None:
         where.conditions.append("quantized" if model_filter.quantized else "not coalesce(quantized, false)")
@@ -157,6 +164,7 @@ def add_label_condition(
         where.conditions.append("(" + " or ".join(on_row.format(comparison) for comparison in comparisons) + ")")
     else:
         where.conditions.append(f"hub_id in ({matches})")
+        where.is_indexed = True
 
 
 def find_model(reader: CatalogReader, repo_id: str) -> dict[str, Any]:

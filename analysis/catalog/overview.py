@@ -11,20 +11,30 @@ from typing import Any
 from analysis.catalog.browse import load_rows
 from analysis.catalog.coverage import Coverage, measure_coverage
 from analysis.query.reader import CatalogReader
+from analysis.query.statement import name_values
 
 NEW_DAYS = 7
 MAX_NEW = 8
 MAX_VALUES = 10
 
-MAX_SCANNED = 50_000
-"""The most downloaded models, whose values are counted: counting millions would take longer than a visitor waits."""
+MAX_SCANNED = 2_000
+"""The most downloaded models, among which the usual licences, formats and publishers are found."""
+
+TOTALS: Mapping[str, str] = {
+    "family": "select a as value, repos as n from totals where of = 'family'",
+    "quant": "select b as value, sum(repos) as n from totals where of = 'year' group by b",
+    "task": "select a as value, repos as n from totals where of = 'task' and a <> ''",
+}
+"""Filter -> its values with the number of their models, as the totals count them."""
 
 VALUES = """
-select l.family, l.quant, l.format, r.license, r.pipeline_tag as task, r.author
+select l.format, r.license, r.author
 from repos r join repo_labels l on l.repo = r.id
 where r.type = 'model' and r.status <> 'gone' order by r.downloads desc limit {limit}
 """
-"""One column for each filter."""
+"""One column for each filter whose values no total counts."""
+
+MODELS_OF = "select author, repos from author_totals where author in ({names})"
 
 TIMES = """
 select max(coalesce(finished_at, started_at)) as crawled, max(started_at) as started from crawl_runs
@@ -49,7 +59,7 @@ CHECKED: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`choices`: the most frequent values of each filter with their number; `new`: rows of `models`.
+    """`choices`: the usual values of each filter with their number (`count_values`); `new`: rows of `models`.
 
     `crawled`: when the last crawl ended, or the running one began.
     """
@@ -93,17 +103,29 @@ def load_overview(reader: CatalogReader) -> Overview:
 
 
 def count_values(reader: CatalogReader) -> dict[str, list[tuple[str, int]]]:
-    """The most frequent values of each filter among the MAX_SCANNED most downloaded models."""
+    """The most frequent values of each filter: (value, models), of formats and licences among MAX_SCANNED models."""
+    found = {}
+    for name, sql in TOTALS.items():
+        counted = reader.all(f"select * from ({sql}) as counted order by n desc, value limit {MAX_VALUES}")
+        found[name] = [(row["value"], row["n"]) for row in counted]
     rows = reader.rows(VALUES.format(limit=MAX_SCANNED))
     counters: dict[str, Counter[str]] = {name: Counter() for name in rows.columns}
     for row in rows:
         for counter, value in zip(counters.values(), row, strict=True):
             if value:
                 counter[value] += 1
-    return {
-        name: sorted(counter.items(), key=lambda entry: (-entry[1], entry[0]))[:MAX_VALUES]
-        for name, counter in counters.items()
-    }
+    for name, counter in counters.items():
+        found[name] = sorted(counter.items(), key=lambda entry: (-entry[1], entry[0]))[:MAX_VALUES]
+    return {**found, "author": count_models_of(reader, [name for name, _ in found["author"]])}
+
+
+def count_models_of(reader: CatalogReader, authors: Sequence[str]) -> list[tuple[str, int]]:
+    """The authors with the number of all their models, most first."""
+    if not authors:
+        return []
+    names, values = name_values("author", authors)
+    rows = reader.all(MODELS_OF.format(names=names), values)
+    return sorted(((row["author"], row["repos"]) for row in rows), key=lambda entry: (-entry[1], entry[0]))
 
 
 def measure_agreement(reader: CatalogReader) -> list[Agreement]:

@@ -1,4 +1,5 @@
-"""Indexes of the few rows that saved queries look for among many: without them each query reads a whole table."""
+"""Indexes of the few rows that saved queries look for among many, and of orders and counts that pages ask for: without
+them each query reads a whole table."""
 
 from __future__ import annotations
 
@@ -26,6 +27,12 @@ QUERY_INDEXES = (
     _rare("ix_artifacts_unsafe", artifacts.c.repo, "unsafe_format"),
     _rare("ix_artifacts_suspicious", artifacts.c.repo, "suspicious_template is not null"),
     _rare("ix_artifacts_templates", artifacts.c.repo, "chat_template_digest is not null"),
+    _rare("ix_artifacts_compared", artifacts.c.quant, "quant_measured is not null"),
+    _rare("ix_labels_sizes", repo_labels.c.repo, "parameters is not null and parameters_measured is not null"),
+    _rare("ix_labels_contexts", repo_labels.c.repo, "context is not null and context_measured is not null"),
     Index("ix_artifacts_contents", artifacts.c.content, artifacts.c.repo, artifacts.c.role),
     Index("ix_events_kind", events.c.kind, events.c.repo),
+    Index("ix_repos_total_size", repos.c.total_size),
+    Index("ix_repos_trending_score", repos.c.trending_score),
+    Index("ix_repo_labels_depth", repo_labels.c.depth),
 )

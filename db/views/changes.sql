@@ -17,13 +17,13 @@ join repos r on r.id = e.repo
 join repo_labels l on l.repo = r.id
 union all
 select
-    r.first_seen,
+    r.first_seen as seen_at,
     r.repo_id,
-    'new',
-    null,
-    null,
-    null,
-    r.first_run,
+    'new' as kind,
+    null as subject,
+    null as before,
+    null as after,
+    r.first_run as run_id,
     r.author,
     l.family,
     l.quant,

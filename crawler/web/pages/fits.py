@@ -16,6 +16,8 @@ from crawler.web.page import ChosenMachine, Content, Page, Visit, choose_machine
 from crawler.web.pages.choices import CONTEXTS, load_choices, machine_choices
 
 MAX_ROWS = 20
+MAX_MORE = 100
+"""Candidates after the rows that are counted: more would take longer than the rows themselves."""
 
 
 def read_fit_request(visit: Visit) -> FitRequest:
@@ -68,7 +70,8 @@ def load_fits(visit: Visit) -> Content:
 
 def find(visit: Visit, machine: Machine, request: FitRequest) -> tuple[FitAnswer, dict[str, str]]:
     """The answer and the commands that run its first row."""
-    answer = find_fits(visit.reader, machine, request)
+    coverage = load_choices(visit).coverage
+    answer = find_fits(visit.reader, machine, request, coverage=coverage, most_more=MAX_MORE)
     if not answer.fits:
         return answer, {}
     first = answer.fits[0]

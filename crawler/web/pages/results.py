@@ -105,7 +105,7 @@ def count_sentence(answer: BrowseAnswer) -> str:
     if not answer.total:
         return "No model matches. Remove a filter, or use fewer words."
     if not answer.is_total:
-        return f"More than {answer.total:,} models; the numbers beside filters count {answer.total:,} of them."
+        return f"More than {answer.total:,} models; the numbers beside filters count the most downloaded of them."
     return f"{answer.total:,} models" if answer.total > 1 else "1 model"
 
 

@@ -39,7 +39,26 @@ def test_pages_follow_each_other(small_on_both: str, monkeypatch: pytest.MonkeyP
 
 def test_a_long_result_is_counted_up_to_a_limit(small_on_both: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_COUNTED", 4)
+    monkeypatch.setattr(module, "PAGE_ROWS", 5)
     with CatalogReader(small_on_both) as reader:
-        answer = browse(reader, small_on_both, BrowseRequest())
-    assert (answer.total, answer.is_total, len(answer.rows)) == (4, False, 13)
-    assert sum(n for _, n in answer.facets["author"]) == 4
+        pages = [browse(reader, small_on_both, BrowseRequest(page=page)) for page in (1, 2, 3)]
+    assert [(page.total, page.is_total, len(page.rows)) for page in pages] == [
+        (5, False, 5),
+        (10, False, 5),
+        (13, True, 3),
+    ]
+    assert sum(n for _, n in pages[0].facets["author"]) == 4
+
+
+def test_without_an_index_the_most_downloaded_models_are_counted(
+    small_on_both: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_EXAMINED", 6)
+    monkeypatch.setattr(module, "PAGE_ROWS", 2)
+    licence = ModelFilter(licenses=("gemma",))
+    with CatalogReader(small_on_both) as reader:
+        first, last = (browse(reader, small_on_both, BrowseRequest(filter=licence, page=page)) for page in (1, 3))
+        by_family = browse(reader, small_on_both, BrowseRequest(filter=ModelFilter(families=("gemma",))))
+    assert (first.total, first.is_total) == (3, False), "of five only three are among the six most downloaded"
+    assert (last.total, last.is_total, len(last.rows)) == (5, True, 1)
+    assert (by_family.total, by_family.is_total) == (5, True), "an index finds all of them"

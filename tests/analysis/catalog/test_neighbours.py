@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from analysis.catalog import groups as module
 from analysis.catalog.groups import MAX_GROUPS, group_by, load_group
 from analysis.catalog.history import Series, count_months, load_history
 from analysis.catalog.lineage import load_ancestors
@@ -14,6 +15,7 @@ from analysis.query.reader import CatalogReader
 
 GEMMA = "google/gemma-3-4b-it"
 UNSLOTH = "unsloth/gemma-3-4b-it-GGUF"
+LARGE = (("family", "gemma"), ("publisher", "unsloth"))
 
 
 def test_a_model_stands_between_its_base_and_what_was_made_from_it(small_on_both: str) -> None:
@@ -48,6 +50,25 @@ def test_a_family_and_a_publisher_are_counted(small_on_both: str) -> None:
     assert held["BF16"] == (1, 900_100) and held["W4A16"] == (1, 9000)
     assert (publisher.name, publisher.downloads, publisher.quants[0].name) == ("RedHatAI", 9000, "W4A16")
     assert error.value.close == ("unsloth",)
+
+
+def test_of_a_large_group_totals_count_all_models(small_on_both: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the most downloaded models are read."""
+    with CatalogReader(small_on_both) as reader:
+        whole = {name: load_group(reader, kind, name) for kind, name in LARGE}
+        monkeypatch.setattr(module, "MAX_WHOLE", 1)
+        monkeypatch.setattr(module, "MAX_MODELS", 1)
+        monkeypatch.setattr(module, "MAX_SCANNED", 7)
+        for kind, name in LARGE:
+            group = load_group(reader, kind, name)
+            assert not group.is_whole and group.read < group.models
+            assert group.top[0]["repo_id"] == whole[name].top[0]["repo_id"]
+            for part in ("models", "quantized", "downloads", "months"):
+                assert getattr(group, part) == getattr(whole[name], part), part
+            assert (group.first, group.last) == (str(whole[name].first)[:10], str(whole[name].last)[:10])
+            if kind == "family":
+                licences = [(each.name, each.models, each.downloads) for each in group.licenses]
+                assert licences == [("gemma", 5, 2_009_400)]
 
 
 def test_months_without_a_model_are_counted_too() -> None:
