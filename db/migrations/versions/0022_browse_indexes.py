@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0021_browse_indexes"
-down_revision = "0020_row_digest"
+revision = "0022_browse_indexes"
+down_revision = "0021_fit_uses"
 branch_labels = None
 depends_on = None
 
