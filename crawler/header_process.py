@@ -23,6 +23,7 @@ from typing import Any
 from analysis.errors import HeaderError, HeaderTooCostly
 from analysis.formats import readers
 from analysis.formats.array_lengths import ArrayLengths, SkipLength
+from analysis.formats.pickle_files import read_pickle_header
 from analysis.formats.source import ByteSource
 from analysis.units import MIB
 from db.record_base import Json
@@ -76,6 +77,20 @@ class AnswerRequest:
 
     def read(self, open_source: OpenSource, lengths: ArrayLengths) -> Result:
         return readers.read_answer(self.payload, self.artifact, self.sizes, self.config), ()
+
+
+@dataclass(frozen=True, slots=True)
+class PickleRequest:
+    """To the process: read what the pickles of an artifact would import."""
+
+    artifact: ArtifactRecord
+    sizes: Mapping[str, int | None]
+
+    def read(self, open_source: OpenSource, lengths: ArrayLengths) -> Result:
+        return read_pickle_header(self.artifact, self.sizes, open_source), ()
+
+
+Request = ArtifactRequest | AnswerRequest | PickleRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +187,7 @@ class RemoteLengths(ArrayLengths):
         return iter(self._asker.ask(FindLengths(key, count, first)))
 
 
-def read_request(connection: Connection[Any, Any], request: ArtifactRequest | AnswerRequest) -> Result | Exception:
+def read_request(connection: Connection[Any, Any], request: Request) -> Result | Exception:
     """The result of a request, or the error that it ends in. Raises ReadAbandoned."""
     asker = Asker(connection)
     try:

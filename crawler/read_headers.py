@@ -36,7 +36,9 @@ from crawler.header_process import (
     OpenFile,
     OpenSource,
     Outcome,
+    PickleRequest,
     ReadRange,
+    Request,
     Result,
     SourceState,
 )
@@ -72,10 +74,18 @@ def read_artifact(
 
     The lengths of common tokenizers are known beside those of `array_lengths`.
     """
-    own_sizes = {path: sizes.get(path) for path in artifact.paths}
-    request = ArtifactRequest(artifact, own_sizes, config, base_parameters)
+    request = ArtifactRequest(artifact, own_sizes(artifact, sizes), config, base_parameters)
+    return _read(request, open_source, ArrayLengths((*shipped_lengths(), *array_lengths)))
+
+
+def read_pickles(artifact: ArtifactRecord, sizes: Mapping[str, int | None], open_source: OpenSource) -> Header:
+    """What `pickle_files.read_pickle_header` does, within limits. Raises HeaderTooCostly beyond them."""
+    return _read(PickleRequest(artifact, own_sizes(artifact, sizes)), open_source, ArrayLengths())[0]
+
+
+def _read(request: Request, open_source: OpenSource, lengths: ArrayLengths) -> Result:
+    """What a request reads: in this thread while few bytes are needed, else in a process."""
     sources = RecordedSources(open_source)
-    lengths = ArrayLengths((*shipped_lengths(), *array_lengths))
     try:
         return request.read(sources.open, lengths)
     except TooLargeForThread:
@@ -83,9 +93,14 @@ def read_artifact(
     return _processes.read(request, sources.open, lengths)
 
 
+def own_sizes(artifact: ArtifactRecord, sizes: Mapping[str, int | None]) -> dict[str, int | None]:
+    """The sizes of an artifact's files."""
+    return {path: sizes.get(path) for path in artifact.paths}
+
+
 def read_answer(payload: Json, artifact: ArtifactRecord, sizes: Mapping[str, int | None], config: Json) -> Header:
     """What `readers.read_answer` does, within limits. Raises HeaderTooCostly beyond them."""
-    request = AnswerRequest(payload, artifact, {path: sizes.get(path) for path in artifact.paths}, config)
+    request = AnswerRequest(payload, artifact, own_sizes(artifact, sizes), config)
     try:
         is_small = len(pickle.dumps(payload, pickle.HIGHEST_PROTOCOL)) <= MAX_THREAD_BYTES
     except RecursionError:
@@ -198,9 +213,7 @@ class HeaderProcess:
         self.process.kill()
         self.process.wait()
 
-    def read(
-        self, request: ArtifactRequest | AnswerRequest, open_source: OpenSource, lengths: ArrayLengths, seconds: float
-    ) -> Result:
+    def read(self, request: Request, open_source: OpenSource, lengths: ArrayLengths, seconds: float) -> Result:
         """What the process reads for a request, in at most `seconds` of its own.
 
         Raises what reading raises, what a source raises, and HeaderTooCostly, after which the process must be ended.
@@ -259,7 +272,7 @@ class HeaderProcesses:
     idle: list[HeaderProcess] = field(default_factory=list)
     slots: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MAX_PROCESSES))
 
-    def read(self, request: ArtifactRequest | AnswerRequest, open_source: OpenSource, lengths: ArrayLengths) -> Result:
+    def read(self, request: Request, open_source: OpenSource, lengths: ArrayLengths) -> Result:
         """What a process reads for a request; see HeaderProcess.read.
 
         Where no process can be started (Windows can't pass the pipe on), this thread reads, without these limits.

@@ -8,12 +8,16 @@ from statistics import median
 
 from analysis.files.artifacts import missing_parts
 from analysis.formats.formats import find_format
+from analysis.formats.pickle_files import PICKLED
 from analysis.formats.readers import is_crawled
 from analysis.schemes.schemes import usual_file_bits
 from db.records import ArtifactRecord, RepoRecord
 
 MAX_HEADERS_PER_REPO = 12
 """Headers of one repo's quants that are read because name and size disagree."""
+
+MAX_PICKLE_FILES_PER_REPO = 8
+"""Files of one repo whose pickles a crawl reads: one request of the quota for files each."""
 
 
 def select_headers(
@@ -37,6 +41,21 @@ def select_headers(
         sidecars = [a for a in readable if a.role in ("adapter", "draft", "mmproj") and a.primary]
         chosen = sidecars[:1] if not any(a.content in known for a in sidecars) else []
     return tuple(sorted((a for a in chosen if a.content not in known), key=_cost))
+
+
+def select_pickles(artifacts: Sequence[ArtifactRecord]) -> tuple[ArtifactRecord, ...]:
+    """The artifacts whose pickles a crawl reads, so many that they have MAX_PICKLE_FILES_PER_REPO files at most.
+
+    Those of the fewest files first, and of these what is loaded first: the weights.
+    """
+    pickled = [a for a in artifacts if find_format(a.format).runs_code == PICKLED and missing_parts(a) == 0]
+    found, files = [], 0
+    for artifact in sorted(pickled, key=lambda a: (len(a.paths), a.role != "weights", not a.primary, a.artifact)):
+        files += len(artifact.paths)
+        if files > MAX_PICKLE_FILES_PER_REPO:
+            break
+        found.append(artifact)
+    return tuple(found)
 
 
 def _has_header(artifact: ArtifactRecord) -> bool:

@@ -38,6 +38,8 @@ MAX_NAME_LENGTH = 200
 UNKNOWN_NAME = "?"
 """Stands for a name that the stream computes: only unpickling would tell it."""
 
+UNKNOWN_OPCODE = "is no opcode"
+
 _MARK = object()
 _TEXTS = frozenset({"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING",
                     "SHORT_BINSTRING"})  # fmt: skip
@@ -89,6 +91,11 @@ class PickleScan:
             "imports": [{"module": each.module, "name": each.name, "safety": each.safety} for each in self.imports],
             **({"problem": self.problem} if self.problem else {}),
         }
+
+
+def is_unknown_opcode(scan: PickleScan) -> bool:
+    """Whether following ended at a byte that is no opcode, so that unpickling ends there too."""
+    return scan.problem is not None and scan.problem.endswith(UNKNOWN_OPCODE)
 
 
 def merge_scans(scans: Iterable[PickleScan]) -> PickleScan:
@@ -184,7 +191,7 @@ def _follow(stream: io.BytesIO, found: dict[Import, None], budget: Budget) -> No
                 raise ValueError("the file ends before STOP")
             opcode = _OPCODES.get(data[at])
             if opcode is None:
-                raise ValueError(f"opcode {bytes(data[at : at + 1])!r} unknown")
+                raise ValueError(f"{bytes(data[at : at + 1])!r} {UNKNOWN_OPCODE}")
             _, action, size, read_argument, pops, pushes = opcode
             at += 1
             argument: object = None

@@ -1,4 +1,4 @@
-"""The second step of an enrichment: read the headers that the catalog does not hold yet, then label the repo.
+"""The second step of an enrichment: read the headers and pickles that the catalog does not know, then label the repo.
 
 Runs on a worker and never touches the store. The first step, `fetch_repo`, is the source's. An error of this repo
 alone becomes a Skipped in the result; an error that ends the run is raised.
@@ -10,7 +10,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 
 from analysis.errors import HeaderError, HeaderTooCostly
-from analysis.files.select_headers import select_headers
+from analysis.files.select_headers import select_headers, select_pickles
 from analysis.formats.readers import find_reader
 from analysis.labels.resolve import label_repo_and_artifacts
 from crawler.errors import RepoError
@@ -56,6 +56,7 @@ def enrich_repo(
     )
     if depth == "headers":
         read_missing_headers(source, fetched, headers, {} if layouts is None else layouts)
+        read_missing_pickles(source, fetched, headers)
     return build_enrichment(fetched, depth, headers)
 
 
@@ -94,6 +95,22 @@ def read_missing_headers(
             headers.by_artifact[artifact.artifact] = header
             headers.learned += learned
             layouts.update((layout_key(layout), layout) for layout in learned)
+
+
+def read_missing_pickles(source: Source, fetched: FetchedRepo, headers: ReadHeaders) -> None:
+    """Adds to `headers` what the repo's pickles would import, of those that the catalog does not know yet."""
+    for artifact in select_pickles(fetched.artifacts):
+        if artifact.artifact in headers.by_artifact:
+            continue
+        if any(skip.reason == "gated" for skip in headers.skips):
+            break
+        try:
+            header = source.read_pickles(fetched, artifact)
+        except (HeaderError, RepoError) as error:
+            headers.skips.append(header_skip(fetched, artifact, error))
+        else:
+            headers.read.append(header)
+            headers.by_artifact[artifact.artifact] = header
 
 
 def build_enrichment(fetched: FetchedRepo, depth: Depth, headers: ReadHeaders) -> Enrichment:

@@ -229,3 +229,7 @@ class Source(Protocol):
     ) -> tuple[Header, Sequence[ArrayLength]]:
         """An artifact's header, and the array lengths that were learned. Raises HeaderError and RepoError."""
         ...
+
+    def read_pickles(self, fetched: FetchedRepo, artifact: ArtifactRecord) -> Header:
+        """What an artifact's pickles would import, as a header without tensors. Raises HeaderError and RepoError."""
+        ...

@@ -6,6 +6,8 @@ select
     nullif(lower(hex(f.blob_id)), '') as blob_id, -- text: git's sha1 of the blob
     nullif(lower(hex(f.sha256)), '') as sha256, -- text: sha256 of the content; LFS and Xet files only
     f.scan_status,
-    f.scans
+    f.scans,
+    a.pickle_verdict -- text: the worst import of a file that is an artifact by itself; of shards see artifacts_wide
 from repo_files f
 join repos r on r.id = f.repo and r.type = 'model'
+left join artifacts a on a.repo = f.repo and a.artifact = f.path

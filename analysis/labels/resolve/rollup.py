@@ -124,7 +124,7 @@ def find_representative(
     def rank(item: tuple[ArtifactRecord, Labelled]) -> tuple[bool, bool, bool, int]:
         artifact, labelled = item
         header = headers.get(artifact.artifact)
-        read = header is not None and not header.inferred
+        read = header is not None and header.parameters is not None and not header.inferred
         verified = bool(header and header.size_verified)
         return (read, verified, labelled.labels.quantized is False, labelled.labels.parameters_measured or 0)
 

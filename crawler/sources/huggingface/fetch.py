@@ -18,7 +18,7 @@ from analysis.formats.readers import find_reader
 from analysis.labels.evidence.security import SCAN_FACT
 from analysis.untrusted import MAX_CONFIG_BYTES, parse_json_text
 from crawler.errors import FileError, HubUnreachable, RepoError
-from crawler.read_headers import read_answer, read_artifact
+from crawler.read_headers import read_answer, read_artifact, read_pickles
 from crawler.skips import make_skip, make_skip_by_id
 from crawler.sources.huggingface.bounded_json import merge_config
 from crawler.sources.huggingface.client import HubClient
@@ -213,6 +213,13 @@ def read_repo_header(
         array_lengths=layouts,
         config=config,
     )
+
+
+def read_repo_pickles(client: HubClient, fetched: FetchedRepo, artifact: ArtifactRecord) -> Header:
+    """What one artifact's pickles would import. Raises HeaderError and RepoError."""
+    sizes = {file.path: file.size for file in fetched.files}
+    repo_id, revision = fetched.repo.repo_id, fetched.repo.sha or "main"
+    return read_pickles(artifact, sizes, lambda path: client.open_file(repo_id, path, revision, sizes.get(path)))
 
 
 def find_index_file(artifact: ArtifactRecord, sizes: Mapping[str, int | None]) -> str | None:

@@ -162,3 +162,6 @@ class HuggingFaceSource:
         self, fetched: FetchedRepo, artifact: ArtifactRecord, layouts: Sequence[ArrayLength], config: Json
     ) -> tuple[Header, Sequence[ArrayLength]]:
         return fetch.read_repo_header(self.client, fetched, artifact, layouts, config)
+
+    def read_pickles(self, fetched: FetchedRepo, artifact: ArtifactRecord) -> Header:
+        return fetch.read_repo_pickles(self.client, fetched, artifact)

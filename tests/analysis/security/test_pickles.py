@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from analysis.formats import pickle_files
-from analysis.formats.pickle_files import is_pickle_path, scan_pickle_file
+from analysis.formats.pickle_files import is_pickle_path, read_pickle_header, scan_pickle_file
 from analysis.formats.source import BytesSource, FileSource
 from analysis.security import pickles
 from analysis.security.pickles import Import, merge_scans, scan_pickles
+from db.records import ArtifactRecord
 from samplehub.content.inert_pickles import inert_pickle
 
 
@@ -166,6 +167,35 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     found = scan_pickle_file(bomb)
     assert found is not None
     assert (found.verdict, found.problem is not None) == ("suspicious", True)
+
+
+def test_more_of_a_file_is_read_until_its_pickle_ends() -> None:
+    """Also where it begins with a text of any length, and with no opcode of a protocol."""
+    evil = b"X" + (700_000).to_bytes(4, "little") + bytes(700_000) + b"0cos\nsystem\n."
+    source = BytesSource(evil + bytes(3_000_000))
+    found = scan_pickle_file(source)
+    assert (found and found.verdict, source.bytes_read < 1_200_000) == ("dangerous", True)
+    cut = scan_pickle_file(BytesSource(evil), most_bytes=300_000)
+    assert (cut and cut.verdict, cut and cut.problem) == ("suspicious", "of its bytes only the first 300,000 are read")
+
+
+def test_what_no_unpickler_would_follow_is_no_pickle() -> None:
+    found = [
+        scan_pickle_file(BytesSource(data)) for data in (bytes(5000), b"\xffabc", b"cos\nsystem\n\xff", b"\x80\xff")
+    ]
+    assert [each and each.verdict for each in found] == [None, None, "dangerous", "suspicious"]
+
+
+def test_a_crawl_keeps_what_the_pickles_of_all_shards_import() -> None:
+    files = {"a-1.bin": pickle.dumps(1, 2), "a-2.bin": pickle.dumps(Calls(), 2)}
+    artifact = ArtifactRecord("a", "weights", "pytorch", tuple(files), None, content="c")
+    sources = {path: BytesSource(data, path) for path, data in files.items()}
+    header = read_pickle_header(artifact, {path: len(data) for path, data in files.items()}, sources.__getitem__)
+    assert (header.content, header.size, header.tensor_count) == ("c", sum(map(len, files.values())), 0)
+    assert (header.requests, header.bytes_read) == (2, header.size)
+    assert header.facts["pickle"]["verdict"] == "dangerous"
+    nothing = read_pickle_header(artifact, {}, lambda path: BytesSource(bytes(100), path))
+    assert (nothing.size, nothing.facts) == (None, {})
 
 
 def test_compressed_and_plain_files_are_read() -> None:
