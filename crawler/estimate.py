@@ -5,7 +5,8 @@
              + repos to enrich                          files: one request each, whatever their number of files
              + headers to read                          headers: 1.8 file requests per repo with weights in GGUF or
                                                         safetensors, and 0.45 API requests, since the Hub sends the
-                                                        headers of all shards together
+                                                        headers of all shards together. Files of pickles are not
+                                                        counted: one file request each, up to eight of a repo
     time     = the slowest of: API requests in windows of their quota, file requests in windows of theirs, pages one
                by one. All windows but the last take their whole length, or as long as their requests need
 

@@ -71,8 +71,12 @@ class Cursor:
         self.step()
         number, at = divmod(position, limits.CONTAINER_READ_BYTES)
         chunk = self.chunks.get(number, b"")
-        if position < end and at < len(chunk) and (byte := chunk[at]) < 0x80:  # nearly all are of one byte
-            return byte, position + 1
+        if at + 1 < len(chunk) and position + 1 < end:  # nearly all are of one byte or two
+            first, second = chunk[at], chunk[at + 1]
+            if first < 0x80:
+                return first, position + 1
+            if second < 0x80:
+                return (first & 0x7F) | second << 7, position + 2
         raw = self.read(position, min(MAX_VARINT_BYTES, max(0, end - position)))
         value = 0
         for at, byte in enumerate(raw):

@@ -130,7 +130,7 @@ MAX_CONTAINER_BYTES = 128 * MIB
 MAX_CONTAINER_READS = 2000
 """Reads of one container."""
 
-MAX_CONTAINER_STEPS = 600_000
+MAX_CONTAINER_STEPS = 500_000
 """Fields, opcodes or tables of one container; a PyTorch archive has about 30 opcodes a tensor."""
 
 MAX_PICKLE_BYTES = 32 * MIB
