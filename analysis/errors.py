@@ -11,6 +11,7 @@ AnalysisError
 ├── UnknownPreset         no machine has this name
 ├── UnknownScheme         no quantization scheme has this name
 ├── UnknownValue          a filter's value that nothing has
+├── TooManyMatches    a condition that is watched holds for too much
 ├── MissingExtra          an optional package is not installed
 ├── UnknownTable          an export has no table of this name
 ├── ExportRefused         a folder that an export may not replace, or that is not an export
@@ -152,6 +153,15 @@ class UnknownValue(AnalysisError):
         super().__init__(f"no {kind} is named {value!r}")
         self.kind, self.value, self.close = kind, value, close
         self.hint = f"did you mean {' or '.join(close)}?" if close else "hf-catalog vocabulary ls lists the known names"
+
+
+class TooManyMatches(AnalysisError):
+    """A condition that is watched finds more than `most` models or rows, which would have to be remembered."""
+
+    hint = "add filters, or watch changes, of which there may be any number of models: watch add NAME --change new"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"it finds more than {most:,}")
 
 
 class UnknownTable(AnalysisError):

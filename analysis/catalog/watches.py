@@ -11,6 +11,7 @@ from typing import Any
 
 from analysis.catalog.changes import list_changes
 from analysis.catalog.models import ModelFilter, list_models
+from analysis.errors import TooManyMatches
 from analysis.query.reader import CatalogReader, run_query
 from analysis.text import escape_control_characters
 from analysis.units import count_text, size_text
@@ -18,7 +19,10 @@ from db.watches import WatchEvent
 
 QUERY_SECONDS = 300.0
 MAX_ROWS = 100_000
-"""Rows that a watch looks at in one run."""
+"""Models or rows that a watch may find in one run: each is remembered."""
+
+LOOKED_UP = 500
+"""Changes whose models are looked up by one statement."""
 
 MAX_TEXT = 300
 """Characters of an event's text."""
@@ -63,34 +67,54 @@ class WatchDefinition:
 def find_events(db: str, definition: WatchDefinition, since: datetime) -> Iterator[WatchEvent]:
     """All that the watch finds now. An event found before has the same key, so that it is known again.
 
-    `since` bounds changes: the last look, or when the watch was made. Raises what the reader and run_query raise.
+    `since` bounds changes: the last look, or when the watch was made. Raises TooManyMatches, and what the reader and
+    run_query raise.
     """
     if definition.query is not None:
         yield from find_rows(db, definition.query, definition.parameters or {})
         return
-    wanted = replace(definition.model_filter, gone=definition.model_filter.gone or bool(definition.changes))
     with CatalogReader(db) as reader:
-        models = {row["repo_id"]: row for row in list_models(reader, wanted, sort="name", limit=MAX_ROWS)}
-        if not definition.changes:
-            for row in models.values():
-                yield make_event((row["hub_id"],), row["repo_id"], describe_model(row), row["first_seen"])
-            return
-        changes = list_changes(reader, since=since - OVERLAP, kinds=definition.changes, limit=MAX_ROWS)
-        for change in changes:
-            if change["repo_id"] in models:
+        if definition.changes:
+            yield from find_changes(reader, definition, since)
+        else:
+            yield from find_models(reader, definition.model_filter)
+
+
+def find_models(reader: CatalogReader, wanted: ModelFilter) -> Iterator[WatchEvent]:
+    """The models that match."""
+    for count, row in enumerate(list_models(reader, wanted, sort="name", limit=MAX_ROWS + 1)):
+        if count == MAX_ROWS:
+            raise TooManyMatches(MAX_ROWS)
+        yield make_event((row["hub_id"],), row["repo_id"], describe_model(row), row["first_seen"])
+
+
+def find_changes(reader: CatalogReader, definition: WatchDefinition, since: datetime) -> Iterator[WatchEvent]:
+    """The changes, of the kinds that are watched, of models that match, also where these are gone; newest first."""
+    wanted = replace(definition.model_filter, gone=True)
+    changes = list_changes(reader, since=since - OVERLAP, kinds=definition.changes)
+    while some := list(islice(changes, LOOKED_UP)):
+        ids = {change["repo_id"] for change in some}
+        if wanted.repo_ids:
+            ids.intersection_update(wanted.repo_ids)
+        looked_up = replace(wanted, repo_ids=sorted(ids))
+        matching = {row["repo_id"] for row in list_models(reader, looked_up, sort="name", limit=None)} if ids else ()
+        for change in some:
+            if change["repo_id"] in matching:
                 parts = [str(change[key] or "") for key in ("seen_at", "repo_id", "kind", "subject", "before", "after")]
                 yield make_event(parts, change["repo_id"], describe_change(change), change["seen_at"])
 
 
 def find_rows(db: str, query: str, parameters: Mapping[str, str]) -> Iterator[WatchEvent]:
-    """The rows of a query, each known by all its values. Raises what run_query raises."""
+    """The rows of a query, each known by all its values. Raises TooManyMatches, and what run_query raises."""
     now = datetime.now(UTC)
     with run_query(db, query, dict(parameters), timeout=QUERY_SECONDS, limit=MAX_ROWS) as rows:
         names = list(rows.columns)
-        for row in islice(rows, MAX_ROWS):
+        for row in rows:
             repo_id = row[names.index("repo_id")] if "repo_id" in names else None
             text = ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=True) if value is not None)
             yield make_event(tuple(map(repr, row)), None if repo_id is None else str(repo_id), text, now)
+        if rows.truncated:
+            raise TooManyMatches(MAX_ROWS)
 
 
 def make_event(parts: Any, repo_id: str | None, text: str, at: Any) -> WatchEvent:

@@ -13,6 +13,7 @@ import hmac
 import json
 import os
 import stat
+import textwrap
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -212,7 +213,8 @@ def send_by_apprise(address: Address, message: Message) -> None:
     if not sender.add(address.url):
         raise TargetInvalid(message.target, f"apprise knows no address like this ({scheme}://...)")
     title, _, body = message_text(message).partition("\n")
-    if not sender.notify(title=title, body=body):
+    plain = apprise.NotifyFormat.TEXT  # else e-mail would show what the Hub's users wrote as HTML
+    if not sender.notify(title=title, body=textwrap.dedent(body), body_format=plain):
         raise DeliveryFailed(f"{scheme}: it was not accepted")
 
 

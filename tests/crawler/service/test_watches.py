@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import socketserver
 import sqlite3
 import subprocess
 import sys
@@ -23,8 +24,10 @@ from typing import Any
 
 import pytest
 
+from analysis.catalog import watches
 from analysis.catalog.models import ModelFilter
 from analysis.catalog.watches import WatchDefinition
+from analysis.errors import TooManyMatches
 from crawler.errors import TargetInvalid, UnknownWatch
 from crawler.service.notify import Address, check_target, find_address, message_id, message_text, sign
 from crawler.service.watches import add_watch, run_watches
@@ -35,6 +38,7 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 SECRET = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
 QAT = "google/gemma-3-4b-it-qat-q4_0-gguf"
 GEMMA = WatchDefinition(ModelFilter(families=("gemma",)))
+MODELS = "select repo_id from models where status <> 'gone'"
 SHA = WatchDefinition(query="select sha as repo_id from models")
 
 
@@ -96,6 +100,41 @@ def test_a_change_fires_for_models_that_match(catalog: str) -> None:
     found = list(run_watches(catalog, clock=lambda: NOW, write=lambda text: None))
     assert [(each.watch, each.text) for each in found] == [("licences", f"{QAT}: label license gemma -> mit")]
     assert run(catalog, NOW + timedelta(days=1)) == []
+
+
+def test_changes_are_matched_however_many_there_are(catalog: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few at a time: the one of a model that matches may be the last of them."""
+    monkeypatch.setattr(watches, "LOOKED_UP", 2)
+    for name, repo_ids in (("gemma", ()), ("named", (QAT,)), ("other", ("nobody/nothing",))):
+        wanted = ModelFilter(families=("gemma",), repo_ids=repo_ids)
+        add(catalog, name, WatchDefinition(wanted, changes=("label",)))
+    execute(
+        catalog,
+        "insert into events (repo, at, kind, subject, before, after)"
+        " select id, '2026-11-28T11:00:00.000Z', 'label', 'license', 'gemma', 'mit' from repos",
+    )
+    found = list(run_watches(catalog, clock=lambda: NOW, write=lambda text: None))
+    with sqlite3.connect(catalog) as connection:
+        gemmas = "select repo_id from models where 'gemma' in (family, base_family)"
+        expected = {repo_id for (repo_id,) in connection.execute(gemmas)}
+    assert len(expected) > 2 and {each.repo_id for each in found if each.watch == "gemma"} == expected
+    assert [each.repo_id for each in found if each.watch != "gemma"] == [QAT]
+
+
+@pytest.mark.parametrize("definition", [WatchDefinition(), WatchDefinition(query=MODELS)])
+def test_a_condition_that_finds_too_much_is_refused(
+    catalog: str, monkeypatch: pytest.MonkeyPatch, definition: WatchDefinition
+) -> None:
+    with sqlite3.connect(catalog) as connection:
+        repos = len(connection.execute(MODELS).fetchall())
+    monkeypatch.setattr(watches, "MAX_ROWS", repos)
+    add(catalog, "allowed", definition)
+    monkeypatch.setattr(watches, "MAX_ROWS", repos - 1)
+    with pytest.raises(TooManyMatches, match=f"more than {repos - 1}"):
+        add(catalog, "too-many", definition)
+    warned: list[str] = []
+    assert run(catalog, warn=warned.append) == []
+    assert warned == [f"allowed: it finds more than {repos - 1}"], "not silence, and nothing that looks new"
 
 
 def test_a_new_row_of_sql_or_of_a_saved_query_fires(catalog: str) -> None:
@@ -293,6 +332,31 @@ def test_apprise_gets_title_and_body(catalog: str, monkeypatch: pytest.MonkeyPat
         assert run(catalog) == [("abc", True)]
     content = json.loads(got[0][1])
     assert content["title"] == "gemma: 1 event" and "repo_id abc" in content["message"]
+
+
+def test_mail_shows_what_the_hub_says_as_text(catalog: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mails: list[str] = []
+
+    class Session(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 here\r\n")
+            for line in self.rfile:
+                is_text = line.upper().startswith(b"DATA")
+                self.wfile.write(b"354 go on\r\n" if is_text else b"250 yes\r\n")
+                if is_text:
+                    mails.append(b"".join(iter(self.rfile.readline, b".\r\n")).decode())
+                    self.wfile.write(b"250 kept\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        to = "from=me@example.org&to=you@example.org&mode=insecure"
+        monkeypatch.setenv("MAIL", f"mailto://127.0.0.1:{server.server_address[1]}/?{to}")
+        add(catalog, definition=SHA, targets=("env:MAIL",))
+        execute(catalog, "update repos set sha = '<img src=https://example.org/x>' where repo_id = ?", QAT)
+        assert run(catalog) == [("<img src=https://example.org/x>", True)]
+        server.shutdown()
+    (mail,) = mails
+    assert "Subject: gemma: 1 event" in mail and "repo_id <img" in mail and "text/html" not in mail
 
 
 def test_a_long_message_counts_what_it_does_not_list() -> None:
