@@ -496,13 +496,16 @@ def make_formats(reader: CatalogReader) -> Figure:
 
 
 def write_charts(reader: CatalogReader, folder: Path, theme: Theme = "light") -> Iterator[Path]:
-    """Write every chart as NAME.svg and NAME.png to a folder, which is created; yields each file when it is written."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write every chart as NAME.svg and NAME.png to a folder; yields each file when it is written.
+
+    The folder is created when the first chart is there: where none can be drawn, nothing is left.
+    """
     for figure in make_figures(reader):
         if figure.draw is None:
             continue
         for suffix, content in ((".svg", figure.svg(theme).encode("utf-8")), (".png", figure.png(theme))):
             path = folder / f"{figure.name}{suffix}"
+            folder.mkdir(parents=True, exist_ok=True)
             with new_file(path) as draft:
                 draft.write_bytes(content)
             yield path

@@ -38,7 +38,8 @@ def header(ctx: click.Context, target: str, context: int | None, db: str, out: P
 
     GGUF, safetensors, PyTorch archives (without unpickling), ONNX, OpenVINO, LiteRT and NeMo.
 
-    Tokenizers that the catalog knows are skipped, so that a header of megabytes costs kilobytes.
+    Tokenizers that the catalog knows, or that this command met before, are skipped, so that a header of megabytes costs
+    kilobytes.
 
     \b
     Examples:
@@ -48,16 +49,18 @@ def header(ctx: click.Context, target: str, context: int | None, db: str, out: P
       hf-catalog header model-Q4_K_M.gguf --context 32768
     """
     from crawler.cli.errors import NO, CommandError
+    from crawler.cli.learned_lengths import keep_lengths, load_lengths
     from crawler.errors import RepoError
     from crawler.targets import resolve_target
 
     asked = ctx.get_parameter_source("db") is not ParameterSource.DEFAULT
     try:
         found = resolve_target(target, open_client)
-        read, _ = found.read(known_layouts(db, asked))
+        read, learned = found.read((*load_lengths(), *known_layouts(db, asked)))
     except RepoError as trouble:
         message = f"{target}: {trouble.reason}: {trouble.detail}"
         raise CommandError(message, HINTS.get(trouble.reason, CHECK_HINT), NO) from trouble
+    keep_lengths(learned)
     verdicts = quantization_signals_of(found, read)
     if out.quiet and out.mode == "human":
         out.line(read.quant or "")

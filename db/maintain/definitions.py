@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, ForeignKeyConstraint, Table, UniqueConstraint, inspect
 from sqlalchemy.exc import DBAPIError
 
 from db.engine import open_engine
 from db.schema.migrate import upgrade_engine
 from db.schema.tables import metadata
-from db.schema.views import POSTGRESQL_FUNCTIONS, create_view, view_names, view_sources
+from db.schema.views import POSTGRESQL_FUNCTIONS, create_view, execute_as_written, view_names, view_sources
 
-MAY_NOT_CREATE = frozenset({"42501", "25006", "0A000"})
-"""What PostgreSQL answers a role without the right to make temporary views, and everybody on a standby."""
+MAY_NOT_CREATE = frozenset({"42501", "25006"})
+"""What PostgreSQL answers a role without the right to make temporary views, and one in a read-only transaction."""
 
 _SCHEMA = "quote_ident(current_schema())::regnamespace"
 
@@ -71,14 +71,15 @@ def _definition(kind: str, sql: str) -> tuple[str, ...]:
 
 
 def _compare_postgresql(engine: Engine) -> tuple[list[str], list[str]]:
-    """Triggers of others; indexes, primary keys, functions and views that are other ones here."""
+    """Triggers of others; indexes, tables' keys and checks, functions and views that are other ones here."""
     triggers = (
         "select t.tgname from pg_trigger t join pg_class c on c.oid = t.tgrelid"
         f" where not t.tgisinternal and c.relnamespace = {_SCHEMA} order by 1"
     )
     with engine.connect() as connection:
         foreign = list(connection.exec_driver_sql(triggers).scalars())
-        differing = [*_other_indexes(connection), *_other_keys(connection), *_other_functions(connection)]
+        tables = {*_other_keys(connection), *_other_constraints(connection)}
+        differing = [*_other_indexes(connection), *tables, *_other_functions(connection)]
         present = _view_definitions(connection, _SCHEMA)
     wanted = _wanted_views(engine)
     differing += (name for name in sorted(wanted) if present.get(name) not in wanted[name])
@@ -105,6 +106,34 @@ def _other_keys(connection: Connection) -> Iterator[str]:
             yield table.name
 
 
+def _other_constraints(connection: Connection) -> Iterator[str]:
+    """Tables with other foreign keys, uniqueness or checks, of which this version has none.
+
+    Compared as PostgreSQL writes them: one that is not validated, deferred, or does something on deletion is another.
+    """
+    sql = (
+        "select c.relname, replace(pg_get_constraintdef(k.oid), '\"', '') from pg_constraint k"
+        f" join pg_class c on c.oid = k.conrelid where k.contype in ('f', 'u', 'c') and c.relnamespace = {_SCHEMA}"
+    )
+    present: dict[str, set[str]] = {}
+    for table_name, text in connection.exec_driver_sql(sql):
+        present.setdefault(table_name, set()).add(text)
+    for table in metadata.sorted_tables:
+        if present.get(table.name, set()) != set(_wanted_constraints(table)):
+            yield table.name
+
+
+def _wanted_constraints(table: Table) -> Iterator[str]:
+    """The foreign keys and unique constraints of a table of this version, as PostgreSQL writes them."""
+    for each in table.constraints:
+        names = ", ".join(column.name for column in getattr(each, "columns", ()))
+        if isinstance(each, ForeignKeyConstraint):
+            referred = ", ".join(element.column.name for element in each.elements)
+            yield f"FOREIGN KEY ({names}) REFERENCES {each.referred_table.name}({referred})"
+        elif isinstance(each, UniqueConstraint):
+            yield f"UNIQUE ({names})"
+
+
 def _other_functions(connection: Connection) -> Iterator[str]:
     """Functions that views call and that have another body here."""
     sql = f"select btrim(prosrc), proname from pg_proc where pronamespace = {_SCHEMA}"
@@ -122,6 +151,9 @@ def _wanted_views(engine: Engine) -> dict[str, set[str]]:
     where the role may make none, or the server is a standby.
     """
     with engine.connect() as connection:
+        if connection.exec_driver_sql("select pg_is_in_recovery()").scalar():
+            return {}
+        connection.rollback()  # the mode of a transaction is set before its first query
         try:
             connection.exec_driver_sql("set transaction read write")
             for name, text in view_sources():
@@ -129,8 +161,7 @@ def _wanted_views(engine: Engine) -> dict[str, set[str]]:
             made = _view_definitions(connection, "pg_my_temp_schema()")
             quote = connection.dialect.identifier_preparer.quote
             for name, text in made.items():
-                body = text.rstrip(";").replace("%", "%%")
-                connection.exec_driver_sql(f"create temporary view {quote(f'{name} restored')} as {body}")
+                execute_as_written(connection, f"create temporary view {quote(f'{name} restored')} as {text}")
             restored = _view_definitions(connection, "pg_my_temp_schema()", " restored")
             return {name: {text, restored[name]} for name, text in made.items()}
         except DBAPIError as error:

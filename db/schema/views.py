@@ -118,6 +118,11 @@ def create_view(connection: Connection, name: str, text: str, *, temporary: bool
     if connection.dialect.name == "postgresql":
         for function, other in POSTGRESQL_NAMES.items():
             sql = sql.replace(f"{function}(", f"{other}(")
+    execute_as_written(connection, sql)
+
+
+def execute_as_written(connection: Connection, sql: str) -> None:
+    """Executes SQL without parameters, in which % means what it means in SQL."""
     connection.exec_driver_sql(sql.replace("%", "%%") if _has_percent_placeholders(connection) else sql)
 
 

@@ -235,5 +235,14 @@ def test_charts_are_written_as_png_and_svg(small: str, tmp_path: Path) -> None:
         assert path.read_bytes().startswith(b"\x89PNG" if path.suffix == ".png" else b"<svg")
 
 
+def test_charts_that_can_not_be_drawn_leave_no_folder(
+    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.publish.charts.import_vl_convert", lambda: 1 / 0)
+    with CatalogReader(small) as reader, pytest.raises(ZeroDivisionError):
+        list(write_charts(reader, tmp_path / "made" / "pictures"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_two_colours_of_the_palette_are_alike() -> None:
     assert len(set(PALETTE)) == len(PALETTE)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.environment import CACHE
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -35,6 +37,7 @@ def hf_catalog(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     for name in ("HF_CATALOG_DB", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("HF_CATALOG_CACHE", CACHE.name)
 
     def ask(*words: str) -> Answer:
         capsys.readouterr()

@@ -11,7 +11,8 @@ import pytest
 from analysis.formats.array_lengths import learn_lengths
 from analysis.formats.gguf.reader import read_file
 from analysis.formats.source import BytesSource
-from crawler.cli import cli, errors
+from crawler.cli import cli, errors, learned_lengths
+from db.records import ArrayLength
 from db.write.store import Store
 from samplehub import SampleHub
 from tests.analysis.formats.container_files import (
@@ -53,6 +54,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.delenv("HF_ENDPOINT", raising=False)
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_CATALOG_CACHE", str(tmp_path / "cache"))
 
     def command(*arguments: str | Path) -> Ran:
         words = ["header", *map(str, arguments)]
@@ -231,6 +233,36 @@ def test_a_known_tokenizer_is_jumped(run: Any, tmp_path: Path) -> None:
     assert (found["requests"], len(web.asked)) == (2, 2)
     assert web.sent < 32_768
     assert found["parameters"] == 964_864
+
+
+def test_a_tokenizer_that_was_read_once_is_jumped(run: Any, tmp_path: Path) -> None:
+    """Also by another process, and where the file that keeps it has other lines or can't be written."""
+    read = []
+    kept = tmp_path / "cache" / "tokenizers.tsv"
+    with serving({"m-Q4_K_M.gguf": DATA}) as web:
+        for _ in range(2):
+            read.append(run(f"{web.url}/m-Q4_K_M.gguf", "--json").json)
+        lines = kept.read_text("ascii")
+        kept.write_text("\x1b[31m\t1\n" + lines, "ascii")
+        read.append(run(f"{web.url}/m-Q4_K_M.gguf", "--json").json)
+        kept.write_bytes(b"\xff" + lines.encode())
+        read.append(run(f"{web.url}/m-Q4_K_M.gguf", "--json").json)
+        kept.unlink()
+        kept.mkdir()
+        read.append(run(f"{web.url}/m-Q4_K_M.gguf", "--json").json)
+    whole = len(DATA) - 2 * 80_000
+    assert [found["bytes_read"] < 32_768 for found in read] == [False, True, True, False, False]
+    assert read[0]["bytes_read"] < whole and {found["parameters"] for found in read} == {964_864}
+
+
+def test_the_latest_lengths_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learned_lengths, "MAX_LENGTHS", 2)
+    each = [ArrayLength("tokenizer.ggml.tokens", count, f"{count:032x}", 10 * count) for count in (1, 2, 3)]
+    for one in each:
+        learned_lengths.keep_lengths([one], tmp_path)
+    assert learned_lengths.load_lengths(tmp_path) == tuple(each[1:])
+    monkeypatch.setattr(learned_lengths, "MAX_FILE_BYTES", 10)
+    assert learned_lengths.load_lengths(tmp_path) == ()
 
 
 def test_a_catalog_that_was_asked_for_must_be_there(run: Any, file: Path) -> None:
