@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from analysis.errors import UnreadableFormat
-from analysis.formats import coreml, gguf, nemo, onnx, openvino, pytorch_zip, safetensors, tflite
+from analysis.formats import coreml, gguf, nemo, onnx, openvino, pytorch_zip, safetensors, tensorrt, tflite
 from analysis.formats.array_lengths import ArrayLengths
 from analysis.formats.facts import limit_header
 from analysis.formats.formats import FORMAT_BY_EXTENSION, extension_of, find_container, find_format
@@ -26,6 +26,7 @@ READERS: Mapping[str, Reader] = {
     "nemo": nemo.READER,
     "openvino": openvino.READER,
     "coreml": coreml.READER,
+    "tensorrt": tensorrt.READER,
 }
 """Readers by the format of the files (`Format.container`)."""
 

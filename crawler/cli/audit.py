@@ -176,8 +176,13 @@ def print_checks(checks: Sequence[Check], form: str, out: Printer) -> None:
             Column("repo_id", "repo", clip=False),
             Column("check", clip=False),
             Column("result", clip=False),
-            Column("detail", "why", least=20),
+            Column("detail", "why", least=30),
             Column("source"),
         ]
+        if (
+            out.is_human_output and len({each.repo_id for each in checks}) == 1
+        ):  # its name once leaves room for the rest
+            out.heading(checks[0].repo_id)
+            columns = columns[1:]
         shown = list({each.repo_id: each for each in checks}.values()) if out.quiet and out.mode == "human" else checks
         out.rows([each.row() for each in shown], columns, names=NAMES)

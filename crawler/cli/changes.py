@@ -75,7 +75,7 @@ def minute(value: Any) -> str:
 COLUMNS = (
     Column("seen_at", "when", text=minute, clip=False),
     Column("kind"),
-    Column("repo_id", "repo"),
+    Column("repo_id", "repo", clip=False),
     Column("subject"),
     Column("before"),
     Column("after"),

@@ -193,8 +193,8 @@ NAMES = (
 
 COLUMNS = (
     Column("repo_id", "repo"),
-    Column("quant", "quantization"),
-    Column("needs", "memory needed", text=in_gigabytes, right=True, clip=False),
+    Column("quant", "quantization", clip=False),
+    Column("needs", "memory", text=in_gigabytes, right=True, clip=False),
     Column("expected_tokens_per_second", "tokens/s", text=str, value=speed_text, right=True, clip=False),
     Column("largest_context", "context", text=context_text, right=True, clip=False),
     Column("left", "free", text=in_gigabytes, right=True, clip=False),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -67,6 +68,12 @@ def read_text(file: BinaryIO) -> str:
         raise CommandError(f"{file.name}: no text in UTF-8: {error.reason}", "save the list as UTF-8", USAGE) from error
 
 
+def other_id(row: Mapping[str, Any]) -> str | None:
+    """The repo's present id, where the list has another text for it."""
+    found: str | None = row["repo_id"]
+    return found if found is not None and found != row["input"] else None
+
+
 COLUMNS = (
     Column("input", clip=False),
     Column("status", clip=False),
@@ -75,5 +82,5 @@ COLUMNS = (
     Column("kind"),
     Column("size", text=size_text, right=True, clip=False),
     Column("last_modified", "updated", text=day_text, clip=False),
-    Column("repo_id", "repo"),
+    Column("repo_id", "resolved to", value=other_id, clip=False),
 )

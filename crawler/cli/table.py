@@ -83,6 +83,8 @@ def lay_out(
             min(width, column.least) if cut else width
             for column, width, cut in zip(columns, wide, may_clip, strict=True)
         ]
+        if may_clip[0]:
+            least[0] = int(MAX_KEY_SHARE * terminal)
         while shown > 1 and total_width(least[:shown]) > terminal:
             if may_clip[shown - 1] and least[shown - 1] > MIN_CLIPPED_WIDTH:
                 least[shown - 1] = MIN_CLIPPED_WIDTH

@@ -36,7 +36,7 @@ def test_models_stored_in_another_formats_files_get_its_reader() -> None:
 def test_which_files_have_headers_that_can_be_read() -> None:
     assert is_readable("x/Model-Q4_K_M.gguf") and is_readable("model.SAFETENSORS")
     assert is_readable("pytorch_model.bin") and is_readable("onnx/model.onnx")
-    assert not is_readable("model.engine") and not is_readable("README")
+    assert not is_readable("model.rkllm") and not is_readable("README")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,7 @@ def test_which_files_have_headers_that_can_be_read() -> None:
         (b"GGUF\x03\x00\x00\x00" + bytes(8), "gguf"),
         (struct.pack("<Q", 64) + b'{"weight', "safetensors"),
         (b"\x1c\x00\x00\x00TFL3" + bytes(8), "tflite"),
+        (b"ftrt" + bytes(12), "tensorrt"),
         (b"PK\x03\x04" + bytes(12), None),
         (b"", None),
     ],
@@ -55,8 +56,8 @@ def test_a_files_first_bytes_show_its_format(first: bytes, format_: str | None) 
 
 def test_a_file_in_another_format_is_refused_by_its_name() -> None:
     with pytest.raises(UnreadableFormat) as raised:
-        read_artifact(artifact("model.engine", "tensorrt"), {}, lambda path: BytesSource(b""))
-    assert str(raised.value).startswith("model.engine: its format is tensorrt; headers are read of gguf, safetensors, ")
+        read_artifact(artifact("model.rkllm", "rkllm"), {}, lambda path: BytesSource(b""))
+    assert str(raised.value).startswith("model.rkllm: its format is rkllm; headers are read of gguf, safetensors, ")
     assert raised.value.known == tuple(READERS) and isinstance(raised.value, HeaderError)
 
 

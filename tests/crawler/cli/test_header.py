@@ -132,9 +132,12 @@ def test_a_core_ml_package_is_read_whole_or_by_its_weights(run: Any, tmp_path: P
 def test_a_file_of_another_format_is_named(run: Any, tmp_path: Path) -> None:
     (tmp_path / "model.mlmodel").write_bytes(b"\x08\x06" + bytes(50))
     (tmp_path / "old.pt").write_bytes(b"\x80\x02}q\x00.")
-    (tmp_path / "model.engine").write_bytes(bytes(50))
+    (tmp_path / "model.rkllm").write_bytes(bytes(50))
+    ran = run(tmp_path / "model.rkllm")
+    assert ran.status == 1 and "its format is rkllm" in ran.err
+    (tmp_path / "model.engine").write_bytes(b"ftrt" + bytes(50))
     ran = run(tmp_path / "model.engine")
-    assert ran.status == 1 and "its format is tensorrt" in ran.err
+    assert ran.status == 1 and "a config.json of TensorRT-LLM beside the engine" in ran.err
     ran = run(tmp_path / "model.mlmodel")
     assert ran.status == 1 and "Core ML" in ran.err
     ran = run(tmp_path / "old.pt")
