@@ -49,6 +49,10 @@ def recognize_family(tokens: TokenSequence, labels: NameLabels) -> None:
         return
     entry, kind = entry_of(tokens, own), lexemes[own].kind
     labels.family = entry.value
+    if len(places) > 1:
+        for at in places:  # a method beside a line: `LFM2-ColBERT`
+            if lexemes[at].text.lower() in entry_of(tokens, at).facts.get("weak", ()):
+                inherit_purposes(labels, entry_of(tokens, at))
     if kind & (PURPOSED | SHORT):
         inherit_purposes(labels, entry)
     if base is not None:
@@ -65,8 +69,21 @@ def recognize_family(tokens: TokenSequence, labels: NameLabels) -> None:
             version.recognize_version(
                 tokens, labels, find_mentions(tokens, places, own), find_mentions(tokens, places, base)
             )
+        if labels.version is not None and labels.version.startswith("0."):
+            leave_out_edition(tokens, labels, entry)
         if entry.value == "deepseek" and labels.version is not None and labels.version[0] == "R":
             labels.tuning = ("reasoning",)
+
+
+def leave_out_edition(tokens: TokenSequence, labels: NameLabels, entry: Entry) -> None:
+    """`deepthought-8b-llama-v0.01`: a version below 1 that the line never had is that of the tune."""
+    known = entry.facts.get("versions", ())
+    if entry.facts["kind"] != "lines" or not known or labels.version in known:
+        return
+    for at, claim in enumerate(tokens.claims):
+        if claim is not None and claim[:2] == ("version", labels.version):
+            tokens.claims[at] = ("noise", labels.version or "", "edition of a copy")
+    labels.version = None
 
 
 def inherit_purposes(labels: NameLabels, entry: Entry) -> None:
@@ -167,6 +184,8 @@ def choose_family(tokens: TokenSequence, places: list[int]) -> tuple[int | None,
         elif facts["kind"] == "brands":
             (minor if "minor" in facts else brands).append(at)
     if brands:
+        if lines and lines[0] < brands[0] and sees(tokens, lines[0]) and not sees(tokens, brands[0]):
+            return lines[0], None  # `llava-v1.6-vicuna-7b`: the brand is its language model
         return brands[0], lines[0] if lines else None
     if not lines:
         return minor[0] if minor else None, None
@@ -180,6 +199,12 @@ def choose_family(tokens: TokenSequence, places: list[int]) -> tuple[int | None,
     if (tokens.mask & TUNING and is_distilled_after(tokens, other)) or is_sized_before(tokens, first, other):
         return first, None
     return first, other
+
+
+def sees(tokens: TokenSequence, at: int) -> bool:
+    """Whether a family is for images; EAGLE drafts for the brand that follows (`size.drafts_for`)."""
+    entry = entry_of(tokens, at)
+    return "vision" in entry.facts.get("for", ()) and entry.value != "eagle"
 
 
 def leave_out_weak(tokens: TokenSequence, places: list[int]) -> list[int]:

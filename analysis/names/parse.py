@@ -178,6 +178,8 @@ def apply_recognizers(labels: NameLabels, tokens: TokenSequence) -> None:
         size.recognize_size(tokens, labels)
     if mask & _TUNING:
         tuning.recognize_tuning(tokens, labels)
+    if labels.context is not None and labels.parameters is None and not size.SEEN.isdisjoint(labels.specialty):
+        size.leave_out_context(tokens, labels)
 
 
 _QUANTIZATION, _FAMILY, _VERSION, _SIZE, _TUNING = (

@@ -273,6 +273,14 @@ def is_followed_by(tokens: TokenSequence, index: int, words: tuple[str, ...]) ->
     return index + 1 < len(tokens.lexemes) and tokens.lexemes[index + 1].text.lower() in words
 
 
+def leave_out_context(tokens: TokenSequence, labels: NameLabels) -> None:
+    """`guided_diffusion_200k`: models that make pictures count steps in thousands, and have no context."""
+    for at, claim in enumerate(tokens.claims):
+        if claim is not None and claim[0] == "context":
+            tokens.claims[at] = ("noise", tokens.lexemes[at].text, "training or measure")
+    labels.context = None
+
+
 def is_beside_context_word(tokens: TokenSequence, index: int) -> bool:
     words = ("context", "ctx", "contextwindow")
     return is_followed_by(tokens, index, words) or bool(index and tokens.lexemes[index - 1].text.lower() in words)

@@ -38,8 +38,12 @@ def recognize_tuning(tokens: TokenSequence, labels: NameLabels) -> None:
         elif kind & SPECIALTY:
             if lexeme.text.lower() == "cpp" and is_runtime(tokens, index):
                 tokens.claims[index] = ("noise", lexeme.text, "a program that runs it")
-            elif value not in labels.specialty:
-                labels.specialty += (value,)
+            else:
+                if value == "vision" and lexeme.text.lower() in DETECTION:
+                    traits = traits or Traits(tokens)
+                    value = purpose_of_detection(labels, traits)
+                if value not in labels.specialty:
+                    labels.specialty += (value,)
         elif kind & LANGUAGE:
             if value not in labels.languages:
                 labels.languages += (value,)
@@ -48,6 +52,15 @@ def recognize_tuning(tokens: TokenSequence, labels: NameLabels) -> None:
             recognize_language_code(tokens, labels, index, traits)
     if tokens.mask & SEES and "vision" not in labels.specialty:
         labels.specialty += ("vision",)  # `GLM-4.5V` is the version with vision
+
+
+DETECTION = {"detection"}
+
+
+def purpose_of_detection(labels: NameLabels, traits: Traits) -> str:
+    """Of objects in images; of spam, fake news and hate by models that read text or listen."""
+    named = next((word for word in ("guard", "classification") if word in labels.specialty), None)
+    return named or ("classification" if traits.reads and not traits.sees else "vision")
 
 
 def is_runtime(tokens: TokenSequence, index: int) -> bool:
@@ -62,16 +75,18 @@ def is_runtime(tokens: TokenSequence, index: int) -> bool:
 class Traits:
     """How the families of a name change the meaning of its words: `it` and `pt`, `base`, and language codes."""
 
-    __slots__ = ("encodes", "it_is_tuning", "speaks", "tokens", "translates")
+    __slots__ = ("encodes", "it_is_tuning", "reads", "sees", "speaks", "tokens", "translates")
 
     def __init__(self, tokens: TokenSequence) -> None:
         self.tokens = tokens
-        self.encodes = self.it_is_tuning = self.speaks = self.translates = False
+        self.encodes = self.it_is_tuning = self.reads = self.sees = self.speaks = self.translates = False
         if not tokens.mask & FAMILY:
             return
         for lexeme in tokens.lexemes:
             if lexeme.kind & FAMILY and lexeme.entry is not None:
                 facts = lexeme.entry.facts
+                self.reads = True
+                self.sees = self.sees or not PICTURES.isdisjoint(facts.get("for", ()))
                 self.encodes = self.encodes or "base" in facts
                 self.it_is_tuning = self.it_is_tuning or "it" in facts
                 if "for" in facts:
@@ -88,6 +103,7 @@ class Traits:
         return self.encodes or "ggml" in tokens.text.lower()  # whisper.cpp's `ggml-base.en.bin`
 
 
+PICTURES = {"vision", "image", "video", "ocr"}
 SPEECH_PURPOSES = {"audio", "asr", "tts", "translation"}  # of families whose names end in a language
 
 
