@@ -429,7 +429,7 @@ def query_sql(db: str, statement: str, parameters: Mapping[str, str], limit: int
     if is_query_name(statement):
         steps.append(find_saved_query(statement).description)
     return results.QueryRows(
-        summary=f"{plural(len(rows), 'row')}{' of more' if truncated else ''}.",
+        summary=f"{plural(len(rows), 'row')}{', and more' if truncated else ''}.",
         columns=columns, rows=rows, truncated=truncated, next_steps=steps, basis=basis,
     )  # fmt: skip
 

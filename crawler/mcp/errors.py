@@ -23,7 +23,8 @@ EXPECTED = (BadArgument, AnalysisError, QueryError, CatalogError)
 def describe_error(error: Exception) -> str:
     """The error and the way out, in one line that is safe to show."""
     hint = hint_of(error)
-    sentence = f"{hint[:1].upper()}{hint[1:]}".rstrip(".")
+    is_tool = "_" in hint.partition(" ")[0]  # whose name is passed on as it is called
+    sentence = (hint if is_tool else f"{hint[:1].upper()}{hint[1:]}").rstrip(".")
     return escape_control_characters(" ".join(f"{error}. {sentence}.".split())[: 4 * MAX_TEXT])
 
 
@@ -33,16 +34,16 @@ def hint_of(error: Exception) -> str:
         case UnknownModel(close=close) | UnknownValue(close=close) if close:
             return f"Nearest: {', '.join(close)}."
         case UnknownModel():
-            return "Search_models finds models by words."
+            return "search_models finds models by words."
         case UnknownValue():
-            return "Search_models with text finds models by words."
+            return "search_models with text finds models by words."
         case SavedQueryError():
-            return "Describe_schema names the saved queries and their parameters."
+            return "describe_schema names the saved queries and their parameters."
         case QueryRefused():
             return "Only one statement that reads is run: select, with, values, explain."
         case QueryTimeout() | QueryTooCostly():
             return "Narrow it with a where or a limit."
         case QueryError():
-            return "Describe_schema names the tables, views and columns."
+            return "describe_schema names the tables, views and columns."
         case _:
             return str(getattr(error, "hint", ""))

@@ -128,7 +128,8 @@ def test_query_sql_limits_the_size_of_an_answer(call: Call) -> None:
     endless = f"with recursive n(i) as (select 1 union all select i + 1 from n) select {wide} from n"
     found = call("query_sql", sql=endless, limit=100)
     assert len(json.dumps(found.structure)) < 1.2 * MAX_RESULT_CHARACTERS
-    assert found.structure["truncated"] and len(found.structure["rows"][0][1]) == MAX_TEXT + 3
+    assert found.structure["truncated"] and "rows, and more." in found.text
+    assert len(found.structure["rows"][0][1]) == MAX_TEXT + 3
 
 
 def test_query_sql_stops_in_time(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +165,8 @@ def test_describe_schema_explains_columns(call: Call) -> None:
         ("identify_file", {"path": "/no/such/model.gguf"}, "absolute path"),
         ("identify_file", {"path": "/dev/zero"}, "absolute path"),
         ("describe_schema", {"name": "modls"}, "models"),
-        ("query_sql", {"sql": "select wrong from models"}, "Describe_schema"),
+        ("query_sql", {"sql": "select wrong from models"}, ". describe_schema names"),
+        ("get_model", {"repo_id": "nobody/zzzzqqqq"}, ". search_models finds"),
         ("query_sql", {"sql": "quantised-copies"}, "quantized-copies"),
     ],
 )
