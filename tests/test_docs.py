@@ -2,7 +2,8 @@
 
 A fenced block marked `sh` holds commands of this program. They run in order, each document in a folder of its own where
 `hf-catalog demo` has run, with HF_ENDPOINT set to a sample Hub, so that `crawl` finds repos.
-Blocks of another kind (`console`, `text`, `ini`) are not run.
+Blocks of another kind (`console`, `text`, `ini`) are not run. Services are those of the installed program; all other
+commands are run as tests/forked_program.py does.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from crawler.cli import cli
 from db.engine import catalog_url
 from samplehub import SampleHub
 from tests.environment import user_environment
+from tests.forked_program import forked_program
 
 ROOT = Path(__file__).resolve().parents[1]
+INSTALLED = Path(sys.executable).parent
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 LINKING = [
     *DOCUMENTS,
@@ -61,20 +64,21 @@ def endpoint() -> Iterator[str]:
         yield hub.endpoint
 
 
-def environment(**more: str) -> dict[str, str]:
-    """The user's environment: this interpreter's programs first, no colours, no real account."""
+def environment(programs: Path, **more: str) -> dict[str, str]:
+    """The user's environment: these programs and this interpreter's first, no colours, no real account."""
     kept = user_environment()
-    path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
+    path = os.pathsep.join([str(programs), str(INSTALLED), kept.get("PATH", "")])
     return {**kept, "PATH": path, "NO_COLOR": "1", "HF_HUB_DISABLE_TELEMETRY": "1", **more}
 
 
 def run_service(line: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Start a service, wait for its first output, let it run for two seconds, and end it with the signal of Ctrl-C."""
+    env = env | {"PATH": environment(INSTALLED)["PATH"]}
     process = subprocess.Popen(
         ["bash", "-c", f"exec {line}"], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None and process.stdout is not None
-    select.select([process.stderr, process.stdout], [], [], 30)  # a service prints a line when it is ready
+    select.select([process.stderr, process.stdout], [], [], 300)  # a service prints a line when it is ready
     time.sleep(2)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
@@ -84,7 +88,7 @@ def run_service(line: str, folder: Path, env: dict[str, str]) -> subprocess.Comp
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_command_shown_runs(document: Path, folder: Path, endpoint: str) -> None:
-    env = environment(HF_ENDPOINT=endpoint)
+    env = environment(forked_program().parent, HF_ENDPOINT=endpoint)
     for line in commands(document):
         if line.startswith("export "):
             key, _, value = line.removeprefix("export ").partition("=")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from crawler.service.state import JobState, State, write_state
 from samplehub import SampleHub
 from tests.crawler.cli.conftest import Ask
 from tests.crawler.hubs import small_catalog
+from tests.forked_program import forked_program
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,13 @@ def sample() -> Iterator[SampleHub]:
 
 
 def ran(*words: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return ran_by(forked_program(), *words, **env)
+
+
+def ran_by(program: Path, /, *words: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     clean |= {"HF_HOME": "/nonexistent", "NO_COLOR": "1"} | env
-    line = [sys.executable, "-m", "crawler.cli", *map(str, words)]
+    line = [str(program), *map(str, words)]
     return subprocess.run(line, env=clean, capture_output=True, text=True, timeout=300)
 
 

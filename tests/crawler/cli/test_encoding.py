@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
-from tests.crawler.cli.test_crawl import ran
+from tests.crawler.cli.test_crawl import ran_by
+
+PROGRAM = Path(sys.executable).with_name("hf-catalog")
+"""An interpreter's start decides the encoding of its streams."""
 
 
 @pytest.mark.parametrize(
@@ -19,18 +25,19 @@ from tests.crawler.cli.test_crawl import ran
     ],
 )
 def test_no_output_ends_in_an_error(words: tuple[str, ...], small: str) -> None:
-    done = ran(*words, "--db", small, PYTHONIOENCODING="ascii", COLUMNS="50")
+    done = ran_by(PROGRAM, *words, "--db", small, PYTHONIOENCODING="ascii", COLUMNS="50")
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii()
 
 
 def test_lines_of_a_tree_have_a_plain_form(small: str) -> None:
-    out = ran("models", "tree", "google/gemma-3-4b-it", "--db", small, PYTHONIOENCODING="cp1252").stdout
+    words = ("models", "tree", "google/gemma-3-4b-it", "--db", small)
+    out = ran_by(PROGRAM, *words, PYTHONIOENCODING="cp1252").stdout
     assert "`-- " in out and "|-- " in out
 
 
 def test_a_pipe_gets_utf8_whatever_the_locale(small: str) -> None:
     """The C locale of a process without UTF-8 mode is ASCII."""
-    out = ran("query", "select char(27169) as text", "--csv", "--db", small, LC_ALL="C", PYTHONUTF8="0",
-              PYTHONCOERCECLOCALE="0").stdout  # fmt: skip
+    words = ("query", "select char(27169) as text", "--csv", "--db", small)
+    out = ran_by(PROGRAM, *words, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0").stdout
     assert out == "text\n模\n"
