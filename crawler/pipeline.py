@@ -19,6 +19,7 @@ from analysis.catalog.fit_index import fill_fit_candidates
 from crawler.discover.discover import discover
 from crawler.discover.plan import choose_run_kind, split_by_author
 from crawler.discover.revisions import read_revisions
+from crawler.enrich.cards import read_account_kinds, read_cards
 from crawler.enrich.enrich import enrich
 from crawler.errors import CrawlStopped
 from crawler.execute.executor import open_executor, open_threads
@@ -96,6 +97,8 @@ def crawl(
                     enrich(recorder, executor)
                 if part.revisions:
                     read_revisions(recorder, executor)
+                read_cards(recorder, executor)
+                read_account_kinds(recorder, executor)
             fill_fit_candidates(store)
             runs.append(recorder.run)
             if recorder.run.outcome == "stopped":

@@ -16,7 +16,7 @@ from db.errors import CatalogError
 from db.records import PageCounts, RepoRecord, RunRecord, Skipped
 from db.write.store import Store
 
-Stage = Literal["discover", "probe", "enrich"]
+Stage = Literal["discover", "probe", "enrich", "cards", "accounts"]
 
 MAX_NOTES = 10
 """Notes of a run after which no more errors of single repos are added."""

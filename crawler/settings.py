@@ -34,6 +34,9 @@ class CrawlSettings:
     lag: timedelta = LISTING_LAG
     cluster: str | None = None  # a Dask scheduler's address, or local:N processes; None: labels are made here
     revisions: tuple[tuple[str, str], ...] = ()  # repo id and revision of those named as owner/name@REVISION
+    cards: int = 0  # model cards that are read at most
+    keep_card_text: bool = False
+    account_kinds: int = 0  # owners that are asked for at most: user or organization
     insecure: bool = False  # the cluster's address need not be encrypted
 
     @property

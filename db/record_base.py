@@ -22,6 +22,7 @@ SkipReason = Literal[
     "gated", "private", "gone", "renamed", "disabled", "malformed", "too large", "unreadable", "failed"
 ]
 Relation = Literal["finetune", "quantized", "adapter", "merge", "unknown"]
+AccountKind = Literal["user", "organization"]
 RepoKind = Literal["original", "finetune", "adapter", "merge", "quantized", "conversion"]
 Source = Literal[
     "header", "tensors", "config", "api", "file", "card", "tag", "name", "owner", "size", "lineage", "fuzzy"

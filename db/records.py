@@ -81,6 +81,46 @@ class RepoRecord(FastPickle):
 
 
 @dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What a model card, the README.md of a model, documents. None means unknown, except in `text`."""
+
+    bytes: int | None = None  # 0: the repo has no card; None: it could not be read
+    fields: tuple[str, ...] | None = None  # metadata fields that have a value
+    placeholders: int | None = None  # how often it says "More Information Needed"
+    intended_use: bool | None = None
+    limits: bool | None = None
+    bias: bool | None = None
+    training_data: bool | None = None
+    evaluation: bool | None = None
+    environment: bool | None = None
+    text: str | None = None  # kept only if that was asked for
+
+
+CARD_SECTIONS = ("intended_use", "limits", "bias", "training_data", "evaluation", "environment")
+"""The fields of CardFacts that are sections of a card."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardRequest:
+    """A card that is to be read: of a repo, at its present commit."""
+
+    hub_id: str
+    repo_id: str
+    sha: str | None
+    size: int | None  # bytes; None: unknown
+    has_card: bool | None  # None: its files were not listed
+    blob_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CardRecord:
+    """The card of a repo at a commit."""
+
+    request: CardRequest
+    facts: CardFacts
+
+
+@dataclass(frozen=True, slots=True)
 class LeaderboardEntry:
     """One row of a benchmark's leaderboard, as the Hub gives it."""
 

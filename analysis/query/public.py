@@ -19,6 +19,7 @@ PUBLIC_ROWS: Mapping[str, str] = {
     "skips": "reason <> 'private' and repo_id not in (select repo_id from {schema}repos where id in ({private}))",
     "tags": "id in (select tag from {schema}repo_tags where repo not in ({private}))",
     "author_totals": "author in (select author from {schema}repos where id not in ({private}))",
+    "account_kinds": "author in (select author from {schema}repos where id not in ({private}))",
     "author_schemes": "author in (select author from {schema}repos where id not in ({private}))",
     "headers": "id in (select header from {schema}artifacts where repo not in ({private}))",
 }

@@ -10,12 +10,14 @@ from typing import Any
 
 from analysis.units import iso
 from db.labels import LABELS
+from db.records import CARD_SECTIONS
 
 _BOOLEAN_COLUMNS = frozenset({
     *(each.name for each in LABELS if each.kind == "boolean"),
     "main", "size_verified", "inferred", "resolved", "declared", "missing", "cycle", "root", "unfinished", "is_main",
+    "is_current", *CARD_SECTIONS,
 })  # fmt: skip
-_LIST_COLUMNS = frozenset({*(each.name for each in LABELS if each.kind == "list"), "tags"})
+_LIST_COLUMNS = frozenset({*(each.name for each in LABELS if each.kind == "list"), "tags", "fields"})
 
 
 def boolean_columns() -> frozenset[str]:

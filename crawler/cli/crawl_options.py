@@ -53,6 +53,21 @@ def crawl_options(command: Command) -> Command:
         click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Stop after N requests to the Hub."),
         click.option("--max-time", type=SPAN_OF_TIME, metavar="SPAN", help="Stop after this time: 30m, 2h."),
         click.option(
+            "--cards",
+            type=click.IntRange(min=0),
+            default=0,
+            metavar="N",
+            help="Read N model cards at most, one request each: which sections they have. The text is not kept.",
+        ),
+        click.option("--keep-card-text", is_flag=True, help="With --cards: keep the text in the table card_texts."),
+        click.option(
+            "--account-kinds",
+            type=click.IntRange(min=0),
+            default=0,
+            metavar="N",
+            help="Ask of N owners at most, 1 or 2 requests each: user or organization?",
+        ),
+        click.option(
             "--workers",
             type=click.IntRange(1, 64),
             default=8,
@@ -119,6 +134,10 @@ def settings_of(given: dict[str, Any]) -> Any:
         raise click.UsageError(f"--depth headers: a {repo_type} has no headers to read", click.get_current_context())
     if repo_type == "space" and least:
         raise click.UsageError("--min-downloads: spaces have no downloads", click.get_current_context())
+    if given["keep_card_text"] and not given["cards"]:
+        raise click.UsageError("--keep-card-text goes with --cards N", click.get_current_context())
+    if given["cards"] and repo_type != "model":
+        raise click.UsageError("--cards: only models have model cards", click.get_current_context())
     scope = RepoFilter(
         authors=author,
         search=search,
@@ -138,6 +157,9 @@ def settings_of(given: dict[str, Any]) -> Any:
         max_time=given.pop("max_time"),
         include_private=given.pop("include_private"),
         revisions=pinned,
+        cards=given.pop("cards"),
+        keep_card_text=given.pop("keep_card_text"),
+        account_kinds=given.pop("account_kinds"),
         cluster=given.pop("cluster"),
         insecure=given.pop("insecure"),
     )

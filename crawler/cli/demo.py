@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 CONTEXT = 8192
 SHOWN = 8
 FAMILY = "gemma-"
+CARDS = 60
+"""Models whose card is read."""
+
+ACCOUNTS = 40
+"""Owners of whom the Hub is asked what kind of account they are."""
+
 MEASURED = 40
 
 
@@ -72,7 +78,7 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
 
     is_second = db.exists()
     steps = (
-        CrawlSettings(depth="files"),
+        CrawlSettings(depth="files", cards=CARDS, account_kinds=ACCOUNTS),
         CrawlSettings(depth="headers", scope=RepoFilter(search=(FAMILY,))),
         CrawlSettings(depth="headers", scope=RepoFilter(limit=MEASURED)),
     )

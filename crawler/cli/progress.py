@@ -15,7 +15,7 @@ from crawler.pipeline import Progress as CrawlProgress
 from crawler.settings import CrawlSettings
 from crawler.sources.pacer import Pacer
 
-STAGES = {"discover": "Discovering", "probe": "Checking", "enrich": "Reading"}
+STAGES = {"discover": "Discovering", "probe": "Checking", "enrich": "Reading", "cards": "Cards", "accounts": "Accounts"}
 
 BAR_COLUMNS = 5
 """Width of the bar, so that all figures of a crawl of millions fit 80 columns."""

@@ -15,10 +15,12 @@ from typing import Any, Literal, Protocol
 
 from crawler.errors import RequestRefused
 from crawler.sources.pacer import Pacer
-from db.record_base import Json
+from db.record_base import AccountKind, Json
 from db.records import (
     ArrayLength,
     ArtifactRecord,
+    CardRecord,
+    CardRequest,
     FileRecord,
     Header,
     LeaderboardEntry,
@@ -210,6 +212,14 @@ class Source(Protocol):
 
     def fetch_revisions(self, repo_id: str, names: Sequence[str]) -> FetchedRevisions | Skipped:
         """The branches and tags of a repo, and the files of those revisions (branches, tags, commits) of it."""
+        ...
+
+    def fetch_card(self, request: CardRequest) -> CardRecord | Skipped:
+        """What the card of a model documents."""
+        ...
+
+    def fetch_account_kind(self, name: str) -> AccountKind | None:
+        """Whether an account is a user or an organization; None where the hub shows neither. Raises RepoError."""
         ...
 
     def list_benchmarks(self) -> list[RepoRecord]:

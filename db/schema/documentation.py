@@ -25,7 +25,7 @@ from db.schema.views import view_sources
 
 GROUPS = {
     "Data of the Hub": "repos repo_facts tags repo_tags edges evaluations repo_files"
-    " repo_revisions repo_revision_files",
+    " repo_revisions repo_revision_files model_cards card_texts account_kinds",
     "Derived data": (
         "repo_labels artifacts headers evidence repo_evidence conflicts unclaimed vocabularies header_layouts"
     ),

@@ -21,9 +21,10 @@ CARD = "README.md"
 LEFT_OUT = frozenset({
     "crawl_locks", "cursors", "listing_pages", "request_quotas", "search_documents", "search_pending", "fit_candidates",
     "fit_uses", "fit_pending", "fit_sources", "generations", "result_scales",
-    "totals", "total_members", "author_totals", "author_schemes",
+    "totals", "total_members", "author_totals", "author_schemes", "card_texts",
 })  # fmt: skip
-"""Tables of crawls under way, the totals, and those by which search and `fits` find models, which are made again."""
+"""Texts of others' model cards, tables of crawls under way, the totals, and those by which search and `fits` find
+models, which are made again."""
 
 LABEL_EVIDENCE = Table(
     "label_evidence",

@@ -14,6 +14,9 @@ from typing import Any
 from sqlalchemy import Column, ForeignKey, Index, Integer, Text, UniqueConstraint, text
 
 from db.labels import ARTIFACT_LABELS, LABELS, Kind, Label
+from db.schema.card_tables import account_kinds as account_kinds
+from db.schema.card_tables import card_texts as card_texts
+from db.schema.card_tables import model_cards as model_cards
 from db.schema.declarations import Type
 from db.schema.declarations import column as _col
 from db.schema.declarations import key as _key

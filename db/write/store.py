@@ -7,7 +7,7 @@ makes their writes wait for each other, and SKIP LOCKED lets them claim leases s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,9 +25,11 @@ from db.maintain.prune import Pruned
 from db.postgres_errors import is_server_error
 from db.read import load, search
 from db.read.load import Relabelled, StoredRepo
-from db.record_base import Depth, RepoType, Status
+from db.record_base import AccountKind, Depth, RepoType, Status
 from db.records import (
     ArrayLength,
+    CardRecord,
+    CardRequest,
     Enrichment,
     Header,
     LeaderboardEntry,
@@ -45,7 +47,7 @@ from db.rows import Rows
 from db.schema.migrate import upgrade_engine
 from db.schema.tables import evidence, repos, tags
 from db.sqlite_file import to_catalog_error
-from db.write import enrichments, fit_rows, leaderboard, listing, lock, relabel, revisions, runs, skips, status
+from db.write import cards, enrichments, fit_rows, leaderboard, listing, lock, relabel, revisions, runs, skips, status
 from db.write.heartbeat import heartbeat
 from db.write.label_rows import InternedIds
 from db.write.queue import LeaseQueue
@@ -388,6 +390,30 @@ class Store:
         """Makes these the branches, tags and pinned commits of a model; False where the catalog does not hold it."""
         with self._writing(assigns_ids=False) as rows:
             return revisions.save_revisions(rows, hub_id, found, self._clock())
+
+    @resumed
+    def due_cards(self, scope: RepoFilter, limit: int) -> list[CardRequest]:
+        """At most `limit` model cards of a scope that were not read as they are now, the most downloaded first."""
+        with self._reading() as rows:
+            return cards.due_cards(rows, scope, limit)
+
+    @resumed
+    def save_cards(self, found: Sequence[CardRecord], *, keep_text: bool) -> None:
+        """Stores what model cards document; their text only with `keep_text`."""
+        with self._writing(assigns_ids=False) as rows:
+            cards.save_cards(rows, found, self._clock(), keep_text=keep_text)
+
+    @resumed
+    def due_accounts(self, scope: RepoFilter, limit: int) -> list[str]:
+        """At most `limit` owners of a scope whose kind of account was not asked for, the most downloaded first."""
+        with self._reading() as rows:
+            return cards.due_accounts(rows, scope, limit)
+
+    @resumed
+    def save_account_kinds(self, kinds: Mapping[str, AccountKind | None]) -> None:
+        """Stores whether owners are users or organizations; None: the Hub shows neither."""
+        with self._writing(assigns_ids=False) as rows:
+            cards.save_account_kinds(rows, kinds, self._clock())
 
     @resumed
     def record_probe(self, hub_id: str, *, found: bool, at: datetime) -> int:

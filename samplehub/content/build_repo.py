@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from samplehub.content import config_files as configs
 from samplehub.content import infer as guess
 from samplehub.content.card import evaluation_result, make_card, make_tags, readme
+from samplehub.content.card_texts import card_body
 from samplehub.content.file_content import Content, SmallFile, SparseFile
 from samplehub.content.geometry import Geometry, Tensor
 from samplehub.content.gguf import GgufFile, Header, split
@@ -190,7 +191,7 @@ class Builder:
         f = self.facts
         files: dict[str, Content] = {
             ".gitattributes": SmallFile(lambda: ATTRIBUTES),
-            "README.md": SmallFile(lambda: readme(self.card(), f.id)),
+            "README.md": SmallFile(lambda: readme(self.card(), f.id, card_body(f.id))),
         }
         for one in self.evals():
             path = f".eval_results/{one['dataset']['task_id']}.yaml"

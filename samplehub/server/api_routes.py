@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from samplehub.content.accounts import account_overview
 from samplehub.content.catalog import ORDERS, Key, Listing, ListingQuery
 from samplehub.content.file_content import Content, SafetensorsFile
 from samplehub.content.repo import Files, Repo
@@ -80,9 +81,18 @@ class Api:
             return self._of_repo(request, repo_id, rest)
         if segments == ["whoami-v2"]:
             return self.whoami(request)
+        if segments[0] in ("organizations", "users") and len(segments) == 3 and segments[2] == "overview":
+            return self.account(segments[0], segments[1])
         if segments == ["agent-harnesses"]:
             return json_response(b"{}")
         raise Refusal(404, "Sorry, we can't find the page you are looking for.")
+
+    def account(self, kind: str, name: str) -> Response:
+        """The profile of a user or an organization that owns repos."""
+        found = account_overview(kind, name) if self.catalog.page(ListingQuery(author=name), None, 1).repos else None
+        if found is None:
+            raise Refusal(404, "This account does not exist")
+        return json_response(encode(found))
 
     # ---- the listing -----------------------------------------------------------------------------------------------
 

@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from analysis.files.card_sections import read_card
 from db.labels import Labels
 from db.records import (
     ArrayLength,
     ArtifactRecord,
+    CardRecord,
+    CardRequest,
     ConflictRecord,
     EdgeRecord,
     Enrichment,
@@ -177,5 +180,8 @@ def fill(db: str) -> None:
                 "insert into request_quotas values ('a digest', 'api', ?, 5, 500, 300, 1.5e9, ?, 0, 0)", (True, False)
             )
         files = (FileRecord("a.gguf", 5, "b" * 40, content("branch")),)
+        card = CardRequest(repo(2).hub_id, repo(2).repo_id, repo(2).sha, 20, has_card=True)
+        store.save_cards([CardRecord(card, read_card(b"# Bias\n\nSome.", 20))], keep_text=True)
+        store.save_account_kinds({"google": "organization"})
         store.save_revisions(repo(2).hub_id, [RevisionRecord("4.0bpw", "branch", "d" * 40, files)])
         store.save_capabilities("https://hub.example", "{}")

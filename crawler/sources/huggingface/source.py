@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from crawler.errors import RequestRefused
-from crawler.sources.huggingface import fetch, fetch_leaderboard, fetch_revisions, parse
+from crawler.sources.huggingface import fetch, fetch_cards, fetch_leaderboard, fetch_revisions, parse
 from crawler.sources.huggingface.client import HubClient
 from crawler.sources.huggingface.listing_query import KOHAKU_SORTS, find_unknown_keys, listing_params
 from crawler.sources.huggingface.usage import RequestCounters
@@ -23,8 +23,18 @@ from crawler.sources.source import (
     ListingQuery,
     RawPage,
 )
-from db.record_base import Json
-from db.records import ArrayLength, ArtifactRecord, Header, LeasedRepo, RepoFilter, RepoRecord, Skipped
+from db.record_base import AccountKind, Json
+from db.records import (
+    ArrayLength,
+    ArtifactRecord,
+    CardRecord,
+    CardRequest,
+    Header,
+    LeasedRepo,
+    RepoFilter,
+    RepoRecord,
+    Skipped,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,12 @@ class HuggingFaceSource:
 
     def fetch_revisions(self, repo_id: str, names: Sequence[str]) -> FetchedRevisions | Skipped:
         return fetch_revisions.fetch_revisions(self.client, repo_id, names)
+
+    def fetch_card(self, request: CardRequest) -> CardRecord | Skipped:
+        return fetch_cards.fetch_card(self.client, request)
+
+    def fetch_account_kind(self, name: str) -> AccountKind | None:
+        return fetch_cards.fetch_account_kind(self.client, name)
 
     def list_benchmarks(self) -> list[RepoRecord]:
         return fetch_leaderboard.list_benchmarks(self.client)

@@ -1,4 +1,4 @@
-"""docs/research.md: each of its ten questions is answered over the demo's snapshot, with a picture, in this process."""
+"""docs/research.md: each of its questions is answered over the demo's snapshot, with a picture, in this process."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_each_question_is_answered_with_a_picture(
     assert (PAGE.parent / "research" / picture).read_text(encoding="utf-8").startswith("<svg")
 
 
-def test_there_are_ten() -> None:
-    assert len(PARTS) == 10
+def test_there_are_eleven() -> None:
+    assert len(PARTS) == 11
 
 
 def test_gini_is_that_of_the_saved_query(demo: Path, demo_snapshot: Path, tmp_path: Path, monkeypatch: Any) -> None:

@@ -37,7 +37,9 @@ PROMISED = {
     "model_tags": "repo_id kind value",
     "datasets_used": "dataset models authors downloads first_model",
     "papers": "kind paper models authors downloads first_model",
-    "authors": "author repos downloads likes first_created last_modified first_seen",
+    "authors": "author kind repos downloads likes first_created last_modified first_seen",
+    "cards": "repo_id author sha bytes fields fields_filled placeholders intended_use limits bias training_data"
+    " evaluation environment is_current read_at downloads",
     "roots": "repo_id depth roots root missing",
     "lineage": "repo_id ancestor relation declared depth missing cycle root",
     "metrics_daily": "repo_id family quant day downloads likes trending_score downloads_change likes_change",
@@ -63,7 +65,9 @@ TABLES = {
 }
 
 
-EMPTY = {"datasets", "spaces", "other_files", "security_findings", "license_conflicts", "datasets_used", "papers"}
+EMPTY = {
+    "datasets", "spaces", "other_files", "security_findings", "license_conflicts", "datasets_used", "papers",
+}  # fmt: skip
 """Views without rows in a catalog of models."""
 
 
