@@ -85,8 +85,8 @@ def check_magic(path: Path) -> None:
 
 def connect(path: Path, *, read_only: bool, create: bool = False) -> sqlite3.Connection:
     """A configured connection, without a transaction, for any thread. Raises CatalogError."""
-    mode = "ro" if read_only else "rwc" if create else "rw"
-    uri = f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if read_only and _is_still(path) else ''}"
+    writing = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+    uri = reading_uri(path) if read_only else writing
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         for pragma in (*ALWAYS, *(READING if read_only else WRITING)):
@@ -96,6 +96,16 @@ def connect(path: Path, *, read_only: bool, create: bool = False) -> sqlite3.Con
         connection.close()
         raise to_catalog_error(error, str(path)) from None
     return connection
+
+
+def reading_uri(path: Path) -> str:
+    """The URI by which SQLite opens a file to be read only, also where nothing may be written."""
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if _is_still(path) else ''}"
+
+
+def is_writable(path: Path) -> bool:
+    """Whether the account of this process may write to a file or a folder, and its file system lets it."""
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _add_mathematics(connection: sqlite3.Connection) -> None:
@@ -114,7 +124,7 @@ def _is_still(path: Path) -> bool:
 
     SQLite has to know, because it could not create the shared-memory file that readers of a log need.
     """
-    return not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+    return not is_writable(path.parent) and not path.with_name(path.name + "-wal").exists()
 
 
 def check_catalog(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from db import revisions
 from db.engine import catalog_url, masked_url, raw
 from db.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogMissing, CatalogNewer
 from db.new_file import new_file, sync
-from db.sqlite_file import check_magic, is_url, to_catalog_error
+from db.sqlite_file import check_magic, is_url, is_writable, reading_uri, to_catalog_error
 
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for others to let go of a catalog that is to be replaced."""
@@ -33,12 +34,50 @@ def backup(db: str | Path, target: str | Path | None = None, *, replace: bool = 
         raise CatalogError(str(path), f"{path} is there already", "name another file, or replace it with --force")
     if not path.parent.is_dir():
         raise CatalogError(str(path), f"can't make {path}: no folder {path.parent}", "make the folder first")
+    if target is None and not is_writable(path.parent):
+        hint = f"name another place: hf-catalog db backup FILE --db {source}"
+        raise CatalogError(str(path), f"can't make {path}: the folder is not writable", hint)
     try:
-        with new_file(path) as draft, raw(source) as connection:
-            connection.execute("vacuum into ?", (str(draft),))
+        with new_file(path) as draft:
+            _write_copy(source, draft)
     except sqlite3.Error as error:
         raise to_catalog_error(error, str(source)) from error
     return path
+
+
+def _write_copy(source: Path, draft: Path) -> None:
+    """Writes the catalog as it is at this moment, for an account that may write to it or only read it.
+
+    While a catalog is used it has a log, which readers find by a third file. An account that may not write can't make
+    that one: where only it is missing, catalog and log are copied and read there.
+    """
+    if _may_write(source):
+        with raw(source) as connection:
+            connection.execute("vacuum into ?", (str(draft),))
+        return
+    log, index = (source.with_name(source.name + end) for end in ("-wal", "-shm"))
+    if not log.exists() or index.exists():
+        with closing(sqlite3.connect(reading_uri(source), uri=True, isolation_level=None)) as connection:
+            connection.execute("vacuum into ?", (str(draft),))
+        return
+    copy = draft.with_name("copy.db")
+    before = _state(source), _state(log)
+    shutil.copyfile(source, copy)
+    shutil.copyfile(log, copy.with_name(copy.name + "-wal"))
+    if before != (_state(source), _state(log)):
+        raise CatalogBusy(str(source), "it was written to while it was copied")
+    with raw(copy) as connection:
+        connection.execute("vacuum into ?", (str(draft),))
+
+
+def _may_write(path: Path) -> bool:
+    return is_writable(path) and is_writable(path.parent)
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """What changes when a file is written to."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def verify(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -131,6 +132,43 @@ def test_a_read_only_folder_is_reported(
     assert str(folder / name) in err
     assert "permission" in err.lower()
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("state", ["closed", "in use", "killed", "log alone"])
+def test_an_account_that_may_only_read_makes_a_backup(sample: SampleHub, state: str) -> None:
+    """Of another user's catalog, in a folder where it may write nothing, while a crawl has a log open and after."""
+    with tempfile.TemporaryDirectory() as made:
+        folder, target = Path(made) / "readonly", Path(made) / "own"
+        Path(made).chmod(0o755)
+        folder.mkdir()
+        target.mkdir()
+        target.chmod(0o777)
+        run_crawl(folder / "catalog.db", sample, depth="listing")
+        writer = sqlite3.connect(folder / "catalog.db", isolation_level=None)
+        writer.execute(
+            "insert into skips (repo_id, reason, detail, seen_at) values ('a/late', 'failed', '', '2026-01-01')"
+        )
+        if state in ("killed", "log alone"):
+            for end in ("", "-wal", *(["-shm"] if state == "killed" else [])):
+                shutil.copy(folder / f"catalog.db{end}", folder / f"copy.db{end}")
+            writer.close()
+        elif state == "closed":
+            writer.close()
+        name = "copy.db" if state in ("killed", "log alone") else "catalog.db"
+        folder.chmod(0o555)
+        for file in folder.iterdir():
+            file.chmod(0o444)
+        pid = os.fork()
+        if pid == 0:
+            if os.geteuid() == 0:
+                os.setuid(65534)  # the user nobody, for whom permissions hold
+            line = ["db", "backup", str(target / "backup.db"), "--db", str(folder / name), "-q"]
+            os._exit(run_command(lambda: cli.main(line, standalone_mode=False), line))
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        writer.close()
+        folder.chmod(0o755)
+        assert rows(target / "backup.db", "select count(*) from skips where repo_id = 'a/late'") == [(1,)]
+        assert [file.name for file in target.iterdir()] == ["backup.db"]
 
 
 # ---- other processes with the catalog -------------------------------------------------------------------------------
