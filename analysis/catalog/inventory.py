@@ -13,12 +13,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from analysis.catalog.inventory_facts import Entry, RepoFacts, batches, find_revision, load_facts, load_models
 from analysis.catalog.models import find_model
 from analysis.errors import UnknownColumn, UnknownModel
-from analysis.names.references import Reference, find_reference, find_repo_id, may_refer
 from analysis.query.reader import CatalogReader
-from analysis.query.values import normalize_row
-from analysis.schemes.schemes import find_scheme_by_alias
 from db.record_base import RepoKind
 
 Status = Literal["current", "outdated", "renamed", "gated", "private", "disabled", "gone", "missing", "unknown"]
@@ -28,6 +26,9 @@ ABSENT: frozenset[Status] = frozenset({"missing", "gone"})
 
 ID_COLUMNS = ("repo_id", "model_id", "repo", "model", "id", "url", "reference", "input")
 """Names of a CSV column that holds ids, the first that is there is read."""
+
+MAX_SUGGESTIONS = 50
+"""Missing entries for which similar ids are looked for: each takes a look at all ids."""
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}", re.I)
 _DELIMITERS = (",", ";", "\t")
@@ -84,74 +85,57 @@ def take_inventory(
 ) -> Iterator[InventoryItem]:
     """What is known of each entry, in order. With `changed_since` only of repos that changed on the Hub since then, and
     of those that are missing or gone; the note says what changed."""
-    for entry in entries:
-        try:
-            model = normalize_row(find_model(reader, entry))
-        except UnknownModel as error:
-            yield InventoryItem(entry, None, "missing", note=error.hint)
-            continue
-        changed = list_kinds_of_change(reader, model["repo_id"], changed_since) if changed_since else []
-        item = describe_entry(reader, entry, model, changed)
-        if changed_since is None or changed or item.status in ABSENT:
-            yield item
+    suggestions = MAX_SUGGESTIONS
+    for batch in batches(entries):
+        models = load_models(reader, batch)
+        hints: dict[str, str] = {}
+        for entry in batch:
+            if entry.repo_id not in models and entry.repo_id not in hints:
+                try:
+                    models[entry.repo_id] = find_model(reader, entry.text, suggest=suggestions > 0)
+                except UnknownModel as error:
+                    hints[entry.repo_id] = error.hint
+                    suggestions -= 1
+        found = [(entry, models[entry.repo_id]) for entry in batch if entry.repo_id in models]
+        facts = load_facts(reader, found, changed_since)
+        for entry in batch:
+            if entry.repo_id in hints:
+                yield InventoryItem(entry.text, None, "missing", note=hints[entry.repo_id])
+                continue
+            model = models[entry.repo_id]
+            known = facts[model["repo_id"]]
+            item = describe_entry(entry, model, known)
+            if changed_since is None or known.changes or item.status in ABSENT:
+                yield item
 
 
-def describe_entry(
-    reader: CatalogReader, entry: str, model: Mapping[str, Any], changed: Sequence[str] = ()
-) -> InventoryItem:
+def describe_entry(entry: Entry, model: Mapping[str, Any], facts: RepoFacts) -> InventoryItem:
     """The item of an entry whose model (a row of `models`) was found."""
-    reference = find_reference(entry) if may_refer(entry) else None
-    revision = reference.revision if reference else None
-    stored = find_revision(reader, model["repo_id"], revision)
-    status, notes = judge_status(find_repo_id(entry), revision, model, stored)
-    size, part = (stored["total_size"], None) if stored else find_size(reader, reference, model)
+    stored = find_revision(facts.revisions, entry.revision)
+    status, notes = judge_status(entry.repo_id, entry.revision, model, stored)
+    size, part = (stored["total_size"], None) if stored else find_size(entry, model, facts)
     if part is not None:
         if status in ("private", "disabled"):
             notes.append(f"the repo is {status}")
         status = "missing" if status not in ABSENT else status
         notes.append(part)
-    if changed:
-        notes.append(f"changed: {', '.join(changed)}")
-    repo_id = model["repo_id"]
-    parents = reader.all(
-        "select coalesce(parent_id, parent) as base from parents where repo_id = :id order by base",
-        {"id": repo_id},
-    )
+    if facts.changes:
+        notes.append(f"changed: {', '.join(facts.changes)}")
     return InventoryItem(
-        input=entry,
-        repo_id=repo_id,
+        input=entry.text,
+        repo_id=model["repo_id"],
         status=status,
-        revision=revision,
+        revision=entry.revision,
         current_revision=model["sha"],
         license=model["license"],
         kind=model["kind"],
-        base=tuple(row["base"] for row in parents),
+        base=facts.bases,
         size=size,
-        formats=_texts(
-            reader,
-            "select distinct format as found from artifacts_wide where repo_id = :id and role = 'weights'"
-            " and format is not null order by format",
-            repo_id,
-        )
-        or ((model["format"],) if model["format"] else ()),
+        formats=facts.formats or ((model["format"],) if model["format"] else ()),
         last_modified=model["last_modified"],
-        findings=_texts(
-            reader, "select distinct kind as found from security_findings where repo_id = :id order by kind", repo_id
-        ),
+        findings=facts.findings,
         note="; ".join(notes) or None,
     )
-
-
-def find_revision(reader: CatalogReader, repo_id: str, revision: str | None) -> dict[str, Any] | None:
-    """What the catalog knows of a revision other than main: its commit, kind and size; None where it knows nothing."""
-    if revision in (None, "main"):
-        return None
-    found = reader.all(
-        "select name, kind, sha, is_main, total_size, file_count from revisions"
-        " where repo_id = :id and (name = :revision or sha = :revision) order by kind, name",
-        {"id": repo_id, "revision": revision},
-    )
-    return next((row for row in found if row["file_count"]), found[0] if found else None)
 
 
 def judge_status(
@@ -187,42 +171,14 @@ def judge_status(
     return found[0] if found else "current", notes
 
 
-def find_size(
-    reader: CatalogReader, reference: Reference | None, model: Mapping[str, Any]
-) -> tuple[int | None, str | None]:
+def find_size(entry: Entry, model: Mapping[str, Any], facts: RepoFacts) -> tuple[int | None, str | None]:
     """Bytes of what an entry names: its file, the weights of its scheme, or the repo; and a note where the repo's files
     are known and it is not among them."""
-    repo_id = model["repo_id"]
     listed = model["file_count"] is not None
-    if reference is not None and reference.file:
-        rows = reader.all(
-            "select size from files where repo_id = :id and path = :path", {"id": repo_id, "path": reference.file}
-        )
-        missing = f"it has no file {reference.file}" if listed else None
-        return (rows[0]["size"], None) if rows else (None, missing)
-    scheme = find_scheme_by_alias(reference.tag) if reference is not None and reference.tag else None
-    if scheme is not None:
-        rows = reader.all(
-            "select sum(total_size) as size, count(*) as found from artifacts_wide"
-            " where repo_id = :id and role = 'weights' and quant = :quant",
-            {"id": repo_id, "quant": scheme.name},
-        )
-        missing = f"it has no files of {scheme.name}" if listed else None
-        return (int(rows[0]["size"]), None) if rows[0]["size"] else (None, None if rows[0]["found"] else missing)
+    if entry.file:
+        missing = f"it has no file {entry.file}" if listed and entry.file not in facts.file_sizes else None
+        return facts.file_sizes.get(entry.file), missing
+    if entry.scheme is not None:
+        missing = f"it has no files of {entry.scheme}" if listed and entry.scheme not in facts.scheme_sizes else None
+        return facts.scheme_sizes.get(entry.scheme), missing
     return model["total_size"], None
-
-
-def list_kinds_of_change(reader: CatalogReader, repo_id: str, since: datetime) -> list[str]:
-    """What changed on the Hub since a moment: kinds of the view `changes`, and `modified` for a later date of the
-    repo. That the catalog first saw it, or labels it otherwise, is no change on the Hub."""
-    rows = reader.all(
-        "select kind from changes where repo_id = :id and seen_at >= :since and kind not in ('new', 'label')"
-        " union select 'modified' from models where repo_id = :id and last_modified >= :since",
-        {"id": repo_id, "since": since},
-    )
-    return sorted(row["kind"] for row in rows)
-
-
-def _texts(reader: CatalogReader, sql: str, repo_id: str) -> tuple[str, ...]:
-    """The column `found` of a repo's rows."""
-    return tuple(row["found"] for row in reader.all(sql, {"id": repo_id}))

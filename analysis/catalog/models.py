@@ -167,11 +167,11 @@ def add_label_condition(
         where.is_indexed = True
 
 
-def find_model(reader: CatalogReader, repo_id: str) -> dict[str, Any]:
+def find_model(reader: CatalogReader, repo_id: str, *, suggest: bool = True) -> dict[str, Any]:
     """One row of `models` by repo id in any letter case, by a pasted reference to it (`analysis.names.references`), by
     an earlier id of the repo, or by the Hub's `_id`.
 
-    Raises UnknownModel with similar ids.
+    Raises UnknownModel with similar ids, unless these are not wanted.
     """
     requested = find_repo_id(repo_id)
     for condition in (
@@ -186,7 +186,7 @@ def find_model(reader: CatalogReader, repo_id: str) -> dict[str, Any]:
         )
         if found:
             return found[0]
-    raise UnknownModel(requested, find_similar_ids(reader, requested))
+    raise UnknownModel(requested, find_similar_ids(reader, requested) if suggest else ())
 
 
 def list_ids_from(reader: CatalogReader, begin: str, limit: int) -> list[str]:

@@ -145,7 +145,7 @@ def file_of(db: str | Path) -> Path:
     """The catalog's file. Raises CatalogError for one that a server holds."""
     url = catalog_url(db)
     if is_url(db) and url.get_backend_name() != "sqlite":
-        hint = "use pg_dump and pg_restore, or: hf-catalog db copy URL catalog.db"
+        hint = "copy it into a file: hf-catalog db copy URL catalog.db; or use pg_dump and pg_restore"
         raise CatalogError(masked_url(url), f"{masked_url(url)} is kept by a server, not in a file", hint)
     return Path(str(url.database))
 

@@ -153,3 +153,22 @@ def test_a_missing_file_does_not_hide_that_its_repo_can_not_be_had(small: str, t
     with CatalogReader(db) as reader:
         (item,) = take(reader, f"{GGUF}::none.gguf")
     assert (item.status, item.note) == ("missing", f"the repo is {status}; it has no file none.gguf")
+
+
+def test_a_long_list_takes_a_few_queries_for_each_batch(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not some for each entry, and of many missing ones only the first get suggestions."""
+    with CatalogReader(small) as reader:
+        ids = [row["repo_id"] for row in reader.all("select repo_id from models order by repo_id")]
+        alone = [item for each in ids for item in take(reader, each, f"{each}:Q4_K_M", f"{each}::config.json")]
+        asked: list[str] = []
+        query = CatalogReader.all
+        monkeypatch.setattr(
+            CatalogReader, "all", lambda self, sql, *rest: (asked.append(sql), query(self, sql, *rest))[1]
+        )
+        entries = [text for each in ids for text in (each, f"{each}:Q4_K_M", f"{each}::config.json")]
+        assert list(take_inventory(reader, entries)) == alone
+        assert len(asked) < 10
+        missing = [f"no/such-{at}" for at in range(60)]
+        found = list(take_inventory(reader, missing))
+    assert [item.status for item in found] == ["missing"] * 60
+    assert sum("from repos where type = 'model'" in sql for sql in asked) <= 2 * 50

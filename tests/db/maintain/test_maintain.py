@@ -262,6 +262,8 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     }
     origin = request.getfixturevalue("sqlite_db") if source == "sqlite" else places[source]()
     fill(origin)
+    if source == "postgresql":  # by a role that may only read, as a backup is made
+        origin = request.getfixturevalue("postgresql").reader_url(origin)
     return origin, places[target]()
 
 
