@@ -162,9 +162,12 @@ def test_a_long_list_takes_a_few_queries_for_each_batch(small: str, monkeypatch:
         alone = [item for each in ids for item in take(reader, each, f"{each}:Q4_K_M", f"{each}::config.json")]
         asked: list[str] = []
         query = CatalogReader.all
-        monkeypatch.setattr(
-            CatalogReader, "all", lambda self, sql, *rest: (asked.append(sql), query(self, sql, *rest))[1]
-        )
+
+        def count(self: CatalogReader, sql: str, *values: Any) -> list[dict[str, Any]]:
+            asked.append(sql)
+            return query(self, sql, *values)
+
+        monkeypatch.setattr(CatalogReader, "all", count)
         entries = [text for each in ids for text in (each, f"{each}:Q4_K_M", f"{each}::config.json")]
         assert list(take_inventory(reader, entries)) == alone
         assert len(asked) < 10
