@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from analysis.catalog.fit_index import fill_fit_candidates
+from analysis.files.card_sections import read_card
 from db.labels import Labels
 from db.record_base import Depth, Source
 from db.records import (
     ArtifactRecord,
+    CardRecord,
+    CardRequest,
     ConflictRecord,
     EdgeRecord,
     Enrichment,
@@ -320,4 +323,7 @@ def build(db: str | Path) -> None:
         store.save_page(run, "", Page(later, (), None))
         store.set_status(run, models[-2].record.hub_id, "gone")
         store.finish_run(replace(run, finished_at=SECOND, outcome="complete", repos_seen=4, repos_changed=4))
+        card = CardRequest(models[0].record.hub_id, models[0].record.repo_id, models[0].record.sha, 40, has_card=True)
+        store.save_cards([CardRecord(card, read_card(b"# Limitations\n\nIt errs.", 40))], keep_text=False)
+        store.save_account_kinds({"google": "organization", "somebody": "user"})
         fill_fit_candidates(store)

@@ -89,6 +89,8 @@ def crawl(
         out.object({"outcome": "complete", "repos_seen": 0}, lambda: out.line("No reported repo is due."))
         return None
     print_result(runs, hub, db, out)
+    if settings.cards and out.mode == "human" and not out.quiet:
+        print_cards(db, out)
     incomplete = next((run for run in runs if run.outcome == "incomplete"), None)
     if incomplete is not None:
         print_error(f"the crawl is incomplete: {incomplete.detail}", "run it again: it resumes where the listing ended")
@@ -222,6 +224,14 @@ def print_result(runs: Sequence[RunRecord], hub: HubClient, db: str, out: Printe
     out.object(facts, lambda: format_result(run, seconds, hub, db, out))
     if run.outcome == "stopped":
         out.message(f"Stopped: {run.detail}. The same command resumes it.")
+
+
+def print_cards(db: str, out: Printer) -> None:
+    from analysis.query.reader import CatalogReader
+
+    with CatalogReader(db) as reader:
+        (found,) = reader.all("select count(*) as cards from model_cards")
+    out.line(f"  cards     {found['cards']:,} read in all (hf-catalog query card-sections)")
 
 
 def format_result(run: RunRecord, seconds: float, hub: HubClient, db: str, out: Printer) -> None:

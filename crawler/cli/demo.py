@@ -78,7 +78,7 @@ def crawled(db: Path, out: Printer) -> tuple[RunRecord, int]:
 
     is_second = db.exists()
     steps = (
-        CrawlSettings(depth="files", cards=CARDS, account_kinds=ACCOUNTS),
+        CrawlSettings(depth="files", cards=0 if is_second else CARDS, account_kinds=0 if is_second else ACCOUNTS),
         CrawlSettings(depth="headers", scope=RepoFilter(search=(FAMILY,))),
         CrawlSettings(depth="headers", scope=RepoFilter(limit=MEASURED)),
     )

@@ -33,7 +33,6 @@ def read_cards(recorder: RunRecorder, executor: Executor) -> None:
 
     due = recorder.store.due_cards(settings.scope, settings.cards)
     request_all(recorder, executor, "cards", due, recorder.source.fetch_card, save)
-    recorder.add_notes([f"{len(due):,} model cards asked for"])
 
 
 def read_account_kinds(recorder: RunRecorder, executor: Executor) -> None:
@@ -53,7 +52,6 @@ def read_account_kinds(recorder: RunRecorder, executor: Executor) -> None:
 
     due = recorder.store.due_accounts(settings.scope, settings.account_kinds)
     request_all(recorder, executor, "accounts", due, ask, save)
-    recorder.add_notes([f"{len(due):,} owners asked for"])
 
 
 def request_all(

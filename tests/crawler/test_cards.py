@@ -14,6 +14,7 @@ from crawler.pipeline import crawl
 from crawler.settings import CrawlSettings
 from crawler.sources.huggingface.client import HubClient
 from crawler.sources.huggingface.source import HuggingFaceSource
+from crawler.sources.pacer import Pacer
 from db.records import RepoFilter, RunRecord
 from db.write.store import Store
 from samplehub import SampleHub
@@ -36,9 +37,10 @@ def hub() -> Iterator[SampleHub]:
         yield hub
 
 
-def run_crawl(hub: SampleHub, db: Path, settings: CrawlSettings = SETTINGS, token: Any = False) -> RunRecord:
+def run_crawl(hub: SampleHub, db: Path, settings: CrawlSettings = SETTINGS) -> RunRecord:
+    client = HubClient(hub.endpoint, False, pacer=Pacer(budget=settings.budget), tries=1)
     with Store.open(db, create=True) as store:
-        (run,) = crawl(store, HuggingFaceSource(HubClient(hub.endpoint, token, tries=1)), settings)
+        (run,) = crawl(store, HuggingFaceSource(client), settings)
     return run
 
 
@@ -52,7 +54,6 @@ def test_cards_are_read_once_for_each_content(hub: SampleHub, tmp_path: Path) ->
     run = run_crawl(hub, db)
     found = cards(db)
     assert run.resolver_requests == 4  # the repo without a card costs none
-    assert run.detail == "5 model cards asked for"
     assert all(found["google/full"][name] is True for name in ("intended_use", "bias", "environment"))
     assert found["google/full"]["bytes"] == len(f"# google/full\n\n{COMPLETE}")
     assert found["google/template"]["bias"] is False and found["google/template"]["placeholders"] == 7
@@ -99,7 +100,7 @@ def test_a_budget_ends_the_cards_and_keeps_those_that_were_read(hub: SampleHub, 
     db = tmp_path / "catalog.db"
     listed = run_crawl(hub, db, replace(SETTINGS, cards=0))
     assert listed.detail is None and cards(db) == {}
-    run = run_crawl(hub, db, replace(SETTINGS, budget=2, workers=1))
+    run = run_crawl(hub, db, replace(SETTINGS, budget=4, workers=1))
     assert run.outcome == "stopped" and 0 < len(cards(db)) < 5
 
 
@@ -110,6 +111,7 @@ def test_kinds_of_accounts_are_asked_and_never_guessed(hub: SampleHub, tmp_path:
     with CatalogReader(db) as reader:
         kinds = {row["author"]: row["kind"] for row in reader.all("select author, kind from authors")}
     assert kinds == {"google": "organization", "TheBloke": "user", "lone": None}
-    hub.catalog.rename("lone/last", "elsewhere/last")
-    run = run_crawl(hub, db, replace(settings, depth="listing"))
-    assert "1 owners asked for" in (run.detail or "")
+    hub.catalog.remove("lone/last")
+    run_crawl(hub, db, replace(settings, depth="listing"))
+    with CatalogReader(db) as reader:
+        assert reader.all("select author from account_kinds where kind is null") == [{"author": "lone"}]
