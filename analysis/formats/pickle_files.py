@@ -44,7 +44,7 @@ TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
 FIRST_BYTES = 512
 DEFLATED = b"\x78"
 FIRST_PICKLE_BYTES = 256 * KIB
-"""Bytes of a file of pickles that are read first, which hold those of most models; then fourfold as many."""
+"""Bytes of a file of pickles that are read first, which hold those of most models; then sixteen times as many."""
 
 MAX_CRAWLED_BYTES = 4 * MIB
 """Bytes of a file of pickles that a crawl reads; those of an archive it reads as they are, MAX_PICKLE_BYTES each."""
@@ -87,18 +87,18 @@ def scan_beginning(cursor: Cursor, most_bytes: int, *, is_all: bool) -> PickleSc
 
     `is_all`: whether these are the whole file. Raises HeaderError and zlib.error.
     """
-    raw, following = b"", FIRST_PICKLE_BYTES
+    raw, following, budget = b"", FIRST_PICKLE_BYTES, Budget(MAX_OPCODES)
     while True:
         raw += cursor.read(len(raw), min(following, most_bytes) - len(raw))
         data = inflate(raw) if raw[:1] == DEFLATED else raw  # joblib's usual compression
-        scan = scan_pickles(data)
+        scan = scan_pickles(data, budget)
         if scan.problem is None:
             return scan
         if not scan.imports and not data.startswith(PICKLE) and is_unknown_opcode(scan):
             return None  # what would load it as a pickle fails there, before anything is imported
         if len(raw) == most_bytes:
             return scan if is_all else replace(scan, problem=f"of its bytes only the first {most_bytes:,} are read")
-        following *= 4
+        following *= 16  # what was followed is followed again: seldom
 
 
 def read_pickle_header(

@@ -6,7 +6,10 @@ that `explain` shows has the constants that the planner computed: of `repeat('x'
 
 from __future__ import annotations
 
+import os
+import socket
 import struct
+import sys
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
@@ -35,10 +38,11 @@ def limit_received(connection: Any) -> None:
 def _count_steps(steps: Generator[Any, Any, Any], connection: Any) -> Generator[Any, Any, Any]:
     """The driver's own steps, each of which reads what has arrived.
 
-    One step may read far more than had arrived when it began, from a fast server: so the memory that this process
-    takes more than before counts too, once the connection has received much.
+    Over TCP, Linux counts what a connection received, which is exact. Elsewhere what had arrived before each step
+    counts; one step may read far more from a fast server, so the memory that this process takes more than before counts
+    too, once the connection has received much. That memory may be another thread's: then a plan is refused too early.
     """
-    received = 0
+    received, first = 0, _received_bytes(connection.fileno())
     before = _resident_bytes()
     ready: Any = None
     while True:
@@ -47,11 +51,35 @@ def _count_steps(steps: Generator[Any, Any, Any], connection: Any) -> Generator[
         except StopIteration as end:
             return end.value
         ready = yield wanted
-        received += _waiting_bytes(connection.fileno())
-        grown = _resident_bytes() - before if received > MIB // 4 else 0
-        if max(received, grown) > MAX_RECEIVED_BYTES:
+        now = None if first is None else _received_bytes(connection.fileno())
+        if first is not None and now is not None:
+            counted = now - first
+        else:
+            received += _waiting_bytes(connection.fileno())
+            counted = max(received, _resident_bytes() - before if received > MIB // 4 else 0)
+        if counted > MAX_RECEIVED_BYTES:
             connection.close()  # or the driver reads the rest when its cursor ends
             raise TooMuchReceived
+
+
+TCP_INFO_BYTES, TCP_BYTES_RECEIVED_AT = 136, 128
+"""Where struct tcp_info of Linux (linux/tcp.h, since 4.1) has tcpi_bytes_received, a number of 64 bits."""
+
+
+def _received_bytes(descriptor: int) -> int | None:
+    """Bytes that a TCP connection received since it began; None for other sockets and systems."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as connection:
+            if connection.family not in (socket.AF_INET, socket.AF_INET6):
+                return None
+            found = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+    except OSError:
+        return None
+    if len(found) < TCP_INFO_BYTES:
+        return None
+    return int(struct.unpack_from("Q", found, TCP_BYTES_RECEIVED_AT)[0])
 
 
 def _resident_bytes() -> int:
@@ -63,11 +91,11 @@ def _resident_bytes() -> int:
     return 0
 
 
-def _waiting_bytes(socket: int) -> int:
+def _waiting_bytes(descriptor: int) -> int:
     """Bytes that have arrived and were not read yet; 0 where the system can't tell."""
     with suppress(ImportError, OSError):
         import fcntl
         import termios
 
-        return int(struct.unpack("i", fcntl.ioctl(socket, termios.FIONREAD, bytes(4)))[0])
+        return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))[0])
     return 0
