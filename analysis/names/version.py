@@ -182,6 +182,17 @@ def claim_version(tokens: TokenSequence, index: int, value: str, versions: Seque
     return value
 
 
+def find_first_word(tokens: TokenSequence) -> int:
+    """The position of the first word after a publisher that the only `_` sets apart: `HelpingAI_Dhanishtha-2.0`."""
+    publisher, separator, name = tokens.text.partition("_")
+    if not separator or "_" in name or "-" not in name:
+        return 0
+    start = len(publisher) + 1
+    first = tokens.offsets.index(start) if start in tokens.offsets else 0
+    words = tokens.lexemes[: first + 1]
+    return first if all(word.unknown or word.kind & PUBLISHER for word in words) else 0
+
+
 def is_plausible_version(lexeme: Lexeme, adjacent: bool) -> bool:
     """A bare number is a version right after its family, or with a decimal."""
     text = lexeme.unit
@@ -196,6 +207,7 @@ def find_lone_version(
     In a name without a known family also the number right after the first word.
     """
     lexemes, claims, known = tokens.lexemes, tokens.claims, bool(own)
+    first = 0 if known else find_first_word(tokens)
     decimal = None
     start = own[0] if own else 0
     for index, lexeme in enumerate(lexemes[start:end], start):
@@ -209,7 +221,10 @@ def find_lone_version(
         if (
             kind & VERSION
             and claims[index] is None
-            and (lexeme.text[0] in "vVrR" or (not known and index == 1 and (tokens.mask & SIZED or "." in lexeme.unit)))
+            and (
+                lexeme.text[0] in "vVrR"
+                or (not known and index == first + 1 and (tokens.mask & SIZED or "." in lexeme.unit))
+            )
         ):
             if own and not may_be_family_version(tokens, index, own):
                 continue
@@ -224,13 +239,14 @@ def find_lone_version(
             and is_version_decimal(tokens, index)
         ):
             decimal = index
-    if not known and len(lexemes) > 1 and lexemes[1].kind & NUMBER and claims[1] is None:
+    second = first + 1
+    if not known and len(lexemes) > second and lexemes[second].kind & NUMBER and claims[second] is None:
         if (
-            lexemes[0].unknown
-            and is_plausible_version(lexemes[1], True)
-            and (tokens.mask & SIZED or "." in lexemes[1].unit)
+            lexemes[first].unknown
+            and is_plausible_version(lexemes[second], True)
+            and (tokens.mask & SIZED or "." in lexemes[second].unit)
         ):
-            decimal = 1
+            decimal = second
     elif not known or decimal is None or (lexemes[decimal].unit[0] == "0" and not tokens.mask & SIZE):
         return None  # `0.5` may be a size where no other is stated
     if decimal is None:

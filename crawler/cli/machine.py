@@ -31,6 +31,11 @@ def machine_of(
     if bandwidth is not None:
         fast = machine.vram is not None  # it is the faster memory's
         machine = replace(machine, vram_bandwidth=bandwidth) if fast else replace(machine, ram_bandwidth=bandwidth)
+    if not machine.ram and not machine.vram and preset:
+        raise click.UsageError(
+            f"{preset} comes with different amounts of memory: add this one's, as in --preset {preset!r} --ram 16GB",
+            click.get_current_context(),
+        )
     if not machine.ram and not machine.vram:
         raise click.UsageError(
             "no memory given: --ram 16GB, --vram 8GB, --this-machine or --preset NAME", click.get_current_context()

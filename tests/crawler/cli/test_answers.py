@@ -179,6 +179,13 @@ def test_fits_describes_its_estimate(small: str, hf_catalog: Ask) -> None:
     assert fast[0]["expected_tokens_per_second"] > 2 * slow[0]["expected_tokens_per_second"]
 
 
+def test_a_chip_of_several_amounts_of_memory_asks_for_this_machines(small: str, hf_catalog: Ask) -> None:
+    asked = ("fits", "--preset", "M3 Max 30-core", "--db", small)
+    refused = hf_catalog(*asked)
+    assert refused.status == USAGE and "add this one's, as in --preset 'M3 Max 30-core' --ram 16GB" in refused.err
+    assert hf_catalog(*asked, "--ram", "36GB").status == DONE
+
+
 def test_fits_gives_the_commands_that_run_the_first_row(small: str, hf_catalog: Ask) -> None:
     asked = ("fits", "--ram", "16GB", "--author", "bartowski", "--db", small)
     command = "ollama run hf.co/bartowski/google_gemma-3-4b-it-GGUF:Q8_0"
