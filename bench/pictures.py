@@ -26,6 +26,7 @@ PAGES = {
     "compare": "/compare?id=google/gemma-3-4b-it&id=google/gemma-3-4b-it-qat-q4_0-gguf",
     "family": "/family/gemma",
     "publisher": "/publisher/google",
+    "quantization": "/quantization/Q4_K_M",
     "changes": "/changes",
     "explore": "/explore",
     "query": "/query/quantizations",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from markupsafe import Markup
 
@@ -79,22 +80,34 @@ def draw_columns(rows: Sequence[tuple[str, float]], title: str) -> Markup:
     return framed(rows, title, most, parts)
 
 
-def draw_line(rows: Sequence[tuple[str, float]], title: str) -> Markup:
-    """A line through (day, value) in order, at equal distances, from zero; every point names its value."""
+def draw_line(
+    rows: Sequence[tuple[str, float]], title: str, *, text: Callable[[float], str] = "{:,.0f}".format
+) -> Markup:
+    """A line through (yyyy-mm-dd, value) in order, from zero; every point names its value."""
     most = max((value for _, value in rows), default=0) or 1
-    step = LINE_WIDTH / max(1, len(rows) - 1)
-    places = [(at * step, 16 + LINE_HEIGHT * (1 - value / most)) for at, (_, value) in enumerate(rows)]
+    days = [date.fromisoformat(day).toordinal() for day, _ in rows]
+    scale = LINE_WIDTH / max(1, days[-1] - days[0]) if days else 0
+    places = [
+        ((day - days[0]) * scale, 16 + LINE_HEIGHT * (1 - value / most))
+        for day, (_, value) in zip(days, rows, strict=True)
+    ]
     parts = [Markup('<polyline class="line" points="{}"/>').format(" ".join(f"{x:.1f},{y:.1f}" for x, y in places))]
     parts += [
         Markup('<circle class="point" cx="{:.1f}" cy="{:.1f}" r="4"><title>{}: {}</title></circle>').format(
-            x, y, day, f"{value:,.0f}"
+            x, y, day, text(value)
         )
         for (x, y), (day, value) in zip(places, rows, strict=True)
     ]
-    return framed(rows, title, most, parts)
+    return framed(rows, title, most, parts, text)
 
 
-def framed(rows: Sequence[tuple[str, float]], title: str, most: float, parts: Sequence[Markup]) -> Markup:
+def framed(
+    rows: Sequence[tuple[str, float]],
+    title: str,
+    most: float,
+    parts: Sequence[Markup],
+    text: Callable[[float], str] = count_text,
+) -> Markup:
     """The plot with its largest value above and the first and the last label below."""
     if not rows:
         return Markup("")
@@ -102,10 +115,9 @@ def framed(rows: Sequence[tuple[str, float]], title: str, most: float, parts: Se
     texts = Markup(
         '<text class="soft" x="0" y="10">{0}</text><text class="soft" x="0" y="{1}">{2}</text>'
         '<text class="soft" x="{3}" y="{1}" text-anchor="end">{4}</text>'
-    ).format(f"up to {count_text(most)}", LINE_HEIGHT + 32, first, LINE_WIDTH, last if last != first else "")
-    name = (
-        f"{title} from {first} to {last}: {rows[0][1]:,.0f} at first, {rows[-1][1]:,.0f} at last, {most:,.0f} at most"
-    )
+    ).format(f"up to {text(most)}", LINE_HEIGHT + 32, first, LINE_WIDTH, last if last != first else "")
+    begin, end = text(rows[0][1]), text(rows[-1][1])
+    name = f"{title} from {first} to {last}: {begin} at first, {end} at last, {text(most)} at most"
     return svg(LINE_WIDTH, LINE_HEIGHT + 38, name, [*parts, texts], "plot")
 
 

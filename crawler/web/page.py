@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -93,7 +94,7 @@ class ChosenMachine:
     def title(self) -> str:
         if self.ram or self.vram:
             return self.machine.describe()
-        return f"{self.machine.title} ({self.machine.describe()})"
+        return title_of(self.machine)
 
     @property
     def fields(self) -> dict[str, str]:
@@ -116,6 +117,11 @@ def choose_machine(visit: Visit) -> ChosenMachine:
     if not machine.ram and not machine.vram:
         raise BadRequest("machine", preset, f"a chip with its memory: {preset} 16GB")
     return ChosenMachine(machine, preset, "", "")
+
+
+def title_of(machine: Machine) -> str:
+    """The title of a preset, which states its memory as it is sold, or what is known of another machine."""
+    return machine.title if re.search(r"\d GB", machine.title) else f"{machine.title} ({machine.describe()})"
 
 
 @cache

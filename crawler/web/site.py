@@ -34,6 +34,7 @@ from crawler.web.pages.fits import FITS
 from crawler.web.pages.groups import FAMILY, PUBLISHER
 from crawler.web.pages.home import COMPLETE, HOME
 from crawler.web.pages.model import MODEL
+from crawler.web.pages.quantization import QUANTIZATION
 from crawler.web.pages.results import RESULTS
 from crawler.web.pages.watches import WATCH, WATCHES
 from crawler.web.pool import QueryPool, ServerBusy
@@ -48,6 +49,7 @@ PAGES = (
     COMPARE,
     FAMILY,
     PUBLISHER,
+    QUANTIZATION,
     CHANGES,
     EXPLORE,
     QUERY,

@@ -6,7 +6,7 @@ from functools import cache
 
 from analysis.catalog.overview import Overview, load_overview
 from analysis.fit.machines import presets
-from crawler.web.page import THIS_MACHINE, Visit
+from crawler.web.page import THIS_MACHINE, Visit, title_of
 
 CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
 
@@ -14,7 +14,7 @@ CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
 @cache
 def machine_choices() -> tuple[tuple[str, str], ...]:
     """(value, title) of each machine that a form offers."""
-    listed = [(name, f"{machine.title}: {machine.describe()}") for name, machine in presets().items()]
+    listed = [(name, title_of(machine)) for name, machine in presets().items()]
     return (*listed, (THIS_MACHINE, "the computer that serves this page"))
 
 

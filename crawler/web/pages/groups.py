@@ -13,6 +13,10 @@ FILTERS = {"family": "family", "publisher": "author"}
 """Kind of page -> the filter of the results that selects its models."""
 
 
+LINKED = {"licence": "license", "publisher": "author", "family": "family"}
+"""Column of a table of groups -> the filter of the results that its values are of."""
+
+
 def load_family(visit: Visit) -> Content:
     """Raises UnknownGroup."""
     return load_page(visit, "family")
@@ -46,11 +50,11 @@ def load_page(visit: Visit, kind: str) -> Content:
     return Content(f"{found.name}: {kind}", found.row(), context)
 
 
-def links(kind: str, found: ModelGroup) -> dict[str, str]:
+def links(kind: str, found: ModelGroup) -> dict[str, Any]:
     """Where the numbers of the page come from, and what belongs to it elsewhere."""
     hub = f"https://huggingface.co/{quote(found.name)}" if kind == "publisher" else ""
     column = FILTERS[kind]
-    return {"kind": kind, "hub": hub, "table": f"/catalog/models?{urlencode({column: found.name})}"}
+    return {"kind": kind, "hub": hub, "filters": LINKED, "table": f"/catalog/models?{urlencode({column: found.name})}"}
 
 
 FAMILY = Page("family", r"/family/([^/]+)", load_family)

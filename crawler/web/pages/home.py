@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.catalog.browse import rank_words
+from analysis.catalog.coverage import counted
 from crawler.web.page import Content, Page, Visit
 from crawler.web.pages.choices import load_choices
 
@@ -11,7 +12,7 @@ MAX_COMPLETIONS = 8
 
 def load_home(visit: Visit) -> Content:
     found = load_choices(visit)
-    return Content("Models of the Hugging Face Hub", found.row("catalog.db"), {"found": found})
+    return Content("Models of the Hugging Face Hub", found.row("catalog.db"), {"found": found, "counted": counted})
 
 
 def load_completions(visit: Visit) -> Content:

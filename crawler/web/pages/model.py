@@ -23,7 +23,7 @@ from analysis.files.artifacts import LOADABLE_ROLES
 from analysis.publish.drawings import TreeNode, draw_columns, draw_line, draw_tree
 from analysis.publish.pages import model_url
 from analysis.schemes.schemes import find_scheme
-from analysis.units import count_text
+from analysis.units import count_text, size_text
 from crawler.web.page import ChosenMachine, Content, Page, Visit, choose_machine
 from crawler.web.pages.choices import machine_choices
 
@@ -50,6 +50,7 @@ def load_model(visit: Visit) -> Content:
     checks = visit.answers.get(visit.reader, key, lambda: audit_model(visit.reader, model["repo_id"]))
     loadable = [row for row in found.info.artifacts if row["role"] in LOADABLE_ROLES]
     others = [row for row in found.info.artifacts if row["role"] not in LOADABLE_ROLES]
+    evidence = explain_labels(found)
     data = {
         **found.row(),
         "machine": {"title": chosen.title, "memory": chosen.room},
@@ -72,7 +73,8 @@ def load_model(visit: Visit) -> Content:
         "checks": checks,
         "ancestors": around.ancestors[::-1],
         "pictures": [draw_series(series) for series in history],
-        "evidence": explain_labels(found),
+        "evidence": evidence,
+        "explained": {each["field"].removesuffix("_measured"): each["field"] for each in reversed(evidence)},
         "titles": TITLES,
         "fits_link": f"/fits?{urlencode({**chosen.fields, 'family': model['family'] or ''})}",
     }
@@ -114,8 +116,11 @@ def neighbour_node(each: Neighbour, depth: int) -> TreeNode:
 
 def draw_series(series: Series) -> tuple[str, Any]:
     """The title and the picture of a series."""
-    draw = draw_columns if series.name == "changes" else draw_line
-    return series.name, draw(series.points, series.name)
+    if series.name == "changes":
+        return "changes by month", draw_columns(series.points, "changes")
+    if series.name == "size":
+        return "size of all files", draw_line(series.points, "size", text=size_text)
+    return series.name, draw_line(series.points, series.name)
 
 
 def explain_labels(found: Description) -> list[dict[str, Any]]:

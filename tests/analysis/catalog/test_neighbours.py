@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from pathlib import Path
+
 import pytest
 
 from analysis.catalog import groups as module
 from analysis.catalog.groups import MAX_GROUPS, group_by, load_group
-from analysis.catalog.history import Series, count_months, load_history
+from analysis.catalog.history import Series, count_months, load_history, load_sizes
 from analysis.catalog.lineage import load_ancestors
 from analysis.catalog.neighbours import Neighbour, load_neighbourhood
 from analysis.catalog.overview import load_overview, measure_agreement
@@ -36,6 +40,28 @@ def test_the_history_of_a_model_has_a_series_of_what_was_counted(small_on_both: 
         series = load_history(reader, GEMMA)
     assert series[0] == Series("downloads", [("2026-11-01", 900_000), ("2026-11-02", 900_100)])
     assert [each.name for each in series] == ["downloads", "likes"]
+
+
+def test_the_size_of_a_model_is_counted_back_from_the_changes_of_its_files(tmp_path: Path, small: str) -> None:
+    copy = tmp_path / "catalog.db"
+    shutil.copy(small, copy)
+    with sqlite3.connect(copy) as connection:
+        (repo, size) = connection.execute("select id, total_size from repos where repo_id = ?", (UNSLOTH,)).fetchone()
+        connection.execute("delete from events where repo = ?", (repo,))
+        events = [
+            ("2026-10-01T00:00:00.000Z", "new file", None, '{"size": 300}'),
+            ("2026-10-05T08:00:00.000Z", "changed file", '{"size": 300}', '{"size": 500}'),
+            ("2026-10-05T09:00:00.000Z", "removed file", '{"size": 50}', None),
+        ]
+        connection.executemany(
+            "insert into events (repo, at, kind, subject, before, after) values (?, ?, ?, 'a.gguf', ?, ?)",
+            [(repo, *event) for event in events],
+        )
+    with CatalogReader(copy) as reader:
+        assert load_sizes(reader, UNSLOTH) == [
+            ("2026-09-30", size - 450), ("2026-10-01", size - 150), ("2026-10-05", size),
+        ]  # fmt: skip
+        assert load_sizes(reader, GEMMA) == []
 
 
 def test_a_family_and_a_publisher_are_counted(small_on_both: str) -> None:

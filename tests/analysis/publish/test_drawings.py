@@ -45,9 +45,12 @@ def test_columns_are_as_high_as_their_values() -> None:
 
 
 def test_a_line_passes_through_its_values() -> None:
-    svg = draw_line([("2026-01-01", 10), ("2026-01-02", 20)], "downloads")
-    assert re.findall(r'points="([^"]+)"', svg) == ["0.0,61.0 320.0,16.0"]
+    svg = draw_line([("2026-01-01", 10), ("2026-01-02", 20), ("2026-01-05", 5)], "downloads")
+    assert re.findall(r'points="([^"]+)"', svg) == ["0.0,61.0 80.0,16.0 320.0,83.5"], (
+        "a day has the same width everywhere"
+    )
     assert "<title>2026-01-02: 20</title>" in svg
+    assert "2 kB at most" in draw_line([("2026-01-01", 2000)], "size", text=size_text)
 
 
 @pytest.mark.parametrize(("memory", "widths"), [(10, [50, 20, 10]), (4, [62.5, 25, 12.5])])
@@ -76,7 +79,7 @@ def test_a_node_of_a_tree_is_joined_to_the_one_that_it_belongs_to() -> None:
 def test_untrusted_text_is_escaped_and_clipped() -> None:
     for svg in (
         draw_bars([(SCRIPT, 1)], SCRIPT, unit=SCRIPT, link=lambda label: f'/"{label}'),
-        draw_line([(SCRIPT, 1), (SCRIPT, 2)], SCRIPT),
+        draw_line([("2026-11-01", 1), ("2026-11-02", 2)], SCRIPT),
         draw_columns([(SCRIPT, 1)], SCRIPT),
         draw_memory(((SCRIPT, SCRIPT, 1),), 2, size_text),
         draw_tree([TreeNode(SCRIPT, SCRIPT, 0, f'/"{SCRIPT}')], SCRIPT),

@@ -21,7 +21,8 @@ GEMMA = "google/gemma-3-4b-it"
 QAT = "google/gemma-3-4b-it-qat-q4_0-gguf"
 KINDS = (
     "/", "/search?q=gemma", f"/model/{GEMMA}", "/fits?ram=16GB", f"/compare?id={GEMMA}&id={QAT}", "/family/gemma",
-    "/publisher/google", "/changes", "/explore", "/query/best-under", "/about", "/model/nobody/nothing",
+    "/publisher/google", "/quantization/Q4_0",
+    "/changes", "/explore", "/query/best-under", "/about", "/model/nobody/nothing",
 )  # fmt: skip
 RULES = {
     "light": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],

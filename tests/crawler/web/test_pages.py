@@ -35,7 +35,8 @@ HOSTILE = "stranger/frobnitz-GGUF"
 PAGES = (
     "/", "/search", "/search?q=gemma", f"/model/{UNSLOTH}", f"/model/{HOSTILE}", "/fits",
     f"/compare?id={GEMMA}&id={QAT}",
-    "/family/gemma", "/publisher/google", "/changes", "/explore", "/query/best-under", "/about", "/compare",
+    "/family/gemma", "/publisher/google", "/quantization/q4_0",
+    "/changes", "/explore", "/query/best-under", "/about", "/compare",
 )  # fmt: skip
 MAX_PAGE_BYTES = 100_000
 
@@ -245,6 +246,15 @@ def test_a_family_and_a_publisher(site: Site) -> None:
     publisher = site.json("/publisher/GOOGLE.json")
     assert (publisher["name"], publisher["models"], publisher["downloads"]) == ("google", 2, 1_800_200)
     assert "https://huggingface.co/google" in Tags(site.get("/publisher/google")).attributes("a", "href")
+
+
+def test_a_quantization_is_explained_where_it_is_named(site: Site) -> None:
+    html = site.get("/quantization/q8_0")
+    assert "<h1>Q8_0</h1>" in html and UNSLOTH in html and "llama.cpp" in html
+    found = site.json("/quantization/Q8_0.json")
+    assert (found["name"], found["models"], found["facts"]["bits per weight, nominal"]) == ("Q8_0", 2, "8")
+    for path in (f"/model/{UNSLOTH}", "/search?q=gemma", "/fits", "/family/gemma", "/query/quantizations"):
+        assert any("/quantization/" in url for url in Tags(site.get(path)).attributes("a", "href")), path
 
 
 def test_changes_are_filtered_and_their_feed_holds_the_same(site: Site) -> None:
