@@ -23,6 +23,7 @@ from db.derive.evidence_document import evidence_code, pack_evidence
 from db.engine import open_engine
 from db.errors import CatalogError
 from db.maintain import optimize
+from db.maintain.bulk_load import without_keys_and_indexes
 from db.maintain.totals import rebuild
 from db.new_file import new_file
 from db.read import search
@@ -126,9 +127,10 @@ def fill(
             if connection.execute(select(func.count()).select_from(repos)).scalar_one():
                 raise CatalogError(name, f"{name} holds a catalog already", "name a new one, or an empty database")
             done = []
-            for table in snapshot_tables():
-                done.append(fill_table(connection, folder, table, files.get(table.name, ())))
-                tell(done[-1].table, done[-1].rows)
+            with without_keys_and_indexes(connection):
+                for table in snapshot_tables():
+                    done.append(fill_table(connection, folder, table, files.get(table.name, ())))
+                    tell(done[-1].table, done[-1].rows)
             make_search_index(connection)
             rebuild(Rows(connection))
         optimize.update_statistics(engine)
