@@ -117,7 +117,7 @@ def _where(table: TotalTable) -> str:
     return " and ".join(f'"{name}" = ?' for name in table.key)
 
 
-_REPOS_OF_GROUP = {
+REPOS_OF_GROUP = {
     "family": "select repo from repo_labels where family = ?",
     "day": "select repo from repo_labels where family = ?",
     "qat": "select repo from repo_labels where family = ?",
@@ -131,7 +131,7 @@ def _count_extremes_again(rows: Rows, keys: Iterable[Key]) -> None:
     """Sets the least and greatest values of groups by those of all their repos."""
     for key in keys:
         held: list[Any] = [None] * len(EXTREMES)
-        numbers = [number for (number,) in rows.select(_REPOS_OF_GROUP[key[0]], (key[1],))]
+        numbers = [number for (number,) in rows.select(REPOS_OF_GROUP[key[0]], (key[1],))]
         for start in range(0, len(numbers), REPOS_AT_ONCE):
             groups = measure(rows, numbers[start : start + REPOS_AT_ONCE]).groups
             if key in groups:

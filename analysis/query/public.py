@@ -6,7 +6,8 @@ again, so that every statement of the program sees the public part alone. Nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 PRIVATE = (
     "select id from {schema}repos where status = 'private' or (status = 'gone' and id in"
@@ -18,12 +19,10 @@ PUBLIC_ROWS: Mapping[str, str] = {
     "repos": "id not in ({private})",
     "skips": "reason <> 'private' and repo_id not in (select repo_id from {schema}repos where id in ({private}))",
     "tags": "id in (select tag from {schema}repo_tags where repo not in ({private}))",
-    "author_totals": "author in (select author from {schema}repos where id not in ({private}))",
     "account_kinds": "author in (select author from {schema}repos where id not in ({private}))",
-    "author_schemes": "author in (select author from {schema}repos where id not in ({private}))",
     "headers": "id in (select header from {schema}artifacts where repo not in ({private}))",
 }
-"""Conditions by table; others with a column `repo` have one on that. Sums in `totals` still count private repos."""
+"""Conditions by table; others with a column `repo` have one on that. Totals: analysis/query/public_totals.py."""
 
 MASKED: Mapping[str, str] = {
     "scope": "case when scope like '%repo=%' then 'named repos' else scope end",
@@ -67,11 +66,14 @@ def mask_columns(names: Sequence[str]) -> str:
     return ", ".join(f"{MASKED[name]} as {name}" if name in MASKED else name for name in names)
 
 
-def hide_private(execute: Callable[[str], object], schema: str, names: Mapping[str, str] | None = None) -> None:
-    """Makes the temporary views by `execute`, which runs a statement on the connection.
+def hide_private(execute: Callable[..., Iterable[Any]], schema: str, names: Mapping[str, str] | None = None) -> None:
+    """Makes the temporary views by `execute`, which runs a statement with `?` marks and its values on the connection.
 
     `schema` is that of the tables, with its dot; `names` are those of functions that the engine has another name for.
     """
+    from analysis.query.public_totals import subtract_private  # here: few catalogs hold private repos
+
+    subtract_private(execute, private_repos(schema), schema)
     for statement in public_views(schema):
         for function, other in (names or {}).items():
             statement = statement.replace(f"{function}(", f"{other}(")

@@ -10,7 +10,7 @@ says.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -135,7 +135,11 @@ def hide_private_on_postgres(connection: Connection) -> None:
         schema = connection.exec_driver_sql("select quote_ident(current_schema())").scalar_one()
         from db.schema.views import POSTGRESQL_NAMES
 
-        hide_private(lambda sql: connection.exec_driver_sql(sql.replace("%", "%%")), f"{schema}.", POSTGRESQL_NAMES)
+        def execute(sql: str, values: Sequence[Any] = ()) -> Any:
+            sql = sql.replace("%", "%%")
+            return connection.exec_driver_sql(sql.replace("?", "%s") if values else sql, tuple(values) or None)
+
+        hide_private(execute, f"{schema}.", POSTGRESQL_NAMES)
     connection.exec_driver_sql("SET TRANSACTION READ ONLY")
 
 

@@ -10,13 +10,19 @@ from sqlalchemy import text
 
 from analysis.publish.export import export_catalog
 from analysis.publish.report import build_report, render_report
+from analysis.query.public import private_repos
 from analysis.query.reader import CatalogReader
 from crawler.cli.serve import has_private, make_public_copy
+from db.derive.totals import TABLES
 from db.engine import open_engine
+from db.maintain.totals import rebuild
+from db.rows import Rows
+from db.totals import measure
 from tests.crawler.cli.conftest import Ask, hf_catalog
 
 __all__ = ["hf_catalog"]
 
+PRIVATE_IDS = private_repos()
 PRIVATE = "google/gemma-3-4b-it"
 WAS_PRIVATE = "stranger/frobnitz-GGUF"
 SKIPPED = "secret-owner/secret"
@@ -111,3 +117,38 @@ def test_both_engines_publish_the_same(private: str, tmp_path: Path, request: py
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
     with CatalogReader(url) as reader:
         assert reader.all("select count(*) as n from repos")[0]["n"] == 14, "nothing stays of the temporary views"
+
+
+def test_totals_count_public_repos_alone(private: str, request: pytest.FixtureRequest) -> None:
+    """On both engines, as if the private repos had never been: groups, members, extremes, and what reads them."""
+    from tests.small_catalog import build
+
+    server = request.getfixturevalue("postgresql")
+    url = server.create("catalog_template")
+    build(url)
+    make_private(url)
+    for db in (private, url):
+        engine = open_engine(db, read_only=False)
+        with engine.begin() as connection:
+            rebuild(Rows(connection))  # the statements above wrote past the store, which keeps them
+            ids = [
+                number
+                for (number,) in connection.execute(text(f"select id from repos where id not in ({PRIVATE_IDS})"))
+            ]
+            expected = measure(Rows(connection), ids)
+        engine.dispose()
+        with CatalogReader(server.reader_url(url) if db == url else db, public_only=True) as reader:
+            for table in TABLES:
+                names = ", ".join(f'"{name}"' for name in (*table.key, *table.sums, *table.extremes[:2]))
+                width = len(table.sums) + len(table.extremes[:2])
+                found = [tuple(row.values()) for row in reader.all(f"select {names} from {table.name}")]
+                values = [(*key, *table.values(value)[:width]) for key, value in expected.of(table).items()]
+                assert sorted(found, key=repr) == sorted(values, key=repr), (db, table.name)
+            families = {row["family"]: row["repos"] for row in reader.all("select family, repos from families")}
+            counted = reader.all(
+                "select family, count(*) as n from models where family is not null and status <> 'gone' group by family"
+            )
+        assert families == {row["family"]: row["n"] for row in counted}
+        with CatalogReader(db) as reader:
+            all_families = {row["family"]: row["repos"] for row in reader.all("select family, repos from families")}
+        assert all_families["gemma"] == families["gemma"] + 1
