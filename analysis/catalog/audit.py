@@ -7,7 +7,7 @@ results into those that an organisation wants.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -238,6 +238,23 @@ def check_provenance(audited: Audited) -> Judged:
         return "warn", f"its licence changed from {last['subject']} to {last['value']}", "earlier crawls"
     base = model["base_model"]
     return "pass", f"made from {base}" if base else "no base model is stated", "card and tags"
+
+
+def judge_owner(
+    check: Check, owner: str, created: datetime, repo_created: datetime | None, seen: datetime | None, *, moved: bool
+) -> Check:
+    """The check of provenance with the age of the owner's account, which the Hub states.
+
+    An account that is younger than its repo took the name of one that was deleted, or was given the repo by another.
+    `seen`: when the catalog first saw the repo; `moved`: whether it then had another name.
+    """
+    since = f"the account {owner} was created on {created:%Y-%m-%d}"
+    if seen is not None and created > seen and not moved:
+        return replace(check, result="fail", detail=f"{since}, after its repo was first seen ({seen:%Y-%m-%d})")
+    if repo_created is not None and created > repo_created and check.result == "pass":
+        detail = f"{since}, after the repo ({repo_created:%Y-%m-%d}): it moved here, or the name was taken again"
+        return replace(check, result="warn", detail=detail)
+    return replace(check, detail=f"{check.detail}; {since}")
 
 
 def check_age(audited: Audited) -> Judged:

@@ -41,7 +41,11 @@ NAMES = ("repo_id", "check", "result", "detail", "source")
     show_default=True,
     help="How the checks are written.",
 )
-@click.option("--online", is_flag=True, help="Read the pickles of the repos on the Hub, by range.")
+@click.option(
+    "--online",
+    is_flag=True,
+    help="Read the pickles of the repos on the Hub, by range, and the age of their owners' accounts.",
+)
 @db_option
 @output_options
 def audit(
@@ -90,7 +94,7 @@ def audit_ids(
         for repo_id in dict.fromkeys(found):
             checks: Sequence[Check] = audit_model(reader, repo_id, now)
             if online:
-                checks = with_online_pickles(reader, checks)
+                checks = with_online_owner(reader, with_online_pickles(reader, checks))
             if policy is not None:
                 model = find_model(reader, repo_id)
                 checks = apply_policy(policy, checks, model, weight_formats(reader, model["repo_id"]), now)
@@ -157,6 +161,30 @@ def with_online_pickles(reader: CatalogReader, checks: Sequence[Check]) -> list[
     read = [pickle_check(f"{repo_id}::{path}", source) for path, source in sources]
     replaced = {check.check for check in read}
     return [*(each for each in checks if each.check not in replaced), *read]
+
+
+def with_online_owner(reader: CatalogReader, checks: Sequence[Check]) -> list[Check]:
+    """The checks, that of provenance with the age of the owner's account."""
+    from analysis.catalog.audit import judge_owner
+    from analysis.catalog.catalog_status import parse_time
+    from crawler.sources.huggingface.client import HubClient
+
+    repo_id = checks[0].repo_id
+    sql = (
+        "select m.author, m.created_at, m.first_seen, (select count(*) from aliases a join repos r on r.id = a.repo"
+        " where r.repo_id = m.repo_id) as names from models m where m.repo_id = :id"
+    )
+    model = reader.all(sql, {"id": repo_id})[0]
+    created = HubClient(None).fetch_owner_created_at(model["author"]) if model["author"] else None
+    if created is None:
+        return list(checks)
+    times = parse_time(model["created_at"]), parse_time(model["first_seen"])
+    return [
+        judge_owner(each, model["author"], created, *times, moved=bool(model["names"]))
+        if each.check == "provenance"
+        else each
+        for each in checks
+    ]
 
 
 def print_checks(checks: Sequence[Check], form: str, out: Printer) -> None:

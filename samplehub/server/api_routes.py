@@ -79,6 +79,8 @@ class Api:
                 return self.listing(request, shift)
             repo_id, rest = split_id(segments[1:])
             return self._of_repo(request, repo_id, rest)
+        if segments[0] == "users" and len(segments) == 3 and segments[2] == "overview":
+            return self.owner(segments[1])
         if segments == ["whoami-v2"]:
             return self.whoami(request)
         if segments[0] in ("organizations", "users") and len(segments) == 3 and segments[2] == "overview":
@@ -244,6 +246,14 @@ class Api:
             headers.append(encode(name) + b":" + weights.header_json())
         start = encode({"metadata": index.get("metadata", {})})
         return json_response(b'{"index":' + start + b',"headers":{' + b",".join(headers) + b"}}")
+
+    def owner(self, name: str) -> Response:
+        """An account, which is as old as its first repo."""
+        page = self.catalog.page(ListingQuery(sort="createdAt", author=name), None, MAX_PAGE_ROWS)
+        if not page.repos:
+            raise Refusal(404, "This user does not exist")
+        created = min(repo.created for repo in page.repos)
+        return json_response(encode({"user": name, "type": "user", "createdAt": created, "numModels": len(page.repos)}))
 
     def whoami(self, request: Request) -> Response:
         account = self.access.account(request)

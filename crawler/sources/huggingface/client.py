@@ -310,6 +310,17 @@ class HubClient:
         self._shown_repo = repo_id
         return found
 
+    def fetch_owner_created_at(self, owner: str) -> datetime | None:
+        """When an owner's account was created; None where the Hub does not tell. One request, two for an organization.
+
+        Raises what ends a run: CrawlError.
+        """
+        for kind in ("users", "organizations"):
+            with suppress(RepoError):
+                found = self._get_object("info", f"/api/{kind}/{quote(owner, safe='')}/overview", [], owner)
+                return parse_created_at(found)
+        return None
+
     def _learn_unknown_keys(self, refused: RequestRefused, before: frozenset[str]) -> bool:
         """Whether the Hub refused a repo because of keys that it does not know: they are not sent any more.
 

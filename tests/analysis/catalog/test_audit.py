@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from analysis.catalog.audit import CHECKS, RESULTS, Audited, audit_model, find_newer
+from analysis.catalog.audit import CHECKS, RESULTS, Audited, Check, Result, audit_model, find_newer, judge_owner
 from analysis.catalog.licence_chain import LicenceChain, load_licence_chain
 from analysis.errors import UnknownModel
 from analysis.licences.licences import find_licence
@@ -159,3 +159,33 @@ def test_a_later_version_is_one_of_the_same_publisher_and_kind(reader: CatalogRe
     assert all(repo_id.startswith("Qwen/Qwen3") for repo_id in find_newer(reader, model))
     assert find_newer(reader, {**model, "version": "99"}) == []
     assert "Qwen/Qwen2.5-7B-Instruct" in find_newer(reader, {**model, "repo_id": "x", "version": "1.5"})
+
+
+@pytest.mark.parametrize(
+    ("created", "seen", "moved", "before", "result", "detail"),
+    [
+        (2, 3, False, "pass", "pass", "ok; the account o was created on 2025-01-02"),
+        (
+            4,
+            3,
+            False,
+            "pass",
+            "fail",
+            "created on 2025-01-04, after its repo was first seen (2025-01-03)",
+        ),
+        (4, 3, True, "pass", "warn", "after the repo (2025-01-02): it moved here, or the name was taken again"),
+        (3, 3, False, "pass", "warn", "after the repo (2025-01-02)"),
+        (4, None, False, "fail", "fail", "ok; the account o was created on 2025-01-04"),
+    ],
+)
+def test_an_account_that_is_younger_than_its_repo_is_a_warning(
+    created: int, seen: int | None, moved: bool, before: Result, result: str, detail: str
+) -> None:
+    def day(number: int | None) -> datetime | None:
+        return None if number is None else datetime(2025, 1, number, tzinfo=UTC)
+
+    check = Check("o/r", "provenance", before, "ok", "card")
+    account = day(created)
+    assert account is not None
+    found = judge_owner(check, "o", account, day(2), day(seen), moved=moved)
+    assert (found.result, detail in found.detail) == (result, True)

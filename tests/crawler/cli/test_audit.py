@@ -92,3 +92,7 @@ def test_pickles_on_the_hub_are_read_by_range(db: str, hf_catalog: Ask, monkeypa
     )  # fmt: skip
     assert found["Bingsu/adetailer::face_yolov8m.pt"][0] == "warn"
     assert found["Bingsu/adetailer::hand_yolov8n.pt"] == ("pass", "it imports what tensors need")
+    (origin,) = (row for row in rows if row["check"] == "provenance")
+    assert (origin["result"], origin["detail"]) == (
+        "pass", "no base model is stated; the account Bingsu was created on 2023-04-26",
+    )  # fmt: skip
