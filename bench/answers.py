@@ -26,6 +26,10 @@ clock on SQLite, 20,000 repos, two cores with 20 other programs, in ms:
     search         101    133
     models info     27     45
     status         139    139
+
+In processor time, which other programs lengthen less, 60,000 repos with 21,000 candidates on the same machine: fits
+79 to 244 ms (495 where a context of 131,072 leaves nothing), models ls 5 to 10, search 18 to 132, models info 5 to
+11, status 78 (194 when it read the repos four times), the nearest ids of an unknown one 113.
 """
 
 from __future__ import annotations

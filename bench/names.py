@@ -15,6 +15,9 @@ Last figures (170,264 repo ids of the Hub, Python 3.11, two cores shared with ot
   ours 11.3 (first pass 16.7), with all tokens 15.6, gguf-py 12.3 (0.92), quant expression 3.2 (3.5)
   label - --json: 28,900 names per second of CPU time, 81 MB after 50,000 lines, 94 MB after 200,000
   slowest malicious name 0.5 ms
+
+Bytecodes of one name, which no load changes (sys.settrace with f_trace_opcodes, 2,000 of these ids after 18,000
+others): the first time 1,243, again 1,043, with all tokens 1,412; commit 507a8fa of 24 Nov 2026: 1,438, 1,267, 1,642.
 """
 
 from __future__ import annotations

@@ -51,7 +51,8 @@ def recognize_family(tokens: TokenSequence, labels: NameLabels) -> None:
     labels.family = entry.value
     if len(places) > 1:
         for at in places:  # a method beside a line: `LFM2-ColBERT`
-            if lexemes[at].text.lower() in entry_of(tokens, at).facts.get("weak", ()):
+            weak = entry_of(tokens, at).facts.get("weak")
+            if weak and lexemes[at].text.lower() in weak:
                 inherit_purposes(labels, entry_of(tokens, at))
     if kind & (PURPOSED | SHORT):
         inherit_purposes(labels, entry)
