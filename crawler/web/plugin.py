@@ -31,6 +31,7 @@ from analysis.units import count_text, size_text
 from crawler.web.answers import read_stamp
 from crawler.web.gate import NONCE
 from crawler.web.limits import WEB_LIMITS, WebLimits
+from crawler.web.page import models_table
 from crawler.web.parameters import parameter_sql
 from crawler.web.pool import QueryPool
 
@@ -55,7 +56,7 @@ DATABASE = "catalog"  # in URLs, whatever the file is called
 SETTINGS: Mapping[str, Any] = {
     "facet_time_limit_ms": 2_000,
     "suggest_facets": False,
-    "default_facet_size": 20,
+    "default_facet_size": 6,
     "max_returned_rows": 1_000,
     "default_page_size": 50,
     "num_sql_threads": 3,
@@ -65,7 +66,7 @@ SETTINGS: Mapping[str, Any] = {
     "truncate_cells_html": 300,
 }
 FACETS: Mapping[str, tuple[str, ...]] = {
-    "models": ("family", "format", "quant", "license", "status"),
+    "models": ("family", "format", "quant", "license"),
     "artifacts_wide": ("family", "quant", "format", "role"),
     "quantized_models": ("family", "quant", "quant_method"),
     "label_conflicts": ("field", "claimed_by", "measured_by"),
@@ -88,13 +89,13 @@ COUNT_COLUMNS = frozenset({"parameters", "parameters_measured", "active_paramete
 WELCOME = (
     "<p>What names claim and what files measure are separate columns; an unknown value is empty. Browse"
     + ", ".join(
-        f' <a href="/{DATABASE}/{table}">{title}</a>'
-        for table, title in (
-            ("models", "models"),
-            ("artifacts_wide", "their artifacts"),
-            ("label_conflicts", "conflicts"),
-            ("changes", "changes"),
-            ("families", "families"),
+        f' <a href="{escape(url)}">{title}</a>'
+        for url, title in (
+            (models_table(), "models"),
+            (f"/{DATABASE}/artifacts_wide", "their artifacts"),
+            (f"/{DATABASE}/label_conflicts", "conflicts"),
+            (f"/{DATABASE}/changes", "changes"),
+            (f"/{DATABASE}/families", "families"),
         )
     )
     + ', see <a href="/report">the report</a>, or run one of the saved queries below.</p>'
@@ -142,7 +143,7 @@ def make_metadata(db: Path) -> dict[str, Any]:
     return {
         "title": "hf-catalog",
         "description_html": '<p>Models of the Hugging Face Hub in SQL. See <a href="/">the catalog</a>, or browse '
-        f'<a href="/{DATABASE}/models">models</a> and <a href="/{DATABASE}/artifacts_wide">their files</a>.</p>',
+        f'<a href="{escape(models_table())}">models</a> and <a href="/{DATABASE}/artifacts_wide">their files</a>.</p>',
         "databases": {
             DATABASE: {
                 "description_html": WELCOME,

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from analysis.query.process import QueryRequest
 from analysis.query.saved import SavedQuery, find_saved_query, saved_queries
 from analysis.query.statement import parameter_spans
 from crawler.web.limits import WebLimits
+from crawler.web.page import SHORT_COLUMNS
 from crawler.web.plugin import DATABASE, sql_with_defaults
 from db.errors import QueryTooCostly
 from tests.crawler.web.site import Site
@@ -206,3 +208,10 @@ def test_pages_show_what_a_concurrent_crawl_writes(small: str, tmp_path: Path) -
         store.save_page(run, "", Page(((new, labelled(model.labels.labels)),), (), None))
         assert len(site.rows(f"/{DATABASE}/models")) == 15
         assert site.rows(f"/{DATABASE}/models", _search="gemma-4")[0]["repo_id"] == "google/gemma-4-4b-it"
+
+
+def test_links_to_the_table_of_models_choose_columns_that_fit_a_window(site: Site) -> None:
+    html = site.get("/catalog")
+    (url,) = set(re.findall(r'href="(/catalog/models\?[^"]+)"', html))
+    names = re.findall(r"<th[^>]*data-column=\"(\w+)\"", site.get(unescape(url)))
+    assert names == list(SHORT_COLUMNS)
