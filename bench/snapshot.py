@@ -11,7 +11,7 @@ Last figures (28 Nov 2026, 20,000 repos with 1.5 M rows, two cores shared with a
 ratios of processor time count): snapshot 3.3 of sqlite3's reads with the start of two processes, unchanged 3.6,
 from-snapshot 2.9 of its inserts; 393, 370 and 260 MB; 925 bytes a repo. A snapshot of 300,000 repos with 22 M rows: 143
 s of processor time and 588 MB in both processes; converting each value by itself took 300 s. That is 3 M repos in 12
-minutes on two such cores, of which reading alone needs five.
+minutes on two such cores, a third of it sqlite3's reading.
 """
 
 from __future__ import annotations
