@@ -168,6 +168,7 @@ def with_online_owner(reader: CatalogReader, checks: Sequence[Check]) -> list[Ch
     from analysis.catalog.audit import judge_owner
     from analysis.catalog.catalog_status import parse_time
     from crawler.sources.huggingface.client import HubClient
+    from crawler.sources.huggingface.fetch_owner import fetch_owner_created_at
 
     repo_id = checks[0].repo_id
     sql = (
@@ -175,7 +176,7 @@ def with_online_owner(reader: CatalogReader, checks: Sequence[Check]) -> list[Ch
         " where r.repo_id = m.repo_id) as names from models m where m.repo_id = :id"
     )
     model = reader.all(sql, {"id": repo_id})[0]
-    created = HubClient(None).fetch_owner_created_at(model["author"]) if model["author"] else None
+    created = fetch_owner_created_at(HubClient(None), model["author"]) if model["author"] else None
     if created is None:
         return list(checks)
     times = parse_time(model["created_at"]), parse_time(model["first_seen"])

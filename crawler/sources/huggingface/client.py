@@ -297,7 +297,7 @@ class HubClient:
         unknown = self.unknown_keys
         try:
             keys = [("expand", name) for name in expand if name not in unknown]
-            found = self._get_object("info", path, [*blobs, *keys], repo_id)
+            found = self.get_object("info", path, [*blobs, *keys], repo_id)
         except RequestRefused as refused:
             with refused_as_repo_error("the request"):
                 if not self._learn_unknown_keys(refused, unknown):
@@ -309,17 +309,6 @@ class HubClient:
             raise
         self._shown_repo = repo_id
         return found
-
-    def fetch_owner_created_at(self, owner: str) -> datetime | None:
-        """When an owner's account was created; None where the Hub does not tell. One request, two for an organization.
-
-        Raises what ends a run: CrawlError.
-        """
-        for kind in ("users", "organizations"):
-            with suppress(RepoError):
-                found = self._get_object("info", f"/api/{kind}/{quote(owner, safe='')}/overview", [], owner)
-                return parse_created_at(found)
-        return None
 
     def _learn_unknown_keys(self, refused: RequestRefused, before: frozenset[str]) -> bool:
         """Whether the Hub refused a repo because of keys that it does not know: they are not sent any more.
@@ -341,7 +330,7 @@ class HubClient:
         params = [("expand", key) for key in keys]
         for repo_id in self._list_few_ids():
             with suppress(RequestRefused, RepoError):
-                self._get_object("info", self.repo_path(repo_id), params, repo_id)
+                self.get_object("info", self.repo_path(repo_id), params, repo_id)
                 return True
         return False
 
@@ -378,7 +367,7 @@ class HubClient:
         path = f"/api/{kind}/{quote(name, safe='')}/overview"
         try:
             with refused_as_repo_error("the account"):
-                found = self._get_object("info", path, [], name)
+                found = self.get_object("info", path, [], name)
         except RepoError as error:
             if error.reason in ("gone", "unreadable"):
                 return False
@@ -388,13 +377,13 @@ class HubClient:
     def list_refs(self, repo_id: str) -> Json:
         """Branches and tags of a repo."""
         with refused_as_repo_error("its branches"):
-            return self._get_object("info", f"{self.repo_path(repo_id)}/refs", [], repo_id)
+            return self.get_object("info", f"{self.repo_path(repo_id)}/refs", [], repo_id)
 
     def safetensors_metadata(self, repo_id: str, index_path: str) -> Json | None:
         """The headers of all shards that an index file of `main` names: one request. None where the Hub has none."""
         try:
             path = f"{self.repo_path(repo_id)}/safetensors-metadata/{quote(index_path, safe='/')}"
-            return self._get_object("headers", path, [], repo_id)
+            return self.get_object("headers", path, [], repo_id)
         except RequestRefused:
             return None
         except RepoError as error:
@@ -485,7 +474,9 @@ class HubClient:
 
     # ---- shapes of responses ------------------------------------------------------------------------------------
 
-    def _get_object(self, kind: RequestKind, path: str, params: Params, repo_id: str) -> Json:
+    def get_object(self, kind: RequestKind, path: str, params: Params, repo_id: str) -> Json:
+        """What the endpoint answers for a path. Raises RepoError and what ends a run."""
+
         def attempt() -> Json:
             value, _ = self.transport.get_json(kind, path, params, repo_id)
             if not isinstance(value, dict):
