@@ -120,14 +120,16 @@ def is_copy(
 def find_conversion(
     repo: RepoRecord, name: NameLabels | None, best: Best, weights: Sequence[ArtifactRecord]
 ) -> Source | None:
-    """Who says that the repo is about a format that models are converted to, its name or its owner; None where neither
-    does, or a file is in a format that models are trained in. GGUF counts only where it is known not to be quantized,
-    as most of it is."""
+    """Who says that the repo is about a format that models are converted to: its files, where nobody trains in it
+    (GGUF), its name or its owner; None where none does, or a file is in a format that models are trained in. GGUF
+    counts only where it is known not to be quantized, as most of it is."""
     container = best.get("format")
     if container is None or not is_deployed(container.value) or holds_trained(weights, container.value):
         return None
     if "quantized" not in best and find_format(container.value).holds_quants:
         return None
+    if weights and find_format(container.value).holds_quants:
+        return "file"
     if owner_format(repo.author) == container.value:
         return "owner"
     return "name" if name is not None and name.format == container.value else None

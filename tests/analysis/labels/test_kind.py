@@ -52,7 +52,10 @@ MODEL = files("model.safetensors")
         ("a/model-7b-tuned", files("model.safetensors", size=7 * GB // 8 - 1), "adapter", {}, "adapter", "size"),
         # full precision in another container
         ("c/model-7b-GGUF", files("model-7b-F16.gguf"), "quantized", {}, "conversion", "file"),
-        ("c/model-7b-GGUF", files("model-7b-F16.gguf"), None, {}, "conversion", "name"),
+        ("c/model-7b-GGUF", files("model-7b-F16.gguf"), None, {}, "conversion", "file"),
+        ("nvidia/asr-1.1b", files("asr.f16.gguf", "asr.f32.gguf"), None, {"tags": ("gguf",)}, "conversion", "file"),
+        ("nvidia/asr-1.1b", files("asr.q8_0.gguf"), None, {"tags": ("gguf",)}, "quantized", "file"),
+        ("nvidia/asr-1.1b", files("asr.f16.gguf", "asr.nemo"), None, {"tags": ("gguf", "nemo")}, None, None),
         ("mlx-community/model-7b", (), "finetune", {"tags": ("mlx",)}, "conversion", "owner"),
         ("c/model-7b-onnx", files("model.onnx"), None, {"tags": ("onnx",)}, "conversion", "name"),
         ("c/model-7b-GGUF", (), None, {"tags": ("gguf",)}, None, None),  # most are quantized, but who knows
