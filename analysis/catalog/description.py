@@ -68,6 +68,7 @@ class Description:
             "costs": [asdict(cost) for cost in self.costs],
             "changes": info.changes,
             "skips": info.skips,
+            "revisions": info.revisions,
         }
 
 

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from analysis.catalog.match_count import count_matches
+from analysis.catalog.revisions import load_revisions
 from analysis.errors import UnknownModel
 from analysis.names.references import find_repo_id
 from analysis.query.reader import CatalogReader
@@ -238,6 +239,7 @@ class ModelInfo:
     base_evaluations: list[dict[str, Any]]  # of its base model
     changes: list[dict[str, Any]]
     skips: list[dict[str, Any]]
+    revisions: list[dict[str, Any]]  # branches, tags and pinned commits, where they were crawled
 
 
 def load_info(reader: CatalogReader, repo_id: str) -> ModelInfo:
@@ -275,6 +277,7 @@ def load_info(reader: CatalogReader, repo_id: str) -> ModelInfo:
             f"select * from changes where repo_id = :id order by seen_at desc limit {MAX_CHANGES}", values
         ),
         skips=reader.all("select reason, detail, seen_at from skips where repo_id = :id order by seen_at", values),
+        revisions=load_revisions(reader, model["repo_id"]),
     )
 
 

@@ -24,6 +24,7 @@ def show_short(found: Description, out: Printer) -> None:
     show_head(found, out)
     show_conflicts(found.info, out, MAX_CONFLICTS)
     show_artifacts(found, out, MAX_FILES)
+    show_revisions(found.info, out, MAX_FILES)
     show_lineage(found, out)
     show_cost_lines(found, out)
     show_use(found, out)
@@ -41,6 +42,7 @@ def show_long(found: Description, out: Printer) -> None:
     for signal in found.signals:
         out.paragraph(f"{signal.name}: {SAYS[signal.verdict]}; {signal.reason}")
     show_artifacts(found, out, None)
+    show_revisions(found.info, out, None)
     show_rows(out, "Base models", info.parents, [Column("parent", clip=False), Column("relation"), Column("source")])
     show_rows(
         out,
@@ -113,6 +115,22 @@ def show_conflicts(info: ModelInfo, out: Printer, most: int | None) -> None:
         out.line(f"! {row['field']}{where}: {claim}, {found_out}")
     if most is not None and len(rows) > most:
         out.line(f"! and {len(rows) - most} more")
+
+
+def show_revisions(info: ModelInfo, out: Printer, most: int | None) -> None:
+    """Branches and tags with the quantization that their names claim, and the bytes of those whose files were read."""
+    rows = [row for row in info.revisions if row["name"] != "main"]
+    columns = [
+        Column("name", "revision", clip=False),
+        Column("kind"),
+        Column("quant", "quantization"),
+        Column("bits", right=True),
+        Column("total_size", "files", text=size_text, right=True),
+        Column("sha", text=lambda sha: (sha or "")[:12]),
+    ]
+    show_rows(out, "Branches and tags", rows[:most], columns)
+    if most is not None and len(rows) > most:
+        out.line(f"and {len(rows) - most} more: --all")
 
 
 def show_lineage(found: Description, out: Printer) -> None:

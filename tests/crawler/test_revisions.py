@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from analysis.catalog.inventory import take_inventory
+from analysis.catalog.models import load_info
+from analysis.catalog.revisions import claimed_quantization
 from analysis.names.references import find_reference
 from analysis.query.reader import CatalogReader
 from crawler.errors import RepoError
@@ -52,6 +54,9 @@ def test_a_revision_is_stored_beside_main(hub: SampleHub, tmp_path: Path) -> Non
         pinned, branch, tag, other = take_inventory(
             reader, [f"{REPO}@{rows['4.0bpw']['sha']}", f"{REPO}@4.0bpw", f"{REPO}@v1.0", f"{REPO}@nope"]
         )
+        shown = {row["name"]: row for row in load_info(reader, REPO).revisions}
+    assert (shown["4.0bpw"]["quant"], shown["4.0bpw"]["bits"], shown["2.0bpw"]["bits"]) == ("EXL3", 4.0, 2.0)
+    assert shown["v1.0"]["quant"] is None and next(iter(shown)) == "main"
     assert {name: row["kind"] for name, row in rows.items() if name in ("main", "4.0bpw", "v1.0")} == {
         "main": "branch", "4.0bpw": "branch", "v1.0": "tag",
     }  # fmt: skip
@@ -114,3 +119,16 @@ def test_malformed_refs_are_left_out() -> None:
     assert [(each.name, each.kind, each.sha) for each in list_refs(payload)] == [("main", "branch", "a" * 40)]
     many = {"tags": [{"name": f"v{at}", "targetCommit": "no"} for at in range(1001)]}
     assert len(list(list_refs(many))) == 1000
+
+
+@pytest.mark.parametrize(
+    ("repo_id", "branch", "expected"),
+    [
+        ("o/Mistral-7B-GPTQ", "gptq-4bit-32g-actorder_True", ("GPTQ", "gptq", 4, 32)),
+        ("o/Mistral-7B-exl2", "6.0bpw-h6", ("EXL2", "exl2", 6.0, None)),
+        ("o/Mistral-7B-GPTQ", "v1.0", (None, None, None, None)),
+        ("o/Mistral-7B-exl2", "\x1b", (None, None, None, None)),
+    ],
+)
+def test_the_name_of_a_branch_claims_its_quantization(repo_id: str, branch: str, expected: tuple[Any, ...]) -> None:
+    assert tuple(claimed_quantization(repo_id, branch, "branch").values()) == expected
