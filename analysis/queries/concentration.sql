@@ -3,27 +3,32 @@
 --   equal, 1 all in one), the shares of the top 1 percent and of the top ten, and how many have half of all.
 -- kind: report
 with counted as (
-    select 'models' as among, 'downloads' as what, r.downloads as n
+    select 'models' as among, 'downloads' as what, r.downloads as n, count(*) as held
     from repos as r
     where r.type = 'model' and r.status <> 'gone' and r.downloads is not null
+    group by r.downloads
     union all
-    select 'models', 'likes', r.likes
+    select 'models', 'likes', r.likes, count(*)
     from repos as r
     where r.type = 'model' and r.status <> 'gone' and r.likes is not null
+    group by r.likes
     union all
-    select 'publishers', 'downloads', a.downloads from authors as a where a.downloads is not null
+    select 'publishers', 'downloads', a.downloads, count(*)
+    from author_totals as a where a.counted_repos > 0 group by a.downloads
     union all
-    select 'publishers', 'repos', a.repos from authors as a
+    select 'publishers', 'repos', a.repos, count(*) from author_totals as a where a.repos > 0 group by a.repos
 ),
-ranked as (
+-- the different values, from the greatest: how many have it, how many have more, and their sum
+summed as (
     select
         c.among,
         c.what,
         c.n,
-        row_number() over (partition by c.among, c.what order by c.n desc) as place,
-        count(*) over (partition by c.among, c.what) as counted,
-        sum(c.n) over (partition by c.among, c.what) as total,
-        sum(c.n) over (partition by c.among, c.what order by c.n desc rows unbounded preceding) as cumulated
+        c.held,
+        cast(sum(c.held) over (partition by c.among, c.what) as bigint) as counted,
+        cast(sum(c.n * c.held) over (partition by c.among, c.what) as bigint) as total,
+        cast(sum(c.held) over (partition by c.among, c.what order by c.n desc) as bigint) - c.held as above,
+        cast(sum(c.n * c.held) over (partition by c.among, c.what order by c.n desc) as bigint) - c.n * c.held as sum_above
     from counted as c
 )
 select
@@ -32,14 +37,35 @@ select
     max(counted) as counted,
     max(total) as total,
     round(
-        cast(1 + 1.0 / max(counted) - 2.0 * sum(1.0 * place * n) / nullif(max(counted) * max(total), 0) as numeric), 4
+        cast(
+            1 + 1.0 / max(counted)
+            - 2.0 * sum(1.0 * n * held * (2 * above + held + 1) / 2) / nullif(max(counted) * max(total), 0) as numeric
+        ), 4
     ) as gini,
     round(
-        cast(100.0 * sum(case when 100 * place <= counted + 99 then n else 0 end) / nullif(max(total), 0) as numeric), 1
+        cast(
+            100.0 * sum(
+                case
+                    when above >= (counted + 99) / 100 then 0
+                    when above + held <= (counted + 99) / 100 then n * held
+                    else n * ((counted + 99) / 100 - above)
+                end
+            ) / nullif(max(total), 0) as numeric
+        ), 1
     ) as percent_of_top_1_percent,
-    round(cast(100.0 * sum(case when place <= 10 then n else 0 end) / nullif(max(total), 0) as numeric), 1)
-        as percent_of_top_10,
-    sum(case when 2 * (cumulated - n) < total then 1 else 0 end) as have_half
-from ranked
+    round(
+        cast(
+            100.0 * sum(case when above >= 10 then 0 when above + held <= 10 then n * held else n * (10 - above) end)
+            / nullif(max(total), 0) as numeric
+        ), 1
+    ) as percent_of_top_10,
+    sum(
+        case
+            when 2 * sum_above >= total then 0
+            when n = 0 or 2 * (sum_above + (held - 1) * n) < total then held
+            else (total - 2 * sum_above + 2 * n - 1) / (2 * n)
+        end
+    ) as have_half
+from summed
 group by among, what
 order by among, what
