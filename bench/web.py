@@ -5,23 +5,26 @@ are kept until the next crawl are built by the first visit, which is listed apar
 the request to the whole response: by the clock, and of processor time, which other programs distort less.
 Make a catalog of any size with `python -m bench.scale --repos 300000 --visited 0.3 --db catalog.db`.
 
-Last figures (2 cores that 15 other programs kept busy, Python 3.11, SQLite 3.40), 300,000 repos, 90,000 with files;
-milliseconds, `first` the first visit of each address, `later` all visits after it:
+Last figures (2 cores with a load of 9 from other programs, Python 3.11, SQLite 3.40), 300,000 repos with files,
+visits one after the other; milliseconds, `first` the first visit of each address, `later` all visits after it.
+In brackets the processor time of first visits before totals and further indexes were read, at a like load:
 
                 addresses   first p95, clock and processor   later p50, p95 by the clock   kB
-    home                1               1,295    634                  17     23            10
-    results            21               1,045    283                  40     73            15
-    model              80                 338    142                  40     60            38
-    fits               10               1,285    404                  14     92            25
-    compare            30                  48      9                  28     40             8
-    family             12               2,704    771                  43     60            27
-    publisher          12                  63     12                  16     32            15
-    changes             5                 560    259                  14     18            27
-    explore             1                  13      7                   7      7            10
-    about               1                 209    131                   9     13             5
+    home                1                 450    152 (1,253)             43     43            12
+    results            21                 759    262   (612)             52     77            20
+    model              80                 579    171   (207)             94    167            45
+    fits               10                 943    311   (527)             84    124            25
+    compare            30                 109     25    (25)             51     96             8
+    family             12                 532    194 (1,487)             92    140            32
+    publisher          12                 111     23    (27)             56     88            18
+    changes             5                  69     34   (648)             25     38            27
+    explore             1                  17     11    (15)              6      6            14
+    about               1                 187     80   (361)             28     28             5
 
-A server builds the answers of home, fits, changes and about when it starts, before a visitor waits for them. The first
-visit of a large family counts its models; that of a result sorted by a column without an index reads all repos.
+The limit holds for visits after the first, but for models at this load. A server builds the answers of home, fits,
+changes and about when it starts, before a visitor waits. First visits that take longest: results sorted by size
+with a filter by what files hold, or sorted by parameters, which read many rows; fits while models of the catalog still
+wait to be ranked (`db optimize`).
 """
 
 from __future__ import annotations
