@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sqlalchemy import URL
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 OPTION_WORDS = re.compile(r"(?:[^\s\\]|\\.)+")
 """Words of `options`: a backslash keeps a space in one

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from importlib.resources import files
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from db.labels import ARTIFACT_LABEL_NAMES, LABEL_NAMES
 from db.session_settings import quote_name
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 POSTGRESQL_FUNCTIONS = (
     "create or replace function hex(bytea) returns text language sql immutable strict parallel safe"
