@@ -174,4 +174,4 @@ def test_a_long_list_takes_a_few_queries_for_each_batch(small: str, monkeypatch:
         missing = [f"no/such-{at}" for at in range(60)]
         found = list(take_inventory(reader, missing))
     assert [item.status for item in found] == ["missing"] * 60
-    assert sum("from repos where type = 'model'" in sql for sql in asked) <= 2 * 50
+    assert sum("from repos where type = 'model'" in sql for sql in asked) <= 2 * 10
