@@ -33,7 +33,7 @@ held as (
     cross join repo_labels as l
     join repos as r on r.id = l.repo and r.status <> 'gone'
     where
-        lower(l.base_model) = lower(c.base_model) and l.base_model = c.base_model and l.quantized and l.quant is not null
+        l.base_model = c.base_model and l.quantized and l.quant is not null
         and not exists (select 1 from artifacts as a where a.repo = l.repo and a.role = 'weights' and a.quant is not null)
 )
 select

@@ -19,6 +19,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.query.bloom_filters import refuse_wrong_plan
 from analysis.query.channel import Channel
 from analysis.query.guard import DEADLINE_CHECK_STEPS, FILE_ERRORS, QueryLimits, limit_connection, make_authorizer
 from analysis.units import MIB
@@ -88,6 +89,7 @@ def answer_request(channel: Channel, connection: sqlite3.Connection, request: Qu
     connection.set_authorizer(make_authorizer(limits))
     connection.set_progress_handler(lambda: int(limits.is_expired()), DEADLINE_CHECK_STEPS)
     try:
+        refuse_wrong_plan(connection, request.sql, request.values)
         cursor = connection.execute(request.sql, request.values)
         if cursor.description is None:
             raise QueryRefused(request.sql, "it returns no rows")

@@ -9,13 +9,13 @@ select
     e.declared
 from edges e
 join repos r on r.id = e.repo and r.type = 'model'
-left join repos p on lower(p.repo_id) = lower(e.parent) and p.status <> 'gone' and p.type = 'model'
+left join repos p on lower(p.repo_id) = lower(e.parent) and p.status <> 'gone' and p.type = r.type
 left join aliases a on lower(a.repo_id) = lower(e.parent) and p.id is null
 left join repos q on q.id = a.repo and q.type = 'model'
 where not exists (
     select 1
     from edges o
-    where o.repo = e.repo and o.parent = e.parent
+    where o.repo = r.id and o.parent = e.parent
         and (
             case when o.declared then 0 else 1 end,
             case o.relation when 'unknown' then 1 else 0 end,

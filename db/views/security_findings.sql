@@ -55,9 +55,12 @@ where a.chat_template_digest is not null
 union all
 select r.repo_id, 'reused name', null, o.hub_id, 'the Hub''s _id', r.created_at, r.downloads
 from aliases a
-cross join repos r
-join repos o on o.id = a.repo and o.type = r.type
-where lower(r.repo_id) = lower(a.repo_id) and a.repo <> r.id and r.type = 'model' and r.status <> 'gone'
+join repos o on o.id = a.repo and o.type = 'model'
+join repos r on r.id in (
+    select n.id
+    from repos n
+    where lower(n.repo_id) = lower(a.repo_id) and n.id <> a.repo and n.type = 'model' and n.status <> 'gone'
+)
 union all
 select r.repo_id, 'changed licence', e.before, e.after, 'card', e.at, r.downloads
 from events e
