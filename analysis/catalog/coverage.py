@@ -15,10 +15,10 @@ COMPLETE_SHARE = 0.8
 
 COUNTS = {
     "repos": "select 1 from repo_labels",
-    "files": "select 1 from repo_labels where depth is not null",
+    "files": "select 1 from repo_labels where depth in ('files', 'headers')",
     "headers": "select 1 from repo_labels where depth = 'headers'",
 }
-"""Only models have a row of labels; the index of `depth` answers all three."""
+"""Only models have a row of labels, of the depth of their data; its index answers all three."""
 
 HUGGING_FACE = "https://huggingface.co"
 

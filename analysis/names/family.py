@@ -70,14 +70,14 @@ def recognize_family(tokens: TokenSequence, labels: NameLabels) -> None:
             version.recognize_version(
                 tokens, labels, find_mentions(tokens, places, own), find_mentions(tokens, places, base)
             )
-        if labels.version is not None and labels.version.startswith("0."):
+        if own > 0 and labels.version is not None and labels.version.startswith("0."):
             leave_out_edition(tokens, labels, entry)
         if entry.value == "deepseek" and labels.version is not None and labels.version[0] == "R":
             labels.tuning = ("reasoning",)
 
 
 def leave_out_edition(tokens: TokenSequence, labels: NameLabels, entry: Entry) -> None:
-    """`deepthought-8b-llama-v0.01`: a version below 1 that the line never had is that of the tune."""
+    """`deepthought-8b-llama-v0.01`: a version below 1 that the line never had is that of the tune named before it."""
     known = entry.facts.get("versions", ())
     if entry.facts["kind"] != "lines" or not known or labels.version in known:
         return

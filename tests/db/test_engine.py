@@ -49,7 +49,7 @@ def test_a_catalog_where_nothing_may_be_written_is_still_read(sqlite_db: str, mo
         opened.append(place)
         return connect(place, **options)
 
-    monkeypatch.setattr("db.sqlite_file.os.access", lambda path, mode: False)
+    monkeypatch.setattr("db.sqlite_file.os.access", lambda path, mode, effective_ids: False)
     monkeypatch.setattr("db.sqlite_file.sqlite3.connect", remembering)
     engine = open_engine(sqlite_db, read_only=True)
     with engine.connect() as connection:
