@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -208,10 +210,21 @@ def print_checks(checks: Sequence[Check], form: str, out: Printer) -> None:
             Column("detail", "why", least=30),
             Column("source"),
         ]
-        if (
-            out.is_human_output and len({each.repo_id for each in checks}) == 1
-        ):  # its name once leaves room for the rest
-            out.heading(checks[0].repo_id)
-            columns = columns[1:]
+        if out.mode == "human" and not out.quiet:
+            print_paragraphs(checks, out)
+            return
         shown = list({each.repo_id: each for each in checks}.values()) if out.quiet and out.mode == "human" else checks
         out.rows([each.row() for each in shown], columns, names=NAMES)
+
+
+def print_paragraphs(checks: Sequence[Check], out: Printer) -> None:
+    """The checks of each repo below its name; reasons are sentences, which are wrapped rather than cut."""
+    wide = max((len(each.check) for each in checks), default=0)
+    for number, (repo_id, own) in enumerate(groupby(checks, attrgetter("repo_id"))):
+        if number:
+            out.line()
+        out.heading(repo_id)
+        for each in own:
+            start = f"{each.check.ljust(wide)}  {each.result.ljust(len('unknown'))}  "
+            source = f" ({each.source})" if each.source else ""
+            out.paragraph(f"{start}{each.detail}{source}", indent=len(start))

@@ -96,3 +96,16 @@ def test_pickles_on_the_hub_are_read_by_range(db: str, hf_catalog: Ask, monkeypa
     assert (origin["result"], origin["detail"]) == (
         "pass", "no base model is stated; the account Bingsu was created on 2023-04-26",
     )  # fmt: skip
+
+
+def test_reasons_are_wrapped_on_a_narrow_terminal_and_never_cut(
+    hf_catalog: Ask, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = hf_catalog("audit", MODEL, "--db", db, "--json").json
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = hf_catalog("audit", MODEL, "--db", db).out
+    assert shown.startswith(f"{MODEL}\n") and max(map(len, shown.splitlines())) <= 60
+    for row in rows:
+        assert " ".join(f"{row['check']} {row['result']} {row['detail']} ({row['source']})".split()) in " ".join(
+            shown.split()
+        )
