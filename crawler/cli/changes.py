@@ -74,8 +74,8 @@ def minute(value: Any) -> str:
 
 COLUMNS = (
     Column("seen_at", "when", text=minute, clip=False),
-    Column("kind"),
-    Column("repo_id", "repo", clip=False),
+    Column("kind", clip=False),
+    Column("repo_id", "repo", least=34),  # an id may be longer than the terminal is wide
     Column("subject"),
     Column("before"),
     Column("after"),

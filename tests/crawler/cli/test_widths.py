@@ -37,3 +37,14 @@ def test_no_line_of_the_tour_is_wider_than_the_terminal(
             line for line in lines if cell_len(line.replace(str(demo), demo.name)) > width and not TO_COPY.search(line)
         ]
         assert not wide, words
+
+
+def test_changes_name_the_repo_and_the_kind_whatever_the_length_of_ids(
+    demo: Path, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = {row["kind"] for row in hf_catalog("changes", "--db", str(demo), "--limit", "200", "--json").json}
+    monkeypatch.setenv("COLUMNS", "80")
+    heading, _, *lines = hf_catalog("changes", "--db", str(demo), "--limit", "200").out.splitlines()
+    assert heading.split() == ["when", "kind", "repo", "subject"]
+    place = heading.index("kind")
+    assert {line[place : heading.index("repo")].strip() for line in lines} == kinds
