@@ -362,18 +362,6 @@ class HubClient:
         with refused_as_repo_error("its leaderboard"):
             return self.transport.with_repo_retries(path, attempt, self.check_repos)[0]
 
-    def has_account(self, kind: Literal["organizations", "users"], name: str) -> bool:
-        """Whether the Hub shows an account of this kind: one request. Raises RepoError."""
-        path = f"/api/{kind}/{quote(name, safe='')}/overview"
-        try:
-            with refused_as_repo_error("the account"):
-                found = self.get_object("info", path, [], name)
-        except RepoError as error:
-            if error.reason in ("gone", "unreadable"):
-                return False
-            raise
-        return name.lower() in (str(found.get(key)).lower() for key in ("name", "user"))
-
     def list_refs(self, repo_id: str) -> Json:
         """Branches and tags of a repo."""
         with refused_as_repo_error("its branches"):

@@ -1,4 +1,4 @@
-"""Model cards (README.md), and whether an account is a user or an organization (GET .../{name}/overview)."""
+"""Model cards: the README.md of a repo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from analysis.files.card_sections import MAX_CARD_BYTES, read_card
 from crawler.errors import RepoError
 from crawler.skips import TRANSIENT_REASONS, make_skip_by_id
 from crawler.sources.huggingface.client import HubClient
-from db.record_base import AccountKind
 from db.records import CardFacts, CardRecord, CardRequest, Skipped
 
 README = "README.md"
@@ -26,13 +25,3 @@ def fetch_card(client: HubClient, request: CardRequest) -> CardRecord | Skipped:
             return CardRecord(request, CardFacts(bytes=request.size))  # gated, or removed since
         return make_skip_by_id(request.repo_id, request.hub_id, error.reason, f"{README}: {error.detail}")
     return CardRecord(request, read_card(found.data, len(found.data) if found.size is None else found.size))
-
-
-def fetch_account_kind(client: HubClient, name: str) -> AccountKind | None:
-    """Whether an account is a user or an organization: two requests at most. None where the Hub shows neither.
-
-    Raises RepoError where the Hub does not answer.
-    """
-    if client.has_account("organizations", name):
-        return "organization"
-    return "user" if client.has_account("users", name) else None

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from crawler.errors import RequestRefused
-from crawler.sources.huggingface import fetch, fetch_cards, fetch_leaderboard, fetch_revisions, parse
+from crawler.sources.huggingface import fetch, fetch_cards, fetch_leaderboard, fetch_owner, fetch_revisions, parse
 from crawler.sources.huggingface.client import HubClient
 from crawler.sources.huggingface.listing_query import KOHAKU_SORTS, find_unknown_keys, listing_params
 from crawler.sources.huggingface.usage import RequestCounters
@@ -163,7 +163,7 @@ class HuggingFaceSource:
         return fetch_cards.fetch_card(self.client, request)
 
     def fetch_account_kind(self, name: str) -> AccountKind | None:
-        return fetch_cards.fetch_account_kind(self.client, name)
+        return fetch_owner.fetch_account_kind(self.client, name)
 
     def list_benchmarks(self) -> list[RepoRecord]:
         return fetch_leaderboard.list_benchmarks(self.client)
