@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from analysis.catalog.match_count import count_matches
-from analysis.catalog.models import SORTS, ModelFilter, WhereClause, filter_conditions
+from analysis.catalog.models import ROWS, ROWS_BY_LABEL, SORTS, ModelFilter, WhereClause, filter_conditions
 from analysis.query.reader import CatalogReader
 from analysis.query.statement import name_values
 from analysis.query.values import normalize_row
 
 PAGE_ROWS = 25
 
-MAX_COUNTED = 2000
+MAX_COUNTED = 1000
 """Matches up to which is counted: reading more would take longer than the page itself."""
 
-MAX_EXAMINED = 4_000
+MAX_EXAMINED = 2_500
 """The most downloaded models, among which matches are counted where no index finds them."""
 
-MOST_DOWNLOADED = "select hub_id from repos where type = 'model' order by downloads desc nulls last limit {limit}"
+MOST_DOWNLOADED = "select id from repos where type = 'model' order by downloads desc nulls last limit {limit}"
 
 MAX_RANKED = 400
 """Matches of words that are ranked: as many as the search ranks of a common word."""
@@ -101,10 +101,10 @@ def count_matching(reader: CatalogReader, where: WhereClause) -> tuple[list[dict
     combination would be looked for in all rows.
     """
     columns = ", ".join(("repo_id", *FACETS.values()))
-    sql = f"select {columns} from models{where}"
+    sql = f"select {columns} from {ROWS}{where}"
     if not where.is_indexed:
         among = MOST_DOWNLOADED.format(limit=MAX_EXAMINED)
-        sql += f"{' and' if where.conditions else ' where'} hub_id in ({among})"
+        sql += f"{' and' if where.conditions else ' where'} id in ({among})"
     found = reader.all(f"{sql} limit {MAX_COUNTED + 1}", where.values)
     is_total = len(found) <= MAX_COUNTED
     if is_total and not where.is_indexed:
@@ -118,7 +118,7 @@ def browse_all(reader: CatalogReader, db: str | Path, request: BrowseRequest, li
     where = match_conditions(reader, request, ranked)
     if ranked is None or request.sort != RANK:
         return sorted_rows(reader, where, request.sort, limit, 0)
-    found = {row["repo_id"] for row in reader.all(f"select repo_id from models{where}", where.values)}
+    found = {row["repo_id"] for row in reader.all(f"select repo_id from {ROWS}{where}", where.values)}
     return load_rows(reader, [repo_id for repo_id in ranked if repo_id in found][:limit])
 
 
@@ -136,8 +136,8 @@ def match_conditions(reader: CatalogReader, request: BrowseRequest, ranked: Sequ
     where = filter_conditions(reader, request.filter)
     if request.memory is not None:
         where.conditions.append(
-            "exists (select 1 from repos as o join artifacts as a on a.repo = o.id where o.hub_id = models.hub_id"
-            f" and a.role = 'weights' and a.total_size <= {where.bind(request.memory)})"
+            "exists (select 1 from artifacts as a where a.repo = models.id and a.role = 'weights'"
+            f" and a.total_size <= {where.bind(request.memory)})"
         )
     if ranked is not None:
         listed, values = name_values("match", ranked)
@@ -149,8 +149,10 @@ def match_conditions(reader: CatalogReader, request: BrowseRequest, ranked: Sequ
 
 def sorted_rows(reader: CatalogReader, where: WhereClause, sort: str, limit: int, offset: int) -> list[dict[str, Any]]:
     """Rows of the view in a stable order. Their ids are selected first: its columns are expensive to compute."""
-    order = f"order by {SORTS[sort]} nulls last, repo_id"
-    sql = f"select repo_id from models{where} {order} limit {int(limit)} offset {int(offset)}"
+    is_label = sort == "parameters"  # of which many models have the same number; an index has them by the repo's
+    order = f"order by {SORTS[sort]} nulls last, {'id desc' if is_label else 'repo_id'}"
+    source = ROWS_BY_LABEL if is_label else ROWS
+    sql = f"select repo_id from {source}{where} {order} limit {int(limit)} offset {int(offset)}"
     return load_rows(reader, [row["repo_id"] for row in reader.all(sql, where.values)])
 
 

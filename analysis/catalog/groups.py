@@ -23,7 +23,7 @@ MAX_MODELS = 10
 MAX_WHOLE = 2_000
 """Models up to which all of a group are read."""
 
-MAX_SCANNED = 10_000
+MAX_SCANNED = 4_000
 """The most downloaded models of the catalog, among which those of a larger group are looked for."""
 
 COLUMNS = (
@@ -36,7 +36,10 @@ where {IS_COUNTED} and {{condition}} limit {{limit}}
 """
 MOST_DOWNLOADED = f"""
 select {COLUMNS}
-from (select r.* from repos r where {IS_COUNTED} order by r.downloads desc nulls last limit {{limit}}) as r
+from (
+    select r.id, r.repo_id, r.author, r.created_at, r.downloads, r.license
+    from repos r where {IS_COUNTED} order by r.downloads desc nulls last limit {{limit}}
+) as r
 join repo_labels l on l.repo = r.id
 where {{condition}}
 """

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.catalog.catalog_status import parse_time
+from analysis.catalog.lineage import MAX_TREE_DEPTH
 from analysis.catalog.models import find_model
 from analysis.labels.evidence.licences import stated_licence
 from analysis.labels.evidence.names import parse_name_or_none
@@ -19,7 +20,7 @@ from analysis.licences.licences import (
 )
 from analysis.licences.verdict import ChainVerdict, Claim, breaks_naming, judge
 from analysis.query.reader import CatalogReader
-from analysis.query.saved import find_saved_query
+from analysis.query.statement import name_values
 from analysis.untrusted import MAX_BASE_MODELS, check_texts
 from db.records import RepoRecord
 
@@ -28,6 +29,10 @@ MAX_LINKS = 60
 
 LICENCE_FILES = ("license", "licence", "license.txt", "license.md", "copying")
 
+PARENTS = """
+select p.repo_id, coalesce(p.parent_id, p.parent) as parent, p.relation
+from parents p where p.repo_id in ({ids}) order by p.repo_id, parent
+"""
 CLAIMS = """
 select r.repo_id, r.license, r.last_modified, f.facts
 from repos r left join repo_facts f on f.repo = r.id
@@ -83,15 +88,21 @@ def load_licence_chain(reader: CatalogReader, repo_id: str) -> LicenceChain:
 
 
 def load_ancestors(reader: CatalogReader, repo_id: str) -> list[Claim]:
-    """The claims of all that a model was made from, nearest first, each once."""
-    rows = reader.all(find_saved_query("ancestors").sql, {"model": repo_id})
+    """The claims of all that a model was made from, nearest first, each once.
+
+    A query for each step: of one recursive query SQLite first reads all repos into a Bloom filter.
+    """
     found: dict[str, Claim] = {}
-    for row in rows:
-        parent = str(row["parent"])
-        if parent == repo_id or parent in found or len(found) >= MAX_LINKS:
-            continue
-        claim = load_claim(reader, parent)
-        found[parent] = replace(claim, relation=row["relation"], depth=int(row["depth"]))
+    children = [repo_id]
+    for depth in range(1, MAX_TREE_DEPTH + 1):
+        listed, values = name_values("id", children)
+        parents = []
+        for row in reader.all(PARENTS.format(ids=listed), values) if children else ():
+            parent = str(row["parent"])
+            if parent != repo_id and parent not in found and len(found) < MAX_LINKS:
+                found[parent] = replace(load_claim(reader, parent), relation=row["relation"], depth=depth)
+                parents.append(parent)
+        children = parents
     return list(found.values())
 
 

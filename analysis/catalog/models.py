@@ -59,8 +59,24 @@ class ModelFilter:
     gone: bool = False
 
 
+COLUMNS = """
+    select l.repo as id, r.hub_id, r.repo_id, r.author, r.license, r.pipeline_tag, r.downloads, r.likes,
+        r.trending_score, r.created_at, r.last_modified, r.first_seen, r.total_size, l.family, l.base_family, l.quant,
+        l.format, l.tuning, l.quantized, l.qat, l.parameters, l.parameters_measured
+"""
+ROWS = f"({COLUMNS}, r.status from repos r join repo_labels l on l.repo = r.id) as models"
+"""The columns of the view `models` that filters and orders name, with the repo's number: the view computes others."""
+
+ROWS_BY_LABEL = f"""(
+    {COLUMNS}, case when l.repo is not null then r.status end as status
+    from repo_labels l cross join repos r where r.id = l.repo
+) as models"""
+"""The same for an order by a label: the cross join makes SQLite follow the label's index, and the case keeps it from
+reading all repos into a Bloom filter."""
+
+
 class WhereClause:
-    """The conditions of a select, joined by `and`, and the values of their parameters.
+    """The conditions of a select from ROWS, joined by `and`, and the values of their parameters.
 
     `is_indexed`: one of them names few rows, which an index finds.
     """
@@ -101,29 +117,29 @@ def list_models(
     """Normalized rows of the view `models` in a stable order; `sort` is a key of SORTS."""
     where = filter_conditions(reader, model_filter)
     order = f"order by {SORTS[sort]} nulls last, repo_id"
-    sql = f"select * from models{where} {order}"
-    if limit:  # select the ids first: the columns of the view are expensive to compute
-        ids = f"select hub_id from models{where} {order} limit {int(limit)}"
-        sql = f"select * from models where hub_id in ({ids}) {order}"
+    # select the ids first: the columns of the view are expensive to compute
+    ids = f"select hub_id from {ROWS}{where}" + (f" {order} limit {int(limit)}" if limit else "")
+    sql = f"select * from models where hub_id in ({ids}) {order}"
     return (normalize_row(row) for row in reader.rows(sql, where.values).dicts())
 
 
 def filter_conditions(reader: CatalogReader, model_filter: ModelFilter) -> WhereClause:
     where = WhereClause()
-    lookups = [f"select hub_id from models where {column} {{0}}" for column in ("family", "base_family")]
+    lookups = [f"select repo from repo_labels where {column} {{0}}" for column in ("family", "base_family")]
     on_row = "(coalesce(family, '') {0} or coalesce(base_family, '') {0})"  # coalesce: so that no index is used here
     add_label_condition(reader, where, lookups, on_row, model_filter.families, str.lower)
     for column, names, fold in (("quant", model_filter.quants, str.upper), ("format", model_filter.formats, str.lower)):
-        lookups = [f"select hub_id from models where {column} {{0}}"]
-        lookups.append(f"select hub_id from artifacts_wide where {column} {{0}} and role = 'weights'")
-        held = f"a.repo_id = models.repo_id and a.{column} {{0}} and a.role = 'weights'"
-        on_row = f"({column} {{0}} or exists (select 1 from artifacts_wide as a where {held}))"
+        lookups = [f"select repo from repo_labels where {column} {{0}}"]
+        lookups.append(f"select repo from artifacts where {column} {{0}} and role = 'weights'")
+        held = f"a.repo = models.id and a.{column} {{0}} and a.role = 'weights'"
+        on_row = f"({column} {{0}} or exists (select 1 from artifacts as a where {held}))"
         add_label_condition(reader, where, lookups, on_row, names, fold)
     where.add_any_of("lower(author) {}", model_filter.authors)
     where.is_indexed = where.is_indexed or bool(model_filter.authors)
-    where.add_any_of("lower(license) {}", model_filter.licenses)
-    where.add_any_of("lower(pipeline_tag) {}", model_filter.tasks)
-    where.add_any_of("kind {}", model_filter.kinds)
+    for column, names in (("license", model_filter.licenses), ("pipeline_tag", model_filter.tasks)):
+        on_row = f"lower({column}) {{0}}"
+        add_label_condition(reader, where, [f"select id from repos where {on_row}"], on_row, names, str.lower)
+    where.add_any_of("(select m.kind from models as m where m.hub_id = models.hub_id) {}", model_filter.kinds)
     if model_filter.repo_ids:
         where.conditions.append(f"repo_id in ({', '.join(where.bind(each) for each in model_filter.repo_ids)})")
         where.is_indexed = True
@@ -154,7 +170,7 @@ def add_label_condition(
 ) -> None:
     """Add the condition that a model has one of these labels, if there are any.
 
-    `lookups` are selects of `hub_id` that use an index, `on_row` is the same condition on a row of `models`; `{0}` in
+    `lookups` are selects of repos' numbers that use an index, `on_row` is the same condition on one of ROWS; `{0}` in
     both is the comparison. `fold` gives a text the one spelling that labels have.
     """
     if not texts:
@@ -164,7 +180,7 @@ def add_label_condition(
     if count_matches(reader, matches, where.values, MAX_INDEX_MATCHES) > MAX_INDEX_MATCHES:
         where.conditions.append("(" + " or ".join(on_row.format(comparison) for comparison in comparisons) + ")")
     else:
-        where.conditions.append(f"hub_id in ({matches})")
+        where.conditions.append(f"id in ({matches})")
         where.is_indexed = True
 
 

@@ -157,15 +157,19 @@ class CatalogReader:
         timeout: float | None = DEFAULT_TIMEOUT_SECONDS,
         snapshot: bool = False,
         public_only: bool = False,
+        mapped: int | None = None,
     ) -> None:
-        """`timeout` in seconds for each query, None for no limit; `public_only`: as if there were no private repos."""
+        """`timeout` in seconds for each query, None for no limit; `public_only`: as if there were no private repos.
+
+        `mapped`: bytes of a SQLite file that are read through the system's memory (SQLite takes 2 GiB at most).
+        """
         self.timeout = timeout
         path = sqlite_path(db)
         self.dialect: Dialect = "postgresql" if path is None else "sqlite"
         self._catalog = (
             PostgresCatalog(db, snapshot=snapshot, public_only=public_only)
             if path is None
-            else SqliteCatalog(path, snapshot=snapshot, public_only=public_only)
+            else SqliteCatalog(path, snapshot=snapshot, public_only=public_only, mapped=mapped)
         )
 
     def __enter__(self) -> Self:

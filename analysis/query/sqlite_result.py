@@ -27,11 +27,13 @@ MISSING_NAME = re.compile(r"no such (table|column)")
 class SqliteCatalog:
     """The connections on a catalog's file: one for each result that is being read, kept for the next."""
 
-    def __init__(self, path: Path, *, snapshot: bool, public_only: bool = False) -> None:
-        """`snapshot`: every result shows the same moment and is read on one connection. Raises CatalogError."""
+    def __init__(self, path: Path, *, snapshot: bool, public_only: bool = False, mapped: int | None = None) -> None:
+        """`snapshot`: every result shows the same moment and is read on one connection; `mapped`: bytes of the file
+        that SQLite reads through mapped memory. Raises CatalogError."""
         check_catalog(path)
         self.path = path
         self._public_only = public_only
+        self._mapped = mapped
         self._idle: list[sqlite3.Connection] = []
         self._is_snapshot = snapshot
         if snapshot:
@@ -42,6 +44,8 @@ class SqliteCatalog:
 
     def _connect(self) -> sqlite3.Connection:
         connection = connect(self.path, read_only=True)
+        if self._mapped is not None:
+            connection.execute(f"pragma mmap_size={self._mapped}")
         try:
             if self._public_only and connection.execute(HAS_PRIVATE).fetchone():
                 connection.execute("pragma query_only=off")  # of temporary views: the file is opened for reading alone

@@ -3,7 +3,7 @@ them each query reads a whole table."""
 
 from __future__ import annotations
 
-from sqlalchemy import Index, text
+from sqlalchemy import Index, func, text
 
 from db.schema.tables import artifacts, events, headers, repo_files, repo_labels, repos
 
@@ -34,5 +34,17 @@ QUERY_INDEXES = (
     Index("ix_events_kind", events.c.kind, events.c.repo),
     Index("ix_repos_total_size", repos.c.total_size),
     Index("ix_repos_trending_score", repos.c.trending_score),
+    Index("ix_repos_license", func.lower(repos.c.license)),
+    Index("ix_repos_pipeline_tag", func.lower(repos.c.pipeline_tag)),
     Index("ix_repo_labels_depth", repo_labels.c.depth),
+    Index("ix_repo_labels_format", repo_labels.c.format),
+    Index("ix_repo_labels_parameters", func.coalesce(repo_labels.c.parameters_measured, repo_labels.c.parameters)),
+    Index(
+        "ix_artifacts_held",
+        artifacts.c.repo,
+        artifacts.c.format,
+        artifacts.c.quant,
+        sqlite_where=text("role = 'weights'"),
+        postgresql_where=text("role = 'weights'"),
+    ),
 )

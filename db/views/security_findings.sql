@@ -55,8 +55,9 @@ where a.chat_template_digest is not null
 union all
 select r.repo_id, 'reused name', null, o.hub_id, 'the Hub''s _id', r.created_at, r.downloads
 from aliases a
-join repos o on o.id = a.repo and o.type = 'model'
-join repos r on r.id in (
+cross join repos o -- in this order: few repos have former names
+cross join repos r
+where o.id = a.repo and o.type = 'model' and r.id in (
     select n.id
     from repos n
     where lower(n.repo_id) = lower(a.repo_id) and n.id <> a.repo and n.type = 'model' and n.status <> 'gone'

@@ -16,8 +16,9 @@ from crawler.web.page import ChosenMachine, Content, Page, Visit, choose_machine
 from crawler.web.pages.choices import CONTEXTS, load_choices, machine_choices
 
 MAX_ROWS = 20
-MAX_MORE = 100
-"""Candidates after the rows that are counted: more would take longer than the rows themselves."""
+MAX_MORE = 0
+"""Candidates after the rows that are looked for to be counted, beside those met on the way: they would take longer
+than the rows themselves."""
 
 
 def read_fit_request(visit: Visit) -> FitRequest:

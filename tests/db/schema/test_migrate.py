@@ -36,13 +36,13 @@ down_revision = "HEAD"
 def upgrade() -> None:
     with op.batch_alter_table("repos", recreate="auto", table_kwargs={"sqlite_strict": True}) as batch:
         batch.add_column(sa.Column("stars", sa.Integer(), nullable=False, server_default="0"))
-        batch.alter_column("license", new_column_name="licence")
+        batch.alter_column("library_name", new_column_name="library")
         FAIL
 
 
 def downgrade() -> None:
     with op.batch_alter_table("repos", recreate="auto", table_kwargs={"sqlite_strict": True}) as batch:
-        batch.alter_column("licence", new_column_name="license")
+        batch.alter_column("library", new_column_name="library_name")
         batch.drop_column("stars")
 """
 
@@ -271,7 +271,7 @@ def test_a_table_is_rebuilt_with_its_rows_and_its_childrens(engine: Engine, db: 
     saved = migrate.upgrade(db)
     with engine.connect() as connection:
         assert (
-            connection.exec_driver_sql("select count(*) from repos where licence = 'gemma' and stars = 0").scalar() == 3
+            connection.exec_driver_sql("select count(*) from repos where library = 'gguf' and stars = 0").scalar() == 3
         )
     migrate.downgrade(db, HEAD)
     assert counts(engine) == before
