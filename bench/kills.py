@@ -36,6 +36,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
     os.environ.pop(name, None)
 
+from analysis.names.parse import load_lexicon  # noqa: E402
 from crawler.pipeline import crawl  # noqa: E402
 from crawler.settings import CrawlSettings  # noqa: E402
 from crawler.sources.huggingface.client import HubClient  # noqa: E402
@@ -176,6 +177,7 @@ def main() -> None:
     options = parser.parse_args()
     rng, begun = random.Random(options.seed), time.monotonic()
     bad, kills, rounds = Counter[str](), 0, 0
+    load_lexicon()  # once for all crawls, which are forks of this process
     with tempfile.TemporaryDirectory() as made, hubs(options.repos) as endpoints:
         folder = options.dir or Path(made)
         whole = [folder / "first.db", folder / "second.db"]

@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--db", type=Path, help="keep the catalog here (default: a temporary folder)")
     parser.add_argument("--keep", action="store_true", help="use the catalog that --db already holds")
     parser.add_argument("--no-raw", action="store_true", help="leave out the comparison with plain sqlite3")
+    parser.add_argument("--calls", type=int, default=5, help="calls of each query after the first")
     parser.add_argument("--no-reports", action="store_true", help="leave out the queries marked as reports")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="scale-", dir=options.db.parent if options.db else None))
@@ -111,9 +112,9 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     found["rows"] = table_rows(db)
     found |= grow(hub, db)
     with pages_being_written(hub, db):
-        found["search"] = searches(db)
-        found["views"] = views(db)
-        found["queries"] = measure_queries(db, reports=not options.no_reports)
+        found["search"] = searches(db, options.calls)
+        found["views"] = views(db, options.calls)
+        found["queries"] = measure_queries(db, options.calls, reports=not options.no_reports)
         found |= measure_export(db, folder)
     found |= measure_vacuum(db)
     found["check"] = [finding.check for finding in check(db) if not finding.ok]
@@ -270,7 +271,7 @@ def spread_of(times: Sequence[float]) -> dict[str, float]:
     }
 
 
-def timed(ask: Callable[[], Any], db: Path, times: int = 5) -> dict[str, float]:
+def timed(ask: Callable[[], Any], db: Path, times: int) -> dict[str, float]:
     """Milliseconds of the first call, with the file out of the page cache, and the spread of the calls after it."""
     drop_from_page_cache(db)
     watch = Watch()
@@ -328,7 +329,7 @@ def write_pages(hub: ImaginedHub, db: Path, over: Any) -> None:
     log(f"{written} pages were written at the same time")
 
 
-def searches(db: Path) -> dict[str, Any]:
+def searches(db: Path, calls: int) -> dict[str, Any]:
     engine = open_engine(db, read_only=True)
 
     def ask(text: str) -> None:
@@ -336,12 +337,12 @@ def searches(db: Path) -> dict[str, Any]:
             search(Rows(connection), text, 20)
 
     try:
-        return {text: timed(lambda text=text: ask(text), db) for text in SEARCHES}  # type: ignore[misc]
+        return {text: timed(lambda text=text: ask(text), db, calls) for text in SEARCHES}  # type: ignore[misc]
     finally:
         engine.dispose()
 
 
-def views(db: Path) -> dict[str, Any]:
+def views(db: Path, calls: int) -> dict[str, Any]:
     """One repo's rows of each view, as users query them; all rows of the views without a repo_id."""
     engine = open_engine(db, read_only=True)
     found: dict[str, Any] = {}
@@ -357,14 +358,14 @@ def views(db: Path) -> dict[str, Any]:
                 of_repos = "repo_id" in connection.exec_driver_sql(f"select * from {name} limit 0").keys()  # noqa: SIM118
             sql = f"select * from {name}" + (" where repo_id = ?" if of_repos else "")
             values = (repo_id,) if of_repos else ()
-            found[name] = timed(lambda s=sql, v=values: ask(s, v), db, 5 if of_repos else 1)  # type: ignore[misc]
+            found[name] = timed(lambda s=sql, v=values: ask(s, v), db, calls if of_repos else 1)  # type: ignore[misc]
             log(f"view {name}: {found[name]}")
     finally:
         engine.dispose()
     return found
 
 
-def measure_queries(db: Path, *, reports: bool) -> dict[str, Any]:
+def measure_queries(db: Path, calls: int, *, reports: bool) -> dict[str, Any]:
     """Every saved query; where one has a model as parameter, the model with the most quantizations."""
     from analysis.query.reader import run_query as ask
     from analysis.query.saved import saved_queries as shipped
@@ -377,7 +378,7 @@ def measure_queries(db: Path, *, reports: bool) -> dict[str, Any]:
         if question.kind == "report" and not reports:
             continue
         given = {p.name: model for p in question.parameters if p.name in ("model", "repo", "repo_id", "id")}
-        times = 5 if question.kind == "interactive" else 1
+        times = calls if question.kind == "interactive" else 1
         spread = timed(lambda q=question.name, g=given: count_rows(ask, db, q, g), db, times)  # type: ignore[misc]
         found[question.name] = {"kind": question.kind, **spread}
         log(f"query {question.name}: {found[question.name]}")
