@@ -15,12 +15,16 @@ from typing import Any
 
 from datasette.app import Datasette
 from datasette.database import AttachedDatabase, Database, QueryInterrupted, Results
+from datasette.utils import escape_sqlite
 from datasette.utils.asgi import Forbidden
 
 from analysis.query.process import QueryRequest
 from crawler.web.pool import Page, QueryPool
 from db import sqlite_file
 from db.errors import CatalogError, QueryError, QueryTimeout, QueryTooCostly
+
+COUNT_MILLISECONDS = 300
+"""How long the rows of a table or view are counted: a page shows its rows without their number."""
 
 LOG = logging.getLogger(__name__)
 
@@ -43,6 +47,8 @@ class CatalogDatabase(Database):  # type: ignore[misc]
         log_sql_errors: bool = True,
     ) -> Results:
         """As Database.execute. Raises QueryInterrupted, sqlite3.OperationalError, ServerBusy."""
+        if custom_time_limit is None and sql.startswith("select count(*) from "):
+            custom_time_limit = COUNT_MILLISECONDS
         seconds = self._pool.limits.query_seconds
         if custom_time_limit is not None:
             seconds = min(seconds, custom_time_limit / 1000)
@@ -65,6 +71,20 @@ class CatalogDatabase(Database):  # type: ignore[misc]
         except CatalogError as error:
             LOG.error("%s", error)  # it names the path
             raise sqlite3.OperationalError("the catalog's file can't be read") from None
+
+    async def table_counts(self, limit: int = 10) -> dict[str, int | None]:
+        """The number of rows of the tables that the list shows; None for the hidden ones."""
+        hidden = set(await self.hidden_table_names())
+        counts: dict[str, int | None] = {}
+        for name in await self.table_names():
+            counts[name] = None if name in hidden else await self._count(name)
+        return counts
+
+    async def _count(self, table: str) -> int | None:
+        try:
+            return int((await self.execute(f"select count(*) from {escape_sqlite(table)}")).rows[0][0])
+        except (QueryInterrupted, sqlite3.OperationalError):
+            return None
 
     async def execute_write_fn(self, fn: object, block: bool = True) -> None:
         raise Forbidden("the catalog is read-only")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
-from urllib.parse import urlencode
 
 from analysis.fit.detect import detect_machine
 from analysis.fit.machines import Machine, find_preset
@@ -23,17 +22,6 @@ THIS_MACHINE = "server"
 """The choice of the computer on which the pages are served."""
 
 SIZE_HINT = "a size such as 16GB or 16GiB"
-
-
-SHORT_COLUMNS = (
-    "repo_id", "family", "version", "parameters", "quant", "format", "license", "downloads", "last_modified",
-)  # fmt: skip
-"""Columns of the table of models that links to it choose: all 60 don't fit a window."""
-
-
-def models_table(**filters: str) -> str:
-    """The address of the table of models, with the columns that fit a window."""
-    return f"/catalog/models?{urlencode([*filters.items(), *(('_col', name) for name in SHORT_COLUMNS)])}"
 
 
 @dataclass(frozen=True, slots=True)

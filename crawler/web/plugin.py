@@ -31,9 +31,9 @@ from analysis.units import count_text, size_text
 from crawler.web.answers import read_stamp
 from crawler.web.gate import NONCE
 from crawler.web.limits import WEB_LIMITS, WebLimits
-from crawler.web.page import models_table
 from crawler.web.parameters import parameter_sql
 from crawler.web.pool import QueryPool
+from crawler.web.tables import other_columns, table_url, with_short_columns
 
 try:
     from datasette import hookimpl
@@ -65,16 +65,6 @@ SETTINGS: Mapping[str, Any] = {
     "max_csv_mb": 2_000,
     "truncate_cells_html": 300,
 }
-FACETS: Mapping[str, tuple[str, ...]] = {
-    "models": ("family", "format", "quant", "license"),
-    "artifacts_wide": ("family", "quant", "format", "role"),
-    "quantized_models": ("family", "quant", "quant_method"),
-    "label_conflicts": ("field", "claimed_by", "measured_by"),
-    "changes": ("kind", "family"),
-    "skips": ("reason",),
-    "labels": ("field", "source"),
-    "parents": ("relation", "source"),
-}
 SORT_COLUMNS: Mapping[str, str] = {
     "models": "downloads",
     "artifacts_wide": "downloads",
@@ -91,8 +81,8 @@ WELCOME = (
     + ", ".join(
         f' <a href="{escape(url)}">{title}</a>'
         for url, title in (
-            (models_table(), "models"),
-            (f"/{DATABASE}/artifacts_wide", "their artifacts"),
+            (table_url("models"), "models"),
+            (table_url("artifacts_wide"), "their artifacts"),
             (f"/{DATABASE}/label_conflicts", "conflicts"),
             (f"/{DATABASE}/changes", "changes"),
             (f"/{DATABASE}/families", "families"),
@@ -143,7 +133,8 @@ def make_metadata(db: Path) -> dict[str, Any]:
     return {
         "title": "hf-catalog",
         "description_html": '<p>Models of the Hugging Face Hub in SQL. See <a href="/">the catalog</a>, or browse '
-        f'<a href="{escape(models_table())}">models</a> and <a href="/{DATABASE}/artifacts_wide">their files</a>.</p>',
+        f'<a href="{escape(table_url("models"))}">models</a> and '
+        f'<a href="{escape(table_url("artifacts_wide"))}">their files</a>.</p>',
         "databases": {
             DATABASE: {
                 "description_html": WELCOME,
@@ -176,8 +167,8 @@ def table_metadata(name: str, columns: Sequence[str]) -> dict[str, Any]:
         "description": views.get(name) or (table.comment if table is not None else None) or "",
         "columns": {column: text for column, text in comments.items() if text},
     }
-    if name in FACETS:
-        entry["facets"] = list(FACETS[name])
+    if text := other_columns(name, columns):
+        entry["description_html"] = f"{escape(entry['description'])}{text}"
     if name in SORT_COLUMNS:
         entry["sort_desc"] = SORT_COLUMNS[name]
     return entry
@@ -271,6 +262,10 @@ class Plugin:
     def register_routes(self, datasette: Datasette) -> list[tuple[str, Any]]:
         own = [(r"^/report$", show_report), (rf"^{STYLESHEET}$", show_stylesheet)]
         return [*own, *page_routes(), *csv_routes(datasette)]
+
+    @hookimpl
+    def asgi_wrapper(self, datasette: Datasette) -> Callable[[Any], Any]:
+        return with_short_columns
 
     @hookimpl
     def extra_css_urls(self, datasette: Datasette) -> list[str]:

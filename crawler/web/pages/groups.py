@@ -7,7 +7,8 @@ from urllib.parse import quote, urlencode
 
 from analysis.catalog.groups import Group, ModelGroup, load_group
 from analysis.publish.drawings import draw_bars, draw_columns
-from crawler.web.page import Content, Page, Visit, models_table
+from crawler.web.page import Content, Page, Visit
+from crawler.web.tables import table_url
 
 FILTERS = {"family": "family", "publisher": "author"}
 """Kind of page -> the filter of the results that selects its models."""
@@ -54,7 +55,7 @@ def links(kind: str, found: ModelGroup) -> dict[str, Any]:
     """Where the numbers of the page come from, and what belongs to it elsewhere."""
     hub = f"https://huggingface.co/{quote(found.name)}" if kind == "publisher" else ""
     column = FILTERS[kind]
-    return {"kind": kind, "hub": hub, "filters": LINKED, "table": models_table(**{column: found.name})}
+    return {"kind": kind, "hub": hub, "filters": LINKED, "table": table_url("models", **{column: found.name})}
 
 
 FAMILY = Page("family", r"/family/([^/]+)", load_family)

@@ -25,9 +25,9 @@ class Site:
 
     def fetch(self, path: str, query: Mapping[str, str], status: int = 200) -> str:
         url = path + (f"?{urlencode(query)}" if query else "")
-        answer = self.loop.run_until_complete(self.app.client.get(url))
+        answer = self.loop.run_until_complete(self.app.client.get(url, follow_redirects=True))
         assert answer.status_code == status, f"{url}: {answer.status_code}\n{answer.text[:600]}"
-        self.headers = answer.headers
+        self.headers, self.url = answer.headers, str(answer.url)
         text: str = answer.text
         return text
 

@@ -7,7 +7,6 @@ import io
 import json
 import re
 import shutil
-from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,9 +19,9 @@ from analysis.query.process import QueryRequest
 from analysis.query.saved import SavedQuery, find_saved_query, saved_queries
 from analysis.query.statement import parameter_spans
 from crawler.web.limits import WebLimits
-from crawler.web.page import SHORT_COLUMNS
-from crawler.web.plugin import DATABASE, sql_with_defaults
-from db.errors import QueryTooCostly
+from crawler.web.plugin import DATABASE, SHOWN_TABLES, list_tables, sql_with_defaults
+from crawler.web.tables import SHORT_COLUMNS
+from db.errors import QueryTimeout, QueryTooCostly
 from tests.crawler.web.site import Site
 from tests.small_catalog import SCRIPT
 
@@ -62,7 +61,7 @@ def test_label_columns_have_facets_that_filter(site: Site) -> None:
 
 
 def test_repo_ids_link_to_their_pages_and_sizes_are_formatted(site: Site) -> None:
-    html = site.get(f"/{DATABASE}/models", family="gemma")
+    html = site.get(f"/{DATABASE}/models", family="gemma", _columns="all")
     assert 'href="/model/google/gemma-3-4b-it"' in html
     assert ">8.6 GB</span>" in html and 'title="8,600,160,144 bytes"' in html
 
@@ -210,8 +209,41 @@ def test_pages_show_what_a_concurrent_crawl_writes(small: str, tmp_path: Path) -
         assert site.rows(f"/{DATABASE}/models", _search="gemma-4")[0]["repo_id"] == "google/gemma-4-4b-it"
 
 
-def test_links_to_the_table_of_models_choose_columns_that_fit_a_window(site: Site) -> None:
-    html = site.get("/catalog")
-    (url,) = set(re.findall(r'href="(/catalog/models\?[^"]+)"', html))
-    names = re.findall(r"<th[^>]*data-column=\"(\w+)\"", site.get(unescape(url)))
-    assert names == list(SHORT_COLUMNS)
+def test_a_wide_table_opens_with_columns_that_fit_a_window(site: Site) -> None:
+    for name, columns in SHORT_COLUMNS.items():
+        html = site.get(f"/{DATABASE}/{name}")
+        assert site.url.endswith("?_columns=short&_col=" + "&_col=".join(columns))
+        shown = re.findall(r"<th[^>]*data-column=\"(\w+)\"", html)  # none where there are no rows
+        assert not shown or [each for each in shown if each != "id"] == list(columns)
+        assert f'href="/catalog/{name}?_columns=all"' in html, f"{name} does not link to all columns"
+    site.get(f"/{DATABASE}/models", family="gemma")
+    assert "family=gemma&_columns=short&_col=repo_id" in site.url
+    whole = site.get(f"/{DATABASE}/models", _columns="all")
+    assert 'data-column="parameters_measured"' in whole and "_col=" not in site.url
+
+
+def test_every_wide_table_that_is_listed_has_short_columns(small: str) -> None:
+    import sqlite3
+
+    with sqlite3.connect(small) as connection:
+        views = {name for (name,) in connection.execute("select name from sqlite_master where type = 'view'")}
+    tables = list_tables(Path(small))
+    wide = {name for name, columns in tables.items() if len(columns) > 15 and name in views | SHOWN_TABLES}
+    assert wide == set(SHORT_COLUMNS)
+
+
+def test_rows_that_take_long_to_count_are_shown_without_their_number(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = site.app.hf_catalog_pool.run
+
+    async def run_unless_counting(request: QueryRequest) -> Any:
+        if request.sql.startswith("select count(*) from"):
+            assert (request.seconds or 9) < 1
+            raise QueryTimeout(request.sql, 0.3)
+        return await run(request)
+
+    monkeypatch.setattr(site.app.hf_catalog_pool, "run", run_unless_counting)
+    assert "google/gemma-3-4b-it" in site.get(f"/{DATABASE}/models")
+    assert json.loads(site.get(f"/{DATABASE}/models.json"))["filtered_table_rows_count"] is None
+    assert "crawl_runs" in site.get(f"/{DATABASE}")
