@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytest.importorskip("altair", reason="altair is not installed: pip install '.[charts]'")
-pytest.importorskip("duckdb", reason="duckdb is not installed: pip install '.[analytics]'")
+pytestmark = pytest.mark.skipif(  # found, not imported: altair takes seconds, in each process that collects tests
+    not (find_spec("altair") and find_spec("duckdb")), reason="not installed: pip install '.[charts,analytics]'"
+)
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "research.md"
 FIRST, *PARTS = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
