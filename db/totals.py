@@ -12,11 +12,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import sub
 from typing import Any
 
-from db.derive.totals import ARTIFACTS_SQL, EXTREMES, GROUPS, MODELS_SQL, TABLES, Counts, Key, Model, TotalTable, count
+from db.derive.totals import (
+    ARTIFACTS_SQL,
+    EVIDENCE_SQL,
+    EXTREMES,
+    GROUPS,
+    MEMBERSHIP,
+    MODELS_SQL,
+    PIECES_SQL,
+    TABLES,
+    TAGS_SQL,
+    Counts,
+    Key,
+    Model,
+    TotalTable,
+    count,
+    count_evidence,
+)
 from db.rows import Row, Rows
 from db.schema.tables import metadata
 
@@ -24,11 +40,18 @@ REPOS_AT_ONCE = 5_000
 """Repos that are counted at once where all are."""
 
 
-def measure(rows: Rows, repos: Iterable[int], *, with_artifacts: bool = True) -> Counts:
-    """What these repos add to the totals now; without artifacts, of repos that have none."""
+def measure(rows: Rows, repos: Iterable[int], *, with_artifacts: bool = True, with_evidence: bool = True) -> Counts:
+    """What these repos add to the totals now; without artifacts, of repos that have none.
+
+    Without evidence, before and after a write that leaves it as it is.
+    """
     numbers = sorted(set(repos))
     artifacts = rows.select_in(ARTIFACTS_SQL, numbers) if with_artifacts else ()
-    return count((Model(*row) for row in rows.select_in(MODELS_SQL, numbers)), artifacts)
+    tags = rows.select_in(TAGS_SQL, numbers)
+    counts = count((Model(*row) for row in rows.select_in(MODELS_SQL, numbers)), artifacts, tags)
+    if with_evidence:
+        count_evidence(counts, rows.select_in(EVIDENCE_SQL, numbers), partial(rows.select_in, PIECES_SQL))
+    return counts
 
 
 def measure_all(rows: Rows) -> Iterator[Counts]:
@@ -72,7 +95,7 @@ def _add(rows: Rows, table: TotalTable, before: Mapping[Key, Any], after: Mappin
                 lost[key] = was[width:]
     gained.sort(key=lambda row: row[: len(table.key)])
     rows.merge(metadata.tables[table.name], table.key, table.columns, gained, _merge_sql(table))
-    empty = " and ".join(f"{name} = 0" for name in ("repos", "artifacts") if name in table.sums)
+    empty = " and ".join(f"{name} = 0" for name in MEMBERSHIP if name in table.sums)
     rows.many(f"delete from {table.name} where {_where(table)} and {empty}", less)
     return lost
 
@@ -123,6 +146,10 @@ REPOS_OF_GROUP = {
     "qat": "select repo from repo_labels where family = ?",
     "architecture": "select repo from repo_labels where architecture = ?",
     "bits": "select distinct repo from artifacts where quant = ?",
+    **{
+        of: f"select distinct p.repo from tags t join repo_tags p on p.tag = t.id where t.tag = '{of}:' || ?"
+        for of in ("dataset", "arxiv", "doi")
+    },
 }
 """Group with extremes -> the repos that a value of it can have."""
 

@@ -3,17 +3,12 @@
 --   format; unfinished marks the year of the last crawl.
 -- kind: report
 select
-    substr(cast(created_at as varchar), 1, 4) as year,
-    coalesce(format, 'format unknown') as format,
-    count(*) as repos,
-    round(
-        cast(100.0 * count(*) / sum(count(*)) over (partition by substr(cast(created_at as varchar), 1, 4)) as numeric), 1
-    ) as percent_of_year,
-    sum(downloads) as downloads,
-    substr(cast(created_at as varchar), 1, 4) >= (
-        select substr(cast(max(c.started_at) as varchar), 1, 4) from crawl_runs as c
-    ) as unfinished
-from models
-where created_at is not null and status <> 'gone'
-group by substr(cast(created_at as varchar), 1, 4), coalesce(format, 'format unknown')
+    a as year,
+    coalesce(nullif(b, ''), 'format unknown') as format,
+    repos,
+    round(cast(100.0 * repos / sum(repos) over (partition by a) as numeric), 1) as percent_of_year,
+    case when counted_repos > 0 then downloads end as downloads,
+    a >= (select substr(cast(max(c.started_at) as varchar), 1, 4) from crawl_runs as c) as unfinished
+from totals
+where of = 'format year'
 order by year desc, repos desc, format

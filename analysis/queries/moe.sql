@@ -3,26 +3,28 @@
 --   active ones.
 -- kind: report
 select
-    repo_id,
-    family,
-    size,
-    experts,
-    coalesce(parameters_measured, parameters) as total_parameters,
-    coalesce(active_parameters_measured, active_parameters) as active_parameters,
+    r.repo_id,
+    l.family,
+    l.size,
+    l.experts,
+    coalesce(l.parameters_measured, l.parameters) as total_parameters,
+    coalesce(l.active_parameters_measured, l.active_parameters) as active_parameters,
     round(
         cast(
-            100.0 * coalesce(active_parameters_measured, active_parameters) / coalesce(parameters_measured, parameters)
-            as numeric
+            100.0 * coalesce(l.active_parameters_measured, l.active_parameters)
+            / coalesce(l.parameters_measured, l.parameters) as numeric
         ),
         1
     ) as percent_active,
-    quant,
-    total_size,
-    downloads
-from models
+    l.quant,
+    r.total_size,
+    r.downloads
+from repo_labels as l
+cross join repos as r
 where
-    coalesce(active_parameters_measured, active_parameters) > 0
-    and coalesce(parameters_measured, parameters) > 1.02 * coalesce(active_parameters_measured, active_parameters)
-    and status <> 'gone'
-order by active_parameters, total_parameters, downloads desc nulls last, repo_id
+    r.id = l.repo
+    and coalesce(l.active_parameters_measured, l.active_parameters) > 0
+    and coalesce(l.parameters_measured, l.parameters) > 1.02 * coalesce(l.active_parameters_measured, l.active_parameters)
+    and r.status <> 'gone'
+order by active_parameters, total_parameters, r.downloads desc nulls last, r.repo_id
 limit 500

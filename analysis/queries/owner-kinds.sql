@@ -3,10 +3,11 @@
 --   or shows neither.
 -- kind: report
 select
-    coalesce(kind, 'unknown') as kind,
+    coalesce(k.kind, 'unknown') as kind,
     count(*) as owners,
-    cast(sum(repos) as bigint) as models,
-    cast(sum(downloads) as bigint) as downloads
-from authors
-group by kind
+    cast(sum(a.repos) as bigint) as models,
+    cast(case when sum(a.counted_repos) > 0 then sum(a.downloads) end as bigint) as downloads
+from author_totals as a
+left join account_kinds as k on k.author = a.author
+group by k.kind
 order by models desc, kind

@@ -2,16 +2,17 @@
 -- description: Models whose name claims a number of parameters that differs from the tensors by more than a tenth.
 -- kind: report
 select
-    repo_id,
-    size,
-    parameters,
-    parameters_measured,
-    round(cast(100.0 * (parameters_measured - parameters) / parameters as numeric), 1) as percent_off,
-    architecture,
-    downloads
-from models
+    r.repo_id,
+    l.size,
+    l.parameters,
+    l.parameters_measured,
+    round(cast(100.0 * (l.parameters_measured - l.parameters) / l.parameters as numeric), 1) as percent_off,
+    l.architecture,
+    r.downloads
+from repo_labels as l
+cross join repos as r
 where
-    parameters > 0 and parameters_measured > 0 and status <> 'gone' and coalesce(base_model_relation, '') <> 'adapter'
-    and abs(parameters_measured - parameters) > 0.1 * parameters
-order by abs(1.0 * (parameters_measured - parameters) / parameters) desc, repo_id
+    l.parameters > 0 and l.parameters_measured > 0 and abs(l.parameters_measured - l.parameters) > 0.1 * l.parameters
+    and r.id = l.repo and r.status <> 'gone' and coalesce(l.base_model_relation, '') <> 'adapter'
+order by abs(1.0 * (l.parameters_measured - l.parameters) / l.parameters) desc, r.repo_id
 limit 500

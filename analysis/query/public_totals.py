@@ -9,7 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from db.derive.totals import ARTIFACTS_SQL, EXTREMES, GROUPS, MODELS_SQL, TABLES, Group, Key, Model, TotalTable, count
+from db.derive.totals import (
+    ARTIFACTS_SQL,
+    EVIDENCE_SQL,
+    EXTREMES,
+    GROUPS,
+    MEMBERSHIP,
+    MODELS_SQL,
+    PIECES_SQL,
+    TABLES,
+    TAGS_SQL,
+    Group,
+    Key,
+    Model,
+    TotalTable,
+    count,
+    count_evidence,
+)
 from db.totals import REPOS_OF_GROUP, combine
 
 Row = tuple[Any, ...]
@@ -25,7 +41,9 @@ def subtract_private(execute: Execute, private: str, schema: str) -> None:
         schema: that of the tables, with its dot; before any view hides them.
     """
     models = [Model(*row) for row in execute(MODELS_SQL.format(private))]
-    lost = count(models, list(execute(ARTIFACTS_SQL.format(private))))
+    lost = count(models, list(execute(ARTIFACTS_SQL.format(private))), list(execute(TAGS_SQL.format(private))))
+    documents = list(execute(EVIDENCE_SQL.format(private)))
+    count_evidence(lost, documents, lambda numbers: execute(PIECES_SQL.format(", ".join(map(str, numbers)) or "null")))
     for table in TABLES:
         kept = f"private_{table.name}"
         execute(f"create temp table {kept} as select * from {schema}{table.name} where 1 = 0")
@@ -45,7 +63,7 @@ def difference_sql(table: TotalTable, schema: str, kept: str) -> str:
     first = f'p."{table.key[0]}"'
     columns += [f'case when {first} is null then t."{name}" else p."{name}" end as "{name}"' for name in table.extremes]
     same = " and ".join(f'p."{name}" = t."{name}"' for name in table.key)
-    left = " or ".join(f't."{name}" > p."{name}"' for name in ("repos", "artifacts") if name in table.sums)
+    left = " or ".join(f't."{name}" > p."{name}"' for name in MEMBERSHIP if name in table.sums)
     return (
         f"select {', '.join(columns)} from {schema}{table.name} t left join {kept} p on {same}"
         f" where {first} is null or {left}"
@@ -67,5 +85,6 @@ def public_extremes(execute: Execute, key: Key, lost: Group, private: str) -> Ro
         return tuple(stored)
     repos = f"select repo from ({REPOS_OF_GROUP[key[0]]}) x where repo not in ({private})"
     models = [Model(*row) for row in execute(MODELS_SQL.format(repos), (key[1],))]
-    found = count(models, list(execute(ARTIFACTS_SQL.format(repos), (key[1],)))).groups
+    artifacts, tags = (list(execute(sql.format(repos), (key[1],))) for sql in (ARTIFACTS_SQL, TAGS_SQL))
+    found = count(models, artifacts, tags).groups
     return tuple(getattr(found[key], name) for name in EXTREMES) if key in found else (None,) * len(EXTREMES)

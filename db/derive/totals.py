@@ -8,12 +8,14 @@ whole numbers, so that what is added and subtracted again leaves nothing behind.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
+
+from db.derive.evidence_document import evidence_code, piece_number
 
 Row = tuple[Any, ...]
 Key = tuple[str, ...]
@@ -92,6 +94,15 @@ class AuthorScheme:
     total_size: int = 0
 
 
+@dataclass(slots=True)
+class Source:
+    """A row of `evidence_totals` without its key."""
+
+    pieces: int = 0
+    decided: int = 0
+    weight: int = 0
+
+
 EXTREMES: Mapping[str, Callable[[Any, Any], Any]] = {"least": min, "most": max, "first": min, "last": max}
 """Columns of `totals` that are the least or greatest of values, and how two of them become one."""
 
@@ -123,7 +134,12 @@ GROUPS = _table("totals", ("of", "a", "b"), Group)
 MEMBERS = _table("total_members", ("of", "a", "b", "member"), Member)
 AUTHORS = _table("author_totals", ("author",), Author)
 AUTHOR_SCHEMES = _table("author_schemes", ("author", "quant", "quant_method"), AuthorScheme)
-TABLES = (GROUPS, MEMBERS, AUTHORS, AUTHOR_SCHEMES)
+SOURCES = _table("evidence_totals", ("field", "source"), Source)
+TABLES = (GROUPS, MEMBERS, AUTHORS, AUTHOR_SCHEMES, SOURCES)
+
+
+MEMBERSHIP = ("repos", "artifacts", "pieces")
+"""Sums of which one at least is above 0 in a row that counts anything."""
 
 
 @dataclass(slots=True)
@@ -134,6 +150,7 @@ class Counts:
     members: dict[Key, Member] = field(default_factory=lambda: defaultdict(Member))
     authors: dict[Key, Author] = field(default_factory=lambda: defaultdict(Author))
     author_schemes: dict[Key, AuthorScheme] = field(default_factory=lambda: defaultdict(AuthorScheme))
+    sources: dict[Key, Source] = field(default_factory=lambda: defaultdict(Source))
 
     def of(self, table: TotalTable) -> Mapping[Key, Any]:
         found: Mapping[TotalTable, Mapping[Key, Any]] = {
@@ -141,6 +158,7 @@ class Counts:
             MEMBERS: self.members,
             AUTHORS: self.authors,
             AUTHOR_SCHEMES: self.author_schemes,
+            SOURCES: self.sources,
         }
         return found[table]
 
@@ -172,6 +190,11 @@ class Model:
     parameters_measured: int | None
     languages: str | None
     tuning: str | None
+    kind: str | None
+    has_base: bool
+    format: str | None
+    license_spdx: str | None
+    license_kind: str | None
 
 
 MODELS_SQL = """
@@ -179,7 +202,7 @@ select
     r.id, r.author, r.status, r.downloads, r.likes, r.total_size, r.created_at,
     substr(cast(r.created_at as varchar), 1, 10), r.license, r.gated, r.pipeline_tag, r.library_name, l.family,
     l.version, l.quant, l.quantized, l.architecture, l.context, l.context_measured, l.parameters, l.parameters_measured,
-    l.languages, l.tuning
+    l.languages, l.tuning, l.kind, l.base_model is not null, l.format, l.license_spdx, l.license_kind
 from repos r join repo_labels l on l.repo = r.id
 where r.id in ({})
 """
@@ -190,6 +213,16 @@ select
 from artifacts where repo in ({}) and role = 'weights'
 """
 
+TAGS_SQL = """
+select p.repo, t.tag
+from repo_tags p cross join tags t
+where p.repo in ({}) and t.id = p.tag
+    and (substr(t.tag, 1, 8) = 'dataset:' or substr(t.tag, 1, 6) = 'arxiv:' or substr(t.tag, 1, 4) = 'doi:')
+"""
+
+EVIDENCE_SQL = "select pieces from repo_evidence where repo in ({})"
+PIECES_SQL = "select id, field, source, weight from evidence where id in ({})"
+
 DYNAMIC_FORMATS = frozenset({"gguf"})
 """Formats whose files are counted by whether their schemes were chosen tensor by tensor (the group `dynamic`)."""
 
@@ -197,17 +230,23 @@ SIZE_CLASSES = (10**9, 4 * 10**9, 10**10, 4 * 10**10, 15 * 10**10)
 """Parameters below which a model belongs to the class 0, 1 ... of the group `size`."""
 
 
-def count(models: Iterable[Model], artifacts: Iterable[Row]) -> Counts:
-    """Counts models, with the rows of ARTIFACTS_SQL of all of them."""
+def count(models: Iterable[Model], artifacts: Iterable[Row] = (), tags: Iterable[Row] = ()) -> Counts:
+    """Counts models, with the rows of ARTIFACTS_SQL and TAGS_SQL of all of them."""
     held: dict[int, list[Row]] = defaultdict(list)
     for row in artifacts:
         held[row[0]].append(row)
+    named: dict[int, set[str]] = defaultdict(set)
+    for repo, tag in tags:
+        named[repo].add(tag)
     counts = Counts()
     for model in models:
         own = held.get(model.repo, ())
         if model.status != "gone":
             _count_model(counts, model)
+            _count_over_time(counts, model)
             _count_schemes(counts, model, own)
+            if model.repo in named:
+                _count_tags(counts, model, named[model.repo])
         if own:
             _count_artifacts(counts, model, own)
     return counts
@@ -270,6 +309,57 @@ def _count_model(counts: Counts, model: Model) -> None:
         author.downloads += downloads
         author.likes += likes
         author.total_size += size
+
+
+def _count_over_time(counts: Counts, model: Model) -> None:
+    """By kind, licence and format, and by when the model was created."""
+    groups, members = counts.groups, counts.members
+    kind, day = model.kind or "", model.day or ""
+    found = [groups["kind", kind, day[:7]]]
+    if not model.has_base:
+        groups["kind without base", kind, ""].repos += 1
+    if model.author is not None:
+        members["kind author", kind, "", model.author].repos += 1
+    if day:
+        year, licence = day[:4], model.license_spdx or model.license or ""
+        found += [groups["licence year", year, licence], groups["format year", year, model.format or ""]]
+        if model.license_kind is not None:
+            members["licence kind", year, licence, model.license_kind].repos += 1
+    for group in found:
+        group.repos += 1
+        group.counted_repos += model.downloads is not None
+        group.downloads += model.downloads or 0
+
+
+def _count_tags(counts: Counts, model: Model, tags: Iterable[str]) -> None:
+    """By the datasets and papers that the model names: the groups `dataset`, `arxiv` and `doi`."""
+    for tag in tags:
+        of, _, value = tag.partition(":")
+        group = counts.groups[of, value, ""]
+        group.repos += 1
+        group.counted_repos += model.downloads is not None
+        group.downloads += model.downloads or 0
+        group.see_time(model.created_at)
+        if model.author is not None:
+            counts.members[f"{of} author", value, "", model.author].repos += 1
+
+
+def count_evidence(counts: Counts, documents: Iterable[Row], find: Callable[[Iterable[int]], Iterable[Row]]) -> None:
+    """Counts the evidence of the rows of EVIDENCE_SQL; `find` gives the rows of PIECES_SQL of the pieces' numbers."""
+    codes: Counter[int] = Counter()
+    for (document,) in documents:
+        for artifacts, pieces in json.loads(document):
+            times = len(artifacts)
+            for code in pieces:
+                codes[code] += times
+    numbers = {piece_number(code) for code in codes}
+    for number, field_name, source, weight in find(numbers):
+        total = counts.sources[field_name, source]
+        decided = codes[evidence_code(number, resolved=True)]
+        pieces = decided + codes[evidence_code(number, resolved=False)]
+        total.pieces += pieces
+        total.decided += decided
+        total.weight += weight * pieces
 
 
 @lru_cache(maxsize=10_000)

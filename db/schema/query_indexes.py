@@ -13,6 +13,9 @@ def _rare(name: str, column: object, condition: str) -> Index:
     return Index(name, column, sqlite_where=text(condition), postgresql_where=text(condition))  # type: ignore[arg-type]
 
 
+RESTRICTING = "('no-derivatives', 'non-commercial', 'use-restricted', 'share-alike')"
+"""Kinds of licences that models made from a model have to keep, as the view license_conflicts judges them."""
+
 QUERY_INDEXES = (
     _rare("ix_repos_not_available", repos.c.status, "status not in ('available', 'gated')"),
     _rare("ix_repo_files_scanned", repo_files.c.repo, "scan_status is not null"),
@@ -29,6 +32,17 @@ QUERY_INDEXES = (
     _rare("ix_artifacts_templates", artifacts.c.repo, "chat_template_digest is not null"),
     _rare("ix_artifacts_compared", artifacts.c.quant, "quant_measured is not null"),
     _rare("ix_labels_sizes", repo_labels.c.repo, "parameters is not null and parameters_measured is not null"),
+    _rare(
+        "ix_labels_experts",
+        repo_labels.c.repo,
+        "coalesce(active_parameters_measured, active_parameters) > 0",
+    ),
+    _rare(
+        "ix_labels_size_claims",
+        repo_labels.c.repo,
+        "parameters > 0 and parameters_measured > 0 and abs(parameters_measured - parameters) > 0.1 * parameters",
+    ),
+    _rare("ix_labels_licences", repo_labels.c.license_kind, f"license_kind in {RESTRICTING}"),
     _rare("ix_labels_contexts", repo_labels.c.repo, "context is not null and context_measured is not null"),
     Index("ix_artifacts_contents", artifacts.c.content, artifacts.c.repo, artifacts.c.role),
     Index("ix_events_kind", events.c.kind, events.c.repo),

@@ -31,6 +31,7 @@ from db.schema.fit_tables import generations as generations
 from db.schema.fit_tables import result_scales as result_scales
 from db.schema.total_tables import author_schemes as author_schemes
 from db.schema.total_tables import author_totals as author_totals
+from db.schema.total_tables import evidence_totals as evidence_totals
 from db.schema.total_tables import total_members as total_members
 from db.schema.total_tables import totals as totals
 from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
@@ -47,7 +48,7 @@ repos = _table(
     _col("sha", Text, "commit of the main revision"),
     _col("created_at", UtcDateTime, "when the repo was created on the Hub"),
     _col("last_modified", UtcDateTime, "when the repo last got a commit", index=True),
-    _col("downloads", BigInt, "downloads of the last 30 days, as the Hub counts them", index=True),
+    _col("downloads", BigInt, "downloads of the last 30 days, as the Hub counts them"),
     _col("downloads_all_time", BigInt, "all downloads, if the Hub states them"),
     _col("likes", BigInt, "likes on the Hub"),
     _col("trending_score", Real, "the Hub's trending score"),
@@ -67,6 +68,7 @@ repos = _table(
     _col("digest", BigInt, "64-bit digest of the listing's data except the counters: equal means unchanged", must=True),
     _col("type", Text, "model, dataset or space", must=True, server_default="model"),
     _col("row_digest", BigInt, "64-bit digest of the listing's row except the counters, of `digest` and the status"),
+    Index("ix_repos_downloads", "downloads", "likes", "status", "type"),
     Index("ix_repos_created_at", "created_at"),
     Index("ix_repos_lower", text("lower(repo_id)")),
     Index("ix_repos_author", text("lower(author)")),

@@ -80,3 +80,14 @@ author_schemes = table(
     column("total_size", BigInt, TOTAL_COUNTS["total_size"]),
     linked=True,
 )
+
+evidence_totals = table(
+    "evidence_totals",
+    "Counts of the pieces of evidence by label and source, kept as totals are.",
+    key("field", Text, "which label"),
+    key("source", Text, "where the evidence is from"),
+    column("pieces", BigInt, "pieces of evidence of repos and artifacts"),
+    column("decided", BigInt, "of these, those that gave the label its value"),
+    column("weight", BigInt, "sum of their weights"),
+    linked=True,
+)

@@ -1,11 +1,11 @@
 -- Which datasets the models of the catalog name in their tags, one row a dataset. Models that vanished do not count.
 select
-    t.value as dataset, -- text: repo id of the dataset as written; perhaps not in the catalog
-    count(*) as models, -- integer: models that name it
-    count(distinct r.author) as authors, -- integer: owners of these models
-    cast(sum(r.downloads) as bigint) as downloads, -- integer: downloads of these models
-    min(r.created_at) as first_model -- time: when the first of these models was created
-from (select id, substr(tag, 9) as value from tags where substr(tag, 1, 8) = 'dataset:') t
-join repo_tags p on p.tag = t.id
-join repos r on r.id = p.repo and r.type = 'model' and r.status <> 'gone'
-group by t.value
+    t.a as dataset, -- text: repo id of the dataset as written; perhaps not in the catalog
+    t.repos as models, -- integer: models that name it
+    (
+        select count(*) from total_members m where m.of = 'dataset author' and m.a = t.a and m.b = ''
+    ) as authors, -- integer: owners of these models
+    case when t.counted_repos > 0 then t.downloads end as downloads, -- integer: downloads of these models
+    t.first as first_model -- time: when the first of these models was created
+from totals t
+where t.of = 'dataset'

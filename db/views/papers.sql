@@ -1,16 +1,12 @@
 -- Which papers the models of the catalog name in their tags, one row a paper. Models that vanished do not count.
 select
-    t.kind, -- text: arxiv or doi
-    t.value as paper, -- text: its number at arXiv, or its DOI
-    count(*) as models, -- integer: models that name it
-    count(distinct r.author) as authors, -- integer: owners of these models
-    cast(sum(r.downloads) as bigint) as downloads, -- integer: downloads of these models
-    min(r.created_at) as first_model -- time: when the first of these models was created
-from (
-    select id, 'arxiv' as kind, substr(tag, 7) as value from tags where substr(tag, 1, 6) = 'arxiv:'
-    union all
-    select id, 'doi', substr(tag, 5) from tags where substr(tag, 1, 4) = 'doi:'
-) t
-join repo_tags p on p.tag = t.id
-join repos r on r.id = p.repo and r.type = 'model' and r.status <> 'gone'
-group by t.kind, t.value
+    t.of as kind, -- text: arxiv or doi
+    t.a as paper, -- text: its number at arXiv, or its DOI
+    t.repos as models, -- integer: models that name it
+    (
+        select count(*) from total_members m where m.of = t.of || ' author' and m.a = t.a and m.b = ''
+    ) as authors, -- integer: owners of these models
+    case when t.counted_repos > 0 then t.downloads end as downloads, -- integer: downloads of these models
+    t.first as first_model -- time: when the first of these models was created
+from totals t
+where t.of in ('arxiv', 'doi')

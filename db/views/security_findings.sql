@@ -24,8 +24,8 @@ where a.unsafe_format
 union all
 select r.repo_id, 'custom code', null, 'auto_map or the tag custom_code', 'configuration or tag', r.last_modified, r.downloads
 from repo_labels l
-join repos r on r.id = l.repo
-where l.custom_code
+cross join repos r
+where r.id = l.repo and l.custom_code
 union all
 select r.repo_id, 'custom code', f.path, 'Python file', 'file name', r.last_modified, r.downloads
 from repo_files f
@@ -39,8 +39,8 @@ where a.suspicious_template is not null
 union all
 select r.repo_id, 'template', null, l.suspicious_template, 'configuration', r.last_modified, r.downloads
 from repo_labels l
-join repos r on r.id = l.repo
-where l.suspicious_template is not null
+cross join repos r
+where r.id = l.repo and l.suspicious_template is not null
     and not exists (select 1 from artifacts a where a.repo = r.id and a.suspicious_template is not null)
 union all
 select r.repo_id, 'template', a.artifact, 'differs from other quantizations', 'header', r.last_modified, r.downloads

@@ -125,14 +125,15 @@ def save_page(
     found = _classify(rows, interned, listed.values(), stored, at, thin=page.thin)
     _classify_known(rows, found, [record for record in page.known if record.hub_id not in listed])
     written = [*(each.record for each in found.new), *(each.record for each in found.changed)]
-    known = [each.stored.repo for each in found.changed] + [each.stored.repo for each in found.counted]
-    before = measure(rows, known)
+    changed, counted = [each.repo for each in found.changed], [each.repo for each in found.counted]
+    before = measure(rows, changed), measure(rows, counted, with_evidence=False)
     release_reassigned_ids(rows, run, written, listed.keys(), at)
     _insert(rows, interned, run, found.new, at)
     _update(rows, interned, run, found.changed, at, refresh)
     _update_counters(rows, found.counted, at)
     rows.update(repos, ("row_digest",), "id", found.new_rows)
-    add_changes(rows, before, measure(rows, known))
+    add_changes(rows, before[0], measure(rows, changed))
+    add_changes(rows, before[1], measure(rows, counted, with_evidence=False))
     add_changes(rows, Counts(), measure(rows, [each.repo for each in found.new], with_artifacts=False))
     _mark_seen(rows, found)
     _mark_partial(rows, found, thin=page.thin)

@@ -66,7 +66,8 @@ def engine(db: str) -> Iterator[Engine]:
 LATER_TABLES = (
     "endpoints", "former_files", "leaderboards", "partial_repos", "repo_links", "request_quotas", "fit_candidates",
     "fit_sources", "fit_uses", "generations", "result_scales", "totals", "total_members", "author_totals",
-    "author_schemes", "repo_revisions", "repo_revision_files", "model_cards", "card_texts", "account_kinds",
+    "author_schemes", "evidence_totals", "repo_revisions", "repo_revision_files", "model_cards", "card_texts",
+    "account_kinds",
 )  # fmt: skip
 """Tables that the first release did not have."""
 

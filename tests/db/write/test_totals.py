@@ -94,6 +94,23 @@ def test_artifacts_are_counted_and_their_repo_once(store: Store, run: RunRecord,
     assert checked(db) == ""
 
 
+def test_tags_evidence_and_kinds_are_counted(store: Store, run: RunRecord, db: str) -> None:
+    tags = ("dataset:a/b", "arxiv:2401.00001", "dataset:a/b", "region:us")
+    store.save_page(run, "", page([1, 2], tags=tags))
+    store.save_page(run, "", page([3], tags=("dataset:a/b",), author="other"))
+    named = group(db, "dataset", "a/b")
+    assert (named["repos"], named["counted_repos"], named["downloads"]) == (3, 3, 600)
+    assert members(db, "dataset author", "a/b") == {"acme": 2, "other": 1}
+    assert group(db, "arxiv", "2401.00001")["repos"] == 2 and group(db, "region", "us") == {}
+    with CatalogReader(db) as reader:
+        pieces = reader.all("select sum(pieces) as n, sum(decided) as d from evidence_totals")
+        stored = reader.all("select count(*) as n, sum(case when resolved then 1 else 0 end) as d from label_evidence")
+    assert pieces == stored == [{"n": 6, "d": 6}]
+    store.set_status(run, repo(3).hub_id, "gone")
+    assert group(db, "dataset", "a/b")["repos"] == 2 and members(db, "dataset author", "a/b") == {"acme": 2}
+    assert checked(db) == ""
+
+
 def test_the_last_time_is_found_again_when_its_repo_is_gone(store: Store, run: RunRecord, db: str) -> None:
     store.save_page(run, "", page([1], created_at=datetime(2026, 3, 1, tzinfo=UTC)))
     store.save_page(run, "", page([2], created_at=datetime(2026, 4, 1, tzinfo=UTC)))
