@@ -14,6 +14,7 @@ from analysis.publish.table_files import ARROW_VALUES, ColumnKind, arrow_types
 from db.schema.snapshot_format import CLEARED, CatalogTable, column_kind
 
 Values = Sequence[Any]
+"""The values of a column: Python's, or an Arrow array of texts, integers, numbers or bytes as SQLite holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class ViewColumn:
         if found is not None:
             return found
         convert, take = CONVERTERS.get(self.kind), ARROW_VALUES[self.kind]
+        values = python_values(pa, values)
         converted = values if convert is None else [convert(value) for value in values]
         return pa.array([take(value) for value in converted], self.arrow_type(pa))
 
@@ -61,6 +63,7 @@ class TableColumn:
         found = whole_column(pa, values, kind, self.arrow_type(pa))
         if found is not None:
             return found
+        values = python_values(pa, values)
         if kind == "boolean":
             values = [None if value is None else bool(value) for value in values]
         if kind == "bytes":
@@ -76,22 +79,32 @@ def whole_column(pa: Any, values: Values, kind: str, arrow_type: Any) -> Any:
     try:
         match kind:
             case "time":
-                return pa.array(values, pa.string()).cast(arrow_type)
+                return make_array(pa, values, pa.string()).cast(arrow_type)
             case "boolean":
-                return pa.array(values, pa.int64()).cast(arrow_type)
+                return make_array(pa, values, pa.int64()).cast(arrow_type)
             case "list":
                 return parse_lists(pa, values, arrow_type)
             case "date":
                 return None
             case _:
-                return pa.array(values, arrow_type)
+                return make_array(pa, values, arrow_type)
     except (UnicodeEncodeError, pa.ArrowException):
         return None
 
 
+def make_array(pa: Any, values: Values, arrow_type: Any) -> Any:
+    """An array of this type. Raises ArrowException where a value is of another one."""
+    return values.cast(arrow_type) if isinstance(values, pa.Array) else pa.array(values, arrow_type)
+
+
+def python_values(pa: Any, values: Values) -> Values:
+    found: Values = values.to_pylist() if isinstance(values, pa.Array) else values
+    return found
+
+
 def parse_lists(pa: Any, values: Values, arrow_type: Any) -> Any:
     """JSON texts as lists: each different text is parsed once."""
-    texts = pa.array(values, pa.string()).dictionary_encode()
+    texts = make_array(pa, values, pa.string()).dictionary_encode()
     take = ARROW_VALUES["list"]
     lists = pa.array([take(to_list(text)) for text in texts.dictionary.to_pylist()], arrow_type)
     return lists.take(texts.indices)

@@ -65,6 +65,7 @@ def write_snapshot(
             for part in write_together(writer, helpers, lambda name: shutil.rmtree(draft / name, ignore_errors=True)):
                 on_table(part.name, part.rows)
                 written.append(part)
+            assert isinstance(writer.reader, CatalogReader)  # only helpers have another one
             manifest = make_manifest(writer.reader, written)
             (draft / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             (draft / CARD).write_text(make_card(writer.reader, manifest), encoding="utf-8")

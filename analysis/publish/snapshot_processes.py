@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
+from analysis.publish.arrow_reader import ArrowReader
 from analysis.publish.snapshot_files import Written
+from analysis.publish.snapshot_rows import Reader
 from analysis.publish.snapshot_writer import SnapshotWriter
 from analysis.query.process import end_with_parent
 from analysis.query.reader import CatalogReader
@@ -82,11 +85,12 @@ class Helper:
 
 @dataclass(slots=True)
 class Work:
-    """The names that nobody writes yet, those where a helper failed, and the results."""
+    """The names that nobody writes yet, those where a helper failed, and the results, with a None of each helper that
+    has ended."""
 
     names: deque[str]
     failed: deque[str] = field(default_factory=deque)
-    done: deque[Written] = field(default_factory=deque)
+    done: SimpleQueue[Written | None] = field(default_factory=SimpleQueue)
 
     def take(self) -> str | None:
         """The next name; None where there is none."""
@@ -97,18 +101,20 @@ class Work:
 
     def let(self, helper: Helper) -> None:
         """Has a helper write until nothing is left or it fails."""
+        written: Written | None = None
         while (name := self.take()) is not None:
             written = helper.ask(name)
             if written is None:
                 self.failed.append(name)
-                return
-            self.done.append(written)
+                break
+            self.done.put(written)
+        self.done.put(None)
 
 
 def write_together(
     writer: SnapshotWriter, helpers: Sequence[Helper], discard: Callable[[str], None]
 ) -> Iterator[Written]:
-    """Writes every table and view, here and in the helpers; what a helper could not write is written here.
+    """Writes every table and view in the helpers; what they could not write, and all without any, is written here.
 
     `discard` removes what there is of a table. Raises what writing raises here.
     """
@@ -116,14 +122,18 @@ def write_together(
     threads = [threading.Thread(target=work.let, args=(helper,), daemon=True) for helper in helpers]
     for thread in threads:
         thread.start()
-    while (name := work.take()) is not None:
-        yield writer.write(name)
-    for thread in threads:
-        thread.join()
-    yield from work.done
+    running = len(threads)
+    while running:
+        written = work.done.get()
+        if written is None:
+            running -= 1
+        else:
+            yield written
     for name in work.failed:
         discard(name)
         yield writer.write(name)
+    while (left := work.take()) is not None:
+        yield writer.write(left)
 
 
 @contextmanager
@@ -134,7 +144,9 @@ def open_writers(
 
     Without helpers where the catalog is written so often that no such moment is found. Raises CatalogError.
     """
-    helpers = [] if path is None else [Helper.start(path, draft, earlier) for _ in range(processes - 1)]
+    helpers = (
+        [] if path is None else [Helper.start(path, draft, earlier) for _ in range(processes if processes > 1 else 0)]
+    )
     try:
         with CatalogReader(db, timeout=None, snapshot=True) as reader:
             writer = SnapshotWriter(reader, draft, earlier)
@@ -162,6 +174,14 @@ def started_together(path: Path, writer: SnapshotWriter, helpers: Sequence[Helpe
         observer.close()
 
 
+def open_reader(path: Path) -> Reader:
+    """What reads fastest; the file must not be open in this process."""
+    try:
+        return ArrowReader(path)
+    except ModuleNotFoundError:
+        return CatalogReader(path, timeout=None, snapshot=True)
+
+
 def main() -> None:
     """What a helper does: its first question is (catalog, draft, earlier), then `begin`, then names of tables."""
     threading.Thread(target=end_with_parent, args=(int(sys.argv[1]),), daemon=True).start()
@@ -172,7 +192,7 @@ def main() -> None:
         answers.flush()
 
     db, draft, earlier = pickle.load(questions)  # noqa: S301  # of the process that started this one
-    with CatalogReader(Path(db), timeout=None, snapshot=True) as reader:
+    with open_reader(Path(db)) as reader:
         writer = SnapshotWriter(reader, Path(draft), Path(earlier))
         answer(True)
         while True:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 from analysis.publish.arrow_columns import TableColumn, ViewColumn
-from analysis.query.stream import RowStream
+from analysis.publish.arrow_reader import ArrowReader
+from analysis.query.reader import CatalogReader
 
 BATCH_ROWS = 10_000
 """Rows that are Python objects at a time."""
@@ -18,30 +19,51 @@ DOCUMENTS = 2_000
 
 Columns = Sequence[ViewColumn | TableColumn]
 
+Reader = CatalogReader | ArrowReader
+
 
 def schema_of(pa: Any, columns: Columns) -> Any:
     """The Arrow schema of columns."""
     return pa.schema([(column.name, column.arrow_type(pa)) for column in columns])
 
 
-def read_batches(pa: Any, result: RowStream, columns: Columns) -> Iterator[Any]:
-    """The rows of a result as record batches with these of its columns. Raises ArrowException, ValueError."""
+def read_batches(pa: Any, reader: Reader, sql: str, columns: Columns) -> Iterator[Any]:
+    """The rows of a statement that selects these columns, as record batches. Raises ArrowException, ValueError."""
     schema = schema_of(pa, columns)
-    places = [result.columns.index(column.name) for column in columns]
-    for rows in result.batches(BATCH_ROWS):
-        values = list(zip(*rows, strict=True))
-        arrays = [column.to_array(pa, values[at]) for at, column in zip(places, columns, strict=True)]
+    for values in column_values(reader, sql, columns):
+        arrays = [column.to_array(pa, each) for column, each in zip(columns, values, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def read_evidence(pa: Any, result: RowStream, schema: Any) -> Iterator[Any]:
+def column_values(reader: Reader, sql: str, columns: Columns) -> Iterator[Sequence[Any]]:
+    """The values of each column, of some rows at a time."""
+    if isinstance(reader, ArrowReader):
+        yield from reader.batches(sql, [column.kind for column in columns])
+        return
+    with reader.rows(sql) as result:
+        for rows in result.batches(BATCH_ROWS):
+            yield list(zip(*rows, strict=True))
+
+
+def read_documents(reader: Reader, sql: str) -> Iterator[Sequence[tuple[int, int, str]]]:
+    """Documents of evidence (repo, first_artifact, pieces), some at a time."""
+    if isinstance(reader, ArrowReader):
+        for repos, firsts, pieces in reader.batches(sql, ("integer", "integer", "text")):
+            yield list(zip(repos.to_pylist(), firsts.to_pylist(), pieces.to_pylist(), strict=True))
+        return
+    with reader.rows(sql) as result:
+        yield from result.batches(DOCUMENTS)
+
+
+def read_evidence(pa: Any, batches: Iterable[Sequence[tuple[Any, ...]]], schema: Any) -> Iterator[Any]:
     """The rows of the view label_evidence as record batches with its columns repo, artifact, evidence and resolved.
 
-    They are ordered by these, though the database is asked for its documents alone: `result` has repo, first_artifact
-    and pieces, ordered by repo. Raises ValueError for a text that is no document (db/derive/evidence_document.py).
+    They are ordered by these, though the database is asked for its documents alone: `batches` have repo,
+    first_artifact and pieces, ordered by repo. Raises ValueError for a text that is no document
+    (db/derive/evidence_document.py).
     """
     held: list[tuple[Any, ...]] = []
-    for rows in result.batches(DOCUMENTS):
+    for rows in batches:
         last = rows[-1][0]
         held += rows
         complete = [row for row in held if row[0] != last]

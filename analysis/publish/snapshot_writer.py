@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.publish.arrow_columns import TableColumn, ViewColumn
+from analysis.publish.arrow_reader import ArrowReader
 from analysis.publish.columns import column_kinds
 from analysis.publish.export import INTERNAL_COLUMNS
 from analysis.publish.snapshot_files import (
@@ -19,10 +20,9 @@ from analysis.publish.snapshot_files import (
     one_part,
     read_hashes,
 )
-from analysis.publish.snapshot_rows import Columns, read_batches, read_evidence, schema_of
+from analysis.publish.snapshot_rows import Columns, Reader, read_batches, read_documents, read_evidence, schema_of
 from analysis.publish.table_files import import_pyarrow
 from analysis.query.public import HAS_PRIVATE, mask_columns, private_repos
-from analysis.query.reader import CatalogReader
 from db.schema.snapshot_format import (
     LABEL_EVIDENCE,
     MONTHLY,
@@ -65,7 +65,7 @@ LARGEST = ("artifacts", "metrics", "models", "label_evidence", "repo_files", "re
 class SnapshotWriter:
     """Writes the tables and views of a catalog into `draft`; equal files of the snapshot `earlier` are linked."""
 
-    def __init__(self, reader: CatalogReader, draft: Path, earlier: Path) -> None:
+    def __init__(self, reader: Reader, draft: Path, earlier: Path) -> None:
         self.reader, self.draft, self.earlier = reader, draft, earlier
         self.has_private = bool(reader.all(HAS_PRIVATE))
         self.hashes = read_hashes(earlier)
@@ -92,28 +92,40 @@ class SnapshotWriter:
         return self.write_view(self.views[name]) if name in self.views else self.write_table(name, self.tables[name])
 
     def write_view(self, view: SnapshotView) -> Written:
-        collate = ' collate "C"' if self.reader.dialect == "postgresql" else ""
-        order = ", ".join(f"{name}{collate}" for name in view.order)
-        private = f" where hub_id not in (select hub_id from repos where id in ({PRIVATE}))"
-        where = private if self.has_private else ""
-        with self.reader.rows(f"select * from {view.source}{where} order by {order}") as result:
-            names = [name for name in result.columns if name not in INTERNAL_COLUMNS]
-            columns = [ViewColumn(name, column_kinds().get(name, "text")) for name in names]
-            pa, _ = import_pyarrow()
-            files = self.files(view.name, columns)
-            parts = by_prefix(view.order[0], view.prefix)
-            return files.write(read_batches(pa, result, columns), parts, in_order=True)
+        pa, _ = import_pyarrow()
+        names = [name for name in self.column_names(view.source) if name not in INTERNAL_COLUMNS]
+        columns = [ViewColumn(name, column_kinds().get(name, "text")) for name in names]
+        files = self.files(view.name, columns)
+        parts = by_prefix(view.order[0], view.prefix)
+        return files.write(
+            read_batches(pa, self.reader, self.view_statement(view, names), columns), parts, in_order=True
+        )
 
     def write_table(self, name: str, table: CatalogTable) -> Written:
         pa, _ = import_pyarrow()
         columns = [TableColumn(table, column.name) for column in table.columns]
         files = self.files(name, columns)
-        with self.reader.rows(self.statement(table)) as result:
-            if table.name == LABEL_EVIDENCE.name:
-                batches = read_evidence(pa, result, schema_of(pa, columns))
-            else:
-                batches = read_batches(pa, result, columns)
-            return files.write(batches, parts_of(table), in_order=table.name != MONTHLY)
+        statement = self.statement(table)
+        if table.name == LABEL_EVIDENCE.name:
+            batches = read_evidence(pa, read_documents(self.reader, statement), schema_of(pa, columns))
+        else:
+            batches = read_batches(pa, self.reader, statement, columns)
+        return files.write(batches, parts_of(table), in_order=table.name != MONTHLY)
+
+    def column_names(self, view: str) -> Sequence[str]:
+        sql = f"select * from {view}"
+        if isinstance(self.reader, ArrowReader):
+            return self.reader.column_names(sql)
+        with self.reader.rows(f"{sql} limit 0") as result:
+            return result.columns
+
+    def view_statement(self, view: SnapshotView, names: Sequence[str]) -> str:
+        """The select of a view's public rows, in order."""
+        collate = ' collate "C"' if self.reader.dialect == "postgresql" else ""
+        order = ", ".join(f"{name}{collate}" for name in view.order)
+        private = f" where hub_id not in (select hub_id from repos where id in ({PRIVATE}))"
+        where = private if self.has_private else ""
+        return f"select {quoted(names)} from {view.source}{where} order by {order}"
 
     def files(self, name: str, columns: Columns) -> PartFiles:
         pa, _ = import_pyarrow()
@@ -129,7 +141,8 @@ class SnapshotWriter:
         order = ", ".join(
             f'"{key.name}"{collate if column_kind(key) == "text" else ""}' for key in table.primary_key.columns
         )
-        return f"select * from {self.source(table)}{self.condition(table)} order by {order}"
+        names = quoted([column.name for column in table.columns])
+        return f"select {names} from {self.source(table)}{self.condition(table)} order by {order}"
 
     def source(self, table: CatalogTable) -> str:
         """Where the rows of a table come from: what names private repos beside them is left out."""
@@ -144,6 +157,10 @@ class SnapshotWriter:
         own = f"repo not in ({PRIVATE})" if "repo" in table.c else ""
         found = PUBLIC_ROWS.get(table.name, own)
         return f" where {found}" if found else ""
+
+
+def quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def parts_of(table: CatalogTable) -> Parts:

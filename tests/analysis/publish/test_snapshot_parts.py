@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.publish import snapshot_files, snapshot_processes
-from analysis.publish.arrow_columns import ViewColumn
+from analysis.publish.arrow_columns import TableColumn, ViewColumn
+from analysis.publish.arrow_reader import BATCH_ROWS, ArrowReader
 from analysis.publish.snapshot import write_snapshot
 from analysis.publish.snapshot_files import PartFiles, by_month, by_number, by_prefix
 from analysis.publish.snapshot_processes import Helper, open_writers
-from analysis.publish.snapshot_rows import read_evidence
-from analysis.query.stream import RowStream
+from analysis.publish.snapshot_rows import Columns, read_batches, read_evidence
 from db.derive.evidence_document import evidence_code, pack_evidence
-
-
-class Rows(RowStream):
-    """A result that holds its rows."""
-
-    def __init__(self, *rows: tuple[Any, ...]) -> None:
-        self.rows = rows
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return iter(self.rows)
-
-    def close(self) -> None: ...
-
+from db.schema.tables import metadata
 
 # ---- columns --------------------------------------------------------------------------------------------------------
 
@@ -57,21 +45,49 @@ def test_values_of_either_engine_become_a_column(kind: Any, values: tuple[Any, .
     assert ViewColumn("it", kind).to_array(pa, values).to_pylist() == expected
 
 
+def test_values_of_sqlite_become_arrays_without_python(tmp_path: Path) -> None:
+    """Also where the first rows are null, in the order asked for, and all of one moment."""
+    path = tmp_path / "rows.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("pragma journal_mode=wal")
+        connection.execute("create table t (id integer primary key, name text, share real, hash blob, day text) strict")
+        connection.executemany("insert into t values (?, null, null, null, null)", [(at,) for at in range(BATCH_ROWS)])
+        connection.execute("insert into t values (-1, 'ü', 2, x'00ff', '2026-01-02T03:04:05.678Z')")
+    columns: Columns = [ViewColumn("id", "integer"), ViewColumn("name", "text"), ViewColumn("share", "number"),
+               ViewColumn("day", "time"), TableColumn(metadata.tables["repo_files"], "sha256")]  # fmt: skip
+    sql = "select id, name, share, day, hash from t order by id desc"
+    with ArrowReader(path) as reader:
+        assert reader.column_names("select * from t") == ["id", "name", "share", "hash", "day"]
+        rows = [row for batch in read_batches(pa, reader, sql, columns) for row in zip(*batch.to_pydict().values(),
+                strict=True)]  # fmt: skip
+        assert [row[0] for row in rows] == list(range(BATCH_ROWS - 1, -2, -1))
+        assert rows[0][1:] == (None,) * 4
+        assert rows[-1][1:3] + rows[-1][4:] == ("ü", 2.0, b"\0\xff")
+        assert rows[-1][3].isoformat() == "2026-01-02T03:04:05.678000+00:00"
+        with sqlite3.connect(path) as connection:
+            connection.execute("update t set name = cast(x'61ff' as text) where id = -1")
+        assert reader.all("select name from t where id = -1") == [{"name": "ü"}]
+        reader.begin_again()
+        with pytest.raises(ValueError, match="UTF8"):
+            list(reader.batches("select name from t where id = -1", ["text"]))
+
+
 @pytest.mark.parametrize("text", ["2T03:04:05.678Z", "2T03:04:05.678901Z", "2T04:04:05.678+01:00"])
 def test_a_time_has_milliseconds(text: str) -> None:
     (found,) = ViewColumn("it", "time").to_array(pa, (f"2026-01-0{text}",)).to_pylist()
     assert found.isoformat() == "2026-01-02T03:04:05.678000+00:00"
 
 
-def test_documents_of_evidence_are_rows_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documents_of_evidence_are_rows_in_order() -> None:
     """A repo's documents may come in two batches."""
-    monkeypatch.setattr("analysis.publish.snapshot_rows.DOCUMENTS", 2)
     codes = {
         10: [evidence_code(5, resolved=True), evidence_code(3, resolved=False)],
         12: [evidence_code(5, resolved=True)],
     }
-    documents = Rows((1, *pack_evidence({0: [evidence_code(9, resolved=False)]})), (2, *pack_evidence(codes)),
-                     (2, *pack_evidence({0: [evidence_code(4, resolved=True)]})))  # fmt: skip
+    documents = (
+        [(1, *pack_evidence({0: [evidence_code(9, resolved=False)]})), (2, *pack_evidence(codes))],
+        [(2, *pack_evidence({0: [evidence_code(4, resolved=True)]}))],
+    )
     schema = pa.schema(
         [("repo", pa.int64()), ("artifact", pa.int64()), ("evidence", pa.int64()), ("resolved", pa.bool_())]
     )
@@ -84,7 +100,7 @@ def test_documents_of_evidence_are_rows_in_order(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("text", ["[", "7", "[7]", "[[1]]", '[[["a"],[1]]]'])
 def test_a_text_that_is_no_evidence_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        list(read_evidence(pa, Rows((1, 0, text)), None))
+        list(read_evidence(pa, [[(1, 0, text)]], None))
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------
@@ -140,32 +156,33 @@ def test_rows_added_to_one_part_leave_the_next_as_it_was(tmp_path: Path, monkeyp
 
 def parts_of(folder: Path) -> dict[str, Any]:
     manifest = json.loads((folder / "manifest.json").read_text())
-    return {**manifest["views"], **manifest["tables"]}
+    return {**manifest["views"], **{f"tables/{name}": part for name, part in manifest["tables"].items()}}
 
 
 def test_processes_write_the_same_snapshot(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the helper ends in the middle of its first table."""
-    asked: list[Any] = []
+    answers: list[tuple[Any, Any]] = []
     ask: Callable[[Helper, Any], Any] = Helper.ask
 
     def listen(helper: Helper, question: Any) -> Any:
-        asked.append(question)
-        return ask(helper, question)
+        answers.append((question, ask(helper, question)))
+        return answers[-1][1]
 
     def fail(helper: Helper, question: Any) -> Any:
-        if question in parts:
+        if question in alone:
             helper.process.kill()
         return listen(helper, question)
 
     write_snapshot(small, tmp_path / "alone", processes=1)
     alone = parts_of(tmp_path / "alone")
-    parts = {*alone, *(f"tables/{name}" for name in alone)}
     for how in (listen, fail):
-        asked.clear()
+        answers.clear()
         monkeypatch.setattr(Helper, "ask", how)
         write_snapshot(small, tmp_path / "together", processes=2)
         assert parts_of(tmp_path / "together") == alone
-        assert asked[1] == "begin" and asked[2] in parts, "the helper was asked for a table"
+        assert [question for question, _ in answers[2:4]] == ["begin", "begin"]
+        written = [question for question, answer in answers[4:] if answer is not None]
+        assert sorted(written) == (sorted(alone) if how is listen else [])
 
 
 def test_all_see_the_same_moment(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +213,7 @@ def test_all_see_the_same_moment(small: str, tmp_path: Path, monkeypatch: pytest
         before = connection.execute(likes).fetchone()[0]
         repos = connection.execute("select count(*) from repos").fetchone()[0]
     with open_writers(str(path), path, tmp_path, tmp_path, 2) as (writer, helpers):
-        assert len(helpers) == 1 and writer.reader.all(likes) == [{"n": before + repos}]
+        assert len(helpers) == 2 and writer.reader.all(likes) == [{"n": before + repos}]
     commits["left"] = 1000
     with open_writers(str(path), path, tmp_path, tmp_path, 2) as (_, helpers):
         assert helpers == ()
