@@ -49,16 +49,21 @@ def expert(at: int) -> str:
     return f"model.layers.{layer}.mlp.experts.{number % 256}.{('gate', 'up', 'down')[number // 256]}_proj.weight"
 
 
-def costly(at: int) -> Entry:
-    """Nearly as many kinds of modules and of shapes, and as long names, as are allowed."""
-    kind = at % 9_900
-    return f"{'a' * 40}.{at // 9_900}.layers.{kind}.experts.lora_A.weight", [8, kind + 1], ""
+def costly(kinds: int) -> Callable[[int], Entry]:
+    """Tensors of so many kinds of modules and of shapes, with names as long as are allowed."""
+
+    def entry(at: int) -> Entry:
+        number, kind = divmod(at, kinds)
+        return f"{'a' * 40}.{number}.layers.{kind}.experts.lora_A.weight", [8, kind + 1], ""
+
+    return entry
 
 
 CASES: dict[str, tuple[int, int, Callable[[int], Entry]]] = {
     "180,000 tensors in 2 files": (2, 90_000, lambda at: (expert(at), [64, 64], "")),
     "300,000 tensors in 3 files": (3, 100_000, lambda at: (expert(at), [64, 64], "")),
-    "300,000, as costly as allowed": (3, 100_000, costly),
+    "300,000, as costly as allowed": (3, 100_000, costly(3_990)),
+    "120,000, as costly as allowed": (2, 60_000, costly(9_900)),
     "600,000 tensors in 6 files": (6, 100_000, lambda at: (expert(at), [64, 64], "")),
     "600,000, names all different": (6, 100_000, lambda at: (f"a{at}.experts.lora_A.lm_head.weight", [64, 64], "")),
     "600,000, shapes all different": (6, 100_000, lambda at: (expert(at), [at + 1], "")),

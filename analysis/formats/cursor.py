@@ -26,6 +26,7 @@ class Cursor:
         self.size = source.size if size is None else size
         self.chunks: dict[int, bytes] = {}
         self.fetched = self.reads = self.steps = 0
+        self.most_steps, self.chunk_bytes = limits.MAX_CONTAINER_STEPS, limits.CONTAINER_READ_BYTES
 
     def read(self, position: int, length: int) -> bytes:
         """Exactly `length` bytes from `position` on. Raises HeaderError where the file ends before."""
@@ -67,31 +68,36 @@ class Cursor:
         return int.from_bytes(self.read(position, width), "little", signed=signed)
 
     def varint(self, position: int, end: int) -> tuple[int, int]:
-        """A number in base 128 that ends before `end`, and the position after it."""
-        self.step()
-        number, at = divmod(position, limits.CONTAINER_READ_BYTES)
-        chunk = self.chunks.get(number, b"")
-        if at + 1 < len(chunk) and position + 1 < end:  # nearly all are of one byte or two
-            first, second = chunk[at], chunk[at + 1]
-            if first < 0x80:
-                return first, position + 1
-            if second < 0x80:
-                return (first & 0x7F) | second << 7, position + 2
-        raw = self.read(position, min(MAX_VARINT_BYTES, max(0, end - position)))
-        value = 0
-        for at, byte in enumerate(raw):
-            value |= (byte & 0x7F) << (7 * at)
+        """A number in base 128 that ends before `end`, and the position after it.
+
+        Each byte beyond two counts as a step of its own: tags and most lengths have two at most, and a file of longer
+        numbers would take three times as long for as many steps.
+        """
+        self.steps += 1
+        if self.steps > self.most_steps:
+            raise self.beyond_steps()
+        number, at = divmod(position, self.chunk_bytes)
+        raw = self.chunks.get(number, b"")
+        if at + MAX_VARINT_BYTES > len(raw) or position + MAX_VARINT_BYTES > end:  # seldom: copied, to the bytes there
+            raw, at = self.read(position, min(MAX_VARINT_BYTES, max(0, end - position))), 0
+        value = shift = 0
+        for byte in raw[at : at + MAX_VARINT_BYTES]:
             if byte < 0x80:
-                return value, position + at + 1
-        raise self.malformed(position, "a number in base 128", raw.hex(" "))
+                if shift > 7:
+                    self.steps += shift // 7 - 1
+                return value | byte << shift, position + shift // 7 + 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+        raise self.malformed(position, "a number in base 128", raw[at : at + MAX_VARINT_BYTES].hex(" "))
 
     def step(self) -> None:
         """Counts one piece of a description. Raises HeaderBeyondLimits where there are too many."""
         self.steps += 1
-        if self.steps > limits.MAX_CONTAINER_STEPS:
-            raise HeaderBeyondLimits(
-                self.source.name, 0, f"{self.what} of at most {limits.MAX_CONTAINER_STEPS:,} parts", "more"
-            )
+        if self.steps > self.most_steps:
+            raise self.beyond_steps()
+
+    def beyond_steps(self) -> HeaderBeyondLimits:
+        return HeaderBeyondLimits(self.source.name, 0, f"{self.what} of at most {self.most_steps:,} parts", "more")
 
     def malformed(self, position: int, expected: str, got: str) -> HeaderMalformed:
         return HeaderMalformed(

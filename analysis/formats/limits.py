@@ -103,12 +103,20 @@ MAX_SAFETENSORS_TENSORS_OF_ALL_SHARDS = 300_000
 """Tensors of all shards together. Models of a trillion parameters have 60 layers of 384 experts with three matrices
 each: 70,000, or 276,000 where each weight has three scales (NVFP4)."""
 
+MAX_SPACED_SAFETENSORS_TENSORS = 150_000
+"""Tensors of all shards together in files whose JSON has spaces or another order, as MLX writes it. They take longer to
+read, and models of more tensors are written by safetensors itself."""
+
 MAX_UNUSUAL_SAFETENSORS_TENSORS = 50_000
 """Tensors of all shards together in files whose JSON no known library writes so: further fields, names with escapes."""
 
 MAX_TENSOR_KINDS = 10_000
 """Names of tensors apart from the numbers of blocks and experts; different shapes; different modules: so many of each.
 A model of 2,048 experts that are numbered within a word (`expert_17`) has 8,200; others have under 5,000."""
+
+MAX_TENSOR_KINDS_TIMES_TENSORS = 1_200_000_000
+"""Fewer of these for more tensors: 4,000 for 300,000. Models of so many tensors have some ten kinds of modules in each
+of 61 layers, with one to four tensors each: 2,600."""
 
 MAX_TABLES = 5_000
 """Tensors whose names say that they are embeddings or an output layer; models hold one to a few dozen."""
@@ -131,7 +139,8 @@ MAX_CONTAINER_READS = 2000
 """Reads of one container."""
 
 MAX_CONTAINER_STEPS = 500_000
-"""Fields, opcodes or tables of one container; a PyTorch archive has about 30 opcodes a tensor."""
+"""Fields, opcodes or tables of one container; a PyTorch archive has about 30 opcodes a tensor. Of a number in base 128
+each byte beyond two counts too."""
 
 MAX_PICKLE_BYTES = 32 * MIB
 """The description of a PyTorch archive; that of 1,000 tensors takes 150 kB."""
@@ -147,3 +156,8 @@ MAX_ZIP_DIRECTORY_BYTES = 32 * MIB
 
 MAX_TAR_MEMBERS = 10_000
 """Files of a tar archive before the one that is looked for."""
+
+
+def find_most_kinds(tensors: int) -> int:
+    """How many kinds of names, shapes or modules so many tensors may have."""
+    return min(MAX_TENSOR_KINDS, MAX_TENSOR_KINDS_TIMES_TENSORS // max(1, tensors))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from itertools import chain, islice, repeat
 from operator import add
@@ -26,20 +26,29 @@ class TensorDigests(NamedTuple):
 
 def digest_tensors(tensors: Iterable[Described]) -> TensorDigests:
     """The digests of all tensors of an artifact, whatever their order in its files."""
-    layout, shapes = blake2b(digest_size=8), blake2b(digest_size=8)
-    found = iter(sorted(tensors))
-    empty = True
-    while several := list(islice(found, _TENSORS_AT_ONCE)):
-        empty = False
-        names, lengths, types = zip(*several, strict=True)
-        texts = {shape: f"\0{shape}\0" for shape in set(lengths)}
-        lines = list(map(add, names, map(texts.__getitem__, lengths)))
-        shapes.update("".join(lines).encode("utf-8", "surrogatepass"))
-        typed = chain.from_iterable(zip(lines, types, repeat("\0"), strict=False))
+    ordered = sorted(tensors)
+    return digest_ordered(*zip(*ordered, strict=True)) if ordered else TensorDigests(None, None)
+
+
+def digest_ordered(names: Sequence[str], shapes: Iterable[tuple[int, ...]], types: Iterable[str]) -> TensorDigests:
+    """The digests of tensors in the order of their names, which are all different."""
+    layout, named = blake2b(digest_size=8), blake2b(digest_size=8)
+    texts, rest_of_shapes, rest_of_types = _ShapeTexts(), iter(shapes), iter(types)
+    for start in range(0, len(names), _TENSORS_AT_ONCE):
+        several = names[start : start + _TENSORS_AT_ONCE]
+        lines = list(map(add, several, map(texts.__getitem__, islice(rest_of_shapes, len(several)))))
+        named.update("".join(lines).encode("utf-8", "surrogatepass"))
+        typed = chain.from_iterable(zip(lines, islice(rest_of_types, len(several)), repeat("\0"), strict=False))
         layout.update("".join(typed).encode("utf-8", "surrogatepass"))
-    if empty:
-        return TensorDigests(None, None)
-    return TensorDigests(_signed(layout.digest()), _signed(shapes.digest()))
+    return TensorDigests(_signed(layout.digest()), _signed(named.digest())) if names else TensorDigests(None, None)
+
+
+class _ShapeTexts(dict[tuple[int, ...], str]):
+    """The text of each shape that is digested, made when it is first asked for."""
+
+    def __missing__(self, shape: tuple[int, ...]) -> str:
+        made = self[shape] = f"\0{shape}\0"
+        return made
 
 
 def _signed(digest: bytes) -> int:

@@ -176,8 +176,13 @@ def test_modules_with_parts_of_two_layouts_have_no_count(leaves: tuple[str, ...]
 @pytest.mark.parametrize(
     ("limit", "entry", "what"),
     [
-        ("MAX_TENSOR_KINDS", '"a.{at}.b":{{"dtype":"F16","shape":[{at},0],', "at most 9 different shapes"),
-        ("MAX_TENSOR_KINDS", '"a{at}.b":{{"dtype":"F16","shape":[0],', "at most 9 different modules"),
+        (
+            "MAX_TENSOR_KINDS",
+            '"a.{at}.b":{{"dtype":"F16","shape":[{at},0],',
+            "at most 9 different shapes of 10 tensors",
+        ),
+        ("MAX_TENSOR_KINDS", '"a{at}.b":{{"dtype":"F16","shape":[0],', "at most 9 different modules of 10 tensors"),
+        ("MAX_SPACED_SAFETENSORS_TENSORS", '"a":{{"dtype": "F16","shape":[0],', "at most 9 tensors in JSON that"),
         ("MAX_UNUSUAL_SAFETENSORS_TENSORS", '"a":{{"dtype":"F16","shape":[0],"x":{at},', "at most 9 tensors with"),
     ],
 )
@@ -190,6 +195,20 @@ def test_kinds_of_tensors_are_limited(limit: str, entry: str, what: str, monkeyp
     assert read_tensors(9).tensor_count == 9
     with pytest.raises(HeaderBeyondLimits, match=what):
         read_tensors(10)
+
+
+def test_many_tensors_may_have_fewer_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All four have another shape, which four tensors may have and five may not."""
+    monkeypatch.setattr(limits, "MAX_TENSOR_KINDS_TIMES_TENSORS", 16)
+    names = [f"a.{at}.b" for at in range(5)]
+    assert read(framed(json.dumps(entries({name: ("F16", (2 + int(name[2]),)) for name in names[:4]})).encode()))
+    for shapes, what in (((2, 3, 4, 5, 5), "3 different shapes of 5"), ((2, 3, 4, 2, 2), None)):
+        data = framed(json.dumps(entries({n: ("F16", (s,)) for n, s in zip(names, shapes, strict=True)})).encode())
+        if what is None:
+            assert read(data).tensor_count == 5
+            continue
+        with pytest.raises(HeaderBeyondLimits, match=what):
+            read(data)
 
 
 def without_size(data: bytes, name: str) -> BytesSource:

@@ -1,7 +1,7 @@
 """The JSON of a safetensors header: its tensors and metadata, each of them checked.
 
-Nearly all files have it as the reference implementation writes it, so that one regular expression takes it apart; what
-that one does not match is parsed entry by entry, with errors that name the place.
+Nearly all files have it as the reference implementation writes it, and a regular expression takes it apart; another one
+allows spaces and any order; what neither matches is parsed entry by entry, with errors that name the place.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from enum import Enum
 from math import prod
 from operator import itemgetter, sub
 from typing import Any, NamedTuple, NoReturn
@@ -26,6 +27,14 @@ _DTYPES = {dtype: dtype for dtype in BITS}  # one string object per dtype
 _DTYPE = re.compile(r"[A-Z][A-Z0-9_]{1,23}")
 
 
+class Spelling(Enum):
+    """How the JSON of a file is written; each takes longer to read than the one before."""
+
+    COMPACT = "as safetensors writes it"
+    SPACED = "with the same keys in another order, or with spaces"
+    OTHER = "with escapes in names or fields of their own"
+
+
 class HeaderJson(NamedTuple):
     """What the JSON of one file says."""
 
@@ -33,8 +42,7 @@ class HeaderJson(NamedTuple):
     metadata: dict[str, str]
     data_bytes: int
     """Where the data of the last tensor ends."""
-    usual: bool
-    """Whether it could be taken apart the quick way."""
+    spelling: Spelling
 
 
 def parse(name: str, raw: bytes, kinds: TensorKinds | None = None) -> HeaderJson:
@@ -83,6 +91,13 @@ _USUAL_ENTRY = re.compile(
     r'W(?:,W(?=")|(?=}))){3}+}'.replace("W", _W).replace("N", _NUMBER)
 )
 """An entry with its three keys in any order: safetensors and MLX write them in different ones."""
+_COMPACT_ENTRY = re.compile(
+    r'"([^"\\\x00-\x1f]++)":{"dtype":"([A-Z0-9_]++)","shape":\[([0-9,]*+)\],"data_offsets":\[(N),(N)\]}'.replace(
+        "N", _NUMBER
+    )
+)
+"""An entry as safetensors writes it, in half the time. Types and shapes are checked where they are first met."""
+_SHAPE = re.compile("(?:WN(?:W,WN){0,7}+)?W".replace("W", _W).replace("N", _NUMBER))
 _USUAL_START = re.compile(rf'{_W}{{{_W}(?:"{METADATA}"{_W}:{_W}(?={{))?+')
 _BETWEEN = re.compile(rf"{_W},{_W}")
 _END = re.compile(rf"{_W}}}{_W}")
@@ -100,17 +115,22 @@ def _parse_usual(name: str, text: str, kinds: TensorKinds) -> HeaderJson | None:
     at = start.end()
     if start[0].rstrip().endswith(":"):
         try:
-            entries, at = _METADATA_DECODER.raw_decode(text, at)
+            said, at = _METADATA_DECODER.raw_decode(text, at)
         except (RecursionError, ValueError):
             return None
-        if entries.keys() >= _KEYS:
+        if said.keys() >= _KEYS:
             return None
-        metadata = _parse_metadata(name, text, entries)
+        metadata = _parse_metadata(name, text, said)
         comma = _BETWEEN.match(text, at)
         if comma is None:
             return None
         at = comma.end()
-    pieces = _USUAL_ENTRY.split(text[at:])
+    rest = text[at:]
+    spelling = Spelling.COMPACT
+    pieces = _COMPACT_ENTRY.split(rest)
+    if len(pieces) < 7 or _END.fullmatch(pieces[-1]) is None:
+        spelling = Spelling.SPACED
+        pieces = _USUAL_ENTRY.split(rest)
     names, dtypes, shapes = pieces[1::6], pieces[2::6], pieces[3::6]
     if pieces[0] or not names or _END.fullmatch(pieces[-1]) is None:
         return None
@@ -128,10 +148,10 @@ def _parse_usual(name: str, text: str, kinds: TensorKinds) -> HeaderJson | None:
         return None
     found = _FoundKinds(kinds)
     tensors = dict(zip(names, map(found.__getitem__, zip(dtypes, shapes, sizes, strict=True)), strict=True))
-    if None in found.values() or len(tensors) != len(names) or METADATA in tensors:
+    if None in found.values() or len(tensors) != len(names) or METADATA in tensors or "" in tensors:
         return None
     data_bytes = ends[-1] if follow else _check_spans(name, zip(begins, ends, names, strict=True))
-    return HeaderJson(tensors, metadata, data_bytes, True)  # type: ignore[arg-type]  # none of them is None
+    return HeaderJson(tensors, metadata, data_bytes, spelling)  # type: ignore[arg-type]  # none of them is None
 
 
 class _FoundKinds(dict[tuple[str, str, int], Tensor | None]):
@@ -146,7 +166,9 @@ class _FoundKinds(dict[tuple[str, str, int], Tensor | None]):
 
 
 def _find_kind(dtype: str, lengths: str, size: int, kinds: TensorKinds) -> Tensor | None:
-    """The tensor of a dtype and shape; None if it has not this size, or if it is too large."""
+    """The tensor of a dtype and shape; None if they are none, if it has not this size, or if it is too large."""
+    if _DTYPE.fullmatch(dtype) is None or _SHAPE.fullmatch(lengths) is None:
+        return None
     shape = tuple(map(int, lengths.split(","))) if lengths else ()
     dtype = _DTYPES.get(dtype, dtype)
     elements, bits = prod(shape), BITS.get(dtype)
@@ -190,7 +212,7 @@ def _parse_any(name: str, text: str, kinds: TensorKinds) -> HeaderJson:
     metadata = _parse_metadata(name, text, entries.pop(METADATA, {}))
     tensors = {key: _check_entry(name, text, key, entry, kinds) for key, entry in entries.items()}
     data_bytes = _check_spans(name, ((entry.begin, entry.end, key) for key, entry in entries.items()))
-    return HeaderJson(tensors, metadata, data_bytes, False)
+    return HeaderJson(tensors, metadata, data_bytes, Spelling.OTHER)
 
 
 def _make_entry(found: dict[str, Any]) -> Any:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from analysis.formats import model_config as configs
@@ -26,7 +27,7 @@ from analysis.formats.facts import clean_text, drop_missing
 from analysis.formats.safetensors.packing.codebooks import parameters_from_shapes
 from analysis.formats.safetensors.packing.measure import Packed, measure
 from analysis.formats.safetensors.tensors import FLOATS, Tensor
-from analysis.formats.tensor_digests import digest_tensors
+from analysis.formats.tensor_digests import digest_ordered
 from analysis.schemes.quantization_config import QuantizationConfig, find_quantization_config
 from db.record_base import Json
 from db.records import ArtifactRecord, Header
@@ -71,7 +72,9 @@ def build_safetensors_header(
         types[tensor.dtype] += number * tensor.elements
         data += number * tensor.size
     scheme, share = find_safetensors_scheme(packed, parameters)
-    digests = digest_tensors((name, tensor.shape, tensor.dtype) for name, tensor in tensors.items())
+    names = sorted(tensors)
+    described = list(map(tensors.__getitem__, names))
+    digests = digest_ordered(names, map(attrgetter("shape"), described), map(attrgetter("dtype"), described))
     experts = find_experts(packed, config)
     return Header(
         format=format_,

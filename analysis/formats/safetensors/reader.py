@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from analysis.errors import HeaderBeyondLimits, HeaderMalformed, HeaderTruncated, NotThisFormat
 from analysis.formats import limits
 from analysis.formats.safetensors import LENGTH_BYTES, recognize
-from analysis.formats.safetensors.header_json import describe_type, parse, shorten_value
+from analysis.formats.safetensors.header_json import Spelling, describe_type, parse, shorten_value
 from analysis.formats.safetensors.model import build_safetensors_header
 from analysis.formats.safetensors.tensors import Tensor, TensorKinds
 from analysis.formats.signatures import detect_other_format
@@ -37,8 +37,7 @@ class Shard:
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
     data_bytes: int
-    usual: bool
-    """Whether its JSON is as a library writes it."""
+    spelling: Spelling
     data_start: int | None
 
     @property
@@ -176,7 +175,7 @@ def read_safetensors_metadata(
         if not isinstance(header, Mapping):
             raise HeaderTruncated(name, 0, f"the header of {shorten_value(path)}", "none")
         try:
-            raw = json.dumps(header).encode()
+            raw = json.dumps(header, separators=(",", ":")).encode()
         except (RecursionError, TypeError, ValueError):
             raise HeaderMalformed(path, 0, "a header of three levels", "one that is no JSON") from None
         shards.append(Shard(path, *parse(path, raw, kinds), None))
@@ -209,11 +208,13 @@ def _merge_shards(shards: list[Shard]) -> tuple[dict[str, Tensor], dict[str, str
 def _check_tensors_of_shards(name: str, shards: list[Shard], kinds: TensorKinds) -> None:
     """Raises HeaderBeyondLimits if the shards that were read so far hold too many tensors."""
     tensors = sum(len(shard.tensors) for shard in shards)
-    unusual = sum(len(shard.tensors) for shard in shards if not shard.usual)
+    other = sum(len(shard.tensors) for shard in shards if shard.spelling is Spelling.OTHER)
+    spaced = sum(len(shard.tensors) for shard in shards if shard.spelling is Spelling.SPACED)
     for found, most, what in (
         (tensors, limits.MAX_SAFETENSORS_TENSORS_OF_ALL_SHARDS, "tensors"),
-        (unusual, limits.MAX_UNUSUAL_SAFETENSORS_TENSORS, "tensors with escapes in their names or fields of their own"),
-        (len(kinds), limits.MAX_TENSOR_KINDS, "different shapes"),
+        (spaced, limits.MAX_SPACED_SAFETENSORS_TENSORS, "tensors in JSON that safetensors does not write so"),
+        (other, limits.MAX_UNUSUAL_SAFETENSORS_TENSORS, "tensors with escapes in their names or fields of their own"),
+        (len(kinds), limits.find_most_kinds(tensors), f"different shapes of {tensors:,} tensors"),
     ):
         if found > most:
             raise HeaderBeyondLimits(name, 0, f"at most {most:,} {what}", f"{found:,}")

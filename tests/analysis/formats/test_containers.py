@@ -141,6 +141,15 @@ def test_too_many_opcodes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         read("pytorch", {"m.bin": torch_zip(b"\x80\x02" + b"N0" * 1000 + b"N.")})
 
 
+@pytest.mark.parametrize(("length", "fits"), [(2, True), (3, True), (4, False)])
+def test_long_numbers_count_as_several_parts(length: int, fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """320 numbers and their tags: two parts each, and one more for each byte beyond two of the number."""
+    monkeypatch.setattr(limits, "MAX_CONTAINER_STEPS", 1000)
+    data = number(1, 8) + message(7, number(15, 1 << 7 * (length - 1)) * 320 + onnx_tensor("", 9, ()))
+    with pytest.raises(HeaderMalformed if fits else HeaderBeyondLimits, match="tensor" if fits else "1,000 parts"):
+        read("onnx", {"m.onnx": data})
+
+
 def test_a_compressed_pickle_may_not_grow_beyond_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_PICKLE_BYTES", 5000)
     with pytest.raises(HeaderBeyondLimits, match="5,000"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analysis.errors import HeaderError
 from analysis.formats.safetensors import header_json
-from analysis.formats.safetensors.header_json import parse
+from analysis.formats.safetensors.header_json import Spelling, parse
 from analysis.formats.safetensors.packing.modules import split_name
 from analysis.formats.safetensors.packing.names import NameTable, classify_module
 
@@ -35,16 +35,19 @@ def read_generally(raw: bytes) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("spelling", "text"),
     [
-        f'{{"a":{{{TENSOR}}}}}',
-        f'{{"__metadata__":{{"format":"a\\"b"}}, "a" : {{ {TENSOR} }} }}  ',
-        '{"a":{"data_offsets":[0,8],"dtype":"F32","shape":[2]}}',  # as MLX writes it
-        '{"a":{"dtype":"F32","shape":[],"data_offsets":[4,8]},"ö":{"dtype":"F12_E5","shape":[0],"data_offsets":[0,4]}}',
+        (Spelling.COMPACT, f'{{"a":{{{TENSOR}}}}}  \n'),
+        (Spelling.SPACED, f'{{"__metadata__":{{"format":"a\\"b"}}, "a" : {{ {TENSOR} }} }}  '),
+        (Spelling.SPACED, '{"a":{"data_offsets":[0,8],"dtype":"F32","shape":[2]}}'),  # as MLX writes it
+        (
+            Spelling.COMPACT,
+            '{"a":{"dtype":"F32","shape":[],"data_offsets":[4,8]},"ö":{"dtype":"F12_E5","shape":[0],"data_offsets":[0,4]}}',
+        ),
     ],
 )
-def test_what_libraries_write_is_taken_apart_quickly(text: str) -> None:
-    assert parse("a", text.encode()).usual
+def test_what_libraries_write_is_taken_apart_quickly(spelling: Spelling, text: str) -> None:
+    assert parse("a", text.encode()).spelling is spelling
     assert read(text.encode()) == read_generally(text.encode())
 
 
@@ -59,7 +62,7 @@ def test_what_libraries_write_is_taken_apart_quickly(text: str) -> None:
     ],
 )
 def test_all_other_json_is_read_in_the_general_way(text: str) -> None:
-    assert not parse("a", text.encode()).usual
+    assert parse("a", text.encode()).spelling is Spelling.OTHER
 
 
 SPACES = st.sampled_from(["", " ", "\n\t", "\u2003"])
@@ -105,7 +108,7 @@ COMPONENTS = st.sampled_from([
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.lists(COMPONENTS, min_size=1, max_size=6).map(".".join), min_size=1, max_size=8))
 def test_names_that_differ_in_numbers_are_looked_up_together(names: list[str]) -> None:
-    for name, found in NameTable().look_up(names):
+    for name, found in zip(names, NameTable().look_up(names), strict=True):
         module, leaf = split_name(name)
         assert found.split(name) == (module, leaf)
         alone, together = classify_module(module), found.module
@@ -116,7 +119,7 @@ def test_names_that_differ_in_numbers_are_looked_up_together(names: list[str]) -
 def test_a_hundred_experts_are_one_name_and_two_layers_are_two() -> None:
     names = [f"model.layers.{layer}.mlp.experts.{at}.up_proj.weight" for layer in (3, 4) for at in range(100)]
     table = NameTable()
-    found = [each for _, each in table.look_up(names)]
+    found = list(table.look_up(names))
     assert len(set(map(id, found))) == len(table) == 2
     assert [found[0].module.layer, found[-1].module.layer] == [3, 4]
     assert names[7].split(".")[found[7].module.expert_at or 0] == "7"
@@ -140,4 +143,4 @@ def test_layers_from_the_last_on_and_modules_of_that_name_predict() -> None:
 def test_json_of_the_hub_is_read_the_quick_way() -> None:
     """`json.dumps` of an answer puts a space after each comma and colon."""
     entry = {"dtype": "BF16", "shape": [2, 2], "data_offsets": [0, 8]}
-    assert parse("a", json.dumps({"__metadata__": {"format": "pt"}, "a": entry}).encode()).usual
+    assert parse("a", json.dumps({"__metadata__": {"format": "pt"}, "a": entry}).encode()).spelling is Spelling.SPACED

@@ -52,8 +52,9 @@ def group_by_module(tensors: Mapping[str, Tensor], artifact: str = "tensors") ->
     found = GroupedTensors(len(tensors))
     modules = found.modules
     first: dict[ModuleNames, ModuleKind] = {}
-    kinds = 0
-    for (name, names), tensor in zip(NameTable().look_up(tensors), tensors.values(), strict=True):
+    lora: list[Tensor] = []
+    kinds, most = 0, limits.find_most_kinds(len(tensors))
+    for name, names, tensor in zip(tensors, NameTable().look_up(tensors), tensors.values(), strict=True):
         if names.cut:
             module, leaf = name[: -names.cut], names.leaf
         else:
@@ -64,21 +65,17 @@ def group_by_module(tensors: Mapping[str, Tensor], artifact: str = "tensors") ->
         kind = before.after.get((leaf, tensor))
         if kind is None:
             kinds += 1
-            if kinds > limits.MAX_TENSOR_KINDS:
-                most = f"at most {limits.MAX_TENSOR_KINDS:,} different modules"
-                raise HeaderBeyondLimits(artifact, 0, most, "more")
+            if kinds > most:
+                expected = f"at most {most:,} different modules of {len(tensors):,} tensors"
+                raise HeaderBeyondLimits(artifact, 0, expected, "more")
             kind = before.after[leaf, tensor] = ModuleKind(names.module, before, leaf, tensor)
         modules[module] = kind
         if names.is_noted:
-            note_tensor(found, names, tensor)
-            if len(found.tables) > limits.MAX_TABLES:
-                raise HeaderBeyondLimits(artifact, 0, f"at most {limits.MAX_TABLES:,} embeddings", "more")
+            if names.lora:
+                lora.append(tensor)
+            if names.is_table:
+                found.tables.append((names, tensor))
+                if len(found.tables) > limits.MAX_TABLES:
+                    raise HeaderBeyondLimits(artifact, 0, f"at most {limits.MAX_TABLES:,} embeddings", "more")
+    found.lora.update(lora)
     return found
-
-
-def note_tensor(found: GroupedTensors, names: TensorNames, tensor: Tensor) -> None:
-    """Keeps a tensor that may be a table or belongs to an adapter."""
-    if names.head or names.table or names.shared_table or names.table_copy:
-        found.tables.append((names, tensor))
-    if names.lora:
-        found.lora[tensor] += 1

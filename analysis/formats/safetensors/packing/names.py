@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from analysis.formats.safetensors.packing.modules import split_name
 
@@ -123,11 +123,14 @@ class TensorNames:
     """A table of an encoder or decoder, which is that of `shared` again."""
     lora: bool
 
+    is_table: bool = field(init=False)
+    """Whether they may be embeddings of a vocabulary or an output layer."""
     is_noted: bool = field(init=False)
     """Whether they are more than parts of a module."""
 
     def __post_init__(self) -> None:
-        self.is_noted = self.head or self.table or self.shared_table or self.table_copy or self.lora
+        self.is_table = self.head or self.table or self.shared_table or self.table_copy
+        self.is_noted = self.is_table or self.lora
 
     def split(self, name: str) -> tuple[str, str]:
         """One of these names into its module's and what it adds."""
@@ -143,11 +146,11 @@ class NameTable(dict[str, TensorNames]):
         super().__init__()
         self.modules: dict[str, ModuleNames] = {}
 
-    def look_up(self, names: Iterable[str]) -> Iterator[tuple[str, TensorNames]]:
-        """Each name with what it says, in their order."""
+    def look_up(self, names: Iterable[str]) -> Iterator[TensorNames]:
+        """What each name says, in their order."""
         rest = iter(names)
-        while several := list(islice(rest, _NAMES_AT_ONCE)):
-            yield from zip(several, map(self.__getitem__, drop_numbers(several)), strict=True)
+        batches = iter(lambda: list(islice(rest, _NAMES_AT_ONCE)), [])
+        return map(self.__getitem__, chain.from_iterable(map(drop_numbers, batches)))
 
     def __missing__(self, text: str) -> TensorNames:
         module, leaf = split_name(text)
@@ -165,7 +168,9 @@ class NameTable(dict[str, TensorNames]):
 
 
 _NAMES_AT_ONCE = 10_000
-_NUMBER = re.compile(r"\.(?<!layers\.)(?<!blocks\.)(?<!h\.)[0-9]{1,5}+(?=\.)")
+_NUMBER = re.compile(
+    r"\.(?=[0-9])(?<!layers\.)(?<!blocks\.)(?<!h\.)[0-9]{1,5}+(?=\.)"
+)  # what is seldom true comes first
 
 
 def drop_numbers(names: list[str]) -> list[str]:
