@@ -27,8 +27,8 @@ ABSENT: frozenset[Status] = frozenset({"missing", "gone"})
 ID_COLUMNS = ("repo_id", "model_id", "repo", "model", "id", "url", "reference", "input")
 """Names of a CSV column that holds ids, the first that is there is read."""
 
-MAX_SUGGESTIONS = 10
-"""Missing entries for which similar ids are looked for: each takes a look at all ids."""
+MAX_SUGGESTIONS = 1_000
+"""Missing entries for which similar ids are looked for: each takes some milliseconds."""
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}", re.I)
 _DELIMITERS = (",", ";", "\t")

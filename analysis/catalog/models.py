@@ -13,6 +13,7 @@ from analysis.errors import UnknownModel
 from analysis.names.references import find_repo_id
 from analysis.query.reader import CatalogReader
 from analysis.query.values import normalize_row
+from db.derive.search_document import named_repos_sql
 
 SORTS: Mapping[str, str] = {
     "downloads": "downloads desc",
@@ -194,13 +195,13 @@ def find_model(reader: CatalogReader, repo_id: str, *, suggest: bool = True) -> 
     for condition in (
         "repo_id = :id",
         "lower(repo_id) = lower(:id)",
-        "repo_id in (select r.repo_id from aliases a join repos r on r.id = a.repo and r.type = 'model'"
-        " where a.repo_id = :id)",
+        "repo_id in (select r.repo_id from aliases a cross join repos r"  # in this order: an index finds the alias
+        " where lower(a.repo_id) = lower(:id) and r.id = a.repo and r.type = 'model')",
         "hub_id = :id",
     ):
-        found = reader.all(
-            f"select * from models where {condition} order by downloads desc nulls last limit 1", {"id": requested}
-        )
+        # `+` keeps SQLite from walking the index of downloads
+        sql = f"select * from models where {condition} order by +downloads desc nulls last limit 1"
+        found = reader.all(sql, {"id": requested})
         if found:
             return found[0]
     raise UnknownModel(requested, find_similar_ids(reader, requested) if suggest else ())
@@ -226,19 +227,30 @@ def find_similar_ids(reader: CatalogReader, repo_id: str) -> tuple[str, ...]:
     name = repo_id.rpartition("/")[2].lower()
     if len(name) > MAX_NAME_LENGTH:
         return ()
-    escaped = name.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    rows = reader.all(
-        "select repo_id from repos where type = 'model'"
-        " and (lower(repo_id) like :same escape '!' or lower(repo_id) like :begins escape '!')"
-        " order by length(repo_id), downloads desc nulls last, repo_id limit 3",
-        {"same": f"%/{escaped}", "begins": f"%{escaped}%"},
-    )
+    rows = _find_named(reader, name)
     if not rows:
         owner = repo_id.rpartition("/")[0]
-        sql = "select repo_id from models where author = :owner order by downloads desc nulls last limit :most"
+        sql = (
+            "select repo_id from repos where lower(author) = lower(:owner) and type = 'model'"
+            " order by +downloads desc nulls last, repo_id limit :most"
+        )
         owned = [row["repo_id"] for row in reader.all(sql, {"owner": owner, "most": MAX_OWNED})] if owner else []
         return tuple(get_close_matches(repo_id, owned, n=3))
     return tuple(row["repo_id"] for row in rows)
+
+
+def _find_named(reader: CatalogReader, name: str) -> list[dict[str, Any]]:
+    """Up to three repos in whose id a name in small letters is, the shortest ids first, by the search index."""
+    found = named_repos_sql(name, reader.dialect)
+    if found is None:
+        return []
+    named, values = found
+    escaped = name.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return reader.all(
+        f"select repo_id from repos where id in ({named}) and type = 'model' and lower(repo_id) like :holds escape '!'"
+        " order by length(repo_id), downloads desc nulls last, repo_id limit 3",
+        {"holds": f"%{escaped}%", **values},
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,3 +68,42 @@ def document_of(repo: RepoRecord, labels: Labels, facts: str) -> str:
     """The document of a repo as the listing shows it, the same that its rows make."""
     said = (*(getattr(labels, name) for name in SEARCHED_LABELS), repo.pipeline_tag, repo.library_name)
     return document(repo.repo_id, said, repo.tags, facts, repo.downloads)
+
+
+# ---- questions ------------------------------------------------------------------------------------------------------
+
+
+def trigram_query(piece: str) -> str:
+    quoted = (f'"{trigram}"' for trigram in dict.fromkeys(_trigrams(piece)))
+    return f"({' AND '.join(quoted)})"
+
+
+def _trigrams(piece: str) -> list[str]:
+    """At most four trigrams of a piece, from its start to its end: more would cost reads and select little."""
+    last = len(piece) - 3
+    starts = range(last + 1) if last < 4 else [place * last // 3 for place in range(4)]
+    return [piece[start : start + 3] for start in starts]
+
+
+def like_piece(piece: str) -> str:
+    escaped = re.sub(r"([\\%_])", r"\\\1", piece)
+    return f"%{escaped}%"
+
+
+MAX_NAMED = 2000
+"""Documents that the index gives for one name, of which those that hold it are kept."""
+
+
+def named_repos_sql(name: str, dialect: str) -> tuple[str, dict[str, str]] | None:
+    """The select of numbers of repos in whose ids a name may be, and its values; None for one too short for the index.
+
+    All that hold it if MAX_NAMED documents at most have its trigrams.
+    """
+    said = words(name)
+    if len(said) < 3:
+        return None
+    if dialect == "sqlite":
+        sql = f"select rowid from search_index where search_index match :trigrams limit {MAX_NAMED}"
+        return sql, {"trigrams": trigram_query(said)}
+    sql = f"select repo from search_documents where text like :said limit {MAX_NAMED}"
+    return sql, {"said": like_piece(said)}

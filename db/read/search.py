@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from db.derive.search_document import DOWNLOAD_MAGNITUDES, document, words
+from db.derive.search_document import DOWNLOAD_MAGNITUDES, document, like_piece, trigram_query, words
 from db.engine import catalog_name, open_engine
 from db.labels import SEARCHED_LABELS
 from db.record_base import RepoType
@@ -298,7 +298,7 @@ def _matches(rows: Rows, wanted: Sequence[Term], type_: RepoType) -> Iterator[An
         f" where {holds} and r.status <> 'gone' and r.type = ?"
         f" order by r.downloads desc nulls last, r.id limit {RANK_ALL_BELOW}"
     )
-    yield from rows.select(sql, [*(_like(piece) for term in wanted for piece in term.alternatives), type_])
+    yield from rows.select(sql, [*(like_piece(piece) for term in wanted for piece in term.alternatives), type_])
 
 
 def _matches_sqlite(rows: Rows, wanted: Sequence[Term], type_: RepoType) -> Iterator[Any]:
@@ -331,21 +331,4 @@ def _many(rows: Rows, query: str) -> bool:
 
 def index_query(wanted: Sequence[Term]) -> str:
     """What SQLite's index is asked for: documents with the trigrams of each term, though perhaps apart."""
-    return " AND ".join(f"({' OR '.join(map(_trigram_query, term.alternatives))})" for term in wanted)
-
-
-def _trigram_query(piece: str) -> str:
-    quoted = (f'"{trigram}"' for trigram in dict.fromkeys(_trigrams(piece)))
-    return f"({' AND '.join(quoted)})"
-
-
-def _trigrams(piece: str) -> list[str]:
-    """At most four trigrams of a piece, from its start to its end: more would cost reads and select little."""
-    last = len(piece) - 3
-    starts = range(last + 1) if last < 4 else [place * last // 3 for place in range(4)]
-    return [piece[start : start + 3] for start in starts]
-
-
-def _like(piece: str) -> str:
-    escaped = re.sub(r"([\\%_])", r"\\\1", piece)
-    return f"%{escaped}%"
+    return " AND ".join(f"({' OR '.join(map(trigram_query, term.alternatives))})" for term in wanted)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +100,27 @@ def test_a_model_is_found_by_what_people_have_of_it(reader: CatalogReader) -> No
     with pytest.raises(UnknownModel) as caught:
         find_model(reader, "goggle/gemma-3-4b-it")
     assert caught.value.close[0] == "google/gemma-3-4b-it"
+
+
+def test_an_unknown_id_is_looked_for_by_indexes_alone(
+    small: str, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, Mapping[str, Any]]] = []
+    ask = CatalogReader.all
+
+    def record(self: CatalogReader, sql: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        sent.append((sql, values or {}))
+        return ask(self, sql, values)
+
+    monkeypatch.setattr(CatalogReader, "all", record)
+    with CatalogReader(small) as reader:
+        for missing in ("goggle/gemma-3-4b-it", "google/nothing-like-it"):
+            with pytest.raises(UnknownModel):
+                find_model(reader, missing)
+    with closing(sqlite3.connect(sqlite_template)) as connection:
+        plans = [row[3] for sql, values in sent for row in connection.execute(f"explain query plan {sql}", values)]
+    assert any("VIRTUAL TABLE" in step for step in plans) and len(sent) > 8
+    assert [step for step in plans if step.startswith("SCAN") and "VIRTUAL TABLE" not in step] == []
 
 
 def test_info_holds_all_that_belongs_to_a_model(reader: CatalogReader) -> None:
