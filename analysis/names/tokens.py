@@ -25,11 +25,12 @@ class Token(NamedTuple):
 
 Claim = tuple[str, str, str]  # label, value, rule
 
-# Kinds of lexemes, one bit each: the union of a name's kinds says which recognizers it needs.
+# Kinds of lexemes, one bit each: the union of a name's kinds says which recognizers it needs. CPython computes with up to
+# 30 bits nearly twice as fast as with more, so the last seven are those that few names have.
 (
-    FAMILY, SHORT, NUMBER, VERSION, LETTER, SIZE, ACTIVE, EFFECTIVE, MIX, EXPERTS, TIMES, TUNING, SPECIALTY, FORMAT,
-    SCHEME, GGUF, FLOAT, BITS, GROUP, FLAG, ROLE, CODE, LANGUAGE, SIZE_WORD, PUBLISHER, DATE, YEAR, OPENS, NOISE,
-    EMPTY, SEES, CONTEXT, FOLLOWS, GLUED, PLACED, LINE, PURPOSED,
+    FAMILY, SHORT, NUMBER, VERSION, LETTER, SIZE, ACTIVE, MIX, TUNING, SPECIALTY, FORMAT, SCHEME, GGUF, FLOAT, BITS,
+    FLAG, ROLE, SIZE_WORD, PUBLISHER, DATE, YEAR, OPENS, NOISE, EMPTY, CONTEXT, FOLLOWS, GLUED, PLACED, LINE, PURPOSED,
+    EFFECTIVE, EXPERTS, TIMES, GROUP, CODE, LANGUAGE, SEES,
 ) = (1 << bit for bit in range(37))  # fmt: skip
 WORD = 0
 JOINTS = OPENS | FOLLOWS | GLUED | PLACED  # kinds that say how a word joins its neighbours, not what it means
