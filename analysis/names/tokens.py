@@ -25,8 +25,8 @@ class Token(NamedTuple):
 
 Claim = tuple[str, str, str]  # label, value, rule
 
-# Kinds of lexemes, one bit each: the union of a name's kinds says which recognizers it needs. CPython computes with up to
-# 30 bits nearly twice as fast as with more, so the last seven are those that few names have.
+# Kinds of lexemes, one bit each: the union of a name's kinds says which recognizers it needs. CPython computes faster
+# with up to 30 bits than with more, so the last seven are those that few names have.
 (
     FAMILY, SHORT, NUMBER, VERSION, LETTER, SIZE, ACTIVE, MIX, TUNING, SPECIALTY, FORMAT, SCHEME, GGUF, FLOAT, BITS,
     FLAG, ROLE, SIZE_WORD, PUBLISHER, DATE, YEAR, OPENS, NOISE, EMPTY, CONTEXT, FOLLOWS, GLUED, PLACED, LINE, PURPOSED,

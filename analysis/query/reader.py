@@ -3,7 +3,7 @@
 The engine itself enforces that a statement only reads. SQLite opens the file with `mode=ro`; an authorizer
 (analysis/query/guard.py) refuses everything but reading, values are limited in size, and a progress handler ends what
 takes too long; SQL that a user gives runs in a process that can be killed (analysis/query/guarded.py). On PostgreSQL
-the program's own SQL runs in a READ ONLY transaction with a statement_timeout, a person's as analysis/query/postgres.py
+the program's own SQL runs in a READ ONLY transaction with a statement_timeout, a user's as analysis/query/postgres.py
 says.
 """
 

@@ -61,12 +61,12 @@ def header(ctx: click.Context, target: str, context: int | None, db: str, out: P
         message = f"{target}: {trouble.reason}: {trouble.detail}"
         raise CommandError(message, HINTS.get(trouble.reason, CHECK_HINT), NO) from trouble
     keep_lengths(learned)
-    verdicts = quantization_signals_of(found, read)
+    signals = quantization_signals_of(found, read)
     if out.quiet and out.mode == "human":
         out.line(read.quant or "")
         return
-    described = as_object(read, verdicts) | (memory_object(read, context) if context else {})
-    out.object(described, human=lambda: show(found, read, verdicts, out, context))
+    described = as_object(read, signals) | (memory_object(read, context) if context else {})
+    out.object(described, human=lambda: show(found, read, signals, out, context))
 
 
 CHECK_HINT = "check it on the Hub: its name or the format of its files may differ"
@@ -114,7 +114,7 @@ def quantization_signals_of(found: Target, read: Header) -> tuple[Signal, ...]:
     return evaluate_signals(SignalInput.of_header(read, evidence))
 
 
-def as_object(read: Header, verdicts: Sequence[Signal]) -> dict[str, Any]:
+def as_object(read: Header, signals: Sequence[Signal]) -> dict[str, Any]:
     """The header as a JSON object."""
     keys = (
         "format", "version", "architecture", "parameters", "active_parameters", "tensor_count", "types", "quant",
@@ -128,7 +128,7 @@ def as_object(read: Header, verdicts: Sequence[Signal]) -> dict[str, Any]:
         "quant_share": read.quant_share,
         "inferred": read.inferred,
         "content": read.content,
-        "signals": {signal.name: {"quantized": signal.verdict, "reason": signal.reason} for signal in verdicts},
+        "signals": {signal.name: {"quantized": signal.verdict, "reason": signal.reason} for signal in signals},
     }
     return {key: getattr(read, key) for key in keys} | {"facts": {**read.facts, **more}}
 
@@ -159,7 +159,7 @@ def estimate_need(read: Header, context: int) -> Estimate:
 # ---- human-readable -------------------------------------------------------------------------------------------------
 
 
-def show(found: Target, read: Header, verdicts: Sequence[Signal], out: Printer, context: int | None = None) -> None:
+def show(found: Target, read: Header, signals: Sequence[Signal], out: Printer, context: int | None = None) -> None:
     out.heading(found.artifact.artifact)
     for name, text in lines(read, found.artifact.total_size, context):
         if text:
@@ -170,8 +170,8 @@ def show(found: Target, read: Header, verdicts: Sequence[Signal], out: Printer, 
     out.line()
     from analysis.catalog.quantization_signals import combine_signals
 
-    out.line(f"  is it quantized?  {yes_no_unknown(combine_signals(verdicts))}")
-    for signal in verdicts:
+    out.line(f"  is it quantized?  {yes_no_unknown(combine_signals(signals))}")
+    for signal in signals:
         out.line(f"    {signal.name.ljust(13)}  {yes_no_unknown(signal.verdict).ljust(7)}  {signal.reason}")
     out.line()
     out.line(f"  {'read'.ljust(WIDE)}  {cost_text(found, read)}")

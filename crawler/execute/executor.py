@@ -7,7 +7,7 @@ this process: losing a cluster costs time and no data.
 
 Addresses: `local:N` starts N processes on this machine, reachable over loopback only, with TLS and credentials that
 exist in memory for as long as the cluster runs. `tls://host:8786` uses the certificates of Dask's own configuration
-(https://distributed.dask.org/en/stable/tls.html). Whoever can talk to a scheduler over `tcp://` can run code in this
+(https://distributed.dask.org/en/stable/tls.html). Anyone who can talk to a scheduler over `tcp://` can run code in this
 process, so such an address is only accepted with `insecure`.
 """
 

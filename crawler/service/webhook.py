@@ -1,6 +1,6 @@
 """The listener for the Hub's webhooks: it stores which repo changed, for a visit, and answers at once.
 
-https://huggingface.co/docs/hub/webhooks: the Hub posts JSON with the secret in clear in `X-Webhook-Secret`. Whoever
+https://huggingface.co/docs/hub/webhooks: the Hub posts JSON with the secret in clear in `X-Webhook-Secret`. Who
 knows the secret can cause visits and nothing else: of the body only the repo's type and name are taken, checked as
 those of a listing are, and what the repo is now comes from the Hub itself.
 """

@@ -1,4 +1,4 @@
-"""Texts of strangers in everything that is shown or written: terminals, HTML, SVG, XML, CSV, file names, long names."""
+"""Untrusted texts in everything that is shown or written: terminals, HTML, SVG, XML, CSV, file names, long names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each source says of a model, and that nothing a stranger writes is believed unchecked."""
+"""What each source says of a model, and that no untrusted text is believed unchecked."""
 
 from __future__ import annotations
 
@@ -366,7 +366,7 @@ KEYS = (
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), JUNK | st.dictionaries(st.sampled_from(KEYS), JUNK), max_size=6))
-def test_whatever_a_stranger_writes_the_evidence_is_text_within_bounds(block: dict[str, Any]) -> None:
+def test_whatever_a_card_says_the_evidence_is_text_within_bounds(block: dict[str, Any]) -> None:
     repo = RepoRecord("1", "a/b", card=block)
     found = [
         *card_evidence(repo), *config_evidence(block), *gguf_evidence(block), *safetensors_evidence(block, False),

@@ -1,4 +1,4 @@
-"""Messages in Slack's shape: of jobs whose answer is an object or a list, of watches; nothing of a stranger's acts."""
+"""Messages in Slack's shape: of jobs whose answer is an object or a list, of watches; no text of others acts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_prefix_is_no_part_of_the_address() -> None:
     assert chat_url("slack+https://chat.example/x") == "https://chat.example/x"
 
 
-def test_names_of_strangers_notify_nobody_and_long_lists_are_counted() -> None:
+def test_names_that_others_chose_notify_nobody_and_long_lists_are_counted() -> None:
     lines = ["<!channel> & you\nnew line", *["row"] * MAX_LINES]
     text = json.loads(chat_message("watch <x>", lines))["text"].splitlines()
     assert text[:2] == ["*watch &lt;x&gt;*", "\u2022 &lt;!channel&gt; &amp; you new line"]

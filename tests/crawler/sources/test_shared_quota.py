@@ -63,7 +63,7 @@ def test_a_probe_without_a_response_is_repeated_by_another_crawler(rows: Rows, q
     quota.end_probe("api")
     assert quota.take("api", None, 0.0).is_probe
     rows.now += PROBE_SECONDS
-    assert quota.take("api", None, 0.0).is_probe, "whoever sent it has died"
+    assert quota.take("api", None, 0.0).is_probe, "the crawler that sent it has died"
 
 
 def test_grants_become_smaller_and_add_up_to_the_quota(rows: Rows, quota: SharedQuota) -> None:
