@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from analysis.names import version
 from analysis.names.name_labels import NameLabels, TokenSequence
-from analysis.names.size import SEEN
+from analysis.names.size import SEEN, claim_bare_context
 from analysis.names.tokens import (
     FAMILY,
     LINE,
@@ -74,6 +74,8 @@ def recognize_family(tokens: TokenSequence, labels: NameLabels) -> None:
             leave_out_edition(tokens, labels, entry)
         if entry.value == "deepseek" and labels.version is not None and labels.version[0] == "R":
             labels.tuning = ("reasoning",)
+    if "long" in entry.facts:
+        claim_bare_context(tokens, labels)
 
 
 def leave_out_edition(tokens: TokenSequence, labels: NameLabels, entry: Entry) -> None:

@@ -269,6 +269,18 @@ def claim_context(tokens: TokenSequence, labels: NameLabels, index: int, context
     return False
 
 
+BARE_CONTEXTS = {str(1 << power): 1 << power for power in range(9, 17)}
+"""Lengths in tokens for which models of long texts are made: 512 to 65,536."""
+
+
+def claim_bare_context(tokens: TokenSequence, labels: NameLabels) -> None:
+    """`longformer-base-4096`: the first bare power of two in the name of a model for long texts."""
+    for index, lexeme in enumerate(tokens.lexemes):
+        if lexeme.text in BARE_CONTEXTS:
+            claim_context(tokens, labels, index, BARE_CONTEXTS[lexeme.text])
+            return
+
+
 def is_followed_by(tokens: TokenSequence, index: int, words: tuple[str, ...]) -> bool:
     return index + 1 < len(tokens.lexemes) and tokens.lexemes[index + 1].text.lower() in words
 

@@ -67,6 +67,7 @@ _FAMILY: dict[str, type | tuple[type, ...]] = {
     "sizes": list,
     "letters": str,
     "first": bool,
+    "long": bool,
     "suffix": str,
     "base": bool,
     "it": bool,
