@@ -6,20 +6,39 @@
 with peaks as (
     select m.repo, max(m.downloads) as peak
     from metrics as m
+    where m.downloads >= 100 and :min_downloads >= 100  -- an index holds these few
+    group by m.repo
+    having max(m.downloads) >= :min_downloads and exists (
+        select 1 from metrics as o where o.repo = m.repo and o.day <> (
+            select min(f.day) from metrics as f where f.repo = m.repo
+        )
+    )
+    union all
+    select m.repo, max(m.downloads)
+    from metrics as m
+    where :min_downloads < 100
     group by m.repo
     having count(*) > 1 and max(m.downloads) >= :min_downloads
 ),
 tops as (
-    select p.repo, p.peak, min(m.day) as day
+    select
+        p.repo,
+        p.peak,
+        (select m.day from metrics as m where m.repo = p.repo and m.downloads = p.peak order by m.day limit 1) as day
     from peaks as p
-    join metrics as m on m.repo = p.repo and m.downloads = p.peak
-    group by p.repo, p.peak
 ),
 falls as (
-    select t.repo, t.day, min(m.day) as half
+    select
+        t.repo,
+        t.day,
+        (
+            select m.day
+            from metrics as m
+            where m.repo = t.repo and m.day > t.day and 2 * m.downloads <= t.peak
+            order by m.day
+            limit 1
+        ) as half
     from tops as t
-    left join metrics as m on m.repo = t.repo and m.day > t.day and 2 * m.downloads <= t.peak
-    group by t.repo, t.day
 ),
 parts as (  -- years begin in March, so that a leap day is the last of its year
     select
@@ -27,7 +46,7 @@ parts as (  -- years begin in March, so that a leap day is the last of its year
         d.day / 10000 - (14 - d.day / 100 % 100) / 12 as y,
         (d.day / 100 % 100 + 9) % 12 as m,
         d.day % 100 as d
-    from (select distinct day from metrics) as d
+    from (select day from falls union select half from falls where half is not null) as d
 ),
 numbered as (
     select p.day, 365 * p.y + p.y / 4 - p.y / 100 + p.y / 400 + (306 * p.m + 5) / 10 + p.d as n from parts as p

@@ -4,12 +4,18 @@
 -- kind: report
 -- param: since | text | 2000-01-01 | the first day, yyyy-mm-dd
 with asked as (select cast(replace(:since, '-', '') as integer) as since),
-span as (
-    select m.repo, min(m.day) as first_day, max(m.day) as last_day
-    from metrics as m where m.day >= (select since from asked) group by m.repo
+-- models that ever had many downloads: another one can't have moved by as many
+busy as (
+    select m.repo from metrics as m where m.downloads >= 100 group by m.repo
 ),
--- the sum of the daily changes is the last value minus the one before the first day
-moved as (
+span as (
+    select
+        b.repo,
+        (select min(m.day) from metrics as m where m.repo = b.repo and m.day >= (select since from asked)) as first_day,
+        (select max(m.day) from metrics as m where m.repo = b.repo and m.day >= (select since from asked)) as last_day
+    from busy as b
+),
+busy_moved as (
     select
         s.repo, s.first_day, s.last_day, r.downloads,
         coalesce(l.downloads - f.downloads, 0) as downloads_change,
@@ -22,6 +28,33 @@ moved as (
     )
     order by abs(coalesce(l.downloads - f.downloads, 0)) desc, r.downloads desc nulls last, r.repo_id
     limit 200
+),
+enough as (select count(*) >= 200 as found from busy_moved as b where abs(b.downloads_change) >= 100),
+spans as (
+    select m.repo, min(m.day) as first_day, max(m.day) as last_day
+    from enough as e
+    cross join metrics as m
+    where not e.found and m.day >= (select since from asked)
+    group by m.repo
+),
+-- the sum of the daily changes is the last value minus the one before the first day
+moved as (
+    select * from busy_moved where (select found from enough)
+    union all
+    select * from (
+    select
+        s.repo, s.first_day, s.last_day, r.downloads,
+        coalesce(l.downloads - f.downloads, 0) as downloads_change,
+        coalesce(l.likes - f.likes, 0) as likes_change
+    from spans as s
+    join repos as r on r.id = s.repo and r.status <> 'gone' and r.type = 'model'
+    join metrics as l on l.repo = s.repo and l.day = s.last_day
+    join metrics as f on f.repo = s.repo and f.day = coalesce(
+        (select max(b.day) from metrics as b where b.repo = s.repo and b.day < (select since from asked)), s.first_day
+    )
+    order by abs(coalesce(l.downloads - f.downloads, 0)) desc, r.downloads desc nulls last, r.repo_id
+    limit 200
+) as every_model
 )
 select
     o.repo_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from sqlalchemy import Index, func, text
 
-from db.schema.tables import artifacts, events, headers, repo_files, repo_labels, repos
+from db.schema.tables import artifacts, events, headers, metrics, repo_files, repo_labels, repos
 
 
 def _rare(name: str, column: object, condition: str) -> Index:
@@ -44,6 +44,14 @@ QUERY_INDEXES = (
     ),
     _rare("ix_labels_licences", repo_labels.c.license_kind, f"license_kind in {RESTRICTING}"),
     _rare("ix_labels_contexts", repo_labels.c.repo, "context is not null and context_measured is not null"),
+    Index(
+        "ix_metrics_much",
+        metrics.c.repo,
+        metrics.c.day,
+        metrics.c.downloads,
+        sqlite_where=text("downloads >= 100"),
+        postgresql_where=text("downloads >= 100"),
+    ),
     Index("ix_artifacts_contents", artifacts.c.content, artifacts.c.repo, artifacts.c.role),
     Index("ix_events_kind", events.c.kind, events.c.repo),
     Index("ix_repos_total_size", repos.c.total_size),

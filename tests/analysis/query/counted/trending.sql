@@ -1,0 +1,35 @@
+with asked as (select cast(replace(:since, '-', '') as integer) as since),
+span as (
+    select m.repo, min(m.day) as first_day, max(m.day) as last_day
+    from metrics as m where m.day >= (select since from asked) group by m.repo
+),
+-- the sum of the daily changes is the last value minus the one before the first day
+moved as (
+    select
+        s.repo, s.first_day, s.last_day, r.downloads,
+        coalesce(l.downloads - f.downloads, 0) as downloads_change,
+        coalesce(l.likes - f.likes, 0) as likes_change
+    from span as s
+    join repos as r on r.id = s.repo and r.status <> 'gone' and r.type = 'model'
+    join metrics as l on l.repo = s.repo and l.day = s.last_day
+    join metrics as f on f.repo = s.repo and f.day = coalesce(
+        (select max(b.day) from metrics as b where b.repo = s.repo and b.day < (select since from asked)), s.first_day
+    )
+    order by abs(coalesce(l.downloads - f.downloads, 0)) desc, r.downloads desc nulls last, r.repo_id
+    limit 200
+)
+select
+    o.repo_id,
+    o.family,
+    o.quant,
+    substr(cast(x.first_day as varchar), 1, 4) || '-' || substr(cast(x.first_day as varchar), 5, 2) || '-'
+        || substr(cast(x.first_day as varchar), 7, 2) as first_day,
+    substr(cast(x.last_day as varchar), 1, 4) || '-' || substr(cast(x.last_day as varchar), 5, 2) || '-'
+        || substr(cast(x.last_day as varchar), 7, 2) as last_day,
+    x.downloads_change,
+    x.likes_change,
+    x.downloads
+from moved as x
+join repos as r on r.id = x.repo and r.type = 'model'
+join models as o on o.hub_id = r.hub_id
+order by abs(x.downloads_change) desc, x.downloads desc nulls last, o.repo_id
