@@ -6,7 +6,8 @@ Objects of other names are their owner's own business, apart from triggers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,17 +41,22 @@ def find_other_definitions(engine: Engine) -> str | None:
 
 def _compare_sqlite(engine: Engine) -> tuple[list[str], list[str]]:
     """Triggers of others, and objects whose SQL is another than in a catalog that is made now."""
+    wanted, present = _sql_of_this_version(), _sql_of_objects(engine)
+    foreign = sorted(name for kind, name in present if kind == "trigger" and (kind, name) not in wanted)
+    differing = sorted(name for kind, name in wanted if present.get((kind, name)) != wanted[kind, name])
+    return foreign, differing
+
+
+@cache
+def _sql_of_this_version() -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """The SQL that defines each object of a catalog that is made now, found out once per process."""
     with TemporaryDirectory() as folder:
         fresh = open_engine(Path(folder) / "fresh.db", read_only=False, create=True, check=False)
         try:
             upgrade_engine(fresh, Path(folder) / "fresh.db", backup=False)
-            wanted = _sql_of_objects(fresh)
+            return _sql_of_objects(fresh)
         finally:
             fresh.dispose()
-    present = _sql_of_objects(engine)
-    foreign = sorted(name for kind, name in present if kind == "trigger" and (kind, name) not in wanted)
-    differing = sorted(name for kind, name in wanted if present.get((kind, name)) != wanted[kind, name])
-    return foreign, differing
 
 
 def _sql_of_objects(engine: Engine) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -4,8 +4,8 @@
 
 COMMANDS: {name: words}. ANSWERS: {name: {moment: [exit status, the names in `out` afterwards]}}; the folder is emptied
 before each command. Under the name "replaced" the answers are of an export that replaces another one: {moment: [exit
-status, files of the export `out/new`, the same after the next run]}. The modules are imported once; each run is a fork,
-whose own functions are replaced by ones that send SIGKILL to itself.
+status, files of the export `out/new`, the same after the next run]}. The modules are imported once, by a run of each
+command; each further run is a fork, whose own functions are replaced by ones that send SIGKILL to itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -106,17 +106,27 @@ def fork(change: Callable[[], None], words: Sequence[str]) -> tuple[int, list[st
     return status, sorted(path.name for path in OUT.iterdir())
 
 
-def run_all(words: Sequence[str]) -> dict[str, tuple[int, list[str]]]:
+def load_modules(commands: Iterable[Sequence[str]]) -> None:
+    """Runs each command once, for the modules that it imports late: each fork would import them again."""
+    for words in commands:
+        empty_out()
+        run(words)
+
+
+def empty_out() -> None:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
+
+
+def run_all(words: Sequence[str]) -> dict[str, tuple[int, list[str]]]:
+    empty_out()
     return {moment: fork(change, words) for moment, change in MOMENTS.items()}
 
 
 def replace_export(change: Callable[[], None]) -> tuple[int, list[str], list[str]]:
     """The exit status of an export over another one, its files, and those after the next run, which writes nothing."""
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir()
-    run([*EARLIER, "--db", "catalog.db"])
+    shutil.rmtree(OUT)
+    shutil.copytree("earlier", OUT)
     status, _ = fork(change, [*LATER, "--db", "catalog.db"])
     left = sorted(path.name for path in OUT.glob("new/*"))
     fork(kill_at_draft, [*LATER, "--db", "catalog.db"])
@@ -130,8 +140,11 @@ def main() -> None:
     for name, drawn in (("svg", "<svg/>"), ("png", b"PNG")):
         setattr(charts.Figure, name, lambda *_, drawn=drawn, **__: drawn)
     vars(report).update(build_report=lambda *_, **__: None, render_report=lambda _: "<html>")
-    answers: dict[str, object] = {name: run_all(words) for name, words in json.load(sys.stdin).items()}
+    commands: dict[str, tuple[str, ...]] = json.load(sys.stdin)
     with Path(os.devnull).open("w", encoding="utf-8") as nothing, redirect_stdout(nothing):
+        load_modules([*commands.values(), (*EARLIER, "--db", "catalog.db")])
+        OUT.rename("earlier")
+        answers: dict[str, object] = {name: run_all(words) for name, words in commands.items()}
         answers["replaced"] = {moment: replace_export(change) for moment, change in REPLACEMENTS.items()}
     print(json.dumps(answers))
 

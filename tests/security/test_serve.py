@@ -352,7 +352,7 @@ def test_every_response_has_security_headers(path: str, host: str, status: int, 
     assert "access-control-allow-origin" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["/catalog", "/catalog/models", "/catalog?sql=select+1"])
+@pytest.mark.parametrize("path", ["/catalog", "/catalog/tags", "/catalog?sql=select+1"])
 def test_scripts_of_pages_run_by_a_nonce_that_is_used_once(path: str, patient: Client) -> None:
     nonces = set()
     for _ in range(2):
@@ -455,8 +455,8 @@ def send_and_forget(client: Client, sql: str) -> socket.socket:
 def test_a_signal_ends_the_server_whatever_runs(number: signal.Signals, folder: Path) -> None:
     process, client = started(folder / "catalog-of-mine.db")
     pages = [client.request(path) for path in ("/", "/catalog/models.json", "/-/settings.json", "/no/such/page")]
-    connections = [send_and_forget(client, ENDLESS_FUNCTION) for _ in range(5)]
-    wait_until(lambda: len(children(process.pid)) == 3)
+    connection = send_and_forget(client, ENDLESS_FUNCTION)
+    wait_until(lambda: children(process.pid))
     running = children(process.pid)
     arguments = [Path(f"/proc/{pid}/cmdline").read_text() for pid in (process.pid, *running)]
     process.send_signal(number)
@@ -465,5 +465,4 @@ def test_a_signal_ends_the_server_whatever_runs(number: signal.Signals, folder: 
     assert process.returncode == (0 if number == signal.SIGTERM else -number), told
     assert "Traceback" not in told
     wait_until(lambda: not any(map(is_running, running)))
-    for connection in connections:
-        connection.close()
+    connection.close()
