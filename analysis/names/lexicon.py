@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from analysis.names.known_words import gguf_spellings, make_gguf_lexeme, make_lexeme
-from analysis.names.patterns import DATE_PATTERN, DIGITS_PATTERN, UNITS
+from analysis.names.patterns import DATE_PATTERN, UNITS, match_digits
 from analysis.names.tokens import (
     ACTIVE,
     BITS,
@@ -206,7 +206,7 @@ class Lexicon(dict[str, Lexeme]):
             return [(0, Lexeme(word, BITS, ("bits", lower, "ternary weights"), number=1.58, unit="bits"))]
         if found := _BARE_BITS.match(lower):
             return [(0, Lexeme(word, BITS, ("bits", found[1], "bits"), number=float(found[1]), unit="q"))]
-        match = DIGITS_PATTERN.match(lower)
+        match = match_digits(lower)
         if match is None:
             return None
         if match.lastgroup == "pair":
@@ -306,7 +306,7 @@ class Lexicon(dict[str, Lexeme]):
         version = _LETTERED.match(word, at)
         if version is None:
             return None
-        lexeme = self._number(version[0], found) if (found := DIGITS_PATTERN.match(version[0].lower())) else None
+        lexeme = self._number(version[0], found) if (found := match_digits(version[0].lower())) else None
         if lexeme is None:
             return None
         end = version.end()
@@ -318,7 +318,7 @@ class Lexicon(dict[str, Lexeme]):
         if "sizes" in family.facts and (version := version_before_size(rest, family)) is not None:
             return [(at, version), *self._shift(at + len(version.text), rest[len(version.text) :])]
         found = _AFTER_FAMILY.match(rest)
-        size = DIGITS_PATTERN.match(rest.lower())
+        size = match_digits(rest.lower())
         if found is None or (size is not None and size.lastgroup in ("size", "mix", "bloom")):
             return self._shift(at, rest)
         said = found[1].translate(_POINTS)
@@ -336,10 +336,13 @@ class Lexicon(dict[str, Lexeme]):
         parts = [(found.start(), found[0]) for found in _CAPITALIZED.finditer(word)]
         if not 2 <= len(parts) <= 8:
             return None
+        words = self.vocabulary.words
+        entries = [words.get(part.lower()) for _, part in parts]
+        if not (any(entries) or any(part[-1] in "bB" for _, part in parts)):
+            return None  # as most, and before anything is made
         lexemes: list[tuple[int, Lexeme]] = []
         known = False
-        for index, (start, part) in enumerate(parts):
-            entry = self.vocabulary.words.get(part.lower())
+        for index, ((start, part), entry) in enumerate(zip(parts, entries, strict=True)):
             if (
                 entry is not None
                 and len(part) >= _MIN_LETTERS.get(entry.label, 4)
