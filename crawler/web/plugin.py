@@ -41,7 +41,7 @@ try:
     from datasette.filters import FilterArguments
     from datasette.plugins import pm
     from datasette.utils.asgi import NotFound, Request, Response
-    from jinja2 import BaseLoader, Environment
+    from jinja2 import Environment
     from markupsafe import Markup, escape
 except ImportError as error:
     raise MissingExtra("serve", "datasette") from error
@@ -51,6 +51,7 @@ from crawler.web.database import CatalogDatabase
 from crawler.web.errors import show_error
 from crawler.web.pages.explore import REPO_ID_COLUMNS
 from crawler.web.site import NAVIGATION, Site, page_routes
+from crawler.web.templates_of_datasette import RepairedTemplates
 
 DATABASE = "catalog"  # in URLs, whatever the file is called
 SETTINGS: Mapping[str, Any] = {
@@ -92,11 +93,15 @@ WELCOME = (
 )
 STYLESHEET = "/-/hf-catalog-tables.css"
 STYLE = """
-.column-descriptions { max-height: 8rem; overflow-y: auto; columns: 22rem; font-size: .85rem; border: 1px solid #ccc;
-  border-radius: .3rem; padding: .5rem; }
+.column-descriptions dl { columns: 22rem; font-size: .85rem; border: 1px solid #ccc; border-radius: .3rem;
+  padding: .5rem; }
 .column-descriptions dt, .column-descriptions dd { break-inside: avoid; }
 .db-database ul.bullets, .db-catalog ul.bullets { columns: 20rem; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+form input[type=submit], form button[type=button] { background: #0550ae; border-color: #0550ae; color: #fff; }
+.skip { position: absolute; left: -999rem; }
+.skip:focus { left: 1rem; top: .5rem; background: #fff; padding: .5rem; z-index: 1; }
+:focus-visible { outline: 2px solid #0550ae; outline-offset: 2px; }
 """
 REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -252,7 +257,7 @@ class Plugin:
         """Scripts of templates may run; one that came with data would lack the nonce."""
         env.globals["csp_nonce"] = NONCE.get
         if env.loader is not None:
-            env.loader = NonceLoader(env.loader)
+            env.loader = RepairedTemplates(env.loader)
 
     @hookimpl
     def handle_exception(self, datasette: Datasette, request: Request, exception: Exception) -> Any:
@@ -311,20 +316,6 @@ class Plugin:
             return FilterArguments([clause] if clause else [], values, descriptions, context)
 
         return search
-
-
-class NonceLoader(BaseLoader):
-    """Templates whose script elements have the nonce of the response's Content-Security-Policy."""
-
-    def __init__(self, loader: BaseLoader) -> None:
-        self._loader = loader
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
-        source, name, is_current = self._loader.get_source(environment, template)
-        return source.replace("<script", '<script nonce="{{ csp_nonce() }}"'), name, is_current
-
-    def list_templates(self) -> list[str]:
-        return self._loader.list_templates()
 
 
 def search_clause(text: str) -> tuple[str, dict[str, str]]:

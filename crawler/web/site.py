@@ -40,6 +40,7 @@ from crawler.web.pages.results import RESULTS
 from crawler.web.pages.watches import WATCH, WATCHES
 from crawler.web.pool import QueryPool, ServerBusy
 from crawler.web.query import Query
+from crawler.web.tables import table_url
 from db.errors import CatalogError, QueryError
 
 PAGES = (
@@ -118,6 +119,7 @@ class Site:
     @classmethod
     def of(cls, db: Path, pool: QueryPool, limits: WebLimits, machine: str | None) -> Site:
         environment = make_environment("serve", HERE / "templates")
+        environment.globals["table_url"] = table_url
         return cls(db, pool, limits, PageThreads(limits), AnswerCache(), environment, machine)
 
     async def respond(self, page: Page, request: Request) -> Response:

@@ -50,6 +50,11 @@ def table_url(table: str, **filters: str) -> str:
     return f"{FOLDER}{quote(table)}" + (f"?{urlencode(fields)}" if fields else "")
 
 
+def sql_url(sql: str) -> str:
+    """The address of the SQL editor with a statement and its result."""
+    return f"{FOLDER.rstrip('/')}?{urlencode({'sql': sql})}"
+
+
 def with_short_columns(application: Application) -> Application:
     """An ASGI application that sends who asks for a wide table, and chooses no columns, to its short columns.
 

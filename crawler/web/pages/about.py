@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from analysis.catalog.overview import load_runs, measure_agreement
+from analysis.catalog.overview import CHECKED, load_runs, measure_agreement
 from analysis.labels.evidence.make import WEIGHT
 from crawler.web.page import Content, Page, Visit
 from crawler.web.pages.choices import load_choices
+from crawler.web.tables import sql_url
 
 SOURCES = {
     "tensors": "the tensors that a file's header lists",
@@ -37,7 +38,14 @@ def load_about(visit: Visit) -> Content:
         "agreement": [{**asdict(each), "share": each.share} for each in agreement],
         "runs": runs,
     }
-    context = {"overview": overview, "agreement": agreement, "runs": runs, "weights": weights}
+    context = {
+        "overview": overview,
+        "agreement": agreement,
+        "runs": runs,
+        "weights": weights,
+        "checked": CHECKED,
+        "sql_url": sql_url,
+    }
     return Content("About the data", data, context)
 
 

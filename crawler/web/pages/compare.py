@@ -26,6 +26,7 @@ def load_compare(visit: Visit) -> Content:
         "sides": sides,
         "titles": [title_of(side, sides) for side in sides],
         "lines": [(name, texts, len(set(texts)) > 1) for name, texts in lines],
+        "schemes": [((side.artifact or {}).get("quant") or side.model["quant"]) for side in sides],
         "cost_titles": TITLES,
         "chosen": chosen,
         "machines": machine_choices(),

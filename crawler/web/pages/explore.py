@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from analysis.errors import BadParameter
 from analysis.publish.drawings import draw_bars
+from analysis.publish.pages import model_url
 from analysis.query.process import QueryRequest
 from analysis.query.saved import SavedQuery, find_saved_query, saved_queries
 from analysis.query.sqlite_result import to_sqlite_values
@@ -31,6 +32,15 @@ TYPE_HINTS = {
     "date": "a date such as 2026-11-01, or a time before now such as 7d",
 }
 KIND_TITLES = {"interactive": "Questions with parameters", "report": "Reports"}
+
+
+LINKS: Mapping[str, Callable[[str], str]] = {
+    **dict.fromkeys(REPO_ID_COLUMNS, model_url),
+    "family": lambda name: f"/family/{quote(name, safe='')}",
+    "author": lambda name: f"/publisher/{quote(name, safe='')}",
+    "quant": lambda name: f"/quantization/{quote(name, safe='')}",
+}
+"""Column of a chart's labels -> the page of a label."""
 
 
 def load_explore(visit: Visit) -> Content:
@@ -89,7 +99,8 @@ def draw_rows(title: str, columns: Sequence[str], rows: Sequence[dict[str, Any]]
     value = next((name for name in columns if all(is_count(row[name]) for row in shown)), None)
     if label is None or value is None or len({row[label] for row in shown}) < len(shown):
         return None
-    return draw_bars([(row[label], row[value]) for row in shown], title, unit=value.replace("_", " "))
+    rows_of_label = [(row[label], row[value]) for row in shown]
+    return draw_bars(rows_of_label, title, unit=value.replace("_", " "), link=LINKS.get(label))
 
 
 def is_count(value: Any) -> bool:

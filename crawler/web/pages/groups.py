@@ -33,9 +33,14 @@ def load_page(visit: Visit, kind: str) -> Content:
     found = visit.answers.get(visit.reader, (kind, name.lower()), lambda: load_group(visit.reader, kind, name))
     results = f"/search?{urlencode({FILTERS[kind]: found.name})}"
 
-    def bars(groups: list[Group], title: str, unit: str, filter_name: str | None = None) -> Any:
+    def bars(groups: list[Group], title: str, unit: str, filter_name: str) -> Any:
         rows = [(group.name, group.downloads) for group in groups if group.downloads]
-        link = None if filter_name is None else lambda value: f"{results}&{urlencode({filter_name: value})}"
+
+        def link(value: str) -> str:
+            if filter_name == "size":  # which the results have no filter of
+                return table_url("models", **{FILTERS[kind]: found.name, "size": value})
+            return f"{results}&{urlencode({filter_name: value})}"
+
         return draw_bars(rows, title, unit=unit, link=link) if rows else None
 
     pictures = [
@@ -44,7 +49,7 @@ def load_page(visit: Visit, kind: str) -> Content:
     ]
     if kind == "family":
         pictures.append(("Publishers by downloads", bars(list(found.publishers), "Publishers", "downloads", "author")))
-        pictures.append(("Sizes by downloads", bars(list(found.sizes), "Sizes", "downloads")))
+        pictures.append(("Sizes by downloads", bars(list(found.sizes), "Sizes", "downloads", "size")))
     else:
         pictures.append(("Families by downloads", bars(list(found.families), "Families", "downloads", "family")))
     context = {"found": found, "results": results, "pictures": [(t, p) for t, p in pictures if p], **links(kind, found)}
@@ -55,7 +60,9 @@ def links(kind: str, found: ModelGroup) -> dict[str, Any]:
     """Where the numbers of the page come from, and what belongs to it elsewhere."""
     hub = f"https://huggingface.co/{quote(found.name)}" if kind == "publisher" else ""
     column = FILTERS[kind]
-    return {"kind": kind, "hub": hub, "filters": LINKED, "table": table_url("models", **{column: found.name})}
+    orders = {"table": {}, "oldest": {"_sort": "created_at"}, "newest": {"_sort_desc": "created_at"}}
+    tables = {name: table_url("models", **{column: found.name}, **order) for name, order in orders.items()}
+    return {"kind": kind, "hub": hub, "filters": LINKED, "filter": column, **tables}
 
 
 FAMILY = Page("family", r"/family/([^/]+)", load_family)

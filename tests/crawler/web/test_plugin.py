@@ -21,6 +21,7 @@ from analysis.query.statement import parameter_spans
 from crawler.web.limits import WebLimits
 from crawler.web.plugin import DATABASE, SHOWN_TABLES, list_tables, sql_with_defaults
 from crawler.web.tables import SHORT_COLUMNS
+from crawler.web.templates_of_datasette import REPAIRS
 from db.errors import QueryTimeout, QueryTooCostly
 from tests.crawler.web.site import Site
 from tests.small_catalog import SCRIPT
@@ -247,3 +248,11 @@ def test_rows_that_take_long_to_count_are_shown_without_their_number(
     assert "google/gemma-3-4b-it" in site.get(f"/{DATABASE}/models")
     assert json.loads(site.get(f"/{DATABASE}/models.json"))["filtered_table_rows_count"] is None
     assert "crawl_runs" in site.get(f"/{DATABASE}")
+
+
+def test_every_repair_of_a_template_of_datasette_finds_its_text() -> None:
+    import datasette
+
+    folder = Path(datasette.__file__).parent / "templates"
+    for template, old, _ in REPAIRS:
+        assert old in (folder / template).read_text("utf-8"), f"{template} has no {old!r}"
