@@ -48,12 +48,12 @@ COLOUR_RULES = ("color-contrast", "link-in-text-block")
 @pytest.fixture(scope="module")
 def address(small: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of the small catalog with a watch."""
-    db = shutil.copy(small, tmp_path_factory.mktemp("served") / "catalog.db")
+    db = str(shutil.copy(small, tmp_path_factory.mktemp("served") / "catalog.db"))
     now = datetime(2026, 11, 28, tzinfo=UTC)
     watch = Watch("gemma", WatchDefinition(ModelFilter(families=("gemma",))).to_data(), ("feed",), None, now)
     with WatchStore(watch_file(db)) as store:
         store.add(watch, [WatchEvent("key", GEMMA, "google/gemma-3-4b-it is new", now)])
-    with serving(str(db)) as address:
+    with serving(db) as address:
         yield address
 
 
@@ -94,7 +94,7 @@ def test_every_kind_of_page_in_windows_of_three_widths_and_both_colour_schemes(
     paths: Sequence[str], page: Any, address: str
 ) -> None:
     """axe-core finds nothing, no window scrolls sideways, and nothing fails or comes from elsewhere."""
-    found = []
+    found: list[tuple[Any, ...]] = []
     for path in paths:
         page.emulate_media(color_scheme="light")
         page.set_viewport_size({"width": 1280, "height": 900})
