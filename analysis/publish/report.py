@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from analysis.catalog.coverage import measure_coverage
 from analysis.catalog.fit_request import FitRequest
 from analysis.catalog.fits import Fit, find_fits
 from analysis.catalog.lineage import Branch, largest_family, lineage_trees
@@ -27,6 +28,7 @@ MEMORY_SIZES_GB = (8, 16, 24, 48, 80)
 MAX_LAPTOP_GB = 16  # up to here memory is a laptop's RAM, above it a graphics card's VRAM
 CONTEXT_TOKENS = 8192
 BEST_PER_MEMORY = 5  # models listed for each memory
+MAX_FITS = 500  # models evaluated for each memory: the best ones
 MAX_TABLE_ROWS = 100  # of the table behind a chart
 
 WORDS = (
@@ -80,11 +82,15 @@ order by downloads desc nulls last, repo_id, artifact nulls first, field limit 2
 
 @dataclass(frozen=True, slots=True)
 class MemoryFits:
-    """What fits one memory size: the number of models, the largest and the best."""
+    """What fits one memory size: the number of models, the largest and the best.
+
+    `has_more`: only the best MAX_FITS were evaluated, and the largest is that of these.
+    """
 
     gigabytes: int
     available: int  # bytes for models, after the system's or the driver's share
     models: int
+    has_more: bool
     largest: Fit | None  # by parameters
     best: tuple[Fit, ...]
 
@@ -138,16 +144,18 @@ def build_report(db: str | Path, *, family: str | None = None, public_only: bool
 def find_fits_by_memory(reader: CatalogReader) -> list[MemoryFits]:
     """For each memory size the best models, one of each family, and the largest model."""
     found = []
-    request = FitRequest(context=CONTEXT_TOKENS)
+    request, coverage = FitRequest(context=CONTEXT_TOKENS, limit=MAX_FITS), measure_coverage(reader)
     for gigabytes in MEMORY_SIZES_GB:
         machine = Machine(ram=gigabytes * GB) if gigabytes <= MAX_LAPTOP_GB else Machine(vram=gigabytes * GB)
-        ranked = find_fits(reader, machine, request).fits
+        answer = find_fits(reader, machine, request, coverage=coverage)
+        ranked, has_more = answer.fits, answer.more > 0 or answer.has_further
         best: dict[str, Fit] = {}
         for fit in ranked:
             best.setdefault(fit.family or fit.repo_id, fit)
         largest = max(ranked, key=lambda fit: fit.parameters or 0, default=None)
         available = machine.ram_for_models + machine.vram_for_models
-        found.append(MemoryFits(gigabytes, available, len(ranked), largest, tuple(best.values())[:BEST_PER_MEMORY]))
+        listed = tuple(best.values())[:BEST_PER_MEMORY]
+        found.append(MemoryFits(gigabytes, available, len(ranked), has_more, largest, listed))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from analysis.publish import report
 from analysis.publish.charts import PALETTE, make_figures, write_charts
 from analysis.publish.pages import format_cell
 from analysis.publish.report import build_report, render_report, write_report
@@ -133,6 +134,22 @@ def test_the_page_shows_what_fits_and_the_lineage(html: str) -> None:
     assert "Qwen3-30B-A3B-GGUF" not in fits[: fits.index("<h3>24 GB")], "18.6 GB do not fit in 16"
     tree = html[html.index('id="lineage"') : html.index('id="conflicts"')]
     assert tree.index("google/gemma-3-4b-it<") < tree.index("google/gemma-3-4b-it-qat-q4_0-gguf<")
+
+
+def test_of_many_models_the_best_are_evaluated(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = {each.gigabytes: each for each in find_memories(small)}
+    monkeypatch.setattr(report, "MAX_FITS", 1)
+    for few in find_memories(small):
+        all_of_them = whole[few.gigabytes]
+        assert not all_of_them.has_more and few.has_more == (all_of_them.models > 1)
+        assert few.models == min(1, all_of_them.models) and few.best[:1] == all_of_them.best[:1]
+    assert whole[8].models == 1 and whole[80].models > 1
+    assert "At least 1 models fit; the largest of the best 1 is " in render_report(build_report(small))
+
+
+def find_memories(db: str) -> list[report.MemoryFits]:
+    with CatalogReader(db) as reader:
+        return report.find_fits_by_memory(reader)
 
 
 def test_an_empty_catalog_has_a_page(sqlite_db: str) -> None:
