@@ -47,7 +47,7 @@ WORDS = ("gemma qat 4b", "llama", "qwen 7b instruct gguf", "bert", "q4_0", "whis
 FILTERS = (
     "family=llama", "family=qwen&format=gguf", "quant=Q4_K_M", "license=apache-2.0", "task=text-generation",
     "format=gguf&memory=16GB", "min_size=7B&max_size=14B", "sort=modified", "sort=size&format=safetensors",
-    "family=gemma&quant=Q8_0", "license=mit&sort=trending", "quantized=yes&page=3",
+    "family=gemma&quant=Q8_0", "license=mit&sort=trending", "quantized=yes&page=3", "sort=parameters", "license=none",
 )  # fmt: skip
 MACHINES = ("laptop-8gb", "laptop-16gb", "rtx-4090-24gb", "macbook-m4-pro-48gb", "h100-80gb")
 

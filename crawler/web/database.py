@@ -23,6 +23,8 @@ from crawler.web.pool import Page, QueryPool
 from db import sqlite_file
 from db.errors import CatalogError, QueryError, QueryTimeout, QueryTooCostly
 
+UNREADABLE = "the catalog's file can't be read"
+
 COUNT_MILLISECONDS = 300
 """How long the rows of a table or view are counted: a page shows its rows without their number."""
 
@@ -67,10 +69,18 @@ class CatalogDatabase(Database):  # type: ignore[misc]
                 raise QueryInterrupted(error, sql, params) from None
             raise sqlite3.OperationalError(str(error)) from None
         except QueryError as error:
+            self._check_file()  # without it the process that ran the query could not start
             raise sqlite3.OperationalError(str(error)) from None
         except CatalogError as error:
             LOG.error("%s", error)  # it names the path
-            raise sqlite3.OperationalError("the catalog's file can't be read") from None
+            raise sqlite3.OperationalError(UNREADABLE) from None
+
+    def _check_file(self) -> None:
+        try:
+            sqlite_file.check_file(self._file, create=False)
+        except CatalogError as error:
+            LOG.error("%s", error)
+            raise sqlite3.OperationalError(UNREADABLE) from None
 
     async def table_counts(self, limit: int = 10) -> dict[str, int | None]:
         """The number of rows of the tables that the list shows; None for the hidden ones."""

@@ -9,29 +9,32 @@ from datasette.database import QueryInterrupted
 from datasette.utils.asgi import Base400, Request, Response
 from datasette.views.base import DatasetteError
 
-from crawler.web.failures import Failure
-from crawler.web.gate import RETRY_SECONDS
-from crawler.web.pool import ServerBusy
+from crawler.web.database import UNREADABLE
+from crawler.web.failures import UNAVAILABLE, Failure, describe_failure
 
 LOG = logging.getLogger(__name__)
+
+UNREADABLE_TEXTS = ("unable to open database file", "database is locked", UNREADABLE)
+"""In errors that Datasette makes of SQLite's and of the database's."""
 
 TITLES = {400: "Invalid request", 403: "Refused", 404: "No such page", 405: "Refused"}
 
 
 async def show_error(site: Datasette, request: Request, error: Exception) -> Response:
     """The page, or JSON where JSON was requested, for an error of a view."""
-    status, title, message = describe_error(site, error)
-    headers = {"retry-after": str(RETRY_SECONDS)} if status == 503 else {}
-    hint = "Look for it from the home page." if status == 404 else "Change the address or the query."
-    failure = Failure(status, title or TITLES.get(status, "Error"), message, hint, (), headers)
+    failure = describe_failure(error, site.hf_catalog_limits)
+    if failure is None and any(text in str(error) for text in UNREADABLE_TEXTS):
+        failure = UNAVAILABLE
+    if failure is None:
+        status, title, message = describe_error(site, error)
+        hint = "Look for it from the home page." if status == 404 else "Change the address or the query."
+        failure = Failure(status, title or TITLES.get(status, "Error"), message, hint)
     response: Response = site.hf_catalog_site.show_failure(failure, request.path.endswith(".json"))
     return response
 
 
 def describe_error(site: Datasette, error: Exception) -> tuple[int, str | None, str]:
     """Status, title and text of an error. An unknown one is told to the terminal only."""
-    if isinstance(error, ServerBusy):
-        return 503, "Busy", "Too many queries wait already. Try again in a moment."
     if isinstance(error, Base400):
         return error.status, None, str(error.args[0])
     if isinstance(error, DatasetteError) and not error.message_is_html:

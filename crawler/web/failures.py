@@ -12,7 +12,7 @@ from crawler.web.gate import RETRY_SECONDS
 from crawler.web.limits import WebLimits
 from crawler.web.pool import ServerBusy
 from crawler.web.query import BadRequest, NotFound
-from db.errors import CatalogError, QueryError, QueryTimeout
+from db.errors import CatalogBusy, CatalogError, QueryError, QueryTimeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,24 @@ def describe_failure(error: Exception, limits: WebLimits) -> Failure | None:
         case QueryTimeout():
             text = f"The page needs a query of more than {limits.query_seconds:g} s."
             return Failure(503, "Too slow", text, "Add a filter, or start the server with a longer --timeout.")
+        case CatalogBusy():
+            retry = {"retry-after": str(RETRY_SECONDS)}
+            text = "Another program has locked the catalog: a crawl, an upgrade or db optimize."
+            return Failure(503, "Catalog locked", text, "Try again in a moment.", (), retry)
         case CatalogError():
-            hint = "On the machine that serves it, hf-catalog doctor says more."
-            return Failure(503, "Catalog unavailable", "The catalog can't be read at the moment.", hint)
+            return UNAVAILABLE
         case QueryError():
             return Failure(400, "Query failed", "The query could not be run.", "Change its parameters.")
     return None
 
 
 SEARCH = ("Search", "/search")
+UNAVAILABLE = Failure(
+    503,
+    "Catalog unavailable",
+    "The catalog can't be read at the moment.",
+    "On the machine that serves it, hf-catalog doctor says more.",
+)
 
 
 def sentence(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from analysis.fit.detect import detect_machine
 from analysis.fit.machines import Machine, find_preset
 from analysis.query.process import QueryRequest
 from analysis.query.reader import CatalogReader
-from analysis.units import parse_size
+from analysis.units import parse_size, size_text
 from crawler.web.answers import AnswerCache
 from crawler.web.pool import Page as QueryResult
 from crawler.web.query import BadRequest, Query
@@ -21,7 +22,21 @@ DEFAULT_MACHINE = "laptop-16gb"
 THIS_MACHINE = "server"
 """The choice of the computer on which the pages are served."""
 
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
 SIZE_HINT = "a size such as 16GB or 16GiB"
+
+
+def change_text(value: str | None) -> str:
+    """One side of a change as people read it: of a file its size, of a commit the begin of its id."""
+    text = value or ""
+    if text.startswith("{"):
+        try:
+            size = json.loads(text).get("size")
+        except ValueError:
+            return text
+        return size_text(size) if isinstance(size, int) else "unknown size"
+    return text[:12] if COMMIT.fullmatch(text) else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from crawler.web.answers import AnswerCache
 from crawler.web.failures import Failure, describe_failure
 from crawler.web.gate import STRICT_POLICY
 from crawler.web.limits import WebLimits
-from crawler.web.page import Content, Page, Visit
+from crawler.web.page import Content, Page, Visit, change_text
 from crawler.web.pages.about import ABOUT
 from crawler.web.pages.changes import CHANGES
 from crawler.web.pages.compare import COMPARE
@@ -120,6 +120,7 @@ class Site:
     def of(cls, db: Path, pool: QueryPool, limits: WebLimits, machine: str | None) -> Site:
         environment = make_environment("serve", HERE / "templates")
         environment.globals["table_url"] = table_url
+        environment.filters["change"] = change_text
         return cls(db, pool, limits, PageThreads(limits), AnswerCache(), environment, machine)
 
     async def respond(self, page: Page, request: Request) -> Response:

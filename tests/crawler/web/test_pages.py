@@ -25,6 +25,7 @@ from analysis.query.saved import saved_queries
 from crawler.web.answers import AnswerCache
 from crawler.web.gate import STRICT_POLICY, Gate, Message
 from crawler.web.limits import WebLimits
+from crawler.web.page import change_text
 from tests.crawler.web.site import Site
 from tests.small_catalog import SCRIPT
 
@@ -334,8 +335,25 @@ def test_a_catalog_that_vanishes_is_an_error_without_its_path(small: str, tmp_pa
     path = Path(shutil.copy(small, tmp_path / "catalog.db"))
     site = Site(str(path))
     path.unlink()
+    for address in ("/search", "/catalog/models"):
+        html = site.get(address, 503)
+        assert "be read at the moment" in html and "doctor" in html and str(tmp_path) not in html
+
+
+def test_a_locked_catalog_says_by_whom_and_what_to_do(
+    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.sqlite_file.BUSY_SECONDS", 0.05)
+    path = Path(shutil.copy(small, tmp_path / "catalog.db"))
+    site = Site(str(path))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("pragma journal_mode=delete")
+    other.execute("begin exclusive")
     html = site.get("/search", 503)
-    assert "be read at the moment" in html and str(tmp_path) not in html
+    assert "Another program has locked the catalog" in html and "Try again" in html
+    assert site.headers["retry-after"]
+    other.close()
+    assert "5 models" in site.get("/search?q=gemma")
 
 
 def test_more_visitors_than_threads_and_queue_are_asked_to_come_back(small: str) -> None:
@@ -372,3 +390,25 @@ def test_an_answer_is_kept_until_a_crawl_changes_the_catalog(small: str, tmp_pat
     with sqlite3.connect(db) as connection:
         connection.execute("delete from crawl_runs where id = (select max(id) from crawl_runs)")
     assert [ask(), ask()] == [2, 2]
+
+
+def test_a_change_is_shown_as_people_read_it() -> None:
+    assert change_text('{"blob_id":"49df","sha256":null,"size":2489758112}') == "2.49 GB"
+    assert change_text('{"blob_id":"49df"}') == "unknown size"
+    assert change_text("{not JSON") == "{not JSON"
+    assert change_text("e27bab58bd1a069be27f35b1d552d801e04cc97d") == "e27bab58bd1a"
+    assert (change_text("apache-2.0"), change_text(None)) == ("apache-2.0", "")
+
+
+def test_numbers_and_quantizations_lead_to_where_they_come_from(site: Site) -> None:
+    home = site.get("/")
+    assert re.search(r'<a href="/catalog/models\?depth=headers&amp;[^"]*">\d+</a></dd>', home)
+    assert '<a class="soft" href="/search?family=gemma" aria-label="5 models of gemma">5</a>' in home
+    assert '<a href="/quantization/Q4_0">Q4_0</a>, quantization-aware' in site.get(f"/compare?id={GEMMA}&id={QAT}")
+    assert 'href="/quantization/Q4_0" aria-label="What Q4_0 is"' in site.get("/search?q=gemma")
+    family = site.get("/family/gemma")
+    assert '<dt>models</dt><dd><a href="/search?family=gemma">5</a></dd>' in family
+    assert 'href="/catalog/models?family=gemma&amp;version=3&amp;' in family
+    about = site.get("/about")
+    assert 'href="/catalog?sql=select+count' in about and 'href="/catalog/label_conflicts?field=quant">' in about
+    assert '<a href="/quantization/' in site.get("/query/quantizations").partition("<svg")[2].partition("</svg>")[0]
