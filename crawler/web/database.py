@@ -65,11 +65,11 @@ class CatalogDatabase(Database):  # type: ignore[misc]
         except QueryTimeout as error:
             raise QueryInterrupted(error, sql, params) from None
         except QueryTooCostly as error:
+            self._check_file()  # without it the process that ran the query could not start
             if custom_time_limit is not None:  # of a part that a page can do without, such as a facet
                 raise QueryInterrupted(error, sql, params) from None
             raise sqlite3.OperationalError(str(error)) from None
         except QueryError as error:
-            self._check_file()  # without it the process that ran the query could not start
             raise sqlite3.OperationalError(str(error)) from None
         except CatalogError as error:
             LOG.error("%s", error)  # it names the path
