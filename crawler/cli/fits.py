@@ -193,13 +193,13 @@ NAMES = (
 
 COLUMNS = (
     Column("repo_id", "repo"),
-    Column("quant", "quantization", clip=False),
-    Column("needs", "memory", text=in_gigabytes, right=True, clip=False),
-    Column("expected_tokens_per_second", "tokens/s", text=str, value=speed_text, right=True, clip=False),
+    Column("quant", "quantization", clip=False, must=True, short="quant"),
+    Column("expected_tokens_per_second", "tokens/s", text=str, value=speed_text, right=True, clip=False, must=True),
+    Column("needs", "memory", text=in_gigabytes, right=True, clip=False, must=True),
+    Column("parameters", "size", text=count_text, right=True, clip=False, must=True),
     Column("largest_context", "context", text=context_text, right=True, clip=False),
+    Column("loss", "quality loss", least=18),
     Column("left", "free", text=in_gigabytes, right=True, clip=False),
-    Column("parameters", "size", text=count_text, right=True, clip=False),
-    Column("loss", "quality loss"),
     Column("estimated", text=estimated_text),
 )
 

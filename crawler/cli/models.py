@@ -87,7 +87,7 @@ LISTED = (
     Column("repo_id", "repo", clip=False),
     Column("family"),
     Column("parameters", "size", text=count_text, right=True, clip=False, value=parameters),
-    Column("quant", "quantization", value=scheme_or_count),
+    Column("quant", "quantization", value=scheme_or_count, short="quant"),
     Column("downloads", text=count_text, right=True, clip=False),
     Column("last_modified", "updated", text=day_text, clip=False),
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.text import cell_text, escape_control_characters
@@ -14,7 +15,13 @@ MIN_CLIPPED_WIDTH = 8
 """Terminal columns below which a cell is not cut further: what is left would tell nothing."""
 
 MAX_KEY_SHARE = 0.7
-"""Share of the terminal's width up to which the first column is never cut."""
+"""Share of the terminal's width that the first column takes; longer cells continue on the next line."""
+
+MIN_KEY_WIDTH = 24
+"""Terminal columns that the first column keeps where columns that must be shown need room."""
+
+SHORT_TITLES_BELOW = 100
+"""Terminal columns below which columns have their short titles."""
 
 GAP = "  "
 
@@ -30,6 +37,8 @@ class Column:
     clip: bool = True  # False: never cut: an id to copy
     least: int = MIN_CLIPPED_WIDTH  # width below which it is only cut where it would not be shown at all
     value: Callable[[Mapping[str, Any]], Any] | None = None  # of the whole row, where the key is not enough
+    must: bool = False  # what people came for: shown even if the first column's cells then take two lines
+    short: str | None = None  # title where the terminal is narrow
 
     @property
     def heading(self) -> str:
@@ -53,7 +62,13 @@ class Layout:
     dropped: tuple[Column, ...] = ()
 
     def line(self, cells: Sequence[str]) -> str:
-        """One line of the table: cells padded, and cut where their column may be."""
+        """One line of the table: cells padded, and cut where their column may be; a long first cell takes several."""
+        if len(self.widths) > 1 and self.clipped[0] and cell_len(cells[0]) > self.widths[0]:
+            first, *rest = break_cell(cells[0], self.widths[0])
+            return "\n".join([self._one_line([first, *cells[1:]]), *(f"  {part}" for part in rest)])
+        return self._one_line(cells)
+
+    def _one_line(self, cells: Sequence[str]) -> str:
         parts = (
             pad(clip(text, width) if may_clip else text, width, right=at_right)
             for text, width, at_right, may_clip in zip(cells, self.widths, self.right, self.clipped, strict=True)
@@ -69,22 +84,20 @@ def lay_out(
 ) -> Layout:
     """The layout of a table for a terminal's width; None or `truncate=False`: as wide as its cells.
 
-    The widest columns that may be cut shrink first. Where that is not enough, the last columns are left out. The first
-    one, which says what a row is about, always stays, and whole unless it would leave no room for others.
+    The widest columns that may be cut shrink first. Where that is not enough, the last columns are left out, but not
+    those that must be shown: for them the first one, which says what a row is about, becomes narrower and its long
+    cells take two lines.
     """
+    is_fitted = terminal is not None and truncate
+    if terminal is not None and truncate and terminal < SHORT_TITLES_BELOW:
+        columns = [replace(each, title=each.short) if each.short else each for each in columns]
     wide = [cell_len(column.heading) for column in columns]
     for row in sample:
         wide = [max(width, cell_len(column.cell(row))) for width, column in zip(wide, columns, strict=True)]
-    may_clip = [terminal is not None and truncate and column.clip for column in columns]
+    may_clip = [is_fitted and column.clip for column in columns]
     shown = len(columns)
     if terminal is not None and truncate:
-        may_clip[0] = may_clip[0] and wide[0] > MAX_KEY_SHARE * terminal
-        least = [
-            min(width, column.least) if cut else width
-            for column, width, cut in zip(columns, wide, may_clip, strict=True)
-        ]
-        if may_clip[0]:
-            least[0] = int(MAX_KEY_SHARE * terminal)
+        least = _least_widths(columns, wide, may_clip, terminal)
         while shown > 1 and total_width(least[:shown]) > terminal:
             if may_clip[shown - 1] and least[shown - 1] > MIN_CLIPPED_WIDTH:
                 least[shown - 1] = MIN_CLIPPED_WIDTH
@@ -94,6 +107,19 @@ def lay_out(
     kept = tuple(columns[:shown])
     right = tuple(is_right_aligned(column, sample) for column in kept)
     return Layout(kept, tuple(wide), right, tuple(may_clip[:shown]), tuple(columns[shown:]))
+
+
+def _least_widths(columns: Sequence[Column], wide: Sequence[int], may_clip: list[bool], terminal: int) -> list[int]:
+    """To how many terminal columns each column may shrink; says in `may_clip` whether the first one does."""
+    least = [
+        min(width, column.least) if cut else width for column, width, cut in zip(columns, wide, may_clip, strict=True)
+    ]
+    last = max((at for at, column in enumerate(columns) if column.must), default=0)
+    room = terminal - total_width(least[1 : last + 1]) - len(GAP) if last else terminal
+    most = min(int(MAX_KEY_SHARE * terminal), room) if columns[0].clip else wide[0]
+    may_clip[0] = may_clip[0] and wide[0] > most
+    least[0] = min(wide[0], max(most, min(MIN_KEY_WIDTH, int(MAX_KEY_SHARE * terminal)))) if may_clip[0] else wide[0]
+    return least
 
 
 def total_width(widths: Sequence[int]) -> int:
@@ -137,6 +163,26 @@ def clip(text: str, width: int) -> str:
     from rich.cells import set_cell_size
 
     return set_cell_size(text, width - 1) + "…"
+
+
+_BREAKS = re.compile(r"(?<=[-/_. ])")
+
+
+def break_cell(text: str, width: int) -> list[str]:
+    """A cell in lines of at most `width` terminal columns, those after the first indented by two, broken behind
+    hyphens, slashes and the like where there are any. Nothing is left out."""
+    lines = [""]
+    for part in _BREAKS.split(text):
+        room = width if len(lines) == 1 else width - 2
+        if lines[-1] and cell_len(lines[-1] + part) > room:
+            lines.append("")
+            room = width - 2
+        while cell_len(part) > room:
+            lines[-1], part = part[:room], part[room:]
+            lines.append("")
+            room = width - 2
+        lines[-1] += part
+    return lines
 
 
 def pad(text: str, width: int, *, right: bool) -> str:

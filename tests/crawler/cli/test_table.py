@@ -9,7 +9,7 @@ import pytest
 
 from crawler.cli.errors import CommandError
 from crawler.cli.printer import Printer, wrap
-from crawler.cli.table import Column, cell_len, clip, lay_out, pad
+from crawler.cli.table import Column, break_cell, cell_len, clip, lay_out, pad
 
 ROWS: list[dict[str, Any]] = [
     {"repo_id": "google/gemma-3-4b-it", "task": "image-text-to-text", "downloads": 1_234_567, "license": "gemma"},
@@ -107,3 +107,25 @@ def test_a_column_with_a_least_width_takes_the_room_of_the_last() -> None:
     narrow = lay_out(columns, [row], 56)
     assert narrow.widths == (30, 24) and [column.key for column in narrow.dropped] == ["source"]
     assert lay_out(columns, [row], 40).widths == (30, 8), "cut further rather than left out"
+
+
+LONG_ID = {"id": "bartowski/mistralai_Mistral-Small-3.1-24B-Instruct-2503-GGUF", "quant": "IQ3_XS", "note": "n" * 20}
+
+
+def test_a_long_key_takes_two_lines_where_other_columns_must_be_shown() -> None:
+    columns = [Column("id"), Column("quant", "quantization", clip=False, must=True, short="quant"), Column("note")]
+    layout = lay_out(columns, [LONG_ID], 50)
+    first, second = layout.row(LONG_ID).split("\n")
+    assert len(first) == 50
+    assert first.split()[0] + second.strip() == LONG_ID["id"] and second.startswith("  ")
+    assert first.endswith("IQ3_XS") and [column.key for column in layout.dropped] == ["note"]
+    assert (
+        layout.columns[1].heading == "quant" and lay_out(columns, [LONG_ID], 120).columns[1].heading == "quantization"
+    )
+
+
+def test_a_cell_is_broken_behind_hyphens_and_where_there_are_none() -> None:
+    assert break_cell("owner/name-one-two", 11) == ["owner/name-", "one-two"]
+    assert break_cell("abcdefghij", 6) == ["abcdef", "ghij"]
+    assert "".join(break_cell(LONG_ID["id"], 24)) == LONG_ID["id"]
+    assert max(map(len, break_cell(LONG_ID["id"], 24))) <= 24
