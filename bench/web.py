@@ -5,26 +5,25 @@ are kept until the next crawl are built by the first visit, which is listed apar
 the request to the whole response: by the clock, and of processor time, which other programs distort less.
 Make a catalog of any size with `python -m bench.scale --repos 300000 --visited 0.3 --db catalog.db`.
 
-Last figures (2 cores with a load of 9 from other programs, Python 3.11, SQLite 3.40), 300,000 repos with files,
+Last figures (2 cores with a load of 7 from other programs, Python 3.11, SQLite 3.40), 300,000 repos with files,
 visits one after the other; milliseconds, `first` the first visit of each address, `later` all visits after it.
-In brackets the processor time of first visits before totals and further indexes were read, at a like load:
 
                 addresses   first p95, clock and processor   later p50, p95 by the clock   kB
-    home                1                 450    152 (1,253)             43     43            12
-    results            21                 759    262   (612)             52     77            20
-    model              80                 579    171   (207)             94    167            45
-    fits               10                 943    311   (527)             84    124            25
-    compare            30                 109     25    (25)             51     96             8
-    family             12                 532    194 (1,487)             92    140            32
-    publisher          12                 111     23    (27)             56     88            18
-    changes             5                  69     34   (648)             25     38            27
-    explore             1                  17     11    (15)              6      6            14
-    about               1                 187     80   (361)             28     28             5
+    home                1               1,886    336             43     43            14
+    results            23                 470    291             24     28            20
+    model              80                 160     54             61    101            45
+    fits               10               1,200    715             54     96            28
+    compare            30                  93     29             39     53             8
+    family             12                 309    150             44     88            39
+    publisher          12                  92     25             20     55            21
+    changes             5                  59     35             34     40            30
+    explore             1                  36     12             10     10            14
+    about               1                 279     88             30     30             6
 
-The limit holds for visits after the first, but for models at this load. A server builds the answers of home, fits,
-changes and about when it starts, before a visitor waits. First visits that take longest: results sorted by size
-with a filter by what files hold, or sorted by parameters, which read many rows; fits while models of the catalog still
-wait to be ranked (`db optimize`).
+Later visits are within the limit. A server builds the answers of home, fits, changes and about when it starts, before a
+visitor waits; the first visit of a process includes what it imports. First visits that take longest: results sorted by
+size with a common format, whose repos are not among the largest; fits where hundreds of artifacts that nearly fit turn
+out to be too large with their cache.
 """
 
 from __future__ import annotations
