@@ -12,9 +12,9 @@ file, and repeat a piece of it up to a few megabytes, which finds readers whose 
 An input that violates this is written to crash-<digest> in the current folder, and the exit status is 1.
 
 Last figures (29 Nov 2026, two processors with a load of 4 to 14): seeds 62 and 63, 30 minutes each, 146,767 and 184,475
-inputs, no finding; the processes took 164 and 178 MiB. Found and fixed before: ONNX graphs of numbers of two and of four
-bytes (2.5 s), pickles that were followed once for each piece that was read (4.5 s). An input that takes too long is read
-again, since processor time doubles under such a load.
+inputs, no finding; the processes took 164 and 178 MiB. Found and fixed before: ONNX graphs of numbers of two and of
+four bytes (2.5 s), pickles that were followed once for each piece that was read (4.5 s). An input that takes too long
+is read again, since processor time doubles under such a load.
 """
 
 from __future__ import annotations

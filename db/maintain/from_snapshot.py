@@ -41,7 +41,7 @@ from db.schema.snapshot_format import (
 from db.schema.tables import fit_pending, repo_evidence, repos, search_pending
 from db.sqlite_file import is_url, to_catalog_error
 
-MAX_MANIFEST_BYTES = 64 * 2**20
+MAX_MANIFEST_BYTES = 8 * 2**20
 BATCH_ROWS = 20_000
 PATH = re.compile(rf"{TABLES_FOLDER}/[a-z_]+/([a-z0-9=-]+/)?[a-z0-9-]+\.parquet")
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -95,9 +95,13 @@ def read_files(folder: Path) -> dict[str, list[SnapshotFile]]:
     """The files of each table, from the manifest. Raises SnapshotInvalid."""
     path = folder / MANIFEST
     try:
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
-            raise SnapshotInvalid(folder, f"{MANIFEST} is too large")
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():  # a link to a device would never end
+            raise SnapshotInvalid(folder, f"{MANIFEST} is no regular file")
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_MANIFEST_BYTES + 1)
+        if len(raw) > MAX_MANIFEST_BYTES:
+            raise SnapshotInvalid(folder, f"{MANIFEST} has more than {MAX_MANIFEST_BYTES:,} bytes")
+        manifest = json.loads(raw)
         version, tables = manifest["format"], manifest["tables"]
         if not isinstance(version, int) or version > FORMAT:
             raise SnapshotInvalid(folder, f"it has format {version!r}, this version reads {FORMAT}: upgrade hf-catalog")

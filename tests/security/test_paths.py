@@ -33,6 +33,7 @@ INPUTS: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
     "catalog to write": (("db", "optimize", "--db", "bad"), (3,)),
     "backup to restore": (("db", "restore", "bad", "--db", "catalog.db"), (3,)),
     "catalog to copy": (("db", "copy", "bad", "copy.db"), (3,)),
+    "manifest of a snapshot": (("db", "from-snapshot", ".", "--db", "copy.db"), (3,)),
     "configuration": (("schedule", "--check", "--config", "bad"), (2,)),
     "file with a header": (("header", "./bad"), (1, 2, 4)),  # 4: what does not exist may be a repo's name
 }
@@ -48,11 +49,12 @@ def test_what_is_no_file_is_refused_as_input(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     shutil.copy(small, "catalog.db")
     KINDS[kind](tmp_path / "bad")
+    (tmp_path / "manifest.json").symlink_to("bad")
     words, statuses = INPUTS[name]
     answer = hf_catalog(*words)
     assert answer.status in statuses, answer
     assert "internal error" not in answer.err
-    assert "bad" in answer.err + answer.out or answer.status == 4
+    assert "bad" in answer.err + answer.out or "manifest.json" in answer.err or answer.status == 4
     assert not (tmp_path / "copy.db").exists()
 
 
