@@ -3,19 +3,20 @@
 --   downloads; unknown where nothing tells.
 -- kind: report
 with parents as (select distinct lower(e.parent) as name from edges as e),
+named as (
+    select
+        (
+            select min(n.id) from repos as n where lower(n.repo_id) = p.name and n.type = 'model' and n.status <> 'gone'
+        ) as id
+    from parents as p
+),
 -- a model of unknown kind that names no base model is an original where others name it as theirs
 originals as (
     select r.id, r.author, r.downloads, substr(cast(r.created_at as varchar), 1, 7) as month, l.base_model
-    from parents as p
-    cross join repos as r
-    cross join repo_labels as l
-    where
-        r.id in (
-            select n.id
-            from repos as n
-            where lower(n.repo_id) = p.name and n.type = 'model' and n.status <> 'gone'
-        )
-        and l.repo = r.id and l.kind is null and not exists (select 1 from edges as o where o.repo = r.id)
+    from named as n
+    join repos as r on r.id = n.id
+    join repo_labels as l on l.repo = r.id
+    where l.kind is null and not exists (select 1 from edges as o where o.repo = r.id)
 ),
 counted as (
     select t.a as kind, t.repos, t.counted_repos, t.downloads from totals as t where t.of = 'kind'

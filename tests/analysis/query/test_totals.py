@@ -50,7 +50,7 @@ def test_every_query_of_totals_is_compared() -> None:
 READING_MORE = {"concentration", "half-life", "trending"}
 """Queries that read an index of all models' downloads or of the history of the most downloaded ones."""
 
-MADE_HERE = {"a", "p", "o", "c", "w", "h", "counted"}
+MADE_HERE = {"a", "n", "p", "o", "c", "w", "h", "counted"}
 """Totals, and what queries make of them before."""
 
 INDEXES = {
