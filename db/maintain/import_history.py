@@ -94,6 +94,8 @@ def read_history(path: Path, today: date | None = None) -> Iterator[HistoryRow |
     file without pyarrow.
     """
     last = today or datetime.now(UTC).date()
+    if path.is_block_device() or path.is_char_device():  # a line of a device need not end; a pipe of a user's own does
+        raise HistoryInvalid(path, "it is a device")
     cells = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
     for line, values in cells:
         yield _parse_row(line, values, last)

@@ -58,6 +58,11 @@ def test_what_is_no_file_is_refused_as_input(
     assert not (tmp_path / "copy.db").exists()
 
 
+def test_no_history_is_read_from_a_device(small: str, hf_catalog: Ask) -> None:
+    answer = hf_catalog("db", "import-history", "/dev/zero", "--db", small)
+    assert answer.status == 2 and "it is a device" in answer.err
+
+
 @pytest.mark.parametrize("kind", ["a pipe", "a folder", "a device", "a link to a pipe"])
 def test_what_is_no_file_is_not_replaced_by_one(kind: str, tmp_path: Path) -> None:
     KINDS[kind](tmp_path / "bad")
