@@ -221,7 +221,7 @@ def test_all_that_a_pointer_can_do_the_keyboard_can(page: Any) -> None:
     assert page.url.endswith("#content")
 
 
-def test_the_search_box_offers_what_it_finds_and_escape_empties_it(page: Any) -> None:
+def test_the_search_box_offers_what_it_finds_and_escape_keeps_the_page(page: Any) -> None:
     page.goto("/")
     box = page.get_by_label("Search by name")
     box.press_sequentially("unsloth")
