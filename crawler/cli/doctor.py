@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -92,6 +93,7 @@ def check_catalog(db: str) -> Iterator[Finding]:
             hubs = reader.all("select endpoint, capabilities, found_at from endpoints order by endpoint")
     except CatalogMissing as error:
         yield Finding("catalog", "note", str(error), error.hint)
+        yield from check_clock(db)
         return
     except Exception as error:
         yield bad_finding("catalog", error, "hf-catalog db check")
@@ -123,6 +125,16 @@ def check_crawls(db: str) -> Iterator[Finding]:
         yield Finding("crawls", "bad", str(error), "hf-catalog db check")
         return
     for problem in find_problems(facts):
+        yield Finding(problem.subject, "note", problem.what, problem.remedy)
+
+
+def check_clock(db: str) -> Iterator[Finding]:
+    """Whether the service's health file has times in the future, where there is no catalog yet."""
+    from crawler.cli.problems import find_clock_problems
+    from crawler.cli.status import DEFAULT_CONFIG, read_service_status
+
+    service = read_service_status(Path(DEFAULT_CONFIG), db) or {}
+    for problem in find_clock_problems({}, service, datetime.now(UTC)):
         yield Finding(problem.subject, "note", problem.what, problem.remedy)
 
 

@@ -13,6 +13,9 @@ from analysis.catalog.catalog_status import parse_time
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
 """A time that is further in the future is from a clock that was ahead."""
 
+JOB_TIMES = ("last_start", "last_end", "last_success", "last_failure")
+"""Times of what a job has done; its next run is in the future anyway."""
+
 RESUME = "run the crawl again: it resumes"
 
 FAILURE_REMEDIES = (
@@ -94,7 +97,11 @@ def find_repo_problems(facts: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def find_clock_problems(facts: Mapping[str, Any], service: Mapping[str, Any], now: datetime) -> Iterator[Problem]:
-    times = {"a crawl began": facts["latest_start"], "the service gave a sign of life": service.get("alive_at")}
+    times = {"a crawl began": facts.get("latest_start"), "the service gave a sign of life": service.get("alive_at")}
+    for name, job in service.get("jobs", {}).items():
+        times[f"the job {name} ran"] = max(
+            (job[key] for key in JOB_TIMES if job.get(key)), key=parse_time, default=None
+        )
     for event, value in times.items():
         at = parse_time(value)
         if at is not None and at - now > MAX_CLOCK_DIFFERENCE:

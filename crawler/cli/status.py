@@ -98,7 +98,15 @@ def read_service_status(config: Path, db: str) -> dict[str, Any] | None:
     except ScheduleError as error:
         return {"alive": False, "problem": str(error), "remedy": error.hint, "jobs": {}}
     jobs = {
-        name: {"last_success": job.last_success, "next_run": job.next_run, "errors": job.errors, "detail": job.detail}
+        name: {
+            "last_start": job.last_start,
+            "last_end": job.last_end,
+            "last_success": job.last_success,
+            "last_failure": job.last_failure,
+            "next_run": job.next_run,
+            "errors": job.errors,
+            "detail": job.detail,
+        }  # fmt: skip
         for name, job in state.jobs.items()
     }
     alive = {"alive": state.is_alive(), "alive_at": state.alive_at, "once": state.once}

@@ -183,7 +183,8 @@ def test_status_shows_the_service_and_the_quota_of_the_health_file_beside_the_ca
     write_state(tmp_path / "catalog.state.json", State(7, alive_at=at, jobs={"look": look}))
     result = json_of("status", "--db", here)["service"]
     assert result["quota"] == {"at": at, **quota}
-    assert result["jobs"]["look"] == {"last_success": at, "next_run": at, "errors": 3, "detail": "no network"}
+    shown = {"last_success": at, "last_end": at, "next_run": at, "errors": 3, "detail": "no network"}
+    assert result["jobs"]["look"] == {**shown, "last_start": None, "last_failure": None}
     said = ran("status", "--db", here).stdout
     assert "api: 487 of 500 requests left" in said
     assert "failed 3 times: no network" in said

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from crawler.cli.problems import SKIP_REMEDIES, find_problems
+from crawler.cli.problems import JOB_TIMES, SKIP_REMEDIES, find_problems
 from crawler.service.state import JobState, State, utc_now_iso, write_state
 from db.record_base import SkipReason
 from db.records import RunRecord
@@ -112,6 +112,21 @@ def test_a_clock_that_was_ahead_is_reported(db: Path, hf_catalog: Ask, ahead: ti
         store.finish_run(replace(run, outcome="complete", finished_at=now))
     found = read_problems(hf_catalog, db)
     assert any("a crawl began" in problem and "clock" in remedy for problem, remedy in found.items()) == is_found
+
+
+@pytest.mark.parametrize("key", JOB_TIMES)
+@pytest.mark.parametrize("has_catalog", [False, True])
+def test_times_in_the_future_that_only_the_health_file_has_are_reported(
+    db: Path, hf_catalog: Ask, key: str, has_catalog: bool
+) -> None:
+    if has_catalog:
+        end_run(db, outcome="complete")
+    db.with_name("catalog.toml").write_text('[jobs.a]\nevery = "1h"\nrun = ["crawl"]\n', encoding="utf-8")
+    times = {"next_run": "2999-01-01T00:00:00Z", key: "2998-01-01T00:00:00Z"}
+    write_state(db.with_name("catalog.state.json"), State(1, alive_at=utc_now_iso(), jobs={"a": JobState(**times)}))
+    rows = hf_catalog("doctor", "--db", str(db), "--offline", "--json").json
+    (found,) = [row["found"] for row in rows if row["check"] == "clock"]
+    assert found.startswith("the job a ran at 2998-01-01 00:00 UTC, in the future")
 
 
 def test_the_service_and_its_jobs_are_reported(db: Path, hf_catalog: Ask) -> None:
