@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from crawler.service.state import State
 
 DEFAULT_CONFIG = "catalog.toml"
+
+JOB_KEYS = ("last_start", "last_end", "last_success", "last_failure", "next_run", "errors", "detail")
+"""What is shown of a job of the service."""
 """The service's configuration where none is named."""
 
 
@@ -97,18 +100,7 @@ def read_service_status(config: Path, db: str) -> dict[str, Any] | None:
         state = read_state(settings.state)
     except ScheduleError as error:
         return {"alive": False, "problem": str(error), "remedy": error.hint, "jobs": {}}
-    jobs = {
-        name: {
-            "last_start": job.last_start,
-            "last_end": job.last_end,
-            "last_success": job.last_success,
-            "last_failure": job.last_failure,
-            "next_run": job.next_run,
-            "errors": job.errors,
-            "detail": job.detail,
-        }  # fmt: skip
-        for name, job in state.jobs.items()
-    }
+    jobs = {name: {key: getattr(job, key) for key in JOB_KEYS} for name, job in state.jobs.items()}
     alive = {"alive": state.is_alive(), "alive_at": state.alive_at, "once": state.once}
     return {**alive, "jobs": jobs, "quota": last_quota(state)}
 

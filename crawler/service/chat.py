@@ -7,6 +7,7 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -16,6 +17,12 @@ MAX_LINES = 20
 """Rows of a message; the others are counted."""
 
 MAX_LINE_CHARACTERS = 300
+
+BREAKS = re.compile(r"@(?=[\w!&])|\](?=[(\[:])")
+"""What begins a mention, and what stands between a link's text and its address."""
+
+SEPARATOR = "\u200b"
+"""A space without width: none of the chats sees a mention or a link across it."""
 
 
 def is_chat(url: str) -> bool:
@@ -37,6 +44,7 @@ def chat_message(heading: str, lines: Sequence[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text without Slack's links and mentions: untrusted names would notify a whole channel."""
-    one_line = " ".join(text.split())
-    return one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Text without links and mentions of Slack, and of the chats that take Markdown and `@channel`: what others wrote
+    would notify a whole channel, load a picture, or show one address and lead to another."""
+    one_line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return BREAKS.sub(rf"\g<0>{SEPARATOR}", one_line)

@@ -7,8 +7,9 @@ import subprocess
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from http.client import HTTPException
+from http.client import HTTPException, InvalidURL
 from typing import Any
+from urllib.parse import urlsplit
 
 from crawler.child_process import without_token
 from crawler.service.chat import chat_message, chat_url, is_chat
@@ -19,6 +20,8 @@ from db.secret_url import reveal, split_credentials
 
 HOOK_TIMEOUT_SECONDS = 60.0
 """How long a hook may take."""
+
+NO_HEADERS: Mapping[str, str] = {}
 
 MAX_OUTPUT_CHARS = 2000
 """How much of the output of a job or a hook is kept."""
@@ -55,9 +58,7 @@ def run_hook(hook: JobHook, result: JobResult) -> None:
             if run.returncode:
                 raise OSError(f"exit status {run.returncode}: {last_error_lines(run.stderr)}")
     except (OSError, ValueError, HTTPException, subprocess.SubprocessError) as error:
-        message = str(error)
-        if hook.webhook is not None:
-            message = message.replace(reveal(hook.webhook), hook.webhook)
+        message = str(error) if hook.webhook is None else describe_post_error(error)
         facts = {"hook": hook.webhook or hook.command[0], "job": result.job, "error": message[:MAX_OUTPUT_CHARS]}
         log.error("hook failed", extra={"facts": facts})
 
@@ -69,13 +70,28 @@ class RefuseRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def post(url: str, text: str) -> None:
+def describe_post_error(error: Exception) -> str:
+    """An error of `post` in words without any part of the URL, which may be a secret, or of what the server sent.
+
+    The standard library's own messages repeat both: "nonnumeric port: 'the-password@host'".
+    """
+    code, reason = getattr(error, "code", None), getattr(error, "reason", error)
+    if code is not None:
+        return f"status {code}"
+    if isinstance(reason, OSError):
+        return reason.strerror or ("timed out" if isinstance(reason, TimeoutError) else type(reason).__name__)
+    return "the address is malformed" if isinstance(reason, ValueError | InvalidURL | str) else "the answer is no HTTP"
+
+
+def post(url: str, text: str, headers: Mapping[str, str] = NO_HEADERS) -> None:
     """Posts JSON to a URL; a user and password in it are sent as Basic authentication. Raises OSError, ValueError and
     HTTPException; a redirect is an error, since it would carry the password and the result to another host."""
     target, authorization = split_credentials(url)
-    headers = {"Content-Type": "application/json", "User-Agent": "hf-catalog"}
-    headers |= {} if authorization is None else {"Authorization": authorization}
-    request = urllib.request.Request(target, text.encode(), headers, method="POST")
+    if urlsplit(target).scheme not in ("http", "https"):
+        raise ValueError("the URL is none of a web server")
+    all_headers = {"Content-Type": "application/json", "User-Agent": "hf-catalog", **headers}
+    all_headers |= {} if authorization is None else {"Authorization": authorization}
+    request = urllib.request.Request(target, text.encode(), all_headers, method="POST")
     with urllib.request.build_opener(RefuseRedirects).open(request, timeout=HOOK_TIMEOUT_SECONDS) as response:
         response.read(MAX_OUTPUT_CHARS)
 

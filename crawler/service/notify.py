@@ -14,7 +14,6 @@ import json
 import os
 import stat
 import textwrap
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +25,7 @@ from analysis.errors import MissingExtra
 from analysis.publish.atom import make_watch_feed
 from crawler.errors import DeliveryFailed, TargetInvalid
 from crawler.service.chat import chat_message, chat_url, is_chat
-from crawler.service.hooks import HOOK_TIMEOUT_SECONDS, MAX_OUTPUT_CHARS, RefuseRedirects, post
+from crawler.service.hooks import NO_HEADERS, describe_post_error, post
 from db.new_file import new_file
 from db.watches import Message, WatchEvent
 
@@ -52,6 +51,7 @@ class Address:
 
 def check_target(text: str) -> str:
     """A target as it is stored. Raises TargetInvalid for an address that would store a secret."""
+    check_url(text, text.partition(":")[0])
     kind, _, rest = text.partition(":")
     if text in ("print", "feed") or (kind in ("atom", "env", "file") and rest):
         return f"{kind}:{Path(rest).absolute()}" if kind in ("atom", "file") else text
@@ -80,11 +80,20 @@ def find_address(target: str, environment: Mapping[str, str] = os.environ) -> Ad
         url, secret = read_secret_file(Path(rest), target)
     else:
         url, secret = target, ""
+    check_url(url, target)
     if is_chat(url):
         return Address("chat", chat_url(url))
     if urlsplit(url).scheme in ("http", "https"):
         return Address("webhook", url, secret or environment.get(SECRET_VARIABLE, ""))
     return Address("apprise", url)
+
+
+def check_url(url: str, target: str) -> None:
+    """Raises TargetInvalid, which names `target` alone, for what can't be taken apart: `http://[x`."""
+    try:
+        urlsplit(url)
+    except ValueError:
+        raise TargetInvalid(target, "its address is malformed") from None
 
 
 def read_secret_file(path: Path, target: str) -> tuple[str, str]:
@@ -174,33 +183,33 @@ def message_body(message: Message, now: datetime) -> bytes:
 
 def post_signed(address: Address, message: Message, now: datetime) -> None:
     """Posts a message; a redirect is an error, because it would carry the message to another host."""
-    host = urlsplit(address.url).hostname
     if not address.secret:
         raise TargetInvalid(message.target, f"there is no secret to sign with: set {SECRET_VARIABLE}")
     body, identity, timestamp = message_body(message, now), message_id(message), int(now.timestamp())
     try:
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "hf-catalog",
-            "webhook-id": identity,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(address.secret, identity, timestamp, body),
-        }
-        request = urllib.request.Request(address.url, body, headers, method="POST")
-        with urllib.request.build_opener(RefuseRedirects).open(request, timeout=HOOK_TIMEOUT_SECONDS) as response:
-            response.read(MAX_OUTPUT_CHARS)
+        signature = sign(address.secret, identity, timestamp, body)
+    except ValueError as error:
+        raise DeliveryFailed(str(error)) from None
+    send(
+        address.url,
+        body.decode(),
+        {"webhook-id": identity, "webhook-timestamp": str(timestamp), "webhook-signature": signature},
+    )
+
+
+def send(url: str, text: str, headers: Mapping[str, str] = NO_HEADERS) -> None:
+    """Posts JSON. Raises DeliveryFailed, whose text has the host alone of the address."""
+    try:
+        post(url, text, headers)
     except (OSError, ValueError, HTTPException) as error:
-        raise DeliveryFailed(f"{host}: {error_text(error, address)}") from None
+        raise DeliveryFailed(f"{urlsplit(url).hostname}: {describe_post_error(error)}") from None
 
 
 def post_chat(address: Address, message: Message) -> None:
     """Posts a message to a chat, whose address is the secret. Raises DeliveryFailed."""
     count = len(message.events)
     heading = f"{message.watch}: {count:,} {'event' if count == 1 else 'events'}"
-    try:
-        post(address.url, chat_message(heading, [event.text for event in message.events]))
-    except (OSError, ValueError, HTTPException) as error:
-        raise DeliveryFailed(f"{urlsplit(address.url).hostname}: {error_text(error, address)}") from None
+    send(address.url, chat_message(heading, [event.text for event in message.events]))
 
 
 def send_by_apprise(address: Address, message: Message) -> None:
@@ -216,11 +225,3 @@ def send_by_apprise(address: Address, message: Message) -> None:
     plain = apprise.NotifyFormat.TEXT  # else e-mail would show what the Hub's users wrote as HTML
     if not sender.notify(title=title, body=textwrap.dedent(body), body_format=plain):
         raise DeliveryFailed(f"{scheme}: it was not accepted")
-
-
-def error_text(error: Exception, address: Address) -> str:
-    """An error without the address, whose path may be a secret."""
-    text = str(getattr(error, "reason", None) or error)
-    code = getattr(error, "code", None)
-    hidden = text.replace(address.url, "...").replace(urlsplit(address.url).path or "\0", "...")
-    return f"status {code}" if code is not None else hidden[:200]

@@ -36,6 +36,14 @@ def test_names_that_others_chose_notify_nobody_and_long_lists_are_counted() -> N
     assert text[-1] == "and 1 more" and len(text) == MAX_LINES + 2
 
 
+def test_mentions_and_links_of_chats_that_take_markdown_are_broken() -> None:
+    line = "licence @everyone [a](http://h) ![a](http://h/x.png) [a][b] a@b.c !? @ 9"
+    (_, shown) = json.loads(chat_message("w", [line]))["text"].splitlines()
+    for active in ("@everyone", "](", "][", "@b"):
+        assert active in line and active not in shown
+    assert shown.replace("\u200b", "") == f"\u2022 {line}" and shown.endswith("!? @ 9")
+
+
 @pytest.mark.parametrize(
     ("answer", "lines"),
     [

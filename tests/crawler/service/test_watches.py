@@ -18,9 +18,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.client import BadStatusLine
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import pytest
 
@@ -28,8 +30,9 @@ from analysis.catalog import watches
 from analysis.catalog.models import ModelFilter
 from analysis.catalog.watches import WatchDefinition
 from analysis.errors import TooManyMatches
-from crawler.errors import TargetInvalid, UnknownWatch
-from crawler.service.notify import Address, check_target, find_address, message_id, message_text, sign
+from crawler.errors import DeliveryFailed, TargetInvalid, UnknownWatch
+from crawler.service.hooks import describe_post_error
+from crawler.service.notify import Address, check_target, deliver, find_address, message_id, message_text, sign
 from crawler.service.watches import add_watch, run_watches
 from db.watches import CLAIM, Message, Watch, WatchEvent, WatchStore, watch_file
 from tests.environment import user_environment
@@ -306,6 +309,32 @@ def test_addresses_with_secrets_are_not_stored(target: str) -> None:
     with pytest.raises(TargetInvalid) as caught:
         check_target(target)
     assert "geheim" not in str(caught.value) and "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("https://127.0.0.1:geheim/p", "127.0.0.1: the address is malformed"),
+        ("http://127.0.0.1:1/p?key=geheim x", "127.0.0.1: the address is malformed"),
+        ("http://user:geheim@127.0.0.1:1/p", "127.0.0.1: Connection refused"),
+        ("slack+file:///geheim", "None: the address is malformed"),
+        ("slack+https://a:geheim@127.0.0.1:1/p?key=geheim y", "127.0.0.1: the address is malformed"),
+        ("http://[geheim/p", "target env:TEAM: its address is malformed"),
+    ],
+)
+def test_errors_of_deliveries_show_no_part_of_the_address_but_its_host(
+    url: str, error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEAM", url)
+    monkeypatch.setenv("TEAM_SECRET", SECRET)
+    with pytest.raises((DeliveryFailed, TargetInvalid)) as caught:
+        deliver(Message(1, "env:TEAM", "w", 0, ()), (), print)
+    assert str(caught.value) == error
+
+
+def test_an_answer_that_is_no_http_is_not_repeated() -> None:
+    assert describe_post_error(BadStatusLine("\x1b]0;title")) == "the answer is no HTTP"
+    assert describe_post_error(URLError(TimeoutError())) == "timed out"
 
 
 def test_secrets_come_from_the_environment_or_a_file_of_mode_0600(tmp_path: Path) -> None:
