@@ -122,7 +122,7 @@ def test_times_in_the_future_that_only_the_health_file_has_are_reported(
     if has_catalog:
         end_run(db, outcome="complete")
     db.with_name("catalog.toml").write_text('[jobs.a]\nevery = "1h"\nrun = ["crawl"]\n', encoding="utf-8")
-    times = {"next_run": "2999-01-01T00:00:00Z", key: "2998-01-01T00:00:00Z"}
+    times: dict[str, Any] = {"next_run": "2999-01-01T00:00:00Z", key: "2998-01-01T00:00:00Z"}
     write_state(db.with_name("catalog.state.json"), State(1, alive_at=utc_now_iso(), jobs={"a": JobState(**times)}))
     rows = hf_catalog("doctor", "--db", str(db), "--offline", "--json").json
     (found,) = [row["found"] for row in rows if row["check"] == "clock"]
