@@ -99,9 +99,8 @@ def find_repo_problems(facts: Mapping[str, Any]) -> Iterator[Problem]:
 def find_clock_problems(facts: Mapping[str, Any], service: Mapping[str, Any], now: datetime) -> Iterator[Problem]:
     times = {"a crawl began": facts.get("latest_start"), "the service gave a sign of life": service.get("alive_at")}
     for name, job in service.get("jobs", {}).items():
-        times[f"the job {name} ran"] = max(
-            (job[key] for key in JOB_TIMES if job.get(key)), key=parse_time, default=None
-        )
+        ran = [at for key in JOB_TIMES if (at := parse_time(job.get(key))) is not None]
+        times[f"the job {name} ran"] = max(ran, default=None)
     for event, value in times.items():
         at = parse_time(value)
         if at is not None and at - now > MAX_CLOCK_DIFFERENCE:
