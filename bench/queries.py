@@ -23,7 +23,7 @@ least processor time in milliseconds, before and after totals and the indexes of
     reuploads                  1,720     200    vanished                       170     0.1
 
 `before` down to family-growth and size-classes is 15 times that of 20,000 repos. On 29 Nov 2026 more totals and indexes
-came. Before: a catalog as generated; after: a copy with kinds, licences and parents as on the Hub, so that the ratios are
+came. Before: a catalog as generated; after: a copy with kinds, licences and parents as on the Hub, so the ratios are
 rough; two cores with a load of 12. SQLite least processor time, PostgreSQL median by the clock (after only):
 
                            before   after  PostgreSQL                           before   after  PostgreSQL

@@ -210,7 +210,12 @@ class Labels(FastPickle):
     release: str | None = label("a date in the name, as written", sources=(*BASE, "header"))
     size: str | None = label("the size as claimed, in canonical case", sources=(*BASE, "header"), event=True)
     parameters: int | None = label(
-        "total parameters as claimed", unit="parameters", scope=BOTH, sources=(*BASE, "header"), event=True
+        "total parameters as claimed",
+        unit="parameters",
+        scope=BOTH,
+        sources=(*BASE, "header"),
+        event=True,
+        indexed=True,
     )
     approximate: bool = label("the claimed total is an estimate (NxM)", default=False, sources=BASE)
     active_parameters: int | None = label(
@@ -224,6 +229,7 @@ class Labels(FastPickle):
         sources=("tensors", "header", "api", "lineage"),
         measures="parameters",
         roll_up="model",
+        indexed=True,
     )
     active_parameters_measured: int | None = label(
         "active parameters counted in tensor shapes",

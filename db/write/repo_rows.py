@@ -80,7 +80,7 @@ class StoredState:
     enriched_sha: str | None  # the commit that was enriched
     last_modified: Any  # the driver's own value
     license: str | None
-    indexed: tuple[str | None, ...]  # the labels of INDEXED_LABELS
+    indexed: tuple[str | int | None, ...]  # the labels of INDEXED_LABELS
     row_digest: int | None
 
     @property
