@@ -149,6 +149,14 @@ def shared() -> Path:
     pytest.skip(f"{NO_RECORDED_DATA}: set HF_CATALOG_SHARED to its folder to run this test")
 
 
+LONGEST_TESTS = ("tests/test_docs.py", "tests/crawler/web/test_browser.py", "tests/crawler/execute/test_cluster.py")
+"""Files whose single tests take half a minute: begun last, they would keep one process busy after all others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_TESTS))  # stable: the order is otherwise kept
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
