@@ -15,6 +15,11 @@ from analysis.query.values import normalize_row
 NEW = "new"
 """The kind of change that a repo itself is; every other kind is an event."""
 
+KINDS = (
+    NEW, "renamed", "commit", "licence", "gated", "ungated", "private", "disabled", "gone", "back", "label", "new file",
+    "changed file", "removed file", "new artifact", "removed artifact",
+)  # fmt: skip
+
 ORDERS = ("e.at desc, e.id desc", "r.first_seen desc, r.id desc")
 """The order of either half of the view in which an index finds its newest rows: events, then repos."""
 

@@ -9,9 +9,51 @@ from typing import TYPE_CHECKING
 from analysis.errors import UnknownValue
 
 if TYPE_CHECKING:
+    from analysis.catalog.models import ModelFilter
     from analysis.query.reader import CatalogReader
 
 MAX_NEAREST = 3
+
+
+def check_filter(wanted: ModelFilter, reader: CatalogReader) -> None:
+    """Raises UnknownValue for a value that no model can have. Publishers are no closed list: any may come."""
+    check_families(wanted.families, reader)
+    check_schemes(wanted.quants, reader)
+    check_formats(wanted.formats)
+    check_tunings(wanted.tunings, reader)
+    check_licences(wanted.licenses, reader)
+
+
+def check_tunings(names: Sequence[str], reader: CatalogReader) -> None:
+    """Raises UnknownValue for a tuning that neither the vocabulary nor the catalog has."""
+
+    def is_in_catalog(name: str) -> bool:
+        sql = "select 1 as found from repo_labels where lower(tuning) like :name limit 1"
+        return bool(reader.all(sql, {"name": f'%"{name}"%'}))
+
+    check("tuning", names, lambda: vocabulary_values("tuning"), is_in_catalog)
+
+
+def check_licences(names: Sequence[str], reader: CatalogReader) -> None:
+    """Raises UnknownValue for a licence that neither the table of licences nor a card in the catalog has."""
+    from analysis.licences.licences import licence_table
+
+    def is_in_catalog(name: str) -> bool:
+        return bool(reader.all("select 1 as found from repos where lower(license) = :name limit 1", {"name": name}))
+
+    check("licence", names, lambda: licence_table().licences, is_in_catalog)
+
+
+def check_changes(kinds: Sequence[str]) -> None:
+    """Raises UnknownValue for a kind of change that there is not; without a near one it names all."""
+    from analysis.catalog.changes import KINDS
+
+    for kind in kinds:
+        if kind not in KINDS:
+            error = UnknownValue("kind of change", kind, tuple(get_close_matches(kind.lower(), KINDS, n=MAX_NEAREST)))
+            if not error.close:
+                error.hint = f"the kinds are {', '.join(KINDS)}"
+            raise error
 
 
 def check_families(names: Sequence[str], reader: CatalogReader) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from crawler.cli.complete import complete_family, complete_scheme
+from crawler.cli.complete import complete_change, complete_family, complete_scheme
 from crawler.cli.options import WHEN, db_option, output_options
 from crawler.cli.printer import Column, Printer
 
@@ -26,7 +26,13 @@ ENTRIES = 200
     metavar="SCHEME",
     help="Only this scheme; repeatable.",
 )
-@click.option("--kind", multiple=True, metavar="KIND", help="new, renamed, commit, gone, 'new artifact', label ...")
+@click.option(
+    "--kind",
+    multiple=True,
+    shell_complete=complete_change,
+    metavar="KIND",
+    help="new, renamed, commit, licence, gated, gone, 'new artifact', label ...",
+)
 @click.option(
     "--format", "form", type=click.Choice(["table", "atom"]), default="table", help="atom: a feed for a feed reader."
 )
@@ -56,9 +62,13 @@ def changes(
       hf-catalog changes --format atom > changes.xml
     """
     from analysis.catalog.changes import list_changes
+    from analysis.catalog.known_values import check_changes, check_families, check_schemes
     from analysis.query.reader import CatalogReader
 
     with CatalogReader(db, public_only=form == "atom" if public_only is None else public_only) as reader:
+        check_families(family, reader)
+        check_schemes(quant, reader)
+        check_changes(kind)
         rows = list_changes(reader, since=since, families=family, quants=quant, kinds=kind, limit=limit or None)
         if form == "atom":
             from analysis.publish.atom import make_feed

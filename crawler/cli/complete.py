@@ -47,6 +47,27 @@ def complete_preset(ctx: click.Context, param: click.Parameter, incomplete: str)
     return begin_with(incomplete, ("list", *presets()))
 
 
+def complete_change(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Kinds of changes."""
+    from analysis.catalog.changes import KINDS
+
+    return begin_with(incomplete, KINDS)
+
+
+def complete_tuning(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Tunings of the vocabulary."""
+    from analysis.catalog.known_values import vocabulary_values
+
+    return begin_with(incomplete, vocabulary_values("tuning"))
+
+
+def complete_licence(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Ids of the table of licences."""
+    from analysis.licences.licences import licence_table
+
+    return begin_with(incomplete, licence_table().licences)
+
+
 def complete_query(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Names of the saved queries."""
     from analysis.query.saved import saved_queries

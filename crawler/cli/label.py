@@ -35,7 +35,7 @@ def label(names: tuple[str, ...], explain: bool, as_test: bool, out: Printer) ->
       hf-catalog label --explain Qwen3-30B-A3B-Instruct-2507-UD-Q4_K_XL.gguf
       hf-catalog models ls -q | hf-catalog label - --json
     """
-    write = partial(explained, width=out.width) if explain else as_case if as_test else decoded
+    write = partial(explained, width=out.width, as_test=as_test) if explain else as_case if as_test else decoded
     for batch in batches(names):
         if out.mode == "json":
             out.stdout.write("".join(as_json(name) for name in batch))
@@ -82,10 +82,10 @@ def format_result(name: str, write: Callable[[NameLabels], str]) -> str:
     return write(found)
 
 
-def explained(found: NameLabels, width: int | None) -> str:
+def explained(found: NameLabels, width: int | None, as_test: bool) -> str:
     from analysis.names.explain import explain
 
-    return explain(found, width) + "\n"
+    return explain(found, width) + "\n" + (f"\n{as_case(found)}" if as_test else "")
 
 
 def as_case(found: NameLabels) -> str:

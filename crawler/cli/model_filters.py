@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import click
 
-from crawler.cli.complete import complete_family, complete_format, complete_scheme
+from crawler.cli.complete import complete_family, complete_format, complete_licence, complete_scheme, complete_tuning
 from crawler.cli.options import MODEL_SIZE, Command
 from db.record_base import RepoKind
 
@@ -35,8 +35,21 @@ OPTIONS = (
         help="gguf, safetensors, mlx.",
     ),
     click.option("--author", multiple=True, metavar="NAME", help="The publisher."),
-    click.option("--tuning", multiple=True, metavar="WORD", help="instruct, base, merge, abliterated; all of them."),
-    click.option("--license", "licenses", multiple=True, metavar="NAME", help="apache-2.0, gemma."),
+    click.option(
+        "--tuning",
+        multiple=True,
+        shell_complete=complete_tuning,
+        metavar="WORD",
+        help="instruct, base, merge, abliterated; all of them.",
+    ),
+    click.option(
+        "--license",
+        "licenses",
+        multiple=True,
+        shell_complete=complete_licence,
+        metavar="NAME",
+        help="apache-2.0, gemma.",
+    ),
     click.option("--task", multiple=True, metavar="NAME", help="The Hub's task: text-generation."),
     click.option(
         "--kind",

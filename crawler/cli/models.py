@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.catalog.known_values import check_families, check_formats, check_schemes
+from analysis.catalog.known_values import check_filter
 from crawler.cli.complete import complete_preset, complete_repo_id
 from crawler.cli.coverage import json_basis, print_gap
 from crawler.cli.errors import DONE, NO, print_error
@@ -55,9 +55,7 @@ def ls(
     from analysis.query.reader import CatalogReader
 
     with CatalogReader(db) as reader:
-        check_families(wanted.families, reader)
-        check_schemes(wanted.quants, reader)
-        check_formats(wanted.formats)
+        check_filter(wanted, reader)
         printed = out.rows(
             list_models(reader, wanted, sort=sort, limit=limit or None),
             LISTED,

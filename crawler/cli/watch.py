@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crawler.cli.complete import complete_change
 from crawler.cli.errors import NO, CommandError
 from crawler.cli.model_filters import filter_options
 from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
@@ -31,7 +32,7 @@ def watch() -> None:
 @click.argument("name")
 @filter_options
 @click.option(
-    "--change", "changes", multiple=True, metavar="KIND",
+    "--change", "changes", multiple=True, shell_complete=complete_change, metavar="KIND",
     help="Changes of the models that match, instead of new ones: gone, commit, label, 'new artifact' ...; repeatable.",
 )  # fmt: skip
 @click.option("--query", metavar="NAME", help="New rows of a saved query.")
@@ -67,7 +68,7 @@ def add(
       hf-catalog watch add broken --query broken-files --to print
       hf-catalog watch add mine --sql "select repo_id, sha from models where repo_id = 'google/gemma-3-4b-it'"
     """
-    from analysis.catalog.known_values import check_families, check_formats, check_schemes
+    from analysis.catalog.known_values import check_changes, check_filter
     from analysis.catalog.models import ModelFilter
     from analysis.catalog.watches import WatchDefinition
     from analysis.query.reader import CatalogReader
@@ -84,10 +85,9 @@ def add(
         raise click.UsageError("-p is for --query")
     if every is not None and every <= timedelta(0):
         raise click.UsageError("--every: more than no time")
+    check_changes(changes)
     with CatalogReader(db) as reader:
-        check_families(wanted.families, reader)
-        check_schemes(wanted.quants, reader)
-        check_formats(wanted.formats)
+        check_filter(wanted, reader)
     definition = WatchDefinition(wanted, changes, query or sql, dict(params))
     stored = [check_target(target) for target in dict.fromkeys(targets)]
     add_watch(db, Watch(name, definition.to_data(), stored, every, datetime.now(UTC)))

@@ -18,7 +18,7 @@ from analysis.catalog.compare import compare_models
 from analysis.catalog.coverage import measure_coverage
 from analysis.catalog.fit_request import FitRequest
 from analysis.catalog.fits import find_fits
-from analysis.catalog.known_values import check_families, check_formats, check_schemes, check_task
+from analysis.catalog.known_values import check_changes, check_families, check_formats, check_schemes, check_task
 from analysis.catalog.models import ModelFilter, ModelInfo, list_models, load_info
 from analysis.catalog.use_lines import load_use_lines
 from analysis.errors import InvalidName
@@ -320,6 +320,7 @@ def list_recent_changes(
     with open_reader(db) as reader:
         check_families(families, reader)
         check_schemes(quants, reader)
+        check_changes(kinds)
         most = MAX_OFFSET + MAX_ROWS + 1
         found = list_changes(reader, since=moment, families=families, quants=quants, kinds=kinds, limit=most)
         rows, following = take_page(found, limit, cursor, [since, families, quants, kinds])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from analysis.catalog.changes import list_changes
+from analysis.catalog.changes import KINDS, list_changes
 from analysis.publish.atom import make_feed
 from analysis.units import parse_when
 from crawler.web.page import Content, Page, TextFile, Visit
@@ -13,10 +13,6 @@ from crawler.web.pages.choices import load_choices
 
 MAX_ROWS = 100
 DEFAULT_SPAN = timedelta(days=7)
-KINDS = (
-    "new", "renamed", "commit", "gated", "ungated", "private", "disabled", "gone", "back", "label", "new file",
-    "changed file", "removed file", "new artifact", "removed artifact",
-)  # fmt: skip
 
 
 def find_changes(visit: Visit) -> list[dict[str, Any]]:

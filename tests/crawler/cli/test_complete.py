@@ -22,6 +22,9 @@ def completed(*words: str) -> list[str]:
         (("changes", "--quant", "q4_k"), "Q4_K", "Q4_K_XL"),
         (("fits", "--preset", "rtx-4090"), "rtx-4090-24gb", "rtx-4090-24gb"),
         (("query", "quantized-"), "quantized-copies", "quantized-copies"),
+        (("changes", "--kind", "licen"), "licence", "licence"),
+        (("models", "ls", "--tuning", "in"), "instruct", "instruct"),
+        (("models", "ls", "--license", "apache"), "apache-2.0", "apache-2.0"),
     ],
 )
 def test_values_of_the_vocabulary_and_the_tables(words: tuple[str, ...], first: str, last: str) -> None:

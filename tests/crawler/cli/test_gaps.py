@@ -74,10 +74,36 @@ def test_info_fits_one_screen_and_shows_everything_when_asked(small: str, hf_cat
 
 @pytest.mark.parametrize(
     ("option", "value", "nearest"),
-    [("--family", "gema", "gemma"), ("--quant", "Q4KM", "Q4_K_M"), ("--format", "ggug", "gguf")],
+    [
+        ("--family", "gema", "gemma"),
+        ("--quant", "Q4KM", "Q4_K_M"),
+        ("--format", "ggug", "gguf"),
+        ("--tuning", "instuct", "did you mean instruct"),
+        ("--license", "apachee-2.0", "did you mean apache-2.0"),
+    ],
 )
 def test_models_ls_refuses_unknown_values(small: str, hf_catalog: Ask, option: str, value: str, nearest: str) -> None:
     refused = hf_catalog("models", "ls", option, value, "--db", small)
+    assert refused.status == USAGE and nearest in refused.err
+
+
+@pytest.mark.parametrize(
+    ("words", "nearest"),
+    [
+        (("changes", "--family", "gema"), "gemma"),
+        (("changes", "--quant", "Q4KM"), "Q4_K_M"),
+        (("changes", "--kind", "license"), "did you mean licence?"),
+        (("changes", "--kind", "x"), "the kinds are new, renamed, commit, licence,"),
+        (("watch", "add", "w", "--change", "renames", "--to", "print"), "renamed"),
+        (("query", "best-undr"), "best-under"),
+        (("query", "best-under", "-p", "modl", "x"), "its parameters are model, size"),
+        (("export", "folder", "--only", "vanishd"), "vanished"),
+    ],
+)
+def test_other_commands_refuse_unknown_values(
+    small: str, hf_catalog: Ask, words: tuple[str, ...], nearest: str
+) -> None:
+    refused = hf_catalog(*words, "--db", small)
     assert refused.status == USAGE and nearest in refused.err
 
 

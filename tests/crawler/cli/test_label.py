@@ -91,6 +91,8 @@ def test_explain_lists_each_part(hf_catalog: Ask) -> None:
 def test_a_name_is_printed_as_a_case_for_the_corpus(hf_catalog: Ask) -> None:
     lines = hf_catalog("label", "--as-test", "someone/Qwen3-0.6B-pelican").out.rstrip().splitlines()
     assert (lines[0], lines[-1]) == ('["someone/Qwen3-0.6B-pelican"]', 'unclaimed = ["pelican"]')
+    both = hf_catalog("label", "--explain", "--as-test", "someone/Qwen3-0.6B-pelican").out
+    assert both.index("600 million parameters") < both.index('["someone/Qwen3-0.6B-pelican"]')
 
 
 def test_label_needs_a_name(hf_catalog: Ask) -> None:
