@@ -16,12 +16,14 @@ from analysis.text import escape_control_characters
 from analysis.units import count_text
 
 BAR_PIXELS, GAP_PIXELS = 18, 6
-LABEL_PIXELS, PLOT_PIXELS, VALUE_PIXELS = 130, 250, 70
-MAX_LABEL = 20  # characters
+LABEL_PIXELS, PLOT_PIXELS, VALUE_PIXELS = 130, 144, 62
+"""Together as wide as a phone's page, 336 pixels: a wider picture is scaled down, and its text with it."""
+
+MAX_LABEL = 17  # characters
 LINE_WIDTH, LINE_HEIGHT = 320, 90
 
 NODE_PIXELS, ROW_PIXELS, INDENT_PIXELS, TREE_PIXELS = 26, 34, 16, 340
-CHARACTER_PIXELS = 6.6  # of the tree's font, wide letters included
+CHARACTER_PIXELS = 7.2  # of the tree's font, wide letters included
 
 
 def clip(text: str, most: int) -> str:

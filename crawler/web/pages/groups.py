@@ -14,8 +14,11 @@ FILTERS = {"family": "family", "publisher": "author"}
 """Kind of page -> the filter of the results that selects its models."""
 
 
-LINKED = {"licence": "license", "publisher": "author", "family": "family"}
+LINKED = {"licence": "license", "publisher": "author", "family": "family", "quantization": "quant"}
 """Column of a table of groups -> the filter of the results that its values are of."""
+
+WITH_PAGES = ("publisher", "family", "quantization")
+"""Columns whose values have a page of their own."""
 
 
 def load_family(visit: Visit) -> Content:
@@ -62,7 +65,12 @@ def links(kind: str, found: ModelGroup) -> dict[str, Any]:
     column = FILTERS[kind]
     orders = {"table": {}, "oldest": {"_sort": "created_at"}, "newest": {"_sort_desc": "created_at"}}
     tables = {name: table_url("models", **{column: found.name}, **order) for name, order in orders.items()}
-    return {"kind": kind, "hub": hub, "filters": LINKED, "filter": column, **tables}
+
+    def month_url(month: str) -> str:
+        return table_url("models", **{column: found.name, "created_at__startswith": month})
+
+    shared = {"kind": kind, "hub": hub, "filters": LINKED, "pages": WITH_PAGES, "filter": column}
+    return {**shared, "month_url": month_url, **tables}
 
 
 FAMILY = Page("family", r"/family/([^/]+)", load_family)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlencode
+
+from markupsafe import Markup
 
 from analysis.catalog.audit import audit_model
 from analysis.catalog.compare import TITLES
@@ -26,6 +28,7 @@ from analysis.schemes.schemes import find_scheme
 from analysis.units import count_text, size_text
 from crawler.web.page import ChosenMachine, Content, Page, Visit, choose_machine
 from crawler.web.pages.choices import machine_choices
+from crawler.web.tables import table_url
 
 MAX_ROWS = 60  # of files and of evidence, so that the page stays light
 
@@ -72,7 +75,8 @@ def load_model(visit: Visit) -> Content:
         "tree": draw_tree(tree_nodes(around), f"Lineage of {model['repo_id']}"),
         "checks": checks,
         "ancestors": around.ancestors[::-1],
-        "pictures": [draw_series(series) for series in history],
+        "pictures": [draw_series(series, model["repo_id"]) for series in history],
+        "month_url": lambda month: changes_url(model["repo_id"], seen_at__startswith=month),
         "evidence": evidence,
         "explained": {each["field"].removesuffix("_measured"): each["field"] for each in reversed(evidence)},
         "titles": TITLES,
@@ -114,13 +118,31 @@ def neighbour_node(each: Neighbour, depth: int) -> TreeNode:
     return TreeNode(each.repo_id, note, depth, model_url(each.repo_id) if each.known else None)
 
 
-def draw_series(series: Series) -> tuple[str, Any]:
-    """The title and the picture of a series."""
+@dataclass(frozen=True, slots=True)
+class HistoryPicture:
+    """A series as a picture with the address of the rows that it shows; `months` where these are counts by month."""
+
+    title: str
+    picture: Markup
+    url: str
+    months: Sequence[tuple[str, int]] = ()
+
+
+def draw_series(series: Series, repo_id: str) -> HistoryPicture:
     if series.name == "changes":
-        return "changes by month", draw_columns(series.points, "changes")
+        picture = draw_columns(series.points, "changes")
+        return HistoryPicture("changes by month", picture, changes_url(repo_id), series.points)
     if series.name == "size":
-        return "size of all files", draw_line(series.points, "size", text=size_text)
-    return series.name, draw_line(series.points, series.name)
+        picture = draw_line(series.points, "size", text=size_text)
+        return HistoryPicture("size of all files", picture, changes_url(repo_id, kind__endswith="file"))
+    url = table_url("metrics_daily", repo_id=repo_id, _sort="day")
+    title = "downloads in 30 days, by day" if series.name == "downloads" else f"{series.name}, by day"
+    return HistoryPicture(title, draw_line(series.points, series.name), url)
+
+
+def changes_url(repo_id: str, **filters: str) -> str:
+    """The changes of a repo as rows, without the one that it became known."""
+    return table_url("changes", repo_id=repo_id, kind__not="new", **filters)
 
 
 def explain_labels(found: Description) -> list[dict[str, Any]]:

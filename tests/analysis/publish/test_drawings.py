@@ -11,6 +11,7 @@ pytest.importorskip("markupsafe", reason="markupsafe is not installed: pip insta
 
 from analysis.publish.drawings import (
     LINE_HEIGHT,
+    MAX_LABEL,
     PLOT_PIXELS,
     TreeNode,
     clip,
@@ -35,6 +36,19 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert numbers(svg, "rect", "width") == [PLOT_PIXELS, PLOT_PIXELS / 4]
     assert "<title>a: 200 downloads</title>" in svg and 'href="/x?a=a&amp;b=1"' in svg
     assert 'aria-label="Things: a 200, b 50"' in svg
+
+
+def test_bars_and_trees_are_not_wider_than_a_phone_and_their_texts_do_not_touch() -> None:
+    """The page of a window of 360 pixels has 331: text of 12 pixels keeps 11 of them there."""
+    bars = draw_bars([("w" * 40, 123_456)], "Things")
+    tree = draw_tree([TreeNode("w" * 60, "181,742 downloads", 3)], "Lineage")
+    for svg in (bars, tree):
+        assert float(ET.fromstring(svg).attrib["width"]) * 11 / 12 <= 331
+    ends = [float(each.attrib["x"]) for each in ET.fromstring(bars).iter("text")]
+    assert ends[0] >= 7 * len(clip("w" * 40, MAX_LABEL)), "the label begins in the picture"
+    label, note = ET.fromstring(tree).iter("text")
+    room = float(note.attrib["x"]) - float(label.attrib["x"])
+    assert 7 * len(f"{label.text}{note.text}") <= room
 
 
 def test_columns_are_as_high_as_their_values() -> None:

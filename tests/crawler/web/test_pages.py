@@ -11,6 +11,7 @@ import sqlite3
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -19,6 +20,7 @@ pytest.importorskip("datasette", reason="datasette is not installed: pip install
 from analysis.catalog.audit import audit_model
 from analysis.catalog.fit_request import FitRequest
 from analysis.catalog.fits import find_fits
+from analysis.catalog.history import Series
 from analysis.fit.machines import GB, Machine
 from analysis.query.reader import CatalogReader
 from analysis.query.saved import saved_queries
@@ -26,6 +28,7 @@ from crawler.web.answers import AnswerCache
 from crawler.web.gate import STRICT_POLICY, Gate, Message
 from crawler.web.limits import WebLimits
 from crawler.web.page import change_text
+from crawler.web.pages.model import draw_series
 from tests.crawler.web.site import Site
 from tests.small_catalog import SCRIPT
 
@@ -400,6 +403,17 @@ def test_a_change_is_shown_as_people_read_it() -> None:
     assert (change_text("apache-2.0"), change_text(None)) == ("apache-2.0", "")
 
 
+def test_charts_of_a_models_history_lead_to_their_rows(site: Site) -> None:
+    months = Series("changes", [("2026-10", 2), ("2026-11", 0)])
+    found = [draw_series(each, GEMMA) for each in (months, Series("downloads", [("2026-11-01", 1), ("2026-11-02", 2)]))]
+    assert [each.url.partition("&")[0] for each in found] == [
+        f"/catalog/changes?repo_id={quote(GEMMA, safe='')}", f"/catalog/metrics_daily?repo_id={quote(GEMMA, safe='')}",
+    ]  # fmt: skip
+    assert found[0].months == months.points and found[1].months == ()
+    for each in found:
+        site.get(each.url)
+
+
 def test_numbers_and_quantizations_lead_to_where_they_come_from(site: Site) -> None:
     home = site.get("/")
     assert re.search(r'<a href="/catalog/models\?depth=headers&amp;[^"]*">\d+</a></dd>', home)
@@ -409,6 +423,12 @@ def test_numbers_and_quantizations_lead_to_where_they_come_from(site: Site) -> N
     family = site.get("/family/gemma")
     assert '<dt>models</dt><dd><a href="/search?family=gemma">5</a></dd>' in family
     assert 'href="/catalog/models?family=gemma&amp;version=3&amp;' in family
+    month = re.search(r'<a class="soft" href="([^"]*)" aria-label="1 in 2025-03"', family)
+    assert month
+    (first,) = site.rows("/catalog/models", family="gemma", created_at__startswith="2025-03")
+    assert month[1].startswith("/catalog/models?family=gemma&amp;created_at__startswith=2025-03")
+    assert first["created_at"].startswith("2025-03")
+    assert '<a href="/search?family=gemma&amp;license=gemma">5</a>' in family
     about = site.get("/about")
     assert 'href="/catalog?sql=select+count' in about and 'href="/catalog/label_conflicts?field=quant">' in about
     assert '<a href="/quantization/' in site.get("/query/quantizations").partition("<svg")[2].partition("</svg>")[0]
