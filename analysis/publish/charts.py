@@ -29,8 +29,10 @@ PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B
 INK = {"light": "#1f2328", "dark": "#e6edf3"}
 GRID = {"light": "#d0d7de", "dark": "#30363d"}
 BACKGROUND = {"light": "#ffffff", "dark": "#0d1117"}
-WIDE_PIXELS = 820  # width of the plot itself, on a desktop
-NARROW_PIXELS = 300  # on a phone
+WIDE_PIXELS = 820  # width of the plot itself, in a file
+PAGE_PIXELS = 700  # width of a whole picture on a page: of a window of 768 pixels, or larger on a wider one
+NARROW_PIXELS = 500  # below it a title is longer than its axis, and ends where the axis ends
+PHONE_PIXELS = 328  # of a window of 360 pixels, so that its text is not scaled down
 CONFLICT_COLOUR = "#D55E00"
 TOP_FAMILIES = 7  # the eighth colour is for all others
 MAX_POINTS = 1_500  # of the scatter plot: more would make the page large and no clearer
@@ -107,10 +109,14 @@ class Figure:
     def inline_svg(self, width: int, suffix: str) -> str:
         """SVG for a page: it scales with the page, takes its colours from the page's style, and has a text alternative.
 
-        `suffix` is its class and keeps its ids apart from those of other charts on the page.
+        `width` is that of the whole picture, with its axes, so that its text has the size that it says. `suffix` is its
+        class and keeps its ids apart from those of other charts on the page.
         """
         name = f"{self.name}-{suffix}"
-        svg = str(import_vl_convert().vegalite_to_svg(self.spec("light", width)))
+        padding = {"left": 12, "top": 5, "right": 5, "bottom": 5}  # a browser's font may be wider than the measured one
+        fit = {"autosize": {"type": "fit-x", "contains": "padding"}, "padding": padding}
+        spec = {**self.spec("light", width), "width": width, **fit}
+        svg = str(import_vl_convert().vegalite_to_svg(spec))
         svg = self.with_basis(svg, INK["light"], f"{name}-")
         size = VIEW_BOX.search(svg)
         numbers: dict[str, int] = {}  # of ids: vl-convert counts on from chart to chart, here each starts at 0
@@ -167,7 +173,7 @@ def make_config(theme: Theme, width: int) -> dict[str, Any]:
         "background": "transparent",
         "font": FONT,
         "axis": {**text, "gridColor": grid, "domainColor": grid, "tickColor": grid, "labelLimit": 150},
-        "axisX": {"titlePadding": 8},
+        "axisX": {"titlePadding": 8, **({"titleAnchor": "end"} if width < NARROW_PIXELS else {})},
         "legend": {
             **text,
             "orient": "bottom",

@@ -18,7 +18,7 @@ from analysis.catalog.fits import Fit, find_fits
 from analysis.catalog.lineage import Branch, largest_family, lineage_trees
 from analysis.catalog.overview import load_runs
 from analysis.fit.machines import GB, Machine
-from analysis.publish.charts import NARROW_PIXELS, WIDE_PIXELS, Figure, describe_source, make_figures
+from analysis.publish.charts import PAGE_PIXELS, PHONE_PIXELS, Figure, describe_source, make_figures
 from analysis.publish.pages import make_environment, page_style
 from analysis.query.reader import CatalogReader
 from analysis.units import iso
@@ -159,14 +159,18 @@ def find_fits_by_memory(reader: CatalogReader) -> list[MemoryFits]:
     return found
 
 
-def render_report(report: Report) -> str:
-    """The page as HTML. Raises MissingExtra without Jinja."""
+def render_report(report: Report, links: Mapping[str, str] | None = None) -> str:
+    """The page as HTML. Raises MissingExtra without Jinja.
+
+    `links`: the addresses of the rows behind its numbers and charts, by name, where the catalog is served beside it.
+    Its models then lead to their pages there, else to the Hub.
+    """
     environment = make_environment("charts")
     pictures = [(figure, inline_pictures(figure)) for figure in report.figures]
     page: str = environment.get_template("report.html").render(
         report=report, pictures=pictures, table_rows=MAX_TABLE_ROWS, version=version("hf-catalog"),
         context=CONTEXT_TOKENS, made_at=iso(report.made_at), style=page_style(),
-        words=WORDS,
+        words=WORDS, links=links or {},
     )  # fmt: skip
     return page
 
@@ -175,7 +179,7 @@ def inline_pictures(figure: Figure) -> str | None:
     """The chart's SVG for desktops and for phones, of which the page's style shows one; None where it has no data."""
     if figure.draw is None:
         return None
-    return figure.inline_svg(WIDE_PIXELS, "wide") + figure.inline_svg(NARROW_PIXELS, "narrow")
+    return figure.inline_svg(PAGE_PIXELS, "wide") + figure.inline_svg(PHONE_PIXELS, "narrow")
 
 
 def write_report(page: str, path: Path) -> None:

@@ -126,8 +126,9 @@ def make_public_copy(path: Path, out: Printer) -> Path:
 def make_report(db: Path) -> str:
     """The HTML of the report."""
     from analysis.publish.report import build_report, render_report  # here, so that the server starts before pandas
+    from crawler.web.report_links import REPORT_LINKS
 
-    return render_report(build_report(db))
+    return render_report(build_report(db), REPORT_LINKS)
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -101,6 +101,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 form input[type=submit], form button[type=button] { background: #0550ae; border-color: #0550ae; color: #fff; }
 .skip { position: absolute; left: -999rem; }
 .skip:focus { left: 1rem; top: .5rem; background: #fff; padding: .5rem; z-index: 1; }
+main.content { padding: 0 1rem; }
 :focus-visible { outline: 2px solid #0550ae; outline-offset: 2px; }
 """
 REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")

@@ -151,8 +151,15 @@ def explain_labels(found: Description) -> list[dict[str, Any]]:
     for row in found.info.evidence:
         labels.setdefault(row["field"], []).append(row)
     return [
-        {"field": name, "value": found.model.get(name), "evidence": rows[:MAX_ROWS]} for name, rows in labels.items()
+        {"field": name, "value": decided_value(found, name, rows), "evidence": rows[:MAX_ROWS]}
+        for name, rows in labels.items()
     ]
+
+
+def decided_value(found: Description, name: str, rows: Sequence[Mapping[str, Any]]) -> Any:
+    """A label's value: of the repo's own columns, else (few labels have none) what its evidence decided."""
+    value = found.model.get(name)
+    return value if value is not None else next((row["value"] for row in rows if row["resolved"]), None)
 
 
 MODEL = Page("model", r"/model/([^/]+)(?:/([^/]+))?", load_model)

@@ -73,6 +73,23 @@ def test_the_page_loads_nothing(html: str, page: Page) -> None:
     assert policy is not None and policy.startswith("default-src 'none'")
 
 
+def test_pictures_fit_a_phone_and_a_tablet_without_being_scaled_down(html: str) -> None:
+    """Text of 11 and 12 pixels keeps its size on pages of 331 and 728 pixels: windows of 360 and 768."""
+    for name, room in (("narrow", 331), ("wide", 728)):
+        widths = [float(found) for found in re.findall(rf'<svg class="{name}"[^>]* viewBox="0 0 ([\d.]+) ', html)]
+        assert len(widths) == len(CHARTS) and room * 0.9 < min(widths) and max(widths) <= room, name
+
+
+def test_numbers_of_the_served_report_lead_to_their_rows(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.publish.report.inline_pictures", lambda figure: "<svg></svg>")
+    report = build_report(small, family="gemma")
+    page = render_report(report, {"quantized_repos": "/some?a=1&b=2", CHARTS[0]: "/rows"})
+    assert f'<dd><a href="/some?a=1&amp;b=2">{report.counts["quantized_repos"]}</a></dd>' in page
+    assert f'<a href="/rows">The rows of {report.figures[0].title}</a>' in page
+    assert f"<dd>{report.counts['families']}</dd>" in page, "without a link"
+    assert 'href="/model/google/gemma-3-4b-it"' in page
+
+
 def test_untrusted_text_is_escaped(html: str, page: Page) -> None:
     assert "<script" not in html
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)

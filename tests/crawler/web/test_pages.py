@@ -11,6 +11,7 @@ import sqlite3
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
@@ -28,7 +29,7 @@ from crawler.web.answers import AnswerCache
 from crawler.web.gate import STRICT_POLICY, Gate, Message
 from crawler.web.limits import WebLimits
 from crawler.web.page import change_text
-from crawler.web.pages.model import draw_series
+from crawler.web.pages.model import decided_value, draw_series
 from tests.crawler.web.site import Site
 from tests.small_catalog import SCRIPT
 
@@ -401,6 +402,14 @@ def test_a_change_is_shown_as_people_read_it() -> None:
     assert change_text("{not JSON") == "{not JSON"
     assert change_text("e27bab58bd1a069be27f35b1d552d801e04cc97d") == "e27bab58bd1a"
     assert (change_text("apache-2.0"), change_text(None)) == ("apache-2.0", "")
+
+
+def test_a_label_without_a_column_of_its_own_has_the_value_that_its_evidence_decided() -> None:
+    rows = [{"value": "bartowski", "resolved": False}, {"value": "unsloth", "resolved": True}]
+    found = SimpleNamespace(model={"family": "gemma", "quantizer": None})
+    assert decided_value(found, "quantizer", rows) == "unsloth"  # type: ignore[arg-type]
+    assert decided_value(found, "family", rows) == "gemma"  # type: ignore[arg-type]
+    assert decided_value(found, "scan", rows[:1]) is None  # type: ignore[arg-type]
 
 
 def test_charts_of_a_models_history_lead_to_their_rows(site: Site) -> None:

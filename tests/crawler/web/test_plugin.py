@@ -15,11 +15,14 @@ import pytest
 
 pytest.importorskip("datasette", reason="datasette is not installed: pip install '.[serve]'")
 
+from analysis.publish.report import COUNTS
 from analysis.query.process import QueryRequest
+from analysis.query.reader import CatalogReader
 from analysis.query.saved import SavedQuery, find_saved_query, saved_queries
 from analysis.query.statement import parameter_spans
 from crawler.web.limits import WebLimits
 from crawler.web.plugin import DATABASE, SHOWN_TABLES, list_tables, sql_with_defaults
+from crawler.web.report_links import REPORT_LINKS
 from crawler.web.tables import SHORT_COLUMNS
 from crawler.web.templates_of_datasette import REPAIRS
 from db.errors import QueryTimeout, QueryTooCostly
@@ -174,6 +177,15 @@ def test_the_file_can_not_be_downloaded(site: Site) -> None:
 
 
 # ---- the report, and a concurrent crawl ------------------------------------------------------------------
+
+
+def test_the_reports_numbers_lead_to_the_rows_that_they_count(site: Site, small: str) -> None:
+    with CatalogReader(small) as reader:
+        (counts,) = reader.all(COUNTS)
+    for name, url in REPORT_LINKS.items():
+        shown = re.search(r"<h2>\s*([\d,]+) rows?", site.get(url))
+        if name in ("repos", "quantized_repos", "headers"):
+            assert shown and int(shown[1].replace(",", "")) == counts[name], name
 
 
 def test_the_report_is_built_once_while_the_catalog_does_not_change(small: str) -> None:
