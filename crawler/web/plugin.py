@@ -153,12 +153,10 @@ def make_metadata(db: Path) -> dict[str, Any]:
 
 def list_tables(db: Path) -> dict[str, list[str]]:
     """The tables and views of the file with the names of their columns."""
-    from db.engine import raw
-
-    with raw(db) as connection:
-        names = connection.execute("select name from sqlite_master where type in ('table', 'view') order by name")
-        listed = "select name from pragma_table_info(?)"
-        return {name: [row[0] for row in connection.execute(listed, (name,))] for (name,) in names.fetchall()}
+    listed = "select name from pragma_table_info(:name)"
+    with CatalogReader(db) as reader:
+        names = reader.all("select name from sqlite_master where type in ('table', 'view') order by name")
+        return {row["name"]: [each["name"] for each in reader.all(listed, row)] for row in names}
 
 
 def table_metadata(name: str, columns: Sequence[str]) -> dict[str, Any]:

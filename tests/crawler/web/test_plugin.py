@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -39,8 +43,6 @@ def site(small: str) -> Site:
 
 
 def test_every_table_and_view_opens_with_a_description(site: Site, small: str) -> None:
-    import sqlite3
-
     with sqlite3.connect(small) as connection:
         names = [
             row[0] for row in connection.execute("select name from sqlite_master where type = 'view' order by name")
@@ -176,6 +178,32 @@ def test_the_file_can_not_be_downloaded(site: Site) -> None:
     site.get(f"/{DATABASE}.db", status=403)
 
 
+# ---- another user's catalog ---------------------------------------------------------------------------------------
+
+
+def test_a_catalog_of_another_user_is_served_from_a_folder_where_nothing_may_be_written(small: str) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made) / "readonly"
+        Path(made).chmod(0o755)
+        folder.mkdir()
+        db = folder / "catalog.db"
+        shutil.copy(small, db)
+        with closing(sqlite3.connect(db)) as connection:
+            assert connection.execute("pragma journal_mode = wal").fetchone() == ("wal",)
+        db.chmod(0o444)
+        folder.chmod(0o555)
+        pid = os.fork()
+        if pid == 0:
+            if os.geteuid() == 0:
+                os.setuid(65534)  # the user nobody, for whom permissions hold
+            try:
+                os._exit(0 if "repos" in list_tables(db) else 1)
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        folder.chmod(0o755)
+
+
 # ---- the report, and a concurrent crawl ------------------------------------------------------------------
 
 
@@ -236,8 +264,6 @@ def test_a_wide_table_opens_with_columns_that_fit_a_window(site: Site) -> None:
 
 
 def test_every_wide_table_that_is_listed_has_short_columns(small: str) -> None:
-    import sqlite3
-
     with sqlite3.connect(small) as connection:
         views = {name for (name,) in connection.execute("select name from sqlite_master where type = 'view'")}
     tables = list_tables(Path(small))
