@@ -19,7 +19,7 @@ BAR_PIXELS, GAP_PIXELS = 18, 6
 LABEL_PIXELS, PLOT_PIXELS, VALUE_PIXELS = 130, 144, 62
 """Together as wide as a phone's page, 336 pixels: a wider picture is scaled down, and its text with it."""
 
-MAX_LABEL = 17  # characters
+MAX_LABEL = 16  # characters
 LINE_WIDTH, LINE_HEIGHT = 320, 90
 
 NODE_PIXELS, ROW_PIXELS, INDENT_PIXELS, TREE_PIXELS = 26, 34, 16, 340
