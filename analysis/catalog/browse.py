@@ -86,7 +86,7 @@ def browse(reader: CatalogReader, db: str | Path, request: BrowseRequest) -> Bro
         found = {row["repo_id"] for row in counted}
         rows = load_rows(reader, [repo_id for repo_id in ranked if repo_id in found][first : first + PAGE_ROWS])
     else:
-        rows = sorted_rows(reader, where, request.sort, PAGE_ROWS, first)
+        rows = sorted_rows(reader, where, stored_sort(request), PAGE_ROWS, first)
     total = len(counted)
     if not is_total and len(rows) < PAGE_ROWS and (rows or not first):  # the last page
         total, is_total = first + len(rows), True
@@ -117,9 +117,14 @@ def browse_all(reader: CatalogReader, db: str | Path, request: BrowseRequest, li
     ranked, _ = rank_words(db, request.text)
     where = match_conditions(reader, request, ranked)
     if ranked is None or request.sort != RANK:
-        return sorted_rows(reader, where, request.sort, limit, 0)
+        return sorted_rows(reader, where, stored_sort(request), limit, 0)
     found = {row["repo_id"] for row in reader.all(f"select repo_id from {ROWS}{where}", where.values)}
     return load_rows(reader, [repo_id for repo_id in ranked if repo_id in found][:limit])
+
+
+def stored_sort(request: BrowseRequest) -> str:
+    """The order of rows that no words rank: also of a text that has no letter and no digit."""
+    return "downloads" if request.sort == RANK else request.sort
 
 
 def rank_words(db: str | Path, text: str) -> tuple[list[str] | None, Sequence[str]]:

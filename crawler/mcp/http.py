@@ -17,6 +17,7 @@ import uvicorn
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
+from crawler.http_connections import BACKLOG, BoundedConnection
 from crawler.mcp.limits import MAX_REQUEST_BYTES
 
 HOST = "127.0.0.1"
@@ -76,6 +77,7 @@ def serve_http(server: MCPServer[Any], listener: socket.socket, token: str, *, v
     application = make_application(server, listener.getsockname()[1], token)
     config = uvicorn.Config(
         application, log_level="info" if verbose else "warning", server_header=False, ws="none",
+        http=BoundedConnection, backlog=BACKLOG,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )  # fmt: skip
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again when it has ended

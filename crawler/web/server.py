@@ -12,6 +12,7 @@ from types import FrameType
 
 import uvicorn
 
+from crawler.http_connections import BACKLOG, BoundedConnection
 from crawler.web.gate import Gate
 
 GRACE_SECONDS = 3
@@ -19,9 +20,6 @@ GRACE_SECONDS = 3
 
 LAST_SECONDS = 3.0
 """How long all else may take after that."""
-
-MAX_CONNECTIONS = 500
-"""Connections at a time, with those that send no request; more are answered with status 503."""
 
 
 class Server(uvicorn.Server):
@@ -55,9 +53,9 @@ def serve_until_signal(application: Gate, listener: socket.socket, end: Callable
         log_level="info" if verbose else "warning",
         lifespan="on",
         server_header=False,
-        http="h11",  # its requests have a limited size
+        http=BoundedConnection,
+        backlog=BACKLOG,
         ws="none",
-        limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     loop = asyncio.new_event_loop()

@@ -43,6 +43,12 @@ from db.sqlite_file import is_url, to_catalog_error
 
 MAX_MANIFEST_BYTES = 8 * 2**20
 BATCH_ROWS = 20_000
+SLICE_BYTES = 32 * 2**20
+"""What the rows that are written at once may take in memory, if they are more than one."""
+
+MAX_BATCH_BYTES = BATCH_ROWS * 2**16
+"""What so many rows may take: 64 KiB each on average."""
+
 PATH = re.compile(rf"{TABLES_FOLDER}/[a-z_]+/([a-z0-9=-]+/)?[a-z0-9-]+\.parquet")
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 """How SQLite holds a time; seconds with their milliseconds."""
@@ -109,7 +115,7 @@ def read_files(folder: Path) -> dict[str, list[SnapshotFile]]:
         return {name: [parse_file(folder, each) for each in tables[name]["files"]] for name in tables if name in known}
     except FileNotFoundError:
         raise SnapshotInvalid(folder, f"it has no {MANIFEST}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise SnapshotInvalid(folder, f"{MANIFEST} is malformed ({error})") from error
 
 
@@ -208,7 +214,7 @@ def read_batches(
     import pyarrow.parquet
 
     try:
-        parquet = pyarrow.parquet.ParquetFile(folder / file.name)
+        parquet = open_parquet(folder, file)
         present = set(parquet.schema_arrow.names)
         columns = [column.name for column in table.columns if column.name in present]
         lacking = [c.name for c in table.columns if c.name not in present and not c.nullable and not c.server_default]
@@ -216,13 +222,45 @@ def read_batches(
             raise SnapshotInvalid(folder, f"{file.name} lacks the column {lacking[0]}")
         is_sqlite = engine.dialect.name == "sqlite"
         for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
-            values = [
-                to_driver(batch.column(batch.schema.get_field_index(name)), column_kind(table.c[name]), is_sqlite)
-                for name in columns
-            ]
-            yield columns, list(zip(*values, strict=True))
+            size = sum(map(expanded_size, batch.columns))
+            if size > MAX_BATCH_BYTES:
+                raise SnapshotInvalid(folder, f"rows of {file.name} take {size:,} bytes, too many for {len(batch):,}")
+            step = max(len(batch) * SLICE_BYTES // max(size, SLICE_BYTES), 1)
+            for part in (batch.slice(start, step) for start in range(0, len(batch), step)):
+                values = [
+                    to_driver(part.column(part.schema.get_field_index(name)), column_kind(table.c[name]), is_sqlite)
+                    for name in columns
+                ]
+                yield columns, list(zip(*values, strict=True))
     except (pyarrow.ArrowException, OSError) as error:
         raise SnapshotInvalid(folder, f"{file.name}: {error}") from error
+
+
+def open_parquet(folder: Path, file: SnapshotFile) -> Any:
+    """The file, whose texts are read as dictionaries: each value once, however many rows have it.
+
+    A file of 60 kB may say of 20,000 rows that they hold the same megabyte. Raises SnapshotInvalid, ArrowException.
+    """
+    import pyarrow as pa
+
+    schema = pa.parquet.read_schema(folder / file.name)
+    for field in schema:
+        if pa.types.is_nested(field.type):
+            raise SnapshotInvalid(folder, f"{file.name} has lists in the column {field.name}")
+    texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
+    return pa.parquet.ParquetFile(folder / file.name, read_dictionary=texts)
+
+
+def expanded_size(array: Any) -> int:
+    """Bytes of a column with each of its values written out."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(array.type):
+        return int(array.nbytes)
+    if not (pa.types.is_string(array.type.value_type) or pa.types.is_binary(array.type.value_type)):
+        return int(array.nbytes + len(array) * 8)
+    lengths = pa.compute.binary_length(array.dictionary)
+    return int(pa.compute.sum(pa.compute.take(lengths, array.indices)).as_py() or 0)
 
 
 def to_driver(array: Any, kind: Kind, is_sqlite: bool) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -21,6 +22,7 @@ from analysis.publish.snapshot_writer import VIEWS
 from analysis.query.reader import CatalogReader
 from analysis.query.saved import saved_queries
 from db.errors import CatalogError
+from db.maintain import from_snapshot
 from db.maintain.check import check
 from db.maintain.from_snapshot import SnapshotInvalid, restore_snapshot
 from db.read.search import find
@@ -205,6 +207,24 @@ def first_file(manifest: dict[str, Any], table: str = "repos") -> dict[str, Any]
     return found
 
 
+def repeat_large(texts: list[str]) -> Any:
+    """A megabyte, which the file holds once and each of its rows has."""
+    indices = pyarrow.array([0] * len(texts), pyarrow.int32())
+    return pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(["x" * 1_000_000]))
+
+
+def edit_column(folder: Path, change: Callable[[list[str]], Any]) -> None:
+    """Gives the column `author` of repos other values, with a manifest that fits."""
+    path = folder / "tables/repos/part-0.parquet"
+    table = pyarrow.parquet.read_table(path)
+    at = table.schema.get_field_index("author")
+    column = change(table.column(at).to_pylist())
+    pyarrow.parquet.write_table(table.set_column(at, "author", column), path, compression="zstd")
+    data = path.read_bytes()
+    facts = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    edit_manifest(folder, lambda m: first_file(m).update(facts))
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -217,13 +237,22 @@ def first_file(manifest: dict[str, Any], table: str = "repos") -> dict[str, Any]
         (lambda f: edit_manifest(f, lambda m: first_file(m).update(sha256="0" * 64)), "another sha256"),
         (lambda f: edit_manifest(f, lambda m: first_file(m).update(size=5)), "bytes, not 5"),
         (lambda f: edit_manifest(f, lambda m: first_file(m).update(rows=1)), "manifest says 1"),
+        (lambda f: edit_manifest(f, lambda m: first_file(m).update(rows=float("inf"))), "malformed"),
+        (lambda f: edit_column(f, repeat_large), "too many for"),
+        (
+            lambda f: edit_column(f, lambda texts: pyarrow.array([[text] for text in texts])),
+            "lists in the column author",
+        ),
         (lambda f: (f / "tables/repos/part-0.parquet").unlink(), "missing"),
         (lambda f: edit_manifest(f, lambda m: m["tables"].pop("repos")), "contradict each other"),
         (lambda f: edit_manifest(f, lambda m: m["tables"].pop("evidence")), "label_evidence refers to evidence"),
         (lambda f: edit_manifest(f, lambda m: m["tables"].update(repos=m["tables"]["tags"])), "lacks the column"),
     ],
 )
-def test_a_spoilt_snapshot_makes_no_catalog(snapshot: Path, tmp_path: Path, spoil: Any, said: str) -> None:
+def test_a_spoilt_snapshot_makes_no_catalog(
+    snapshot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Any, said: str
+) -> None:
+    monkeypatch.setattr(from_snapshot, "MAX_BATCH_BYTES", 3_000_000)
     spoil(snapshot)
     target = tmp_path / "new.db"
     with pytest.raises(SnapshotInvalid, match=said):

@@ -314,6 +314,7 @@ def test_the_data_are_described(site: Site) -> None:
         ("/fits?machine=M3+Max", 400, "M3 Max 16GB"),
         ("/fits?context=0", 400, "8192, 32k"),
         ("/search?sort=random", 400, "one of match, downloads"),
+        ("/search?q=%22%28", 200, "This result as"),
         ("/search?page=x", 400, "a number from 1"),
         ("/search?page=0", 400, "a number from 1"),
         ("/search?q=" + "a" * 301, 400, "at most 300 characters"),
