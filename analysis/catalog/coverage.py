@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,6 +42,11 @@ class Coverage:
         return self.files >= COMPLETE_SHARE * min(self.repos, MAX_COUNTED)
 
     @property
+    def lacks_headers(self) -> bool:
+        """Whether no repo was read for its headers, which `fits` then estimates."""
+        return self.repos > 0 and self.headers == 0
+
+    @property
     def text(self) -> str:
         """`2,000 repos known; files read for 0 and headers for 0 of them`."""
         return (
@@ -52,12 +58,21 @@ class Coverage:
         """The command that would read what is missing, into the catalog `db`."""
         parts = ["hf-catalog crawl --depth headers"]
         parts += [f"--limit {self.repos}"] if 0 < self.repos <= MAX_COUNTED else []
-        parts += [f"--endpoint {self.endpoint}"] if self.endpoint else []
-        return " ".join([*parts, f"--db {db}"])
+        return f"{' '.join(parts)} {self.source(db)}"
 
-    def row(self, db: str) -> dict[str, Any]:
+    def command_of(self, repo_id: str, db: str) -> str:
+        """The command that would read one repo."""
+        return f"hf-catalog crawl --repo {shlex.quote(repo_id)} {self.source(db)}"
+
+    def source(self, db: str) -> str:
+        """The options that name the Hub and the catalog, as a shell reads them."""
+        endpoint = f"--endpoint {shlex.quote(self.endpoint)} " if self.endpoint else ""
+        return f"{endpoint}--db {shlex.quote(db)}"
+
+    def row(self, db: str, *, uses_headers: bool = False) -> dict[str, Any]:
         """As a JSON object; `command` is None where nothing is missing."""
-        return {**asdict(self), "text": self.text, "command": None if self.is_complete else self.command(db)}
+        is_enough = self.is_complete and not (uses_headers and self.lacks_headers)
+        return {**asdict(self), "text": self.text, "command": None if is_enough else self.command(db)}
 
 
 UNMEASURED = Coverage(0, 0, 0)

@@ -6,6 +6,7 @@ docs.ollama.com, lmstudio.ai/docs/cli, docs.vllm.ai, github.com/ml-explore/mlx-l
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -123,8 +124,8 @@ def safetensors_lines(model: Loadable) -> dict[str, str]:
     lines = {}
     if model.task in CHAT_TASKS and model.quant_method in VLLM_METHODS:
         lines["vLLM"] = shell("vllm", "serve", model.repo_id)
-    revision = f", revision={model.sha!r}" if model.sha else ""
-    call = f"from transformers import AutoModel; AutoModel.from_pretrained({model.repo_id!r}{revision})"
+    revision = f", revision={json.dumps(model.sha)}" if model.sha else ""
+    call = f"from transformers import AutoModel; AutoModel.from_pretrained({json.dumps(model.repo_id)}{revision})"
     if model.task in CHAT_TASKS:
         call = call.replace("AutoModel", "AutoModelForCausalLM")
     if model.task == "image-text-to-text":

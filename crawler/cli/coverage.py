@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from analysis.query.reader import CatalogReader
 
 
-def print_coverage(out: Printer, coverage: Coverage, db: str) -> None:
-    """The coverage, and what would complete it."""
+def print_coverage(out: Printer, coverage: Coverage, db: str, *, uses_headers: bool = False) -> None:
+    """The coverage, and what would complete it; `uses_headers`: the answer is better with headers."""
     out.message(f"Coverage: {coverage.text}.")
-    if not coverage.is_complete:
+    if not coverage.is_complete or (uses_headers and coverage.lacks_headers):
         out.message(f"To read what is missing: {coverage.command(db)}")
 
 
@@ -29,6 +29,13 @@ def print_gap(out: Printer, reader: CatalogReader, db: str) -> None:
     coverage = measure_coverage(reader)
     if not coverage.is_complete:
         print_coverage(out, coverage, db)
+
+
+def print_unread(out: Printer, reader: CatalogReader, repo_id: str, db: str) -> None:
+    """That the files of a repo were not read, and the command that reads them."""
+    from analysis.catalog.coverage import measure_coverage
+
+    out.message(f"Its files were not read. To read them: {measure_coverage(reader).command_of(repo_id, db)}")
 
 
 def json_basis(out: Printer, reader: CatalogReader, db: str) -> dict[str, Any]:

@@ -213,7 +213,7 @@ def print_answer(
         "more": answer.more,
         "left_out": answer.left_out,
         "considered": answer.considered,
-        "coverage": answer.coverage.row(db),
+        "coverage": answer.coverage.row(db, uses_headers=True),
         "use": used,
     }
     columns = COLUMNS if any(row["estimated"] for row in rows) else COLUMNS[:-1]
@@ -223,7 +223,7 @@ def print_answer(
     if out.is_human_output:
         print_use(out, answer, used)
         print_method(out, machine, request, answer)
-    print_coverage(out, answer.coverage, db)
+    print_coverage(out, answer.coverage, db, uses_headers=True)
 
 
 def print_use(out: Printer, answer: FitAnswer, used: dict[str, str]) -> None:

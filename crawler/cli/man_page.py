@@ -29,8 +29,23 @@ def manual(root: click.Group) -> str:
     lines += [".SH EXIT STATUS"]
     for status, meaning in STATUSES.items():
         lines += [".TP", f".B {status}", plain(meaning)]
+    for title, entries in (("ENVIRONMENT", VARIABLES), ("FILES", FILES)):
+        lines += [f".SH {title}"]
+        for name, meaning in entries.items():
+            lines += [".TP", f".B {roff(name)}", plain(meaning)]
     return "\n".join(lines) + "\n"
 
+
+VARIABLES = {
+    "HF_CATALOG_DB": "the catalog, where --db is not given",
+    "HF_CATALOG_CONFIG": "another configuration file; empty for none",
+    "HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE, HF_HOME": "as in hf, the Hub's own program",
+    "NO_COLOR": "no colours",
+}
+FILES = {
+    "~/.config/hf-catalog/config.toml": "the user's database, machine, folders of model files, and columns of commands",
+    "catalog.db": "the catalog, in the current folder, where nothing names another",
+}
 
 STATUSES = {
     "0": "done",

@@ -10,7 +10,7 @@ import click
 
 from analysis.catalog.known_values import check_filter
 from crawler.cli.complete import complete_preset, complete_repo_id
-from crawler.cli.coverage import json_basis, print_gap
+from crawler.cli.coverage import json_basis, print_gap, print_unread
 from crawler.cli.errors import DONE, NO, print_error
 from crawler.cli.model_filters import filter_options
 from crawler.cli.options import db_option, output_options
@@ -124,7 +124,10 @@ def info(repo_id: str, whole: bool, this_machine: bool, preset: str | None, db: 
     with CatalogReader(db) as reader:
         machine = machine_or_laptop(this_machine, preset)
         if repo_id != "-":
-            print_description(load_description(reader, repo_id, machine), show, out)
+            found = load_description(reader, repo_id, machine)
+            print_description(found, show, out)
+            if out.is_human_output and found.model["depth"] == "listing":
+                print_unread(out, reader, found.model["repo_id"], db)
             return DONE
         unknown = 0
         for name in parse_list(read_text(sys.stdin.buffer)):

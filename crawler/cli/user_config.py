@@ -81,6 +81,8 @@ def parse_user_config(text: str, path: Path) -> UserConfig:
     for command, keys in columns.items():
         if not isinstance(keys, list) or not keys or not all(isinstance(key, str) for key in keys):
             raise wrong(path, f"columns of {command!r} is no list of names")
+        if not is_command(command):
+            raise wrong(path, f"columns of {command!r}: there is no such command")
     database = data.get("database")
     return UserConfig(
         str(Path(database).expanduser()) if database and "://" not in database else database,
@@ -88,6 +90,16 @@ def parse_user_config(text: str, path: Path) -> UserConfig:
         tuple(str(Path(folder).expanduser()) for folder in folders),
         {command: tuple(keys) for command, keys in columns.items()},
     )
+
+
+def is_command(name: str) -> bool:
+    """Whether `models ls` and the like is a command."""
+    from crawler.cli import cli
+
+    found: click.Command | None = cli
+    for word in name.split():
+        found = found.get_command(click.Context(found), word) if isinstance(found, click.Group) else None
+    return found is not None and not isinstance(found, click.Group)
 
 
 def wrong(path: Path, problem: str) -> CommandError:

@@ -64,7 +64,8 @@ def test_mlx_and_safetensors() -> None:
     plain = Loadable("owner/model", "safetensors", ("model.safetensors",), task="text-generation", sha="a" * 40)
     lines = use_lines(plain)
     assert lines["vLLM"] == "vllm serve owner/model" and lines["hf download"] == "hf download owner/model"
-    assert "AutoModelForCausalLM.from_pretrained" in lines["transformers"] and "a" * 40 in lines["transformers"]
+    call = f'AutoModelForCausalLM.from_pretrained("owner/model", revision="{"a" * 40}")'
+    assert lines["transformers"] == f"python -c 'from transformers import AutoModelForCausalLM; {call}'"
     assert "vLLM" not in use_lines(replace(plain, quant_method="hqq"))
     assert "vLLM" not in use_lines(replace(plain, task="fill-mask"))
 

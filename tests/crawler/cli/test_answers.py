@@ -349,6 +349,7 @@ def test_the_manual_knows_every_command(hf_catalog: Ask) -> None:
     for name in cli.entries:
         assert f".SS {name}".replace("-", "\\-") in page, name
     assert ".B \\-\\-context N" in page and ".B 130" in page
+    assert ".SH ENVIRONMENT\n.TP\n.B HF_CATALOG_DB\n" in page and ".B ~/.config/hf\\-catalog/config.toml\n" in page
     assert not [line for line in page.splitlines() if line.startswith("'")]
 
 

@@ -52,6 +52,20 @@ def test_a_catalog_with_files_needs_no_hint(with_files: str, hf_catalog: Ask) ->
     assert coverage["command"] is None and coverage["files"] == coverage["repos"]
 
 
+def test_info_of_a_repo_whose_files_were_not_read_says_how_to_read_them(listing: str, hf_catalog: Ask) -> None:
+    asked = ("models", "info", "listed/unknown-scheme", "--db", listing)
+    assert f"hf-catalog crawl --repo listed/unknown-scheme --db {listing}" in " ".join(hf_catalog(*asked).err.split())
+    assert "crawl" not in hf_catalog("models", "info", "listed/unknown-scheme", "--json", "--db", listing).err
+
+
+def test_fits_names_the_command_that_reads_headers_where_there_are_none(tmp_path: Path, hf_catalog: Ask) -> None:
+    (tmp_path / "my catalogs").mkdir()
+    db = gaps.build(tmp_path / "my catalogs" / "files.db", gaps.with_files()[1:3])
+    command = f"hf-catalog crawl --depth headers --limit 2 --db '{db}'"
+    assert command in hf_catalog("fits", "--ram", "16GB", "--db", db).err
+    assert hf_catalog("fits", "--ram", "16GB", "--db", db, "--json").json["coverage"]["command"] == command
+
+
 def test_info_shows_what_comes_from_the_base_model(with_files: str, hf_catalog: Ask) -> None:
     answer = hf_catalog("models", "info", "copies/Qwen3-8B-GGUF", "--db", with_files)
     assert "licence apache-2.0" in answer.out

@@ -43,6 +43,8 @@ def test_fits_takes_the_configured_machine(small: str, tmp_path: Path) -> None:
         ("columns = 4", "columns is no table"),
         ("[columns]\nsearch = 'repo_id'", "columns of 'search' is no list of names"),
         ("[columns]\nsearch = []", "columns of 'search' is no list of names"),
+        ("[columns]\nmodels = ['repo_id']", "columns of 'models': there is no such command"),
+        ("[columns]\n'models lss' = ['repo_id']", "columns of 'models lss': there is no such command"),
     ],
 )
 def test_what_is_wrong_is_named_with_the_file(text: str, problem: str) -> None:
