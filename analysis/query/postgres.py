@@ -200,7 +200,8 @@ class PostgresResult(RowStream):
             return QueryRefused(sql, "it is more than one statement")
         if isinstance(error, errors.SyntaxError | errors.FeatureNotSupported) and WRITES.search(message):
             return QueryRefused(sql, "it writes after or in its with clause")
-        if error.sqlstate is None or error.sqlstate.startswith(("08", "57P")):
+        lost = error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
+        if lost and not isinstance(error, errors.ProtocolViolation):  # that is `select $1`: no value was given
             return CatalogUnreachable(self._catalog, message)
         return QueryError(sql, message)
 

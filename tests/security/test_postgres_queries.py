@@ -178,6 +178,11 @@ def test_an_attack_is_refused_and_changes_nothing(role: str, sql: str, target: T
     assert not made.exists()
 
 
+def test_a_parameter_without_a_value_is_an_error_of_the_query(target: Target) -> None:
+    with pytest.raises(QueryError, match="parameters"), run_query(target.reader, "select $1::int") as rows:
+        list(rows)
+
+
 @pytest.mark.parametrize("sql", ["select current_user::text", "select current_setting('is_superuser')"])
 def test_an_allowed_superuser_becomes_a_role_that_only_reads(sql: str, target: Target) -> None:
     with run_query(target.superuser, sql, any_role=True) as rows:

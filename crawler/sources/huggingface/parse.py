@@ -22,7 +22,7 @@ from db.record_base import Gated, Json, Relation, RepoType
 from db.records import EdgeRecord, EvalRecord, RepoRecord, Skipped
 
 HUB_ID = re.compile(r"[0-9a-f]{24}")
-REPO_ID = re.compile(r"[A-Za-z0-9_.-]{1,96}(?:/[A-Za-z0-9_.-]{1,96})?")
+REPO_ID = re.compile(r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9_.-]{1,96}(?:/(?!\.{1,2}\Z)[A-Za-z0-9_.-]{1,96})?")
 OWN_ID_PREFIX = "id:"
 """Of what identifies a repo of a Hub whose repos have no `_id`: its id in lower case follows."""
 
