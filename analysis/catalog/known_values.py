@@ -28,8 +28,9 @@ def check_tunings(names: Sequence[str], reader: CatalogReader) -> None:
     """Raises UnknownValue for a tuning that neither the vocabulary nor the catalog has."""
 
     def is_in_catalog(name: str) -> bool:
-        sql = "select 1 as found from repo_labels where lower(tuning) like :name limit 1"
-        return bool(reader.all(sql, {"name": f'%"{name}"%'}))
+        # not by LIKE, which takes signs of a name for others and refuses long ones
+        sql = "select 1 as found from repo_labels where replace(lower(tuning), :name, '') <> lower(tuning) limit 1"
+        return bool(reader.all(sql, {"name": f'"{name}"'}))
 
     check("tuning", names, lambda: vocabulary_values("tuning"), is_in_catalog)
 

@@ -93,6 +93,7 @@ def test_info_fits_one_screen_and_shows_everything_when_asked(small: str, hf_cat
         ("--quant", "Q4KM", "Q4_K_M"),
         ("--format", "ggug", "gguf"),
         ("--tuning", "instuct", "did you mean instruct"),
+        ("--tuning", "%", "%"),
         ("--license", "apachee-2.0", "did you mean apache-2.0"),
     ],
 )
