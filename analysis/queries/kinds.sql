@@ -12,7 +12,7 @@ named as (
 ),
 -- a model of unknown kind that names no base model is an original where others name it as theirs
 originals as (
-    select r.id, r.author, r.downloads, substr(cast(r.created_at as varchar), 1, 7) as month, l.base_model
+    select r.author, r.downloads, l.base_model
     from named as n
     join repos as r on r.id = n.id
     join repo_labels as l on l.repo = r.id
