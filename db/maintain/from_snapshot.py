@@ -24,6 +24,7 @@ from db.engine import open_engine
 from db.errors import CatalogError
 from db.maintain import optimize
 from db.maintain.bulk_load import without_keys_and_indexes
+from db.maintain.parquet_pages import ParquetRefused, expanded_size, open_parquet
 from db.maintain.totals import rebuild
 from db.new_file import new_file
 from db.read import search
@@ -46,8 +47,8 @@ BATCH_ROWS = 20_000
 SLICE_BYTES = 32 * 2**20
 """What the rows that are written at once may take in memory, if they are more than one."""
 
-MAX_BATCH_BYTES = BATCH_ROWS * 2**16
-"""What so many rows may take: 64 KiB each on average."""
+MAX_ROW_BYTES = 2**16
+"""What a row may take on average of those that are read at once."""
 
 PATH = re.compile(rf"{TABLES_FOLDER}/[a-z_]+/([a-z0-9=-]+/)?[a-z0-9-]+\.parquet")
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -210,21 +211,17 @@ def read_batches(
 ) -> Iterator[tuple[Sequence[str], list[Row]]]:
     """The columns that the table has, and rows of the driver's own values. Raises SnapshotInvalid."""
     import pyarrow
-    import pyarrow.compute
-    import pyarrow.parquet
 
     try:
-        parquet = open_parquet(folder, file)
-        present = set(parquet.schema_arrow.names)
+        parquet = open_parquet(folder / file.name)
+        present = set(parquet.names)
         columns = [column.name for column in table.columns if column.name in present]
         lacking = [c.name for c in table.columns if c.name not in present and not c.nullable and not c.server_default]
         if lacking:
             raise SnapshotInvalid(folder, f"{file.name} lacks the column {lacking[0]}")
         is_sqlite = engine.dialect.name == "sqlite"
-        for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
+        for batch in parquet.read_batches(columns, BATCH_ROWS, MAX_ROW_BYTES):
             size = sum(map(expanded_size, batch.columns))
-            if size > MAX_BATCH_BYTES:
-                raise SnapshotInvalid(folder, f"rows of {file.name} take {size:,} bytes, too many for {len(batch):,}")
             step = max(len(batch) * SLICE_BYTES // max(size, SLICE_BYTES), 1)
             for part in (batch.slice(start, step) for start in range(0, len(batch), step)):
                 values = [
@@ -232,35 +229,10 @@ def read_batches(
                     for name in columns
                 ]
                 yield columns, list(zip(*values, strict=True))
+    except ParquetRefused as error:
+        raise SnapshotInvalid(folder, f"{file.name} can't be read: {error}") from error
     except (pyarrow.ArrowException, OSError) as error:
         raise SnapshotInvalid(folder, f"{file.name}: {error}") from error
-
-
-def open_parquet(folder: Path, file: SnapshotFile) -> Any:
-    """The file, whose texts are read as dictionaries: each value once, however many rows have it.
-
-    A file of 60 kB may say of 20,000 rows that they hold the same megabyte. Raises SnapshotInvalid, ArrowException.
-    """
-    import pyarrow as pa
-
-    schema = pa.parquet.read_schema(folder / file.name)
-    for field in schema:
-        if pa.types.is_nested(field.type):
-            raise SnapshotInvalid(folder, f"{file.name} has lists in the column {field.name}")
-    texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
-    return pa.parquet.ParquetFile(folder / file.name, read_dictionary=texts)
-
-
-def expanded_size(array: Any) -> int:
-    """Bytes of a column with each of its values written out."""
-    import pyarrow as pa
-
-    if not pa.types.is_dictionary(array.type):
-        return int(array.nbytes)
-    if not (pa.types.is_string(array.type.value_type) or pa.types.is_binary(array.type.value_type)):
-        return int(array.nbytes + len(array) * 8)
-    lengths = pa.compute.binary_length(array.dictionary)
-    return int(pa.compute.sum(pa.compute.take(lengths, array.indices)).as_py() or 0)
 
 
 def to_driver(array: Any, kind: Kind, is_sqlite: bool) -> list[Any]:

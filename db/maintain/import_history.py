@@ -9,9 +9,10 @@ from __future__ import annotations
 import bz2
 import csv
 import gzip
+import io
 import lzma
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -21,6 +22,7 @@ from typing import IO, Any
 from sqlalchemy import Engine
 
 from db.errors import HistoryInvalid
+from db.maintain.parquet_pages import ParquetRefused, open_parquet
 from db.rows import Rows
 from db.schema.tables import metrics
 from db.schema.types import day_number
@@ -40,8 +42,15 @@ MAX_COUNT = 2**53
 MAX_ID_LENGTH = 200
 MAX_SOURCE_LENGTH = 100
 BATCH_ROWS = 5_000
+MAX_LINE_LENGTH = 2**18
+"""Characters of a line of CSV."""
 
-_OPEN: Mapping[str, Callable[..., IO[str]]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+MAX_ROW_BYTES = 2**12
+"""Bytes of a row of Parquet, on average of those that are read at once."""
+
+MAX_XZ_MEMORY_BYTES = 128 * 2**20
+"""What unpacking .xz may take: `xz -9` needs 65 MiB, a file may ask for 4 GiB."""
+
 _DAY = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ].*)?")
 _WHOLE = re.compile(r"(\d{1,18})(?:\.0*)?")
 
@@ -87,6 +96,51 @@ MAX_EXAMPLES = 20
 # ---- Reading ---------------------------------------------------------------------------------------------------------
 
 
+class XzStream(io.RawIOBase):
+    """What an .xz file holds, unpacked with MAX_XZ_MEMORY_BYTES; lzma.open has no such limit. Raises LZMAError."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._decompressor = self._begin()
+
+    def _begin(self) -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(memlimit=MAX_XZ_MEMORY_BYTES)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while True:
+            if self._decompressor.eof:
+                rest = self._decompressor.unused_data or self._file.read(io.DEFAULT_BUFFER_SIZE)
+                if not rest.strip(b"\0"):  # padding between streams, or the end
+                    return 0
+                self._decompressor = self._begin()
+            elif self._decompressor.needs_input and not (rest := self._file.read(io.DEFAULT_BUFFER_SIZE)):
+                raise EOFError("it ends before the end of its stream")
+            elif not self._decompressor.needs_input:
+                rest = b""
+            if data := self._decompressor.decompress(rest, len(buffer)):
+                buffer[: len(data)] = data
+                return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _open_text(path: Path) -> IO[str]:
+    """A text file, unpacked where its name says that it is packed."""
+    match path.suffix.lower():
+        case ".gz":
+            return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+        case ".bz2":
+            return bz2.open(path, "rt", encoding="utf-8-sig", newline="")
+        case ".xz":
+            return io.TextIOWrapper(io.BufferedReader(XzStream(path)), encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
 def read_history(path: Path, today: date | None = None) -> Iterator[HistoryRow | BadRow]:
     """The rows of a CSV file (also packed: .gz, .xz, .bz2) or a Parquet file, by line; those of Parquet by row, from 1.
 
@@ -103,10 +157,9 @@ def read_history(path: Path, today: date | None = None) -> Iterator[HistoryRow |
 
 def _read_csv(path: Path) -> Iterator[tuple[int, Sequence[Any] | None]]:
     """(line, values of COLUMNS) of each row; None for a row of another length."""
-    opened = _OPEN.get(path.suffix.lower(), open)
     try:
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
+        with _open_text(path) as file:
+            reader = csv.reader(_limited_lines(path, file))
             header = next(reader, [])
             places = _find_columns(path, header)
             for row in reader:
@@ -117,23 +170,30 @@ def _read_csv(path: Path) -> Iterator[tuple[int, Sequence[Any] | None]]:
         raise HistoryInvalid(path, f"it is no CSV file in UTF-8: {error}") from error
 
 
+def _limited_lines(path: Path, file: IO[str]) -> Iterator[str]:
+    """The lines of a file; a packed one of a few kilobytes may hold a line of gigabytes. Raises HistoryInvalid."""
+    while line := file.readline(MAX_LINE_LENGTH):
+        if len(line) == MAX_LINE_LENGTH and not line.endswith("\n"):
+            raise HistoryInvalid(path, f"it has a line of more than {MAX_LINE_LENGTH:,} characters")
+        yield line
+
+
 def _read_parquet(path: Path) -> Iterator[tuple[int, Sequence[Any] | None]]:
     import pyarrow
-    import pyarrow.parquet
 
     try:
-        file = pyarrow.parquet.ParquetFile(path)
-        names = file.schema_arrow.names
+        file = open_parquet(path)
+        names = file.names
         places = _find_columns(path, names)
         wanted = [names[place] for place in places if place is not None]
         row = 0
-        for batch in file.iter_batches(BATCH_ROWS, columns=wanted):
+        for batch in file.read_batches(wanted, BATCH_ROWS, MAX_ROW_BYTES):
             columns = {name: batch.column(name).to_pylist() for name in wanted}
             for at in range(batch.num_rows):
                 row += 1
                 yield row, [None if place is None else columns[names[place]][at] for place in places]
-    except pyarrow.ArrowException as error:
-        raise HistoryInvalid(path, f"it is no Parquet file: {error}") from error
+    except (pyarrow.ArrowException, ParquetRefused) as error:
+        raise HistoryInvalid(path, f"it is no Parquet file that can be read: {error}") from error
 
 
 def _find_columns(path: Path, names: Sequence[str]) -> list[int | None]:

@@ -22,7 +22,7 @@ from analysis.publish.snapshot_writer import VIEWS
 from analysis.query.reader import CatalogReader
 from analysis.query.saved import saved_queries
 from db.errors import CatalogError
-from db.maintain import from_snapshot
+from db.maintain import from_snapshot, parquet_pages
 from db.maintain.check import check
 from db.maintain.from_snapshot import SnapshotInvalid, restore_snapshot
 from db.read.search import find
@@ -252,7 +252,8 @@ def edit_column(folder: Path, change: Callable[[list[str]], Any]) -> None:
 def test_a_spoilt_snapshot_makes_no_catalog(
     snapshot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Any, said: str
 ) -> None:
-    monkeypatch.setattr(from_snapshot, "MAX_BATCH_BYTES", 3_000_000)
+    monkeypatch.setattr(parquet_pages, "MAX_READ_BYTES", 3_000_000)
+    monkeypatch.setattr(from_snapshot, "MAX_ROW_BYTES", 3_000)
     spoil(snapshot)
     target = tmp_path / "new.db"
     with pytest.raises(SnapshotInvalid, match=said):
