@@ -22,6 +22,7 @@ from analysis.licences.verdict import ChainVerdict, Claim, breaks_naming, judge
 from analysis.query.reader import CatalogReader
 from analysis.query.statement import name_values
 from analysis.untrusted import MAX_BASE_MODELS, check_texts
+from db.packed_text import unpack
 from db.records import RepoRecord
 
 MAX_LINKS = 60
@@ -124,9 +125,9 @@ def load_claim(reader: CatalogReader, repo_id: str, type_: str = "model") -> Cla
     return Claim(repo_id, licence, source, row["license"], parse_time(row["last_modified"]))
 
 
-def card_of(facts: str | None) -> Mapping[str, Any]:
+def card_of(facts: bytes | None) -> Mapping[str, Any]:
     """The card among the stored facts of a repo."""
-    held = (json.loads(facts) if isinstance(facts, str) else facts) if facts else {}
+    held = json.loads(unpack(facts)) if facts else {}
     card = held.get("card")
     return card if isinstance(card, dict) else {}
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from analysis.publish.export import CONVERTERS, to_list
 from analysis.publish.table_files import ARROW_VALUES, ColumnKind, arrow_types
-from db.schema.snapshot_format import CLEARED, CatalogTable, column_kind
+from db.packed_text import unpack
+from db.schema.snapshot_format import CLEARED, CatalogTable, column_kind, is_packed
 
 Values = Sequence[Any]
 """The values of a column: Python's, or an Arrow array of texts, integers, numbers or bytes as SQLite holds them."""
@@ -23,6 +24,10 @@ class ViewColumn:
 
     name: str
     kind: ColumnKind
+
+    @property
+    def stored_kind(self) -> str:
+        return self.kind
 
     def arrow_type(self, pa: Any) -> Any:
         return arrow_types(pa)[self.kind]
@@ -49,6 +54,15 @@ class TableColumn:
     def kind(self) -> str:
         return column_kind(self.table.c[self.name])
 
+    @property
+    def is_packed(self) -> bool:
+        return is_packed(self.table.c[self.name])
+
+    @property
+    def stored_kind(self) -> str:
+        """The kind of the values in the database."""
+        return "bytes" if self.is_packed else self.kind
+
     def arrow_type(self, pa: Any) -> Any:
         return {
             "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(),
@@ -60,6 +74,9 @@ class TableColumn:
         kind, cleared = self.kind, (self.table.name, self.name)
         if cleared in CLEARED:
             return pa.repeat(pa.scalar(CLEARED[cleared], self.arrow_type(pa)), len(values))
+        if self.is_packed:
+            texts = [None if value is None else unpack(bytes(value)) for value in python_values(pa, values)]
+            return pa.array(texts, self.arrow_type(pa))
         found = whole_column(pa, values, kind, self.arrow_type(pa))
         if found is not None:
             return found

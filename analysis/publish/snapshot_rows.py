@@ -38,7 +38,7 @@ def read_batches(pa: Any, reader: Reader, sql: str, columns: Columns) -> Iterato
 def column_values(reader: Reader, sql: str, columns: Columns) -> Iterator[Sequence[Any]]:
     """The values of each column, of some rows at a time."""
     if isinstance(reader, ArrowReader):
-        yield from reader.batches(sql, [column.kind for column in columns])
+        yield from reader.batches(sql, [column.stored_kind for column in columns])
         return
     with reader.rows(sql) as result:
         for rows in result.batches(BATCH_ROWS):

@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, func, select
+from sqlalchemy import Column, Connection, Engine, Table, func, select
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from db.derive.evidence_document import evidence_code, pack_evidence
@@ -27,6 +27,7 @@ from db.maintain.bulk_load import without_keys_and_indexes
 from db.maintain.parquet_pages import ParquetRefused, expanded_size, open_parquet
 from db.maintain.totals import rebuild
 from db.new_file import new_file
+from db.packed_text import pack
 from db.read import search
 from db.rows import Row, Rows
 from db.schema.migrate import upgrade_engine
@@ -35,8 +36,8 @@ from db.schema.snapshot_format import (
     LABEL_EVIDENCE,
     MANIFEST,
     TABLES_FOLDER,
-    Kind,
     column_kind,
+    is_packed,
     snapshot_tables,
 )
 from db.schema.tables import fit_pending, repo_evidence, repos, search_pending
@@ -225,7 +226,7 @@ def read_batches(
             step = max(len(batch) * SLICE_BYTES // max(size, SLICE_BYTES), 1)
             for part in (batch.slice(start, step) for start in range(0, len(batch), step)):
                 values = [
-                    to_driver(part.column(part.schema.get_field_index(name)), column_kind(table.c[name]), is_sqlite)
+                    to_driver(part.column(part.schema.get_field_index(name)), table.c[name], is_sqlite)
                     for name in columns
                 ]
                 yield columns, list(zip(*values, strict=True))
@@ -235,10 +236,11 @@ def read_batches(
         raise SnapshotInvalid(folder, f"{file.name}: {error}") from error
 
 
-def to_driver(array: Any, kind: Kind, is_sqlite: bool) -> list[Any]:
+def to_driver(array: Any, column: Column[Any], is_sqlite: bool) -> list[Any]:
     """A column's values as the driver takes them. Raises ArrowException for values of another kind."""
     import pyarrow as pa
 
+    kind = column_kind(column)
     if kind == "time":
         moments = array.cast(pa.timestamp("ms", tz="UTC"))
         if is_sqlite:
@@ -247,7 +249,8 @@ def to_driver(array: Any, kind: Kind, is_sqlite: bool) -> list[Any]:
     wanted = {
         "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(), "bytes": pa.binary(), "text": pa.string(),
     }[kind]  # fmt: skip
-    return list(array.cast(wanted).to_pylist())
+    values = list(array.cast(wanted).to_pylist())
+    return [value if value is None else pack(value) for value in values] if is_packed(column) else values
 
 
 def make_search_index(connection: Connection) -> None:

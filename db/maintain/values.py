@@ -6,6 +6,7 @@ may have other tables, and neither STRICT nor PostgreSQL looks at JSON, at times
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,8 +15,9 @@ from sqlalchemy.exc import DBAPIError
 
 from db.engine import open_engine
 from db.errors import CatalogError
+from db.packed_text import unpack
 from db.schema.tables import metadata
-from db.schema.types import BigInt, Bool, Day, Real, UtcDateTime
+from db.schema.types import BigInt, Bool, Day, Packed, Real, UtcDateTime
 
 MAX_INTEGER = 1 << 60
 """Bytes, parameters and downloads are smaller; the sum of a few larger ones is beyond 64 bits."""
@@ -57,6 +59,8 @@ def find_damage(db: str) -> str | None:
 
 def find_invalid_values(connection: Connection) -> Iterator[str]:
     """Columns of a SQLite catalog with values that none can hold, as `table.column (rows)`. Raises DBAPIError."""
+    driver: Any = connection.connection.driver_connection
+    driver.create_function("is_packed_json", 1, is_packed_json, deterministic=True)
     for table in metadata.sorted_tables:
         conditions = [(column.name, invalid_condition(column)) for column in table.columns]
         counts = ", ".join(f"sum({condition})" for _, condition in conditions)
@@ -66,10 +70,20 @@ def find_invalid_values(connection: Connection) -> Iterator[str]:
                 yield f"{table.name}.{name} ({count:,})"
 
 
+def is_packed_json(value: Any) -> bool:
+    """Whether a value is a packed JSON object."""
+    try:
+        return isinstance(json.loads(unpack(value)), dict)
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
 def invalid_condition(column: Column[Any]) -> str:
     """SQL that is 1 for an invalid value of this column, else 0."""
     name, comment = f'"{column.name}"', column.comment or ""
-    if comment.startswith("JSON "):
+    if isinstance(column.type, Packed):
+        condition = f"typeof({name}) <> 'blob' or not is_packed_json({name})"
+    elif comment.startswith("JSON "):
         kind = "object" if comment.startswith("JSON object") else "array"
         condition = f"case when json_valid({name}) then json_type({name}) <> '{kind}' else 1 end"
     elif type(column.type) in _SQLITE:

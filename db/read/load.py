@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from db.packed_text import unpack
 from db.records import ArrayLength, ArtifactRecord, EdgeRecord, EvalRecord, Header, Labelled, RepoRecord
 from db.rows import Rows
 from db.schema.tables import artifacts, header_layouts, headers, repos
@@ -154,7 +155,7 @@ def _load_records(rows: Rows, key: str, values: Iterable[Any]) -> list[_LoadedRe
 
 def _load_facts(rows: Rows, numbers: Iterable[int]) -> dict[int, Any]:
     texts = rows.select_in("select repo, facts from repo_facts where repo in ({})", numbers)
-    return {repo: json.loads(text) for repo, text in texts}
+    return {repo: json.loads(unpack(packed)) for repo, packed in texts}
 
 
 def _load_tags(rows: Rows, numbers: Iterable[int]) -> dict[int, list[str]]:

@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from db.derive.search_document import DOWNLOAD_MAGNITUDES, document, like_piece, trigram_query, words
 from db.engine import catalog_name, open_engine
 from db.labels import SEARCHED_LABELS
+from db.packed_text import unpack
 from db.record_base import RepoType
 from db.rows import Rows
 from db.schema.tables import search_documents, search_pending
@@ -93,7 +94,7 @@ def _documents(rows: Rows, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
         " where r.id in ({})"
     )
     for repo, repo_id, downloads, facts, *labels in rows.select_in(sql, numbers):
-        yield repo, document(repo_id, labels, tags.get(repo, ()), facts or "", downloads)
+        yield repo, document(repo_id, labels, tags.get(repo, ()), unpack(facts) if facts else "", downloads)
 
 
 def rebuild(connection: Connection) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy.schema import CreateTable
 
 from db.labels import LABEL_BY_NAME
 from db.schema.tables import metadata
-from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
+from db.schema.types import BigInt, Bool, Day, Hash, Packed, Real, UtcDateTime
 from db.schema.views import view_sources
 
 GROUPS = {
@@ -66,7 +66,10 @@ class Meaning(NamedTuple):
     text: str
 
 
-KINDS = {Bool: "boolean", BigInt: "integer", Real: "real", UtcDateTime: "time", Day: "integer", Hash: "bytes"}
+KINDS = {
+    Bool: "boolean", BigInt: "integer", Real: "real", UtcDateTime: "time", Day: "integer", Hash: "bytes",
+    Packed: "bytes",
+}  # fmt: skip
 
 
 def kind_of(column: Column[object]) -> str:

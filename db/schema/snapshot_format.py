@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Column, MetaData, Table
 
 from db.schema.tables import metadata, repo_evidence
-from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
+from db.schema.types import BigInt, Bool, Day, Hash, Packed, Real, UtcDateTime
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -66,7 +66,7 @@ def snapshot_tables() -> list[Table]:
 
 
 def column_kind(column: Column[Any]) -> Kind:
-    """How a column is stored in Parquet; a day is the number yyyymmdd."""
+    """How a column is stored in Parquet; a day is the number yyyymmdd, a packed text is written out."""
     match column.type:
         case Bool():
             return "boolean"
@@ -74,9 +74,16 @@ def column_kind(column: Column[Any]) -> Kind:
             return "number"
         case UtcDateTime():
             return "time"
+        case Packed():
+            return "text"
         case Hash():
             return "bytes"
         case BigInt() | Day():
             return "integer"
         case kind:
             return "integer" if "INT" in str(kind) else "text"
+
+
+def is_packed(column: Column[Any]) -> bool:
+    """Whether the database holds the texts of a column as db.packed_text packs them."""
+    return isinstance(column.type, Packed)

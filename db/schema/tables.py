@@ -34,7 +34,7 @@ from db.schema.total_tables import author_totals as author_totals
 from db.schema.total_tables import evidence_totals as evidence_totals
 from db.schema.total_tables import total_members as total_members
 from db.schema.total_tables import totals as totals
-from db.schema.types import BigInt, Bool, Day, Hash, Real, UtcDateTime
+from db.schema.types import BigInt, Bool, Day, Hash, Packed, Real, UtcDateTime
 
 # ---- what the Hub says ----------------------------------------------------------------------------------------------
 
@@ -80,8 +80,8 @@ repo_facts = _table(
     _repo(),
     _col(
         "facts",
-        Text,
-        "JSON object: card, config, safetensors, gguf, languages, extra; bounded, never rendered",
+        Packed,
+        "packed JSON object: card, config, safetensors, gguf, languages, extra; bounded, never rendered",
         must=True,
     ),
 )

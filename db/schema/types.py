@@ -15,6 +15,8 @@ from sqlalchemy import BigInteger, Boolean, DateTime, Double, Integer, LargeBina
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from db.packed_text import pack, unpack
+
 
 def _on(dialect: Dialect, sqlite: TypeEngine[Any], other: TypeEngine[Any]) -> TypeEngine[Any]:
     return dialect.type_descriptor(sqlite if dialect.name == "sqlite" else other)
@@ -138,6 +140,19 @@ class Hash(TypeDecorator[str]):
         return raw[1:].decode("utf-8") if raw[:1] == b"\0" and len(raw) not in (20, 32) else raw.hex()
 
 
+class Packed(TypeDecorator[str]):
+    """A JSON text, kept as db.packed_text packs it. SQL can't look into it."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else pack(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else unpack(bytes(value))
+
+
 def binder(kind: TypeEngine[Any], dialect: str) -> Callable[[Any], Any] | None:
     """What turns a value that is not None into the driver's; None where the driver takes it as it is.
 
@@ -150,5 +165,7 @@ def binder(kind: TypeEngine[Any], dialect: str) -> Callable[[Any], Any] | None:
             return day_number
         case Hash():
             return hash_bytes
+        case Packed():
+            return pack
         case _:
             return None  # both drivers take True for a boolean and 1 for 1.0

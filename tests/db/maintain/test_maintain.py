@@ -169,6 +169,14 @@ def test_a_damaged_catalog_is_replaced_and_kept(sqlite_db: str, tmp_path: Path) 
     assert wrong(sqlite_db) == {}
 
 
+@pytest.mark.parametrize("damaged", ["x'01ff'", "x'005b5d'", "x'7b7d'"], ids=["no stream", "a list", "not packed"])
+def test_packed_facts_that_hold_no_object_are_found(sqlite_db: str, damaged: str) -> None:
+    fill(sqlite_db)
+    assert wrong(sqlite_db) == {}
+    change(sqlite_db, f"update repo_facts set facts = {damaged} where repo = 1")
+    assert wrong(sqlite_db) == {"values": "invalid: repo_facts.facts (1)"}
+
+
 # ---- prune, optimize, stats -----------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from db import revisions
 from db.engine import open_engine
 from db.errors import CatalogDamaged, CatalogNewer, CatalogOutdated
 from db.maintain.check import check
+from db.packed_text import DEFLATED, PLAIN
 from db.schema import migrate
 from db.schema.tables import metadata
 from db.write.store import Store
@@ -228,6 +229,25 @@ def test_evidence_is_packed_and_unpacked_row_by_row(engine: Engine, db: str) -> 
     migrate.downgrade(db, "0011_security_and_licences")
     with engine.begin() as connection:
         assert set(connection.exec_driver_sql("select * from label_evidence").all()) == links
+
+
+def test_facts_are_packed_and_written_out_again(engine: Engine, db: str) -> None:
+    facts = metadata.tables["repo_facts"]
+    with engine.connect() as connection:
+        stored = connection.execute(select(facts).order_by(facts.c.repo)).all()
+    migrate.downgrade(db, "0026_metrics_index")
+    engine.dispose()
+    with engine.connect() as connection:
+        found = {row.repo: row.facts for row in connection.exec_driver_sql("select repo, facts from repo_facts")}
+    assert found == {row.repo: row.facts for row in stored}
+    assert all(isinstance(json.loads(text), dict) for text in found.values())
+    migrate.upgrade(db, backup=False)
+    engine.dispose()
+    with engine.connect() as connection:
+        assert connection.execute(select(facts).order_by(facts.c.repo)).all() == stored
+        raw = connection.exec_driver_sql("select facts from repo_facts").scalars().all()
+        assert all(bytes(packed)[:1] in (PLAIN, DEFLATED) for packed in raw)
+        assert constraints(connection, "repo_facts") == {"pk_repo_facts", "fk_repo_facts_repo"}
 
 
 def constraints(connection: Connection, table: str) -> set[str | None]:
