@@ -28,6 +28,12 @@ Theme = Literal["light", "dark"]
 PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B8A800", "#7F7F7F"]
 INK = {"light": "#1f2328", "dark": "#e6edf3"}
 GRID = {"light": "#d0d7de", "dark": "#30363d"}
+PAGE_COLOURS = {
+    INK["light"]: "currentColor", GRID["light"]: "var(--grid)",
+    PALETTE[0]: "var(--chart-blue)", PALETTE[4]: "var(--chart-sky)",
+}  # fmt: skip
+"""Colours that a page's style sets: on a dark ground both blues are lighter, since dark blue is hard to see there."""
+
 BACKGROUND = {"light": "#ffffff", "dark": "#0d1117"}
 WIDE_PIXELS = 820  # width of the plot itself, in a file
 PAGE_PIXELS = 700  # width of a whole picture on a page: of a window of 768 pixels, or larger on a wider one
@@ -121,7 +127,7 @@ class Figure:
         size = VIEW_BOX.search(svg)
         numbers: dict[str, int] = {}  # of ids: vl-convert counts on from chart to chart, here each starts at 0
         svg = re.sub(r"\b(?:clip|gradient_)\d+\b", lambda it: f"{name}-{numbers.setdefault(it[0], len(numbers))}", svg)
-        for colour, variable in ((INK["light"], "currentColor"), (GRID["light"], "var(--grid)")):
+        for colour, variable in PAGE_COLOURS.items():
             svg = svg.replace(f'"{colour}"', f'"{variable}"')
         svg = MARK.sub(r"<path\2><title>\1</title></path>", svg)
         opening = (

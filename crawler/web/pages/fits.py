@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from analysis.catalog.fit_request import FitRequest
 from analysis.catalog.fits import Fit, FitAnswer, find_fits
@@ -11,11 +12,16 @@ from analysis.catalog.use_lines import load_use_lines
 from analysis.fit.geometry import KV_TYPES
 from analysis.fit.machines import Machine
 from analysis.publish.drawings import draw_memory
+from analysis.publish.pages import model_url
 from analysis.units import parse_context, size_text
 from crawler.web.page import ChosenMachine, Content, Page, Visit, choose_machine
 from crawler.web.pages.choices import CONTEXTS, load_choices, machine_choices
+from crawler.web.tables import table_url
 
 MAX_ROWS = 20
+EVIDENT = ("parameters", "context")
+"""Figures of a row that are labels."""
+
 MAX_MORE = 0
 """Candidates after the rows that are looked for to be counted, beside those met on the way: they would take longer
 than the rows themselves."""
@@ -59,6 +65,7 @@ def load_fits(visit: Visit) -> Content:
         "answer": answer,
         "use": use,
         "bars": [draw_fit(fit, chosen) for fit in answer.fits],
+        "links": [links_of(fit, chosen) for fit in answer.fits],
         "machines": machine_choices(),
         "contexts": CONTEXTS,
         "kv_types": KV_TYPES,
@@ -87,6 +94,13 @@ def draw_fit(fit: Fit, chosen: ChosenMachine) -> Any:
         ("overhead", "buffers and program", fit.compute + fit.runtime),
     )
     return draw_memory(parts, chosen.room, size_text)
+
+
+def links_of(fit: Fit, chosen: ChosenMachine) -> dict[str, str]:
+    """Where the figures of a row come from: its files beside the machine's memory, and the evidence of labels."""
+    fields = urlencode(chosen.fields)
+    evidence = {name: table_url("labels", repo_id=fit.repo_id, field__startswith=name) for name in EVIDENT}
+    return {"memory": f"{model_url(fit.repo_id)}?{fields}#files", **evidence}
 
 
 def command(chosen: ChosenMachine, request: FitRequest) -> str:

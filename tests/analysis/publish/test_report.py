@@ -132,8 +132,7 @@ def test_every_chart_has_a_text_alternative_and_a_table(html: str, page: Page) -
         assert all(name in ids for name in (picture["aria-labelledby"] or "").split())
     assert html.count("Show as a table") == len(CHARTS)
     assert "<title>quantization: " in html.replace("; ", "<title>"), "a bar names its value under the pointer"
-    for table in page.all("th"):
-        assert table.get("scope") == "col"
+    assert {heading.get("scope") for heading in page.all("th")} == {"col", "row"}
 
 
 def test_the_page_has_styles_for_dark_mode_phones_and_print(html: str) -> None:
@@ -141,6 +140,10 @@ def test_the_page_has_styles_for_dark_mode_phones_and_print(html: str) -> None:
         assert rule in html
     drawn = "".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL))
     assert "currentColor" in drawn and "#1f2328" not in drawn, "colours follow the page"
+    assert 'fill="var(--chart-blue)"' in drawn and PALETTE[0] not in drawn, "dark blue is hard to see on a dark ground"
+    light, dark = re.findall(r"--chart-blue: (#\w+); --chart-sky: (#\w+)", html)[:2]
+    assert [each.upper() for each in light] == [PALETTE[0], PALETTE[4]]
+    assert len({*light, *dark}) == 4
 
 
 def test_the_page_shows_what_fits_and_the_lineage(html: str) -> None:
@@ -210,6 +213,10 @@ def test_a_cell_is_readable_and_escaped(value: Any, text: str) -> None:
     assert format_cell(value) == text
 
 
+SCROLLING = """[...document.querySelectorAll('.table')].filter(each => each.scrollWidth > each.clientWidth + 1)
+    .map(each => each.getAttribute('aria-label'))"""
+
+
 def test_the_page_renders_in_a_browser(html: str, tmp_path: Path) -> None:
     """No error, no network request, nothing wider than the window, text with enough contrast."""
     path = tmp_path / "report.html"
@@ -229,6 +236,8 @@ def test_the_page_renders_in_a_browser(html: str, tmp_path: Path) -> None:
             light = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (background, ink)]
             assert (light[0] < light[1]) is dark and abs(light[0] - light[1]) > 400
             assert browser.run("getComputedStyle(document.querySelector('svg text')).fill") == ink
+            browser.run("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+            assert browser.run(SCROLLING) == [], "tables that need to be moved sideways"
 
 
 # ---- charts ---------------------------------------------------------------------------------------------------------

@@ -40,6 +40,10 @@ OF_DATASETTE = (
 ERRORS = ("nobody", "much", "nowhere")
 """In addresses of error pages, of which the browser reports the status."""
 
+SCROLLING = """[...document.querySelectorAll('.table:not(.comparison)')]
+    .filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.getAttribute('aria-label'))"""
+"""Tables that a window cuts: only models side by side may be as wide as they are many."""
+
 ALL_RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 COLOUR_RULES = ("color-contrast", "link-in-text-block")
 """Nothing else depends on the colour scheme, and these don't depend on the width; they take most of the time."""
@@ -115,6 +119,7 @@ def test_every_kind_of_page_in_windows_of_three_widths_and_both_colour_schemes(
             wide = page.evaluate("document.documentElement.scrollWidth")
             found += [(path, f"{wide} px wide in a window of {width}")] if wide > width else []
         found += [(path, "360 px", each) for each in find_violations(page, ALL_RULES, COLOUR_RULES)]
+        found += [(path, "moves sideways", each) for each in page.evaluate(SCROLLING)]
     assert found == []
     page.set_viewport_size({"width": 1280, "height": 900})
 

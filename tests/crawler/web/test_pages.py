@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
@@ -133,6 +133,7 @@ def test_words_find_models_and_facets_narrow_them(site: Site) -> None:
                             "RedHatAI/gemma-3-4b-it-quantized.w4a16"]  # fmt: skip
     links = Tags(html).attributes("a", "href")
     assert "/search?q=gemma&author=google" in links
+    assert '<a href="/search?q=gemma&amp;author=google">google <span class="soft">2</span></a>' in html
     narrowed = site.get("/search?q=gemma&author=google")
     assert listed(narrowed) == [GEMMA, QAT] and "2 models" in narrowed
     assert "/search?q=gemma" in Tags(narrowed).attributes("a", "href"), "the filter can be removed"
@@ -230,6 +231,11 @@ def test_the_form_of_fits_gives_the_answer_of_the_command(site: Site, small: str
     fit = expected.fits[0]
     width = fit.weights / Machine(ram=16 * GB).ram_for_models * 100
     assert f'<rect class="weights" x="0.00" width="{width:.2f}"' in html
+    links = Tags(html).attributes("a", "href")
+    assert f"/model/{fit.repo_id}?ram=16GB#files" in links and f"{fit.largest_context:,}</a>" in html
+    evidence = f"/catalog/labels?repo_id={quote(fit.repo_id, safe='')}&field__startswith="
+    assert {f"{evidence}parameters", f"{evidence}context"} <= set(links)
+    assert {row["field"] for row in site.rows("/catalog/labels", repo_id=fit.repo_id, field__startswith="parameters")}
     assert 'value="16GB"' in html and "hf-catalog fits --ram 16GB --context 4096 --family gemma" in html
 
 
@@ -238,6 +244,26 @@ def test_compared_models_stand_side_by_side_and_differences_are_marked(site: Sit
     differing = re.findall(r'<tr class="differs"><th scope="row">([^<]+?) <', html)
     assert "quantization" in differing and "family" not in differing and "licence" not in differing
     assert [row["repo_id"] for row in site.json(f"/compare.json?id={GEMMA}&id={QAT}")["rows"]] == [GEMMA, QAT]
+
+
+def test_values_of_a_comparison_lead_to_what_gives_them(site: Site) -> None:
+    """Each address answers, and has the rows of that model only."""
+    html = site.get(f"/compare?id={GEMMA}&id={QAT}&ram=16GB")
+    cells = dict(re.findall(r'<tr[^>]*><th scope="row">([^<]+?)(?: <[^\n]*?)?</th>(.*?)</tr>', html))
+    links = {name: Tags(cells[name]).attributes("a", "href") for name in cells}
+    for name, table in (("parameters", "labels"), ("size", "artifacts_wide"), ("downloads per month", "metrics_daily")):
+        first, second = links[name]
+        assert first.startswith(f"/catalog/{table}?repo_id={quote(GEMMA, safe='')}") and quote(QAT, safe="") in second
+        fields = dict(parse_qsl(urlsplit(second).query))
+        columns = {key: fields[key] for key in fields if not key.startswith("_")}
+        rows = site.rows(f"/catalog/{table}", **columns)
+        assert {row["repo_id"] for row in rows} == {QAT}, name
+    assert links["base model"][-1] == f"/model/{GEMMA}" and links["family"] == ["/family/gemma"] * 2
+    memory = next(found for name, found in links.items() if name.startswith("memory needed"))
+    assert memory[0] == f"/model/{GEMMA}?ram=16GB#files" and memory == links["largest context"]
+    assert links["tuning"] == []
+    twice = site.get(f"/compare?id={QAT}&id={HOSTILE}")
+    assert "field__startswith=context" in twice and "/catalog/None" not in twice
 
 
 # ---- families, publishers, changes, queries, the data ---------------------------------------------------------------
