@@ -156,7 +156,7 @@ repo_files = _table(
     _repo(),
     _key("path", Text, "path in the repo"),
     _col("size", BigInt, "bytes"),
-    _col("blob_id", Hash, "git's sha1 of the blob"),
+    _col("blob_id", Hash, "git's sha1 of the content; unknown for LFS and Xet files"),
     _col("sha256", Hash, "sha256 of the content; LFS and Xet files only"),
     _col("scan_status", Text, "the worst status of the Hub's scanners; unknown where they reported none"),
     _col("scans", Text, "JSON object: what each scanner of the Hub reports, where the file has an issue"),
@@ -194,7 +194,7 @@ repo_revision_files = _table(
     _key("sha", Text, "the commit"),
     _key("path", Text, "path in the repo"),
     _col("size", BigInt, "bytes"),
-    _col("blob_id", Hash, "git's sha1 of the blob"),
+    _col("blob_id", Hash, "git's sha1 of the content; unknown for LFS and Xet files"),
     _col("sha256", Hash, "sha256 of the content; LFS and Xet files only"),
     linked=True,
 )

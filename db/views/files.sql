@@ -3,7 +3,7 @@ select
     r.repo_id,
     f.path,
     f.size,
-    nullif(lower(hex(f.blob_id)), '') as blob_id, -- text: git's sha1 of the blob
+    nullif(lower(hex(f.blob_id)), '') as blob_id, -- text: git's sha1 of the content; unknown for LFS and Xet files
     nullif(lower(hex(f.sha256)), '') as sha256, -- text: sha256 of the content; LFS and Xet files only
     f.scan_status,
     f.scans,

@@ -25,7 +25,11 @@ def save_revisions(rows: Rows, hub_id: str, found: Sequence[RevisionRecord], at:
     new = [(repo, each.name, each.kind, each.sha, at) for each in found]
     rows.upsert(repo_revisions, ("repo", "name"), _REVISION, new)
     listed = {each.sha: each.files for each in found if each.sha is not None and each.files is not None}
-    files = [(repo, sha, file.path, file.size, file.blob_id, file.sha256) for sha, of in listed.items() for file in of]
+    files = [
+        (repo, sha, file.path, file.size, None if file.sha256 else file.blob_id, file.sha256)
+        for sha, of in listed.items()
+        for file in of
+    ]
     rows.delete(repo_revision_files, ("repo", "sha"), [(repo, sha) for sha in listed])
     rows.insert(repo_revision_files, _FILE, files)
     return True

@@ -250,6 +250,26 @@ def test_facts_are_packed_and_written_out_again(engine: Engine, db: str) -> None
         assert constraints(connection, "repo_facts") == {"pk_repo_facts", "fk_repo_facts_repo"}
 
 
+def test_git_s_hash_is_taken_from_files_in_lfs_alone(engine: Engine, db: str) -> None:
+    """Of all repos, which the migration takes some thousand at a time."""
+    repos, files, branches = (metadata.tables[each] for each in ("repos", "repo_files", "repo_revision_files"))
+    both = [{"path": "in-git", "blob_id": "a" * 40, "sha256": None}]
+    both += [{"path": "in-lfs", "blob_id": "a" * 40, "sha256": "b" * 64}]
+    with engine.begin() as connection:
+        first = connection.execute(select(repos).where(repos.c.id == 1)).mappings().one()
+        connection.execute(repos.insert(), [{**first, "id": 6000, "hub_id": "another"}])
+        connection.execute(files.insert(), [{"repo": repo, **each} for repo in (1, 6000) for each in both])
+        connection.execute(branches.insert(), [{"repo": 2, "sha": "c", **each} for each in both])
+    migrate.downgrade(db, "0027_packed_facts")
+    migrate.upgrade(db, backup=False)
+    engine.dispose()
+    with engine.connect() as connection:
+        for table, repo in ((files, 1), (files, 6000), (branches, 2)):
+            asked = select(table.c.path, table.c.blob_id, table.c.sha256).where(table.c.repo == repo)
+            found = {tuple(row) for row in connection.execute(asked)}
+            assert {("in-git", "a" * 40, None), ("in-lfs", None, "b" * 64)} <= found
+
+
 def constraints(connection: Connection, table: str) -> set[str | None]:
     """Names of a table's primary and foreign keys."""
     from sqlalchemy import inspect

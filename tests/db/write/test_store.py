@@ -209,7 +209,7 @@ def test_a_visit_is_stored_whole(store: Store, run: RunRecord, ask: Ask) -> None
     assert (artifact["repo_id"], artifact["quant"], artifact["bits_per_weight"]) == (repo(1).repo_id, "Q4_0", 6.4)
     file = ask("select * from files")[0]
     assert (file["path"], file["size"], file["sha256"]) == ("a-Q4_0.gguf", 1001, content("a-Q4_0.gguf"))
-    assert file["blob_id"] == f"{1:040x}"
+    assert file["blob_id"] is None  # of what LFS holds git knows a pointer alone
     assert ask("select artifact, field, claimed, measured from label_conflicts") == [
         {"artifact": "a-Q4_0.gguf", "field": "bits", "claimed": "4", "measured": "6.4"}
     ]
@@ -271,6 +271,21 @@ def test_a_replaced_content_stays_known_with_its_last_day(store: Store, run: Run
     assert (row["sha256"], row["size"]) == (content("a-Q4_0.gguf"), 1001)
     assert (row["current_sha256"], row["current_size"]) == (content("fixed upload"), 1005)
     assert row["until"].startswith("2026-06-02")
+
+
+def test_git_s_hash_is_kept_of_what_git_holds(store: Store, run: RunRecord, ask: Ask) -> None:
+    readme, weights = FileRecord("README.md", 5, "c" * 40, None), FileRecord("a.gguf", 6, "d" * 40, content("a"))
+    store.save_page(run, "", page([1]))
+    store.save_enrichments(run, [(enrichment(1, files=(), headers=()), 0)])
+    first = replace(enrichment(1), files=(readme, weights))
+    store.save_enrichments(run, [(first, 0)])
+    moved = replace(first, repo=repo(1, sha="e" * 40), files=(readme, replace(weights, blob_id="f" * 40)))
+    store.save_enrichments(run, [(moved, 0)])
+    assert ask("select path, blob_id, sha256 from files order by path") == [
+        {"path": "README.md", "blob_id": "c" * 40, "sha256": None},
+        {"path": "a.gguf", "blob_id": None, "sha256": content("a")},
+    ]
+    assert ask("select count(*) as n from changes where kind = 'changed file'") == [{"n": 0}]
 
 
 def test_what_a_visit_measured_outlives_the_next_listing(store: Store, run: RunRecord, ask: Ask) -> None:
