@@ -270,10 +270,11 @@ class ImaginedHub:
 @lru_cache(maxsize=10_000)
 def usual_labels(family: str, size: str, tuning: str, gguf: bool) -> Labelled:
     kind = "gguf" if gguf else "safetensors"
+    parameters = round(10**9 * float(size[:-1])) if size.endswith("B") else None
     labels = Labels(
-        family=family, version="3", base_family=family, size=size, parameters=8 * 10**9, tuning=(tuning.lower(),),
+        family=family, version="3", base_family=family, size=size, parameters=parameters, tuning=(tuning.lower(),),
         format=kind, quantized=gguf, quant="Q4_K_M" if gguf else "BF16", quant_method="gguf" if gguf else None,
-        bits=4.0 if gguf else 16.0, languages=("en",), parameters_measured=None if gguf else 8_030_261_248,
+        bits=4.0 if gguf else 16.0, languages=("en",), parameters_measured=None if gguf else parameters,
     )  # fmt: skip
     said = {"family": family, "version": "3", "size": size, "tuning": tuning, "format": kind, "quant": labels.quant}
     evidence = [piece(key, str(value), "name", 50, True) for key, value in said.items()]

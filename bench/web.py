@@ -5,25 +5,26 @@ are kept until the next crawl are built by the first visit, which is listed apar
 the request to the whole response: by the clock, and of processor time, which other programs distort less.
 Make a catalog of any size with `python -m bench.scale --repos 300000 --visited 0.3 --db catalog.db`.
 
-Last figures (2 cores with a load of 7 from other programs, Python 3.11, SQLite 3.40), 300,000 repos with files,
-visits one after the other; milliseconds, `first` the first visit of each address, `later` all visits after it.
+Last figures (2 cores with a load of 4 from other programs, Python 3.11, SQLite 3.40), 300,000 repos with files of
+90,000, visits one after the other; milliseconds, `first` the first visit of each address, `later` all visits after it.
 
                 addresses   first p95, clock and processor   later p50, p95 by the clock   kB
-    home                1               1,886    336             43     43            14
-    results            23                 470    291             24     28            20
-    model              80                 160     54             61    101            45
-    fits               10               1,200    715             54     96            28
-    compare            30                  93     29             39     53             8
-    family             12                 309    150             44     88            39
-    publisher          12                  92     25             20     55            21
-    changes             5                  59     35             34     40            30
-    explore             1                  36     12             10     10            14
-    about               1                 279     88             30     30             6
+    home                1                 307    142             33     33            14
+    results            26                 316    115             22     39            20
+    model              80                 172     79             73    153            39
+    fits               10               4,964  2,116             68     73            34
+    compare            30                 115     40             46     99             8
+    family             12                 323    135             51    121            63
+    publisher          12                  50     16             45     62            24
+    changes             5                  66     28             26     41            30
+    explore             1                  18      9             13     13            14
+    about               1                 204     85             26     26             6
 
-Later visits are within the limit. A server builds the answers of home, fits, changes and about when it starts, before a
-visitor waits; the first visit of a process includes what it imports. First visits that take longest: results sorted by
-size with a common format, whose repos are not among the largest; fits where hundreds of artifacts that nearly fit turn
-out to be too large with their cache.
+By processor time first visits are within the limit, but for one address of /fits: 32k tokens on a laptop with 8 GB,
+where ten thousand artifacts without a header of their own turn out, one by one, to be too large with their cache. The
+others take 45 to 110 ms; the median of twenty requests is 81, and was 129 when artifacts were evaluated in groups of
+twice the size. A server builds the answers of home, fits, changes and about when it starts, before a visitor waits; the
+first visit of a process includes what it imports.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ FILTERS = (
     "family=llama", "family=qwen&format=gguf", "quant=Q4_K_M", "license=apache-2.0", "task=text-generation",
     "format=gguf&memory=16GB", "min_size=7B&max_size=14B", "sort=modified", "sort=size&format=safetensors",
     "family=gemma&quant=Q8_0", "license=mit&sort=trending", "quantized=yes&page=3", "sort=parameters", "license=none",
+    "sort=parameters&format=gguf", "min_size=70B", "license=apache-2.0&sort=modified",
 )  # fmt: skip
 MACHINES = ("laptop-8gb", "laptop-16gb", "rtx-4090-24gb", "macbook-m4-pro-48gb", "h100-80gb")
 

@@ -156,7 +156,7 @@ def sorted_rows(reader: CatalogReader, where: WhereClause, sort: str, limit: int
     """Rows of the view in a stable order. Their ids are selected first: its columns are expensive to compute."""
     is_label = sort == "parameters"  # of which many models have the same number; an index has them by the repo's
     order = f"order by {SORTS[sort]} nulls last, {'id desc' if is_label else 'repo_id'}"
-    source = ROWS_BY_LABEL if is_label else ROWS
+    source = ROWS_BY_LABEL if is_label and not where.is_indexed else ROWS  # few rows are sorted
     sql = f"select repo_id from {source}{where} {order} limit {int(limit)} offset {int(offset)}"
     return load_rows(reader, [row["repo_id"] for row in reader.all(sql, where.values)])
 

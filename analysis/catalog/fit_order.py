@@ -34,7 +34,7 @@ from analysis.query.statement import name_values
 
 ROWS_PER_STEP = 50  # rows of one size class that one query reads
 ROWS_OF_ALL_STEPS = 2000
-EVALUATED_TOGETHER = 200
+EVALUATED_TOGETHER = 100
 ROUNDING = 1e-5  # of scores, which are compared to a millionth
 
 Tier = bool | None

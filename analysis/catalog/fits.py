@@ -38,7 +38,7 @@ from analysis.fit.speed import DRAFTING_NOTE
 from analysis.query.reader import CatalogReader
 from analysis.schemes.quality import loss_text, quality_loss, trained_for
 
-GEOMETRY_BATCH = 100  # artifacts whose geometry is looked up together
+GEOMETRY_BATCH = 50  # artifacts whose geometry is looked up together
 
 MAX_ALL = 3000
 """Artifacts up to which each of a catalog is evaluated; of more those that may be among the best."""

@@ -69,11 +69,11 @@ ROWS = f"({COLUMNS}, r.status from repos r join repo_labels l on l.repo = r.id) 
 """The columns of the view `models` that filters and orders name, with the repo's number: the view computes others."""
 
 ROWS_BY_LABEL = f"""(
-    {COLUMNS}, case when l.repo is not null then r.status end as status
+    {COLUMNS}, case when l.repo > 0 then r.status end as status
     from repo_labels l cross join repos r where r.id = l.repo
 ) as models"""
-"""The same for an order by a label: the cross join makes SQLite follow the label's index, and the case keeps it from
-reading all repos into a Bloom filter."""
+"""The same for an order by a label: the cross join makes SQLite follow the label's index, and the case, which holds of
+every row, keeps it from reading all repos into a Bloom filter."""
 
 
 class WhereClause:
@@ -138,8 +138,9 @@ def filter_conditions(reader: CatalogReader, model_filter: ModelFilter) -> Where
     where.add_any_of("lower(author) {}", model_filter.authors)
     where.is_indexed = where.is_indexed or bool(model_filter.authors)
     for column, names in (("license", model_filter.licenses), ("pipeline_tag", model_filter.tasks)):
-        on_row = f"lower({column}) {{0}}"
-        add_label_condition(reader, where, [f"select id from repos where {on_row}"], on_row, names, str.lower)
+        lookup = f"select id from repos where lower({column}) {{0}}"
+        on_row = f"coalesce(lower({column}), '') {{0}}"  # coalesce: so that no index is used here
+        add_label_condition(reader, where, [lookup], on_row, names, str.lower)
     where.add_any_of("(select m.kind from models as m where m.hub_id = models.hub_id) {}", model_filter.kinds)
     if model_filter.repo_ids:
         where.conditions.append(f"repo_id in ({', '.join(where.bind(each) for each in model_filter.repo_ids)})")
@@ -147,11 +148,7 @@ def filter_conditions(reader: CatalogReader, model_filter: ModelFilter) -> Where
     for tuning in model_filter.tunings:  # lists are JSON text
         pattern = '%"' + tuning.lower()[:MAX_NAME_LENGTH] + '"%'  # no tuning is as long
         where.conditions.append(f"lower(tuning) like {where.bind(pattern)}")
-    for bound, sign in ((model_filter.least, ">="), (model_filter.most, "<=")):
-        if bound is not None:
-            # + so that no index is used: it would find most models, which then are sorted
-            column = "coalesce(parameters_measured, parameters)" if bound[0] == "parameters" else "+total_size"
-            where.conditions.append(f"{column} {sign} {where.bind(bound[1])}")
+    add_size_conditions(reader, where, model_filter)
     if model_filter.quantized is not None:
         where.conditions.append("quantized" if model_filter.quantized else "not coalesce(quantized, false)")
     if model_filter.qat is not None:
@@ -159,6 +156,29 @@ def filter_conditions(reader: CatalogReader, model_filter: ModelFilter) -> Where
     if not model_filter.gone:
         where.conditions.append("status <> 'gone'")
     return where
+
+
+SIZES: Mapping[str, tuple[str, str]] = {
+    "parameters": ("select repo from repo_labels", "coalesce(parameters_measured, parameters)"),
+    "bytes": ("select id from repos", "total_size"),
+}
+"""Kind of a bound -> a select of repos' numbers, and the indexed expression that it limits."""
+
+
+def add_size_conditions(reader: CatalogReader, where: WhereClause, model_filter: ModelFilter) -> None:
+    """Add the bounds of a model's size: by index where few models are within them, as far as the same index finds."""
+    bounds = [(bound, sign) for bound, sign in ((model_filter.least, ">="), (model_filter.most, "<=")) if bound]
+    for kind, (lookup, column) in SIZES.items():
+        limits = [f"{column} {sign} {where.bind(bound[1])}" for bound, sign in bounds if bound[0] == kind]
+        if not limits:
+            continue
+        matches = f"{lookup} where {' and '.join(limits)}"
+        if count_matches(reader, matches, where.values, MAX_INDEX_MATCHES) > MAX_INDEX_MATCHES:
+            # + so that no index is used: it would find most models, which then are sorted
+            where.conditions += [f"+{limit}" for limit in limits]
+        else:
+            where.conditions.append(f"id in ({matches})")
+            where.is_indexed = True
 
 
 def add_label_condition(
