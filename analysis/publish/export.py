@@ -31,9 +31,12 @@ from analysis.publish.manifest import (
 from analysis.publish.table_files import Format
 from analysis.query.reader import CatalogReader
 from analysis.query.saved import RENAMED_SAVED_QUERIES, SavedQuery, find_saved_query, saved_queries
+from analysis.query.stream import RowStream
 from analysis.query.values import normalize_row, parse_list
 from analysis.units import iso
 from db.new_file import draft_folder, replace_folder, sync, sync_folder
+
+BATCH_ROWS = 500
 
 INTERNAL_COLUMNS = frozenset({"header"})  # ids of this catalog, which another catalog of the same Hub does not share
 HEX_COLUMNS = frozenset({"content"})  # hashes that the views hold as bytes
@@ -149,8 +152,27 @@ def export_table(
         converters = [
             (at, to_hex if name in HEX_COLUMNS else CONVERTERS.get(kinds[name])) for at, name in positions
         ]  # chosen once for each column, not for each row
-        rows = ([convert(row[at]) if convert else row[at] for at, convert in converters] for row in result)
+        rows = convert_rows(result, converters)
         return write_file(folder, table.name, table_columns(table.name, kinds, columns), rows, form, raw)
+
+
+def convert_rows(
+    result: RowStream, converters: Sequence[tuple[int, Callable[[Any], Any] | None]]
+) -> Iterator[tuple[Any, ...]]:
+    """The columns at these places, converted some rows at a time: texts of lists once each, however often they come."""
+    for batch in result.batches(BATCH_ROWS):
+        columns = list(zip(*batch, strict=True))
+        yield from zip(*(convert_column(columns[at], convert) for at, convert in converters), strict=True)
+
+
+def convert_column(values: Sequence[Any], convert: Callable[[Any], Any] | None) -> Sequence[Any]:
+    """The values converted; equal texts become one object."""
+    if convert is None or not any(value is not None for value in values):
+        return values
+    if convert is to_list:
+        lists = {value: to_list(value) for value in values if isinstance(value, str)}
+        return [lists[value] if isinstance(value, str) else value for value in values]
+    return [convert(value) for value in values]
 
 
 def export_saved_query(reader: CatalogReader, folder: Path, query: SavedQuery, form: Format, raw: bool) -> ExportedFile:

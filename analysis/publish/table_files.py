@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from analysis.errors import MissingExtra
-from analysis.text import csv_cell, to_json
+from analysis.text import csv_cell, csv_column, to_json
 
 Format = Literal["csv", "parquet", "jsonl", "xlsx"]
 Row = Sequence[Any]
 ColumnKind = Literal["text", "integer", "number", "boolean", "list", "time", "date"]
 
 ROW_GROUP_ROWS = 10_000  # of Parquet
+CSV_BATCH_ROWS = 500  # whose columns are looked at together
 MAX_CELL_CHARACTERS = 2**27  # of a CSV cell that is read back
 
 
@@ -47,9 +48,10 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Row], *, raw: b
     with path.open("x", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([csv_cell(name, raw=raw) for name in columns])
-        for row in rows:
-            writer.writerow([csv_cell(value, raw=raw) for value in row])
-            count += 1
+        for batch in make_batches(rows, CSV_BATCH_ROWS):
+            cells = [csv_column(values, raw=raw) for values in zip(*batch, strict=True)]
+            writer.writerows(zip(*cells, strict=True))
+            count += len(batch)
     return count
 
 

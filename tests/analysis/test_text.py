@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import csv
+import io
+from typing import Any
 
-from analysis.text import csv_cell, escape_control_characters, escape_formula, jsonable, to_json
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.text import csv_cell, csv_column, escape_control_characters, escape_formula, jsonable, to_json
 from tests.small_catalog import FIRST
 
 
@@ -24,6 +30,34 @@ def test_formulas_get_an_apostrophe(text: str) -> None:
         and csv_cell("a=b") == "a=b"
         and csv_cell(text, raw=True) == text
     )
+
+
+CELLS = (
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.sampled_from(["=1", "+", "-a", "＠b", "a\tb", "\n", "\u200b", "", "gemma"]),
+    st.lists(st.text(max_size=2), max_size=2),
+)
+COLUMNS = [st.lists(st.one_of(st.none(), *CELLS)), *(st.lists(st.one_of(st.none(), each)) for each in CELLS)]
+
+
+@given(st.one_of(COLUMNS), st.booleans())
+def test_a_column_is_written_as_its_cells_are(values: list[Any], raw: bool) -> None:
+    values = [*values, *values[:2]]  # equal objects
+    assert written(csv_column(values, raw=raw)) == written([csv_cell(value, raw=raw) for value in values])
+
+
+def written(values: Any) -> str:
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([value, 0] for value in values)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("values", [[1, None, 2.5], ["a", "", None, "é"], [None]], ids=["numbers", "texts", "unknown"])
+def test_a_column_that_needs_no_change_is_not_copied(values: list[Any]) -> None:
+    assert csv_column(values) is values
 
 
 def test_values_as_json_and_csv() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from analysis.errors import ExportRefused, UnknownTable
 from analysis.publish import manifest as manifests
-from analysis.publish import summaries, workbook
+from analysis.publish import summaries, table_files, workbook
 from analysis.publish.columns import meaning_of, table_columns
 from analysis.publish.export import export_catalog, exportable_names
 from analysis.publish.summaries import python_rows
@@ -142,6 +142,13 @@ def test_a_formula_gets_an_apostrophe_unless_raw(small: str, tmp_path: Path) -> 
     export_catalog(small, tmp_path / "raw", only=["models"], raw=True)
     assert f"'{FORMULA}" in licences(tmp_path / "safe") and FORMULA not in licences(tmp_path / "safe")
     assert FORMULA in licences(tmp_path / "raw")
+
+
+def test_a_table_of_several_batches_keeps_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_files, "CSV_BATCH_ROWS", 2)
+    rows = [(number, text) for number, text in enumerate(["a", "=b", None, "c", "d"])]
+    assert write_table(tmp_path / "t.csv", "csv", ["n", "text"], iter(rows), {}) == 5
+    assert (tmp_path / "t.csv").read_text("utf-8").splitlines() == ["n,text", "0,a", "1,'=b", "2,", "3,c", "4,d"]
 
 
 def test_parquet_keeps_types_and_duckdb_reads_it(small: str, tmp_path: Path) -> None:
