@@ -10,13 +10,11 @@ from typing import Any
 from analysis.query.reader import CatalogReader
 
 STATES = """
-select r.type, r.status,
-    case when v.sha is null or v.sha <> r.sha or v.depth is null then 'listing' else v.depth end as depth,
-    count(*) as n
-from repos r left join enrichments v on v.repo = r.id
-group by 1, 2, 3
+select a as type, b as status, member as depth, repos as n from total_members where "of" = 'state' order by 1, 2, 3
 """
-"""Repos by what the status counts: one reading of the table, which is large."""
+"""Repos by type, status and how deep their present commit was read, as every write counts them."""
+
+ARTIFACTS = """select coalesce(sum(artifacts), 0) as n from totals where "of" = 'all'"""
 
 FAILED = """
 select count(*) as n from crawl_runs
@@ -71,7 +69,7 @@ def read_catalog_status(db: str) -> dict[str, Any]:
             "by_type": count_by(states, "type"),
             "by_depth": count_by([row for row in models if row["status"] != "gone"], "depth"),
             "backlog": count_backlog(models),
-            "artifacts": one("select count(*) as n from artifacts").get("n"),
+            "artifacts": one(ARTIFACTS).get("n"),
             "headers": one("select count(*) as n from headers").get("n"),
             "crawls": one("select count(*) as n from crawl_runs").get("n"),
             "endpoint": last.get("endpoint"),

@@ -165,7 +165,10 @@ class Counts:
 
 @dataclass(slots=True)
 class Model:
-    """What is counted of a model, in the order of MODELS_SQL. `day` is when it was created, yyyy-mm-dd."""
+    """What is counted of a repo, in the order of MODELS_SQL; of datasets and spaces only their state.
+
+    `day` is when it was created, yyyy-mm-dd; `depth` how deep its present commit was read.
+    """
 
     repo: int
     author: str | None
@@ -195,6 +198,9 @@ class Model:
     format: str | None
     license_spdx: str | None
     license_kind: str | None
+    type: str
+    depth: str
+    is_labelled: bool
 
 
 MODELS_SQL = """
@@ -202,15 +208,20 @@ select
     r.id, r.author, r.status, r.downloads, r.likes, r.total_size, r.created_at,
     substr(cast(r.created_at as varchar), 1, 10), r.license, r.gated, r.pipeline_tag, r.library_name, l.family,
     l.version, l.quant, l.quantized, l.architecture, l.context, l.context_measured, l.parameters, l.parameters_measured,
-    l.languages, l.tuning, l.kind, l.base_model is not null, l.format, l.license_spdx, l.license_kind
-from repos r join repo_labels l on l.repo = r.id
+    l.languages, l.tuning, l.kind, l.base_model is not null, l.format, l.license_spdx, l.license_kind, r.type,
+    case when v.depth is null or v.sha is null or v.sha <> r.sha then 'listing' else v.depth end, l.repo is not null
+from repos r
+left join repo_labels l on l.repo = r.id
+left join enrichments v on v.repo = r.id
 where r.id in ({})
 """
+"""Repos of every type; only models have labels."""
 
 ARTIFACTS_SQL = """
 select
-    repo, format, quant, quant_method, bits, bits_per_weight, total_size, quantized, qat, imatrix, dynamic
-from artifacts where repo in ({}) and role = 'weights'
+    repo, format, quant, quant_method, bits, bits_per_weight, total_size, quantized, qat, imatrix, dynamic,
+    role = 'weights'
+from artifacts where repo in ({})
 """
 
 TAGS_SQL = """
@@ -240,7 +251,11 @@ def count(models: Iterable[Model], artifacts: Iterable[Row] = (), tags: Iterable
         named[repo].add(tag)
     counts = Counts()
     for model in models:
-        own = held.get(model.repo, ())
+        every = held.get(model.repo, ())
+        _count_state(counts, model, len(every))
+        if not model.is_labelled:
+            continue
+        own = [row for row in every if row[-1]]
         if model.status != "gone":
             _count_model(counts, model)
             _count_over_time(counts, model)
@@ -250,6 +265,13 @@ def count(models: Iterable[Model], artifacts: Iterable[Row] = (), tags: Iterable
         if own:
             _count_artifacts(counts, model, own)
     return counts
+
+
+def _count_state(counts: Counts, model: Model, artifacts: int) -> None:
+    """What `status` shows: repos by type, status and depth, and artifacts of every role."""
+    counts.members["state", model.type, model.status, model.depth].repos += 1
+    if artifacts:
+        counts.groups["all", "", ""].artifacts += artifacts
 
 
 def _count_model(counts: Counts, model: Model) -> None:
@@ -414,7 +436,7 @@ def _count_artifacts(counts: Counts, model: Model, artifacts: Sequence[Row]) -> 
     seen_members: set[Key] = set()
     is_there = model.status != "gone"
     family, author, library = model.family, model.author, model.library or ""
-    for _, kind, quant, method, bits, bits_per_weight, size, quantized, qat, imatrix, dynamic in artifacts:
+    for _, kind, quant, method, bits, bits_per_weight, size, quantized, qat, imatrix, dynamic, _ in artifacts:
         keys: list[Key] = []
         if is_there and kind is not None:
             keys.append(("format", library, kind))

@@ -36,7 +36,7 @@ def fill(engine: Engine) -> None:
     try:
         with engine.begin() as connection:
             rows = Rows(connection)
-            if rows.exists("select 1 from repo_labels") and not rows.exists("select 1 from totals"):
+            if rows.exists("select 1 from repos") and not rows.exists("select 1 from totals"):
                 rebuild(rows)
     except DatabaseError as error:
         raise to_catalog_error(error, catalog_name(engine)) from error

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,6 +31,7 @@ from db.record_base import Depth
 from db.records import LeasedRepo, RepoFilter, Skipped
 from db.rows import CHUNK, Rows
 from db.schema.tables import conflicts, enrichments, repo_labels, repos
+from db.totals import kept_totals
 
 LEASE_DURATION = timedelta(minutes=15)
 """How long a lease is valid. Enriching the largest repo takes a minute or two."""
@@ -289,7 +291,8 @@ class LeaseQueue:
         if repeat:
             columns += ("sha",)
             values += (None,)
-        rows.upsert(enrichments, ("repo",), columns, [values])
+        with kept_totals(rows, [stored.id]) if "sha" in columns else nullcontext():
+            rows.upsert(enrichments, ("repo",), columns, [values])
 
 
 def _may_retry(rows: Rows, now: ColumnElement[Any]) -> ColumnElement[bool]:

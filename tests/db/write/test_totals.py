@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from analysis.catalog.catalog_status import STATES
 from analysis.query.reader import CatalogReader
 from db.derive.totals import ARTIFACTS_SQL, MODELS_SQL, Model, count
+from db.labels import Labels
 from db.maintain.check import check
 from db.maintain.optimize import optimize
-from db.records import RunRecord
+from db.records import Labelled, RunRecord, Skipped
 from db.write.store import Store
 from tests.db.made import NOON, enrichment, labelled, page, repo
 
@@ -137,7 +139,8 @@ def test_check_finds_a_wrong_total_and_optimize_counts_again(store: Store, run: 
 def test_parameters_decide_the_size_class() -> None:
     def model(parameters: int | None, measured: int | None) -> Model:
         values: dict[str, Any] = dict.fromkeys(Model.__slots__)
-        values |= {"status": "available", "parameters": parameters, "parameters_measured": measured}
+        values |= {"status": "available", "type": "model", "depth": "listing", "is_labelled": True}
+        values |= {"parameters": parameters, "parameters_measured": measured}
         return Model(**values)
 
     sizes = [(999_999_999, None), (10**9, None), (10**9, 15 * 10**10), (0, None), (None, None)]
@@ -152,4 +155,38 @@ def test_parameters_decide_the_size_class() -> None:
 
 def test_the_columns_that_are_read_are_those_that_are_counted() -> None:
     assert MODELS_SQL.split("from repos")[0].count(",") == len(Model.__slots__) + 1  # two in a call of substr
-    assert ARTIFACTS_SQL.split("from")[0].count(",") == 10
+    assert ARTIFACTS_SQL.split("from")[0].count(",") == 11
+
+
+def states(db: str) -> dict[tuple[str, str, str], int]:
+    """Repos by type, status and depth, as `status` shows them."""
+    with CatalogReader(db) as reader:
+        return {(row["type"], row["status"], row["depth"]): row["n"] for row in reader.all(STATES)}
+
+
+def test_repos_are_counted_by_type_status_and_depth(store: Store, run: RunRecord, db: str) -> None:
+    store.save_page(run, "", page([1, 2]))
+    dataset = (repo(3, type="dataset"), Labelled(Labels(), ()))
+    store.save_page(run, "", replace(page([]), repos=(dataset,)))
+    assert states(db) == {("model", "available", "listing"): 2, ("dataset", "available", "listing"): 1}
+    store.save_enrichments(run, [(enrichment(1, files=("a.gguf", "b.gguf")), 0)])
+    assert states(db)["model", "available", "headers"] == 1
+    assert group(db, "all", "")["artifacts"] == 2
+    store.save_page(run, "", page([1], sha="c" * 40))  # another commit: what was read is of an earlier one
+    assert states(db) == {("model", "available", "listing"): 2, ("dataset", "available", "listing"): 1}
+    store.set_status(run, repo(2).hub_id, "gone")
+    assert states(db)["model", "gone", "listing"] == 1 and states(db)["model", "available", "listing"] == 1
+    assert checked(db) == ""
+
+
+def test_a_failure_that_settles_a_repo_or_has_it_read_again_moves_its_state(
+    store: Store, run: RunRecord, db: str
+) -> None:
+    store.save_page(run, "", page([1]))
+    (leased,) = store.claim(1, "files")
+    skip = Skipped(leased.repo_id, "gated", "ask", NOON)
+    store.record_failure(leased, [skip], run, settled="files")
+    assert states(db) == {("model", "available", "files"): 1}
+    store.record_failure(leased, [], run, settled=None, repeat=True)
+    assert states(db) == {("model", "available", "listing"): 1}
+    assert checked(db) == ""
