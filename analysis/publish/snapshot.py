@@ -68,7 +68,8 @@ def write_snapshot(
             assert isinstance(writer.reader, CatalogReader)  # only helpers have another one
             manifest = make_manifest(writer.reader, written)
             (draft / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-            (draft / CARD).write_text(make_card(writer.reader, manifest), encoding="utf-8")
+            known = next(part.known for part in written if part.name == "models")
+            (draft / CARD).write_text(make_card(writer.reader, manifest, known), encoding="utf-8")
         for each in (draft / MANIFEST, draft / CARD):
             sync(each)
         sync_folder(draft)

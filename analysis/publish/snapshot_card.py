@@ -61,9 +61,9 @@ and saved queries, from which a crawl continues.
 """
 
 
-def make_card(reader: CatalogReader, manifest: Mapping[str, Any]) -> str:
-    """The text of README.md."""
-    return "\n".join([*front_matter(manifest), *body(reader, manifest)]).rstrip() + "\n"
+def make_card(reader: CatalogReader, manifest: Mapping[str, Any], known: Mapping[str, int]) -> str:
+    """The text of README.md; `known` says how many models have each column."""
+    return "\n".join([*front_matter(manifest), *body(reader, manifest, known)]).rstrip() + "\n"
 
 
 def front_matter(manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -86,7 +86,7 @@ def front_matter(manifest: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def body(reader: CatalogReader, manifest: Mapping[str, Any]) -> Iterator[str]:
+def body(reader: CatalogReader, manifest: Mapping[str, Any], known: Mapping[str, int]) -> Iterator[str]:
     yield ABOUT
     yield f"As of {manifest['as_of'] or 'an unfinished crawl'}: {measure_coverage(reader).text}."
     yield ""
@@ -99,24 +99,21 @@ def body(reader: CatalogReader, manifest: Mapping[str, Any]) -> Iterator[str]:
         yield f"| `{TABLES_FOLDER}/{name}/` | {part['rows']:,} | {relations[name].about} |"
     yield ""
     yield USE
-    yield from label_coverage(reader)
+    yield from label_coverage(manifest["views"]["models"]["rows"], known)
     yield from label_accuracy()
     for name in manifest["views"]:
         yield from columns_of(name, relations[VIEW_SOURCES[name]], manifest["views"][name]["columns"])
     yield f"Columns of `{TABLES_FOLDER}`: `hf-catalog schema TABLE` explains them."
 
 
-def label_coverage(reader: CatalogReader) -> Iterator[str]:
+def label_coverage(models: int, known: Mapping[str, int]) -> Iterator[str]:
     """The share of models that have each label."""
-    names = [label.name for label in LABELS if label.kind not in ("list", "boolean")]
-    counts = ", ".join(f"count({name}) as {name}" for name in names)
-    (found,) = reader.all(f"select count(*) as repos_counted, {counts} from models")
-    total = found["repos_counted"]
-    if not total:
+    if not models:
         return
+    names = [label.name for label in LABELS if label.kind not in ("list", "boolean")]
     yield "## How many models have a label"
     yield ""
-    yield ", ".join(f"{name} {found[name] / total:.0%}" for name in names if found[name]) + "."
+    yield ", ".join(f"{name} {known[name] / models:.0%}" for name in names if known.get(name)) + "."
     yield ""
 
 

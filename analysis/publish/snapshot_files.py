@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -32,12 +32,16 @@ Parts = Callable[[Any], Iterator[tuple[str, Any]]]
 
 @dataclass(slots=True)
 class Written:
-    """The files of one table or view, with rows, size in bytes and sha256; `kept` of them were there already."""
+    """The files of one table or view, with rows, size in bytes and sha256; `kept` of them were there already.
+
+    `columns` are their kinds, `known` says in how many rows each is not null.
+    """
 
     name: str
     columns: dict[str, str] = field(default_factory=dict)
     files: list[dict[str, Any]] = field(default_factory=list)
     kept: int = 0
+    known: Counter[str] = field(default_factory=Counter)
 
     @property
     def rows(self) -> int:
@@ -74,6 +78,8 @@ class PartFiles:
         """
         with ThreadPoolExecutor(1) as thread:
             for batch in batches:
+                for column, values in zip(batch.schema.names, batch.columns, strict=True):
+                    self.written.known[column] += len(values) - values.null_count
                 for name, rows in parts(batch):
                     if name not in self.open_parts:
                         if in_order:

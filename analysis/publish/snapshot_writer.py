@@ -9,6 +9,7 @@ from pathlib import Path
 from analysis.publish.arrow_columns import TableColumn, ViewColumn
 from analysis.publish.arrow_reader import ArrowReader
 from analysis.publish.columns import column_kinds
+from analysis.publish.evidence_rows import read_evidence
 from analysis.publish.export import INTERNAL_COLUMNS
 from analysis.publish.snapshot_files import (
     PartFiles,
@@ -20,7 +21,7 @@ from analysis.publish.snapshot_files import (
     one_part,
     read_hashes,
 )
-from analysis.publish.snapshot_rows import Columns, Reader, read_batches, read_documents, read_evidence, schema_of
+from analysis.publish.snapshot_rows import Columns, Reader, read_batches, read_documents, schema_of
 from analysis.publish.table_files import import_pyarrow
 from analysis.query.public import HAS_PRIVATE, mask_columns, private_repos
 from db.schema.snapshot_format import (
@@ -107,7 +108,7 @@ class SnapshotWriter:
         files = self.files(name, columns)
         statement = self.statement(table)
         if table.name == LABEL_EVIDENCE.name:
-            batches = read_evidence(pa, read_documents(self.reader, statement), schema_of(pa, columns))
+            batches = read_evidence(pa, read_documents(pa, self.reader, statement), schema_of(pa, columns))
         else:
             batches = read_batches(pa, self.reader, statement, columns)
         return files.write(batches, parts_of(table), in_order=table.name != MONTHLY)

@@ -9,17 +9,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis.publish import snapshot_files, snapshot_processes
 from analysis.publish.arrow_columns import TableColumn, ViewColumn
 from analysis.publish.arrow_reader import BATCH_ROWS, ArrowReader
+from analysis.publish.evidence_rows import Documents, read_evidence
 from analysis.publish.snapshot import write_snapshot
 from analysis.publish.snapshot_files import PartFiles, by_month, by_number, by_prefix
 from analysis.publish.snapshot_processes import Helper, open_writers
-from analysis.publish.snapshot_rows import Columns, read_batches, read_evidence
+from analysis.publish.snapshot_rows import Columns, read_batches
 from db.derive.evidence_document import evidence_code, pack_evidence
 from db.schema.tables import metadata
 
@@ -78,29 +82,66 @@ def test_a_time_has_milliseconds(text: str) -> None:
     assert found.isoformat() == "2026-01-02T03:04:05.678000+00:00"
 
 
+EVIDENCE = pa.schema(
+    [("repo", pa.int64()), ("artifact", pa.int64()), ("evidence", pa.int64()), ("resolved", pa.bool_())]
+)
+
+
+def documents(*rows: tuple[int, int, str]) -> Documents:
+    repos, firsts, pieces = zip(*rows, strict=True)
+    return Documents(np.array(repos, np.int64), np.array(firsts, np.int64), pa.array(pieces, pa.string()))
+
+
 def test_documents_of_evidence_are_rows_in_order() -> None:
     """A repo's documents may come in two batches."""
     codes = {
-        10: [evidence_code(5, resolved=True), evidence_code(3, resolved=False)],
+        10: [evidence_code(5, resolved=True), evidence_code(123456789, resolved=False)],
         12: [evidence_code(5, resolved=True)],
     }
-    documents = (
-        [(1, *pack_evidence({0: [evidence_code(9, resolved=False)]})), (2, *pack_evidence(codes))],
-        [(2, *pack_evidence({0: [evidence_code(4, resolved=True)]}))],
+    batches = (
+        documents((1, *pack_evidence({0: [evidence_code(9, resolved=False)]})), (2, *pack_evidence(codes))),
+        documents((2, *pack_evidence({0: [evidence_code(4, resolved=True)]}))),
     )
-    schema = pa.schema(
-        [("repo", pa.int64()), ("artifact", pa.int64()), ("evidence", pa.int64()), ("resolved", pa.bool_())]
-    )
-    batches = list(read_evidence(pa, documents, schema))
-    assert [tuple(row.values()) for row in pa.Table.from_batches(batches).to_pylist()] == [
-        (1, 0, 9, False), (2, 0, 4, True), (2, 10, 3, False), (2, 10, 5, True), (2, 12, 5, True),
+    rows = pa.Table.from_batches(list(read_evidence(pa, batches, EVIDENCE))).to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        (1, 0, 9, False), (2, 0, 4, True), (2, 10, 5, True), (2, 10, 123456789, False), (2, 12, 5, True),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["[", "7", "[7]", "[[1]]", '[[["a"],[1]]]'])
+CODES = st.dictionaries(st.integers(0, 10**6), st.sets(st.integers(0, 2**40), min_size=1), min_size=1, max_size=4)
+
+
+@given(st.lists(CODES, min_size=1, max_size=5))
+def test_any_documents_give_the_rows_that_json_gives(repos: list[dict[int, set[int]]]) -> None:
+    packed = [(at, *pack_evidence(codes)) for at, codes in enumerate(repos)]
+    expected = sorted(
+        (repo, first + artifact, code >> 1, code & 1 == 1)
+        for repo, first, text in packed
+        for artifacts, codes in json.loads(text)
+        for artifact in artifacts
+        for code in codes
+    )
+    rows = pa.Table.from_batches(list(read_evidence(pa, [documents(*packed)], EVIDENCE))).to_pylist()
+    assert [tuple(row.values()) for row in rows] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[", "7", "[7]", "[[1]]", '[[["a"],[1]]]', "[[[1],[2]]", "[[[1],[2]]]]", "]][[", "[[[[1]],[2]]]",
+        "[[[1]]]", "[[[1],[2],[3]]]", "[[[1],[]]]", "[[[],[1]]]", "[[[-1],[2]]]", "[[[1],[1234567890123456789]]]",
+    ],
+)  # fmt: skip
 def test_a_text_that_is_no_evidence_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        list(read_evidence(pa, [[(1, 0, text)]], None))
+    good = (1, 0, "[[[0],[6]]]")
+    for rows in ([(1, 0, text)], [good, (1, 1, text)], [(1, 0, text), good]):
+        with pytest.raises(ValueError, match="malformed evidence"):
+            list(read_evidence(pa, [documents(*rows)], EVIDENCE))
+
+
+def test_evidence_without_groups_has_no_rows() -> None:
+    (batch,) = read_evidence(pa, [documents((1, 0, "[]"))], EVIDENCE)
+    assert batch.num_rows == 0
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------
