@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import gc
 import math
-import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from analysis.errors import HeaderError, HeaderTooCostly
@@ -26,6 +23,7 @@ from analysis.formats.array_lengths import ArrayLengths, SkipLength
 from analysis.formats.pickle_files import read_pickle_header
 from analysis.formats.source import ByteSource
 from analysis.units import MIB
+from db.processes import end_with_parent, resident_bytes
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, Header
 
@@ -35,9 +33,6 @@ take six on a slow machine."""
 
 MAX_READ_MEMORY_BYTES = 768 * MIB
 """Memory of a process. The largest valid headers take 300 MB, of 600,000 tensors."""
-
-PARENT_CHECK_SECONDS = 1.0
-"""How often a process checks whether the one that started it still runs."""
 
 Result = tuple[Header, tuple[ArrayLength, ...]]
 OpenSource = Callable[[str], ByteSource]
@@ -215,26 +210,10 @@ def serve_requests(connection: Connection[Any, Any], parent: int, seconds: float
             limit_processor_time(seconds)
             with suppress(ReadAbandoned):
                 result = read_request(connection, request)
-                connection.send(Outcome(result, current_memory()))
+                connection.send(Outcome(result, resident_bytes()))
                 del result
             del request
             gc.collect()
-
-
-def end_with_parent(parent: int) -> None:
-    """Ends this process when the one that started it is gone."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_CHECK_SECONDS)
-    os._exit(0)
-
-
-def current_memory() -> int:
-    """Memory of this process in bytes; 0 where the system is not Linux."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def limit_memory() -> None:

@@ -1,4 +1,4 @@
-"""Processes of this machine, identified by number and start time, as numbers are reused.
+"""Processes of this machine, identified by number and start time, as numbers are reused; and the memory of this one.
 
 psutil is not used: its `create_time` is computed from the system's clock, so setting the clock changes it, and a crawl
 that is running would look like one that has ended.
@@ -7,7 +7,11 @@ that is running would look like one that has ended.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
+
+PARENT_CHECK_SECONDS = 0.5
+"""How often a process checks whether the one that started it still runs."""
 
 
 def is_running(pid: int, started: str = "") -> bool:
@@ -33,3 +37,29 @@ def start_time(pid: int) -> str:
         return f"{boot} {int(fields[19])}"
     except (OSError, ValueError, IndexError):
         return ""
+
+
+def end_with_parent(parent: int) -> None:
+    """Ends this process when the one that started it is gone."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_SECONDS)
+    os._exit(0)
+
+
+def resident_bytes() -> int:
+    """Memory of this process in bytes; 0 where the system is not Linux."""
+    return _memory_field(1)
+
+
+def data_bytes() -> int:
+    """What RLIMIT_DATA counts of this process, in bytes; 0 where the system is not Linux."""
+    return _memory_field(5)
+
+
+def _memory_field(index: int) -> int:
+    """A field of proc(5), /proc/PID/statm, whose unit is pages: 1 is resident memory, 5 data and stack."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[index])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

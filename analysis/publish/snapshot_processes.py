@@ -23,9 +23,9 @@ from analysis.publish.arrow_reader import ArrowReader
 from analysis.publish.snapshot_files import Written
 from analysis.publish.snapshot_rows import Reader
 from analysis.publish.snapshot_writer import SnapshotWriter
-from analysis.query.process import end_with_parent
 from analysis.query.reader import CatalogReader
 from analysis.units import MIB
+from db.processes import end_with_parent
 from db.sqlite_file import connect
 
 MIN_BYTES = 64 * MIB

@@ -25,9 +25,7 @@ from analysis.query.guard import DEADLINE_CHECK_STEPS, FILE_ERRORS, QueryLimits,
 from analysis.units import MIB
 from db import sqlite_file
 from db.errors import QueryRefused, QueryTimeout, QueryTooCostly
-
-PARENT_CHECK_SECONDS = 0.5
-"""How often a process checks whether the one that started it still runs."""
+from db.processes import data_bytes, end_with_parent
 
 MESSAGE_BYTES = 64 * 1024
 MESSAGE_SECONDS = 0.1
@@ -43,7 +41,8 @@ class ProcessLimits:
     heap: int = 192 * MIB
     """What SQLite may allocate: its cache, sorters before they go to files, values while they are computed."""
     memory: int = 640 * MIB
-    """All that the process may allocate: SQLite's memory and the rows on their way."""
+    """All that the process may allocate beyond what it has at its start, which a fork has from the process that was
+    forked: SQLite's memory and the rows on their way."""
     temporary_file: int = 16 * 1024 * MIB
     """Size of a temporary file: a sort of what is larger than memory."""
 
@@ -135,13 +134,6 @@ def describe_error(error: Exception, limits: QueryLimits) -> tuple[str, str]:
     return kinds.get(type(known), "query"), str(known)
 
 
-def end_with_parent(parent: int) -> None:
-    """Ends this process when the one that started it is gone."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_CHECK_SECONDS)
-    os._exit(0)
-
-
 def limit_process(limits: ProcessLimits) -> None:
     """Limits the memory and the files of this process, where the system can."""
     with suppress(ImportError, OSError, ValueError):
@@ -149,7 +141,8 @@ def limit_process(limits: ProcessLimits) -> None:
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (limits.temporary_file, limits.temporary_file))
-        resource.setrlimit(resource.RLIMIT_DATA, (limits.memory, limits.memory))
+        memory = data_bytes() + limits.memory
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
 
 
 def arguments_of(path: Path, limits: ProcessLimits) -> list[str]:

@@ -12,10 +12,10 @@ import struct
 import sys
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from analysis.units import MIB
+from db.processes import resident_bytes
 
 MAX_RECEIVED_BYTES = 64 * MIB
 """Bytes that may arrive until the driver has the next row, of which `explain` sends one a line of the plan."""
@@ -43,7 +43,7 @@ def _count_steps(steps: Generator[Any, Any, Any], connection: Any) -> Generator[
     too, once the connection has received much. That memory may be another thread's: then a plan is refused too early.
     """
     received, first = 0, _received_bytes(connection.fileno())
-    before = _resident_bytes()
+    before = resident_bytes()
     ready: Any = None
     while True:
         try:
@@ -56,7 +56,7 @@ def _count_steps(steps: Generator[Any, Any, Any], connection: Any) -> Generator[
             counted = now - first
         else:
             received += _waiting_bytes(connection.fileno())
-            counted = max(received, _resident_bytes() - before if received > MIB // 4 else 0)
+            counted = max(received, resident_bytes() - before if received > MIB // 4 else 0)
         if counted > MAX_RECEIVED_BYTES:
             connection.close()  # or the driver reads the rest when its cursor ends
             raise TooMuchReceived
@@ -80,15 +80,6 @@ def _received_bytes(descriptor: int) -> int | None:
     if len(found) < TCP_INFO_BYTES:
         return None
     return int(struct.unpack_from("Q", found, TCP_BYTES_RECEIVED_AT)[0])
-
-
-def _resident_bytes() -> int:
-    """The memory that this process has in use; 0 where the system can't tell (proc(5), statm)."""
-    with suppress(ImportError, OSError):
-        import resource
-
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
-    return 0
 
 
 def _waiting_bytes(descriptor: int) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from analysis.query import guarded
-from analysis.query.guarded import run_guarded
+from analysis.query.guarded import QueryProcess, run_guarded
 from analysis.query.process import ProcessLimits, QueryRequest
 from analysis.query.reader import run_query
 from analysis.units import MIB
@@ -72,6 +72,19 @@ def test_a_statement_gets_little_memory_and_little_disk(sql: str, small: str) ->
     ):
         for _ in rows:
             pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the process is a fork")
+def test_what_a_fork_has_from_its_parent_does_not_count(small: str) -> None:
+    """A process with 700 MB of data, which is never touched, asks; the standard limit is 640 MiB."""
+    held = bytearray(700 * MIB)
+    process = QueryProcess.fork(Path(small), ProcessLimits())
+    try:
+        with process.run(QueryRequest(f"select length({LONG}) as length", {})) as rows:
+            assert [tuple(row) for row in rows] == [(3_000_000,)]
+    finally:
+        process.end()
+    assert len(held) == 700 * MIB
 
 
 REFUSED = {
