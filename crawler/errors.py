@@ -10,6 +10,7 @@
     ├── TokenNeeded          the Hub shows its repos only with a token
     ├── TokenUnencrypted     the token would be sent over http to another machine
     ├── TokenRefused         the Hub does not accept the token; nothing is concluded from its responses
+    ├── ProxyInvalid         `setting`, a variable of the environment or two, names a proxy that can't be used
     ├── QuotaSpent           no request is left, and there is no time to wait for more
     ├── UnknownDataset       a data set that a snapshot is uploaded to or fetched from is not there
     └── ClusterError         the Dask cluster can't be used: `cluster` is its address
@@ -145,6 +146,19 @@ class TokenRefused(CrawlError):
 
     def __reduce__(self) -> tuple[type[TokenRefused], tuple[str]]:
         return type(self), (self.endpoint,)
+
+
+class ProxyInvalid(CrawlError):
+    """A proxy that can't be used is set by `setting`, the names of variables."""
+
+    hint = "set it to http://HOST:PORT, or unset it"
+
+    def __init__(self, setting: str, why: str) -> None:
+        super().__init__(f"the proxy of {setting} can't be used: {why}")
+        self.setting, self.why = setting, why
+
+    def __reduce__(self) -> tuple[type[ProxyInvalid], tuple[str, str]]:
+        return type(self), (self.setting, self.why)
 
 
 class UnknownDataset(CrawlError):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub.utils import close_session  # type: ignore[attr-defined]  # exported, not in mypy's strict sense
 
 from analysis.text import UNPRINTABLE
 from crawler.cli import COMMANDS
@@ -96,6 +97,19 @@ def test_every_python_that_is_started_leaves_the_current_directory_out() -> None
         assert words[0] == "'-P'", place
 
 
+@pytest.mark.parametrize("words", [("header", "a/b"), ("db", "from-snapshot", "hf://datasets/a/b", "--db", "x.db")])
+@pytest.mark.parametrize("url", ["nonsense://s3cr3t", "socks5://me:s3cr3t@127.0.0.1:1", "\x1bs3cr3t"])
+def test_a_proxy_that_cannot_be_used_is_named(
+    url: str, words: tuple[str, ...], tmp_path: Path, hf_catalog: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HTTPS_PROXY", url)
+    close_session()
+    answer = hf_catalog(*words)
+    assert answer.status == 4 and answer.err.startswith("Error: the proxy of HTTPS_PROXY can't be used: "), answer
+    assert answer.err.endswith("\nHint: set it to http://HOST:PORT, or unset it\n") and "s3cr3t" not in answer.err
+
+
 # ---- variables -------------------------------------------------------------------------------------------------------
 
 ENVIRONMENTS: dict[str, dict[str, str]] = {
@@ -134,6 +148,7 @@ def test_a_variable_of_any_value_ends_in_an_answer_or_an_error(
     monkeypatch.setattr(transport, "TRIES_TO_CONNECT", 1)
     for variable, value in ENVIRONMENTS[name].items():
         monkeypatch.setenv(variable, value)
+    close_session()  # a client that another test made has its proxies
     for words in LOOKS:
         answer = hf_catalog(*words)
         assert answer.status in (0, 1, 2, 3, 4), answer

@@ -13,6 +13,7 @@ from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from crawler.errors import HubUnreachable, TokenRefused, UnknownDataset
+from crawler.sources.huggingface.session import shared_session
 
 REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -20,10 +21,11 @@ REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 def upload_folder(folder: Path, repo_id: str, *, private: bool) -> str:
     """Makes a folder the content of a data set repo, which is created where it is new; the address of the commit.
 
-    Files that the folder has no longer are deleted. Raises UnknownDataset, TokenRefused, HubUnreachable.
+    Files that the folder has no longer are deleted. Raises UnknownDataset, TokenRefused, ProxyInvalid, HubUnreachable.
     """
     if REPO_ID.fullmatch(repo_id) is None:
         raise UnknownDataset(repo_id, "a data set is named owner/name")
+    shared_session()
     api = HfApi(library_name="hf-catalog")
     try:
         api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
@@ -41,9 +43,10 @@ def upload_folder(folder: Path, repo_id: str, *, private: bool) -> str:
 def download_dataset(url: str, folder: Path) -> Path:
     """Fetches a data set into a folder and returns it: `hf://datasets/OWNER/NAME[@REVISION]`, or its address.
 
-    Raises UnknownDataset, TokenRefused, HubUnreachable.
+    Raises UnknownDataset, TokenRefused, ProxyInvalid, HubUnreachable.
     """
     repo_id, revision = parse_dataset_url(url)
+    shared_session()
     try:
         snapshot_download(repo_id, repo_type="dataset", revision=revision, local_dir=folder)
     except HfHubHTTPError as error:

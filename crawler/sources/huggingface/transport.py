@@ -33,7 +33,6 @@ from huggingface_hub import constants
 from huggingface_hub.errors import OfflineModeIsEnabled
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported, but not in mypy's strict sense
     build_hf_headers,
-    get_session,
     parse_ratelimit_headers,
 )
 
@@ -64,6 +63,7 @@ from crawler.sources.huggingface.response import (
     parse_json,
     parse_retry_after,
 )
+from crawler.sources.huggingface.session import invalid_proxy, shared_session
 from crawler.sources.huggingface.usage import RequestCounters, RequestKind
 from crawler.sources.pacer import Pacer
 from crawler.sources.rate_limit import RateLimit
@@ -169,15 +169,19 @@ class Transport:
         return self._endpoint.authorization is not None
 
     def _session(self) -> httpx2.Client:
+        """The HTTP client. Raises ProxyInvalid."""
         # huggingface_hub's session refuses every request where HF_HUB_OFFLINE is set.
-        session = self._own_session if self._ignore_offline_mode else get_session()
+        session = self._own_session if self._ignore_offline_mode else shared_session()
         enforce_deadlines(session)
         return session
 
     @cached_property
     def _own_session(self) -> httpx2.Client:
         context = tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-        return httpx2.Client(follow_redirects=False, verify=context)
+        try:
+            return httpx2.Client(follow_redirects=False, verify=context)
+        except (ValueError, httpx2.InvalidURL, ImportError) as error:
+            raise invalid_proxy(error) from None
 
     # ---- retries ------------------------------------------------------------------------------------------------
 
