@@ -50,7 +50,7 @@ from crawler.web.csv_views import csv_routes  # these need Datasette too
 from crawler.web.database import CatalogDatabase
 from crawler.web.errors import show_error
 from crawler.web.pages.explore import REPO_ID_COLUMNS
-from crawler.web.site import NAVIGATION, Site, page_routes
+from crawler.web.site import HERE, NAVIGATION, Site, page_routes
 from crawler.web.templates_of_datasette import RepairedTemplates
 
 DATABASE = "catalog"  # in URLs, whatever the file is called
@@ -92,18 +92,6 @@ WELCOME = (
     + ', see <a href="/report">the report</a>, or run one of the saved queries below.</p>'
 )
 STYLESHEET = "/-/hf-catalog-tables.css"
-STYLE = """
-.column-descriptions dl { columns: 22rem; font-size: .85rem; border: 1px solid #ccc; border-radius: .3rem;
-  padding: .5rem; }
-.column-descriptions dt, .column-descriptions dd { break-inside: avoid; }
-.db-database ul.bullets, .db-catalog ul.bullets { columns: 20rem; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-form input[type=submit], form button[type=button] { background: #0550ae; border-color: #0550ae; color: #fff; }
-.skip { position: absolute; left: -999rem; }
-.skip:focus { left: 1rem; top: .5rem; background: #fff; padding: .5rem; z-index: 1; }
-main.content { padding: 0 1rem; }
-:focus-visible { outline: 2px solid #0550ae; outline-offset: 2px; }
-"""
 REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -380,4 +368,5 @@ async def show_report(request: Any, datasette: Datasette) -> Response:
 
 
 async def show_stylesheet() -> Response:
-    return Response(STYLE, content_type="text/css; charset=utf-8", headers={"cache-control": "max-age=3600"})
+    style = (HERE / "static" / "tables.css").read_text(encoding="utf-8")
+    return Response(style, content_type="text/css; charset=utf-8", headers={"cache-control": "max-age=3600"})

@@ -11,7 +11,7 @@ NONCE_ATTRIBUTE = '<script nonce="{{ csp_nonce() }}"'
 
 REPAIRS: Sequence[tuple[str, str, str]] = (
     ("base.html", "<html>", '<html lang="en">'),
-    ("base.html", "</head>\n<body", "<meta name=\"color-scheme\" content=\"light\">\n</head>\n<body"),
+    ("base.html", "</head>\n<body", "<meta name=\"color-scheme\" content=\"light dark\">\n</head>\n<body"),
     ("base.html", '<div class="not-footer">\n', '<a class="skip" href="#content">Skip to the content</a>\n'
      '<div class="not-footer">\n'),
     ("base.html", '<section class="content">', '<main class="content" id="content">'),
@@ -27,6 +27,10 @@ REPAIRS: Sequence[tuple[str, str, str]] = (
     ("table.html", '<input type="text" name="_filter_value', '<input type="text" aria-label="Value" '
      'name="_filter_value'),
     ("table.html", '<select name="_sort"', '<select aria-label="Sort by" name="_sort"'),
+    ("_table.html", '<div class="table-wrapper">', '<div class="table-wrapper" tabindex="0" role="region" '
+     'aria-label="Rows">'),
+    ("query.html", '<div class="table-wrapper">', '<div class="table-wrapper" tabindex="0" role="region" '
+     'aria-label="Rows">'),
     ("query.html", "<h3", "<h2"),
     ("query.html", "</h3>", "</h2>"),
     ("query.html", '<textarea id="sql-editor"', '<textarea aria-label="SQL" id="sql-editor"'),

@@ -34,15 +34,16 @@ OWN = (
     "/watch/gemma", "/report", "/model/nobody/nothing", "/search?min_size=much",
 )  # fmt: skip
 OF_DATASETTE = (
-    "/catalog", "/catalog/models", "/catalog/skips", "/catalog/best-under", "/catalog?sql=select+1+as+one",
-    "/catalog?sql=select+nothing+from+nowhere",
+    "/catalog", "/catalog/models", "/catalog/headers/1", "/catalog/skips", "/catalog/best-under",
+    "/catalog?sql=select+1+as+one", "/catalog?sql=select+nothing+from+nowhere",
 )  # fmt: skip
 ERRORS = ("nobody", "much", "nowhere")
 """In addresses of error pages, of which the browser reports the status."""
 
-SCROLLING = """[...document.querySelectorAll('.table:not(.comparison)')]
-    .filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.getAttribute('aria-label'))"""
-"""Tables that a window cuts: only models side by side may be as wide as they are many."""
+SCROLLING = """[...document.querySelectorAll('.table:not(.comparison), .rows-and-columns td')]
+    .filter(each => each.scrollWidth > each.clientWidth + 1)
+    .map(each => each.getAttribute('aria-label') || each.textContent.slice(0, 100))"""
+"""Tables and values that a window cuts: only models side by side may be as wide as they are many."""
 
 ALL_RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 COLOUR_RULES = ("color-contrast", "link-in-text-block")
@@ -110,10 +111,9 @@ def test_every_kind_of_page_in_windows_of_three_widths_and_both_colour_schemes(
         found += [(path, url) for url in page.elsewhere if not url.startswith((address, "data:"))]
         page.evaluate(AXE_SCRIPT)
         found += [(path, "1280 px", each) for each in find_violations(page, ALL_RULES)]
-        if paths is OWN:  # Datasette's own pages have one scheme
-            page.emulate_media(color_scheme="dark")
-            found += [(path, "dark", each) for each in find_violations(page, COLOUR_RULES)]
-            page.emulate_media(color_scheme="light")
+        page.emulate_media(color_scheme="dark")
+        found += [(path, "dark", each) for each in find_violations(page, COLOUR_RULES)]
+        page.emulate_media(color_scheme="light")
         for width in (768, 360):
             page.set_viewport_size({"width": width, "height": 800})
             wide = page.evaluate("document.documentElement.scrollWidth")
@@ -122,6 +122,19 @@ def test_every_kind_of_page_in_windows_of_three_widths_and_both_colour_schemes(
         found += [(path, "moves sideways", each) for each in page.evaluate(SCROLLING)]
     assert found == []
     page.set_viewport_size({"width": 1280, "height": 900})
+
+
+@pytest.mark.parametrize("path", ["/fits?ram=16GB", "/catalog/models"])
+def test_pages_print_on_white_paper_without_navigation_and_with_tables(path: str, page: Any) -> None:
+    """Also where the window is narrow and dark: a sheet of paper is narrower than most windows."""
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.emulate_media(media="print", color_scheme="dark")
+    page.goto(path)
+    looks = page.evaluate("(({backgroundColor, color}) => [backgroundColor, color])(getComputedStyle(document.body))")
+    shown = [page.locator(each).first.is_visible() for each in ("header nav", "form", "main table thead")]
+    page.emulate_media(media="screen", color_scheme="light")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert looks == ["rgb(255, 255, 255)", "rgb(0, 0, 0)"] and shown == [False, False, True]
 
 
 def test_from_a_search_to_the_command_that_runs_a_quantization(page: Any) -> None:
