@@ -85,12 +85,9 @@ def save_labels(
     with_events: bool = True,
 ) -> RelabelCounts:
     """Writes the labels of repos that have not changed since they were read, in the caller's transaction."""
-    numbers = [item.repo for item in batch]
-    digests = dict(rows.select_in("select id, digest from repos where id in ({})", numbers))
-    items = [item for item in batch if digests.get(item.repo) == item.stored.digest]
+    items = _unchanged(rows, batch)
     artifact_ids = _load_artifact_ids(rows, items)
-    of_repos = list(_repo_differences(rows, items))
-    of_artifacts = list(_artifact_differences(rows, items, artifact_ids))
+    counts = _count_differences(rows, items, artifact_ids)
     if with_events:
         record_label_events(rows, run, at, {item.repo: item.labelled for item in items})
     labels = [LabelledRepo(item.repo, item.labelled, item.stored.depth, item.stored.digest) for item in items]
@@ -100,6 +97,26 @@ def save_labels(
         _save_artifact_labels(rows, interned, items, artifact_ids)
     rows.insert_new(search_pending, ("repo",), [(item.repo,) for item in items])
     mark_fits(rows, [item.repo for item in items])
+    return counts
+
+
+def compare_labels(rows: Rows, batch: Sequence[Relabelled]) -> RelabelCounts:
+    """What `save_labels` would do; writes nothing."""
+    items = _unchanged(rows, batch)
+    return _count_differences(rows, items, _load_artifact_ids(rows, items))
+
+
+def _unchanged(rows: Rows, batch: Sequence[Relabelled]) -> list[Relabelled]:
+    """Those of the repos that have not changed since they were read."""
+    digests = dict(rows.select_in("select id, digest from repos where id in ({})", [item.repo for item in batch]))
+    return [item for item in batch if digests.get(item.repo) == item.stored.digest]
+
+
+def _count_differences(
+    rows: Rows, items: Sequence[Relabelled], artifact_ids: Mapping[tuple[int, str], int]
+) -> RelabelCounts:
+    of_repos = list(_repo_differences(rows, items))
+    of_artifacts = list(_artifact_differences(rows, items, artifact_ids))
     return RelabelCounts(
         repos=len(items),
         labels=len(of_repos),

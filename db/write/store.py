@@ -575,7 +575,10 @@ class Store:
         self, run: RunRecord | None, batch: Sequence[Relabelled], *, dry_run: bool = False
     ) -> RelabelCounts:
         """Stores labels that were made again, with events of those that differ. A `dry_run` only counts."""
-        with self._dry_run_transaction(dry_run) as rows:
+        if dry_run:
+            with self._reading() as rows:
+                return relabel.compare_labels(rows, batch)
+        with self._writing() as rows:
             return relabel.save_labels(rows, self._interned, run, batch, self._clock())
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -439,6 +441,17 @@ def test_relabelling_needs_no_network_and_touches_only_stale_repos(
         {"parent": "google/gemma-3", "declared": False},
         {"parent": "google/gemma-3-4b-it", "declared": True},
     ]
+
+
+def test_a_rehearsal_of_relabelling_needs_no_lock(sqlite_db: str, clock: Clock) -> None:
+    with Store.open(sqlite_db, create=True, clock=clock) as store:
+        store.save_page(store.start_run("full", "", "https://hub.example"), "", page([1]))
+        (batch,) = store.stale_batches("v2")
+        done = [Relabelled(batch[0], labelled(vocabulary="v2", family="gemma3"))]
+        with closing(sqlite3.connect(sqlite_db, isolation_level=None)) as other:
+            other.execute("begin immediate")
+            rehearsal = store.save_labels(None, done, dry_run=True)
+        assert store.save_labels(None, done) == rehearsal and dict(rehearsal.fields) == {"family": 1}
 
 
 def test_labels_of_a_repo_that_changed_meanwhile_are_not_written(store: Store, run: RunRecord, ask: Ask) -> None:
