@@ -36,7 +36,8 @@ async def show_error(site: Datasette, request: Request, error: Exception) -> Res
 def describe_error(site: Datasette, error: Exception) -> tuple[int, str | None, str]:
     """Status, title and text of an error. An unknown one is told to the terminal only."""
     if isinstance(error, Base400):
-        return error.status, None, str(error.args[0])
+        text = str(error.args[0])  # Datasette takes the first part of any address for a database
+        return error.status, None, "There is no page at this address." if text == "Database not found" else text
     if isinstance(error, DatasetteError) and not error.message_is_html:
         return error.status, error.title, str(error.message)
     if isinstance(error, DatasetteError | QueryInterrupted):  # Datasette has HTML for an interrupted query alone

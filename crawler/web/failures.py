@@ -33,8 +33,9 @@ def describe_failure(error: Exception, limits: WebLimits) -> Failure | None:
         case UnknownModel():
             links = [(each, model_url(each.partition("::")[0])) for each in error.close]
             words = urlencode({"q": error.repo_id.replace("/", " ")})
+            hint = "Perhaps one of these is meant:" if links else "Search for its name:"
             links.append((f"Search for {error.repo_id}", f"/search?{words}"))
-            return Failure(404, "Unknown model", f"{sentence(error)}.", "Perhaps one of these is meant:", links)
+            return Failure(404, "Unknown model", f"{sentence(error)}.", hint, links)
         case UnknownGroup():
             links = [(each, f"/{error.kind}/{quote(each, safe='')}") for each in error.close]
             return Failure(404, f"Unknown {error.kind}", f"{sentence(error)}.", "Search instead:", [*links, SEARCH])

@@ -174,6 +174,13 @@ def test_two_models_are_compared(page: Any) -> None:
     page.get_by_role("button", name="Compare").click()
     assert page.locator("thead th").all_inner_texts() == [GEMMA, QAT]
     assert page.locator("tr.differs").count() > 0
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(f"/compare?id={GEMMA}&id={QAT}&id={GEMMA}&id={QAT}")
+    move = """(() => { const region = document.querySelector('.comparison'); region.scrollLeft = 200;
+        return [region.scrollLeft, region.querySelector('tbody th').getBoundingClientRect().left]; })()"""
+    moved = page.evaluate(move)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert moved[0] > 50 and 0 <= moved[1] < 30, "what a line is of stays beside its values"
 
 
 def test_the_lineage_is_walked_by_clicks(page: Any) -> None:

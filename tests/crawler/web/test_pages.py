@@ -359,7 +359,9 @@ def test_an_error_is_a_page_that_says_what_to_do(path: str, status: int, text: s
 
 def test_errors_of_json_are_json(site: Site) -> None:
     error = site.json("/model/nobody/nothing.json", status=404)
-    assert error["status"] == 404 and "nobody/nothing" in error["error"] and error["hint"]
+    assert error["status"] == 404 and "nobody/nothing" in error["error"] and error["hint"] == "Search for its name:"
+    assert "There is no page at this address." in site.get("/nothing", status=404)
+    assert site.json("/model/nobody/gemma-3-4b-it.json", status=404)["hint"] == "Perhaps one of these is meant:"
 
 
 def test_a_catalog_that_vanishes_is_an_error_without_its_path(small: str, tmp_path: Path) -> None:
