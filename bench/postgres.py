@@ -7,7 +7,8 @@ crawl, bytes of the catalog and of its largest tables, processor time of `db cop
 
 Last figures (28 Nov 2026, 1,000 repos of a file of real ones, two cores with a load of 20, PostgreSQL 15): crawl 1.21
 in processor time, `db copy` 0.19 of a crawl's; bytes 2.63, of which an empty database is 7.5 MB of 32.7, so that larger
-catalogs take less: 1.69 with 6,256 repos, 2.21 with 30,000 and a year of history (docs/scaling.md; 2.81 and 2.50 when
+catalogs take less: 1.69 with 6,256 repos, 2.21 with 30,000 and a year of history, 2.12 with 60,000 since
+facts are compressed (docs/scaling.md; 2.81 and 2.50 when
 evidence had a row a piece). Of the queries over 40 ms on SQLite, tunings 3.7, missing-base-models 2.7, qat 2.6,
 license-conflicts 2.2, languages 1.5; quicker ones cost 5 to 20 ms more, for the settings of each transaction.
 """
