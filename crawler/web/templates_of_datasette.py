@@ -31,6 +31,10 @@ REPAIRS: Sequence[tuple[str, str, str]] = (
      'aria-label="Rows">'),
     ("query.html", '<div class="table-wrapper">', '<div class="table-wrapper" tabindex="0" role="region" '
      'aria-label="Rows">'),
+    ("row.html", "{{ table }}{% endblock %}", "{{ table }}: {{ ', '.join(primary_key_values) }}{% endblock %}"),
+    ("query.html", "{% if query and query.sql %}: {{ query.sql }}{% endif %}{% endblock %}",
+     "{% if metadata.title or query and query.sql %}: {{ metadata.title or query.sql | truncate(80, True) }}{% endif %}"
+     "{% endblock %}"),
     ("query.html", "<h3", "<h2"),
     ("query.html", "</h3>", "</h2>"),
     ("query.html", '<textarea id="sql-editor"', '<textarea aria-label="SQL" id="sql-editor"'),

@@ -294,3 +294,16 @@ def test_every_repair_of_a_template_of_datasette_finds_its_text() -> None:
     folder = Path(datasette.__file__).parent / "templates"
     for template, old, _ in REPAIRS:
         assert old in (folder / template).read_text("utf-8"), f"{template} has no {old!r}"
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("/catalog/best-under", "catalog: Best copy of a model under a size"),
+        ("/catalog/headers/1", "catalog: headers: 1"),
+        ("/catalog?sql=select+1", "catalog: select 1"),
+        (f"/catalog?sql=select+{'1%2C' * 100}1", f"catalog: {('select ' + '1,' * 100)[:77]}..."),
+    ],
+)
+def test_titles_name_what_is_shown(path: str, title: str, site: Site) -> None:
+    assert f"<title>{title}</title>" in site.get(path)
