@@ -15,7 +15,6 @@ import argparse
 import gc
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -62,8 +61,8 @@ def costly(kinds: int) -> Callable[[int], Entry]:
 CASES: dict[str, tuple[int, int, Callable[[int], Entry]]] = {
     "180,000 tensors in 2 files": (2, 90_000, lambda at: (expert(at), [64, 64], "")),
     "300,000 tensors in 3 files": (3, 100_000, lambda at: (expert(at), [64, 64], "")),
-    "300,000, as costly as allowed": (3, 100_000, costly(3_990)),
-    "120,000, as costly as allowed": (2, 60_000, costly(9_900)),
+    "300,000, as costly as allowed": (3, 100_000, costly(2_990)),
+    "120,000, as costly as allowed": (2, 60_000, costly(7_490)),
     "600,000 tensors in 6 files": (6, 100_000, lambda at: (expert(at), [64, 64], "")),
     "600,000, names all different": (6, 100_000, lambda at: (f"a{at}.experts.lora_A.lm_head.weight", [64, 64], "")),
     "600,000, shapes all different": (6, 100_000, lambda at: (expert(at), [at + 1], "")),
@@ -125,14 +124,14 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", help="an interpreter with the package safetensors")
-    parser.add_argument("--pairs", type=int, default=3, help="runs of each; the median counts")
+    parser.add_argument("--pairs", type=int, default=3, help="runs of each; the fastest counts")
     options = parser.parse_args()
     for name, case in CASES.items():
         with tempfile.TemporaryDirectory(prefix="tensors-") as folder:
             paths = list(write_files(Path(folder), *case))
             pairs = [(run("--read", paths), run("--json", paths)) for _ in range(options.pairs)]
-            ours = statistics.median(ours[0] for ours, _ in pairs)
-            ratio = statistics.median(ours[0] / loads[0] for ours, loads in pairs)
+            ours = min(ours[0] for ours, _ in pairs)  # other programs only add
+            ratio = ours / min(loads[0] for _, loads in pairs)
             _, memory, result = pairs[0][0]
             line = f"{name:32}{ours:6.2f} s{memory / 1e6:7.0f} MB   {ratio:5.2f} x json.loads"
             if options.peer:

@@ -29,6 +29,7 @@ from analysis.catalog.published_results import load_results
 from analysis.fit.geometry import kv_element_bytes
 from analysis.fit.machines import Machine
 from analysis.fit.memory import RUNTIME_OVERHEAD_BYTES
+from analysis.query.patterns import MAX_COMPARED_LENGTH, escape_like
 from analysis.query.reader import CatalogReader
 from analysis.query.statement import name_values
 
@@ -207,7 +208,8 @@ class IndexedCandidates:
         if request.task is None:
             conditions.append("f.text")
         else:
-            values["use"] = f"%{escape_like(json.dumps(request.task.lower(), ensure_ascii=False))}%"
+            use = json.dumps(request.task.lower(), ensure_ascii=False)[:MAX_COMPARED_LENGTH]  # no use is as long
+            values["use"] = f"%{escape_like(use)}%"
             conditions.append("f.uses like :use escape '!'")
         if not (request.formats or request.quants):
             conditions.append(f"f.platform in ({', '.join(repr(each) for each in sorted(platforms_of(self.machine)))})")
@@ -253,8 +255,3 @@ def rows_of(reader: CatalogReader, sql: str, values: dict[str, Any], limit: int)
 def negative(key: Key) -> Key:
     """Turns the order round."""
     return -key[0], -key[1], -key[2]
-
-
-def escape_like(text: str) -> str:
-    """A text whose signs LIKE takes as they are, with `!` as the escape."""
-    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")

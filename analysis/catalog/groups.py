@@ -15,6 +15,7 @@ from typing import Any
 from analysis.catalog.browse import load_rows
 from analysis.catalog.history import count_months, fill_months
 from analysis.errors import UnknownGroup
+from analysis.query.patterns import escape_like
 from analysis.query.reader import CatalogReader
 
 MAX_GROUPS = 12
@@ -207,6 +208,5 @@ def group_pairs(pairs: Iterable[tuple[str | None, Mapping[str, Any]]]) -> list[G
 
 def similar_names(reader: CatalogReader, kind: str, name: str) -> tuple[str, ...]:
     """Up to three names that may have been meant."""
-    escaped = name.lower()[:2].replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    values = {"like": f"{escaped}%"} if kind == "publisher" else {}
+    values = {"like": f"{escape_like(name.lower()[:2])}%"} if kind == "publisher" else {}
     return tuple(get_close_matches(name.lower(), [row["name"] for row in reader.all(NAMES[kind], values)], n=3))

@@ -11,6 +11,7 @@ from analysis.catalog.match_count import count_matches
 from analysis.catalog.revisions import load_revisions
 from analysis.errors import UnknownModel
 from analysis.names.references import find_repo_id
+from analysis.query.patterns import MAX_COMPARED_LENGTH, escape_like, wildcard_pattern
 from analysis.query.reader import CatalogReader
 from analysis.query.values import normalize_row
 from db.derive.search_document import named_repos_sql
@@ -105,8 +106,8 @@ class WhereClause:
         """The right side of a comparison with a text, in which `*` stands for any text."""
         if "*" not in text:
             return f"= {self.bind(text)}"
-        escaped = text.replace("!", "!!").replace("%", "!%").replace("_", "!_").replace("*", "%")
-        return f"like {self.bind(escaped)} escape '!'"
+        pattern = wildcard_pattern(text)
+        return "= null" if pattern is None else f"like {self.bind(pattern)} escape '!'"  # nothing is equal to null
 
     def __str__(self) -> str:
         return " where " + " and ".join(self.conditions) if self.conditions else ""
@@ -229,10 +230,11 @@ def find_model(reader: CatalogReader, repo_id: str, *, suggest: bool = True) -> 
 
 def list_ids_from(reader: CatalogReader, begin: str, limit: int) -> list[str]:
     """Ids of models that begin so, in any letter case, the most downloaded first."""
+    if len(begin) > MAX_COMPARED_LENGTH:
+        return []
     where = WhereClause()
     where.conditions.append("type = 'model' and status <> 'gone'")
-    escaped = begin.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    where.conditions.append(f"lower(repo_id) like {where.bind(escaped + '%')} escape '!'")
+    where.conditions.append(f"lower(repo_id) like {where.bind(escape_like(begin.lower()) + '%')} escape '!'")
     sql = f"select repo_id from repos{where} order by downloads desc nulls last, repo_id limit {int(limit)}"
     return [row["repo_id"] for row in reader.all(sql, where.values)]
 
@@ -265,11 +267,10 @@ def _find_named(reader: CatalogReader, name: str) -> list[dict[str, Any]]:
     if found is None:
         return []
     named, values = found
-    escaped = name.replace("!", "!!").replace("%", "!%").replace("_", "!_")
     return reader.all(
         f"select repo_id from repos where id in ({named}) and type = 'model' and lower(repo_id) like :holds escape '!'"
         " order by length(repo_id), downloads desc nulls last, repo_id limit 3",
-        {"holds": f"%{escaped}%", **values},
+        {"holds": f"%{escape_like(name)}%", **values},
     )
 
 

@@ -27,6 +27,9 @@ LOOKED_UP = 500
 MAX_TEXT = 300
 """Characters of an event's text."""
 
+MAX_REPO_ID = 200
+"""Characters of a repo id: that of a query's row may be any text."""
+
 OVERLAP = timedelta(days=2)
 """Changes from before the last look are looked at again: a crawl stores them a while after it began."""
 
@@ -122,7 +125,7 @@ def make_event(parts: Any, repo_id: str | None, text: str, at: Any) -> WatchEven
     key = hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()
     moment = at if isinstance(at, datetime) else datetime.fromisoformat(str(at))
     shown = escape_control_characters(text[:MAX_TEXT])
-    return WatchEvent(key, None if repo_id is None else escape_control_characters(repo_id), shown, moment)
+    return WatchEvent(key, None if repo_id is None else escape_control_characters(repo_id[:MAX_REPO_ID]), shown, moment)
 
 
 def describe_model(row: Mapping[str, Any]) -> str:

@@ -114,8 +114,8 @@ MAX_TENSOR_KINDS = 10_000
 """Names of tensors apart from the numbers of blocks and experts; different shapes; different modules: so many of each.
 A model of 2,048 experts that are numbered within a word (`expert_17`) has 8,200; others have under 5,000."""
 
-MAX_TENSOR_KINDS_TIMES_TENSORS = 1_200_000_000
-"""Fewer of these for more tensors: 4,000 for 300,000. Models of so many tensors have some ten kinds of modules in each
+MAX_TENSOR_KINDS_TIMES_TENSORS = 900_000_000
+"""Fewer of these for more tensors: 3,000 for 300,000. Models of so many tensors have some ten kinds of modules in each
 of 61 layers, with one to four tensors each: 2,600."""
 
 MAX_TABLES = 5_000

@@ -336,7 +336,9 @@ def grant_reader_(role: str, apply: bool, db: str, out: Printer) -> None:
     from db.maintain.grant_reader import grant_reader
 
     made = grant_reader(db, role, apply=apply)
+    left = [f"-- A superuser has to limit its temporary files: {each};" for each in made.for_administrator]
     if made.applied:
-        out.object(asdict(made), lambda: out.line(f"The role {role} may read the catalog and nothing else."))
+        lines = [f"The role {role} may read the catalog and nothing else.", *left]
     else:
-        out.object(asdict(made), lambda: out.line("".join(f"{each};\n" for each in made.statements).rstrip()))
+        lines = [*(f"{each};" for each in made.statements), *left]
+    out.object(asdict(made), lambda: out.line("\n".join(lines)))

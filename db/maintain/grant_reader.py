@@ -19,15 +19,23 @@ MAX_CONNECTIONS = 20
 """Connections that the role may have at once, so that readers leave some to the crawlers."""
 
 MAX_TEMPORARY_GB = 10
-"""Temporary files of one of its sessions; only a superuser can set this limit."""
+"""Temporary files of one of its sessions: without a limit, a sort may fill the server's disk until its deadline. Only a
+superuser sets it, or a role that one allowed to (since PostgreSQL 15, `grant set on parameter`)."""
+
+PARAMETER_GRANTS_VERSION = 150_000
+"""The first version of PostgreSQL in which a superuser lets others set such a parameter."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderGrant:
-    """The statements that make the role `role`, in their order; whether they were executed."""
+    """The statements that make the role `role`, in their order; whether they were executed.
+
+    `for_administrator`: what is left to a superuser, because the connection's role may not do it.
+    """
 
     role: str
     statements: tuple[str, ...]
+    for_administrator: tuple[str, ...]
     applied: bool
 
 
@@ -44,12 +52,14 @@ def grant_reader(db: str | Path, role: str, *, apply: bool) -> ReaderGrant:
             raise CatalogError(catalog_name(engine), f"{catalog_name(engine)} is a file: it has no roles", hint)
         check_role_name(catalog_name(engine), role)
         with engine.begin() as connection:
-            statements = tuple(grant_statements(connection, role))
+            limit = limit_temporary_files(connection, role)
+            may_limit = limit is not None and may_set_temporary_files(connection)
+            statements = (*grant_statements(connection, role), *([limit] if limit and may_limit else []))
             if apply:
                 for statement in statements:
                     connection.exec_driver_sql(statement.replace("%", "%%"))  # psycopg takes % as a placeholder
                 refuse_privileged(connection, role)
-        return ReaderGrant(role, statements, apply)
+        return ReaderGrant(role, statements, (limit,) if limit and not may_limit else (), apply)
     except DBAPIError as error:
         why = str(error.orig).strip().partition("\n")[0]
         hint = "print the statements without --apply and have an administrator run them with psql"
@@ -72,11 +82,11 @@ def grant_statements(connection: Connection, role: str) -> list[str]:
     """
     found = connection.exec_driver_sql(
         "select current_database(), n.nspname, c.relowner::regrole::text,"
-        " exists (select from pg_roles where rolname = %s), current_setting('is_superuser') = 'on'"
+        " exists (select from pg_roles where rolname = %s)"
         " from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = 'alembic_version'::regclass",
         (role,),
     ).one()
-    database, schema, owner, exists, is_superuser = found
+    database, schema, owner, exists = found
     name, place = quote_name(role), quote_name(schema)
     relations = sorted(["alembic_version", *metadata.tables, *(view for view, _ in view_sources())])
     selected = ", ".join(f"{place}.{quote_name(relation)}" for relation in relations)
@@ -85,12 +95,32 @@ def grant_statements(connection: Connection, role: str) -> list[str]:
         f"alter role {name} set default_transaction_read_only = on",
         f"alter role {name} set statement_timeout = '15min'",
         f"alter role {name} set idle_in_transaction_session_timeout = '15min'",
-        *([f"alter role {name} set temp_file_limit = '{MAX_TEMPORARY_GB}GB'"] if is_superuser else []),
         f"grant connect on database {quote_name(database)} to {name}",
         f"grant usage on schema {place} to {name}",
         f"grant select on {selected} to {name}",
         f"alter default privileges for role {owner} in schema {place} grant select on tables to {name}",
     ]
+
+
+def limit_temporary_files(connection: Connection, role: str) -> str | None:
+    """The statement that limits the role's temporary files; None where it has a limit."""
+    sql = (
+        "select 'temp_file_limit' = any(select split_part(unnest(rolconfig), '=', 1)) from pg_roles where rolname = %s"
+    )
+    if connection.exec_driver_sql(sql, (role,)).scalar():
+        return None
+    return f"alter role {quote_name(role)} set temp_file_limit = '{MAX_TEMPORARY_GB}GB'"
+
+
+def may_set_temporary_files(connection: Connection) -> bool:
+    """Whether the connection's role may set temp_file_limit for other roles."""
+    is_superuser, version = connection.exec_driver_sql(
+        "select current_setting('is_superuser') = 'on', current_setting('server_version_num')::int"
+    ).one()
+    if is_superuser or version < PARAMETER_GRANTS_VERSION:
+        return bool(is_superuser)
+    sql = "select pg_catalog.has_parameter_privilege(current_user, 'temp_file_limit', 'set')"
+    return bool(connection.exec_driver_sql(sql).scalar())
 
 
 def refuse_privileged(connection: Connection, role: str) -> None:

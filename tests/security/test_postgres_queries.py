@@ -112,6 +112,8 @@ OTHER_SESSIONS = [
     "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim'",
     "select pg_cancel_backend(pid) from pg_stat_activity",
     "select pg_advisory_lock(1)",
+    "select pg_advisory_unlock_all()",
+    "select pg_stat_reset()",
     "select pg_try_advisory_xact_lock(hashtext('hf-catalog migrate'))",
     "select count(*) from tags where pg_try_advisory_lock_shared(id)",
     "listen made",
@@ -134,6 +136,7 @@ SERVER = [
     "select (pg_stat_file('/etc/passwd')).size",
     "select lo_import('/etc/passwd')",
     "select lo_create(0)",
+    "select lo_unlink(1), lo_export(1, '/tmp/made')",
     "select lo_from_bytea(0, 'x')",
     "select ts_stat('select pg_read_file(''/etc/passwd'')::tsvector')",
     "select table_to_xml('pg_authid', true, true, '')",
@@ -351,12 +354,17 @@ ROLES = {
 }
 
 
+def make_role(target: Target, name: str, options: str) -> None:
+    """Makes a role; the server has it where a process enters this module again."""
+    created = f"create role {name} {options}"
+    target.server.execute(f"do $$ begin {created}; exception when duplicate_object then null; end $$")
+
+
 @pytest.fixture(scope="module")
 def roles(target: Target) -> Target:
     options = {role: options for role, (options, _) in ROLES.items()}
     for role, more in (options | dict.fromkeys(("owner", "editor", "lister"), "")).items():
-        created = f"create role {role} login {more}"  # the server has it where a process enters this module again
-        target.server.execute(f"do $$ begin {created}; exception when duplicate_object then null; end $$")
+        make_role(target, role, f"login {more}")
     for statement in (
         "create table owned_by_owner (x int)",
         "alter table owned_by_owner owner to owner",
@@ -437,6 +445,33 @@ def test_the_printed_statements_make_the_role(target: Target, hf_catalog: Ask) -
     url = target.superuser.replace("//postgres@", "//of%20%22them%22@")
     with run_query(url, "select count(*) from models") as rows:
         assert list(rows) == [(0,)]
+
+
+def test_temporary_files_are_limited_by_who_may(target: Target) -> None:
+    limit = "alter role \"new\" set temp_file_limit = '10GB'"
+    made = grant_reader(target.superuser, "new", apply=False)
+    assert limit in made.statements and made.for_administrator == ()
+    make_role(target, "maker", "login createrole")
+    target.server.execute(
+        "drop role if exists new; revoke set on parameter temp_file_limit from maker", target.database
+    )
+    url = target.superuser.replace("//postgres@", "//maker@")
+    made = grant_reader(url, "new", apply=False)
+    assert limit not in made.statements and made.for_administrator == (limit,)
+    target.server.execute("grant set on parameter temp_file_limit to maker", target.database)
+    made = grant_reader(url, "new", apply=False)
+    assert limit in made.statements and made.for_administrator == ()
+    target.server.execute("create role new; " + limit, target.database)
+    made = grant_reader(url, "new", apply=False)
+    assert limit not in made.statements and made.for_administrator == ()
+
+
+def test_who_may_not_limit_temporary_files_is_told_who_may(target: Target, hf_catalog: Ask) -> None:
+    make_role(target, "granter", "login createrole")
+    url = target.superuser.replace("//postgres@", "//granter@")
+    printed = hf_catalog("db", "grant-reader", "other", "--db", url).out.splitlines()
+    assert printed[-1].startswith('-- A superuser has to limit its temporary files: alter role "other" set temp_file')
+    assert all(line.endswith(";") for line in printed)
 
 
 def test_a_role_that_may_do_more_is_not_made_a_reader(roles: Target) -> None:

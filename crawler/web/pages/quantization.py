@@ -36,9 +36,11 @@ def load_quantization(visit: Visit) -> Content:
     """Raises NotFound."""
     name = visit.parts[0]
     scheme = find_scheme(name) or find_scheme(name.upper())
+    if scheme is None and "*" in name:  # which would stand for any text
+        raise NotFound("quantization", name, [("all quantizations", "/query/quantizations")])
     shown = scheme.name if scheme else name.upper()
     counts, rows = visit.answers.get(visit.reader, ("quantization", shown), lambda: count_models(visit.reader, shown))
-    if scheme is None and ("*" in name or not rows):
+    if scheme is None and not rows:
         raise NotFound("quantization", name, [("all quantizations", "/query/quantizations")])
     facts = describe(scheme, counts)
     data = {"name": shown, "facts": dict(facts), "models": counts.models, "artifacts": counts.artifacts}

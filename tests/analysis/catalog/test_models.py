@@ -45,6 +45,12 @@ def test_common_and_rare_labels_are_found_alike(
     assert ids(reader, **wanted) == looked_up != []
 
 
+@pytest.mark.parametrize("name", ["families", "quants", "formats", "authors", "licenses", "tasks", "kinds"])
+def test_a_pattern_that_is_longer_than_any_value_matches_nothing(name: str, reader: CatalogReader) -> None:
+    assert ids(reader, **{name: ["*a" * 2000]}) == []
+    assert len(ids(reader, authors=["*" * 2000])) == 13
+
+
 def test_the_most_downloaded_come_first(reader: CatalogReader) -> None:
     assert ids(reader, limit=2) == ["meta-llama/Llama-3.1-8B-Instruct", "openai/whisper-large-v3"]
     assert ids(reader, "parameters", 1) == ["unsloth/Qwen3-30B-A3B-GGUF"]

@@ -124,6 +124,13 @@ def test_changes_are_matched_however_many_there_are(catalog: str, monkeypatch: p
     assert [each.repo_id for each in found if each.watch != "gemma"] == [QAT]
 
 
+def test_a_row_takes_little_room_whatever_it_holds(catalog: str) -> None:
+    large = WatchDefinition(query="select printf('%.*c', 1000000, 'x') as repo_id, printf('%.*c', 1000000, 'y') as y")
+    (event,) = watches.find_events(catalog, large, NOW)
+    assert event.repo_id == "x" * 200
+    assert len(event.text) <= 300
+
+
 @pytest.mark.parametrize("definition", [WatchDefinition(), WatchDefinition(query=MODELS)])
 def test_a_condition_that_finds_too_much_is_refused(
     catalog: str, monkeypatch: pytest.MonkeyPatch, definition: WatchDefinition

@@ -334,6 +334,7 @@ def test_the_data_are_described(site: Site) -> None:
         ("/model/google/gemma-3-4b", 404, 'href="/model/google/gemma-3-4b-it"'),
         ("/family/gema", 404, 'href="/family/gemma"'),
         ("/publisher/gogle", 404, "holds no model of the publisher"),
+        (f"/quantization/{'*a' * 2000}", 404, 'href="/query/quantizations"'),
         ("/query/best-undr", 404, 'href="/explore"'),
         ("/fits?ram=much", 400, "16GB or 16GiB"),
         ("/fits?machine=nothing", 400, "o machine is named"),
