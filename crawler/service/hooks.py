@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from crawler.child_process import without_token
+from crawler.service.bounded_post import open_within
 from crawler.service.chat import chat_message, chat_url, is_chat
 from crawler.service.config import JobHook
 from crawler.service.logging import log
@@ -63,13 +64,6 @@ def run_hook(hook: JobHook, result: JobResult) -> None:
         log.error("hook failed", extra={"facts": facts})
 
 
-class RefuseRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: its status is an HTTPError then."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
 def describe_post_error(error: Exception) -> str:
     """An error of `post` in words without any part of the URL, which may be a secret, or of what the server sent.
 
@@ -84,15 +78,17 @@ def describe_post_error(error: Exception) -> str:
 
 
 def post(url: str, text: str, headers: Mapping[str, str] = NO_HEADERS) -> None:
-    """Posts JSON to a URL; a user and password in it are sent as Basic authentication. Raises OSError, ValueError and
-    HTTPException; a redirect is an error, since it would carry the password and the result to another host."""
+    """Posts JSON to a URL; a user and password in it are sent as Basic authentication.
+
+    Ends after HOOK_TIMEOUT_SECONDS, whatever the server does. Raises OSError, ValueError and HTTPException; a redirect
+    is an error, since it would carry the password and the result to another host."""
     target, authorization = split_credentials(url)
     if urlsplit(target).scheme not in ("http", "https"):
         raise ValueError("the URL is none of a web server")
     all_headers = {"Content-Type": "application/json", "User-Agent": "hf-catalog", **headers}
     all_headers |= {} if authorization is None else {"Authorization": authorization}
     request = urllib.request.Request(target, text.encode(), all_headers, method="POST")
-    with urllib.request.build_opener(RefuseRedirects).open(request, timeout=HOOK_TIMEOUT_SECONDS) as response:
+    with open_within(HOOK_TIMEOUT_SECONDS, request) as response:
         response.read(MAX_OUTPUT_CHARS)
 
 

@@ -21,9 +21,9 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from analysis.errors import MissingExtra
 from analysis.publish.atom import make_watch_feed
 from crawler.errors import DeliveryFailed, TargetInvalid
+from crawler.service import apprise_process
 from crawler.service.chat import chat_message, chat_url, is_chat
 from crawler.service.hooks import NO_HEADERS, describe_post_error, post
 from db.new_file import new_file
@@ -213,15 +213,12 @@ def post_chat(address: Address, message: Message) -> None:
 
 
 def send_by_apprise(address: Address, message: Message) -> None:
-    try:
-        import apprise
-    except ImportError as error:
-        raise MissingExtra("notify", "apprise") from error
-    sender = apprise.Apprise()
+    """Raises MissingExtra, TargetInvalid, DeliveryFailed."""
     scheme = urlsplit(address.url).scheme
-    if not sender.add(address.url):
-        raise TargetInvalid(message.target, f"apprise knows no address like this ({scheme}://...)")
     title, _, body = message_text(message).partition("\n")
-    plain = apprise.NotifyFormat.TEXT  # else e-mail would show what the Hub's users wrote as HTML
-    if not sender.notify(title=title, body=textwrap.dedent(body), body_format=plain):
-        raise DeliveryFailed(f"{scheme}: it was not accepted")
+    try:
+        apprise_process.send(address.url, title, textwrap.dedent(body))
+    except apprise_process.AddressUnknown:
+        raise TargetInvalid(message.target, f"apprise knows no address like this ({scheme}://...)") from None
+    except apprise_process.NotAccepted as error:
+        raise DeliveryFailed(f"{scheme}: {error}") from None

@@ -16,7 +16,7 @@ import sys
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.client import BadStatusLine
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,7 +31,7 @@ from analysis.catalog.models import ModelFilter
 from analysis.catalog.watches import WatchDefinition
 from analysis.errors import TooManyMatches
 from crawler.errors import DeliveryFailed, TargetInvalid, UnknownWatch
-from crawler.service.hooks import describe_post_error
+from crawler.service.hooks import describe_post_error, post
 from crawler.service.notify import Address, check_target, deliver, find_address, message_id, message_text, sign
 from crawler.service.watches import add_watch, run_watches
 from db.watches import CLAIM, Message, Watch, WatchEvent, WatchStore, watch_file
@@ -368,6 +368,71 @@ def test_apprise_gets_title_and_body(catalog: str, monkeypatch: pytest.MonkeyPat
         assert run(catalog) == [("abc", True)]
     content = json.loads(got[0][1])
     assert content["title"] == "gemma: 1 event" and "repo_id abc" in content["message"]
+
+
+class Endless(socketserver.StreamRequestHandler):
+    """A receiver that goes on answering: with `begin`, then `again` for ever."""
+
+    begin, again = b"", b"HTTP/1.1 100 Continue\r\n\r\n"
+
+    def handle(self) -> None:
+        with suppress(OSError):
+            self.wfile.write(self.begin)
+            while True:
+                self.wfile.write(self.again)
+
+
+class EndlessBody(Endless):
+    begin, again = b"HTTP/1.1 200 OK\r\n\r\n", bytes(2**20)
+
+
+@contextmanager
+def endless(handler: type[Endless]) -> Iterator[str]:
+    socketserver.ThreadingTCPServer.daemon_threads = True
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("scheme", ["http", "slack+http"])
+def test_a_receiver_that_never_ends_its_answer_is_left(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crawler.service.hooks.HOOK_TIMEOUT_SECONDS", 0.5)
+    message = Message(1, "env:X", "w", 0, (WatchEvent("k", None, "text", NOW),))
+    with endless(Endless) as place:
+        monkeypatch.setenv("X", f"{scheme}://{place}")
+        monkeypatch.setenv("X_SECRET", SECRET)
+        with pytest.raises(DeliveryFailed, match=r"127.0.0.1: timed out"):
+            deliver(message, [], print)
+
+
+def test_a_receiver_that_sends_bytes_slowly_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = threading.Event()
+
+    class Slow(Endless):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.wfile.write(b"\x16\x03\x03\x3f\xff")  # the head of a long message of TLS, no line of HTTP
+                while not slow.wait(0.1):
+                    self.wfile.write(b"H")
+
+    monkeypatch.setattr("crawler.service.hooks.HOOK_TIMEOUT_SECONDS", 0.5)
+    with endless(Slow) as place:
+        for scheme in ("http", "https"):  # TLS begins with what a server says too
+            with pytest.raises(TimeoutError):
+                post(f"{scheme}://{place}", "{}")
+    slow.set()
+
+
+def test_an_endless_answer_to_apprise_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = Message(1, "env:X", "w", 0, (WatchEvent("k", None, "text", NOW),))
+    with endless(EndlessBody) as place:
+        monkeypatch.setenv("X", f"json://{place}")
+        with pytest.raises(DeliveryFailed, match="json: it was not accepted"):
+            deliver(message, [], print)
+    monkeypatch.setenv("X", "nonsense://x")
+    with pytest.raises(TargetInvalid, match="apprise knows no address"):
+        deliver(message, [], print)
 
 
 def test_mail_shows_what_the_hub_says_as_text(catalog: str, monkeypatch: pytest.MonkeyPatch) -> None:
