@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from h11 import SEND_BODY
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS = 160
@@ -30,6 +31,7 @@ class BoundedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._seen: Any = None  # the request, or its absence, that the last look found
+        self._sends_body: Any = None  # the request whose body the last look found incomplete
         if len(self.connections) > self.max_connections:
             transport.abort()
         else:
@@ -44,10 +46,12 @@ class BoundedConnection(H11Protocol):
         self._timer = self.loop.call_later(self.request_seconds, self._end_if_idle)
 
     def _end_if_idle(self) -> None:
-        """Ends a connection that has had no request since it began, or since the response before the last look."""
+        """Ends a connection that has had no request since it began, or since the response before the last look, and one
+        whose request already lacked the rest of its body then."""
         is_idle = self.cycle is None or self.cycle.response_complete
-        if is_idle and self._seen in (None, self.cycle):
+        sends_body = None if is_idle or self.conn.their_state is not SEND_BODY else self.cycle
+        if (is_idle and self._seen in (None, self.cycle)) or (sends_body and sends_body is self._sends_body):
             self.transport.abort()
         else:
-            self._seen = self.cycle if is_idle else False
+            self._seen, self._sends_body = self.cycle if is_idle else False, sends_body
             self._look_later()

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from analysis.errors import BadParameter
 from analysis.query.guard import QueryLimits
-from analysis.query.guarded import run_guarded
-from analysis.query.process import QueryRequest
+from analysis.query.guarded import STANDARD_LIMITS, run_guarded
+from analysis.query.process import ProcessLimits, QueryRequest
 from analysis.query.public import HAS_PRIVATE, hide_private
 from analysis.query.saved import find_saved_query, is_query_name
 from analysis.query.sqlite_result import SqliteCatalog, to_sqlite_values
@@ -213,11 +213,13 @@ def run_query(
     limit: int | None = None,
     timeout: float | None = DEFAULT_TIMEOUT_SECONDS,
     any_role: bool = False,
+    process: ProcessLimits = STANDARD_LIMITS,
 ) -> RowStream:
     """Query the catalog: a saved query by name, or SQL that only reads; parameters are texts as the user wrote them.
 
-    On SQLite the statement runs in a process that can be killed (analysis/query/guarded.py). On PostgreSQL the role of
-    the connection must be one that may only read, unless `any_role` (analysis/query/postgres.py).
+    On SQLite the statement runs in a process that can be killed, with the limits `process` (analysis/query/guarded.py).
+    On PostgreSQL the role of the connection must be one that may only read, unless `any_role`
+    (analysis/query/postgres.py).
     Raises UnknownSavedQuery, BadParameter; QueryRefused, QueryTimeout (seconds), QueryTooCostly, QueryError;
     CatalogError, among them PrivilegedRole.
     """
@@ -225,7 +227,7 @@ def run_query(
     sql, values = parse_query(sql_or_name, parameters or {}, "sqlite" if path else "postgresql")
     if path is not None:
         check_catalog(path)
-        return run_guarded(path, QueryRequest(sql, to_sqlite_values(values), timeout, limit))
+        return run_guarded(path, QueryRequest(sql, to_sqlite_values(values), timeout, limit), process)
     from analysis.query.postgres import run_on_postgres
 
     return run_on_postgres(db, QueryLimits(sql, timeout), values, limit, any_role=any_role)

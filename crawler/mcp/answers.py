@@ -39,6 +39,7 @@ from crawler.mcp.limits import (
     MAX_ROWS,
     MAX_SQL_CHARACTERS,
     MAX_TEXT,
+    PROCESS_LIMITS,
 )
 from crawler.mcp.paging import take_page
 
@@ -416,7 +417,7 @@ def query_sql(db: str, statement: str, parameters: Mapping[str, str], limit: int
         raise BadArgument("sql", statement, f"Pass up to {MAX_SQL_CHARACTERS:,} characters of SQL.")
     rows: list[list[Any]] = []
     size = 0
-    with run_query(db, statement, parameters, limit=limit, timeout=CALL_SECONDS) as stream:
+    with run_query(db, statement, parameters, limit=limit, timeout=CALL_SECONDS, process=PROCESS_LIMITS) as stream:
         columns = [clean(name) for name in stream.columns]
         for row in stream:
             rows.append([clean(value) for value in row])

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from analysis.query.process import ProcessLimits
+from analysis.units import GIB, MIB
+
 CALL_SECONDS = 20.0
 """How long a statement of a call may run."""
+
+PROCESS_LIMITS = ProcessLimits(heap=64 * MIB, memory=256 * MIB, temporary_file=GIB)
+"""What the process of one statement may use: PARALLEL_CALLS times as much at a time."""
 
 PARALLEL_CALLS = 4
 """Calls that work at a time; others wait. One that was cancelled counts until its statement ends."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
-import anyio
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
@@ -17,6 +16,7 @@ from analysis.text import to_json
 from crawler.mcp import results
 from crawler.mcp.errors import EXPECTED, describe_error
 from crawler.mcp.limits import DEFAULT_ROWS, MAX_COMPARED, MAX_ROWS, MAX_TEXT, PARALLEL_CALLS
+from crawler.mcp.slots import Slots
 
 INSTRUCTIONS = (
     "A catalog of the models of the Hugging Face Hub: labels with evidence, sizes, quantizations, lineage, memory, "
@@ -55,7 +55,7 @@ class Tools:
     """The tools over the catalog `db`. Each method is one tool; its docstring is what agents read of it."""
 
     db: str
-    limiter: anyio.CapacityLimiter
+    slots: Slots
 
     async def run(self, function: str, *arguments: Any) -> CallToolResult:
         """What a function of `answers` says of the catalog, as short text and as a structure. Raises ToolError.
@@ -64,7 +64,7 @@ class Tools:
         """
         call = functools.partial(call_answer, function, *arguments)
         try:
-            result = await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self.limiter)
+            result = await self.slots.run(call)
         except EXPECTED as error:
             raise ToolError(describe_error(error)) from error
         structure = result.model_dump(mode="json")
@@ -209,7 +209,7 @@ def make_server(db: str, *, verbose: bool = False) -> MCPServer[Any]:
         "hf-catalog", title="Catalog of the Hugging Face Hub", instructions=INSTRUCTIONS, version=version("hf-catalog"),
         log_level="INFO" if verbose else "ERROR",
     )  # fmt: skip
-    tools = Tools(db, anyio.CapacityLimiter(PARALLEL_CALLS))
+    tools = Tools(db, Slots(PARALLEL_CALLS))
     for name, title in TITLES.items():
         server.add_tool(getattr(tools, name), name=name, title=title, annotations=READ_ONLY)
     add_resources(server, tools)
@@ -223,7 +223,7 @@ def add_resources(server: MCPServer[Any], tools: Tools) -> None:
     async def read(function: str, *arguments: Any) -> str:
         call = functools.partial(call_answer, function, *arguments)
         try:
-            result = await anyio.to_thread.run_sync(call, limiter=tools.limiter)
+            result = await tools.slots.run(call)
         except EXPECTED as error:
             raise ResourceNotFoundError(describe_error(error)) from error
         return to_json(result.model_dump(mode="json"))

@@ -58,6 +58,37 @@ async def ask() -> list[bytes]:
     return [each.rpartition(b"\r\n")[2] for each in (*found, last)]
 
 
+async def send_body(body: bytes) -> bytes:
+    """What arrives for a request whose body should have ten bytes."""
+
+    async def read_body(scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]) -> None:
+        while (message := await receive())["type"] == "http.request" and message["more_body"]:
+            pass
+        if message["type"] == "http.request":
+            await answer(scope, receive, send)
+
+    config = uvicorn.Config(read_body, port=0, http=FewAndShort, log_level="critical", lifespan="off")
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.servers[0].sockets[0].getsockname()[1])
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+    got = b""
+    with suppress(ConnectionError, EOFError):
+        writer.write(body)
+        got = await reader.readuntil(b"ok")
+    writer.close()
+    server.should_exit = True
+    await task
+    return got.rpartition(b"\r\n")[2]
+
+
+def test_a_request_whose_body_does_not_end_is_no_request() -> None:
+    assert asyncio.run(asyncio.wait_for(send_body(b"123456789"), 60)) == b""
+    assert asyncio.run(asyncio.wait_for(send_body(b"1234567890"), 60)) == b"ok"
+
+
 def test_connections_without_a_request_end_and_too_many_are_closed() -> None:
     """The fourth is one too many; the first gets its answer, and its second request, which stays a part, none."""
     assert asyncio.run(asyncio.wait_for(ask(), 60)) == [b"ok", b"", b"", b"", b"ok"]

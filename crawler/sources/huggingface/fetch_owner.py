@@ -39,7 +39,8 @@ def has_account(client: HubClient, kind: AccountPath, name: str) -> bool:
         if error.reason in ("gone", "unreadable"):
             return False
         raise
-    return name.lower() in (str(found.get(key)).lower() for key in ("name", "user"))
+    names = (found.get(key) for key in ("name", "user"))
+    return any(isinstance(each, str) and each.lower() == name.lower() for each in names)
 
 
 def fetch_owner_created_at(client: HubClient, owner: str) -> datetime | None:
