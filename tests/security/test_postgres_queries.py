@@ -447,28 +447,26 @@ def test_the_printed_statements_make_the_role(target: Target, hf_catalog: Ask) -
         assert list(rows) == [(0,)]
 
 
-def test_temporary_files_are_limited_by_who_may(target: Target) -> None:
+def test_temporary_files_are_limited_by_who_may(roles: Target) -> None:
     limit = "alter role \"new\" set temp_file_limit = '10GB'"
-    made = grant_reader(target.superuser, "new", apply=False)
+    made = grant_reader(roles.superuser, "new", apply=False)
     assert limit in made.statements and made.for_administrator == ()
-    make_role(target, "maker", "login createrole")
-    target.server.execute(
-        "drop role if exists new; revoke set on parameter temp_file_limit from maker", target.database
-    )
-    url = target.superuser.replace("//postgres@", "//maker@")
+    make_role(roles, "maker", "login createrole")
+    roles.server.execute("drop role if exists new; revoke set on parameter temp_file_limit from maker", roles.database)
+    url = roles.superuser.replace("//postgres@", "//maker@")
     made = grant_reader(url, "new", apply=False)
     assert limit not in made.statements and made.for_administrator == (limit,)
-    target.server.execute("grant set on parameter temp_file_limit to maker", target.database)
+    roles.server.execute("grant set on parameter temp_file_limit to maker", roles.database)
     made = grant_reader(url, "new", apply=False)
     assert limit in made.statements and made.for_administrator == ()
-    target.server.execute("create role new; " + limit, target.database)
+    roles.server.execute("create role new; " + limit, roles.database)
     made = grant_reader(url, "new", apply=False)
     assert limit not in made.statements and made.for_administrator == ()
 
 
-def test_who_may_not_limit_temporary_files_is_told_who_may(target: Target, hf_catalog: Ask) -> None:
-    make_role(target, "granter", "login createrole")
-    url = target.superuser.replace("//postgres@", "//granter@")
+def test_who_may_not_limit_temporary_files_is_told_who_may(roles: Target, hf_catalog: Ask) -> None:
+    make_role(roles, "granter", "login createrole")
+    url = roles.superuser.replace("//postgres@", "//granter@")
     printed = hf_catalog("db", "grant-reader", "other", "--db", url).out.splitlines()
     assert printed[-1].startswith('-- A superuser has to limit its temporary files: alter role "other" set temp_file')
     assert all(line.endswith(";") for line in printed)
