@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +120,22 @@ def test_downloads_change_between_two_days(reader: CatalogReader) -> None:
     rows = {row["repo_id"]: row for row in run_saved(reader, "trending")}
     assert rows["google/gemma-3-4b-it"]["downloads_change"] == 100
     assert rows["meta-llama/Llama-3.1-8B-Instruct"]["downloads_change"] == 0
+
+
+@pytest.mark.parametrize(("models", "is_large"), [(20_000, False), (20_001, True)])
+def test_of_many_models_only_those_that_ever_had_many_downloads_are_compared(
+    models: int, is_large: bool, small: str, tmp_path: Path
+) -> None:
+    db = tmp_path / "catalog.db"
+    shutil.copy(small, db)
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("delete from total_members where of = 'state'")
+        sql = "insert into total_members (of, a, b, member, repos) values ('state', ?, 'available', 'listing', ?)"
+        connection.executemany(sql, [("model", models), ("dataset", 99_999)])
+    with CatalogReader(db) as reader:
+        found = [row["repo_id"] for row in run_saved(reader, "trending")]
+    assert "google/gemma-3-4b-it" in found
+    assert ("stranger/frobnitz-GGUF" in found) is not is_large  # 3 downloads
 
 
 def test_a_mixture_of_experts_has_its_active_share(reader: CatalogReader) -> None:
