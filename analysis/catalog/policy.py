@@ -58,7 +58,7 @@ def read_policy(data: bytes, name: str) -> Policy:
     """The policy of a file. Raises InvalidPolicy, naming the file and the key."""
     try:
         tables = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep lists too
         raise InvalidPolicy(name, "", str(error)) from error
     values: dict[str, Any] = {}
     for table, content in tables.items():

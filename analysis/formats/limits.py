@@ -4,7 +4,7 @@ Headers come from anyone. Every count, length and depth is checked against these
 file; beyond them reading ends in HeaderBeyondLimits. They are ten times or more what the largest honest headers hold
 (16 MB, 120 keys, 3,000 tensors, 515,000 merges in a GGUF; 13 MB and 90,000 tensors in a safetensors file), and small
 enough that the worst header within them costs what the largest valid one does: 40 MB of memory and a second or two of
-a GGUF file, 150 MB and two to three seconds of 300,000 tensors in safetensors files (bench/tensors.py).
+a GGUF file, 154 MB and less than two of 300,000 tensors in safetensors files (bench/tensors.py).
 """
 
 from __future__ import annotations

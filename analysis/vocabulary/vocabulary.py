@@ -111,7 +111,7 @@ def load_vocabulary(sources: Mapping[str, bytes]) -> Vocabulary:
             continue
         try:
             tables = tomllib.loads(data.decode("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep lists too
             raise VocabularyError(f"{name}.toml", "", str(error)) from error
         for table, rows in _tables(name, tables):
             entries.extend(_entries(name, table, rows))

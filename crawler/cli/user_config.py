@@ -65,7 +65,7 @@ def parse_user_config(text: str, path: Path) -> UserConfig:
 
     try:
         data: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep lists too
         raise wrong(path, str(error)) from None
     for key in data.keys() - UserConfig.__dataclass_fields__.keys():
         raise wrong(path, f"unknown key {key!r}; there are {', '.join(UserConfig.__dataclass_fields__)}")

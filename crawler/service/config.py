@@ -122,7 +122,7 @@ def read_config(path: Path) -> ServiceConfig:
             data = tomllib.load(file)
     except OSError as error:
         raise ConfigError(str(path), "", error.strerror or str(error)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep lists too
         raise ConfigError(str(path), "", str(error)) from None
     return parse_config(data, path)
 
