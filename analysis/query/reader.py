@@ -23,7 +23,7 @@ from analysis.query.saved import find_saved_query, is_query_name
 from analysis.query.sqlite_result import SqliteCatalog, to_sqlite_values
 from analysis.query.statement import Dialect, can_stream, parameter_names, to_psycopg
 from analysis.query.stream import RowStream
-from analysis.query.values import normalize_row, parse_parameter_value, to_number, unique_names
+from analysis.query.values import normalize_rows, parse_parameter_value, unique_names
 from db.errors import CatalogDamaged, QueryRefused
 from db.sqlite_file import check_catalog, sqlite_path
 
@@ -66,7 +66,7 @@ class QueryResult(RowStream):
                 if self._max_rows is not None and count > self._max_rows:
                     self.truncated = True
                     break
-                yield tuple(to_number(value) for value in row)
+                yield tuple(row)
         except Exception as error:
             raise self._to_error(error) from error
         finally:
@@ -76,7 +76,9 @@ class QueryResult(RowStream):
         """Run the statement. Raises QueryRefused, QueryTimeout, QueryError; CatalogError where the file is damaged."""
         try:
             self._connection = self._held or self._engine.connect()
-            self._result = execute_postgres(self._connection, sql, values, self._limits)
+            self._result = execute_postgres(
+                self._connection, sql, values, self._limits, all_rows=self._max_rows is None
+            )
             if not self._result.returns_rows:
                 raise QueryRefused(sql, "it returns no rows")
             self.columns = unique_names(list(self._result.keys()))
@@ -192,15 +194,18 @@ class CatalogReader:
 
     def all(self, sql: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Every row as a normalized mapping (`normalize_row`). Raises QueryRefused, QueryTimeout, QueryError."""
-        return [normalize_row(row) for row in self.rows(sql, values).dicts()]
+        found = self.rows(sql, values)
+        return list(normalize_rows(found.columns, found))
 
 
 def execute_postgres(
-    connection: Connection, sql: str, values: Mapping[str, Any], limits: QueryLimits
+    connection: Connection, sql: str, values: Mapping[str, Any], limits: QueryLimits, *, all_rows: bool
 ) -> CursorResult[Any]:
-    if not connection.in_transaction():
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int((limits.timeout or 0) * 1000)}")
+    """A statement on a connection that only reads. `all_rows` has it planned for all of its rows: PostgreSQL plans a
+    cursor for a tenth of them, which may be the slowest way to get all."""
+    settings = f"SET LOCAL statement_timeout = {int((limits.timeout or 0) * 1000)}"
+    settings += f"; SET LOCAL cursor_tuple_fraction = {1 if all_rows else 0.1}"
+    connection.exec_driver_sql(settings)
     statement, used = to_psycopg(sql, values)
     return connection.exec_driver_sql(statement, used, execution_options={"stream_results": can_stream(sql)})
 

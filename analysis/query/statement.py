@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from analysis.errors import BadParameter
@@ -21,11 +22,16 @@ _SQLITE_LITERAL = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?(?:\*/|\Z)""", re.DOTALL
 )
 _PARAMETER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
+_NUMBERS = re.compile(r"(?<![\w$])[0-9]+(?:, [0-9]+)+")
+"""A list of numbers, which may have thousands: it holds nothing that is looked for, and begins or ends no literal."""
 
 
+@lru_cache(maxsize=64)  # of a statement both its first word and its parameters are looked for
 def strip_literals(sql: str, dialect: Dialect = "sqlite") -> str:
-    """The statement with every string, quoted name and comment replaced by spaces; its length stays the same."""
+    """The statement with every string, quoted name and comment replaced by spaces, perhaps also lists of numbers; its
+    length stays the same."""
     if dialect == "postgresql":
+        sql = _NUMBERS.sub(lambda found: " " * len(found[0]), sql)
         return "".join(
             " " * len(token.text) if token.kind in ("comment", "string", "quoted") else token.text
             for token in tokens(sql)

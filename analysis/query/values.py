@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -32,23 +32,33 @@ def list_columns() -> frozenset[str]:
 
 def normalize_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with booleans and lists as Python values and times as ISO 8601 text, as the same row on either engine."""
-    clean: dict[str, Any] = {}
-    for name, value in row.items():
-        if name in _BOOLEAN_COLUMNS and isinstance(value, int):
-            clean[name] = bool(value)
-        elif name in _LIST_COLUMNS and isinstance(value, str):
-            clean[name] = parse_list(value)
-        elif isinstance(value, datetime):
-            clean[name] = iso(value)
-        else:
-            clean[name] = value
-    return clean
+    return next(normalize_rows(tuple(row), (tuple(row.values()),)))
+
+
+def normalize_rows(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
+    """As `normalize_row`, of many rows, given as the names and the tuples of their values."""
+    booleans = [name for name in columns if name in _BOOLEAN_COLUMNS]
+    lists = [name for name in columns if name in _LIST_COLUMNS]
+    for row in rows:
+        clean = dict(zip(columns, row, strict=True))
+        for name in booleans:
+            if isinstance(clean[name], int):
+                clean[name] = bool(clean[name])
+        for name in lists:
+            if isinstance(clean[name], str):
+                clean[name] = parse_list(clean[name])
+        for name, value in clean.items():
+            if isinstance(value, datetime):
+                clean[name] = iso(value)
+        yield clean
 
 
 def parse_list(text: str | None) -> list[Any]:
     """A list that a column holds as JSON text; empty where the text is anything else."""
+    if not text or text == "[]":
+        return []
     try:
-        value = json.loads(text or "[]")
+        value = json.loads(text)
     except ValueError:
         return []
     return value if isinstance(value, list) else []

@@ -119,3 +119,11 @@ def test_both_engines_run_statements_with_colons_and_percent_signs(sql: str, val
 def test_postgresql_runs_its_own_casts_and_quotes(sql: str, value: Any, small_on_both: str) -> None:
     with run_query(small_on_both, sql, {"n": "4"}) as rows:
         assert list(rows) == [(value,)]
+
+
+def test_lists_of_numbers_hide_no_literal_and_no_parameter() -> None:
+    sql = "select '1, 2, :a' from t where a in (1, 20, 300) and b = :b and c = $1 and x1, 2 = 3 -- 4, 5 :c"
+    assert parameter_names(sql, "postgresql") == ["b"]
+    stripped = strip_literals(sql, "postgresql")
+    assert len(stripped) == len(sql) and "20" not in stripped and "$1" in stripped and "x1, 2" in stripped
+    assert parameter_names("select 1, 2$$ :a $$, :b", "postgresql") == ["b"]
