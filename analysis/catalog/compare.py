@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.catalog.base_models import load_base_models
 from analysis.catalog.geometries import GeometryLookup
 from analysis.catalog.models import find_model
 from analysis.errors import UnknownModel
@@ -78,6 +79,7 @@ class ComparedModel:
     deltas: tuple[BenchmarkDelta, ...]
     costs: tuple[CostText, ...]
     conflicts: int
+    inherited: tuple[str, ...] = ()  # columns of `model` that it lacked: the values are its base model's
 
     def row(self) -> dict[str, Any]:
         """As one JSON object or one line of CSV."""
@@ -91,6 +93,7 @@ class ComparedModel:
             "needs": self.needs,
             "largest_context": self.largest_context,
             "conflicts": self.conflicts,
+            "sources": dict.fromkeys(self.inherited, "base"),
             **dict.fromkeys(COSTS),
             **{cost.cost: cost.text for cost in self.costs},
             "evaluation_deltas": [
@@ -113,7 +116,8 @@ def compare_models(
 
 def load_compared(reader: CatalogReader, text: str, context: int, kv_type: str, memory: int) -> ComparedModel:
     repo_id, selector = parse_selection(text)
-    model = find_model(reader, repo_id)
+    own = find_model(reader, repo_id)
+    model, inherited = load_base_models(reader, [own]).inherit(own)
     geometries = GeometryLookup(reader)
     artifact = find_artifact(reader, model, selector)
     needs = largest = None
@@ -140,6 +144,7 @@ def load_compared(reader: CatalogReader, text: str, context: int, kv_type: str, 
         deltas=deltas,
         costs=assess_costs(labelled, deltas),
         conflicts=conflicts[0]["n"],
+        inherited=inherited,
     )
 
 

@@ -30,7 +30,11 @@ def comparison_lines(
         return [text(side.model[key]) for side in sides]
 
     def against(claimed: str, measured: str, text: Callable[[Any], str] = cell_text) -> list[str]:
-        return [claim_and_measurement(text(side.model[claimed]), text(side.model[measured])) for side in sides]
+        texts = [claim_and_measurement(text(side.model[claimed]), text(side.model[measured])) for side in sides]
+        return [
+            f"{shown} (of its base model)" if shown and measured in side.inherited else shown
+            for shown, side in zip(texts, sides, strict=True)
+        ]
 
     def of_artifact(key: str, text: Callable[[Any], str] = cell_text) -> list[str]:
         return [text((side.artifact or {}).get(key)) for side in sides]

@@ -14,6 +14,9 @@ MAX_COUNTED = 100_000
 COMPLETE_SHARE = 0.8
 """Share of repos with their files read from which on a catalog counts as complete: gated repos stay unread."""
 
+HEADERS_SHARE = 0.5
+"""Share of these repos with their headers read from which on they count as read: many have no file with a header."""
+
 COUNTS = {
     "repos": "select 1 from repo_labels",
     "files": "select 1 from repo_labels where depth in ('files', 'headers')",
@@ -43,8 +46,8 @@ class Coverage:
 
     @property
     def lacks_headers(self) -> bool:
-        """Whether no repo was read for its headers, which `fits` then estimates."""
-        return self.repos > 0 and self.headers == 0
+        """Whether the headers of many repos whose files are known were not read: `fits` then estimates."""
+        return self.repos > 0 and self.headers < HEADERS_SHARE * min(self.files, MAX_COUNTED)
 
     @property
     def text(self) -> str:

@@ -5,18 +5,13 @@ A catalog is only read, and one that can't be read completes nothing: a shell ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import click
 from click.shell_completion import CompletionItem
 
+from crawler.cli.complete_columns import begin_with
+
 MAX_COMPLETED = 50
-"""Repo ids that are offered, the most downloaded first."""
-
-
-def begin_with(typed: str, values: Iterable[str]) -> list[str]:
-    """The values that begin as typed, in any letter case."""
-    return [value for value in values if value.lower().startswith(typed.lower())]
+"""Values of the catalog that are offered, the most downloaded or most used first."""
 
 
 def complete_scheme(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -73,6 +68,59 @@ def complete_query(ctx: click.Context, param: click.Parameter, incomplete: str) 
     from analysis.query.saved import saved_queries
 
     return begin_with(incomplete, (saved.name for saved in saved_queries()))
+
+
+def complete_use(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """What `fits --task` takes: specialties and tunings of the vocabulary, and tasks of models in the catalog."""
+    from analysis.catalog.known_values import vocabulary_values
+
+    words = [*vocabulary_values("specialty"), *vocabulary_values("tuning"), *values_of_catalog(ctx, TASKS, incomplete)]
+    return begin_with(incomplete, dict.fromkeys(words))
+
+
+def complete_task(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The Hub's tasks of models in the catalog."""
+    return begin_with(incomplete, values_of_catalog(ctx, TASKS, incomplete))
+
+
+def complete_author(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Owners of models in the catalog, those of most models first."""
+    return begin_with(incomplete, values_of_catalog(ctx, AUTHORS, incomplete))
+
+
+def complete_parameter(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of the parameters of the saved query that was typed."""
+    from analysis.query.saved import saved_queries
+
+    typed = {ctx.params.get("sql"), *ctx.args}  # click leaves words in `args` where an option lacks its value yet
+    named = [saved for saved in saved_queries() if saved.name in typed]
+    return begin_with(incomplete, (each.name for saved in named for each in saved.parameters))
+
+
+TASKS = """
+select a as value from totals where "of" = 'task' and a <> '' and lower(a) like :begin escape '!'
+order by repos desc, a limit :most
+"""
+AUTHORS = """
+select author as value from author_totals where lower(author) like :begin escape '!' order by repos desc, author
+limit :most
+"""
+
+
+def values_of_catalog(ctx: click.Context, sql: str, begin: str) -> list[str]:
+    """What a query finds in the catalog that `--db`, the environment or the configuration names, of what begins so."""
+    from analysis.query.reader import CatalogReader
+    from crawler.cli.errors import CommandError
+    from crawler.cli.options import default_catalog
+    from db.errors import CatalogError
+
+    escaped = begin.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    try:
+        with CatalogReader(ctx.params.get("db") or default_catalog()) as reader:
+            rows = reader.all(sql, {"begin": f"{escaped}%", "most": MAX_COMPLETED})
+            return [row["value"] for row in rows]
+    except (CatalogError, CommandError):
+        return []
 
 
 def complete_repo_id(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from crawler.cli.findings import Finding, bad_finding
 from crawler.cli.network_drive import find_network_file_system
 from crawler.cli.options import db_option, output_options
 from crawler.cli.printer import Printer, size_text
+from crawler.settings import DEFAULT_ENDPOINT
 from db.extras import install_command
 
 MIN_FREE_BYTES = 1_000_000_000
@@ -26,7 +28,7 @@ MIN_FREE_BYTES = 1_000_000_000
 
 
 @click.command()
-@click.option("--endpoint", metavar="URL", help="The Hub to check; default HF_ENDPOINT.")
+@click.option("--endpoint", metavar="URL", help="The Hub to check; default HF_ENDPOINT, else the catalog's.")
 @click.option("--offline", is_flag=True, help="Send no request.")
 @db_option
 @output_options
@@ -38,7 +40,9 @@ def doctor(endpoint: str | None, offline: bool, db: str, out: Printer) -> int | 
       hf-catalog doctor
       hf-catalog doctor --db demo.db --offline
     """
-    findings = [*check_installation(), *check_catalog(db), *check_disk(db), *check_network(endpoint, offline)]
+    findings = [*check_installation(), *check_catalog(db), *check_disk(db)]
+    crawled = None if endpoint else crawled_endpoint(db)
+    findings += check_network(endpoint or crawled, offline, only_crawled=crawled is not None)
     rows = [{"check": f.check, "verdict": f.verdict, "found": f.found, "mend": f.fix} for f in findings]
     if out.mode == "human" and not out.quiet and not out.picked:
         show_findings(findings, out)
@@ -160,12 +164,29 @@ def check_disk(db: str) -> Iterator[Finding]:
         yield Finding("drive", "note", f"{folder} is on a network drive ({kind}), where SQLite's locks fail", fix)
 
 
-def check_network(endpoint: str | None, offline: bool) -> Iterator[Finding]:
+def crawled_endpoint(db: str) -> str | None:
+    """The Hub that the catalog was last crawled from, where that is another than the usual one and HF_ENDPOINT names
+    none."""
+    from analysis.query.reader import CatalogReader
+
+    if os.environ.get("HF_ENDPOINT"):
+        return None
+    try:
+        with CatalogReader(db) as reader:
+            runs = reader.all("select endpoint from crawl_runs where endpoint <> '' order by id desc limit 1")
+    except Exception:  # whatever is wrong with the catalog, its own check says so
+        return None
+    found = str(runs[0]["endpoint"]) if runs else DEFAULT_ENDPOINT
+    return None if found == DEFAULT_ENDPOINT else found
+
+
+def check_network(endpoint: str | None, offline: bool, *, only_crawled: bool = False) -> Iterator[Finding]:
+    """`only_crawled`: nothing but the catalog names the endpoint, and it may be a stranger's: it gets no token."""
     from crawler.errors import CrawlError, TokenRefused, TokenUnencrypted
     from crawler.sources.huggingface.client import HubClient
 
     try:
-        hub = HubClient(endpoint, tries=2, timeout=10.0, patience=0.0)
+        hub = HubClient(endpoint, False if only_crawled else None, tries=2, timeout=10.0, patience=0.0)
         token = "a token is set" if hub.has_token else "no token: half the quota of a free account"
     except (TokenRefused, TokenUnencrypted) as error:
         yield bad_finding("token", error)
@@ -193,6 +214,10 @@ def check_network(endpoint: str | None, offline: bool) -> Iterator[Finding]:
     yield from check_hub(HuggingFaceSource(hub))
     if hub.has_password:
         yield Finding("token", "note", "the user and password of the endpoint are sent, and no token")
+        return
+    if only_crawled:
+        note = f"not sent to {hub.endpoint}, which only the catalog names"
+        yield Finding("token", "note", note, f"hf-catalog doctor --endpoint {shlex.quote(hub.endpoint)}")
         return
     if not hub.has_token:
         yield Finding("token", "note", token, "create one at https://huggingface.co/settings/tokens and set HF_TOKEN")

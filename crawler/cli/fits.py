@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.complete import complete_family, complete_format, complete_preset, complete_repo_id, complete_scheme
+from crawler.cli.complete import (
+    complete_author,
+    complete_family,
+    complete_format,
+    complete_preset,
+    complete_repo_id,
+    complete_scheme,
+    complete_use,
+)
 from crawler.cli.coverage import print_coverage
 from crawler.cli.errors import CommandError
 from crawler.cli.machine import machine_of
@@ -55,9 +63,15 @@ SORTS = ["rank", "speed", "memory", "size", "context", "downloads", "loss", "nam
     metavar="NAME",
     help="Only this format: gguf; repeatable.",
 )
-@click.option("--author", multiple=True, metavar="NAME", help="Only this publisher; repeatable.")
 @click.option(
-    "--task", metavar="WORD",
+    "--author",
+    multiple=True,
+    shell_complete=complete_author,
+    metavar="NAME",
+    help="Only this publisher; repeatable.",
+)
+@click.option(
+    "--task", metavar="WORD", shell_complete=complete_use,
     help="A specialty, a tuning or the Hub's task: code, embedding, asr; default: what generates text.",
 )  # fmt: skip
 @click.option(

@@ -7,7 +7,15 @@ from typing import Any, get_args
 
 import click
 
-from crawler.cli.complete import complete_family, complete_format, complete_licence, complete_scheme, complete_tuning
+from crawler.cli.complete import (
+    complete_author,
+    complete_family,
+    complete_format,
+    complete_licence,
+    complete_scheme,
+    complete_task,
+    complete_tuning,
+)
 from crawler.cli.options import MODEL_SIZE, Command
 from db.record_base import RepoKind
 
@@ -34,7 +42,7 @@ OPTIONS = (
         metavar="NAME",
         help="gguf, safetensors, mlx.",
     ),
-    click.option("--author", multiple=True, metavar="NAME", help="The publisher."),
+    click.option("--author", multiple=True, shell_complete=complete_author, metavar="NAME", help="The publisher."),
     click.option(
         "--tuning",
         multiple=True,
@@ -50,7 +58,13 @@ OPTIONS = (
         metavar="NAME",
         help="apache-2.0, gemma.",
     ),
-    click.option("--task", multiple=True, metavar="NAME", help="The Hub's task: text-generation."),
+    click.option(
+        "--task",
+        multiple=True,
+        shell_complete=complete_task,
+        metavar="NAME",
+        help="The Hub's task: text-generation.",
+    ),
     click.option(
         "--kind",
         multiple=True,

@@ -17,6 +17,7 @@ from analysis.units import (
     parse_span,
     parse_when,
 )
+from crawler.cli.complete_columns import complete_columns
 from db.record_base import RepoType
 
 Command = Callable[..., Any]
@@ -164,7 +165,13 @@ def output_options(command: Command | None = None, *, table: bool = True) -> Com
             click.option("--tsv", "mode", flag_value="tsv", help="Print tab-separated values."),
             click.option("--nl", "mode", flag_value="nl", help="Print one JSON object per line."),
             click.option("-t", "--table", "mode", flag_value="table", help="Print a table, also into a pipe."),
-            click.option("--columns", type=COLUMNS, metavar="A,B", help="Print these columns, in this order."),
+            click.option(
+                "--columns",
+                type=COLUMNS,
+                shell_complete=complete_columns,
+                metavar="A,B",
+                help="Print these columns, in this order.",
+            ),
             click.option("--no-truncate", is_flag=True, help="Print whole cells and all columns, however wide."),
             click.option("-l", "--vertical", is_flag=True, help="Print each row as a record, a line per column."),
             click.option("--raw", is_flag=True, help="Do not escape cells that a spreadsheet would run as formulas."),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from crawler.cli.complete import complete_query
+from crawler.cli.complete import complete_parameter, complete_query
 from crawler.cli.coverage import json_basis, print_gap
 from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
 from crawler.cli.printer import Column, Printer, cell_text, size_text
@@ -19,7 +19,10 @@ MAX_TABLE_ROWS = 1000
 @click.command()
 @click.argument("sql", metavar="SQL|NAME|-", shell_complete=complete_query, required=False)
 @click.option("--list", "listed", is_flag=True, help="List the saved queries.")
-@click.option("-p", "--param", "params", nargs=2, multiple=True, metavar="KEY VALUE", help="A parameter; repeatable.")
+@click.option(
+    "-p", "--param", "params", nargs=2, multiple=True, shell_complete=complete_parameter, metavar="KEY VALUE",
+    help="A parameter; repeatable.",
+)  # fmt: skip
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
@@ -81,7 +84,7 @@ def query(
     with run_query(db, sql, dict(params), limit=most or None, timeout=seconds, any_role=any_role) as rows:
         columns = [Column(name, text=text_of(name)) for name in rows.columns]
         printed = out.rows(rows.dicts(), columns, names=rows.columns, basis=basis)
-    if printed == 0 and is_query_name(sql):
+    if is_query_name(sql):
         with CatalogReader(db) as reader:
             print_gap(out, reader, db)
     if rows.truncated:

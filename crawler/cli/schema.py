@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from crawler.cli.complete_columns import complete_relation
 from crawler.cli.errors import USAGE, CommandError, name_nearest
 from crawler.cli.options import CATALOG_NAME, output_options
 from crawler.cli.printer import Printer
 
 
 @click.command()
-@click.argument("table", required=False, metavar="[TABLE]")
+@click.argument("table", required=False, metavar="[TABLE]", shell_complete=complete_relation)
 @click.option("--db", metavar="PATH|URL", type=CATALOG_NAME, help="Also list what others made in this catalog.")
 @output_options
 def schema(table: str | None, db: str | None, out: Printer) -> None:

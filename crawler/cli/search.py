@@ -46,7 +46,7 @@ def search(text: tuple[str, ...], limit: int, every: bool, repo_type: RepoType, 
         raise click.UsageError(f"{asked!r} has no letter and no digit to search for", click.get_current_context())
     with CatalogReader(db) as reader:
         answer = search_repos(reader, db, asked, limit=limit, type_=repo_type, every=every)
-        if not answer.rows and repo_type == "model":
+        if repo_type == "model":
             print_gap(out, reader, db)
         basis = json_basis(out, reader, db) if repo_type == "model" else {"coverage": None}
     out.rows(

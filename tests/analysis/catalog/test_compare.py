@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from analysis.catalog.compare import assess_costs, compare_models
+from analysis.catalog.comparison_lines import comparison_lines
 from analysis.errors import UnknownModel
 from analysis.query.reader import CatalogReader
+from tests.analysis.catalog import gaps
 
 MEMORY = 13_333_333_334
 
@@ -60,3 +63,15 @@ def test_a_cost_that_was_not_measured_says_so(reader: CatalogReader) -> None:
     assert costs["accuracy"].text == "not measured"
     assert "BBQ" in costs["bias"].text and costs["bias"].text.startswith("not measured here")
     assert assess_costs({"quantized": None}) == ()
+
+
+def test_a_copy_without_a_header_has_its_base_models_context(tmp_path: Path) -> None:
+    with CatalogReader(gaps.build(tmp_path / "gaps.db", gaps.with_files())) as reader:
+        sides = compare_models(reader, ["copies/Qwen3-8B-GGUF", "Qwen/Qwen3-8B"], context=8192, memory=MEMORY)
+    copy, original = sides
+    assert copy.model["context_measured"] == original.model["context_measured"] == 40_960
+    assert copy.largest_context == 40_960
+    assert copy.row()["sources"]["context_measured"] == "base" and original.row()["sources"] == {}
+    shown = dict(comparison_lines(sides, context=8192, machine="16 GB", room=MEMORY))
+    assert shown["context"][0].startswith("40,960") and shown["context"][0].endswith("(of its base model)")
+    assert shown["context"][1] == "40,960"

@@ -134,6 +134,9 @@ def test_coverage_counts_what_was_read_and_names_the_command(reader: CatalogRead
         answer = ask(lister)
     assert not answer.coverage.is_complete and (answer.coverage.files, answer.coverage.repos) == (0, 2)
     assert [fit.repo_id for fit in answer.fits] == ["listed/Qwen3-8B-Q4_K_M-GGUF"]
+    assert Coverage(100, 90, 44).lacks_headers and not Coverage(100, 90, 45).lacks_headers
+    few = Coverage(100, 90, 44)
+    assert few.row("c.db", uses_headers=True)["command"] and few.row("c.db")["command"] is None
     assert Coverage(200_000, 150_000, 0).command("c.db") == "hf-catalog crawl --depth headers --db c.db"
 
 

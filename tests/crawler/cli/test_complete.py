@@ -25,6 +25,11 @@ def completed(*words: str) -> list[str]:
         (("changes", "--kind", "licen"), "licence", "licence"),
         (("models", "ls", "--tuning", "in"), "instruct", "instruct"),
         (("models", "ls", "--license", "apache"), "apache-2.0", "apache-2.0"),
+        (("schema", "author"), "author_totals", "authors"),
+        (("fits", "--task", "embed"), "embedding", "embedding"),
+        (("models", "ls", "--columns", "repo"), "repo_id", "repo_id"),
+        (("models", "ls", "--columns", "repo_id,down"), "repo_id,downloads", "repo_id,downloads_all_time"),
+        (("query", "quantized-copies", "-p", "mod"), "model", "model"),
     ],
 )
 def test_values_of_the_vocabulary_and_the_tables(words: tuple[str, ...], first: str, last: str) -> None:
@@ -49,6 +54,15 @@ def test_values_of_the_vocabulary_and_the_tables(words: tuple[str, ...], first: 
 def test_ids_of_the_catalog_the_most_downloaded_first(words: tuple[str, ...], small: str) -> None:
     offered = completed(*(word.format(db=small) for word in words))
     assert offered == ["google/gemma-3-4b-it", "google/gemma-3-4b-it-qat-q4_0-gguf"]
+
+
+def test_owners_and_tasks_of_the_catalog(small: str) -> None:
+    assert completed("models", "ls", "--db", small, "--author", "goo") == ["google"]
+    assert completed("fits", "--db", small, "--author", "GOO") == ["google"]
+    assert completed("models", "ls", "--db", small, "--task", "text-gen") == ["text-generation"]
+    assert "text-generation" in completed("fits", "--db", small, "--task", "text-")
+    assert completed("models", "ls", "--db", small, "--author", "g%") == []
+    assert "repo_id" not in completed("models", "ls", "--columns", "repo_id,repo")
 
 
 def test_what_begins_as_a_path_is_completed_as_one(small: str) -> None:

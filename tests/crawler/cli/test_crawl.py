@@ -231,6 +231,13 @@ def test_the_doctor_finds_what_is_bad(sample: SampleHub, db: Path, tmp_path: Pat
     assert bad == {"catalog", "hub"}
 
 
+def test_the_doctor_checks_the_hub_of_the_catalog_without_the_token(sample: SampleHub, db: Path) -> None:
+    found = {each["check"]: each for each in json_of("doctor", "--db", db, HF_TOKEN="hf_sample_reader", HF_ENDPOINT="")}
+    assert found["hub"]["verdict"] == "good" and sample.endpoint in found["hub"]["found"]
+    assert found["token"]["found"] == f"not sent to {sample.endpoint}, which only the catalog names"
+    assert found["token"]["mend"] == f"hf-catalog doctor --endpoint {sample.endpoint}"
+
+
 def test_the_doctor_tries_the_token(sample: SampleHub, db: Path) -> None:
     found = json_of("doctor", "--db", db, "--endpoint", sample.endpoint, HF_TOKEN="hf_sample_reader")
     assert {"check": "token", "verdict": "good", "found": "the Hub accepts it (reader)", "mend": ""} in found

@@ -28,6 +28,8 @@ def with_files(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("fits", "--ram", "16GB", "--format", "mlx"),
         ("models", "ls", "--quant", "Q5_K_M"),
         ("search", "nosuchword"),
+        ("search", "qwen3"),
+        ("query", "top-families"),
         ("compare", "listed/Qwen3-8B-Q4_K_M-GGUF", "listed/unknown-scheme"),
         ("query", "broken-files"),
     ],
