@@ -294,12 +294,15 @@ def _matches(rows: Rows, wanted: Sequence[Term], type_: RepoType) -> Iterator[An
         yield from _matches_sqlite(rows, wanted, type_)
         return
     holds = " and ".join(f"({' or '.join(['d.text like ?'] * len(term.alternatives))})" for term in wanted)
+    pieces = [like_piece(piece) for term in wanted for piece in term.alternatives]
+    counted = f"select 1 from search_documents d where {holds} limit {RANK_ALL_BELOW + 1}"
+    are_many = rows.select(f"select count(*) from ({counted}) x", pieces)[0][0] > RANK_ALL_BELOW
     sql = (
         f"select r.repo_id, r.downloads, d.text from search_documents d join repos r on r.id = d.repo"
         f" where {holds} and r.status <> 'gone' and r.type = ?"
-        f" order by r.downloads desc nulls last, r.id limit {RANK_ALL_BELOW}"
+        f" order by r.downloads desc nulls last, r.id limit {RANKED_MATCHES if are_many else RANK_ALL_BELOW}"
     )
-    yield from rows.select(sql, [*(like_piece(piece) for term in wanted for piece in term.alternatives), type_])
+    yield from rows.select(sql, [*pieces, type_])
 
 
 def _matches_sqlite(rows: Rows, wanted: Sequence[Term], type_: RepoType) -> Iterator[Any]:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table
+from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
 
@@ -233,10 +233,14 @@ def _back_up(db: str | Path, found: str) -> Path:
 
 
 def create_indexes(connection: Connection) -> None:
-    """Creates the indexes that are missing: rebuilding a table on SQLite drops those over expressions."""
+    """Creates the indexes that are missing: rebuilding a table on SQLite drops those over expressions.
+
+    An index whose `info` has the SQL of this engine is created by it.
+    """
     indexes = {index for table in metadata.sorted_tables for index in table.indexes} | set(QUERY_INDEXES)
     for index in sorted(indexes, key=lambda index: str(index.name)):
-        connection.execute(CreateIndex(index, if_not_exists=True))
+        sql = index.info.get(connection.dialect.name)
+        connection.execute(CreateIndex(index, if_not_exists=True) if sql is None else text(sql))
 
 
 def write_comments(connection: Connection) -> None:

@@ -38,6 +38,13 @@ from db.schema.types import BigInt, Bool, Day, Hash, Packed, Real, UtcDateTime
 
 # ---- what the Hub says ----------------------------------------------------------------------------------------------
 
+MOST_DOWNLOADED = {
+    "postgresql": "create index if not exists ix_repos_downloads"
+    " on repos (downloads desc nulls last, likes, status, type)"
+}
+"""The index in the order in which pages and lists ask for models, unknown downloads last: SQLite reads an index from
+its end for that, PostgreSQL can't."""
+
 repos = _table(
     "repos",
     "One row per repo of the Hub, never deleted: models, and datasets and spaces where these are crawled.",
@@ -68,7 +75,7 @@ repos = _table(
     _col("digest", BigInt, "64-bit digest of the listing's data except the counters: equal means unchanged", must=True),
     _col("type", Text, "model, dataset or space", must=True, server_default="model"),
     _col("row_digest", BigInt, "64-bit digest of the listing's row except the counters, of `digest` and the status"),
-    Index("ix_repos_downloads", "downloads", "likes", "status", "type"),
+    Index("ix_repos_downloads", "downloads", "likes", "status", "type", info=MOST_DOWNLOADED).ddl_if(dialect="sqlite"),
     Index("ix_repos_created_at", "created_at"),
     Index("ix_repos_lower", text("lower(repo_id)")),
     Index("ix_repos_author", text("lower(author)")),

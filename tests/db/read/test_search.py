@@ -257,6 +257,7 @@ def test_of_a_common_word_the_most_downloaded_are_ranked(db: str, monkeypatch: p
             store.save_page(run, "", Page(tuple(entries), (), ListingPosition("next")))
     best = find(db, "gemma", limit=3)
     assert [hit.downloads for hit in best.hits] == [1080, 1079, 1078]
+    assert len(find(db, "gemma", limit=100).hits) <= 20, "RANKED_MATCHES, or an order of magnitude that holds as many"
 
 
 def test_downloads_that_grew_by_an_order_of_magnitude_are_found_there(sqlite_db: str) -> None:

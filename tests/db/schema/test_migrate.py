@@ -376,3 +376,21 @@ def test_postgresql_knows_what_every_column_means(postgresql: Any) -> None:
         said = connection.exec_driver_sql(f"{sql} where table_name = 'repos' and column_name = 'downloads'").scalar()
     engine.dispose()
     assert said == metadata.tables["repos"].c.downloads.comment
+
+
+def test_postgresql_has_downloads_in_the_order_in_which_models_are_listed(postgresql: Any) -> None:
+    url = postgresql.create()
+    migrate.upgrade(url, create=True)
+    engine = open_engine(url, read_only=False)
+
+    def index() -> str:
+        with engine.connect() as connection:
+            sql = "select indexdef from pg_indexes where indexname = 'ix_repos_downloads'"
+            return str(connection.exec_driver_sql(sql).scalar_one())
+
+    assert "(downloads DESC NULLS LAST, likes, status, type)" in index()
+    migrate.downgrade(url, "0029_state_totals")
+    assert "(downloads, likes, status, type)" in index()
+    migrate.upgrade(url)
+    assert "(downloads DESC NULLS LAST, likes, status, type)" in index()
+    engine.dispose()
