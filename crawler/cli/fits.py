@@ -151,7 +151,7 @@ def fits(
         every_artifact=every,
         limit=limit or None,
     )
-    with CatalogReader(db) as reader:
+    with CatalogReader(db, snapshot=True) as reader:
         check_request(request, reader)
         if explain:
             print_explanation(out, machine, request, reader, explain)
