@@ -159,8 +159,12 @@ ALEMBIC_VERSION = Table(
 
 
 def create_tables(connection: Connection) -> None:
-    """Creates the tables of this version in an empty database, and states its revision as Alembic does."""
-    metadata.create_all(connection, checkfirst=False)  # another schema of the search path may hold a catalog
+    """Creates the tables of this version in an empty database, and states its revision as Alembic does.
+
+    Their indexes follow in one order (create_indexes): `metadata.create_all` makes those of a table in any.
+    """
+    for table in metadata.sorted_tables:
+        connection.execute(CreateTable(table))
     create_search_index(connection)
     connection.execute(CreateTable(ALEMBIC_VERSION, if_not_exists=True))
     connection.execute(ALEMBIC_VERSION.insert().values(version_num=revisions.head()))
@@ -235,10 +239,11 @@ def _back_up(db: str | Path, found: str) -> Path:
 def create_indexes(connection: Connection) -> None:
     """Creates the indexes that are missing: rebuilding a table on SQLite drops those over expressions.
 
-    An index whose `info` has the SQL of this engine is created by it.
+    An index whose `info` has the SQL of this engine is created by it. Those of queries come last, in the order in which
+    they are declared: of two that look equally good SQLite takes the later one.
     """
-    indexes = {index for table in metadata.sorted_tables for index in table.indexes} | set(QUERY_INDEXES)
-    for index in sorted(indexes, key=lambda index: str(index.name)):
+    own = {index for table in metadata.sorted_tables for index in table.indexes}.difference(QUERY_INDEXES)
+    for index in (*sorted(own, key=lambda index: str(index.name)), *QUERY_INDEXES):
         sql = index.info.get(connection.dialect.name)
         connection.execute(CreateIndex(index, if_not_exists=True) if sql is None else text(sql))
 

@@ -243,9 +243,8 @@ def test_an_error_in_the_sql_names_its_cause(small_on_both: str) -> None:
         run_query(small_on_both, "select * from models where total_size < :size")
 
 
+@pytest.mark.parametrize("small_on_both", ["postgresql"], indirect=True)
 def test_postgresql_plans_for_all_rows_where_all_are_read(small_on_both: str) -> None:
-    if not small_on_both.startswith("postgresql"):
-        pytest.skip("SQLite has no such setting")
     sql = "select current_setting('cursor_tuple_fraction') as share, current_setting('statement_timeout') as most"
     with CatalogReader(small_on_both, timeout=7) as reader:
         assert reader.all(sql) == [{"share": "1", "most": "7s"}]

@@ -9,6 +9,7 @@ import re
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from db.errors import CatalogDamaged, CatalogNewer, CatalogOutdated
 from db.maintain.check import check
 from db.packed_text import DEFLATED, PLAIN
 from db.schema import migrate
+from db.schema.query_indexes import QUERY_INDEXES
 from db.schema.tables import metadata
 from db.write.store import Store
 from tests.db.made import NOON, fill
@@ -159,6 +161,16 @@ def test_every_index_is_there_even_after_a_table_was_rebuilt(engine: Engine, db:
         connection.exec_driver_sql("drop index ix_repos_lower")
         migrate.create_indexes(connection)
         assert wanted <= {row[0] for row in connection.exec_driver_sql(f"select {column} from {named}")}
+
+
+def test_indexes_of_queries_are_made_last_and_in_the_order_of_their_declarations(sqlite_template: Path) -> None:
+    """SQLite's choice among equally good ones depends on it: it would be another one in each catalog."""
+    with closing(sqlite3.connect(sqlite_template)) as connection:
+        rows = connection.execute("select name from sqlite_master where type = 'index' and sql is not null")
+        names = [name for (name,) in rows if not name.startswith("search_")]
+    declared = [str(index.name) for index in QUERY_INDEXES]
+    assert names[-len(declared) :] == declared
+    assert names[: -len(declared)] == sorted(names[: -len(declared)])
 
 
 def test_back_to_nothing_and_forward_again(engine: Engine, db: str) -> None:
