@@ -36,11 +36,12 @@ rough; two cores with a load of 12. SQLite least processor time, PostgreSQL medi
     moe                       549      69     299       size-claims                537      52     512
     concentration             501     224     375       new-models                 359     0.4      13
 
-Not changed: relation-depth 5,350 (PostgreSQL 17,800), license-drift 960 (2,610), license-conflicts 1,050 (3,120) with
+Not changed: license-drift 960 (2,610), license-conflicts 1,050 (3,120) with
 37 % of licences that demand something, most-quantized 510 (452). trending read all history where fewer than 200 models
 moved by 100 downloads, as in the copy on PostgreSQL, which took 17,400 before; of more than 20,000 models it no longer
 does. Also over 300 on PostgreSQL: reuploads 1,090, without-quants 1,050, missing-licenses 990, unclaimed-tokens 890,
 orphans 525, contradictions 430, on-date 320, quant-evaluations 310.
+relation-depth took 5,350 (PostgreSQL 17,800) and takes 950 (1,800).
 """
 
 from __future__ import annotations
