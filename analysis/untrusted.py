@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 MAX_TEXT_LENGTH = 300
@@ -61,9 +62,11 @@ def check_mapping(value: object) -> Mapping[str, Any]:
 JSON_OBJECT_BYTES, JSON_LIST_BYTES, JSON_VALUE_BYTES = 232, 88, 96
 """Bytes of an object, of a list, and of one value in them with its place, in CPython. Many small values take less."""
 
-_NEXT_STRUCTURE = re.compile(rb'(?:[^][{},"]++|"(?:[^"\\]++|\\.)*+"?)*+([][{},]{1,65536}+|\Z)', re.DOTALL)
-"""The next brackets and commas outside of texts. Possessive, and it matches anywhere: a scan is linear and takes
-no memory, whatever the text holds."""
+_NEXT_STRUCTURE = re.compile(rb'(?:[^{,"\[]++|"(?:[^"\\]++|\\.)*+"?)*+([{,\[][^"]{0,4095}+|\Z)', re.DOTALL)
+"""The next counted sign outside of texts, with what follows up to a text. Possessive, and it matches anywhere: a scan
+is linear and takes no memory, and each match has a sign that counts, whatever the text holds."""
+
+_STRUCTURES_AT_ONCE = 1024
 
 
 class JsonTooLarge(ValueError):
@@ -94,11 +97,8 @@ def check_json_memory(raw: bytes, most_bytes: int = MAX_JSON_MEMORY_BYTES) -> No
     if JSON_OBJECT_BYTES * objects + JSON_LIST_BYTES * lists + JSON_VALUE_BYTES * commas <= allowed:
         return
     costs = {b"{": JSON_OBJECT_BYTES, b"[": JSON_LIST_BYTES, b",": JSON_VALUE_BYTES}
-    for found in _NEXT_STRUCTURE.finditer(raw):
-        several = found[1]
-        if len(several) == 1:
-            allowed -= costs.get(several, 0)
-        else:
-            allowed -= sum(cost * several.count(sign) for sign, cost in costs.items())
+    structures = (found[1] for found in _NEXT_STRUCTURE.finditer(raw))
+    while several := b"".join(islice(structures, _STRUCTURES_AT_ONCE)):
+        allowed -= sum(cost * several.count(sign) for sign, cost in costs.items())
         if allowed < 0:
             raise JsonTooLarge(f"its values take more than {most_bytes:,} bytes of memory")

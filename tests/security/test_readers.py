@@ -406,6 +406,13 @@ def test_json_of_90_megabytes_is_refused_within_the_limits() -> None:
     check_cost(attack)
 
 
+@pytest.mark.parametrize("piece", [b"]a", b']""', b'}"a"'])
+def test_signs_that_end_values_cost_no_time(piece: bytes) -> None:
+    """The text makes it look too large, so that all is scanned; what ends a value takes no memory of its own."""
+    raw = b'["' + b"{" * 2_000_000 + b'",' + piece * (25_000_000 // len(piece))
+    check_cost(lambda: check_json_memory(raw))
+
+
 def test_structure_within_texts_is_not_counted() -> None:
     text = b'["' + b'[{,\\"' * 1000 + b'"]'
     check_json_memory(text, 4 * len(text))
