@@ -24,7 +24,8 @@ from db.engine import open_engine
 from db.errors import CatalogError
 from db.maintain import optimize
 from db.maintain.bulk_load import without_keys_and_indexes
-from db.maintain.parquet_pages import ParquetRefused, expanded_size, open_parquet
+from db.maintain.parquet_pages import ParquetRefused, expanded_size
+from db.maintain.parquet_process import ParquetReader
 from db.maintain.totals import rebuild
 from db.new_file import new_file
 from db.packed_text import pack
@@ -139,9 +140,9 @@ def fill(
             if connection.execute(select(func.count()).select_from(repos)).scalar_one():
                 raise CatalogError(name, f"{name} holds a catalog already", "name a new one, or an empty database")
             done = []
-            with without_keys_and_indexes(connection):
+            with without_keys_and_indexes(connection), ParquetReader() as reader:
                 for table in snapshot_tables():
-                    done.append(fill_table(connection, folder, table, files.get(table.name, ())))
+                    done.append(fill_table(connection, reader, folder, table, files.get(table.name, ())))
                     tell(done[-1].table, done[-1].rows)
             make_search_index(connection)
             rebuild(Rows(connection))
@@ -155,12 +156,14 @@ def fill(
         engine.dispose()
 
 
-def fill_table(connection: Connection, folder: Path, table: Table, files: Sequence[SnapshotFile]) -> Restored:
+def fill_table(
+    connection: Connection, reader: ParquetReader, folder: Path, table: Table, files: Sequence[SnapshotFile]
+) -> Restored:
     rows, count = Rows(connection), 0
     for file in files:
         verify(folder, file)
         found = 0
-        batches = read_batches(folder, file, table, engine=connection.engine)
+        batches = read_batches(reader, folder, file, table, engine=connection.engine)
         if table is LABEL_EVIDENCE:
             found = fill_evidence(rows, folder, (row for _, batch in batches for row in batch))
         else:
@@ -208,13 +211,13 @@ def verify(folder: Path, file: SnapshotFile) -> None:
 
 
 def read_batches(
-    folder: Path, file: SnapshotFile, table: Table, *, engine: Engine
+    reader: ParquetReader, folder: Path, file: SnapshotFile, table: Table, *, engine: Engine
 ) -> Iterator[tuple[Sequence[str], list[Row]]]:
     """The columns that the table has, and rows of the driver's own values. Raises SnapshotInvalid."""
     import pyarrow
 
     try:
-        parquet = open_parquet(folder / file.name)
+        parquet = reader.open(folder / file.name)
         present = set(parquet.names)
         columns = [column.name for column in table.columns if column.name in present]
         lacking = [c.name for c in table.columns if c.name not in present and not c.nullable and not c.server_default]

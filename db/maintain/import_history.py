@@ -22,7 +22,8 @@ from typing import IO, Any
 from sqlalchemy import Engine
 
 from db.errors import HistoryInvalid
-from db.maintain.parquet_pages import ParquetRefused, open_parquet
+from db.maintain.parquet_pages import ParquetRefused
+from db.maintain.parquet_process import ParquetReader
 from db.rows import Rows
 from db.schema.tables import metrics
 from db.schema.types import day_number
@@ -179,20 +180,19 @@ def _limited_lines(path: Path, file: IO[str]) -> Iterator[str]:
 
 
 def _read_parquet(path: Path) -> Iterator[tuple[int, Sequence[Any] | None]]:
-    import pyarrow
-
     try:
-        file = open_parquet(path)
-        names = file.names
-        places = _find_columns(path, names)
-        wanted = [names[place] for place in places if place is not None]
-        row = 0
-        for batch in file.read_batches(wanted, BATCH_ROWS, MAX_ROW_BYTES):
-            columns = {name: batch.column(name).to_pylist() for name in wanted}
-            for at in range(batch.num_rows):
-                row += 1
-                yield row, [None if place is None else columns[names[place]][at] for place in places]
-    except (pyarrow.ArrowException, ParquetRefused) as error:
+        with ParquetReader() as reader:
+            file = reader.open(path)
+            names = file.names
+            places = _find_columns(path, names)
+            wanted = [names[place] for place in places if place is not None]
+            row = 0
+            for batch in file.read_batches(wanted, BATCH_ROWS, MAX_ROW_BYTES):
+                columns = {name: batch.column(name).to_pylist() for name in wanted}
+                for at in range(batch.num_rows):
+                    row += 1
+                    yield row, [None if place is None else columns[names[place]][at] for place in places]
+    except ParquetRefused as error:
         raise HistoryInvalid(path, f"it is no Parquet file that can be read: {error}") from error
 
 

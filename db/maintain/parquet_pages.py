@@ -151,8 +151,8 @@ def find_batch_rows(stream: IO[bytes], metadata: Any, columns: set[str], max_row
         is_open, row_bytes = 0, 0.0
         for place in range(group.num_columns):
             column = group.column(place)
-            if column.path_in_schema not in columns:
-                continue
+            if column.path_in_schema not in columns or column.num_values == 0:
+                continue  # a table without rows has no pages, and pyarrow reads none
             found = measure_column(stream, column, size, MAX_PAGES - pages)
             pages += found.pages
             total += found.total
@@ -239,7 +239,8 @@ def read_page_header(stream: IO[bytes], start: int) -> tuple[Page, int]:
 
 def parse_page(fields: Fields) -> Page:
     """Raises ParquetRefused."""
-    place = {DATA_PAGE: 5, DICTIONARY_PAGE: 7, DATA_PAGE_V2: 8}.get(fields.get(1, -1), -1)
+    kind = fields.get(1)
+    place = {DATA_PAGE: 5, DICTIONARY_PAGE: 7, DATA_PAGE_V2: 8}.get(kind, -1) if isinstance(kind, int) else -1
     inner = fields.get(place)
     said = [fields.get(2), fields.get(3)]
     if isinstance(inner, dict):

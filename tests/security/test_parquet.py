@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import lzma
+import os
+import signal
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from db.errors import HistoryInvalid
-from db.maintain import parquet_pages
+from db.maintain import parquet_pages, parquet_process
 from db.maintain.import_history import MAX_LINE_LENGTH, read_history
 from db.maintain.parquet_pages import (
     DATA_PAGE,
@@ -28,6 +32,8 @@ from db.maintain.parquet_pages import (
     measure_column,
     open_parquet,
 )
+from db.maintain.parquet_process import ParquetReader
+from tests.parquet_files import require
 from tests.security.costs import check_cost
 
 
@@ -58,6 +64,7 @@ class Column:
     data_page_offset: int = 4
     has_dictionary_page: bool = False
     dictionary_page_offset: int = 0
+    num_values: int = 10
 
 
 def measure(data: bytes, length: int | None = None, max_pages: int = 100) -> parquet_pages.ColumnSize:
@@ -87,6 +94,7 @@ def test_headers_of_pages_are_added_up() -> None:
         (b"\x15\x06" + page()[2:], None, "malformed"),  # a type without the part that says more
         (b"\x15\x00\x05\x02\x00" + page()[2:], None, "twice"),
         (b"\x1c" * 10 + page(), None, "malformed"),
+        (b"\x1c\x00" + page()[2:], None, "malformed"),  # a struct as its type
         (b"\x19\xfc" + page(), None, "malformed"),
     ],
 )
@@ -177,8 +185,6 @@ def test_a_large_page_whose_metadata_lies_is_not_unpacked(tmp_path: Path, monkey
     with pytest.raises(ParquetRefused, match="at a time"):
         read_all(path)
     assert pool.total_bytes_allocated() - before < 2**20, "pyarrow unpacked nothing"
-    with pytest.raises(HistoryInvalid, match="at a time"):
-        list(read_history(path))
 
 
 @pytest.mark.parametrize("use_dictionary", [True, False])
@@ -229,6 +235,110 @@ def test_a_footer_that_is_too_large_is_not_parsed(tmp_path: Path, data: bytes, s
     (tmp_path / "a.parquet").write_bytes(data)
     with pytest.raises(ParquetRefused, match=said):
         open_parquet(tmp_path / "a.parquet")
+
+
+# ---- the process that reads ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    """A file of 40 rows in two row groups."""
+    table = pa.table({"id": [f"a/b{at}" for at in range(40)], "date": ["2024-01-01"] * 40, "likes": list(range(40))})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=30)
+    return tmp_path / "a.parquet"
+
+
+def read_remotely(path: Path) -> list[int]:
+    with ParquetReader() as reader:
+        file = reader.open(path)
+        return [len(batch) for batch in file.read_batches(file.names, 1000, 1000)]
+
+
+def test_files_are_read_one_after_the_other_by_one_process(history: Path, tmp_path: Path) -> None:
+    with ParquetReader() as reader:
+        for _ in range(2):
+            file = reader.open(history)
+            assert file.names == ["id", "date", "likes"]
+            batches = list(file.read_batches(["likes", "id"], 25, 1000))
+            table = pa.Table.from_batches(batches)
+            assert max(map(len, batches)) == 25
+            assert table.column("likes").to_pylist() == list(range(40))
+            assert table.column("id").to_pylist() == [f"a/b{at}" for at in range(40)]
+        pq.write_table(pa.table({"id": pa.array([], "string")}), tmp_path / "empty.parquet")
+        assert list(reader.open(tmp_path / "empty.parquet").read_batches(["id"], 25, 1000)) == []
+        process = reader._process
+        assert process is not None and process.poll() is None
+    assert process.poll() is not None, "it ends with the reader"
+
+
+def test_a_file_that_ends_its_reader_is_refused(history: Path) -> None:
+    """pyarrow 21 to 26 end the process: a column that must have values has a histogram of those that are missing."""
+    history.write_bytes(require(history.read_bytes(), "date"))
+    program = "import sys, pyarrow.parquet as pq; pq.ParquetFile(sys.argv[1]).metadata.row_group(0).column(1)"
+    alone = subprocess.run([sys.executable, "-c", program, history], capture_output=True, check=False)
+    said = "SIGABRT" if alone.returncode == -signal.SIGABRT else "it is no Parquet file that can be read"
+    with pytest.raises(HistoryInvalid, match=said) as error:
+        list(read_history(history))
+    assert str(history) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("batch", "what", "said"),
+    [
+        (0, "os.abort()", r"was ended \(SIGABRT\)"),
+        (1, "os.abort()", r"was ended \(SIGABRT\)"),
+        (1, "os.kill(os.getpid(), 9)", r"was ended \(SIGKILL\)"),
+        (0, "os._exit(7)", r"was ended \(exit status 7\)"),
+        (1, "os._exit(0)", r"was ended \(exit status 0\)"),
+        (1, "os.close(1); time.sleep(60)", r"was ended \(SIGKILL\)"),
+        (1, "time.sleep(60)", "did not answer for 1 s"),
+        (0, "raise OSError('broken\\nheader')", "OSError: broken header"),
+        (1, "raise OSError('broken\\nheader')", "OSError: broken header"),
+        (1, "bytearray(2**30)", "MemoryError"),
+        (1, "parquet_process.MAX_BATCH_SECONDS = 0; parquet_process.limit_processor_time(); spin()", "SIGXCPU"),
+    ],
+)
+def test_every_end_of_the_process_is_an_error_of_the_file(
+    history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int, what: str, said: str
+) -> None:
+    """`batch`: how many batches it has sent before."""
+    (tmp_path / "spoilt_reader.py").write_text(SPOILT.format(what=what, batch=batch))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    monkeypatch.setattr(parquet_process, "MODULE", "spoilt_reader")
+    monkeypatch.setattr(parquet_process, "MAX_WAIT_SECONDS", 1.0 if what == "time.sleep(60)" else 300.0)
+    with pytest.raises(ParquetRefused, match=said):
+        read_remotely(history)
+
+
+ROOT = Path(__file__).parents[2]
+SPOILT = """
+import os, time
+from db.maintain import parquet_pages, parquet_process
+read = parquet_pages.ParquetColumns.read_batches
+
+def spin():
+    while True:
+        pass
+
+def read_batches(*arguments):
+    for at, batch in enumerate([*read(*arguments), None]):
+        if at == {batch}:
+            {what}
+        yield batch
+
+parquet_pages.ParquetColumns.read_batches = read_batches
+parquet_process.main()
+"""
+"""A process whose reader does something else than it should."""
+
+
+def test_the_process_knows_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_of_mine")
+    monkeypatch.setenv("PGPASSWORD", "of_mine")
+    found = list[dict[str, str]]()
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, env, **__: found.append(env))
+    parquet_process.start_process()
+    assert found[0]["PATH"] and not any("of_mine" in value for value in found[0].values())
 
 
 # ---- histories -------------------------------------------------------------------------------------------------------

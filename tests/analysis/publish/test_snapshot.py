@@ -22,12 +22,13 @@ from analysis.publish.snapshot_writer import VIEWS
 from analysis.query.reader import CatalogReader
 from analysis.query.saved import saved_queries
 from db.errors import CatalogError
-from db.maintain import from_snapshot, parquet_pages
+from db.maintain import from_snapshot
 from db.maintain.check import check
 from db.maintain.from_snapshot import SnapshotInvalid, restore_snapshot
 from db.read.search import find
 from db.schema.snapshot_format import CLEARED, LEFT_OUT, snapshot_tables
 from db.schema.tables import metadata
+from tests.parquet_files import require
 from tests.servers import PostgreSQL
 
 QAT = "google/gemma-3-4b-it-qat-q4_0-gguf"
@@ -217,9 +218,9 @@ def first_file(manifest: dict[str, Any], table: str = "repos") -> dict[str, Any]
 
 
 def repeat_large(texts: list[str]) -> Any:
-    """A megabyte, which the file holds once and each of its rows has."""
+    """Three megabytes, which the file holds once and each of its rows has."""
     indices = pyarrow.array([0] * len(texts), pyarrow.int32())
-    return pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(["x" * 1_000_000]))
+    return pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(["x" * 3_000_000]))
 
 
 def edit_column(folder: Path, change: Callable[[list[str]], Any]) -> None:
@@ -229,7 +230,14 @@ def edit_column(folder: Path, change: Callable[[list[str]], Any]) -> None:
     at = table.schema.get_field_index("author")
     column = change(table.column(at).to_pylist())
     pyarrow.parquet.write_table(table.set_column(at, "author", column), path, compression="zstd")
-    data = path.read_bytes()
+    edit_file(folder, lambda data: data)
+
+
+def edit_file(folder: Path, change: Callable[[bytes], bytes]) -> None:
+    """Gives the file of repos other bytes, with a manifest that fits."""
+    path = folder / "tables/repos/part-0.parquet"
+    data = change(path.read_bytes())
+    path.write_bytes(data)
     facts = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     edit_manifest(folder, lambda m: first_file(m).update(facts))
 
@@ -252,6 +260,8 @@ def edit_column(folder: Path, change: Callable[[list[str]], Any]) -> None:
             lambda f: edit_column(f, lambda texts: pyarrow.array([[text] for text in texts])),
             "lists in the column author",
         ),
+        (lambda f: edit_file(f, lambda data: require(data, "author")), r"part-0.parquet can't be read: "),
+        (lambda f: edit_column(f, lambda texts: pyarrow.array([b"\xff"] * len(texts)).view("string")), "UTF8"),
         (lambda f: (f / "tables/repos/part-0.parquet").unlink(), "missing"),
         (lambda f: edit_manifest(f, lambda m: m["tables"].pop("repos")), "contradict each other"),
         (lambda f: edit_manifest(f, lambda m: m["tables"].pop("evidence")), "label_evidence refers to evidence"),
@@ -261,7 +271,6 @@ def edit_column(folder: Path, change: Callable[[list[str]], Any]) -> None:
 def test_a_spoilt_snapshot_makes_no_catalog(
     snapshot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Any, said: str
 ) -> None:
-    monkeypatch.setattr(parquet_pages, "MAX_READ_BYTES", 3_000_000)
     monkeypatch.setattr(from_snapshot, "MAX_ROW_BYTES", 3_000)
     spoil(snapshot)
     target = tmp_path / "new.db"
