@@ -57,7 +57,10 @@ select r.repo_id, r.sha, r.pipeline_tag, l.base_model, a.artifact, a.paths, a.fo
     (select count(*) from artifacts o where o.repo = r.id and o.role = 'weights') as weights
 from repos r join repo_labels l on l.repo = r.id left join artifacts a on a.repo = r.id and a.artifact = :artifact
 where r.type = 'model' and r.repo_id = :id
+order by case r.status when 'gone' then 1 else 0 end, r.id desc
+limit 1
 """
+"""Of a repo, and of its successor where a vanished one's id was taken again."""
 
 
 def load_use_lines(

@@ -43,10 +43,10 @@ def draw_bars(
     title: str,
     *,
     unit: str = "",
-    link: Callable[[str], str] | None = None,
+    link: Callable[[str], str | None] | None = None,
     text: Callable[[float], str] = count_text,
 ) -> Markup:
-    """Horizontal bars of (label, value) in this order, from zero; `link` gives the URL of a label."""
+    """Horizontal bars of (label, value) in this order, from zero; `link` gives the URL of a label, if it has one."""
     most = max((value for _, value in rows), default=0) or 1
     parts = []
     for at, (label, value) in enumerate(rows):
@@ -60,7 +60,8 @@ def draw_bars(
             label, text(value), unit, LABEL_PIXELS - 8, top + 13, clip(label, MAX_LABEL), LABEL_PIXELS, top, length,
             BAR_PIXELS, LABEL_PIXELS + length + 6,
         )  # fmt: skip
-        parts.append(Markup('<a href="{}">{}</a>').format(link(label), bar) if link else bar)
+        url = link(label) if link else None
+        parts.append(Markup('<a href="{}">{}</a>').format(url, bar) if url else bar)
     width = LABEL_PIXELS + PLOT_PIXELS + VALUE_PIXELS
     height = max(1, len(rows)) * (BAR_PIXELS + GAP_PIXELS)
     name = f"{title}: {', '.join(f'{label} {text(value)}' for label, value in rows)}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -24,6 +26,8 @@ REPO_ID_COLUMNS = frozenset(
 )
 """Columns of repo ids, which become links."""
 
+LICENSE_COLUMNS = frozenset({"license", "license_spdx", "base_license"})
+
 TYPE_HINTS = {
     "text": "any text",
     "integer": "a whole number",
@@ -34,13 +38,35 @@ TYPE_HINTS = {
 KIND_TITLES = {"interactive": "Questions with parameters", "report": "Reports"}
 
 
+def page_of(kind: str) -> Callable[[str], str]:
+    return lambda name: f"/{kind}/{quote(name, safe='')}"
+
+
+def results_of(filter_name: str) -> Callable[[str], str]:
+    return lambda value: f"/search?{urlencode({filter_name: value})}"
+
+
 LINKS: Mapping[str, Callable[[str], str]] = {
     **dict.fromkeys(REPO_ID_COLUMNS, model_url),
-    "family": lambda name: f"/family/{quote(name, safe='')}",
-    "author": lambda name: f"/publisher/{quote(name, safe='')}",
-    "quant": lambda name: f"/quantization/{quote(name, safe='')}",
+    "family": page_of("family"),
+    "author": page_of("publisher"),
+    **dict.fromkeys(("quant", "quant_measured"), page_of("quantization")),
+    **dict.fromkeys(LICENSE_COLUMNS, results_of("license")),
+    "format": results_of("format"),
+    "pipeline_tag": results_of("task"),
 }
-"""Column of a chart's labels -> the page of a label."""
+"""Column of a result -> the page of one of its values, or the models that have it."""
+
+
+NO_ID = re.compile(r"LicenseRef-| ")
+"""In licences by which no model is found: names that the catalog gives to texts, and words for an unknown one."""
+
+
+def link_of(column: str, value: Any) -> str | None:
+    """The page of a cell's value or of a bar's label; None where there is none."""
+    if column not in LINKS or not isinstance(value, str) or not value:
+        return None
+    return None if column in LICENSE_COLUMNS and NO_ID.search(value) else LINKS[column](value)
 
 
 def load_explore(visit: Visit) -> Content:
@@ -76,7 +102,7 @@ def load_query(visit: Visit) -> Content:
         "picture": draw_rows(query.title, result.columns, rows),
         "editor": f"/catalog/{query.name}?{urlencode(texts)}",
         "csv": f"/catalog/{query.name}.csv?{urlencode({**texts, '_size': 'max'})}",
-        "id_columns": REPO_ID_COLUMNS,
+        "link_of": link_of,
     }
     return Content(query.title, data, context)
 
@@ -100,7 +126,9 @@ def draw_rows(title: str, columns: Sequence[str], rows: Sequence[dict[str, Any]]
     if label is None or value is None or len({row[label] for row in shown}) < len(shown):
         return None
     rows_of_label = [(row[label], row[value]) for row in shown]
-    return draw_bars(rows_of_label, title, unit=value.replace("_", " "), link=LINKS.get(label))
+    return draw_bars(
+        rows_of_label, title, unit=value.replace("_", " "), link=partial(link_of, label) if label in LINKS else None
+    )
 
 
 def is_count(value: Any) -> bool:
