@@ -5,9 +5,17 @@
 with recursive names as (select distinct lower(e.parent) as name from edges as e),
 -- the view roots answers the same for each model; here only parents that the catalog holds are followed
 known as (
-    select n.name, p.id
-    from names as n
-    join repos as p on lower(p.repo_id) = n.name and p.status <> 'gone' and p.type = 'model'
+    select h.name, h.id
+    from (
+        select
+            n.name,
+            (
+                select min(p.id) from repos as p
+                where lower(p.repo_id) = n.name and p.status <> 'gone' and p.type = 'model'
+            ) as id  -- no join, of which SQLite before 3.41 loses rows
+        from names as n
+    ) as h
+    where h.id is not null
     union
     select lower(a.repo_id), q.id
     from aliases as a

@@ -55,6 +55,10 @@ def state_rows(db: str, small: str) -> None:
                 connection.execute("insert into sqlite_stat1 values (?, ?, ?)", (table.name, index.name, stated))
 
 
+def test_none_has_one_in_the_demo(demo: Path) -> None:
+    assert not list(lossy_statements(str(demo)))
+
+
 @pytest.mark.parametrize("small", LOWERED)
 def test_no_saved_query_and_no_view_has_such_a_plan(small: str, sqlite_template: Path, tmp_path: Path) -> None:
     db = str(shutil.copy(sqlite_template, tmp_path / "catalog.db"))
