@@ -156,6 +156,8 @@ def check_scan(audited: Audited) -> Judged:
         return ("fail" if is_bad else "warn"), named, source
     if status == "safe":
         return "pass", "no issues found, which is no proof", source
+    if status is None and not audited.knows_files:
+        return "unknown", "its files are not known", "catalog"  # the listing does not say whether they were scanned
     return "unknown", "not scanned" if status is None else f"scans are {status}", source
 
 

@@ -270,7 +270,7 @@ def evaluate_artifact(
             available, weights, geometry, kv_type=request.kv_type, parameters=parameters, trained=trained
         )
     speed = estimate_speed(candidate, need.total, machine, place, need.cache)
-    measured = quality_loss(candidate.quant, imatrix=candidate.imatrix)
+    measured = quality_loss(candidate.quant, imatrix=candidate.imatrix, parameters=parameters)
     qat = trained_for(candidate.qat, candidate.bits)
     estimated = [*candidate.estimated, *need.estimated, *(() if trained else ("context",))]
     return Fit(
@@ -301,7 +301,13 @@ def evaluate_artifact(
         is_usable=is_usable(speed, request),
         place=place,
         gpu_layers=layers_on_card(need, geometry, machine) if place == "gpu+cpu" else None,
-        loss=loss_text(candidate.quant, qat=qat, imatrix=candidate.imatrix, quantized=candidate.quantized),
+        loss=loss_text(
+            candidate.quant,
+            qat=qat,
+            imatrix=candidate.imatrix,
+            quantized=candidate.quantized,
+            parameters=parameters,
+        ),
         perplexity_percent=measured.percent if measured else None,
         estimated=tuple(estimated),
         sources=other_sources(candidate, source),

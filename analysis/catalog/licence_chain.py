@@ -18,7 +18,7 @@ from analysis.licences.licences import (
     find_licence_of_digest,
     licence_table,
 )
-from analysis.licences.verdict import ChainVerdict, Claim, breaks_naming, judge
+from analysis.licences.verdict import NOT_STORED, ChainVerdict, Claim, breaks_naming, judge
 from analysis.query.reader import CatalogReader
 from analysis.query.statement import name_values
 from analysis.untrusted import MAX_BASE_MODELS, check_texts
@@ -70,7 +70,8 @@ class LicenceChain:
 
 
 def describe_claim(claim: Claim) -> str:
-    licence = "no licence" if claim.licence is None else claim.licence.identifier
+    missing = "licence unknown" if claim.source == NOT_STORED else "no licence"
+    licence = missing if claim.licence is None else claim.licence.identifier
     when = f", {claim.date:%Y-%m-%d}" if claim.date else ""
     how = f" ({claim.relation})" if claim.depth and claim.relation != "unknown" else ""
     return f"{claim.repo_id}{how}: {licence} [{claim.source}{when}]"
@@ -111,7 +112,7 @@ def load_claim(reader: CatalogReader, repo_id: str, type_: str = "model") -> Cla
     """What a repo states of its licence: its card or tag, else the text of its LICENSE file."""
     rows = reader.all(CLAIMS, {"id": repo_id, "type": type_})
     if not rows:
-        return Claim(repo_id, None, "not in the catalog")
+        return Claim(repo_id, None, NOT_STORED)
     row = rows[0]
     card = card_of(row["facts"])
     stated = stated_licence(RepoRecord(hub_id="", repo_id=repo_id, license=row["license"], card=card))

@@ -21,6 +21,8 @@ from analysis.licences.licences import Licence, clause_of
 
 Verdict = Literal["consistent", "child asks for more", "contradiction", "can't be told"]
 NOT_LEGAL_ADVICE = "what the cards say, not legal advice"
+NOT_STORED = "not in the catalog"
+"""The source of a claim of a repo that the catalog lacks: what it states is unknown, not nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Claim:
 
     repo_id: str
     licence: Licence | None
-    source: str  # card, link, file, tag, name; none where nothing states it
+    source: str  # card, link, file, tag, name; NOT_STORED where the repo was not read
     stated: str | None = None  # as written
     date: datetime | None = None  # when the repo was last changed, as far as known
     relation: str = "unknown"
@@ -73,7 +75,7 @@ def compare(child: Claim, ancestor: Claim) -> Finding:
     """The licence of a model against that of one ancestor."""
     above, below = ancestor.licence, child.licence
     if above is None or not above.is_known:
-        what = "states no licence" if above is None else f"has a licence of unknown terms ({above.id})"
+        what = silence(ancestor) if above is None else f"has a licence of unknown terms ({above.id})"
         return Finding("can't be told", ancestor.repo_id, f"{ancestor.repo_id} {what}")
     if below is None:
         return Finding("can't be told", ancestor.repo_id, f"{child.repo_id} states no licence, {demands(ancestor)}")
@@ -90,6 +92,11 @@ def compare(child: Claim, ancestor: Claim) -> Finding:
         reason = f"{below.identifier} adds to {above.identifier}: {', '.join(sorted(more))}"
         return Finding("child asks for more", ancestor.repo_id, reason)
     return Finding("consistent", ancestor.repo_id, f"{below.identifier} keeps what {above.identifier} demands")
+
+
+def silence(claim: Claim) -> str:
+    """Why no licence of a model is known: it states none, or the catalog lacks the model."""
+    return f"is {NOT_STORED}" if claim.source == NOT_STORED else "states no licence"
 
 
 def lost_restriction(below: Licence, above: Licence) -> str | None:

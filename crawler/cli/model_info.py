@@ -160,7 +160,8 @@ def show_claims(model: Mapping[str, Any], out: Printer) -> None:
     how = ", ".join(word for word in ("qat", "imatrix", "dynamic") if model[word])
     if model["quantized"]:
         qat = trained_for(model["qat"], model["bits"])
-        lost = loss_text(model["quant"], qat=qat, imatrix=bool(model["imatrix"]))
+        size = model["parameters_measured"] or model["parameters"]
+        lost = loss_text(model["quant"], qat=qat, imatrix=bool(model["imatrix"]), parameters=size)
         figures = "no published figures for its scheme" if lost == NOT_MEASURED else lost
         out.line(f"quantized{f' ({how})' if how else ''}; quality loss: {figures}")
 

@@ -69,7 +69,10 @@ def plan(
     if out.is_human_output:
         out.message(known)
         out.message(default_text(settings, costs))
-        out.message("The figures of a depth include those of the depths above it. Stored data is not requested again.")
+        out.message(
+            "The requests and times of a depth include those of the depths above it."
+            " Stored data is not requested again."
+        )
 
 
 def default_text(settings: CrawlSettings, costs: Sequence[CostEstimate]) -> str:

@@ -143,7 +143,7 @@ def print_status(facts: dict[str, Any], out: Printer) -> None:
     requests = facts["requests"]
     line(
         f"  asked      {requests['api']:,} API and {requests['resolvers']:,} file requests"
-        f" in {facts['crawls']:,} crawls, {size_text(requests['bytes'])}"
+        f" in {facts['crawls']:,} {'crawl' if facts['crawls'] == 1 else 'crawls'}, {size_text(requests['bytes'])}"
     )
     if facts["skips"]:
         line(f"  skipped    {join_counts(facts['skips'])} (hf-catalog query 'select * from skips')")

@@ -94,6 +94,12 @@ def test_a_good_model_passes(check: str) -> None:
     assert CHECKS[check](good())[0] == "pass"
 
 
+def test_scans_of_a_repo_that_was_only_listed_are_not_known() -> None:
+    listed, read = ({"depth": depth, "scan_status": None} for depth in ("listing", "files"))
+    assert CHECKS["scan"](good(model=listed)) == ("unknown", "its files are not known", "catalog")
+    assert CHECKS["scan"](good(model=read)) == ("unknown", "not scanned", "the Hub's scanners")
+
+
 def test_every_check_has_a_case_that_does_not_pass() -> None:
     assert {check for check, result, _ in CASES if result != "pass"} == CHECKS.keys()
 

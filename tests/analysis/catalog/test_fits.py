@@ -160,6 +160,16 @@ def test_qat_has_its_own_loss_text(reader: CatalogReader) -> None:
     assert by_author["unsloth"].loss == "not measured"
 
 
+def test_the_loss_is_that_of_models_of_the_size(reader: CatalogReader) -> None:
+    """As `compare` states it: of llama.cpp's perplexity of an 8B nothing is said of models above 9B."""
+    fits = found(reader, Machine(ram=64 * GB), every_artifact=True)
+    large = {fit.loss for fit in fits if fit.quant == "Q4_K_M" and (fit.parameters or 0) > 10e9}
+    small = {fit.loss for fit in fits if fit.quant == "Q4_K_M" and (fit.parameters or 0) < 8e9}
+    assert large and all(loss.startswith("KL divergence") for loss in large)
+    assert small and all(loss.startswith("perplexity") for loss in small)
+    assert all(fit.perplexity_percent is None for fit in fits if (fit.parameters or 0) > 10e9 and fit.qat)
+
+
 # ---- ranking --------------------------------------------------------------------------------------------------------
 
 

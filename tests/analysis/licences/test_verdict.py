@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.licences.licences import find_licence
-from analysis.licences.verdict import Claim, breaks_naming, judge
+from analysis.licences.verdict import NOT_STORED, Claim, breaks_naming, judge
 
 
 def claim(stated: str | None, name: str = "owner/model", depth: int = 0) -> Claim:
@@ -47,6 +47,15 @@ def test_a_contradiction_counts_whatever_a_silent_link_between_leaves_open() -> 
         "Llama 2 Community License, section 1.b.iv",
     )
     assert [each.verdict for each in found.findings] == ["can't be told", "contradiction"]
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"), [(NOT_STORED, "a/base is not in the catalog"), ("card", "a/base states no licence")]
+)
+def test_what_was_not_read_is_not_said_to_state_nothing(source: str, reason: str) -> None:
+    found = judge(claim("apache-2.0"), [Claim("a/base", None, source, depth=1)])
+    assert found.verdict == "can't be told"
+    assert found.decisive is not None and found.decisive.reason == reason
 
 
 def test_a_silent_link_leaves_a_chain_open() -> None:

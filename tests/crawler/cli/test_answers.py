@@ -7,8 +7,11 @@ import io
 import json
 import os
 import re
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -440,3 +443,20 @@ def test_info_takes_ids_from_stdin(small: str, hf_catalog: Ask, monkeypatch: pyt
     assert answer.status == 1 and "no/such" in answer.err
     found = [json.loads(line)["repo_id"] for line in answer.out.splitlines()]
     assert found == ["google/gemma-3-4b-it", "unsloth/gemma-3-4b-it-GGUF"]
+
+
+def test_info_and_compare_state_the_same_loss(small: str, hf_catalog: Ask) -> None:
+    """A 30B: its line of the loss is that of its size, not the perplexity of an 8B."""
+    model = "unsloth/Qwen3-30B-A3B-GGUF"
+    info = hf_catalog("models", "info", model, "--db", small).out
+    assert "quality loss: KL divergence 0.02" in info and "perplexity" not in info
+    assert "KL divergence 0.02" in hf_catalog("compare", model, QAT, "--db", small).out
+
+
+def test_status_counts_one_crawl(small: str, hf_catalog: Ask, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    shutil.copy(small, copy)
+    assert " in 2 crawls, " in hf_catalog("status", "--db", str(copy)).out
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("delete from crawl_runs where id = (select min(id) from crawl_runs)")
+    assert " in 1 crawl, " in hf_catalog("status", "--db", str(copy)).out
