@@ -17,8 +17,9 @@ import click
 
 from crawler.cli.crawl_options import crawl_options
 from crawler.cli.errors import DONE, HUB, INTERRUPTED, NO, USAGE, CommandError, print_error
-from crawler.cli.options import db_option, output_options
+from crawler.cli.options import db_argument, db_option, output_options
 from crawler.cli.printer import Printer, size_text
+from crawler.cli.problems import SKIPS_COMMAND
 
 if TYPE_CHECKING:
     from crawler.settings import CrawlSettings
@@ -231,13 +232,13 @@ def print_cards(db: str, out: Printer) -> None:
 
     with CatalogReader(db) as reader:
         (found,) = reader.all("select count(*) as cards from model_cards")
-    out.line(f"  cards     {found['cards']:,} read in all (hf-catalog query card-sections)")
+    out.line(f"  cards     {found['cards']:,} read in all (hf-catalog query card-sections{db_argument(db)})")
 
 
 def format_result(run: RunRecord, seconds: float, hub: HubClient, db: str, out: Printer) -> None:
     kinds = {"full": "full crawl", "incremental": "changes", "repos": "selected repos"}
     out.heading(f"{hub.endpoint} into {db}: {kinds.get(run.kind, run.kind)}, {run.outcome}")
-    skipped = f"; {run.repos_skipped:,} skipped (hf-catalog query 'select * from skips')" if run.repos_skipped else ""
+    skipped = f"; {run.repos_skipped:,} skipped ({SKIPS_COMMAND}{db_argument(db)})" if run.repos_skipped else ""
     out.line(
         f"  repos     {run.repos_seen:,} seen: {run.repos_new:,} new, {run.repos_changed:,} changed,"
         f" {run.repos_unchanged:,} unchanged{skipped}"

@@ -141,10 +141,10 @@ def format_result(facts: dict[str, Any], run: RunRecord, out: Printer) -> None:
     out.line()
     out.heading(f"The most capable models that fit 16 GB of memory with a context of {CONTEXT:,}")
     columns = [
-        Column("repo_id", "repo", clip=False),
-        Column("quant", "quantization", clip=False),
-        Column("parameters", "size", text=count_text, right=True, clip=False),
-        Column("needs", "memory", text=size_text, right=True, clip=False),
+        Column("repo_id", "repo"),
+        Column("quant", "quantization", clip=False, must=True, short="quant"),
+        Column("parameters", "size", text=count_text, right=True, clip=False, must=True),
+        Column("needs", "memory", text=size_text, right=True, clip=False, must=True),
     ]
     out.rows(facts["fits_16gb"], columns, empty="Nothing fits.")
     out.line()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import click
 
@@ -20,8 +20,15 @@ NAMES = (
 )  # fmt: skip
 
 
+class ListFile(click.File):
+    """A file with a list; the error of a missing one says what was expected."""
+
+    def fail(self, message: str, param: click.Parameter | None = None, ctx: click.Context | None = None) -> NoReturn:
+        super().fail(f"{message}; the list is a file with an id a line, or - for standard input", param, ctx)
+
+
 @click.command()
-@click.argument("file", type=click.File("rb"), metavar="FILE|-")
+@click.argument("file", type=ListFile("rb"), metavar="FILE|-")
 @click.option("--column", metavar="NAME", help="The column of a CSV file that holds the ids.")
 @click.option("--changed-since", type=WHEN, metavar="TIME", help="Only what changed since: 7d, 24h or 2026-11-01.")
 @db_option

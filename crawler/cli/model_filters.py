@@ -25,7 +25,7 @@ OPTIONS = (
         multiple=True,
         shell_complete=complete_family,
         metavar="NAME",
-        help="gemma, llama, qwen; repeatable; * for any text.",
+        help="gemma, llama, qwen, also as the family of the base model; repeatable; * for any text.",
     ),
     click.option(
         "--quant",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable
 from typing import Any, get_args, overload
 
@@ -90,6 +91,11 @@ def default_catalog() -> str:
     from crawler.cli.user_config import user_config
 
     return user_config().database or DEFAULT_DB
+
+
+def db_argument(db: str) -> str:
+    """What a command that is shown needs to read the catalog `db`: nothing for the default one."""
+    return "" if db == default_catalog() else f" --db {shlex.quote(db)}"
 
 
 def db_option(command: Command) -> Command:

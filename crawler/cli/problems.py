@@ -9,12 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from analysis.catalog.catalog_status import parse_time
+from crawler.cli.options import db_argument
 
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
 """A time that is further in the future is from a clock that was ahead."""
 
 JOB_TIMES = ("last_start", "last_end", "last_success", "last_failure")
 """Times of what a job has done; its next run is in the future anyway."""
+
+SKIPS_COMMAND = "hf-catalog query skipped"
+"""What shows which entries were skipped."""
 
 RESUME = "run the crawl again: it resumes"
 
@@ -87,7 +91,8 @@ def find_crawl_problems(facts: Mapping[str, Any]) -> Iterator[Problem]:
 def find_repo_problems(facts: Mapping[str, Any]) -> Iterator[Problem]:
     for reason, count in facts["skips"].items():
         remedy = SKIP_REMEDIES.get(reason, "later crawls try again")
-        yield Problem("skipped", f"{count:,} skipped as {reason} (hf-catalog query skipped)", remedy)
+        shown_by = f"{SKIPS_COMMAND}{db_argument(facts['db'])}"
+        yield Problem("skipped", f"{count:,} skipped as {reason} ({shown_by})", remedy)
     if facts["absent"]:
         what = f"{facts['absent']:,} repos that a full crawl did not see"
         yield Problem("missing", what, "later crawls request them and decide whether they are gone")

@@ -11,9 +11,9 @@ import click
 
 from analysis.catalog.catalog_status import parse_time
 from crawler.cli.errors import CommandError
-from crawler.cli.options import SPAN_OF_TIME, db_option, output_options
+from crawler.cli.options import SPAN_OF_TIME, db_argument, db_option, output_options
 from crawler.cli.printer import Printer, size_text
-from crawler.cli.problems import MAX_CLOCK_DIFFERENCE, find_problems
+from crawler.cli.problems import MAX_CLOCK_DIFFERENCE, SKIPS_COMMAND, find_problems
 
 if TYPE_CHECKING:
     from crawler.service.state import State
@@ -146,7 +146,7 @@ def print_status(facts: dict[str, Any], out: Printer) -> None:
         f" in {facts['crawls']:,} {'crawl' if facts['crawls'] == 1 else 'crawls'}, {size_text(requests['bytes'])}"
     )
     if facts["skips"]:
-        line(f"  skipped    {join_counts(facts['skips'])} (hf-catalog query 'select * from skips')")
+        line(f"  skipped    {join_counts(facts['skips'])} ({SKIPS_COMMAND}{db_argument(facts['db'])})")
     if facts["absent"]:
         line(f"  missing    {facts['absent']:,} repos that a full crawl did not see")
     if facts["failed_crawls"]:

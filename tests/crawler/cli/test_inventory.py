@@ -71,3 +71,9 @@ def test_lists_that_can_not_be_read(
     names.write_bytes(content)
     refused = hf_catalog("inventory", str(names), *more, "--db", small)
     assert (refused.status, words in refused.err) == (USAGE, True)
+
+
+def test_an_id_in_place_of_a_list_is_answered_with_what_a_list_is(small: str, hf_catalog: Ask) -> None:
+    said = hf_catalog("inventory", GEMMA, "--db", small)
+    assert said.status == 2
+    assert said.err.splitlines()[0].endswith("the list is a file with an id a line, or - for standard input"), said

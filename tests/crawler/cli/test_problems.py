@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
+from crawler.cli.options import db_argument, default_catalog
 from crawler.cli.problems import JOB_TIMES, SKIP_REMEDIES, find_problems
 from crawler.service.state import JobState, State, utc_now_iso, write_state
 from db.record_base import SkipReason
@@ -100,8 +101,15 @@ def test_every_reason_of_a_skip_has_a_remedy(db: Path, hf_catalog: Ask) -> None:
         connection.executemany("insert into skips (repo_id, reason, detail, seen_at) values (?, ?, ?, '2026')", values)
     connection.close()
     found = read_problems(hf_catalog, db)
-    assert "crawl --repo" in found["2 skipped as failed (hf-catalog query skipped)"]
-    assert "accept the terms" in found["1 skipped as gated (hf-catalog query skipped)"]
+    command = f"hf-catalog query skipped --db {db}"
+    assert "crawl --repo" in found[f"2 skipped as failed ({command})"]
+    assert "accept the terms" in found[f"1 skipped as gated ({command})"]
+
+
+def test_commands_that_are_shown_name_a_catalog_that_is_not_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_CATALOG_CONFIG", raising=False)
+    assert db_argument("my models.db") == " --db 'my models.db'"
+    assert db_argument(default_catalog()) == ""
 
 
 @pytest.mark.parametrize(("ahead", "is_found"), [(timedelta(minutes=4), False), (timedelta(minutes=60), True)])
