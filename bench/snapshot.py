@@ -10,9 +10,9 @@ restored catalog into one without indexes by executemany, in one transaction.
 Last figures (28 Nov 2026, 20,000 repos with 1.5 M rows, two cores shared with a dozen other programs, so that only
 ratios of processor time count): snapshot 3.3 of sqlite3's reads with the start of two processes, unchanged 3.6,
 from-snapshot 2.9 of its inserts; 393, 370 and 260 MB; 925 bytes a repo. A snapshot of 300,000 repos with 22 M rows on
-two such cores: 76 s of processor time with rows that the driver gives as columns; before, 143 s with sqlite3's, and 300
-s when each value was converted by itself. 329 MB in the largest process. The files of 30,000 repos, in one process: 4.7
-s, of which SQLite takes 3, for 9.8 s with sqlite3.
+two such cores (29 Nov): 53 to 57 s of processor time, 31 s by the clock on the idle machine, 363 MB in the largest
+process; 76 s before documents of evidence were read by numpy, 143 s with sqlite3's rows, 300 s when each value was
+converted by itself. The files of 30,000 repos, in one process: 4.7 s, of which SQLite takes 3, for 9.8 s with sqlite3.
 """
 
 from __future__ import annotations
