@@ -62,6 +62,10 @@ def check_mapping(value: object) -> Mapping[str, Any]:
 JSON_OBJECT_BYTES, JSON_LIST_BYTES, JSON_VALUE_BYTES = 232, 88, 96
 """Bytes of an object, of a list, and of one value in them with its place, in CPython. Many small values take less."""
 
+TOML_ERRORS = (ValueError, RecursionError)
+"""What tomllib raises for a text that it can't read: numbers of thousands of digits and deep lists are no
+TOMLDecodeError."""
+
 _NEXT_STRUCTURE = re.compile(rb'(?:[^{,"\[]++|"(?:[^"\\]++|\\.)*+"?)*+([{,\[][^"]{0,4095}+|\Z)', re.DOTALL)
 """The next counted sign outside of texts, with what follows up to a text. Possessive, and it matches anywhere: a scan
 is linear and takes no memory, and each match has a sign that counts, whatever the text holds."""

@@ -28,7 +28,7 @@ HISTORY_EVERY = 20
 
 
 class ParquetTarget:
-    """Reads a file as one of a snapshot, by a process that is started anew where a file ends it."""
+    """Reads a file as one of a snapshot, by a process that is started again where a file ends it."""
 
     def __init__(self, table: Table) -> None:
         self.table = table

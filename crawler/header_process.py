@@ -8,7 +8,6 @@ process that started it: the pipe closes, or, while it computes, it sees that it
 from __future__ import annotations
 
 import gc
-import math
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +22,7 @@ from analysis.formats.array_lengths import ArrayLengths, SkipLength
 from analysis.formats.pickle_files import read_pickle_header
 from analysis.formats.source import ByteSource
 from analysis.units import MIB
-from db.processes import end_with_parent, resident_bytes
+from db.processes import end_with_parent, limit_memory, limit_processor_time, resident_bytes
 from db.record_base import Json
 from db.records import ArrayLength, ArtifactRecord, Header
 
@@ -200,42 +199,20 @@ def read_request(connection: Connection[Any, Any], request: Request) -> Result |
 
 def serve_requests(connection: Connection[Any, Any], parent: int, seconds: float = MAX_READ_SECONDS) -> None:
     """Reads the header of each request that arrives, until the other end is closed or the process `parent` is gone."""
-    limit_memory()
+    limit_memory(MAX_READ_MEMORY_BYTES)
     threading.Thread(target=end_with_parent, args=(parent,), daemon=True).start()
     gc.disable()  # readers make many objects and no cycle
     with suppress(EOFError, OSError):
         connection.send_bytes(b"ready")
         while True:
             request = connection.recv()
-            limit_processor_time(seconds)
+            limit_processor_time(seconds)  # also enforced by the other process, which may be killed before
             with suppress(ReadAbandoned):
                 result = read_request(connection, request)
                 connection.send(Outcome(result, resident_bytes()))
                 del result
             del request
             gc.collect()
-
-
-def limit_memory() -> None:
-    """Limits the memory of this process, where the system can."""
-    with suppress(ImportError, OSError, ValueError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_DATA, (MAX_READ_MEMORY_BYTES, MAX_READ_MEMORY_BYTES))
-
-
-def limit_processor_time(seconds: float) -> None:
-    """Lets the system end this process after further seconds of processor time, where it can.
-
-    The other process ends it after this time too; this limit holds even if that one was killed.
-    """
-    with suppress(ImportError, OSError, ValueError):
-        import resource
-
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime + seconds) + 1, hard))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Processes of this machine, identified by number and start time, as numbers are reused; and the memory of this one.
+"""Processes of this machine, identified by number and start time, as numbers are reused; memory and limits of this one.
 
 psutil is not used: its `create_time` is computed from the system's clock, so setting the clock changes it, and a crawl
 that is running would look like one that has ended.
@@ -6,8 +6,10 @@ that is running would look like one that has ended.
 
 from __future__ import annotations
 
+import math
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 PARENT_CHECK_SECONDS = 0.5
@@ -54,6 +56,24 @@ def resident_bytes() -> int:
 def data_bytes() -> int:
     """What RLIMIT_DATA counts of this process, in bytes; 0 where the system is not Linux."""
     return _memory_field(5)
+
+
+def limit_memory(most_bytes: int) -> None:
+    """Limits what `data_bytes` counts of this process, which leaves no core file either, where the system can."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))
+
+
+def limit_processor_time(seconds: float) -> None:
+    """Lets the system end this process after further seconds of processor time, where it can."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds) + 1, hard))
 
 
 def _memory_field(index: int) -> int:

@@ -152,6 +152,12 @@ class FileRecord:
     scan_status: str | None = None  # the worst status of the Hub's scanners
     scans: str | None = None  # JSON object: what each of them reports, where the file has an issue
 
+    @property
+    def content_blob_id(self) -> str | None:
+        """Git's hash of the content, if git holds it: for others it is that of a pointer, a text with sha256 and size,
+        and follows from these."""
+        return None if self.sha256 else self.blob_id
+
 
 @dataclass(frozen=True, slots=True)
 class ArtifactRecord:

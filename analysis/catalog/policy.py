@@ -19,6 +19,7 @@ from typing import Any
 from analysis.catalog.audit import CHECKS, RESULTS, Check, Result
 from analysis.catalog.catalog_status import parse_time
 from analysis.errors import InvalidPolicy
+from analysis.untrusted import TOML_ERRORS
 
 SOURCE = "policy"
 
@@ -58,7 +59,7 @@ def read_policy(data: bytes, name: str) -> Policy:
     """The policy of a file. Raises InvalidPolicy, naming the file and the key."""
     try:
         tables = tomllib.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep lists too
+    except TOML_ERRORS as error:
         raise InvalidPolicy(name, "", str(error)) from error
     values: dict[str, Any] = {}
     for table, content in tables.items():

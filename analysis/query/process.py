@@ -25,7 +25,7 @@ from analysis.query.guard import DEADLINE_CHECK_STEPS, FILE_ERRORS, QueryLimits,
 from analysis.units import MIB
 from db import sqlite_file
 from db.errors import QueryRefused, QueryTimeout, QueryTooCostly
-from db.processes import data_bytes, end_with_parent
+from db.processes import data_bytes, end_with_parent, limit_memory
 
 MESSAGE_BYTES = 64 * 1024
 MESSAGE_SECONDS = 0.1
@@ -139,10 +139,8 @@ def limit_process(limits: ProcessLimits) -> None:
     with suppress(ImportError, OSError, ValueError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (limits.temporary_file, limits.temporary_file))
-        memory = data_bytes() + limits.memory
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    limit_memory(data_bytes() + limits.memory)
 
 
 def arguments_of(path: Path, limits: ProcessLimits) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 from analysis.errors import VocabularyError
 from analysis.formats.formats import Format, read_formats
 from analysis.schemes.schemes import Scheme, SchemeTable, read_schemes
+from analysis.untrusted import TOML_ERRORS
 
 PRODUCTS = "products"
 """The entry of words.toml whose words name models within a line: a version may follow them."""
@@ -111,7 +112,7 @@ def load_vocabulary(sources: Mapping[str, bytes]) -> Vocabulary:
             continue
         try:
             tables = tomllib.loads(data.decode("utf-8"))
-        except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep lists too
+        except TOML_ERRORS as error:
             raise VocabularyError(f"{name}.toml", "", str(error)) from error
         for table, rows in _tables(name, tables):
             entries.extend(_entries(name, table, rows))

@@ -109,15 +109,15 @@ limit :most
 
 def values_of_catalog(ctx: click.Context, sql: str, begin: str) -> list[str]:
     """What a query finds in the catalog that `--db`, the environment or the configuration names, of what begins so."""
+    from analysis.query.patterns import escape_like
     from analysis.query.reader import CatalogReader
     from crawler.cli.errors import CommandError
     from crawler.cli.options import default_catalog
     from db.errors import CatalogError
 
-    escaped = begin.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
     try:
         with CatalogReader(ctx.params.get("db") or default_catalog()) as reader:
-            rows = reader.all(sql, {"begin": f"{escaped}%", "most": MAX_COMPLETED})
+            rows = reader.all(sql, {"begin": f"{escape_like(begin.lower())}%", "most": MAX_COMPLETED})
             return [row["value"] for row in rows]
     except (CatalogError, CommandError):
         return []

@@ -181,7 +181,7 @@ def crawled_endpoint(db: str) -> str | None:
 
 
 def check_network(endpoint: str | None, offline: bool, *, only_crawled: bool = False) -> Iterator[Finding]:
-    """`only_crawled`: nothing but the catalog names the endpoint, and it may be a stranger's: it gets no token."""
+    """`only_crawled`: nothing but the catalog names the endpoint, and it may be untrusted: it gets no token."""
     from crawler.errors import CrawlError, TokenRefused, TokenUnencrypted
     from crawler.sources.huggingface.client import HubClient
 

@@ -63,9 +63,11 @@ def parse_user_config(text: str, path: Path) -> UserConfig:
     """Raises CommandError, which names the file and the key."""
     import tomllib
 
+    from analysis.untrusted import TOML_ERRORS
+
     try:
         data: dict[str, Any] = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep lists too
+    except TOML_ERRORS as error:
         raise wrong(path, str(error)) from None
     for key in data.keys() - UserConfig.__dataclass_fields__.keys():
         raise wrong(path, f"unknown key {key!r}; there are {', '.join(UserConfig.__dataclass_fields__)}")

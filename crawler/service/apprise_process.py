@@ -17,6 +17,7 @@ from analysis.errors import MissingExtra
 from analysis.units import MIB
 from crawler.child_process import without_token
 from crawler.service.hooks import HOOK_TIMEOUT_SECONDS
+from db.processes import limit_memory
 
 MAX_MEMORY_BYTES = 256 * MIB
 SENT, UNKNOWN_ADDRESS = 0, 3
@@ -64,10 +65,8 @@ def main() -> int:
 
 def limit_process() -> None:
     """Limits memory and time, where the system can."""
-    with suppress(ImportError, OSError, ValueError, AttributeError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    limit_memory(MAX_MEMORY_BYTES)
+    with suppress(AttributeError):  # Windows has no such signal
         signal.alarm(int(HOOK_TIMEOUT_SECONDS) + 5)
 
 

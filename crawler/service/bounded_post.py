@@ -1,4 +1,4 @@
-"""Opens a request within a time, whatever the server does: the timeout of sockets begins anew with each byte.
+"""Opens a request within a time, whatever the server does: the timeout of a socket starts again with each byte.
 
 A server that sends a byte a minute, or `100 Continue` for ever, would never let a message end. So a timer cuts the
 connections of the request.
@@ -45,7 +45,7 @@ class Connections:
         return opened
 
     def cut(self) -> None:
-        """Ends all connections: whoever reads from one sees its end."""
+        """Ends all connections: a reader of one sees its end."""
         self.are_cut = True
         for each in self._sockets:
             with suppress(OSError):

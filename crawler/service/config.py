@@ -30,6 +30,7 @@ from typing import Any
 from cronsim import CronSim, CronSimError
 
 from analysis.units import parse_span
+from analysis.untrusted import TOML_ERRORS
 from crawler.errors import ConfigError
 from db.secret_url import SecretUrl, database_url, webhook_url
 
@@ -122,7 +123,7 @@ def read_config(path: Path) -> ServiceConfig:
             data = tomllib.load(file)
     except OSError as error:
         raise ConfigError(str(path), "", error.strerror or str(error)) from None
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep lists too
+    except TOML_ERRORS as error:
         raise ConfigError(str(path), "", str(error)) from None
     return parse_config(data, path)
 

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import select
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,7 +28,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from db.maintain.parquet_pages import ParquetColumns, ParquetRefused, open_parquet
-from db.processes import data_bytes, end_with_parent
+from db.processes import data_bytes, end_with_parent, limit_memory, limit_processor_time
 
 MODULE = "db.maintain.parquet_process"
 """What the process runs."""
@@ -203,7 +201,7 @@ def serve_requests(requests: IO[bytes], answers: IO[bytes]) -> None:
     file: ParquetColumns | None = None
     for line in requests:
         request = json.loads(line)
-        limit_processor_time()
+        limit_processor_time(MAX_BATCH_SECONDS)
         try:
             if file is None or "path" in request:
                 file = open_parquet(Path(request["path"]))
@@ -228,7 +226,7 @@ def write_batches(file: ParquetColumns, request: dict[str, Any], answers: IO[byt
             batch.validate(full=True)  # texts in UTF-8, places within dictionaries
             stream.write_batch(batch)
             answers.flush()
-            limit_processor_time()
+            limit_processor_time(MAX_BATCH_SECONDS)
     answers.flush()
 
 
@@ -244,25 +242,6 @@ def describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def limit_memory() -> None:
-    """Limits the memory of this process, where the system can."""
-    with suppress(ImportError, OSError, ValueError):
-        import resource
-
-        most = data_bytes() + MAX_MEMORY_BYTES
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-
-
-def limit_processor_time() -> None:
-    """Lets the system end this process after further seconds of processor time, where it can."""
-    with suppress(ImportError, OSError, ValueError):
-        import resource
-
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + MAX_BATCH_SECONDS) + 1, hard))
-
-
 def main() -> None:
     """What the process does; its argument is the id of the one that started it."""
     import pyarrow.compute
@@ -271,7 +250,7 @@ def main() -> None:
     pyarrow.set_cpu_count(1)
     pyarrow.set_io_thread_count(1)
     threading.Thread(target=end_with_parent, args=(int(sys.argv[1]),), daemon=True).start()
-    limit_memory()
+    limit_memory(data_bytes() + MAX_MEMORY_BYTES)
     serve_requests(sys.stdin.buffer, sys.stdout.buffer)
 
 

@@ -282,7 +282,7 @@ def save_files(rows: Rows, items: Sequence[EnrichedRepo], at: datetime) -> list[
         if item.earlier.is_first:
             continue
         now = {
-            path: FileValues(file.size, _git_blob(file), file.sha256, file.scan_status, file.scans)
+            path: FileValues(file.size, file.content_blob_id, file.sha256, file.scan_status, file.scans)
             for path, file in files.items()
         }
         removed += [(repo, path) for path in before if path not in now]
@@ -312,15 +312,9 @@ def load_files(rows: Rows, numbers: Sequence[int]) -> dict[int, dict[str, FileVa
     return found
 
 
-def _git_blob(file: FileRecord) -> str | None:
-    """Git's hash of a file, of those whose content git holds: of others it is that of a pointer, a text with their
-    sha256 and size."""
-    return None if file.sha256 else file.blob_id
-
-
 def _new_file_values(repo: int, file: FileRecord) -> Row:
     """The values of a row of repo_files, those of hashes as the driver takes them."""
-    blob_id = _git_blob(file)
+    blob_id = file.content_blob_id
     return (
         repo,
         file.path,

@@ -26,7 +26,7 @@ def save_revisions(rows: Rows, hub_id: str, found: Sequence[RevisionRecord], at:
     rows.upsert(repo_revisions, ("repo", "name"), _REVISION, new)
     listed = {each.sha: each.files for each in found if each.sha is not None and each.files is not None}
     files = [
-        (repo, sha, file.path, file.size, None if file.sha256 else file.blob_id, file.sha256)
+        (repo, sha, file.path, file.size, file.content_blob_id, file.sha256)
         for sha, of in listed.items()
         for file in of
     ]

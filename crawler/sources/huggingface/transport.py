@@ -63,7 +63,7 @@ from crawler.sources.huggingface.response import (
     parse_json,
     parse_retry_after,
 )
-from crawler.sources.huggingface.session import invalid_proxy, shared_session
+from crawler.sources.huggingface.session import proxy_errors, shared_session
 from crawler.sources.huggingface.usage import RequestCounters, RequestKind
 from crawler.sources.pacer import Pacer
 from crawler.sources.rate_limit import RateLimit
@@ -178,10 +178,8 @@ class Transport:
     @cached_property
     def _own_session(self) -> httpx2.Client:
         context = tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-        try:
+        with proxy_errors():
             return httpx2.Client(follow_redirects=False, verify=context)
-        except (ValueError, httpx2.InvalidURL, ImportError) as error:
-            raise invalid_proxy(error) from None
 
     # ---- retries ------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from analysis.catalog import models
 from analysis.catalog.browse import BrowseRequest, browse, browse_all
 from analysis.catalog.models import ModelFilter
 from analysis.query.reader import CatalogReader
+from tests.analysis.catalog.statements import record_statements
 
 GEMMA = "google/gemma-3-4b-it"
 
@@ -86,16 +86,9 @@ def test_a_common_label_is_tested_on_rows_in_the_order_of_the_result(
     limits: ModelFilter, sort: str, index: str, small: str, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Finding its models by its own index would read and sort all of them, for one page."""
-    sent: list[tuple[str, Mapping[str, Any]]] = []
-    ask = CatalogReader.all
-
-    def record(self: CatalogReader, sql: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        sent.append((sql, values or {}))
-        return ask(self, sql, values)
-
     few = found(small, BrowseRequest(filter=limits, sort=sort))
     monkeypatch.setattr(models, "MAX_INDEX_MATCHES", 0)
-    monkeypatch.setattr(CatalogReader, "all", record)
+    sent = record_statements(monkeypatch)
     assert found(small, BrowseRequest(filter=limits, sort=sort)) == few and few
     ordered = next((sql, values) for sql, values in sent if " offset 0" in sql)
     with closing(sqlite3.connect(sqlite_template)) as connection:

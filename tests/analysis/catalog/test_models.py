@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from analysis.catalog.models import SORTS, ModelFilter, find_model, list_models, load_info
 from analysis.errors import UnknownModel
 from analysis.query.reader import CatalogReader
+from tests.analysis.catalog.statements import record_statements
 from tests.small_catalog import FORMULA
 
 
@@ -112,14 +113,7 @@ def test_a_model_is_found_by_what_people_have_of_it(reader: CatalogReader) -> No
 def test_an_unknown_id_is_looked_for_by_indexes_alone(
     small: str, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[tuple[str, Mapping[str, Any]]] = []
-    ask = CatalogReader.all
-
-    def record(self: CatalogReader, sql: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        sent.append((sql, values or {}))
-        return ask(self, sql, values)
-
-    monkeypatch.setattr(CatalogReader, "all", record)
+    sent = record_statements(monkeypatch)
     with CatalogReader(small) as reader:
         for missing in ("goggle/gemma-3-4b-it", "google/nothing-like-it"):
             with pytest.raises(UnknownModel):
